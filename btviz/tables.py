@@ -40,7 +40,9 @@ PAIRS = pl.Schema(
         "response_words": pl.UInt32(),
     }
 )
-VOTES = pl.Schema({"pair_id": ID, "category": pl.String(), "votes": pl.UInt32(), "n_annotations": pl.UInt32()})
+VOTES = pl.Schema(
+    {"pair_id": ID, "category": pl.String(), "votes": pl.UInt32(), "n_annotations": pl.UInt32()}
+)
 PREFERENCES = pl.Schema(
     {
         "prompt_id": ID,
@@ -104,7 +106,9 @@ def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "
 def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str, of: Callable[..., int]) -> pl.DataFrame:
     keys = frame.select(texts).unique(maintain_order=True)
     ids = [of(*row) for row in keys.iter_rows()]
-    return frame.join(keys.with_columns(pl.Series(name, ids, ID)), on=texts, how="left", maintain_order="left")
+    return frame.join(
+        keys.with_columns(pl.Series(name, ids, ID)), on=texts, how="left", maintain_order="left"
+    )
 
 
 def majority(taxonomy: Taxonomy) -> list[pl.Expr]:
