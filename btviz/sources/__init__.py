@@ -1,0 +1,5 @@
+"""Released data sets: what there is, and how to get it from the hub."""
+
+from btviz.sources.registry import RELEASES, Release, ReleasedFile, release
+
+__all__ = ["RELEASES", "Release", "ReleasedFile", "release"]
