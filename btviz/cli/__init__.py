@@ -1,0 +1,5 @@
+"""The `btviz` command: parse, call, report."""
+
+from btviz.cli.app import app
+
+__all__ = ["app"]

@@ -1,0 +1,77 @@
+"""The command group: what exists, and how a failure is reported."""
+
+from __future__ import annotations
+
+import errno
+import os
+import traceback
+from pathlib import Path
+from typing import Any
+
+import click
+
+from btviz.cli.data import data_group
+from btviz.cli.demo import demo_command
+from btviz.cli.figures import figures_command
+from btviz.cli.lab import lab_command
+from btviz.cli.stats import stats_group
+from btviz.errors import BtvizError
+from btviz.lab import NO_TELEMETRY
+
+INTERRUPTED = 130
+UNEXPECTED = 70
+
+
+class App(click.Group):
+    """Group whose commands fail with a message, never with a traceback nobody asked for."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run a command; turn what it raises into a message and an exit code."""
+        try:
+            return super().invoke(ctx)
+        except (click.ClickException, click.exceptions.Exit, click.Abort):
+            raise
+        except KeyboardInterrupt:
+            ctx.exit(INTERRUPTED)
+        except Exception as error:
+            if ctx.params["debug"] or getattr(error, "errno", None) == errno.EPIPE:
+                raise
+            raise _failure(error) from error
+
+
+def _failure(error: Exception) -> click.ClickException:
+    if isinstance(error, BtvizError):
+        failure, code = click.ClickException(str(error)), error.exit_code
+    else:
+        # An unforeseen message may quote the data, so only its kind and its place are shown.
+        frame = traceback.extract_tb(error.__traceback__)[-1]
+        failure, code = (
+            click.ClickException(
+                f"Something unforeseen: {type(error).__name__} in {Path(frame.filename).name}, line "
+                f"{frame.lineno}. Run `btviz --debug ...` for the traceback; it may quote the data."
+            ),
+            UNEXPECTED,
+        )
+    failure.exit_code = code
+    return failure
+
+
+@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="btviz", message="%(prog)s %(version)s")
+@click.option("--debug", is_flag=True, help="Show the traceback of an error.")
+def app(*, debug: bool) -> None:  # noqa: ARG001  # read by App.invoke
+    """See what is in the BeaverTails family of safety-alignment data.
+
+    NAME is `sample` (made on the spot, benign), a data set of `btviz data list`, or a file.
+
+    Exit codes: 0 done, 2 wrong request, 3 data not here, 4 bad data, 5 store or disk,
+    6 download, 70 a fault of ours, 130 interrupted.
+    """
+    os.environ.update(NO_TELEMETRY)
+
+
+app.add_command(demo_command)
+app.add_command(data_group)
+app.add_command(stats_group)
+app.add_command(figures_command)
+app.add_command(lab_command)

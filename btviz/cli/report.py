@@ -1,0 +1,87 @@
+"""What commands print: one JSON document, or tables that fit a terminal."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+ABSENT = "–"
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
+
+
+def print_json(document: object) -> None:
+    """Print one JSON document on standard output; NaN and infinities are an error.
+
+    Parameters
+    ----------
+    document : object
+        Mappings, sequences, strings, numbers, booleans, None; frames as rows; paths as text.
+    """
+    click.echo(json.dumps(document, allow_nan=False, default=str, ensure_ascii=False, indent=2))
+
+
+def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, title: str = "") -> None:
+    """Print a table on standard output; numbers to the right, absent values as a dash.
+
+    Parameters
+    ----------
+    rows : iterable of sequence
+        Cells, in the order of `columns`.
+    columns : sequence of str
+        Headings.
+    title : str, optional
+        Line above the table.
+    """
+    body = [list(row) for row in rows]
+    table = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    for index, name in enumerate(columns):
+        numeric = any(_is_number(row[index]) for row in body)
+        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for row in body:
+        table.add_row(*(Text(format_cell(cell)) for cell in row))
+    Console().print(table)
+
+
+def say(message: str) -> None:
+    """Print a line of progress or advice on standard error."""
+    click.echo(message, err=True)
+
+
+def format_cell(value: Any) -> str:
+    """Write a cell as people read it: 333,963 and 0.487; a dash for what does not exist."""
+    match value:
+        case None:
+            return ABSENT
+        case bool():
+            return "yes" if value else "no"
+        case int():
+            return f"{value:,}"
+        case float():
+            return f"{value:,.3f}"
+        case list() | tuple():
+            return ", ".join(str(item) for item in value) or ABSENT
+        case _:
+            return str(value)
+
+
+def format_bytes(size: int | None) -> str:
+    """Write a file size in decimal units: 1.3 MB."""
+    if size is None:
+        return ABSENT
+    amount = float(size)
+    for unit in ("B", "kB", "MB"):
+        if amount < 1000:
+            return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
+        amount /= 1000
+    return f"{amount:.1f} GB"
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
