@@ -96,11 +96,7 @@ class Dataset:
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
         """Replace every `labels` mask of a table by the list of category keys it stands for."""
         columns = [c for c in table.columns if c.startswith("labels") and table.schema[c] == pl.UInt32]
-        masks = (
-            pl.concat([table[c].unique().alias("mask") for c in columns]).unique().drop_nulls()
-            if columns
-            else []
-        )
+        masks = pl.concat([table[c].unique().alias("mask") for c in columns]).unique().drop_nulls() if columns else []
         names = {mask: [c.key for c in self.taxonomy.members(mask)] for mask in masks}
         return table.with_columns(
             pl.col(c).replace_strict(names, default=None, return_dtype=pl.List(pl.String)) for c in columns

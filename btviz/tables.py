@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 
+import numpy as np
 import polars as pl
 
 from btviz.taxonomy import Taxonomy
@@ -40,9 +41,7 @@ PAIRS = pl.Schema(
         "response_words": pl.UInt32(),
     }
 )
-VOTES = pl.Schema(
-    {"pair_id": ID, "category": pl.String(), "votes": pl.UInt32(), "n_annotations": pl.UInt32()}
-)
+VOTES = pl.Schema({"pair_id": ID, "category": pl.String(), "votes": pl.UInt32(), "n_annotations": pl.UInt32()})
 PREFERENCES = pl.Schema(
     {
         "prompt_id": ID,
@@ -104,11 +103,12 @@ def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "
 
 
 def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str, of: Callable[..., int]) -> pl.DataFrame:
-    keys = frame.select(texts).unique(maintain_order=True)
-    ids = [of(*row) for row in keys.iter_rows()]
-    return frame.join(
-        keys.with_columns(pl.Series(name, ids, ID)), on=texts, how="left", maintain_order="left"
-    )
+    # grouping and scattering is several times faster than a join on long texts
+    groups = frame.select(texts).with_row_index("row").group_by(texts).agg("row")
+    ids = np.fromiter((of(*key) for key in groups.select(texts).iter_rows()), np.uint64, groups.height)
+    hashed = np.empty(frame.height, np.uint64)
+    hashed[groups["row"].explode().to_numpy()] = np.repeat(ids, groups["row"].list.len().to_numpy())
+    return frame.with_columns(pl.Series(name, hashed, ID))
 
 
 def majority(taxonomy: Taxonomy) -> list[pl.Expr]:

@@ -1,0 +1,141 @@
+"""Bytes of a released file, decompressed, in blocks of whole lines."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import lzma
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+import zstandard
+
+BLOCK_BYTES = 32 << 20
+COMPRESSED = (".gz", ".xz", ".zst")
+FORMATS = (".jsonl", ".json", ".csv", ".parquet")
+
+
+@dataclass(frozen=True)
+class Block:
+    """Whole lines of a file: their bytes and the number (from 1) of the first of them."""
+
+    first_line: int
+    data: bytes
+
+
+class Truncated(Exception):  # noqa: N818  (it is raised for control flow and caught by `parse`)
+    """The archive ends before its end; everything readable has been yielded before."""
+
+
+def format_of(path: Path) -> str | None:
+    """ ".jsonl", ".json", ".csv" or ".parquet" whatever the compression, or None."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] in COMPRESSED:
+        suffixes.pop()
+    return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else None
+
+
+def released_files(folder: Path) -> list[Path]:
+    """Files of a known format anywhere below `folder`, sorted by name."""
+    return sorted(path for path in folder.rglob("*") if path.is_file() and format_of(path))
+
+
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file as it lies on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def line_blocks(path: Path, *, size: int = BLOCK_BYTES) -> Iterator[Block]:
+    """Yield the file in blocks of about `size` bytes that end at line ends.
+
+    Raises
+    ------
+    Truncated
+        After the last readable bytes, if a compressed file is cut short or damaged.
+    """
+    line, rest = 1, b""
+    damage: Truncated | None = None
+    try:
+        for chunk in _gathered(_chunks(path, size=size), size=size):
+            cut = chunk.rfind(b"\n") + 1
+            if not cut:
+                rest += chunk
+                continue
+            data = b"".join((rest, memoryview(chunk)[:cut]))
+            rest = chunk[cut:]
+            yield Block(line, data)
+            line += data.count(b"\n")
+    except Truncated as error:
+        damage = error
+    if rest:
+        yield Block(line, rest)
+    if damage is not None:
+        raise damage
+
+
+def whole(path: Path) -> tuple[bytes, str | None]:
+    """All readable bytes of a file and, if it is cut short, what the decompressor said."""
+    parts: list[bytes] = []
+    try:
+        parts.extend(block.data for block in line_blocks(path))
+    except Truncated as error:
+        return b"".join(parts), str(error)
+    return b"".join(parts), None
+
+
+def _gathered(chunks: Iterator[bytes], *, size: int) -> Iterator[bytes]:
+    """Join small chunks to at least `size` bytes; what came before damage is still handed on."""
+    parts: list[bytes] = []
+    damage: Exception | None = None
+    try:
+        for chunk in chunks:
+            parts.append(chunk)
+            if sum(map(len, parts)) >= size:
+                yield b"".join(parts)
+                parts = []
+    except (EOFError, gzip.BadGzipFile, zlib.error, lzma.LZMAError, zstandard.ZstdError) as error:
+        damage = error
+    if parts:
+        yield b"".join(parts)
+    if damage is not None:
+        raise Truncated(str(damage)) from damage
+
+
+def _chunks(path: Path, *, size: int) -> Iterator[bytes]:
+    with path.open("rb") as raw:
+        match path.suffix.lower():
+            case ".gz":
+                yield from _read1(gzip.GzipFile(fileobj=raw), size=size)
+            case ".xz":
+                yield from _read1(lzma.LZMAFile(raw), size=size)
+            case ".zst":
+                yield from _unzstd(raw)
+            case _:
+                while chunk := raw.read(size):
+                    yield chunk
+
+
+def _read1(stream: gzip.GzipFile | lzma.LZMAFile, *, size: int) -> Iterator[bytes]:
+    # read1 hands over what a damaged archive still holds before it raises; read would not
+    while chunk := stream.read1(size):
+        yield chunk
+
+
+def _unzstd(raw: IO[bytes]) -> Iterator[bytes]:
+    # The stream reader of zstandard takes a cut-off file for a finished one, so frames are
+    # decompressed by hand and the last must have ended.
+    frame = None
+    while compressed := raw.read(1 << 20):
+        while compressed:
+            frame = frame or zstandard.ZstdDecompressor().decompressobj()
+            if out := frame.decompress(compressed):
+                yield out
+            compressed = frame.unused_data if frame.eof else b""
+            if frame.eof:
+                frame = None
+    if frame is not None:
+        raise EOFError("the zstd frame does not end")
