@@ -1,0 +1,222 @@
+"""Atomic and durable writes, hashes of files, and locks between processes."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import logging
+import os
+import secrets
+import shutil
+import time
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import filelock
+
+from btviz.errors import StoreError, UsageError
+
+PATIENCE = 5.0
+"""Seconds to wait for a lock before saying so."""
+
+ABANDONED = 24 * 3600.0
+"""Seconds after which a temporary file is taken for the leftover of a dead process."""
+
+_LOG = logging.getLogger(__name__)
+_NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
+
+
+class StoreWarning(UserWarning):
+    """Something stored was damaged and has been set aside."""
+
+
+class DamagedError(Exception):
+    """Something stored is not what was written; the message completes "found it damaged: …"."""
+
+
+@contextmanager
+def disk_errors(asked: str, folder: Path) -> Iterator[None]:
+    """Turn an `OSError` into a `StoreError` that says what was asked, found, and to be done.
+
+    Parameters
+    ----------
+    asked : str
+        Completes "Asked to …".
+    folder : Path
+        Where; its free space is part of the message.
+    """
+    try:
+        yield
+    except StoreError:
+        raise
+    except OSError as error:
+        found = error.strerror or str(error)
+        advice = "Nothing half-written was left and what was stored before is untouched."
+        if error.errno in _NO_SPACE:
+            advice = f"Free some space or set BTVIZ_DATA_DIR to a folder on another disk. {advice}"
+        elif error.errno in _NOT_ALLOWED:
+            advice = "Make the folder writable or set BTVIZ_DATA_DIR to one that is."
+        raise StoreError(f"Asked to {asked} in {folder}; found: {found}{_free(folder)}. {advice}") from error
+
+
+def _free(folder: Path) -> str:
+    try:
+        return f" ({shutil.disk_usage(folder).free / 2**20:,.0f} MiB free there)"
+    except OSError:
+        return ""
+
+
+def sync(path: Path) -> None:
+    """Wait until a file's content, or a folder's list of names, is on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return  # Windows cannot open folders and writes their entries in order
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def make_folder(path: Path) -> Path:
+    """Create a folder and its parents durably; return it."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        sync(path.parent)
+    return path
+
+
+def hash_file(path: Path) -> str:
+    """BLAKE2b-256 of a file's content, as 64 hexadecimal characters."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, new_hash).hexdigest()
+
+
+def new_hash(data: bytes = b"") -> hashlib.blake2b:
+    """Return the hash that manifests and names of shards record."""
+    return hashlib.blake2b(data, digest_size=32)
+
+
+def settle(path: Path, sealed: int) -> None:
+    """Give a file the time of change (s) that says: not touched since it was hashed."""
+    os.utime(path, ns=(sealed * 10**9, sealed * 10**9))
+
+
+def write_file(path: Path, data: bytes) -> Path:
+    """Write one file so that it holds all of `data`, or what it held before.
+
+    Parameters
+    ----------
+    path : Path
+        Where; missing folders are made.
+    data : bytes
+        The whole content.
+
+    Returns
+    -------
+    Path
+        `path`; its content is on the disk.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    with disk_errors(f"write {path.name}", path.parent):
+        make_folder(path.parent)
+        sweep_files(path.parent, older_than=ABANDONED)
+        temporary = path.parent / f".btviz-{secrets.token_hex(8)}.tmp"
+        try:
+            temporary.write_bytes(data)
+            sync(temporary)
+            temporary.replace(path)
+        except BaseException:
+            with suppress(OSError):
+                temporary.unlink(missing_ok=True)
+            raise
+        sync(path.parent)
+    return path
+
+
+def sweep_files(folder: Path, *, older_than: float) -> None:
+    """Remove temporary files of `write_file` whose last change is `older_than` seconds ago."""
+    limit = time.time() - older_than
+    for leftover in folder.glob(".btviz-*.tmp"):
+        with suppress(OSError):
+            if leftover.stat().st_mtime <= limit:
+                leftover.unlink()
+
+
+def set_aside(path: Path, *, reason: str, advice: str) -> None:
+    """Rename what is damaged to ``<name>.corrupt-<time>-<random>`` and warn.
+
+    The bytes are kept, because they may be all that is left of something precious.
+    """
+    stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
+    aside = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
+    with disk_errors(f"set the damaged {path.name} aside", path.parent):
+        path.rename(aside)
+        sync(path.parent)
+    warnings.warn(
+        f"Asked for {path}; found it damaged: {reason}. It was set aside as {aside.name}. {advice}",
+        StoreWarning,
+        stacklevel=4,
+    )
+
+
+@contextmanager
+def locked(path: Path, *, what: str) -> Iterator[None]:
+    """Hold an exclusive lock between processes and threads; wait for it, saying so after a while.
+
+    The system drops the lock of a process that dies.
+
+    Parameters
+    ----------
+    path : Path
+        The lock file; it stays behind, empty.
+    what : str
+        What is locked, for the message.
+
+    Raises
+    ------
+    UsageError
+        If this thread holds it already.
+    StoreError
+        If the lock file cannot be made.
+    """
+    with disk_errors(f"lock {what}", path.parent):
+        make_folder(path.parent)
+        lock = filelock.FileLock(path)
+        try:
+            lock.acquire(timeout=PATIENCE)
+        except filelock.Timeout:
+            _LOG.warning("Waiting for %s: another process is working on it and holds %s.", what, path)
+            _acquire_patiently(lock, what=what)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _acquire_patiently(lock: filelock.BaseFileLock, *, what: str) -> None:
+    try:
+        lock.acquire()
+    except RuntimeError as error:
+        raise UsageError(
+            f"Asked for {what} while it is being made here. Do not ask for it in its own making."
+        ) from error
+
+
+def try_lock(path: Path) -> filelock.BaseFileLock | None:
+    """Return the held lock, which any thread may release, or None if somebody else holds it."""
+    make_folder(path.parent)
+    lock = filelock.FileLock(path, thread_local=False)
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        return None
+    return lock

@@ -1,0 +1,149 @@
+"""Append-only tables for runs that can be resumed."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import filelock
+import polars as pl
+
+from btviz.errors import StoreError, UsageError
+from btviz.store.disk import disk_errors, make_folder, new_hash, set_aside, sweep_files, try_lock, write_file
+from btviz.store.keys import Key
+
+
+class Shards:
+    """A growing table, one durable file per `append`.
+
+    The first `append` takes the only right to write, which `close`, leaving a ``with``
+    block, or the end of the process gives back. Reading needs no right.
+
+    Attributes
+    ----------
+    path : Path
+        Folder of the parts; absent until the first `append`.
+    key : Key
+        What the run is a function of.
+
+    Examples
+    --------
+    >>> with store.shards(key) as shards:  # doctest: +SKIP
+    ...     done = shards.read()
+    ...     for batch in batches_without(done):
+    ...         shards.append(batch)
+    """
+
+    def __init__(self, path: Path, key: Key, *, lock: Path) -> None:
+        self.path = path
+        self.key = key
+        self._lock_path = lock
+        self._lock: filelock.BaseFileLock | None = None
+        self._next = 0
+        self._schema: pl.Schema | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Give back the right to write; a later `append` takes it again."""
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def names(self) -> list[str]:
+        """File names of the parts, in the order they were appended."""
+        return sorted((part.name for part in self.path.glob("*-*.parquet")), key=_number)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def append(self, frame: pl.DataFrame) -> int:
+        """Add rows; they are on the disk when this returns.
+
+        Parameters
+        ----------
+        frame : DataFrame
+            With the columns and types of the parts before.
+
+        Returns
+        -------
+        int
+            Number of the new part, counted from 0.
+
+        Raises
+        ------
+        StoreError
+            If another process, or another `Shards` here, is writing; or if the disk is full:
+            then nothing was added.
+        UsageError
+            If columns or types differ from those of the parts before.
+        """
+        self._open()
+        if self._schema is None:
+            self._schema = frame.schema
+        if frame.schema != self._schema:
+            raise UsageError(
+                f"Asked to append columns {dict(frame.schema)}; the parts before have {dict(self._schema)}. "
+                "Give the same columns, or use a key with another version."
+            )
+        buffer = io.BytesIO()
+        frame.write_parquet(buffer)
+        data = buffer.getvalue()
+        number = self._next
+        write_file(self.path / f"{number:06d}-{new_hash(data).hexdigest()}.parquet", data)
+        self._next = number + 1
+        return number
+
+    def frames(self) -> Iterator[pl.DataFrame]:
+        """Read the parts one by one, in order.
+
+        A part whose content is not what was written is set aside with a `StoreWarning` and
+        left out: its rows are as if they had never been appended.
+        """
+        for name in self.names:
+            part = self.path / name
+            with disk_errors(f"read {name}", self.path):
+                try:
+                    data = part.read_bytes()
+                except FileNotFoundError:
+                    continue  # another process has just set it aside
+            if f"-{new_hash(data).hexdigest()}." in name:
+                yield pl.read_parquet(io.BytesIO(data))
+            else:
+                set_aside(part, reason="its content has changed", advice="Its rows have to be computed again.")
+
+    def read(self) -> pl.DataFrame:
+        """All rows so far, in order; a frame without columns if there are none."""
+        frames = list(self.frames())
+        return pl.concat(frames) if frames else pl.DataFrame()
+
+    def _open(self) -> None:
+        if self._lock is not None:
+            return
+        with disk_errors(f"append to {self.key}", self.path):
+            self._lock = try_lock(self._lock_path)
+            if self._lock is None:
+                raise StoreError(
+                    f"Asked to append to {self.path}; another process, or another open run in this one, is writing "
+                    "there. Wait for it to end or stop it, then run this again: it resumes."
+                )
+            make_folder(self.path)
+            sweep_files(self.path, older_than=0)
+        numbers = [_number(part.name) for part in self.path.glob("*-*.parquet*")]
+        self._next = max(numbers, default=-1) + 1
+        first = next(self.frames(), None)
+        self._schema = None if first is None else first.schema
+
+
+def _number(name: str) -> int:
+    return int(name.partition("-")[0])
