@@ -1,0 +1,205 @@
+import ast
+import inspect
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from importlib import import_module
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import house_rules
+import pytest
+from house_rules import LONGEST, RULES, VAGUE
+
+ROOT = Path(__file__).resolve().parents[1]
+PACKAGE = ROOT / "btviz"
+MODULES = sorted(PACKAGE.rglob("*.py"))
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+EXTRAS = PROJECT["project"]["optional-dependencies"]
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def dotted(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def distribution(requirement: str) -> str:
+    return re.split(r"[<>=!~\[; ]", requirement)[0].lower().replace("_", "-")
+
+
+def brought_by(extra: str) -> set[str]:
+    """Distributions of an extra, those of the extras it contains included."""
+    found = set()
+    for requirement in EXTRAS[extra]:
+        nested = re.match(r"btviz\[(.+)\]", requirement)
+        found |= set().union(*map(brought_by, nested[1].split(","))) if nested else {distribution(requirement)}
+    return found
+
+
+def distributions_of(package: str) -> set[str]:
+    return {name.lower().replace("_", "-") for name in packages_distributions().get(package, [package])}
+
+
+@pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_module_keeps_the_rule(path, rule):
+    assert rule(parsed(path)) == [], rule.__doc__
+
+
+BREAKS = {
+    "many_positional": "def f(a, b, c): ...",
+    "passes_anything": "class A:\n    def f(self, **kwargs): ...",
+    "undocumented": "def f(): ...",
+    "too_long": "def f():\n" + "    a = 1\n" * LONGEST,
+    "unsafe": "import pickle",
+}
+UNSAFE = ["from pickle import loads", "eval(x)", "np.load(p, allow_pickle=True)", "m(trust_remote_code=flag)"]
+SAFE = ["np.load(p, allow_pickle=False)", "import re\nre.compile('a')", "model.eval()"]
+WRITES = [
+    "open(p, 'w')", "open(p, mode='ab')", "p.open('x')", "io.open(p, 'w')", "p.write_text(t)", "p.write_bytes(b)",
+    "frame.write_parquet(p)", "frame.write_csv(p)", "frame.write_csv(file=p)", "lf.sink_parquet(p)", "np.save(p, a)",
+    "np.savez(p, a)", "p.mkdir()", "p.unlink()", "os.rename(a, b)", "p.touch()",
+]  # fmt: skip
+READS = ["open(p)", "open(p, 'rb')", "p.open()", "p.open('rb')", "frame.write_csv()", "np.load(p)", "p.read_text()"]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_rule_is_seen_to_fail(rule):
+    assert RULES[rule](ast.parse(BREAKS[rule]))
+
+
+@pytest.mark.parametrize("code", UNSAFE)
+def test_unsafe_code_is_seen(code):
+    assert house_rules.unsafe(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", SAFE)
+def test_safe_code_is_let_be(code):
+    assert not house_rules.unsafe(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", WRITES)
+def test_writing_is_seen(code):
+    assert house_rules.writes(ast.parse(code))
+
+
+@pytest.mark.parametrize("code", READS)
+def test_reading_is_no_writing(code):
+    assert not house_rules.writes(ast.parse(code))
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_only_the_store_writes_files(path):
+    written = house_rules.writes(parsed(path))
+    assert written == [] or "store" in dotted(path).split(".")
+
+
+def test_the_store_writes_files():
+    store = [path for path in MODULES if "store" in dotted(path).split(".")]
+    assert any(house_rules.writes(parsed(path)) for path in store)
+
+
+def test_module_names_say_what_is_inside():
+    assert not {part for path in MODULES for part in dotted(path).split(".")} & VAGUE
+
+
+def exported() -> dict[str, object]:
+    """Functions and classes that the public packages offer."""
+    found = {}
+    for name in ("btviz", "btviz.plots", "btviz.widgets", "btviz.sources"):
+        module = import_module(name)
+        found |= {f"{name}.{public}": getattr(module, public) for public in module.__all__}
+    return found
+
+
+def test_no_public_function_has_the_name_of_a_module():
+    modules = {dotted(path) for path in MODULES}
+    assert not [name for name, thing in exported().items() if callable(thing) and name in modules]
+
+
+def test_exported_functions_document_every_parameter_and_what_they_return():
+    missing = []
+    for name, function in exported().items():
+        if not inspect.isfunction(function):
+            continue
+        doc = inspect.getdoc(function) or ""
+        signature = inspect.signature(function)
+        sections = doc.partition("Parameters\n----------")[2]
+        missing += [f"{name}({p})" for p in signature.parameters if not re.search(rf"\b{p}\b", sections)]
+        if signature.return_annotation not in (None, "None") and not re.search(r"(Returns|Yields)\n-----", doc):
+            missing.append(f"{name}: Returns")
+    assert missing == []
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_required_packages_are_in_the_extra_that_is_named(path):
+    for package, extra in house_rules.required(parsed(path)):
+        assert distributions_of(package.partition(".")[0]) & brought_by(extra), (package, extra)
+
+
+def test_some_packages_are_required():
+    assert any(house_rules.required(parsed(path)) for path in MODULES)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=dotted)
+def test_imported_packages_are_declared(path):
+    declared = {distribution(r) for r in PROJECT["project"]["dependencies"]}.union(*map(brought_by, EXTRAS))
+    others = house_rules.imported(parsed(path)) - {"btviz"} - sys.stdlib_module_names
+    undeclared = {package for package in others if not distributions_of(package) & declared}
+    assert undeclared <= {"traitlets"}  # part of ipywidgets' own interface
+
+
+def test_all_is_every_extra():
+    assert brought_by("all") == set().union(*(brought_by(extra) for extra in EXTRAS))
+
+
+def test_constraints_are_exact_and_name_no_place():
+    lines = (ROOT / "constraints.txt").read_text().splitlines()
+    assert lines
+    assert [line for line in lines if not re.fullmatch(r"[a-z0-9._-]+==[0-9a-z.]+", line)] == []
+
+
+def test_every_direct_dependency_is_pinned():
+    pinned = {line.partition("==")[0] for line in (ROOT / "constraints.txt").read_text().splitlines()}
+    stated = [*PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"]["dev"]]
+    assert {distribution(r) for r in stated}.union(*map(brought_by, EXTRAS)) <= pinned
+
+
+def test_conda_environment_repeats_no_version():
+    text = (ROOT / "environment.yml").read_text()
+    compiled_for = re.search(r"--python-version ([\d.]+)", (ROOT / "Makefile").read_text())
+    assert re.findall(r"\d[\d.]*", text) == [compiled_for[1]]
+
+
+def test_pre_commit_runs_local_hooks_only():
+    assert re.findall(r"repo: *(\S+)", (ROOT / ".pre-commit-config.yaml").read_text()) == ["local"]
+
+
+def notebooks() -> list[Path]:
+    return sorted((ROOT / "notebooks").glob("*.ipynb"))
+
+
+def test_there_is_a_notebook():
+    assert notebooks()
+
+
+@pytest.mark.parametrize("path", notebooks(), ids=lambda path: path.name)
+def test_notebook_is_saved_without_outputs_and_defines_nothing(path):
+    notebook = json.loads(path.read_text())
+    code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
+    assert [cell for cell in code if cell["outputs"] or cell["execution_count"] is not None] == []
+    assert "widgets" not in notebook["metadata"]
+    sources = ["".join(cell["source"]) for cell in code]
+    assert [source for source in sources if re.search(r"^\s*(def|class) ", source, re.MULTILINE)] == []
+
+
+def test_every_make_target_is_listed_by_help():
+    text = (ROOT / "Makefile").read_text()
+    targets = re.search(r"\.PHONY: (.+)", text)[1].split()
+    listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert re.findall(r"^  make (\w+)", listed, re.MULTILINE) == targets
