@@ -54,12 +54,15 @@ def disk_errors(asked: str, folder: Path) -> Iterator[None]:
         raise
     except OSError as error:
         found = error.strerror or str(error)
-        advice = "Nothing half-written was left and what was stored before is untouched."
+        advice = "Check that folder and its disk"
         if error.errno in _NO_SPACE:
-            advice = f"Free some space or set BTVIZ_DATA_DIR to a folder on another disk. {advice}"
+            advice = "Free some space or use another disk (BTVIZ_DATA_DIR moves the store)"
         elif error.errno in _NOT_ALLOWED:
-            advice = "Make the folder writable or set BTVIZ_DATA_DIR to one that is."
-        raise StoreError(f"Asked to {asked} in {folder}; found: {found}{_free(folder)}. {advice}") from error
+            advice = "Make the folder writable or use another (BTVIZ_DATA_DIR moves the store)"
+        raise StoreError(
+            f"Asked to {asked} in {folder}; found: {found}{_free(folder)}. {advice}; "
+            "nothing half-written is left, and what was stored before is untouched."
+        ) from error
 
 
 def _free(folder: Path) -> str:
@@ -102,7 +105,8 @@ def new_hash(data: bytes = b"") -> hashlib.blake2b:
 
 def settle(path: Path, sealed: int) -> None:
     """Give a file the time of change (s) that says: not touched since it was hashed."""
-    os.utime(path, ns=(sealed * 10**9, sealed * 10**9))
+    with suppress(OSError):  # where times cannot be set, files are hashed at every opening
+        os.utime(path, ns=(sealed * 10**9, sealed * 10**9))
 
 
 def write_file(path: Path, data: bytes) -> Path:
@@ -159,7 +163,10 @@ def set_aside(path: Path, *, reason: str, advice: str) -> None:
     stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
     aside = path.with_name(f"{path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
     with disk_errors(f"set the damaged {path.name} aside", path.parent):
-        path.rename(aside)
+        try:
+            path.rename(aside)
+        except FileNotFoundError:
+            return  # another process has done so
         sync(path.parent)
     warnings.warn(
         f"Asked for {path}; found it damaged: {reason}. It was set aside as {aside.name}. {advice}",

@@ -98,7 +98,7 @@ def seal(draft: Draft, key: Key) -> None:
         sync(file)
     manifest: dict[str, JSON] = {
         "digest": key.digest,
-        "key": {"kind": key.kind, "inputs": key.inputs, "params": key.params, "version": key.version},
+        "key": key.to_document(),
         "btviz": importlib.metadata.version("btviz"),
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         "sealed": sealed,

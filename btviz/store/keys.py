@@ -142,6 +142,10 @@ class Key:
     def __str__(self) -> str:
         return f"{self.kind}/{self.digest}"
 
+    def to_document(self) -> dict[str, JSON]:
+        """Everything the digest is made of, as JSON."""
+        return {"kind": self.kind, "inputs": self.inputs, "params": self.params, "version": self.version}
+
 
 def _through_json(params: Mapping[str, JSON]) -> dict[str, JSON]:
     try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,10 @@ import polars as pl
 
 from btviz.errors import StoreError, UsageError
 from btviz.store.disk import disk_errors, make_folder, new_hash, set_aside, sweep_files, try_lock, write_file
+from btviz.store.documents import encode
 from btviz.store.keys import Key
+
+_PART = re.compile(r"(\d{6,})-([0-9a-f]{64})\.parquet")
 
 
 class Shards:
@@ -62,7 +66,9 @@ class Shards:
     @property
     def names(self) -> list[str]:
         """File names of the parts, in the order they were appended."""
-        return sorted((part.name for part in self.path.glob("*-*.parquet")), key=_number)
+        files = self.path.iterdir() if self.path.is_dir() else ()
+        parts = filter(None, (_PART.fullmatch(file.name) for file in files))
+        return [part[0] for part in sorted(parts, key=lambda part: int(part[1]))]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -88,10 +94,9 @@ class Shards:
         UsageError
             If columns or types differ from those of the parts before.
         """
-        self._open()
-        if self._schema is None:
-            self._schema = frame.schema
-        if frame.schema != self._schema:
+        if self._lock is None:
+            self._resume()
+        if self._schema is not None and frame.schema != self._schema:
             raise UsageError(
                 f"Asked to append columns {dict(frame.schema)}; the parts before have {dict(self._schema)}. "
                 "Give the same columns, or use a key with another version."
@@ -101,7 +106,7 @@ class Shards:
         data = buffer.getvalue()
         number = self._next
         write_file(self.path / f"{number:06d}-{new_hash(data).hexdigest()}.parquet", data)
-        self._next = number + 1
+        self._next, self._schema = number + 1, frame.schema
         return number
 
     def frames(self) -> Iterator[pl.DataFrame]:
@@ -127,9 +132,8 @@ class Shards:
         frames = list(self.frames())
         return pl.concat(frames) if frames else pl.DataFrame()
 
-    def _open(self) -> None:
-        if self._lock is not None:
-            return
+    def _resume(self) -> None:
+        """Take the right to write, and find where to go on."""
         with disk_errors(f"append to {self.key}", self.path):
             self._lock = try_lock(self._lock_path)
             if self._lock is None:
@@ -137,13 +141,18 @@ class Shards:
                     f"Asked to append to {self.path}; another process, or another open run in this one, is writing "
                     "there. Wait for it to end or stop it, then run this again: it resumes."
                 )
-            make_folder(self.path)
-            sweep_files(self.path, older_than=0)
-        numbers = [_number(part.name) for part in self.path.glob("*-*.parquet*")]
-        self._next = max(numbers, default=-1) + 1
-        first = next(self.frames(), None)
+            try:
+                self._next = self._prepare()
+                first = next(self.frames(), None)
+            except BaseException:
+                self.close()
+                raise
         self._schema = None if first is None else first.schema
 
-
-def _number(name: str) -> int:
-    return int(name.partition("-")[0])
+    def _prepare(self) -> int:
+        make_folder(self.path)
+        sweep_files(self.path, older_than=0)  # whoever wrote them held the lock and is gone
+        if not (self.path / "key.json").exists():
+            write_file(self.path / "key.json", encode(self.key.to_document(), what="key.json"))
+        parts = (_PART.match(file.name) for file in self.path.iterdir())
+        return max((int(part[1]) + 1 for part in parts if part), default=0)  # damaged ones keep their number
