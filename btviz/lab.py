@@ -70,6 +70,8 @@ def lab_arguments(*, browser: bool = True, port: int | None = None) -> list[str]
         )
     require("jupyterlab", extra="lab")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
+    # In a container root is the usual user; the server listens on this machine only, with a token.
+    command += ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     command += [] if browser else ["--no-browser"]
     command += [] if port is None else [f"--port={port}"]
     return command
