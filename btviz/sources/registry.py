@@ -321,9 +321,7 @@ _PKU_SAFERLHF_QA = Release(
     title="PKU-SafeRLHF-QA",
     repo_id="PKU-Alignment/PKU-SafeRLHF-QA",
     revision="a4200bf784bad53d73fa0536ab4306e475644143",  # 2024-06-14
-    files=tuple(
-        ReleasedFile(f"data/{model}/{split}.jsonl", split) for model in _MODELS for split in ("train", "test")
-    ),
+    files=tuple(ReleasedFile(f"data/{model}/{split}.jsonl", split) for model in _MODELS for split in ("train", "test")),
     taxonomy="pku-saferlhf",
     layout="annotations",
     one_annotation_per_pair=None,
