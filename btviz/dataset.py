@@ -53,7 +53,7 @@ class Dataset:
 
     def table(self, name: str) -> pl.DataFrame:
         """One table by name; see `btviz.tables.SCHEMAS` for names and columns."""
-        choice(name, [*SCHEMAS, "problems"], what="table")
+        choice(name, [*SCHEMAS, "problems", "targets"], what="table")
         if name not in self._cache:
             self._cache[name] = self._read(name)
         return self._cache[name]
@@ -89,6 +89,11 @@ class Dataset:
         return self.table("problems")
 
     @property
+    def targets(self) -> pl.DataFrame:
+        """What synthetic data were aimed at: `statistic`, `level`, `target`, `obtained`, `kind`, `source`."""
+        return self.table("targets")
+
+    @property
     def population(self) -> str:
         """Short description for captions: the name, and that data are synthetic if they are."""
         return f"{self.name} (synthetic sample)" if self.is_synthetic else self.name
@@ -96,8 +101,8 @@ class Dataset:
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
         """Replace every `labels` mask of a table by the list of category keys it stands for."""
         columns = [c for c in table.columns if c.startswith("labels") and table.schema[c] == pl.UInt32]
-        masks = pl.concat([table[c].unique().alias("mask") for c in columns]).unique().drop_nulls() if columns else []
-        names = {mask: [c.key for c in self.taxonomy.members(mask)] for mask in masks}
+        masks = {mask for c in columns for mask in table[c].unique().drop_nulls()}
+        names = {mask: [category.key for category in self.taxonomy.members(mask)] for mask in masks}
         return table.with_columns(
             pl.col(c).replace_strict(names, default=None, return_dtype=pl.List(pl.String)) for c in columns
         )

@@ -31,7 +31,7 @@ class Truncated(Exception):  # noqa: N818  (it is raised for control flow and ca
 
 
 def format_of(path: Path) -> str | None:
-    """ ".jsonl", ".json", ".csv" or ".parquet" whatever the compression, or None."""
+    """Return the format a name speaks of, whatever the compression, or None for another."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()
@@ -109,9 +109,11 @@ def _chunks(path: Path, *, size: int) -> Iterator[bytes]:
     with path.open("rb") as raw:
         match path.suffix.lower():
             case ".gz":
-                yield from _read1(gzip.GzipFile(fileobj=raw), size=size)
+                with gzip.GzipFile(fileobj=raw) as stream:
+                    yield from _read1(stream, size=size)
             case ".xz":
-                yield from _read1(lzma.LZMAFile(raw), size=size)
+                with lzma.LZMAFile(raw) as stream:
+                    yield from _read1(stream, size=size)
             case ".zst":
                 yield from _unzstd(raw)
             case _:

@@ -179,8 +179,7 @@ class Layout:
             findings.append(Finding("wrong type", f"{field.key} is {_type(value)}", rejects=True))
             return None
         keys = self._taxonomy.keys
-        for key in (k for k in keys if k not in value):
-            findings.append(Finding("missing category", key, rejects=True))
+        findings += [Finding("missing category", key, rejects=True) for key in keys if key not in value]
         for key, flag in value.items():
             if not isinstance(flag, bool):
                 findings.append(Finding("wrong type", f"category {_name(key)} is {_type(flag)}", rejects=True))
@@ -312,7 +311,8 @@ def recognise(record: Mapping[str, Any]) -> Layout | None:
             continue  # a misspelt file of answers must not pass for one of prompts
         if all(field.key in record for field in layout.fields if field.required):
             fields = tuple(field for field in layout.fields if field.key in record)
-            return _with_taxonomy(replace(layout, fields=fields), record)
+            narrowed = replace(layout, fields=fields, not_kept=layout.not_kept & frozenset(record))
+            return _with_taxonomy(narrowed, record)
     return None
 
 

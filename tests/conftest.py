@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
+from btviz.assembly import assemble, fingerprint_of
 from btviz.dataset import Dataset
-from btviz.tables import (
-    ANNOTATION_ORDER,
-    ANNOTATIONS,
-    PAIRS,
-    SCHEMAS,
-    WORD,
-    conform,
-    majority,
-    votes_of,
-    with_ids,
-)
+from btviz.parse import PROBLEMS
 from btviz.taxonomy import BEAVERTAILS, Taxonomy
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -39,25 +31,23 @@ def shared_data() -> Path:
     return SHARED_DATA
 
 
-def dataset_from_rows(rows: pl.DataFrame, *, taxonomy: Taxonomy = BEAVERTAILS, name: str = "tiny") -> Dataset:
+def dataset_from_rows(
+    rows: pl.DataFrame, *, taxonomy: Taxonomy = BEAVERTAILS, name: str = "tiny", comparisons: pl.DataFrame | None = None
+) -> Dataset:
     """A data set in memory; rows: prompt, response, split, is_safe, labels[, severity]."""
-    rows = with_ids(rows)
-    annotations = conform(rows, ANNOTATIONS).sort(ANNOTATION_ORDER)
-    texts = rows.select("pair_id", "prompt_id", "prompt", "response").unique("pair_id")
-    pairs = conform(
-        texts.join(annotations.group_by("pair_id").agg(majority(taxonomy)), on="pair_id").with_columns(
-            pl.col("prompt").str.count_matches(WORD).alias("prompt_words"),
-            pl.col("response").str.count_matches(WORD).alias("response_words"),
-        ),
-        PAIRS,
-    ).sort("pair_id")
-    frames: Mapping[str, pl.DataFrame] = {
-        "annotations": annotations,
-        "pairs": pairs,
-        "votes": votes_of(annotations, taxonomy),
-    }
-    empty = {table: schema.to_frame() for table, schema in SCHEMAS.items()}
-    return Dataset(name, taxonomy, "0" * 32, False, None, {}, {**empty, **frames}.__getitem__)
+    tables = assemble(taxonomy, annotations=rows, comparisons=comparisons) | {"problems": PROBLEMS.to_frame()}
+    order = ("annotations", "preferences", "prompts")
+    fingerprint = fingerprint_of(tables[table] for table in order)
+    facts: dict[str, Any] = {"files": [], "assumptions": {}}
+    return Dataset(
+        name=name,
+        taxonomy=taxonomy,
+        fingerprint=fingerprint,
+        is_synthetic=False,
+        release=None,
+        facts=facts,
+        _read=tables.__getitem__,
+    )
 
 
 @pytest.fixture

@@ -1,0 +1,217 @@
+"""From source files to a stored data set: read, assemble, and keep what was found."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from btviz.assembly import assemble, fingerprint_of
+from btviz.errors import DataError, UsageError
+from btviz.files import sha256
+from btviz.parse import PROBLEMS, Parsed, parse
+from btviz.paths import data_dir
+from btviz.progress import counting
+from btviz.sources import RELEASES
+from btviz.store import Draft, Entry, Key, Store, update_document
+from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
+
+VERSION = 1
+"""Raised when reading or assembling changes what is stored."""
+
+_SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a data set.
+
+    Attributes
+    ----------
+    path : str
+        Where it lies, absolute.
+    label : str
+        What it is called in problems: unique among the files of the data set.
+    split : str or None
+        Split of all its rows.
+    sha256 : str
+        Hash of the file as it lies on disk.
+    """
+
+    path: str
+    label: str
+    split: str | None
+    sha256: str
+
+
+def sources_of(paths: Sequence[Path], *, split: str | None = None) -> list[Source]:
+    """Describe files: hash, split (given, or from the name) and a label that tells them apart."""
+    found = [path.resolve() for path in paths]
+    same_name = len({path.name for path in found}) < len(found)
+    return [
+        Source(
+            str(path),
+            f"{path.parent.name}/{path.name}" if same_name else path.name,
+            split or split_of(path),
+            remembered_sha256(path),
+        )
+        for path in found
+    ]
+
+
+def split_of(path: Path) -> str | None:
+    """Split that a file name (else its folder's) speaks of: ``30k_test.jsonl.gz`` is "test"."""
+    for name in (path.name, path.parent.name):
+        if found := _SPLIT.search(name):
+            return found.group(1).lower()
+    return None
+
+
+def remembered_sha256(path: Path) -> str:
+    """Hash of a file; asked again, read from memory while its size and time of change stay."""
+    memory = data_dir() / "sources.json"
+    state = path.stat()
+    seen = {"size": state.st_size, "changed": state.st_mtime_ns}
+    digest = ""
+
+    def remember(known: dict[str, Any]) -> dict[str, Any]:
+        nonlocal digest
+        entry = known.get(str(path), {})
+        digest = entry["sha256"] if {k: entry.get(k) for k in seen} == seen else sha256(path)
+        return {**known, str(path): {**seen, "sha256": digest}}
+
+    update_document(memory, remember)
+    return digest
+
+
+def release_of(sources: Iterable[Source]) -> str | None:
+    """Registry name of the release that these files are copies of, by their published hashes."""
+    digests = {source.sha256 for source in sources}
+    for name, release in RELEASES.items():
+        published = {h for file in release.files for h in (file.sha256, file.content_sha256) if h}
+        if digests <= published:
+            return name
+    return None
+
+
+def key_of(sources: Sequence[Source], *, release: str | None) -> Key:
+    """Store key: what the files hold and how they are called, not where they lie."""
+    files = [[source.label, source.split] for source in sources]
+    return Key("datasets", tuple(s.sha256 for s in sources), {"files": files, "release": release}, VERSION)
+
+
+def stored(sources: Sequence[Source], *, release: str | None) -> Entry:
+    """Entry of a data set made of these files, read from the store or built now.
+
+    Raises
+    ------
+    DataError
+        If a file fits no layout, or files of two taxonomies are mixed.
+    """
+    return Store().build(key_of(sources, release=release), lambda draft: _fill(draft, sources, release=release))
+
+
+def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None) -> None:
+    parsed: list[tuple[Source, Parsed]] = []
+    for source in sources:
+        with counting(f"Reading {source.label}") as progress:
+            parsed.append((source, parse(Path(source.path), progress=progress)))
+    taxonomy = _taxonomy(parsed, release=release)
+    produced = {kind: _rows(parsed, kind) for kind in ("annotations", "preferences", "prompts")}
+    tables = assemble(
+        taxonomy,
+        annotations=produced["annotations"],
+        comparisons=produced["preferences"],
+        prompts=produced["prompts"],
+    )
+    problems = pl.concat([p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed])
+    if release and RELEASES[release].one_annotation_per_pair and produced["annotations"] is not None:
+        problems = pl.concat([problems, _repeats(produced["annotations"])])
+    keep(
+        draft,
+        tables=tables | {"problems": problems},
+        facts={
+            "taxonomy": taxonomy.name,
+            "release": release,
+            "is_synthetic": False,
+            "files": [_account(source, p) for source, p in parsed],
+        },
+    )
+
+
+def keep(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:
+    """Write the tables of a data set, and its facts with the fingerprint of its rows."""
+    for name, table in tables.items():
+        draft.table(name, table)
+    rows = (tables[name] for name in ("annotations", "preferences", "prompts"))
+    draft.document("facts", facts | {"fingerprint": fingerprint_of(rows)})
+
+
+def _taxonomy(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
+    found = {p.layout.taxonomy.name for _, p in parsed if p.layout.taxonomy}
+    if len(found) > 1:
+        raise DataError(
+            f"The files were to be one data set; their categories are those of {sorted(found)}. "
+            "Add each taxonomy under a name of its own."
+        )
+    if found:
+        return TAXONOMIES[found.pop()]
+    return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
+
+
+def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | None:
+    frames = [
+        p.rows.with_columns(pl.lit(source.split, pl.String).alias("split"), pl.lit(source.label).alias("file"))
+        for source, p in parsed
+        if p.layout.produces == kind
+    ]
+    return pl.concat(frames, how="diagonal") if frames else None
+
+
+def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that annotate a pair again, in a release that has one annotation per pair."""
+    again = ~pl.struct("prompt", "response").is_first_distinct()
+    return (
+        rows.filter(again)
+        .select(
+            pl.col("file"),
+            pl.col("line"),
+            pl.lit("repeated pair").alias("kind"),
+            pl.lit("kept").alias("action"),
+            pl.lit("the release has one annotation per pair").alias("detail"),
+        )
+        .cast(PROBLEMS)
+    )
+
+
+def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
+    """Counts in = counts kept + counts rejected, for one file."""
+    kept = parsed.rows.height
+    if parsed.rows_in < kept:
+        raise AssertionError(f"{source.label}: {kept} rows kept of {parsed.rows_in}")
+    return asdict(source) | {
+        "layout": parsed.layout.name,
+        "rows_in": parsed.rows_in,
+        "rows_kept": kept,
+        "rows_rejected": parsed.rows_in - kept,
+        "keys_not_kept": sorted(parsed.layout.not_kept),
+    }
+
+
+def existing(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths if every one is a file.
+
+    Raises
+    ------
+    UsageError
+        Naming those that are not.
+    """
+    found = list(paths)
+    missing = [str(path) for path in found if not path.is_file()]
+    if missing or not found:
+        raise UsageError(f"Files were to be read; {missing or 'none'} is not there. Check the spelling and the folder.")
+    return found

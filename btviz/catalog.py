@@ -1,0 +1,234 @@
+"""`load`: data sets by name, file or folder; `add`: local copies under a name."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import warnings
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from btviz import synthetic
+from btviz.adopt import Source, existing, keep, key_of, release_of, sources_of, stored
+from btviz.assembly import assemble
+from btviz.dataset import Dataset
+from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.files import released_files
+from btviz.parse import PROBLEMS
+from btviz.paths import data_dir
+from btviz.sources import RELEASES
+from btviz.store import Entry, Key, Store, read_document, update_document
+from btviz.store.keys import check_name
+from btviz.taxonomy import TAXONOMIES
+
+
+def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
+    """Load a data set.
+
+    Parameters
+    ----------
+    name : str or path-like
+        "sample", "replica", "sample-saferlhf", "replica-saferlhf" (synthetic, made on the
+        spot); a name given to ``btviz data add`` or ``btviz data fetch``; or the path of a file
+        or of a folder of files.
+    strict : bool
+        Raise if reading found anything odd, instead of keeping what can be kept.
+
+    Returns
+    -------
+    Dataset
+        Tables are read from the store, which is filled by the first load.
+
+    Raises
+    ------
+    NotFoundError
+        If nothing of that name is here.
+    DataError
+        If a file fits no layout; with `strict`, if anything odd was found.
+
+    Examples
+    --------
+    >>> import btviz
+    >>> btviz.load("sample").is_synthetic
+    True
+    """
+    text = os.fspath(name)
+    if text in synthetic.NAMES:
+        ds = _opened(_synthesised(text), text)
+    elif (record := _record(text)) is not None:
+        ds = _opened(_adopted(text, record), text)
+    elif Path(text).exists():
+        ds = _from_path(Path(text))
+    else:
+        raise _unknown(text)
+    _complain(ds, strict=strict)
+    return ds
+
+
+def add(
+    name: str,
+    files: Sequence[str | os.PathLike[str]],
+    *,
+    split: str | None = None,
+    replace: bool = False,
+) -> Dataset:
+    """Adopt local copies of released files under a name.
+
+    Parameters
+    ----------
+    name : str
+        A registry name (see ``btviz data list``) or a name of your own.
+    files : sequence of path-like
+        ``.jsonl``, ``.json``, ``.csv`` (each also .gz, .xz, .zst), ``.parquet``, or folders of
+        them. Files already under that name stay; a file added twice counts once.
+    split : str, optional
+        Split of all rows of these files; by default from each file's name.
+    replace : bool
+        Forget the files that were under that name.
+
+    Returns
+    -------
+    Dataset
+        The whole data set of that name.
+
+    Raises
+    ------
+    UsageError
+        If the name belongs to the embedded samples, or a file is missing.
+    DataError
+        If a file fits no layout, or taxonomies are mixed.
+    """
+    check_name(name, what="the name of a data set")
+    if name in synthetic.NAMES:
+        raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
+    new = sources_of(_expand(files), split=split)
+    known = [] if replace else [Source(**source) for source in (_record(name) or {}).get("sources", [])]
+    sources = list({source.sha256: source for source in (*known, *new)}.values())
+    release = name if name in RELEASES else release_of(sources)
+    entry = stored(sources, release=release)
+    record = {"sources": [asdict(source) for source in sources], "release": release}
+    update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: record})
+    return _opened(entry, name)
+
+
+def remove(name: str) -> None:
+    """Forget a data set that was added; its stored tables and your files stay.
+
+    Raises
+    ------
+    NotFoundError
+        If there is none of that name.
+    """
+    if _record(name) is None:
+        raise _unknown(name)
+    update_document(_catalogue_file(), lambda catalogue: {k: v for k, v in catalogue.items() if k != name})
+
+
+def adopted() -> list[str]:
+    """Names given to `add` so far, sorted."""
+    return sorted(read_document(_catalogue_file()))
+
+
+def _catalogue_file() -> Path:
+    return data_dir() / "catalogue.json"
+
+
+def _record(name: str) -> dict[str, Any] | None:
+    found: dict[str, Any] | None = read_document(_catalogue_file()).get(name)
+    return found
+
+
+def _adopted(name: str, record: dict[str, Any]) -> Entry:
+    sources = [Source(**source) for source in record["sources"]]
+    entry = Store().get(key_of(sources, release=record["release"]))
+    if entry is not None:
+        return entry
+    lost = [source.path for source in sources if not Path(source.path).is_file()]
+    if lost:
+        raise NotFoundError(
+            f"{name!r} was to be read again, because its stored tables are gone; of its files {lost} is missing. "
+            f"Put the file back, or run: btviz data add --replace {name} FILE..."
+        )
+    return stored(sources_of([Path(s.path) for s in sources], split=None), release=record["release"])
+
+
+def _from_path(path: Path) -> Dataset:
+    sources = sources_of(_expand([path]))
+    return _opened(stored(sources, release=release_of(sources)), path.name.split(".")[0])
+
+
+def _expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+    files: list[Path] = []
+    for path in map(Path, paths):
+        found = released_files(path) if path.is_dir() else existing([path])
+        if not found:
+            raise DataError(
+                f"The folder {path} was to be read; it holds no .jsonl, .json, .csv or .parquet file. "
+                "Name the files themselves."
+            )
+        files += found
+    return existing(files)
+
+
+def _synthesised(name: str) -> Entry:
+    def fill(draft: Any) -> None:
+        made = synthetic.generate(name)
+        tables = assemble(made.taxonomy, annotations=made.rows, comparisons=made.comparisons)
+        keep(
+            draft,
+            tables=tables | {"problems": PROBLEMS.to_frame(), "targets": made.targets},
+            facts={
+                "taxonomy": made.taxonomy.name,
+                "release": None,
+                "is_synthetic": True,
+                "files": [],
+                "assumptions": dict(made.assumptions),
+            },
+        )
+
+    return Store().build(Key("datasets", ("synthetic", name), {"seed": 0}, synthetic.VERSION), fill)
+
+
+def _opened(entry: Entry, name: str) -> Dataset:
+    facts = entry.document("facts")
+    return Dataset(
+        name=name,
+        taxonomy=TAXONOMIES[facts["taxonomy"]],
+        fingerprint=facts["fingerprint"],
+        is_synthetic=facts["is_synthetic"],
+        release=facts["release"],
+        facts=facts,
+        _read=entry.table,
+    )
+
+
+def _complain(ds: Dataset, *, strict: bool) -> None:
+    """Say once per load that rows were rejected; with `strict`, refuse anything odd."""
+    rejected = sum(file["rows_rejected"] for file in ds.facts["files"])
+    if strict and ds.problems.height:
+        first = ds.problems.row(0, named=True)
+        raise DataError(
+            f"{ds.name} was to be read with strict=True; {ds.problems.height:,} oddities were found, the first in "
+            f"{first['file']}, line {first['line']}: {first['kind']} ({first['detail']}). "
+            "Mend the file, or load it without strict and look at ds.problems."
+        )
+    if rejected:
+        read = sum(file["rows_in"] for file in ds.facts["files"])
+        warnings.warn(
+            f"{ds.name}: {rejected:,} of {read:,} rows could not be kept; ds.problems names each by file and line.",
+            stacklevel=3,
+        )
+
+
+def _unknown(name: str) -> NotFoundError:
+    if name in RELEASES:
+        return NotFoundError(
+            f"The data set {name!r} was asked for; it is a released one that is not on this machine. "
+            f"Fetch it with `btviz data fetch {name}`, or adopt local copies: btviz data add {name} FILE..."
+        )
+    known = [*synthetic.NAMES, *adopted(), *RELEASES]
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"Did you mean {near[0]!r}?" if near else "`btviz data list` names what there is."
+    return NotFoundError(f"The data set {name!r} was asked for; it is no known name and no file or folder here. {hint}")
