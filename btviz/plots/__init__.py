@@ -1,0 +1,10 @@
+"""Pictures of btviz tables: each function turns a table into an Altair chart.
+
+Charts display as SVG, without a network. Nothing here reads files, fits or shows.
+"""
+
+from btviz.plots.coefficients import COEFFICIENTS
+from btviz.plots.matrix import association_matrix
+from btviz.plots.shares import category_shares
+
+__all__ = ["COEFFICIENTS", "association_matrix", "category_shares"]

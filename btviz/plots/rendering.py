@@ -1,0 +1,132 @@
+"""Charts to SVG, PDF and PNG: the bundled font, and the same bytes on every run."""
+
+from __future__ import annotations
+
+import base64
+import io
+import re
+from functools import cache
+from importlib.resources import as_file, files
+from typing import Any
+
+import altair as alt
+
+from btviz.errors import choice, require
+from btviz.plots.theme import FONT
+
+FORMATS = ("svg", "pdf", "png")
+PNG_INCH = 300
+"""Pixels to the inch."""
+SCREEN_SCALE = 1.3
+"""Printed sizes are small on a screen, so a notebook shows them this much larger."""
+
+_STYLES = {"normal": "Regular", "bold": "Bold"}
+_ID = re.compile(r'(?<=\bid=")[^"]+(?=")')
+_SIZE = re.compile(r'(?<=<svg )(.*?)width="([\d.]+)" height="([\d.]+)"', re.DOTALL)
+
+
+class _DrawnAsSvg:
+    """Displays as SVG, which needs no network, where the user has chosen no other renderer."""
+
+    def _repr_mimebundle_(self, *args: Any, **kwds: Any) -> Any:
+        if alt.renderers.active != "default":
+            return super()._repr_mimebundle_(*args, **kwds)  # type: ignore[misc]
+        image = svg(self, scale=SCREEN_SCALE)  # type: ignore[arg-type]
+        return {"image/svg+xml": image, "text/plain": self.description}  # type: ignore[attr-defined]
+
+
+class SingleChart(_DrawnAsSvg, alt.Chart):
+    """`alt.Chart` that draws without a network."""
+
+
+class LayerChart(_DrawnAsSvg, alt.LayerChart):
+    """`alt.LayerChart` that draws without a network."""
+
+
+class VConcatChart(_DrawnAsSvg, alt.VConcatChart):
+    """`alt.VConcatChart` that draws without a network."""
+
+
+@cache
+def _converter() -> Any:
+    """The converter, once it knows our font: without it a PDF holds no text, and says nothing."""
+    converter = require("vl_convert", extra="figures")
+    with as_file(files("btviz") / "resources" / "fonts") as folder:
+        converter.register_font_directory(str(folder))
+    return converter
+
+
+def svg(chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
+    """Draw a chart as SVG that carries the glyphs it uses.
+
+    Parameters
+    ----------
+    chart : alt.Chart
+        A chart of this package, or any other.
+    scale : float, default 1
+        Size on the screen relative to the size in print.
+
+    Returns
+    -------
+    str
+        The same text on every run and machine.
+    """
+    bare = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
+    start = bare.index(">", bare.index("<svg")) + 1
+    return _scaled(bare[:start], scale) + _style(bare) + bare[start:]
+
+
+def render(chart: alt.TopLevelMixin, *, format: str) -> bytes:  # noqa: A002 - the word for it
+    """Draw a chart in one of `FORMATS`; PNG has 300 pixels to the inch."""
+    choice(format, FORMATS, what="figure format")
+    if format == "svg":
+        return svg(chart).encode()
+    image = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
+    if format == "pdf":
+        return bytes(_converter().svg_to_pdf(image))
+    return bytes(_converter().svg_to_png(image, ppi=PNG_INCH))
+
+
+def _with_steady_ids(image: str) -> str:
+    """Number the ids of one drawing from 0: the converter counts on from chart to chart."""
+    steady = {name: f"b{place}" for place, name in enumerate(dict.fromkeys(_ID.findall(image)))}
+    if not steady:
+        return image
+    names = "|".join(re.escape(name) for name in sorted(steady, key=len, reverse=True))
+    reference = re.compile(rf'(\bid="|url\(#|href="#)({names})(?=["\)])')
+    return reference.sub(lambda match: match[1] + steady[match[2]], image)
+
+
+def _scaled(head: str, scale: float) -> str:
+    if scale == 1.0:
+        return head
+    return _SIZE.sub(lambda m: f'{m[1]}width="{float(m[2]) * scale:g}" height="{float(m[3]) * scale:g}"', head, count=1)
+
+
+def _style(image: str) -> str:
+    """Style element with the glyphs that the texts of `image` use."""
+    texts = "".join(re.findall(r">([^<]+)</text>", image))
+    characters = "".join(sorted(set(texts.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))))
+    weights = [weight for weight in _STYLES if weight == "normal" or 'font-weight="bold"' in image]
+    faces = "".join(
+        f"@font-face{{font-family:'{FONT}';font-weight:{weight};"
+        f"src:url(data:font/woff;base64,{_subset(_STYLES[weight], characters)})}}"
+        for weight in weights
+    )
+    return f"<style>{faces}</style>"
+
+
+@cache
+def _subset(style: str, characters: str) -> str:
+    from fontTools.subset import Options, Subsetter
+    from fontTools.ttLib import TTFont
+
+    source = files("btviz") / "resources" / "fonts" / f"BtvizSans-{style}.ttf"
+    with TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False) as font:
+        subsetter = Subsetter(Options(hinting=False, name_IDs=[1, 2, 13, 14], glyph_names=False))
+        subsetter.populate(text=characters)
+        subsetter.subset(font)
+        font.flavor = "woff"
+        out = io.BytesIO()
+        font.save(out)
+    return base64.b64encode(out.getvalue()).decode()

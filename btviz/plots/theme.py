@@ -1,0 +1,126 @@
+"""How every btviz picture looks: colours, type, printed widths, and what they say about their data.
+
+Sizes are in points: 1 unit of a chart is 1/72 inch in its PDF.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from btviz.errors import UsageError, choice
+
+FONT = "Btviz Sans"
+FALLBACK = f"{FONT}, Open Sans, Arial, sans-serif"
+TEXT_SIZE = 8.0
+SMALL_SIZE = 7.0
+WIDTHS = {"single": 244.0, "double": 504.0}
+"""Widths of one and of two columns of a paper, in points."""
+
+INK = "#1b1b1b"
+MUTED = "#5c5c5c"
+FAINT = "#e6e6e6"
+PAPER = "#ffffff"
+ACCENT = "#0b62a4"
+OTHERS = "#b3b3b3"
+"""Grey of what is shown but not meant, beside `ACCENT`."""
+
+GROUPS = ("#0b62a4", "#e69f00", "#00795a", "#a51c30", "#56b4e9", "#cc79a7", "#3d2b7f", "#8c8c8c")
+"""At most eight groups; told apart under the three common colour-vision deficiencies."""
+
+DIVERGING = ("#7f3b08", "#b35806", "#e08214", "#fdb863", "#f7f7f7", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
+SEQUENTIAL = ("#f7f7f7", "#d3e3f1", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
+
+
+def config() -> dict[str, Any]:
+    """Vega-Lite configuration of the theme."""
+    label = {"labelFont": FALLBACK, "labelFontSize": TEXT_SIZE, "labelColor": INK}
+    title = {"titleFont": FALLBACK, "titleFontSize": TEXT_SIZE, "titleColor": MUTED, "titleFontWeight": "normal"}
+    axis = {"domain": False, "ticks": False, "grid": False, "labelLimit": 0, "titleLimit": 0, "labelPadding": 4}
+    return {
+        "font": FALLBACK,
+        "background": PAPER,
+        "padding": 6,
+        "view": {"stroke": None},
+        "axis": {**label, **title, **axis},
+        "legend": {**label, **title, "titleLimit": 0, "labelLimit": 0, "gradientThickness": 7},
+        "header": {**label, **title},
+        "text": {"font": FALLBACK, "fontSize": SMALL_SIZE, "color": INK},
+        "bar": {"fill": ACCENT},
+        "title": {
+            "font": FALLBACK,
+            "fontSize": 10,
+            "fontWeight": "bold",
+            "color": INK,
+            "subtitleFont": FALLBACK,
+            "subtitleFontSize": TEXT_SIZE,
+            "subtitleColor": MUTED,
+            "subtitlePadding": 4,
+            "anchor": "start",
+            "frame": "bounds",
+            "offset": 10,
+        },
+    }
+
+
+def heading(title: str, *lines: str) -> alt.TitleParams:
+    """Title of a chart, with the lines below it."""
+    return alt.TitleParams(text=title, subtitle=[line for line in lines if line])
+
+
+def points(width: str | float) -> float:
+    """Width in points from ``"single"``, ``"double"`` or a number."""
+    if isinstance(width, str):
+        return WIDTHS[choice(width, WIDTHS, what="width")]
+    return float(width)
+
+
+@cache
+def _advances() -> tuple[dict[int, float], float]:
+    from fontTools.ttLib import TTFont
+
+    with TTFont(str(files("btviz") / "resources/fonts/BtvizSans-Regular.ttf")) as font:
+        metrics = font["hmtx"]
+        em = font["head"].unitsPerEm
+        widths = {code: metrics[glyph][0] / em for code, glyph in font.getBestCmap().items()}
+    return widths, widths[ord("n")]
+
+
+def text_width(text: str, *, size: float = TEXT_SIZE) -> float:
+    """Width of a line of text in the theme's font, in points."""
+    widths, usual = _advances()
+    return size * sum(widths.get(ord(character), usual) for character in text)
+
+
+def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
+    """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``.
+
+    Raises
+    ------
+    UsageError
+        If the table mixes populations, or holds several groups.
+    """
+    columns = [column for column in ("population", "where", n) if column in table.columns]
+    found = table.select(columns).unique()
+    if found.height != 1:
+        raise UsageError(
+            f"A picture shows one population; this table has {found.height} combinations of {columns}. "
+            "Filter it to one first."
+        )
+    row = found.row(0, named=True)
+    counted = ", ".join(str(row[c]) for c in ("population", "where") if row.get(c))
+    size = f"n = {row[n]:,}" if row.get(n) is not None else ""
+    return " · ".join(part for part in (source, counted, size) if part)
+
+
+def needed(table: pl.DataFrame, *columns: str, call: str) -> None:
+    """Raise unless `table` has `columns`; `call` names the function that makes such a table."""
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise UsageError(f"The table has no column {missing[0]!r}; it has {table.columns}. Build it with {call}().")
+    if table.is_empty():
+        raise UsageError(f"The table has no rows, so there is nothing to draw. Build it with {call}().")
