@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from btviz import synthetic
-from btviz.adopt import Source, existing, keep, key_of, release_of, sources_of, stored
+from btviz.adopt import Source, existing, keep, key_of, release_of, remembered_sha256, sources_of, stored
 from btviz.assembly import assemble
 from btviz.dataset import Dataset
 from btviz.errors import DataError, NotFoundError, UsageError
@@ -145,13 +145,13 @@ def _adopted(name: str, record: dict[str, Any]) -> Entry:
     entry = Store().get(key_of(sources, release=record["release"]))
     if entry is not None:
         return entry
-    lost = [source.path for source in sources if not Path(source.path).is_file()]
+    lost = [s.path for s in sources if not Path(s.path).is_file() or remembered_sha256(Path(s.path)) != s.sha256]
     if lost:
         raise NotFoundError(
-            f"{name!r} was to be read again, because its stored tables are gone; of its files {lost} is missing. "
-            f"Put the file back, or run: btviz data add --replace {name} FILE..."
+            f"{name!r} was to be read again, because its stored tables are gone; of its files {lost} is missing or "
+            f"has changed. Put the file back, or run: btviz data add --replace {name} FILE..."
         )
-    return stored(sources_of([Path(s.path) for s in sources], split=None), release=record["release"])
+    return stored(sources, release=record["release"])
 
 
 def _from_path(path: Path) -> Dataset:
