@@ -1,0 +1,28 @@
+"""Interactive views for JupyterLab; they need the extra `lab`."""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from btviz.errors import require
+
+if TYPE_CHECKING:
+    from btviz.widgets.explorer import CategoryExplorer
+    from btviz.widgets.inspector import PairInspector
+
+__all__ = ["CategoryExplorer", "PairInspector"]
+
+_HOMES = {"CategoryExplorer": "explorer", "PairInspector": "inspector"}
+
+
+def __getattr__(name: str) -> Any:
+    """Import a view when it is first asked for, so that its filters work without the extra."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    require("anywidget", extra="lab")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return __all__

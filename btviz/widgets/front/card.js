@@ -1,0 +1,119 @@
+// One QA pair: verdict, categories with their votes, the two texts (or what stands for them), actions.
+
+const PARTS = { prompt: "Prompt", response: "Response" };
+
+function verdict(card) {
+  if (card.safe == null) return element("span", { class: "btviz-badge" }, "Contradictory labels");
+  const words = card.safe ? "Safe" : "Unsafe";
+  const of = card.annotations > 1 ? ` ${card.safe ? card.annotations - card.unsafe : card.unsafe} of ${card.annotations}` : "";
+  return element(
+    "span",
+    { class: `btviz-badge ${card.safe ? "btviz-safe" : "btviz-unsafe"}`, title: "Majority of the annotations; a tie is unsafe" },
+    words + of,
+  );
+}
+
+function dots(votes, n) {
+  if (!votes || n < 2) return null;
+  const drawn = n <= 6 ? "●".repeat(votes) + "○".repeat(n - votes) : `${votes}/${n}`;
+  return element("span", { class: "btviz-dots", "aria-hidden": "true" }, drawn);
+}
+
+function chip(category, votes, n) {
+  const counted = votes ? `Flagged by ${votes} of ${plural(n, "annotation")}.` : "As released with its comparisons.";
+  const minor = votes && 2 * votes < n ? " btviz-minor" : "";
+  return element(
+    "span",
+    { class: `btviz-chip${minor}`, title: `${category.definition} ${counted}`, "aria-label": `${category.title}. ${counted}` },
+    category.title,
+    dots(votes, n),
+  );
+}
+
+function cardHead(card, categories, say) {
+  const copy = () => navigator.clipboard.writeText(card.pair).then(() => say(`Copied ${card.pair}.`));
+  return element(
+    "div",
+    { class: "btviz-row" },
+    verdict(card),
+    card.disputed && element("span", { class: "btviz-badge btviz-disputed", title: "The annotations disagree on safe or unsafe" }, "Disputed"),
+    card.severity && element("span", { class: "btviz-badge" }, `Severity: ${card.severity}`),
+    ...card.votes.map(([bit, votes]) => chip(categories[bit], votes, card.annotations)),
+    card.source && element("span", { class: "btviz-quiet" }, card.source),
+    button(card.pair, "Id of this pair; click to copy", copy, { class: "btviz-id" }),
+  );
+}
+
+function textBlock(part, card, shown) {
+  const found = shown?.find((text) => text.part === part);
+  const words = card.words[part === "prompt" ? 0 : 1];
+  const size = words == null ? "" : ` · ${plural(words, "word")}`;
+  const block = element("div", { class: "btviz-text" }, element("span", { class: "btviz-label" }, PARTS[part]));
+  if (found?.text != null) {
+    block.append(element("div", { class: "btviz-words", "data-part": part, dir: "auto" }, found.text));
+    if (found.cut) block.append(element("span", { class: "btviz-quiet" }, `${plural(found.cut, "further character")} not shown`));
+  } else {
+    const why = found?.withheld.length ? `Stays hidden: ${found.withheld.join(", ")}. Name the category above to read it.` : "Hidden";
+    block.append(element("div", { class: "btviz-hidden", "data-part": part }, why + size));
+  }
+  return block;
+}
+
+function tagTokens(card, notes, act) {
+  return notes
+    .filter((note) => note.pair === card.pair)
+    .map((note) =>
+      element(
+        "span",
+        { class: "btviz-tag", title: `${note.note || "No note"} (${note.time})` },
+        note.tag,
+        note.note ? element("span", { class: "btviz-quiet" }, ` ${note.note}`) : null,
+        button("×", `Remove the tag ${note.tag}`, () => act({ kind: "untag", pair: card.pair, tag: note.tag }), { class: "btviz-bare" }),
+      ),
+    );
+}
+
+function tagForm(card, tags, act, close) {
+  const tag = element("input", { placeholder: "tag", "aria-label": "Tag", maxlength: 60, required: true, list: "btviz-tags" });
+  const note = element("input", { placeholder: "note (optional)", "aria-label": "Note", class: "btviz-wide" });
+  const submit = (event) => {
+    event.preventDefault();
+    act({ kind: "tag", pair: card.pair, tag: tag.value, note: note.value });
+    close();
+  };
+  const known = element("datalist", { id: "btviz-tags" }, ...tags.map((value) => element("option", { value })));
+  return element(
+    "form",
+    { class: "btviz-row btviz-form", on: { submit } },
+    tag,
+    note,
+    known,
+    element("button", { type: "submit" }, "Save"),
+    button("Cancel", "Close without saving", close),
+  );
+}
+
+// `state`: texts (by pair), words (tags and notes), tagging (pair), categories, inPrompt.
+function pairCard(card, state, act) {
+  const shown = state.texts.get(card.pair);
+  const parts = state.inPrompt ? ["response"] : ["prompt", "response"];
+  return element(
+    "article",
+    { class: "btviz-card", tabindex: 0, role: "listitem", "data-pair": card.pair, "aria-label": `Pair ${card.pair}` },
+    cardHead(card, state.categories, act.say),
+    ...parts.map((part) => textBlock(part, card, shown)),
+    element(
+      "div",
+      { class: "btviz-row btviz-actions" },
+      button(shown ? "Hide" : "Reveal", "Key: r", () => act.toggle(card.pair), { class: "btviz-reveal" }),
+      !state.inPrompt &&
+        button(card.answers > 1 ? `Same prompt: ${card.answers} answers` : "Only answer to its prompt", "Key: s", () => act.send({ kind: "prompt", pair: card.pair }), {
+          class: "btviz-same",
+          disabled: card.answers < 2,
+        }),
+      button("Tag…", "Tag this pair and note on it. Key: t", () => act.tag(card.pair)),
+      ...tagTokens(card, state.words.notes, act.send),
+    ),
+    state.tagging === card.pair ? tagForm(card, state.words.tags, act.send, () => act.tag(null)) : null,
+  );
+}

@@ -1,0 +1,233 @@
+"""The pair inspector: page through QA pairs, filter them, and read a text when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import polars as pl
+import traitlets
+
+from btviz.content import ContentPolicy, session_policy
+from btviz.dataset import Dataset
+from btviz.errors import BtvizError
+from btviz.exports import export_table
+from btviz.notes import Notes
+from btviz.selection import Selection, from_hex, hex_id
+from btviz.widgets.filtering import Filter
+from btviz.widgets.listing import Listing
+from btviz.widgets.pages import cards_of, categories_of
+from btviz.widgets.pairindex import PairIndex, index_pairs
+
+LONGEST_TEXT = 20_000
+"""Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
+
+_FRONT = Path(__file__).parent / "front"
+_SCRIPTS = ("dom.js", "card.js", "tools.js", "inspector.js")  # one module to the browser, in this order
+
+
+class PairInspector(anywidget.AnyWidget):
+    """List the selected pairs of a data set, without their texts until those are asked for.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The pairs.
+    selection : Selection, optional
+        Shared with other views; a new one, with every pair in it, by default.
+    policy : ContentPolicy, optional
+        Decides which texts may be read; the one of this session by default.
+    index : PairIndex, optional
+        Where another view of `ds` has built it already.
+
+    Notes
+    -----
+    Traits that the browser shares (and a saved notebook keeps) hold counts, labels, votes and
+    hexadecimal ids. A text crosses only as a message that answers "reveal".
+
+    Examples
+    --------
+    >>> inspector = PairInspector(ds)
+    >>> inspector.filter(any_of=("hate-speech",), dispute="disputed")
+    >>> inspector.selected["pair_id"]
+    """
+
+    _esm = "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in _SCRIPTS)
+    _css = (_FRONT / "inspector.css").read_text(encoding="utf-8")
+
+    categories = traitlets.List[Any](read_only=True).tag(sync=True)
+    view = traitlets.Dict(read_only=True).tag(sync=True)
+    cards = traitlets.List[Any](read_only=True).tag(sync=True)
+    policy_state = traitlets.Dict(read_only=True).tag(sync=True)
+
+    def __init__(
+        self,
+        ds: Dataset,
+        *,
+        selection: Selection | None = None,
+        policy: ContentPolicy | None = None,
+        index: PairIndex | None = None,
+    ) -> None:
+        super().__init__()
+        self.ds = ds
+        self.selection = selection or Selection()
+        self.policy = policy or session_policy()
+        self.notes = Notes(ds)
+        self._index = index or index_pairs(ds)
+        self._listing = Listing(ds, index=self._index, selection=self.selection, notes=self.notes)
+        self._hidings = self.policy.hidings
+        self.set_trait("categories", categories_of(ds.taxonomy, self.policy))
+        self.selection.observe(self._selection_changed)
+        self.policy.observe(self._policy_changed)
+        self.on_msg(self._answer)
+        self._policy_changed()
+        self._show()
+
+    @property
+    def selected(self) -> pl.DataFrame:
+        """Rows of `ds.pairs` that are listed: the selection, narrowed by the filter.
+
+        Texts are left out, so that showing the frame in a notebook shows none; read them from
+        ``ds.pairs`` by `pair_id`.
+        """
+        return self._listing.selected
+
+    def filter(  # noqa: PLR0913 (the parts of one filter, all of them keyword-only)
+        self,
+        *,
+        any_of: Iterable[str] = (),
+        all_of: Iterable[str] = (),
+        none_of: Iterable[str] = (),
+        votes: str = "one",
+        safety: str = "all",
+        dispute: str = "all",
+        search: str = "",
+        tag: str = "",
+    ) -> None:
+        """Narrow the list; see `btviz.widgets.filtering.Filter`. Without arguments, widen it again.
+
+        Raises
+        ------
+        UsageError
+            If a category or an option is unknown.
+        """
+        self._listing.set_filters(
+            Filter(
+                any_of=self._slugs(any_of),
+                all_of=self._slugs(all_of),
+                none_of=self._slugs(none_of),
+                votes=votes,
+                safety=safety,
+                dispute=dispute,
+                search=search,
+                tag=tag,
+            )
+        )
+        self._show()
+
+    def open_pair(self, pair_id: int | str) -> None:
+        """Turn to a pair by its id, as a number or as 16 hexadecimal digits."""
+        self._listing.open_pair(from_hex(pair_id) if isinstance(pair_id, str) else pair_id)
+        self._show()
+
+    def export(self, path: str | Path) -> Path:
+        """Write the listed pairs to a ``.csv`` or ``.jsonl`` file, with the texts the policy allows."""
+        texts = self.policy.texts(self.ds, self.selected["pair_id"]).select("pair_id", "prompt", "response")
+        tags = self.notes.table.group_by("pair_id").agg(pl.col("tag").alias("tags"))
+        rows = self.ds.named(self.selected).join(texts, on="pair_id", how="left", maintain_order="left")
+        return export_table(path, rows.join(tags, on="pair_id", how="left", maintain_order="left"))
+
+    def _slugs(self, names: Iterable[str]) -> tuple[str, ...]:
+        return tuple(self.ds.taxonomy[name].slug for name in names)
+
+    def _show(self) -> None:
+        with self.hold_sync():
+            self.set_trait("view", self._listing.describe())
+            self.set_trait("cards", cards_of(self._listing.shown, ds=self.ds, index=self._index))
+        self._send_words()
+
+    def _send_words(self) -> None:
+        """Send what the user wrote (filter, tags, notes): messages, so that no saved file keeps it."""
+        notes = self.notes.table
+        shown = pl.Series(self._index.pair_ids[self._listing.shown])
+        mine = notes.filter(pl.col("pair_id").is_in(shown.implode())).with_columns(
+            pl.col("time").dt.to_string("%Y-%m-%d %H:%M UTC")
+        )
+        self.send(
+            {
+                "kind": "words",
+                "filters": asdict(self._listing.filters),
+                "tags": self.notes.tags,
+                "notes": [{**note, "pair": hex_id(note.pop("pair_id"))} for note in mine.to_dicts()],
+            }
+        )
+
+    def _selection_changed(self) -> None:
+        self._listing.refresh()
+        self._show()
+
+    def _policy_changed(self) -> None:
+        if self.policy.hidings != self._hidings:  # before the state: what is hidden is not asked for again
+            self._hidings = self.policy.hidings
+            self.send({"kind": "hide"})
+        named = sorted(self.policy.named)
+        self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named})
+
+    def _answer(self, _: object, message: Mapping[str, Any], __: object) -> None:
+        answers: dict[str, Callable[[Mapping[str, Any]], None]] = {
+            "ready": lambda _: self._send_words(),
+            "reveal": self._reveal,
+            "hide": lambda _: self.policy.hide_all(),
+            "opt_in": self._opt_in,
+            "name": self._name,
+            "turn": lambda asked: self._listing.turn_to(asked["offset"], size=asked["size"]),
+            "filter": lambda asked: self.filter(**asked["filters"]),
+            "open": lambda asked: self.open_pair(asked["pair"]),
+            "prompt": self._look_at_prompt,
+            "clear": lambda _: self.selection.clear(),
+            "tag": self._tag,
+            "untag": lambda asked: self.notes.remove(from_hex(asked["pair"]), tag=asked["tag"]),
+        }
+        kind = message["kind"]
+        try:
+            answers[kind](message)
+        except BtvizError as error:
+            self.send({"kind": "say", "text": str(error)})
+        else:
+            if kind in {"turn", "prompt"}:
+                self._show()
+            elif kind in {"tag", "untag"}:
+                self._send_words()
+
+    def _reveal(self, asked: Mapping[str, Any]) -> None:
+        wanted = [from_hex(pair) for pair in asked["pairs"]]
+        for row in self.policy.texts(self.ds, wanted, asked=True).iter_rows(named=True):
+            self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
+
+    def _texts(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {
+                "part": part,
+                "text": None if row[part] is None else row[part][:LONGEST_TEXT],
+                "cut": max(len(row[part] or "") - LONGEST_TEXT, 0),
+                "withheld": [
+                    category.title for category in self.policy.withheld(row[f"{part}_labels"], self.ds.taxonomy)
+                ],
+            }
+            for part in ("prompt", "response")
+        ]
+
+    def _opt_in(self, asked: Mapping[str, Any]) -> None:
+        self.policy.reveal_all = asked["on"]
+
+    def _name(self, asked: Mapping[str, Any]) -> None:
+        (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
+
+    def _look_at_prompt(self, asked: Mapping[str, Any]) -> None:
+        self._listing.look_at_prompt(from_hex(asked["pair"]) if asked["pair"] else None)
+
+    def _tag(self, asked: Mapping[str, Any]) -> None:
+        self.notes.add(from_hex(asked["pair"]), tag=asked["tag"], note=asked["note"])
