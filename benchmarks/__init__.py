@@ -1,0 +1,1 @@
+"""Comparisons with what a user would write instead; ``make bench`` runs them all."""

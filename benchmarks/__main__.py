@@ -1,0 +1,70 @@
+"""``python -m benchmarks``: every case in a process of its own, then the ratios."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+from benchmarks.cases import CASES, main, prepare
+
+# ours, theirs, what is compared, what we aim at
+RATIOS = (
+    ("cold_jsonl", "pandas_jsonl", "cold load of plain .jsonl, checked, against pandas read_json + json_normalize", 3),
+    ("cold_jsonl", "datasets_style_polars", "the same against an unchecked polars read_ndjson", None),
+    ("cold_xz", "pandas_xz", "cold load of .jsonl.xz against pandas", None),
+    ("warm", "cold_jsonl", "warm load against our own cold load", 20),
+    ("cooccurrence", "pandas_cooccurrence", "co-occurrence, all coefficients, against corr + 91 crosstabs", 10),
+)
+REPEATS = 3
+
+
+def measure(name: str, folder: Path) -> dict[str, float]:
+    """Median seconds and largest peak of a few runs."""
+    repeats = 1 if name.endswith(("100m", "xz")) else REPEATS
+    command = [sys.executable, "-m", "benchmarks", "case", name, str(folder)]
+    environment = os.environ | {"BTVIZ_DATA_DIR": str(folder)}
+    runs = []
+    for _ in range(repeats):
+        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        runs.append(json.loads(done.stdout.splitlines()[-1]))
+    seconds = sorted(run["seconds"] for run in runs)[repeats // 2]
+    return {"seconds": seconds, "peak_mb": max(run["peak_mb"] for run in runs)}
+
+
+def report(folder: Path) -> str:
+    """Run everything and return the table as Markdown."""
+    folder.mkdir(parents=True, exist_ok=True)
+    os.environ["BTVIZ_DATA_DIR"] = str(folder)
+    prepare(folder)
+    seen = {}
+    for name in CASES:
+        print(f"{name} ...", file=sys.stderr, flush=True)
+        seen[name] = measure(name, folder)
+    lines = [
+        f"Python {platform.python_version()}, {os.cpu_count()} cores. Full-size replica: 333,963 annotations.",
+        "",
+        "| case | seconds | peak memory, MB |",
+        "|---|---:|---:|",
+        *(f"| {name} | {run['seconds']:.3f} | {run['peak_mb']:,.0f} |" for name, run in seen.items()),
+        "",
+        "| compared | ratio | aim |",
+        "|---|---:|---:|",
+        *(
+            f"| {what} | {seen[theirs]['seconds'] / seen[ours]['seconds']:.1f}x | {f'{aim}x' if aim else '–'} |"
+            for ours, theirs, what, aim in RATIOS
+        ),
+        f"| slowest of 196 clicks in the explorer, seconds | {seen['click']['seconds']:.3f} | 0.5 |",
+        f"| co-occurrence over 100 million rows, peak MB | {seen['cooccurrence_100m']['peak_mb']:,.0f} | 2,000 |",
+    ]
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    if sys.argv[1:2] == ["case"]:
+        main(sys.argv[2], Path(sys.argv[3]))
+    else:
+        print(report(Path(sys.argv[1] if len(sys.argv) > 1 else "data/bench")))

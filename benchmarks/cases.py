@@ -1,0 +1,222 @@
+"""One function per thing measured: ours, and what a user would write instead.
+
+Each prepares what it needs, then times only the work, and runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import lzma
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+Case = Callable[[Path], float]
+
+
+def timed(work: Callable[[], Any]) -> float:
+    """Seconds that one call takes."""
+    start = time.perf_counter()
+    work()
+    return time.perf_counter() - start
+
+
+# Loading ----------------------------------------------------------------------------------------
+
+
+def cold_jsonl(folder: Path) -> float:
+    return _cold(folder, "replica_train.jsonl")
+
+
+def cold_xz(folder: Path) -> float:
+    return _cold(folder, "replica_train.jsonl.xz")
+
+
+def _cold(folder: Path, name: str) -> float:
+    import btviz
+
+    shutil.rmtree(folder / "store", ignore_errors=True)
+    (folder / "sources.json").unlink(missing_ok=True)
+
+    def work() -> None:
+        ds = btviz.load(folder / name)
+        assert ds.annotations.height == 333_963
+        assert ds.pairs.height == 110_822
+
+    return timed(work)
+
+
+def warm(folder: Path) -> float:
+    import btviz
+
+    btviz.load(folder / "replica_train.jsonl")
+
+    def work() -> None:
+        ds = btviz.load(folder / "replica_train.jsonl")
+        assert ds.annotations.height == 333_963
+        assert ds.pairs.height == 110_822
+
+    return timed(work)
+
+
+def pandas_jsonl(folder: Path) -> float:
+    return _pandas(folder / "replica_train.jsonl")
+
+
+def pandas_xz(folder: Path) -> float:
+    return _pandas(folder / "replica_train.jsonl.xz")
+
+
+def _pandas(path: Path) -> float:
+    import pandas as pd
+
+    def work() -> None:
+        frame = pd.read_json(path, lines=True)
+        flags = pd.json_normalize(frame["category"])
+        assert len(frame.join(flags)) == 333_963
+
+    return timed(work)
+
+
+def datasets_style_polars(folder: Path) -> float:
+    import polars as pl
+
+    def work() -> None:
+        frame = pl.read_ndjson(folder / "replica_train.jsonl")
+        assert frame.unnest("category").height == 333_963
+
+    return timed(work)
+
+
+def only_xz(folder: Path) -> float:
+    return timed(lambda: lzma.decompress((folder / "replica_train.jsonl.xz").read_bytes()))
+
+
+# Co-occurrence ----------------------------------------------------------------------------------
+
+
+def cooccurrence(folder: Path) -> float:
+    import btviz
+
+    ds = btviz.load(folder / "replica_train.jsonl")
+    assert ds.annotations.height
+    return timed(lambda: btviz.cooccurrence(ds))
+
+
+def pandas_cooccurrence(folder: Path) -> float:
+    import pandas as pd
+
+    import btviz
+
+    ds = btviz.load(folder / "replica_train.jsonl")
+    masks = ds.annotations["labels"].to_numpy()
+    frame = pd.DataFrame({key: (masks >> bit & 1).astype(bool) for bit, key in enumerate(ds.taxonomy.keys)})
+
+    def work() -> None:
+        frame.corr()
+        for row, col in itertools.combinations(frame.columns, 2):
+            pd.crosstab(frame[row], frame[col])
+
+    return timed(work)
+
+
+def cooccurrence_100m(folder: Path) -> float:
+    import btviz
+
+    def work() -> None:
+        table = btviz.cooccurrence(btviz.scan(folder / "annotations_100m.parquet"))
+        assert table["n"][0] == 100_000_000
+
+    return timed(work)
+
+
+# Clicks -----------------------------------------------------------------------------------------
+
+
+def click(folder: Path) -> float:
+    """Seconds of the slowest of all 182 cells and 14 bars, selection to page of pairs."""
+    import btviz
+
+    ds = btviz.load(folder / "replica_train.jsonl")
+    explorer = btviz.widgets.CategoryExplorer(ds)
+    keys = ds.taxonomy.keys
+    cells = [timed(lambda r=r, c=c: explorer.click(row=r, col=c)) for r, c in itertools.permutations(keys, 2)]
+    bars = [timed(lambda c=c: explorer.click(category=c)) for c in keys]
+    return max(cells + bars)
+
+
+# What the cases read ----------------------------------------------------------------------------
+
+
+def prepare(folder: Path) -> None:
+    """Write the full-size replica in the released form, compressed too, and the 100-million-row file."""
+    import polars as pl
+
+    from btviz import synthetic
+
+    plain = folder / "replica_train.jsonl"
+    if not plain.exists():
+        made = synthetic.generate("replica")
+        flags = [
+            (pl.col("labels") & (1 << category.bit) != 0).alias(category.key) for category in made.taxonomy.categories
+        ]
+        rows = made.rows.select("prompt", "response", "is_safe", pl.struct(flags).alias("category"))
+        rows.sample(fraction=1, shuffle=True, seed=0).write_ndjson(plain)
+    packed = folder / "replica_train.jsonl.xz"
+    if not packed.exists():
+        packed.write_bytes(lzma.compress(plain.read_bytes(), preset=1))
+    if not (folder / "annotations_100m.parquet").exists():
+        _write_100m(folder)
+
+
+def _write_100m(folder: Path) -> None:
+    import polars as pl
+    from polars.io.plugins import register_io_source
+
+    import btviz
+    from btviz.tables import ANNOTATIONS
+
+    rows = btviz.load(folder / "replica_train.jsonl").annotations
+    copies = -(-100_000_000 // rows.height)
+
+    def source(*_: Any) -> Any:
+        left = 100_000_000
+        for copy in range(copies):
+            part = rows.head(left).with_columns(pl.col("pair_id") ^ pl.lit(copy, pl.UInt64))
+            left -= part.height
+            yield part
+
+    target = folder / "annotations_100m.parquet"
+    partial = target.with_suffix(".partial")
+    register_io_source(source, schema=ANNOTATIONS).sink_parquet(partial, compression="lz4")
+    partial.rename(target)
+
+
+CASES: dict[str, Case] = {
+    case.__name__: case
+    for case in (
+        cold_jsonl,
+        pandas_jsonl,
+        datasets_style_polars,
+        cold_xz,
+        pandas_xz,
+        only_xz,
+        warm,
+        cooccurrence,
+        pandas_cooccurrence,
+        cooccurrence_100m,
+        click,
+    )
+}
+
+
+def main(name: str, folder: Path) -> None:
+    """Run one case and print seconds and the peak memory of this process as JSON."""
+    import resource
+
+    seconds = CASES[name](folder)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
