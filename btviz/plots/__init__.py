@@ -4,7 +4,8 @@ Charts display as SVG, without a network. Nothing here reads files, fits or show
 """
 
 from btviz.plots.coefficients import COEFFICIENTS
+from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
 from btviz.plots.shares import category_shares
 
-__all__ = ["COEFFICIENTS", "association_matrix", "category_shares"]
+__all__ = ["COEFFICIENTS", "association_matrix", "category_shares", "explorer"]

@@ -49,6 +49,13 @@ class Coefficient:
             return alt.Scale(type="log", base=2, domain=stops, range=list(colours), clamp=True)
         return alt.Scale(domain=[low + (high - low) * s for s in steps], range=list(colours), clamp=True)
 
+    def ticks(self, limits: tuple[float, float]) -> list[float]:
+        """Values named in the legend: both ends, and what lies between."""
+        low, high = limits
+        if self.kind == "ratio":
+            return [low, low**0.5, 1.0, high**0.5, high]
+        return [low + (high - low) * step / 4 for step in range(5)]
+
     def strength(self, value: pl.Expr, *, limits: tuple[float, float]) -> pl.Expr:
         """How dark the cell of a value is, 0 .. 1: decides the colour of its number."""
         _, high = limits

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Mapping
+
 import altair as alt
 import polars as pl
 
@@ -9,19 +12,7 @@ from btviz.errors import choice
 from btviz.plots.coefficients import COEFFICIENTS, Coefficient
 from btviz.plots.naming import titles
 from btviz.plots.rendering import LayerChart
-from btviz.plots.theme import (
-    FAINT,
-    INK,
-    MUTED,
-    PAPER,
-    SMALL_SIZE,
-    config,
-    heading,
-    needed,
-    points,
-    population,
-    text_width,
-)
+from btviz.plots.theme import FAINT, INK, MUTED, PAPER, config, heading, needed, points, population, text_width
 from btviz.taxonomy import Taxonomy
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
@@ -31,7 +22,7 @@ DARK = 0.55
 ORDERS = ("similarity", "release")
 
 
-def association_matrix(
+def association_matrix(  # noqa: PLR0913 (all but the first two are keyword-only)
     table: pl.DataFrame,
     coefficient: str = "phi",
     *,
@@ -69,21 +60,18 @@ def association_matrix(
         If a column is missing, the coefficient or order is unknown, or the table holds more
         than one population.
     """
-    shown = COEFFICIENTS[choice(coefficient, COEFFICIENTS, what="coefficient")]
-    needed(table, "row", "col", "row_order", "col_order", "n", coefficient, call="cooccurrence")
+    drawn = cells(table, coefficient)
+    shown = COEFFICIENTS[coefficient]
     caption = population(table, source=source)
     names = titles(in_order(table, order=order), taxonomy=taxonomy)
-    drawn = cells(table, coefficient).select(pl.col("row", "col").replace_strict(names), "value", "text", "dark")
     side = (points(width) - max(map(text_width, names.values())) - 16) / len(names)
-    undefined = drawn["value"].null_count()
-    note = f"× undefined in {undefined} of {drawn.height} cells" if undefined else ""
     return LayerChart(
-        layer=layers(drawn, shown, places=list(names.values()), side=side),
+        layer=layers(drawn, shown, names=names, side=side),
         width=side * len(names),
         height=side * len(names),
         view={"fill": FAINT},
-        title=heading("Which harm categories occur together", caption, note),
-        description=describe(drawn, shown, caption=caption),
+        title=heading("Which harm categories occur together", caption, undefined(drawn)),
+        description=describe(drawn, shown, names=names, caption=caption),
         config=config(),
     )
 
@@ -99,7 +87,8 @@ def in_order(table: pl.DataFrame, *, order: str) -> list[str]:
 
 def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
     """Cells off the diagonal: `row`, `col`, `value`, its `text`, and whether the cell is `dark`."""
-    shown = COEFFICIENTS[coefficient]
+    shown = COEFFICIENTS[choice(coefficient, COEFFICIENTS, what="coefficient")]
+    needed(table, "row", "col", "row_order", "n", coefficient, call="cooccurrence")
     number = pl.col(coefficient).cast(pl.Float64)
     value = pl.when(number.is_finite()).then(number)
     limits = shown.limits(table[coefficient])
@@ -112,37 +101,52 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
     )
 
 
-def layers(drawn: pl.DataFrame, shown: Coefficient, *, places: list[str], side: float) -> list[alt.Chart]:
+def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], side: float) -> list[alt.Chart]:
     """Coloured cells, their numbers where they can be read, and crosses."""
-    base = alt.Chart(drawn).encode(
-        x=alt.X("col:N").scale(domain=places).title(None).axis(labelAngle=-45),
-        y=alt.Y("row:N").scale(domain=places).title(None),
-    )
+    base = grid(drawn, names=names)
     limits = shown.limits(drawn["value"])
     legend = alt.Legend(
-        title=shown.title, orient="top", direction="horizontal", gradientLength=150, tickCount=5, offset=6
+        title=shown.title,
+        orient="top",
+        direction="horizontal",
+        gradientLength=180,
+        values=shown.ticks(limits),
+        format="~g" if shown.kind == "ratio" else "~",
     )
     fill = alt.Color("value:Q").scale(shown.scale(limits)).legend(legend)
-    defined, undefined = alt.datum.value != None, alt.datum.value == None  # noqa: E711 - a Vega expression
+    known, unknown = "datum.value !== null", "datum.value === null"
     found = [
-        base.transform_filter(defined).mark_rect(stroke=PAPER, strokeWidth=1).encode(color=fill),
-        base.transform_filter(undefined).mark_rect(stroke=PAPER, strokeWidth=1, fill=PAPER),
-        base.transform_filter(undefined).mark_point(
-            shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=0.8
-        ),
+        base.transform_filter(known).mark_rect(stroke=PAPER, strokeWidth=1).encode(color=fill),
+        base.transform_filter(unknown).mark_rect(stroke=PAPER, strokeWidth=1, fill=PAPER),
+        base.transform_filter(unknown).mark_point(shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=0.8),
     ]
     if side >= LEGIBLE:
         ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(INK))
-        found.append(base.mark_text(fontSize=min(SMALL_SIZE, side * 0.34)).encode(text="text:N", color=ink))
+        found.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
     return found
 
 
-def describe(drawn: pl.DataFrame, shown: Coefficient, *, caption: str) -> str:
+def grid(drawn: pl.DataFrame, *, names: Mapping[str, str]) -> alt.Chart:
+    """Chart of `row` by `col`, in the order of `names` and labelled by them."""
+    places = list(names)
+    label = f"({json.dumps(dict(names), ensure_ascii=False)})[datum.value]"
+    return alt.Chart(drawn).encode(
+        x=alt.X("col:N").scale(domain=places).title(None).axis(labelAngle=-45, labelExpr=label),
+        y=alt.Y("row:N").scale(domain=places).title(None).axis(labelExpr=label),
+    )
+
+
+def undefined(drawn: pl.DataFrame) -> str:
+    """Line that explains the crosses, where there are any."""
+    missing = drawn["value"].null_count()
+    return f"× undefined: {missing} of {drawn.height} cells" if missing else ""
+
+
+def describe(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], caption: str) -> str:
     """Text for those who do not see the picture."""
-    size = drawn["row"].n_unique()
     highest = drawn.drop_nulls("value").sort("value", descending=True)
     most = ""
     if highest.height:
         row = highest.row(0, named=True)
-        most = f" Highest: {row['row']} with {row['col']}, {row['text']}."
-    return f"Matrix of {shown.title} between {size} harm categories ({caption}).{most}"
+        most = f" Highest: {names[row['row']]} with {names[row['col']]}, {row['text']}."
+    return f"Matrix of {shown.title} between {len(names)} harm categories ({caption}).{most}"

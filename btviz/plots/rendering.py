@@ -10,6 +10,8 @@ from importlib.resources import as_file, files
 from typing import Any
 
 import altair as alt
+from fontTools.subset import Options, Subsetter
+from fontTools.ttLib import TTFont
 
 from btviz.errors import choice, require
 from btviz.plots.theme import FONT
@@ -41,6 +43,10 @@ class SingleChart(_DrawnAsSvg, alt.Chart):
 
 class LayerChart(_DrawnAsSvg, alt.LayerChart):
     """`alt.LayerChart` that draws without a network."""
+
+
+class HConcatChart(_DrawnAsSvg, alt.HConcatChart):
+    """`alt.HConcatChart` that draws without a network."""
 
 
 class VConcatChart(_DrawnAsSvg, alt.VConcatChart):
@@ -107,7 +113,7 @@ def _style(image: str) -> str:
     """Style element with the glyphs that the texts of `image` use."""
     texts = "".join(re.findall(r">([^<]+)</text>", image))
     characters = "".join(sorted(set(texts.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))))
-    weights = [weight for weight in _STYLES if weight == "normal" or 'font-weight="bold"' in image]
+    weights = [weight for weight in _STYLES if weight == "normal" or f'font-weight="{weight}"' in image]
     faces = "".join(
         f"@font-face{{font-family:'{FONT}';font-weight:{weight};"
         f"src:url(data:font/woff;base64,{_subset(_STYLES[weight], characters)})}}"
@@ -118,9 +124,6 @@ def _style(image: str) -> str:
 
 @cache
 def _subset(style: str, characters: str) -> str:
-    from fontTools.subset import Options, Subsetter
-    from fontTools.ttLib import TTFont
-
     source = files("btviz") / "resources" / "fonts" / f"BtvizSans-{style}.ttf"
     with TTFont(io.BytesIO(source.read_bytes()), recalcTimestamp=False) as font:
         subsetter = Subsetter(Options(hinting=False, name_IDs=[1, 2, 13, 14], glyph_names=False))

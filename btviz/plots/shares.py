@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import altair as alt
 import polars as pl
 
 from btviz.plots.naming import titles
 from btviz.plots.rendering import LayerChart
-from btviz.plots.theme import config, heading, needed, points, population, text_width
+from btviz.plots.theme import TEXT_SIZE, config, heading, needed, points, population, text_width
 from btviz.taxonomy import Taxonomy
 
 ROW_HEIGHT = 17
@@ -45,43 +47,46 @@ def category_shares(
     """
     needed(table, "category", "n_category", "n", "share", call="category_counts")
     caption = population(table, source=source)
-    names = titles(table["category"], taxonomy=taxonomy)
-    label = _percent("share", "n_category")
-    drawn = table.sort("n_category", descending=True, maintain_order=True).select(
-        pl.col("category").replace_strict(names).alias("category"), "share", label.alias("text")
-    )
-    room = points(width) - max(map(text_width, names.values())) - max(map(text_width, drawn["text"])) - 24
-    top = _top(drawn["share"])
+    drawn = counted(table)
+    names = titles(drawn["category"], taxonomy=taxonomy)
+    labels = max(map(text_width, names.values())) + max(map(text_width, drawn["text"]))
+    label = f"({json.dumps(names, ensure_ascii=False)})[datum.value]"
     base = alt.Chart(drawn).encode(
-        y=alt.Y("category:N").sort(None).title(None),
-        x=alt.X("share:Q").scale(domain=[0, top], nice=False).axis(None),
+        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(labelExpr=label),
+        x=alt.X("share:Q").scale(domain=[0, longest(drawn["share"])], nice=False).axis(None),
     )
-    most = drawn.row(0, named=True)
+    first = drawn.row(0, named=True)
     return LayerChart(
         layer=[
             base.mark_bar(height={"band": 0.72}),
-            base.mark_text(align="left", dx=4).encode(text="text:N"),
+            base.mark_text(align="left", dx=4, fontSize=TEXT_SIZE).encode(text="text:N"),
         ],
-        width=room,
+        width=points(width) - labels - 24,
         height=ROW_HEIGHT * drawn.height,
         title=heading("How often each harm category occurs", caption),
         description=(
             f"Bar chart of the share of each of {drawn.height} harm categories ({caption}). "
-            f"Most frequent: {most['category']}, {most['text']}."
+            f"Most frequent: {names[first['category']]}, {first['text']}."
         ),
         config=config(),
     )
 
 
-def _percent(share: str, n: str) -> pl.Expr:
-    """Text such as ``9.2 % (278)``."""
-    return pl.struct(share, n).map_elements(
-        lambda row: f"{row[share]:.1%} ({row[n]:,})".replace("%", " %") if row[share] is not None else "–",
-        return_dtype=pl.String,
+def counted(table: pl.DataFrame) -> pl.DataFrame:
+    """`category`, `share` and a `text` such as ``9.2 % (278)``, most frequent first."""
+    text = pl.struct("share", "n_category").map_elements(_text, return_dtype=pl.String)
+    return table.sort("n_category", descending=True, maintain_order=True).select(
+        "category", "share", text.alias("text")
     )
 
 
-def _top(shares: pl.Series) -> float:
-    """End of the axis: the longest bar, or 1 where there is none."""
+def _text(row: dict[str, float | None]) -> str:
+    if row["share"] is None:
+        return "–"
+    return f"{100 * row['share']:.1f} % ({row['n_category']:,})"
+
+
+def longest(shares: pl.Series) -> float:
+    """End of an axis of shares: the longest bar, or 1 where all are empty."""
     highest = shares.max()
     return float(highest) if isinstance(highest, int | float) and highest > 0 else 1.0

@@ -11,13 +11,13 @@ from typing import Any
 
 import altair as alt
 import polars as pl
+from fontTools.ttLib import TTFont
 
 from btviz.errors import UsageError, choice
 
 FONT = "Btviz Sans"
 FALLBACK = f"{FONT}, Open Sans, Arial, sans-serif"
 TEXT_SIZE = 8.0
-SMALL_SIZE = 7.0
 WIDTHS = {"single": 244.0, "double": 504.0}
 """Widths of one and of two columns of a paper, in points."""
 
@@ -32,32 +32,33 @@ OTHERS = "#b3b3b3"
 GROUPS = ("#0b62a4", "#e69f00", "#00795a", "#a51c30", "#56b4e9", "#cc79a7", "#3d2b7f", "#8c8c8c")
 """At most eight groups; told apart under the three common colour-vision deficiencies."""
 
-DIVERGING = ("#7f3b08", "#b35806", "#e08214", "#fdb863", "#f7f7f7", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
+DIVERGING = ("#6b3005", "#a8530a", "#d98a3a", "#f0cba3", "#f7f7f7", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
 SEQUENTIAL = ("#f7f7f7", "#d3e3f1", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
 
 
-def config() -> dict[str, Any]:
-    """Vega-Lite configuration of the theme."""
-    label = {"labelFont": FALLBACK, "labelFontSize": TEXT_SIZE, "labelColor": INK}
-    title = {"titleFont": FALLBACK, "titleFontSize": TEXT_SIZE, "titleColor": MUTED, "titleFontWeight": "normal"}
+def config(*, size: float = TEXT_SIZE) -> dict[str, Any]:
+    """Vega-Lite configuration of the theme, for labels of `size` points."""
+    label = {"labelFont": FALLBACK, "labelFontSize": size, "labelColor": INK}
+    title = {"titleFont": FALLBACK, "titleFontSize": size, "titleColor": MUTED, "titleFontWeight": "normal"}
     axis = {"domain": False, "ticks": False, "grid": False, "labelLimit": 0, "titleLimit": 0, "labelPadding": 4}
     return {
         "font": FALLBACK,
         "background": PAPER,
         "padding": 6,
         "view": {"stroke": None},
+        "mark": {"aria": False},
         "axis": {**label, **title, **axis},
         "legend": {**label, **title, "titleLimit": 0, "labelLimit": 0, "gradientThickness": 7},
         "header": {**label, **title},
-        "text": {"font": FALLBACK, "fontSize": SMALL_SIZE, "color": INK},
+        "text": {"font": FALLBACK, "fontSize": size * 0.9, "color": INK},
         "bar": {"fill": ACCENT},
         "title": {
             "font": FALLBACK,
-            "fontSize": 10,
+            "fontSize": size * 1.25,
             "fontWeight": "bold",
             "color": INK,
             "subtitleFont": FALLBACK,
-            "subtitleFontSize": TEXT_SIZE,
+            "subtitleFontSize": size,
             "subtitleColor": MUTED,
             "subtitlePadding": 4,
             "anchor": "start",
@@ -81,8 +82,6 @@ def points(width: str | float) -> float:
 
 @cache
 def _advances() -> tuple[dict[int, float], float]:
-    from fontTools.ttLib import TTFont
-
     with TTFont(str(files("btviz") / "resources/fonts/BtvizSans-Regular.ttf")) as font:
         metrics = font["hmtx"]
         em = font["head"].unitsPerEm
