@@ -15,7 +15,7 @@ from btviz.errors import DataError, UsageError
 from btviz.files import sha256
 from btviz.parse import PROBLEMS, Parsed, parse
 from btviz.paths import data_dir
-from btviz.progress import counting
+from btviz.progress import bar
 from btviz.sources import RELEASES
 from btviz.store import Draft, Entry, Key, Store, update_document
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
@@ -118,8 +118,9 @@ def stored(sources: Sequence[Source], *, release: str | None) -> Entry:
 def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None) -> None:
     parsed: list[tuple[Source, Parsed]] = []
     for source in sources:
-        with counting(f"Reading {source.label}") as progress:
-            parsed.append((source, parse(Path(source.path), progress=progress)))
+        path = Path(source.path)
+        with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
+            parsed.append((source, parse(path, progress=progress)))
     taxonomy = _taxonomy(parsed, release=release)
     produced = {kind: _rows(parsed, kind) for kind in ("annotations", "preferences", "prompts")}
     tables = assemble(

@@ -6,7 +6,7 @@ import gzip
 import hashlib
 import lzma
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -49,8 +49,12 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def line_blocks(path: Path, *, size: int = BLOCK_BYTES) -> Iterator[Block]:
+def line_blocks(
+    path: Path, *, size: int = BLOCK_BYTES, progress: Callable[[int], None] | None = None
+) -> Iterator[Block]:
     """Yield the file in blocks of about `size` bytes that end at line ends.
+
+    `progress` is called with the bytes of the file, as it lies on disk, read so far.
 
     Raises
     ------
@@ -60,7 +64,7 @@ def line_blocks(path: Path, *, size: int = BLOCK_BYTES) -> Iterator[Block]:
     line, rest = 1, b""
     damage: Truncated | None = None
     try:
-        for chunk in _gathered(_chunks(path, size=size), size=size):
+        for chunk in _gathered(_chunks(path, size=size, progress=progress), size=size):
             cut = chunk.rfind(b"\n") + 1
             if not cut:
                 rest += chunk
@@ -105,20 +109,27 @@ def _gathered(chunks: Iterator[bytes], *, size: int) -> Iterator[bytes]:
         raise Truncated(str(damage)) from damage
 
 
-def _chunks(path: Path, *, size: int) -> Iterator[bytes]:
+def _chunks(path: Path, *, size: int, progress: Callable[[int], None] | None) -> Iterator[bytes]:
     with path.open("rb") as raw:
-        match path.suffix.lower():
-            case ".gz":
-                with gzip.GzipFile(fileobj=raw) as stream:
-                    yield from _read1(stream, size=size)
-            case ".xz":
-                with lzma.LZMAFile(raw) as stream:
-                    yield from _read1(stream, size=size)
-            case ".zst":
-                yield from _unzstd(raw)
-            case _:
-                while chunk := raw.read(size):
-                    yield chunk
+        for chunk in _decompressed(raw, path.suffix.lower(), size=size):
+            if progress:
+                progress(raw.tell())
+            yield chunk
+
+
+def _decompressed(raw: IO[bytes], suffix: str, *, size: int) -> Iterator[bytes]:
+    match suffix:
+        case ".gz":
+            with gzip.GzipFile(fileobj=raw) as stream:
+                yield from _read1(stream, size=size)
+        case ".xz":
+            with lzma.LZMAFile(raw) as stream:
+                yield from _read1(stream, size=size)
+        case ".zst":
+            yield from _unzstd(raw)
+        case _:
+            while chunk := raw.read(size):
+                yield chunk
 
 
 def _read1(stream: gzip.GzipFile | lzma.LZMAFile, *, size: int) -> Iterator[bytes]:

@@ -69,18 +69,14 @@ def parse(path: Path, *, progress: Callable[[int], None] | None = None) -> Parse
     path : Path
         ``.jsonl``, ``.json``, ``.csv`` (each also with .gz, .xz or .zst) or ``.parquet``.
     progress : callable, optional
-        Called with the number of rows found so far.
+        Called with the bytes of the file read so far.
 
     Raises
     ------
     DataError
         If no row tells which layout the file has, or the format is unknown.
     """
-    blocks: list[Parsed] = []
-    for block in parse_blocks(path):
-        blocks.append(block)
-        if progress:
-            progress(sum(b.rows_in for b in blocks))
+    blocks = list(parse_blocks(path, progress=progress))
     return Parsed(
         blocks[0].layout,
         pl.concat([block.rows for block in blocks]),
@@ -89,13 +85,13 @@ def parse(path: Path, *, progress: Callable[[int], None] | None = None) -> Parse
     )
 
 
-def parse_blocks(path: Path) -> Iterator[Parsed]:
+def parse_blocks(path: Path, *, progress: Callable[[int], None] | None = None) -> Iterator[Parsed]:
     """Read one released file block by block, for files larger than memory; at least one block."""
     match format_of(path):
         case ".jsonl":
-            yield from _json_lines(path)
+            yield from _json_lines(path, progress)
         case ".json" if _starts_with(path, b"{"):
-            yield from _json_lines(path)
+            yield from _json_lines(path, progress)
         case ".json" if _starts_with(path, b"["):
             yield from _one_by_one(path, of_json_array(path))
         case ".csv":
@@ -122,8 +118,8 @@ def _starts_with(path: Path, character: bytes) -> bool:
 # JSON lines: fast where the grammar fits, one by one elsewhere ---------------------------------
 
 
-def _json_lines(path: Path) -> Iterator[Parsed]:
-    blocks = line_blocks(path)
+def _json_lines(path: Path, progress: Callable[[int], None] | None) -> Iterator[Parsed]:
+    blocks = line_blocks(path, progress=progress)
     try:
         first = next(blocks)
     except (StopIteration, Truncated) as error:

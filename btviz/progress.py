@@ -1,4 +1,4 @@
-"""Progress on anything that lasts: on standard error, and only once it has lasted a while."""
+"""A bar for anything that lasts: on standard error, and only once it has lasted a while."""
 
 from __future__ import annotations
 
@@ -11,37 +11,53 @@ PATIENCE_SECONDS = 1.5
 
 
 @contextmanager
-def counting(what: str, *, unit: str = "rows") -> Iterator[Callable[[int], None]]:
-    """Show how many have been done of something whose total is unknown.
+def bar(what: str, *, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far something has come.
 
     Parameters
     ----------
     what : str
         What is going on: "Reading 330k_train.jsonl".
-    unit : str
-        What is counted.
+    total : int
+        Where it ends: bytes of a file, number of steps.
 
     Yields
     ------
     callable
-        To be called with the number done so far. Nothing appears in the first 1.5 seconds,
-        nor where standard error is no terminal.
+        To be called with how far it has come, from 0 to `total`. Nothing appears in the first
+        1.5 seconds, nor where nobody watches: standard error is no terminal and no notebook.
     """
     started = time.monotonic()
-    shown = False
+    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    shown = None
 
     def update(done: int) -> None:
         nonlocal shown
-        elapsed = time.monotonic() - started
-        if elapsed < PATIENCE_SECONDS or not sys.stderr.isatty():
-            return
-        shown = True
-        sys.stderr.write(f"\r\x1b[2K{what}: {done:,} {unit}, {elapsed:.0f} s")
-        sys.stderr.flush()
+        if shown is None and watched and time.monotonic() - started > PATIENCE_SECONDS:
+            # rich takes 0.1 s to import, which a quick load need not pay
+            from rich.console import Console  # noqa: PLC0415  # see the line above
+            from rich.progress import (  # noqa: PLC0415
+                BarColumn,
+                Progress,
+                TaskProgressColumn,
+                TextColumn,
+                TimeRemainingColumn,
+            )
+
+            columns = (
+                TextColumn("{task.description}", markup=False),
+                BarColumn(),
+                TaskProgressColumn(),
+                TimeRemainingColumn(),
+            )
+            shown = Progress(*columns, console=Console(stderr=True), transient=True)
+            shown.add_task(what, total=total)
+            shown.start()
+        if shown is not None:
+            shown.update(shown.task_ids[0], completed=done)
 
     try:
         yield update
     finally:
-        if shown:
-            sys.stderr.write("\r\x1b[2K")
-            sys.stderr.flush()
+        if shown is not None:
+            shown.stop()
