@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import os
 import random
 import subprocess
@@ -62,29 +63,61 @@ store = Store(root)
 # A disk that is full at any step
 
 
+class HalfWritten:
+    """A file whose writes may be interrupted half-way."""
+
+    def __init__(self, file: Any, step: Callable[[], bool], stop: Callable[[], object]) -> None:
+        self.file, self.step, self.stop = file, step, stop
+
+    def __enter__(self) -> HalfWritten:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.file.close()
+
+    def write(self, data: Any) -> int:
+        if self.step():
+            self.file.write(bytes(data)[: len(data) // 2])
+            self.file.flush()
+            self.stop()
+        return int(self.file.write(data))
+
+
 @contextmanager
-def failing_at(step: int) -> Iterator[list[str]]:
-    """Let the `step`-th call that changes names or flushes fail as a full disk does."""
+def stopped_at(number: int, stop: Callable[[], object]) -> Iterator[list[str]]:
+    """Call `stop` instead of the `number`-th call that changes the disk, or half-way through it."""
     calls: list[str] = []
 
-    def failing(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
+    def step(name: str) -> bool:
+        calls.append(name)
+        return len(calls) == number
+
+    def stopping(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
         def call(*args: Any, **kwargs: Any) -> Any:
-            calls.append(name)
-            if len(calls) == step:
-                raise OSError(errno.ENOSPC, "No space left on device")
+            if step(name):
+                stop()
             return real(*args, **kwargs)
 
         return call
 
+    def opening(file: Any, mode: str = "r", *args: Any, _real: Any = io.open, **kwargs: Any) -> Any:
+        opened = _real(file, mode, *args, **kwargs)
+        return HalfWritten(opened, lambda: step("write"), stop) if mode in {"wb", "xb"} else opened
+
     with pytest.MonkeyPatch.context() as patch:
         for name in ("fsync", "rename", "replace", "mkdir"):
-            patch.setattr(os, name, failing(name, getattr(os, name)))
+            patch.setattr(os, name, stopping(name, getattr(os, name)))
+        patch.setattr(io, "open", opening)
         yield calls
+
+
+def no_space() -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def fails_at(step: int, action: Callable[[], object]) -> bool:
     """Whether `action` has a `step`-th such call; checks that its failure is reported."""
-    with failing_at(step) as calls:
+    with stopped_at(step, no_space) as calls:
         try:
             action()
         except StoreError as error:
@@ -92,6 +125,7 @@ def fails_at(step: int, action: Callable[[], object]) -> bool:
         else:
             return len(calls) >= step
     assert message.startswith("Asked to ")
+    assert message.count("Asked to") == 1
     assert "found: No space left on device" in message
     assert "Free some space" in message
     return True
@@ -192,26 +226,43 @@ def test_a_write_cut_short_by_the_system_leaves_nothing(tmp_path: Path) -> None:
     assert read_document(tmp_path / "doc") == {"x": []}
 
 
+# Order of writing
+
+
+@contextmanager
+def recorded() -> Iterator[list[object]]:
+    """Note the inode of all that is flushed, and "named" for every rename, in order."""
+    events: list[object] = []
+    sync, rename, replace = os.fsync, os.rename, os.replace
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda fd: events.append(os.fstat(fd).st_ino) or sync(fd))
+        patch.setattr(os, "rename", lambda *args: events.append("named") or rename(*args))
+        patch.setattr(os, "replace", lambda *args: events.append("named") or replace(*args))
+        yield events
+
+
+def test_all_is_flushed_before_it_is_named_and_then_its_folder(tmp_path: Path) -> None:
+    with recorded() as events:
+        path = Store(tmp_path / "new" / "store").build(KEY, fill).path
+    named = events.index("named")
+    assert {file.stat().st_ino for file in (path, *path.iterdir())} <= set(events[:named])
+    assert path.parent.stat().st_ino in events[named:]
+    new = (path.parent, path.parent.parent, path.parent.parent.parent)  # each made durable in its parent
+    assert {folder.parent.stat().st_ino for folder in new} <= set(events[:named])
+
+
+def test_a_file_is_flushed_before_it_is_named_and_then_its_folder(tmp_path: Path) -> None:
+    with recorded() as events:
+        path = write_file(tmp_path / "f", b"1")
+    assert events == [path.stat().st_ino, "named", tmp_path.stat().st_ino]
+
+
 # Killed
 
 
 STEPS = """
-def exit_at(step):
-    count = 0
-    def wrap(real):
-        def call(*args, **kwargs):
-            nonlocal count
-            count += 1
-            if count == step:
-                os._exit(9)  # as kill -9: nothing is cleaned up
-            return real(*args, **kwargs)
-        return call
-    for name in ("open", "fsync", "rename", "replace", "mkdir", "utime", "close"):
-        setattr(os, name, wrap(getattr(os, name)))
-
-def fill(draft):
-    draft.blob("blob", b"the whole content" * 100)
-    draft.array("array", np.arange(1000))
+sys.path.insert(0, sys.argv[2])
+from test_store_crash import fill, stopped_at
 
 def build(root):
     Store(root).build(Key("entries", ("a",)), fill)
@@ -228,15 +279,15 @@ for action in (build, document):
         if action is document:
             (folder / "f").write_text('{"0": 0}')
         if not (child := os.fork()):
-            exit_at(step)
-            action(folder)
+            with stopped_at(step, lambda: os._exit(9)):  # as kill -9: nothing is cleaned up
+                action(folder)
             os._exit(0)
         status = os.waitpid(child, 0)[1]
 """
 
 
 def test_killed_at_every_step(tmp_path: Path) -> None:
-    finish(start(STEPS, tmp_path))
+    finish(start(STEPS, tmp_path, Path(__file__).parent))
     builds, documents = (sorted((tmp_path / name).iterdir()) for name in ("build", "document"))
     assert len(builds) > 15
     assert len(documents) > 5

@@ -131,6 +131,18 @@ def test_write_file_replaces_and_makes_folders(tmp_path: Path) -> None:
     assert [file.name for file in path.parent.iterdir()] == ["figure.svg"]
 
 
+def test_write_file_leaves_the_old_file_to_those_who_read_it(tmp_path: Path) -> None:
+    path = write_file(tmp_path / "f", b"old")
+    with path.open("rb") as reader:
+        write_file(path, b"new")
+        assert reader.read() == b"old"
+
+
+def test_what_another_process_set_aside_is_left_to_it(tmp_path: Path) -> None:
+    disk.set_aside(tmp_path / "gone", reason="", advice="")
+    assert not list(tmp_path.iterdir())
+
+
 def test_write_file_obeys_the_umask(tmp_path: Path) -> None:
     plain = tmp_path / "plain"
     plain.write_bytes(b"")
