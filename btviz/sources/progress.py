@@ -6,9 +6,11 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from rich.console import Console
-from rich.progress import BarColumn, DownloadColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress, TaskID
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +41,20 @@ Report = Callable[[Step], None]
 @contextmanager
 def shown() -> Iterator[Report]:
     """Report to standard error: bars on a terminal, otherwise one line per remark and per file."""
-    console = Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
+    from rich import console as consoles  # noqa: PLC0415 - `btviz.load` needs the registry, not bars
+    from rich import progress  # noqa: PLC0415
+
+    console = consoles.Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
     if not sys.stderr.isatty():
         yield _lines(console)
         return
     columns = (
-        TextColumn("{task.description}", markup=False),
-        BarColumn(),
-        DownloadColumn(),
-        TimeRemainingColumn(),
+        progress.TextColumn("{task.description}", markup=False),
+        progress.BarColumn(),
+        progress.DownloadColumn(),
+        progress.TimeRemainingColumn(),
     )
-    with Progress(*columns, console=console) as bars:
+    with progress.Progress(*columns, console=console) as bars:
         yield _bars(bars)
 
 
