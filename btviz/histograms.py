@@ -80,7 +80,7 @@ class LabelHistogram:
         """Each group, in the order of its value; one where there is no grouping."""
         if self.by is None:
             return (self._group(None, self.counts),)
-        values = self.counts[self.by].unique().sort(nulls_last=True)
+        values = self.counts[self.by].unique().sort(nulls_last=True).to_list() or [None]
         return tuple(self._group(value, self.counts.filter(pl.col(self.by).eq_missing(value))) for value in values)
 
     def _group(self, value: Any, counts: pl.DataFrame) -> Group:

@@ -185,7 +185,7 @@ def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:
     an item be kept if any label was drawn. Then ``P(i | kept) = q_i / t`` and
     ``P(i, j | kept) = q_i q_j / t`` with ``t = 1 - prod(1 - q_i)``. Setting ``P(i | kept)`` to
     the observed shares m_i leaves one unknown: ``t = 1 - prod(1 - t m_i)``, which has one root
-    in (0, 1]; the expected joint share is ``t m_i m_j``.
+    in (0, 1]; the expected joint share is ``t m_i m_j``. It is 0 where no item has two labels.
 
     Parameters
     ----------
@@ -200,22 +200,23 @@ def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:
     Returns
     -------
     array of float, shape (k, k)
-        NaN where a margin is 0 or n.
+        NaN where a margin is 0 or n, and on the diagonal.
     """
     counts = np.asarray(margins, np.float64)
     t = _drawn_share(ratio(counts, n_labelled))
-    joint = t * np.outer(counts, ratio(counts, n_labelled))
     row, col = counts[:, None], counts[None, :]
-    return ratio(n * joint - row * col, _scale(n, row=row, col=col))
+    expected = ratio(ratio(n * t * (row * col), n_labelled) - row * col, _scale(n, row=row, col=col))
+    np.fill_diagonal(expected, np.nan)
+    return expected
 
 
 def _drawn_share(shares: Floats) -> float:
     low, high = 0.0, 1.0
-    # the curve rises from 0, then falls through the root; at most one label an item means t = 0
-    for _ in range(60):
+    # 1 - t exceeds the product up to the root; logarithms keep the difference where t is small
+    for _ in range(52):
         middle = (low + high) / 2
-        if 1 - middle < np.prod(1 - middle * shares):
-            high = middle
-        else:
+        if math.log1p(-middle) > np.log1p(-middle * shares).sum():
             low = middle
+        else:
+            high = middle
     return low
