@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +11,46 @@ from btviz import published
 from btviz.dataset import Dataset
 from btviz.labels import category_counts
 from btviz.repeats import prompt_overlap, response_repeats
+from btviz.sources import RELEASES
 
-_QUANTITIES = pl.Schema(
-    {"quantity": pl.String(), "level": pl.String(), "split": pl.String(), "value": pl.Float64(), "unit": pl.String()}
+_COUNTED = pl.Schema(
+    {
+        "quantity": pl.String(),
+        "population": pl.String(),
+        "category": pl.String(),
+        "level": pl.String(),
+        "split": pl.String(),
+        "value": pl.Float64(),
+        "unit": pl.String(),
+    }
 )
-Quantity = tuple[str, str | None, float | None, str]
+_PUBLISHED = {"published": pl.Float64(), "source": pl.String(), "grade": pl.String(), "note": pl.String()}
+_SAME = ["quantity", "population", "category", "level", "split"]
+
+
+class _Part:
+    """Rows of one split, or of all, and the quantities counted in them so far."""
+
+    def __init__(self, ds: Dataset, split: str | None) -> None:
+        self.ds = ds
+        self.split = split
+        self.rows: list[tuple[object, ...]] = []
+
+    def table(self, name: str) -> pl.DataFrame:
+        frame = self.ds.table(name)
+        return frame if self.split is None else frame.filter(pl.col("split") == self.split)
+
+    def add(
+        self,
+        quantity: str,
+        value: float,
+        *,
+        of: str | None,
+        unit: str = "count",
+        category: str | None = None,
+        level: str | None = None,
+    ) -> None:
+        self.rows.append((quantity, of, category, level, self.split, value, unit))
 
 
 @dataclass(frozen=True)
@@ -28,15 +62,16 @@ class Summary:
     ds : Dataset
         What was summarised.
     quantities : DataFrame
-        `quantity`, `level` (a category, a number of annotations; else null), `split` (null for
-        all rows together), `value`, `unit` (count, share, mean), `published`, `source`, `grade`,
-        `note`: the last four are null where nothing is published, and for synthetic data.
+        `quantity`, `population` (what is counted), `category`, `level`, `split` (null for all
+        rows together), `value`, `unit` (count, percent, mean), `published`, `source`, `grade`,
+        `note`. The last four are null where nothing was printed, and for synthetic data; several
+        rows where several values were printed.
     oddities : DataFrame
         `file`, `kind`, `action`, `rows`: what reading found, counted.
     overlap : DataFrame
-        Prompts and pairs that two splits share; see `prompt_overlap`.
+        Prompts and pairs that two splits share; see `prompt_overlap`. Empty without annotations.
     repeats : DataFrame
-        Answers that repeat in comparisons; see `response_repeats`.
+        Answers that repeat in comparisons; see `response_repeats`. Empty without comparisons.
     """
 
     ds: Dataset
@@ -79,88 +114,108 @@ def summarise(ds: Dataset) -> Summary:
         Counts, shares and oddities; published numbers stand beside those of a known release.
     """
     splits = sorted({split for name in ("annotations", "preferences", "prompts") for split in _splits(ds, name)})
-    parts: list[str | None] = [None, *splits]
-    rows = [(q, level, split, value, unit) for split in parts for q, level, value, unit in _counts(ds, split)]
-    quantities = pl.DataFrame(rows, schema=_QUANTITIES, orient="row")
+    parts = [_Part(ds, split) for split in (None, *splits)]
+    for part in parts:
+        _count(part)
+    counted = pl.DataFrame([row for part in parts for row in part.rows], schema=_COUNTED, orient="row")
     oddities = ds.problems.group_by("file", "kind", "action").agg(pl.len().alias("rows")).sort("file", "kind")
-    return Summary(ds, _beside(quantities, ds), oddities, prompt_overlap(ds), response_repeats(ds))
+    return Summary(
+        ds,
+        _beside(counted, ds, splits),
+        oddities,
+        prompt_overlap(ds) if ds.annotations.height else pl.DataFrame(),
+        response_repeats(ds) if ds.preferences.height else pl.DataFrame(),
+    )
 
 
 def _splits(ds: Dataset, table: str) -> list[str]:
     return ds.table(table)["split"].drop_nulls().unique().to_list()
 
 
-def _part(ds: Dataset, table: str, split: str | None) -> pl.DataFrame:
-    frame = ds.table(table)
-    return frame if split is None else frame.filter(pl.col("split") == split)
+def _count(part: _Part) -> None:
+    if (annotations := part.table("annotations")).height:
+        _count_annotations(part, annotations)
+        _count_categories(part)
+        _count_words(part, annotations)
+    if (preferences := part.table("preferences")).height:
+        _count_preferences(part, preferences)
+    if (prompts := part.table("prompts")).height:
+        part.add("rows", prompts.height, of="prompts")
+        part.add("unique_prompts", prompts["prompt_id"].n_unique(), of="prompts")
 
 
-def _counts(ds: Dataset, split: str | None) -> Iterator[Quantity]:
-    annotations = _part(ds, "annotations", split)
-    if annotations.height:
-        yield from _of_annotations(annotations)
-        yield from _of_categories(ds, split)
-        yield from _of_words(ds, annotations)
-    preferences = _part(ds, "preferences", split)
-    if preferences.height:
-        yield from _of_preferences(preferences)
-    prompts = _part(ds, "prompts", split)
-    if prompts.height:
-        yield "prompts", None, prompts.height, "count"
-        yield "unique_prompts", None, prompts["prompt_id"].n_unique(), "count"
-
-
-def _of_annotations(rows: pl.DataFrame) -> Iterator[Quantity]:
+def _count_annotations(part: _Part, rows: pl.DataFrame) -> None:
     pairs = rows.group_by("pair_id").agg(pl.len().alias("n"), (~pl.col("is_safe")).sum().alias("unsafe"))
-    unsafe = rows.height - int(rows["is_safe"].sum())
-    yield "rows", None, rows.height, "count"
-    yield "unique_pairs", None, pairs.height, "count"
-    yield "unique_prompts", None, rows["prompt_id"].n_unique(), "count"
-    yield "unsafe_rows", None, unsafe, "count"
-    yield "share_safe", None, 1 - unsafe / rows.height, "share"
-    yield "annotations_per_pair", None, rows.height / pairs.height, "mean"
+    safe = int(rows["is_safe"].sum())
+    part.add("rows", rows.height, of="annotations")
+    part.add("unique_pairs", pairs.height, of="pairs")
+    part.add("unique_prompts", rows["prompt_id"].n_unique(), of="prompts")
+    part.add("safe_rows", safe, of="annotations")
+    part.add("unsafe_rows", rows.height - safe, of="annotations")
+    part.add("share_safe", 100 * safe / rows.height, of="annotations", unit="percent")
+    part.add("annotations_per_pair", rows.height / pairs.height, of="pairs", unit="mean")
     for n, count in pairs["n"].value_counts().sort("n").iter_rows():
-        yield "pairs_with_annotations", str(n), count, "count"
+        part.add("pairs_with_annotations", count, of="pairs", level=str(n))
     repeated = pairs.filter(pl.col("n") > 1)
-    split_votes = repeated.filter((pl.col("unsafe") > 0) & (pl.col("unsafe") < pl.col("n")))
-    if repeated.height:
-        yield "disputed_pairs", None, split_votes.height, "count"
+    if repeated.height and not _annotated_once(part.ds):
+        disputed = repeated.filter((pl.col("unsafe") > 0) & (pl.col("unsafe") < pl.col("n"))).height
+        part.add("disputed_pairs", disputed, of="pairs annotated twice or more", level="is_safe")
 
 
-def _of_categories(ds: Dataset, split: str | None) -> Iterator[Quantity]:
-    table = category_counts(ds, by=None if split is None else "split")
-    if split is not None:
-        table = table.filter(pl.col("split") == split)
-    for category, count in table.select("category", "n_category").iter_rows():
-        yield "category_count", category, count, "count"
+def _annotated_once(ds: Dataset) -> bool:
+    # a few repeats in such a release are oddities: disagreement cannot be measured on them
+    return ds.release is not None and RELEASES[ds.release].one_annotation_per_pair is True
 
 
-def _of_words(ds: Dataset, annotations: pl.DataFrame) -> Iterator[Quantity]:
-    rows = annotations.select("pair_id").join(ds.pairs.select("pair_id", "prompt_words", "response_words"), on="pair_id")
-    for name in ("prompt_words", "response_words"):
-        yield f"mean_{name}", None, rows.get_column(name).cast(pl.Float64).sum() / rows.height, "mean"
+def _count_categories(part: _Part) -> None:
+    for where, quantity in (("all", "category_count"), ("unsafe", "category_share")):
+        table = category_counts(part.ds, where=where, by=None if part.split is None else "split")
+        if part.split is not None:
+            table = table.filter(pl.col("split") == part.split)
+        for row in table.iter_rows(named=True):
+            value, unit = (row["n_category"], "count") if where == "all" else (100 * (row["share"] or 0), "percent")
+            part.add(quantity, value, of="annotations", unit=unit, category=row["category"])
 
 
-def _of_preferences(rows: pl.DataFrame) -> Iterator[Quantity]:
-    yield "comparisons", None, rows.height, "count"
-    yield "compared_prompts", None, rows["prompt_id"].n_unique(), "count"
-    safe = rows.select((pl.col("is_safe_0").cast(pl.UInt8) + pl.col("is_safe_1").cast(pl.UInt8)).alias("safe"))["safe"]
-    for count, level in ((2, "both_safe"), (1, "mixed"), (0, "both_unsafe")):
-        if safe.null_count() < len(safe):
-            yield "safety_configuration", level, int((safe == count).sum()), "count"
-    both = rows.filter(pl.col("better").is_not_null(), pl.col("safer").is_not_null())
+def _count_words(part: _Part, annotations: pl.DataFrame) -> None:
+    words = part.ds.pairs.select("pair_id", "prompt_words", "response_words")
+    means = annotations.select("pair_id").join(words, on="pair_id").drop("pair_id").cast(pl.Float64).mean()
+    for name, mean in means.row(0, named=True).items():
+        part.add(f"mean_{name}", mean, of=None, unit="mean")
+
+
+def _count_preferences(part: _Part, rows: pl.DataFrame) -> None:
+    part.add("rows", rows.height, of="preferences")
+    part.add("compared_prompts", rows["prompt_id"].n_unique(), of="prompts")
+    labelled = rows.drop_nulls(["is_safe_0", "is_safe_1"])
+    configurations = labelled.group_by("is_safe_0", "is_safe_1").len().sort("is_safe_0", "is_safe_1", descending=True)
+    for safe_0, safe_1, count in configurations.iter_rows():
+        part.add("safety_configuration", count, of="preferences", level=_CONFIGURATION[safe_0, safe_1])
+    both = rows.drop_nulls(["better", "safer"])
     if both.height:
-        yield "same_selected_response", None, both.filter(pl.col("better") == pl.col("safer")).height, "count"
+        same = both.filter(pl.col("better") == pl.col("safer")).height
+        part.add("same_selection", same, of="preferences")
+        part.add("different_selection", both.height - same, of="preferences")
 
 
-def _beside(quantities: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
-    """Put what is published beside what was counted; nothing beside synthetic data."""
-    names = ["quantity", "level", "split", "published", "source", "grade", "note"]
-    known = published.numbers(ds.release).rename({"value": "published"}).select(names) if ds.release else None
-    if known is None:
-        return quantities.with_columns(pl.lit(None, t).alias(n) for n, t in zip(names[3:], _PUBLISHED, strict=True))
-    best = known.unique(names[:3], keep="first", maintain_order=True)
-    return quantities.join(best, on=names[:3], how="left", nulls_equal=True, maintain_order="left")
+_CONFIGURATION = {
+    (True, True): "both_safe",
+    (True, False): "response_0_safe_response_1_unsafe",
+    (False, True): "response_0_unsafe_response_1_safe",
+    (False, False): "both_unsafe",
+}
 
 
-_PUBLISHED = (pl.Float64(), pl.String(), pl.String(), pl.String())
+def _beside(counted: pl.DataFrame, ds: Dataset, splits: list[str]) -> pl.DataFrame:
+    """Put what was printed beside what was counted; nothing beside synthetic data."""
+    if ds.release is None:
+        return counted.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in _PUBLISHED.items())
+    printed = published.numbers(ds.release).rename({"value": "published"}).select(*_SAME, *_PUBLISHED)
+    missing = sorted(set(RELEASES[ds.release].splits) - set(splits))
+    about_all = f"printed for the whole release, of which {', '.join(missing)} is not here"
+    if missing:
+        note = pl.when(pl.col("split").is_null()).then(
+            pl.concat_str(pl.lit(about_all), "note", separator="; ", ignore_nulls=True)
+        )
+        printed = printed.with_columns(note.otherwise("note").alias("note"))
+    return counted.join(printed, on=_SAME, how="left", nulls_equal=True, maintain_order="left_right")

@@ -1,0 +1,62 @@
+"""What `data show` prints: counts, and the printed numbers that belong beside them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import btviz
+from btviz.dataset import Dataset
+from btviz.summary import Summary, summarise
+
+
+def value(summary: Summary, quantity: str, *, split: str | None = None, column: str = "value", **same: str) -> float:
+    rows = summary.quantities.filter(pl.col("quantity") == quantity, pl.col("split").eq_missing(pl.lit(split)), **same)
+    assert rows.height == 1, rows
+    return rows[column][0]
+
+
+def test_counts_of_a_small_data_set(tiny: Dataset) -> None:
+    summary = summarise(tiny)
+    counted = {
+        q: value(summary, q) for q in ("rows", "unique_pairs", "unique_prompts", "unsafe_rows", "disputed_pairs")
+    }
+    assert counted == {"rows": 13, "unique_pairs": 5, "unique_prompts": 3, "unsafe_rows": 6, "disputed_pairs": 2}
+    assert value(summary, "share_safe") == pytest.approx(100 * 7 / 13)
+    assert value(summary, "pairs_with_annotations", level="3") == 4
+    assert value(summary, "rows", split="test") == 6 + 1
+    assert value(summary, "category_count", category="non_violent_unethical_behavior") == 4
+    assert value(summary, "category_share", category="non_violent_unethical_behavior") == pytest.approx(400 / 6)
+    assert summary.quantities["published"].null_count() == summary.quantities.height
+
+
+def test_words_are_averaged_over_rows(tiny: Dataset) -> None:
+    wanted = (3 * (3 + 5 + 4 + 5) + 2) / 13
+    assert value(summarise(tiny), "mean_response_words") == pytest.approx(wanted)
+
+
+def test_the_document_is_plain_json(tiny: Dataset) -> None:
+    document = json.loads(json.dumps(summarise(tiny).to_dict(), allow_nan=False))
+    assert document["name"] == "tiny"
+    assert "magnets" not in json.dumps(document)
+
+
+def test_the_real_split_stands_beside_its_printed_numbers(shared_data: Path) -> None:
+    summary = summarise(btviz.load(shared_data / "beavertails" / "30k_test.jsonl"))
+    for quantity in ("rows", "unique_pairs", "unique_prompts", "unsafe_rows"):
+        printed = value(summary, quantity, split="test", column="published")
+        assert printed == value(summary, quantity, split="test"), quantity
+    assert "train is not here" in summary.quantities.filter(pl.col("split").is_null(), quantity="rows")["note"][0]
+    assert summary.quantities.filter(quantity="disputed_pairs").height == 0  # not measurable, rather than 0
+    assert summary.oddities.rows() == [("30k_test.jsonl", "repeated pair", "kept", 2)]
+
+
+def test_comparisons_are_summarised_without_annotations(shared_data: Path) -> None:
+    summary = summarise(btviz.load(shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl"))
+    assert value(summary, "rows") == 4114
+    assert value(summary, "compared_prompts") == 734
+    answers = summary.repeats.filter(unit="answer").row(0, named=True)
+    assert (answers["n"], answers["contradictory_is_safe"]) == (3759, 371)
