@@ -21,6 +21,9 @@ from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
 NAMES = ("sample", "replica", "sample-saferlhf", "replica-saferlhf")
 """Data sets that `generate` makes."""
 
+VERSION = 1
+"""Raised when the same seed gives other rows, so that stored ones are made anew."""
+
 SAMPLE_PAIRS = 5_000
 
 ANSWERING = ("model-a", "model-b", "model-c")
