@@ -30,7 +30,8 @@ _FEW = 5  # a smaller expected count makes the chi-square approximation doubtful
 def places(histogram: LabelHistogram) -> dict[str, int]:
     """Place of each category, 0 .. k - 1, when similar ones (by phi) stand side by side.
 
-    Keys are in the order of their bits. All groups count together, so that their matrices can be laid side by side.
+    Keys are in the order of their bits. All groups count together, so that their matrices can
+    be laid side by side.
     """
     keys = histogram.taxonomy.keys
     joint = np.zeros((len(keys), len(keys)), np.int64)

@@ -181,5 +181,6 @@ def _check(counts: pl.DataFrame, *, by: str | None, taxonomy: Taxonomy) -> None:
     if widest > len(taxonomy):
         raise UsageError(
             f"Labels were to be read by the taxonomy {taxonomy.name!r} of {len(taxonomy)} categories, but "
-            f"they have {widest} bits. Pass the taxonomy they were made with: taxonomy=btviz.taxonomy.…"
+            f"they have {widest} bits. Pass the taxonomy they were made with, for example "
+            "taxonomy=btviz.taxonomy.PKU_SAFERLHF."
         )

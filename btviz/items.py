@@ -65,7 +65,7 @@ def items_of(
     source : Dataset or LazyFrame
         A frame has the columns of `btviz.tables.ANNOTATIONS`, as far as they are needed.
     population : {"annotations", "pairs", "prompts"}
-        What one item is.
+        What one item is. Pairs and prompts of a data set with annotations are the annotated ones.
     where : {"all", "unsafe"}
         Named in the rule; no item is left out here.
     by : {None, "split", "severity"}
@@ -119,7 +119,10 @@ def _of_annotations(
         annotations = annotations.with_columns(pl.lit(None, pl.UInt8).alias("severity"))
     keys = ["split", "pair_id"] if by == "split" else ["pair_id"]
     prompt = [pl.col("prompt_id").first()] if population == "prompts" else []
-    return "pairs", annotations.group_by(keys).agg(*prompt, *majority(taxonomy))
+    stray = pl.col("labels").bitwise_or() & pl.lit(2**32 - 2 ** len(taxonomy), pl.UInt32)
+    pairs = annotations.group_by(keys).agg(*prompt, *majority(taxonomy), stray.alias("stray"))
+    # bits that the taxonomy has not are kept for `label_histogram` to refuse, not voted away
+    return "pairs", pairs.with_columns(pl.col("labels") | pl.col("stray"))
 
 
 def _prompts(pairs: pl.LazyFrame, *, by: str | None) -> pl.LazyFrame:

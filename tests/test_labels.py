@@ -257,13 +257,21 @@ def test_wrong_requests_say_what_to_do(tiny: Dataset):
         category_counts(tiny.annotations)  # type: ignore[arg-type]
 
 
-def test_masks_wider_than_the_taxonomy_are_refused():
-    wide = pl.LazyFrame(
-        {"labels": [1 << 18], "is_safe": [False]}, schema={n: ANNOTATIONS[n] for n in ("labels", "is_safe")}
-    )
+@pytest.mark.parametrize("population", ["annotations", "pairs", "prompts"])
+def test_masks_wider_than_the_taxonomy_are_refused(population: str):
+    row = {
+        "pair_id": [1],
+        "prompt_id": [1],
+        "split": ["train"],
+        "is_safe": [False],
+        "labels": [1 << 18],
+        "severity": [2],
+    }
+    wide = pl.LazyFrame(row, schema=ANNOTATIONS)
     with pytest.raises(UsageError, match="14 categories, but they have 19 bits"):
-        category_counts(wide)
-    assert count_of(category_counts(wide, taxonomy=PKU_SAFERLHF), PKU_SAFERLHF.keys[18]) == 1
+        category_counts(wide, population=population)
+    table = category_counts(wide, population=population, taxonomy=PKU_SAFERLHF)
+    assert count_of(table, PKU_SAFERLHF.keys[18]) == 1
 
 
 def test_rows_without_labels_are_left_out_and_counted():
@@ -273,6 +281,8 @@ def test_rows_without_labels_are_left_out_and_counted():
     assert (set(table["n"]), set(table["n_excluded"])) == ({1}, {2})
     with pytest.raises(UsageError, match="only whether an answer is safe"):
         category_counts(rows.with_columns(pl.lit(None, pl.UInt32).alias("labels")))
+    pairs = category_counts(rows.head(2).with_columns(pl.Series("pair_id", [1, 2])), population="pairs")
+    assert (set(pairs["n"]), set(pairs["n_excluded"])) == ({1}, {1})
 
 
 def test_no_rows_give_empty_counts_not_an_error(make_dataset: Make):
