@@ -95,7 +95,7 @@ class PairInspector(anywidget.AnyWidget):
         """
         return self._listing.selected
 
-    def filter(  # noqa: PLR0913 (the parts of one filter, all of them keyword-only)
+    def filter(
         self,
         *,
         any_of: Iterable[str] = (),

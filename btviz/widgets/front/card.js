@@ -44,17 +44,23 @@ function cardHead(card, categories, say) {
   );
 }
 
+const size = (words) => (words == null ? "" : ` ${plural(words, "word")}`);
+
+// Stands for both texts until somebody asks for them.
+function hiddenTexts(card, parts) {
+  const sizes = parts.map((part) => `${part}${size(card.words[part === "prompt" ? 0 : 1])}`);
+  return element("div", { class: "btviz-hidden" }, `Hidden: ${sizes.join(", ")}`);
+}
+
 function textBlock(part, card, shown) {
   const found = shown?.find((text) => text.part === part);
-  const words = card.words[part === "prompt" ? 0 : 1];
-  const size = words == null ? "" : ` · ${plural(words, "word")}`;
   const block = element("div", { class: "btviz-text" }, element("span", { class: "btviz-label" }, PARTS[part]));
-  if (found?.text != null) {
+  if (found?.text == null) {
+    const why = found?.withheld.length ? `Stays hidden: ${found.withheld.join(", ")}. To read it, allow the category under “Always hidden”.` : "Hidden";
+    block.append(element("div", { class: "btviz-hidden", "data-part": part }, why));
+  } else {
     block.append(element("div", { class: "btviz-words", "data-part": part, dir: "auto" }, found.text));
     if (found.cut) block.append(element("span", { class: "btviz-quiet" }, `${plural(found.cut, "further character")} not shown`));
-  } else {
-    const why = found?.withheld.length ? `Stays hidden: ${found.withheld.join(", ")}. Name the category above to read it.` : "Hidden";
-    block.append(element("div", { class: "btviz-hidden", "data-part": part }, why + size));
   }
   return block;
 }
@@ -78,13 +84,14 @@ function tagForm(card, tags, act, close) {
   const note = element("input", { placeholder: "note (optional)", "aria-label": "Note", class: "btviz-wide" });
   const submit = (event) => {
     event.preventDefault();
+    if (!tag.value.trim()) return tag.focus();
     act({ kind: "tag", pair: card.pair, tag: tag.value, note: note.value });
     close();
   };
   const known = element("datalist", { id: "btviz-tags" }, ...tags.map((value) => element("option", { value })));
   return element(
     "form",
-    { class: "btviz-row btviz-form", on: { submit } },
+    { class: "btviz-row btviz-form", on: { submit, keydown: (event) => event.key === "Enter" && submit(event) } },
     tag,
     note,
     known,
@@ -101,10 +108,11 @@ function pairCard(card, state, act) {
     "article",
     { class: "btviz-card", tabindex: 0, role: "listitem", "data-pair": card.pair, "aria-label": `Pair ${card.pair}` },
     cardHead(card, state.categories, act.say),
-    ...parts.map((part) => textBlock(part, card, shown)),
+    ...(shown ? parts.map((part) => textBlock(part, card, shown)) : []),
     element(
       "div",
       { class: "btviz-row btviz-actions" },
+      shown ? null : hiddenTexts(card, parts),
       button(shown ? "Hide" : "Reveal", "Key: r", () => act.toggle(card.pair), { class: "btviz-reveal" }),
       !state.inPrompt &&
         button(card.answers > 1 ? `Same prompt: ${card.answers} answers` : "Only answer to its prompt", "Key: s", () => act.send({ kind: "prompt", pair: card.pair }), {

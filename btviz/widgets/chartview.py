@@ -1,0 +1,59 @@
+"""An Altair chart in a notebook that reports clicks.
+
+`alt.JupyterChart` does this too, but it forgets a second click on the same mark, and after its
+chart is replaced its handlers for the old one raise errors in the browser.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import altair as alt
+import anywidget
+import traitlets
+import vl_convert
+
+_SCRIPT = Path(__file__).parent / "front" / "chart.js"
+
+
+class ChartView(anywidget.AnyWidget):
+    """Draw a chart, without a network, and call back when a mark is clicked.
+
+    Parameters
+    ----------
+    chart : alt.TopLevelMixin
+        Its marks carry `row` and `col`, or `category`: released keys of categories.
+    on_click : callable
+        Takes the keys: two for a cell, one for a bar.
+
+    Attributes
+    ----------
+    chosen : dict
+        Values of the chart's parameters, by name; setting it changes the outline.
+    """
+
+    _esm = traitlets.Unicode().tag(sync=True)
+    spec = traitlets.Dict().tag(sync=True)
+    chosen = traitlets.Dict().tag(sync=True)
+
+    def __init__(self, chart: alt.TopLevelMixin, *, on_click: Callable[..., None]) -> None:
+        super().__init__(_esm=_bundle(), spec=chart.to_dict())
+        self._on_click = on_click
+        self.on_msg(self._answer)
+
+    def draw(self, chart: alt.TopLevelMixin) -> None:
+        """Replace the chart."""
+        self.spec = chart.to_dict()
+
+    def _answer(self, _: object, message: Mapping[str, Any], __: object) -> None:
+        if message["kind"] == "click":
+            self._on_click(*message["categories"])
+
+
+@cache
+def _bundle() -> str:
+    """Our script and the drawing library that vl-convert brings, as one module."""
+    return str(vl_convert.javascript_bundle(_SCRIPT.read_text(encoding="utf-8")))

@@ -1,0 +1,146 @@
+"""The category explorer: association matrix, category shares, and the pairs behind them."""
+
+from __future__ import annotations
+
+import altair as alt
+import ipywidgets
+import polars as pl
+
+from btviz.content import ContentPolicy
+from btviz.dataset import Dataset
+from btviz.labels import category_counts, cooccurrence
+from btviz.notes import Notes
+from btviz.plots import COEFFICIENTS, explorer
+from btviz.selection import Selection
+from btviz.taxonomy import Category
+from btviz.widgets.behind import pairs_behind
+from btviz.widgets.chartview import ChartView
+from btviz.widgets.inspector import PairInspector
+from btviz.widgets.pairindex import index_pairs
+
+_WHERE = [("all", "all"), ("unsafe only", "unsafe")]
+
+
+class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """See how harm categories occur together, click, and read the pairs behind a number.
+
+    A click on a cell of the matrix chooses the pairs behind it: over annotations, those with at
+    least one annotation that carries both categories; over pairs, those that carry both by
+    majority; over prompts, the pairs that give such prompts either of the two. A bar does the
+    same for one category.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Any data set.
+    selection : Selection, optional
+        Shared with other views; setting it from Python moves this one.
+    policy : ContentPolicy, optional
+        Decides which texts may be read; the one of this session by default.
+
+    Examples
+    --------
+    >>> explorer = btviz.widgets.CategoryExplorer(ds)
+    >>> explorer.click("hate-speech", "discrimination")  # or with the mouse
+    >>> explorer.selected["n_unsafe"].mean()
+    """
+
+    def __init__(self, ds: Dataset, *, selection: Selection | None = None, policy: ContentPolicy | None = None) -> None:
+        self.ds = ds
+        self._index = index_pairs(ds)
+        self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
+        self._tables: dict[tuple[str, str], tuple[pl.DataFrame, pl.DataFrame]] = {}
+        self._clicked: tuple[Category, ...] = ()
+        self._clicking = False
+        self._population = ipywidgets.Dropdown(options=_populations(ds), description="Count")
+        self._where = ipywidgets.Dropdown(options=_WHERE, description="Which")
+        names = [(coefficient.title, key) for key, coefficient in COEFFICIENTS.items()]
+        self._coefficient = ipywidgets.Dropdown(options=names, value="phi", description="Association")
+        self._chart = ChartView(self._drawn(), on_click=self.click)
+        for control in (self._population, self._where):
+            control.observe(self._recount, names="value")
+        self._coefficient.observe(self._redraw, names="value")
+        self.selection.observe(self._selection_moved)
+        controls = ipywidgets.HBox([self._population, self._where, self._coefficient])
+        super().__init__([controls, self._chart, self.inspector])
+
+    @property
+    def selection(self) -> Selection:
+        """Pair ids behind the last click, or set from Python; shared with other views."""
+        return self.inspector.selection
+
+    @property
+    def policy(self) -> ContentPolicy:
+        """Decides which texts may be read."""
+        return self.inspector.policy
+
+    @property
+    def notes(self) -> Notes:
+        """Tags and notes on the pairs."""
+        return self.inspector.notes
+
+    @property
+    def selected(self) -> pl.DataFrame:
+        """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
+        return self.inspector.selected
+
+    def click(self, row: str, col: str | None = None) -> None:
+        """Choose the pairs behind a cell or, with one category, behind a bar.
+
+        Parameters
+        ----------
+        row, col : str
+            Categories by key, slug or title.
+
+        Raises
+        ------
+        UsageError
+            If a category is unknown.
+        """
+        names = [row] if col in (None, row) else [row, str(col)]
+        self._clicked = tuple(self.ds.taxonomy[name] for name in names)
+        found = pairs_behind(self._index, self._clicked, population=self._population.value, where=self._where.value)
+        self._clicking = True
+        try:
+            self.selection.set(self.ds.pairs["pair_id"][found.rows], origin=found.origin, expression=found.expression)
+        finally:
+            self._clicking = False
+        self._outline()
+
+    def _drawn(self) -> alt.HConcatChart:
+        asked = (self._population.value, self._where.value)
+        if asked not in self._tables:
+            population, where = asked
+            self._tables[asked] = (
+                cooccurrence(self.ds, population=population, where=where),
+                category_counts(self.ds, population=population, where=where),
+            )
+        return explorer(
+            *self._tables[asked],
+            coefficient=self._coefficient.value,
+            source=self.ds.population,
+            taxonomy=self.ds.taxonomy,
+        )
+
+    def _redraw(self, _: object = None) -> None:
+        self._chart.draw(self._drawn())
+
+    def _recount(self, _: object) -> None:
+        self._redraw()
+        if self._clicked:
+            self.click(*(category.key for category in self._clicked))
+
+    def _outline(self) -> None:
+        row, col = ([category.key for category in self._clicked] + ["", ""])[:2]
+        self._chart.chosen = {"chosen_row": row, "chosen_col": col}
+
+    def _selection_moved(self) -> None:
+        if not self._clicking:
+            self._clicked = ()
+            self._outline()
+
+
+def _populations(ds: Dataset) -> list[str]:
+    """Populations that can be counted: a release of comparisons has no annotations of its own."""
+    only_comparisons = ds.annotations.is_empty() and not ds.preferences.is_empty()
+    return ["pairs", "prompts"] if only_comparisons else ["annotations", "pairs", "prompts"]
