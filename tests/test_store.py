@@ -183,6 +183,13 @@ def test_entries_may_be_made_of_others(store: Store) -> None:
     assert found.blob("b") == b"<svg/>"
 
 
+def test_a_relative_root_stays_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    store = Store(Path("here"))
+    monkeypatch.chdir("/")
+    assert store.build(KEY, fill).path.is_relative_to(tmp_path / "here")
+
+
 def test_default_root_follows_the_environment(own_data_dir: Path) -> None:
     assert Store().root == own_data_dir / "store"
 
@@ -292,9 +299,9 @@ def test_no_flipped_bit_of_a_table_goes_unnoticed(store: Store) -> None:
 
 
 def test_a_touched_file_is_hashed_once(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = store.build(KEY, fill).path
     hashed: list[str] = []
     monkeypatch.setattr(entry, "hash_file", lambda file: hashed.append(file.name) or disk.hash_file(file))
+    path = store.build(KEY, fill).path
     assert store.get(KEY) is not None
     assert hashed == []
     (path / "pairs.parquet").touch()

@@ -28,7 +28,7 @@ class Draft:
     ----------
     path : Path
         The folder. Files may also be written here directly, for instance by a streaming
-        sink; folders may not.
+        sink, whose errors then pass through as they are; folders may not.
     """
 
     def __init__(self, path: Path) -> None:

@@ -33,7 +33,7 @@ class Store:
     """
 
     def __init__(self, root: Path | None = None, *, verify: Literal["changed", "full"] = "changed") -> None:
-        self.root = data_dir() / "store" if root is None else Path(root)
+        self.root = (data_dir() / "store" if root is None else Path(root)).absolute()
         self.verify = verify
 
     def get(self, key: Key) -> Entry | None:
@@ -81,8 +81,8 @@ class Store:
                 return entry  # another process made it while this one waited
             self._sweep(key)
             self._make(key, make)
-            if (entry := self._open(key)) is None:
-                raise StoreError(f"Made {key}; it vanished from {self.root}. Keep other programs away from there.")
+            if (entry := self._open_or_set_aside(key)) is None:
+                raise StoreError(f"Made {key}; found it gone from {self.root}. Keep other programs away from there.")
             return entry
 
     def shards(self, key: Key) -> Shards:

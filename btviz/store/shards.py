@@ -24,7 +24,8 @@ class Shards:
     """A growing table, one durable file per `append`.
 
     The first `append` takes the only right to write, which `close`, leaving a ``with``
-    block, or the end of the process gives back. Reading needs no right.
+    block, or the end of the process gives back. Reading needs no right. One `Shards` is for
+    one thread.
 
     Attributes
     ----------
