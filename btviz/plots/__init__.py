@@ -7,5 +7,7 @@ from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
 from btviz.plots.shares import category_shares
+from btviz.plots.sizes import labels_per_item
+from btviz.plots.upset import label_sets
 
-__all__ = ["COEFFICIENTS", "association_matrix", "category_shares", "explorer"]
+__all__ = ["COEFFICIENTS", "association_matrix", "category_shares", "explorer", "label_sets", "labels_per_item"]

@@ -29,15 +29,19 @@ class Coefficient:
 
     def limits(self, values: pl.Series) -> tuple[float, float]:
         """Ends of the colour scale: rounded outwards, and symmetric where there is a middle."""
-        found = values.filter(values.is_finite()) if values.dtype.is_float() else values
+        found = values.filter(self.on_scale(values))
         if self.kind == "ratio":
-            logs = found.filter(found > 0).log(2.0).abs().max()
-            end = 2.0 ** max(1, math.ceil(_number(logs)))
+            end = 2.0 ** max(1, math.ceil(_number(found.log(2.0).abs().max())))
             return 1 / end, end
         if self.kind == "count":
             return 0.0, max(1.0, _number(found.max()))
         end = max(0.1, math.ceil(_number(found.abs().max()) * 10 - 1e-9) / 10)
         return (-end, end) if self.kind == "signed" else (0.0, end)
+
+    def on_scale(self, values: pl.Series) -> pl.Series:
+        """Which values have a colour: finite ones, and for ratios not 0, whose logarithm has no end."""
+        finite = values.cast(pl.Float64).is_finite().fill_null(value=False)
+        return finite & (values != 0).fill_null(value=False) if self.kind == "ratio" else finite
 
     def scale(self, limits: tuple[float, float]) -> alt.Scale:
         """Colour scale of this coefficient between `limits`."""
@@ -46,22 +50,34 @@ class Coefficient:
         steps = [place / (len(colours) - 1) for place in range(len(colours))]
         if self.kind == "ratio":
             stops = [low * (high / low) ** step for step in steps]
-            return alt.Scale(type="log", base=2, domain=stops, range=list(colours), clamp=True)
-        return alt.Scale(domain=[low + (high - low) * s for s in steps], range=list(colours), clamp=True)
+            return alt.Scale(type="log", base=2, domain=stops, range=list(colours))
+        return alt.Scale(domain=[low + (high - low) * step for step in steps], range=list(colours))
 
-    def ticks(self, limits: tuple[float, float]) -> list[float]:
-        """Values named in the legend: both ends, and what lies between."""
+    def legend(self, limits: tuple[float, float], *, length: float) -> alt.Legend:
+        """Legend that names both ends of the scale, its middle and what lies between."""
         low, high = limits
         if self.kind == "ratio":
-            return [low, low**0.5, 1.0, high**0.5, high]
-        return [low + (high - low) * step / 4 for step in range(5)]
+            between = 2.0 ** (math.log2(high) // 2)
+            values = [low, 1 / between, 1.0, between, high] if between > 1 else [low, 1.0, high]
+        else:
+            values = [low + (high - low) * step / 4 for step in ((0, 1, 2, 3, 4) if low < 0 else (0, 2, 4))]
+        fraction = "datum.value < 1 ? '1/' + format(1 / datum.value, '.0f') : format(datum.value, '.0f')"
+        return alt.Legend(
+            title=self.title,
+            orient="top",
+            direction="horizontal",
+            gradientLength=length,
+            values=values,
+            format=",.0f" if self.kind == "count" else ".3~f",
+            labelExpr=fraction if self.kind == "ratio" else alt.Undefined,
+        )
 
     def strength(self, value: pl.Expr, *, limits: tuple[float, float]) -> pl.Expr:
         """How dark the cell of a value is, 0 .. 1: decides the colour of its number."""
         _, high = limits
         if self.kind == "ratio":
-            return (value.log(2.0).abs() / math.log2(high)).clip(0, 1)
-        return (value.abs() / high).clip(0, 1)
+            return pl.when(value > 0).then(value.log(2.0).abs() / math.log2(high)).otherwise(0.0)
+        return value.abs() / high
 
     def text(self, value: float | None) -> str:
         """A value as the cells show it: ``.49``, ``−.03``, ``0``, ``12``, ``1.8``."""

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.coefficients import COEFFICIENTS, Coefficient
-from btviz.plots.matrix import cells, describe, grid, in_order, layers, undefined
+from btviz.plots.matrix import cells, describe, grid, in_order, layers, notes
 from btviz.plots.naming import known
 from btviz.plots.rendering import HConcatChart
 from btviz.plots.shares import counted, longest
@@ -21,7 +21,7 @@ SIDE = 480.0
 BARS = 150.0
 
 
-def explorer(  # noqa: PLR0913 (all but the two tables are keyword-only)
+def explorer(
     table: pl.DataFrame,
     counts: pl.DataFrame,
     *,
@@ -65,17 +65,21 @@ def explorer(  # noqa: PLR0913 (all but the two tables are keyword-only)
     shown = COEFFICIENTS[coefficient]
     categories = known(in_order(table, order=order), taxonomy=taxonomy)
     names = {key: category.title for key, category in categories.items()}
-    size = {"width": SIDE, "height": SIDE}
     clickable = _clickable_cells(table, coefficient, categories=categories)
     matrix = alt.layer(
         *layers(drawn, shown, names=names, side=SIDE / len(names)),
         *_answers(clickable, shown, names=names),
-    ).properties(**size, view={"fill": FAINT})
+    ).properties(width=SIDE, height=SIDE, view={"fill": FAINT})
     return HConcatChart(
-        hconcat=[matrix, _bars(counts, categories=categories).properties(width=BARS, height=SIDE)],
-        params=[alt.param(name=name, value="").param for name in ("chosen_row", "chosen_col")],
+        hconcat=[matrix, _bars(counts, categories=categories)],
+        params=[alt.VariableParameter(name=name, value="") for name in ("chosen_row", "chosen_col")],
         spacing=12,
-        title=heading("Which harm categories occur together, and how often each occurs", caption, undefined(drawn)),
+        title=heading(
+            "Which harm categories occur together, and how often each occurs",
+            caption,
+            *notes(drawn, shown),
+            width=SIDE + BARS,
+        ),
         description=describe(drawn, shown, names=names, caption=caption),
         config=config(size=LABEL_SIZE),
     )
@@ -134,8 +138,12 @@ def _bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) -> alt.La
     fill = alt.when(marked).then(alt.value(ACCENT)).otherwise(alt.value(OTHERS))
     bar = alt.selection_point(name="bar", fields=["category"], toggle=False)
     says = [alt.Tooltip("is:N", title="Category"), alt.Tooltip("text:N", title="Items")]
-    return alt.layer(
-        base.mark_bar(height={"band": 0.72}).encode(x=x, fill=fill),
-        base.mark_text(align="left", dx=4).encode(x=x, text="text:N"),
-        base.mark_rect(opacity=0, cursor="pointer").encode(tooltip=says).add_params(bar),
+    return alt.LayerChart(
+        layer=[
+            base.mark_bar(height={"band": 0.72}).encode(x=x, fill=fill),
+            base.mark_text(align="left", dx=4).encode(x=x, text="text:N"),
+            base.mark_rect(opacity=0, cursor="pointer").encode(tooltip=says).add_params(bar),
+        ],
+        width=BARS,
+        height=SIDE,
     )

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 
 import altair as alt
@@ -10,9 +9,23 @@ import polars as pl
 
 from btviz.errors import choice
 from btviz.plots.coefficients import COEFFICIENTS, Coefficient
-from btviz.plots.naming import titles
+from btviz.plots.naming import lookup, titles
 from btviz.plots.rendering import LayerChart
-from btviz.plots.theme import FAINT, INK, MUTED, PAPER, config, heading, needed, points, population, text_width
+from btviz.plots.theme import (
+    FAINT,
+    INK,
+    MUTED,
+    PADDING,
+    PAPER,
+    TEXT_SIZE,
+    TINY_SIZE,
+    config,
+    heading,
+    needed,
+    points,
+    population,
+    text_width,
+)
 from btviz.taxonomy import Taxonomy
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
@@ -22,7 +35,7 @@ DARK = 0.55
 ORDERS = ("similarity", "release")
 
 
-def association_matrix(  # noqa: PLR0913 (all but the first two are keyword-only)
+def association_matrix(
     table: pl.DataFrame,
     coefficient: str = "phi",
     *,
@@ -64,16 +77,26 @@ def association_matrix(  # noqa: PLR0913 (all but the first two are keyword-only
     shown = COEFFICIENTS[coefficient]
     caption = population(table, source=source)
     names = titles(in_order(table, order=order), taxonomy=taxonomy)
-    side = (points(width) - max(map(text_width, names.values())) - 16) / len(names)
+    size, side = _sizes(names, width=width)
     return LayerChart(
         layer=layers(drawn, shown, names=names, side=side),
         width=side * len(names),
         height=side * len(names),
         view={"fill": FAINT},
-        title=heading("Which harm categories occur together", caption, undefined(drawn)),
+        title=heading("Which harm categories occur together", caption, *notes(drawn, shown), width=width),
         description=describe(drawn, shown, names=names, caption=caption),
-        config=config(),
+        config=config(size=size),
     )
+
+
+def _sizes(names: Mapping[str, str], *, width: str | float) -> tuple[float, float]:
+    """Size of the labels, and side of a cell, that fill the width."""
+    room = points(width) - 2 * PADDING - 4
+    size, side = TEXT_SIZE, (room - max(map(text_width, names.values()))) / len(names)
+    if side < LEGIBLE:
+        size = TINY_SIZE
+        side = (room - max(text_width(f"{name} 00", size=size) for name in names.values())) / len(names)
+    return size, side
 
 
 def in_order(table: pl.DataFrame, *, order: str) -> list[str]:
@@ -86,15 +109,17 @@ def in_order(table: pl.DataFrame, *, order: str) -> list[str]:
 
 
 def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
-    """Cells off the diagonal: `row`, `col`, `value`, its `text`, and whether the cell is `dark`."""
+    """Cells off the diagonal: `row`, `col`, `value`, its `text`, whether it is `coloured` and `dark`."""
     shown = COEFFICIENTS[choice(coefficient, COEFFICIENTS, what="coefficient")]
     needed(table, "row", "col", "row_order", "n", coefficient, call="cooccurrence")
     number = pl.col(coefficient).cast(pl.Float64)
     value = pl.when(number.is_finite()).then(number)
-    limits = shown.limits(table[coefficient])
-    return table.filter(pl.col("row") != pl.col("col")).select(
+    off_diagonal = table.filter(pl.col("row") != pl.col("col"))
+    limits = shown.limits(off_diagonal[coefficient])
+    return off_diagonal.select(
         "row",
         "col",
+        shown.on_scale(off_diagonal[coefficient]).alias("coloured"),
         value.alias("value"),
         value.map_elements(shown.text, return_dtype=pl.String).fill_null("").alias("text"),
         (shown.strength(value, limits=limits) > DARK).fill_null(value=False).alias("dark"),
@@ -103,22 +128,16 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
 
 def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], side: float) -> list[alt.Chart]:
     """Coloured cells, their numbers where they can be read, and crosses."""
-    base = grid(drawn, names=names)
+    base = grid(drawn, names=names, numbered=side < LEGIBLE)
     limits = shown.limits(drawn["value"])
-    legend = alt.Legend(
-        title=shown.title,
-        orient="top",
-        direction="horizontal",
-        gradientLength=180,
-        values=shown.ticks(limits),
-        format="~g" if shown.kind == "ratio" else "~",
-    )
+    legend = shown.legend(limits, length=min(180, side * len(names)))
+    edge = min(1, side / 12)
     fill = alt.Color("value:Q").scale(shown.scale(limits)).legend(legend)
-    known, unknown = "datum.value !== null", "datum.value === null"
+    unknown = base.transform_filter("datum.value === null")
     found = [
-        base.transform_filter(known).mark_rect(stroke=PAPER, strokeWidth=1).encode(color=fill),
-        base.transform_filter(unknown).mark_rect(stroke=PAPER, strokeWidth=1, fill=PAPER),
-        base.transform_filter(unknown).mark_point(shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=0.8),
+        base.mark_rect(stroke=PAPER, strokeWidth=edge, fill=PAPER),
+        base.transform_filter("datum.coloured").mark_rect(stroke=PAPER, strokeWidth=edge).encode(color=fill),
+        unknown.mark_point(shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
     ]
     if side >= LEGIBLE:
         ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(INK))
@@ -126,20 +145,30 @@ def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str],
     return found
 
 
-def grid(drawn: pl.DataFrame, *, names: Mapping[str, str]) -> alt.Chart:
-    """Chart of `row` by `col`, in the order of `names` and labelled by them."""
+def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbered: bool = False) -> alt.Chart:
+    """Chart of `row` by `col`, in the order of `names` and labelled by them.
+
+    Columns too narrow for a slanted label are `numbered`, and so are the rows then.
+    """
     places = list(names)
-    label = f"({json.dumps(dict(names), ensure_ascii=False)})[datum.value]"
+    numbers = {key: str(place) for place, key in enumerate(names, start=1)}
+    rows = {key: f"{name}  {numbers[key]}" for key, name in names.items()} if numbered else names
+    across = alt.Axis(labelExpr=lookup(numbers), labelAngle=0) if numbered else None
+    slanted = alt.Axis(labelExpr=lookup(names), labelAngle=-45)
     return alt.Chart(drawn).encode(
-        x=alt.X("col:N").scale(domain=places).title(None).axis(labelAngle=-45, labelExpr=label),
-        y=alt.Y("row:N").scale(domain=places).title(None).axis(labelExpr=label),
+        x=alt.X("col:N", scale=alt.Scale(domain=places), title=None, axis=across or slanted),
+        y=alt.Y("row:N", scale=alt.Scale(domain=places), title=None, axis=alt.Axis(labelExpr=lookup(rows))),
     )
 
 
-def undefined(drawn: pl.DataFrame) -> str:
-    """Line that explains the crosses, where there are any."""
+def notes(drawn: pl.DataFrame, shown: Coefficient) -> list[str]:
+    """Lines that explain the cells without colour, where there are any."""
     missing = drawn["value"].null_count()
-    return f"× undefined: {missing} of {drawn.height} cells" if missing else ""
+    zeros = drawn.filter(~pl.col("coloured"), pl.col("value") == 0).height
+    return [
+        f"× undefined: {missing} of {drawn.height} cells" if missing else "",
+        f"0: no item has both; off the log scale of {shown.title.lower()}" if zeros else "",
+    ]
 
 
 def describe(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], caption: str) -> str:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 
 from btviz.taxonomy import TAXONOMIES, Category, Taxonomy
 
@@ -22,3 +23,8 @@ def known(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str,
 def titles(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, str]:
     """Title by released key."""
     return {key: category.title for key, category in known(keys, taxonomy=taxonomy).items()}
+
+
+def lookup(names: Mapping[str, str]) -> str:
+    """Vega expression that turns the key on an axis into its name."""
+    return f"({json.dumps(dict(names), ensure_ascii=False)})[datum.value]"

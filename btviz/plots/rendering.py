@@ -37,10 +37,6 @@ class _DrawnAsSvg:
         return {"image/svg+xml": image, "text/plain": self.description}  # type: ignore[attr-defined]
 
 
-class SingleChart(_DrawnAsSvg, alt.Chart):
-    """`alt.Chart` that draws without a network."""
-
-
 class LayerChart(_DrawnAsSvg, alt.LayerChart):
     """`alt.LayerChart` that draws without a network."""
 
@@ -49,8 +45,8 @@ class HConcatChart(_DrawnAsSvg, alt.HConcatChart):
     """`alt.HConcatChart` that draws without a network."""
 
 
-class VConcatChart(_DrawnAsSvg, alt.VConcatChart):
-    """`alt.VConcatChart` that draws without a network."""
+class ConcatChart(_DrawnAsSvg, alt.ConcatChart):
+    """`alt.ConcatChart` that draws without a network."""
 
 
 @cache

@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
-import json
-
 import altair as alt
 import polars as pl
 
-from btviz.plots.naming import titles
+from btviz.plots.naming import lookup, titles
 from btviz.plots.rendering import LayerChart
-from btviz.plots.theme import TEXT_SIZE, config, heading, needed, points, population, text_width
+from btviz.plots.theme import (
+    PADDING,
+    TEXT_SIZE,
+    TINY_SIZE,
+    config,
+    heading,
+    needed,
+    percent,
+    points,
+    population,
+    text_width,
+)
 from btviz.taxonomy import Taxonomy
 
-ROW_HEIGHT = 17
+NARROW = 90.0
+"""Shortest room for bars, in points, that labels of the usual size may leave."""
 
 
 def category_shares(
@@ -49,41 +59,47 @@ def category_shares(
     caption = population(table, source=source)
     drawn = counted(table)
     names = titles(drawn["category"], taxonomy=taxonomy)
-    labels = max(map(text_width, names.values())) + max(map(text_width, drawn["text"]))
-    label = f"({json.dumps(names, ensure_ascii=False)})[datum.value]"
+    size, room = _sizes([*names.values()], texts=drawn["text"].to_list(), width=width)
     base = alt.Chart(drawn).encode(
-        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(labelExpr=label),
+        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(labelExpr=lookup(names)),
         x=alt.X("share:Q").scale(domain=[0, longest(drawn["share"])], nice=False).axis(None),
     )
     first = drawn.row(0, named=True)
     return LayerChart(
         layer=[
             base.mark_bar(height={"band": 0.72}),
-            base.mark_text(align="left", dx=4, fontSize=TEXT_SIZE).encode(text="text:N"),
+            base.mark_text(align="left", dx=4, fontSize=size).encode(text="text:N"),
         ],
-        width=points(width) - labels - 24,
-        height=ROW_HEIGHT * drawn.height,
-        title=heading("How often each harm category occurs", caption),
+        width=room,
+        height=2.1 * size * drawn.height,
+        title=heading("How often each harm category occurs", caption, width=width),
         description=(
             f"Bar chart of the share of each of {drawn.height} harm categories ({caption}). "
             f"Most frequent: {names[first['category']]}, {first['text']}."
         ),
-        config=config(),
+        config=config(size=size),
     )
+
+
+def _sizes(names: list[str], *, texts: list[str], width: str | float) -> tuple[float, float]:
+    """Size of the labels, and room for the bars between the names and the numbers."""
+
+    def room(size: float) -> float:
+        widest = max(text_width(name, size=size) for name in names)
+        return points(width) - 2 * PADDING - 12 - widest - max(text_width(text, size=size) for text in texts)
+
+    size = TEXT_SIZE if room(TEXT_SIZE) >= NARROW else TINY_SIZE
+    return size, max(room(size), 20.0)
 
 
 def counted(table: pl.DataFrame) -> pl.DataFrame:
     """`category`, `share` and a `text` such as ``9.2 % (278)``, most frequent first."""
-    text = pl.struct("share", "n_category").map_elements(_text, return_dtype=pl.String)
+    text = pl.struct("share", "n_category").map_elements(
+        lambda row: f"{percent(row['share'])} ({row['n_category']:,})", return_dtype=pl.String
+    )
     return table.sort("n_category", descending=True, maintain_order=True).select(
         "category", "share", text.alias("text")
     )
-
-
-def _text(row: dict[str, float | None]) -> str:
-    if row["share"] is None:
-        return "–"
-    return f"{100 * row['share']:.1f} % ({row['n_category']:,})"
 
 
 def longest(shares: pl.Series) -> float:

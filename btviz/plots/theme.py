@@ -18,6 +18,8 @@ from btviz.errors import UsageError, choice
 FONT = "Btviz Sans"
 FALLBACK = f"{FONT}, Open Sans, Arial, sans-serif"
 TEXT_SIZE = 8.0
+TINY_SIZE = 6.0
+PADDING = 6
 WIDTHS = {"single": 244.0, "double": 504.0}
 """Widths of one and of two columns of a paper, in points."""
 
@@ -44,11 +46,11 @@ def config(*, size: float = TEXT_SIZE) -> dict[str, Any]:
     return {
         "font": FALLBACK,
         "background": PAPER,
-        "padding": 6,
+        "padding": PADDING,
         "view": {"stroke": None},
         "mark": {"aria": False},
         "axis": {**label, **title, **axis},
-        "legend": {**label, **title, "titleLimit": 0, "labelLimit": 0, "gradientThickness": 7},
+        "legend": {**label, **title, "titleLimit": 0, "labelLimit": 0, "gradientThickness": 7, "offset": 8},
         "header": {**label, **title},
         "text": {"font": FALLBACK, "fontSize": size * 0.9, "color": INK},
         "bar": {"fill": ACCENT},
@@ -68,9 +70,21 @@ def config(*, size: float = TEXT_SIZE) -> dict[str, Any]:
     }
 
 
-def heading(title: str, *lines: str) -> alt.TitleParams:
-    """Title of a chart, with the lines below it."""
-    return alt.TitleParams(text=title, subtitle=[line for line in lines if line])
+def heading(title: str, *lines: str, width: str | float = "double", size: float = TEXT_SIZE) -> alt.TitleParams:
+    """Title of a chart, with the lines below it broken at their dots to fit the width."""
+    folded = [part for line in lines if line for part in _folded(line, room=points(width), size=size)]
+    return alt.TitleParams(text=title, subtitle=folded)
+
+
+def _folded(line: str, *, room: float, size: float) -> list[str]:
+    lines: list[str] = []
+    for part in line.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines else part
+        if lines and text_width(longer, size=size) <= room - 2 * PADDING:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
 
 
 def points(width: str | float) -> float:
@@ -93,6 +107,13 @@ def text_width(text: str, *, size: float = TEXT_SIZE) -> float:
     """Width of a line of text in the theme's font, in points."""
     widths, usual = _advances()
     return size * sum(widths.get(ord(character), usual) for character in text)
+
+
+def percent(share: float | None) -> str:
+    """A share as text: ``9.2 %``, ``< 0.1 %`` where rounding would hide that there is one."""
+    if share is None:
+        return "–"
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
 
 
 def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
