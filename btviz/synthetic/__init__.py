@@ -21,16 +21,23 @@ from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
 NAMES = ("sample", "replica", "sample-saferlhf", "replica-saferlhf")
 """Data sets that `generate` makes."""
 
-VERSION = 1
+VERSION = 2
 """Raised when the same seed gives other rows, so that stored ones are made anew."""
 
 SAMPLE_PAIRS = 5_000
+"""Pairs of a sample, unless asked otherwise."""
+
+MOST_PAIRS = 5_000_000
+"""Largest size: beyond it the templates would run out of distinct prompts."""
 
 ANSWERING = ("model-a", "model-b", "model-c")
+"""Made-up names in place of the three answering models."""
+
 PROMPTING = {"generator-a": 0.636, "generator-b": 0.14, "generator-c": 0.224}
+"""Made-up makers of prompts, with the shares of the real ones (PKU-SafeRLHF paper, secondary source)."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Synthetic:
     """What `generate` made.
 
@@ -69,8 +76,8 @@ def generate(name: str, *, seed: int = 0, n_pairs: int | None = None) -> Synthet
     seed : int
         Seed of the random numbers, at least 0.
     n_pairs : int, optional
-        Pairs to make, at least 1. By default 5,000 for a sample and the size of the release
-        for a replica; prompts, annotations and comparisons are in proportion.
+        Pairs to make, 1 to `MOST_PAIRS`. By default 5,000 for a sample and the size of the
+        release for a replica; prompts, annotations and comparisons are in proportion.
 
     Returns
     -------
@@ -82,11 +89,15 @@ def generate(name: str, *, seed: int = 0, n_pairs: int | None = None) -> Synthet
     UsageError
         If there is no such name, or a number is out of range.
     """
-    size = targets.full_size(choice(name, NAMES, what="synthetic data set"))
-    n_pairs = n_pairs if n_pairs is not None else SAMPLE_PAIRS if name.startswith("sample") else size.pairs
-    if n_pairs < 1 or seed < 0:
-        raise UsageError(f"Asked for {n_pairs} pairs from seed {seed}. Use at least 1 pair and a seed of at least 0.")
-    size = size.scaled(n_pairs)
+    full = targets.full_size(choice(name, NAMES, what="synthetic data set"))
+    if n_pairs is None:
+        n_pairs = SAMPLE_PAIRS if name.startswith("sample") else full.pairs
+    if not 1 <= n_pairs <= MOST_PAIRS or seed < 0:
+        raise UsageError(
+            f"Asked for {n_pairs} synthetic pairs from seed {seed}. "
+            f"Use 1 to {MOST_PAIRS} pairs and a seed of at least 0."
+        )
+    size = full.scaled(n_pairs)
     population = label_model.saferlhf() if size.severities else label_model.beavertails()
     streams = [np.random.Generator(np.random.PCG64(s)) for s in np.random.SeedSequence(seed).spawn(4)]
     seen = facts.comparisons()

@@ -10,10 +10,10 @@ from btviz.synthetic.facts import Floats, Ints
 from btviz.synthetic.label_model import Population
 from btviz.synthetic.vocabulary import SUBTOPICS
 
-PROMPT_COHESION = 0.93
-"""Spread of safety among the answers of a prompt: the larger, the more prompts have both kinds.
+PROMPT_VARIETY = 0.55
+"""How loosely answers are gathered by safety: the larger, the more prompts have both kinds.
 
-Set so that the share of prompts with safe and unsafe annotations is the published one."""
+Set so that, by majority, the share of prompts with safe and unsafe answers is `MIXED_PROMPTS`."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,7 +71,7 @@ def draw_design(
     borrowed = spread(unsafe_shares[None], rows=np.zeros(n_pairs, dtype=np.int64), rng=rng)
     topics = population.masks[np.where(state == 0, borrowed, state)]
     theme = one_member(topics, rng=rng)
-    likeness = (state > 0) + PROMPT_COHESION * rng.standard_normal(n_pairs)
+    likeness = (state > 0) + PROMPT_VARIETY * rng.standard_normal(n_pairs)
     order = np.lexsort((likeness, theme))
     state, topics, theme = state[order], topics[order], theme[order]
     sizes = _answers_per_prompt(n_pairs, n_prompts=n_prompts, rng=rng)
@@ -119,12 +119,13 @@ def one_member(masks: Ints, *, rng: np.random.Generator) -> Ints:
     widest = max(map(len, bits))
     padded = np.array([row + row[:1] * (widest - len(row)) for row in bits], dtype=np.int64)
     sizes = np.array([len(row) for row in bits])
-    return padded[which, (rng.random(len(masks)) * sizes[which]).astype(np.int64)]
+    chosen: Ints = padded[which, (rng.random(len(masks)) * sizes[which]).astype(np.int64)]
+    return chosen
 
 
 def _answers_per_prompt(n_pairs: int, *, n_prompts: int, rng: np.random.Generator) -> Ints:
     """Answers in threes, as the release collected them, the threes spread at random."""
-    threes = 1 + rng.multinomial(max(n_pairs // 3 - n_prompts, 0), np.full(n_prompts, 1 / n_prompts))
-    sizes = 3 * threes.astype(np.int64)
+    more = rng.multinomial(max(n_pairs // 3 - n_prompts, 0), np.full(n_prompts, 1 / n_prompts))
+    sizes: Ints = 3 * (1 + more.astype(np.int64))
     sizes[int(np.argmax(sizes))] += n_pairs - int(sizes.sum())
     return sizes

@@ -21,6 +21,9 @@ UNSAFE_SHARE = 0.5536
 MIXED_PROMPTS = 10_729 / 16_851
 """Share of BeaverTails-330k prompts with safe and unsafe answers (a third party's count)."""
 
+MEAN_WORDS = {"prompt": 13.61, "response": 61.38}
+"""Words per text (BeaverTails paper, section 3)."""
+
 BEAVERTAILS_PROMPTS = 16_195
 """Prompts of BeaverTails-330k: 16,188 in train and 7,766 in test, 7,759 of them in both."""
 
@@ -65,9 +68,9 @@ def comparisons() -> dict[str, float]:
 
 def apportion(shares: npt.ArrayLike, total: int) -> Ints:
     """Whole numbers in proportion to `shares` that sum to `total` (largest remainders)."""
-    exact = np.asarray(shares, dtype=np.float64)
-    exact = exact / exact.sum() * total
-    counts = np.floor(exact).astype(np.int64)
+    weights = np.asarray(shares, dtype=np.float64)
+    exact = weights / weights.sum() * total
+    counts: Ints = np.floor(exact).astype(np.int64)
     order = np.argsort(-(exact - counts), kind="stable")
     counts[order[: total - int(counts.sum())]] += 1
     return counts

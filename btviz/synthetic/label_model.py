@@ -66,7 +66,7 @@ def rake(weights: Floats, *, features: Sequence[Ints], goals: Sequence[float], s
     (s,) float64
         Shares that sum to 1. Source: Deming and Stephan (1940).
     """
-    fitted = weights / weights.sum()
+    fitted: Floats = weights / weights.sum()
     for _ in range(sweeps):
         worst, total = 0.0, 1.0
         for states, goal in zip(features, goals, strict=True):

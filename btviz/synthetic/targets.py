@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -22,10 +21,12 @@ SCHEMA = pl.Schema(
         "source": pl.String(),
     }
 )
-Goal = tuple[str, str, float, float | None, str, str]
+Goal = tuple[str, str, float, float | None, str]
+"""A row of the table, but for its kind."""
 
-BEAVERTAILS_SOURCE = "BeaverTails-330k"
-SAFERLHF_SOURCE = "PKU-SafeRLHF, dual preferences, train"
+BEAVERTAILS = "BeaverTails-330k"
+SAFERLHF = "PKU-SafeRLHF, dual preferences, train"
+ASSUMED = "our assumption"
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,9 @@ def assumptions(size: Size) -> dict[str, str | float]:
         return common | {
             "label_sets": "at most four categories, otherwise of largest entropy given the published counts",
             "annotations": "one of each pair",
-            "answering_models": "three, equally often",
-            "n_pairs": "165k answers of preferences are published by position; shares are applied to all pairs",
+            "sources": "three made-up answering models, equally often, and three makers of prompts",
+            "severity_gap": preferences.SEVERITY_GAP,
+            "shares": "published over the answers of comparisons, and applied to all pairs",
             "pair_splits": "in the proportion of the preferences",
         }
     return common | {
@@ -101,113 +103,112 @@ def table(rows: pl.DataFrame, *, comparisons: pl.DataFrame, taxonomy: Taxonomy, 
     Returns
     -------
     DataFrame
-        `statistic`, `level`, `target`, `obtained` (null where the rows hold nothing to count),
+        `statistic`, `level`, `target`, `obtained` (null where there is nothing to count),
         `kind` ("published" or "assumption"), `source`.
     """
     own = _saferlhf(rows, taxonomy) if size.severities else _beavertails(rows, taxonomy)
-    goals = [*_sizes(rows, comparisons, size), *own, *_preferences(comparisons)]
-    return pl.DataFrame(goals, schema=SCHEMA, orient="row")
+    goals = [*_sizes(rows, comparisons, size), *_splits(rows, size), *own, *_preferences(comparisons)]
+    kinds = ["assumption" if goal[-1] == ASSUMED else "published" for goal in goals]
+    return pl.DataFrame(
+        [(*goal[:-1], kind, goal[-1]) for goal, kind in zip(goals, kinds, strict=True)], SCHEMA, orient="row"
+    )
 
 
 def _sizes(rows: pl.DataFrame, comparisons: pl.DataFrame, size: Size) -> Iterator[Goal]:
-    source = "PKU-SafeRLHF-QA, rounded" if size.severities else BEAVERTAILS_SOURCE
-    pairs = rows.select("prompt", "response").n_unique()
-    per_pair = sum(n * count for (_, n), count in size.multiplicities.items()) / sum(size.multiplicities.values())
-    yield "rows", "pairs", size.pairs, pairs, "published", source
-    yield "rows", "prompts", size.prompts, rows["prompt"].n_unique(), "published", source
-    yield "rows", "annotations", size.pairs * per_pair, rows.height, "published", source
-    yield "rows", "comparisons", size.comparisons, comparisons.height, "published", SAFERLHF_SOURCE
-    words = rows.unique(["prompt", "response"]).select(
-        pl.col("prompt").unique().str.count_matches(WORD).mean().alias("prompt"),
-    )
-    yield "mean words", "prompt", 13.61, float(words["prompt"][0]), "published", BEAVERTAILS_SOURCE
+    cells = size.multiplicities
+    per_pair = sum(n * pairs for (_, n), pairs in cells.items()) / sum(cells.values())
+    source = "PKU-SafeRLHF-QA, rounded" if size.severities else BEAVERTAILS
+    yield "rows", "annotations", size.pairs * per_pair, rows.height, source
+    yield "rows", "pairs", size.pairs, rows.select("prompt", "response").n_unique(), source
+    yield "rows", "prompts", size.prompts, rows["prompt"].n_unique(), source
+    yield "rows", "comparisons", size.comparisons, comparisons.height, SAFERLHF
+
+
+def _splits(rows: pl.DataFrame, size: Size) -> Iterator[Goal]:
+    """Pairs by split and number of annotations; prompts by the splits they occur in."""
+    pairs = rows.group_by("prompt", "response").agg(pl.col("split").first(), n=pl.len())
+    total = sum(size.multiplicities.values())
+    for (split, n), goal in size.multiplicities.items():
+        found = ((pairs["split"] == split) & (pairs["n"] == n)).mean()
+        yield "share of pairs", f"{split}, annotated {n} times", goal / total, _number(found), _split_source(size)
+    if size.severities:
+        return
+    leak = facts.published()["leakage"]["330k"]
+    splits = pairs.group_by("prompt").agg(pl.col("split").unique())["split"]
+    for split in ("train", "test"):
+        goal = leak[f"unique_{split}_prompts"] / facts.BEAVERTAILS_PROMPTS
+        yield "share of prompts", f"in {split}", goal, _number(splits.list.contains(split).mean()), BEAVERTAILS
+    goal = leak["shared_prompts"] / facts.BEAVERTAILS_PROMPTS
+    yield "share of prompts", "in both", goal, _number((splits.list.len() == 2).mean()), BEAVERTAILS
+
+
+def _split_source(size: Size) -> str:
+    return ASSUMED if size.severities else BEAVERTAILS
 
 
 def _beavertails(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
     many = facts.published()["beavertails_330k"]
-    labels = rows["labels"].to_numpy()
-    yield (
-        "share of annotations",
-        "unsafe",
-        facts.UNSAFE_SHARE,
-        float((labels > 0).mean()),
-        "published",
-        BEAVERTAILS_SOURCE,
+    shares = rows.select((~pl.col("is_safe")).mean(), **_flags(taxonomy, pl.Expr.mean)).row(0, named=True)
+    yield "share of annotations", "unsafe", facts.UNSAFE_SHARE, shares["is_safe"], BEAVERTAILS
+    for key, count in many["train_category_true_counts"].items():
+        yield "share of annotations", key, count / many["train_rows"], shares[key], BEAVERTAILS
+    disputed = rows.group_by("prompt", "response").agg(
+        pl.col("is_safe").n_unique() > 1,
+        **_flags(taxonomy, lambda flag: flag.n_unique() > 1),
+        whole=pl.col("labels").n_unique() > 1,
+        majority=(~pl.col("is_safe")).sum() * 2 >= pl.len(),
     )
-    for bit, key in enumerate(taxonomy.keys):
-        share = float((labels >> bit & 1).mean())
-        goal = many["train_category_true_counts"][key] / many["train_rows"]
-        yield "share of annotations", key, goal, share, "published", BEAVERTAILS_SOURCE
-    unlike = _disagreement(rows, taxonomy)
-    percent = many["share_of_pairs_with_disagreement_pct_train"]
-    for key in (*taxonomy.keys, "is_safe"):
-        yield "share of disputed pairs", key, percent[key] / 100, unlike[key], "published", BEAVERTAILS_SOURCE
-    goal = 1 - many["pairs_agreeing_on_full_category_vector_train"] / many["train_unique_pairs"]
-    yield "share of disputed pairs", "label set", goal, unlike["label set"], "published", BEAVERTAILS_SOURCE
+    found = disputed.select(pl.exclude("prompt", "response").mean()).row(0, named=True)
+    for key, percent in many["share_of_pairs_with_disagreement_pct_train"].items():
+        yield "share of pairs disputed", key, percent / 100, found[key], BEAVERTAILS
+    whole = 1 - many["pairs_agreeing_on_full_category_vector_train"] / many["train_unique_pairs"]
+    yield "share of pairs disputed", "label set", whole, found["whole"], BEAVERTAILS
+    both = disputed.group_by("prompt").agg(pl.col("majority").n_unique() > 1)["majority"].mean()
+    source = "BeaverTails-330k, a third party's count; by majority is our reading"
+    yield "share of prompts", "with safe and unsafe answers", facts.MIXED_PROMPTS, _number(both), source
+    for text, goal in facts.MEAN_WORDS.items():
+        words = rows[text].unique().str.count_matches(WORD).mean()
+        yield "mean words", text, goal, _number(words), "BeaverTails paper, section 3"
 
 
-def _disagreement(rows: pl.DataFrame, taxonomy: Taxonomy) -> dict[str, float]:
-    flags = {key: taxonomy.has(key) for key in taxonomy.keys} | {"is_safe": pl.col("is_safe")}
-    by_pair = rows.group_by("prompt", "response").agg(
-        *[(flag.any() & ~flag.all()).alias(key) for key, flag in flags.items()],
-        (pl.col("labels").min() < pl.col("labels").max()).alias("label set"),
-    )
-    return dict(by_pair.select(pl.col(*flags, "label set").mean()).row(0, named=True))
+def _flags(taxonomy: Taxonomy, function: Callable[[pl.Expr], pl.Expr]) -> dict[str, pl.Expr]:
+    return {key: function(taxonomy.has(key)) for key in taxonomy.keys}
 
 
 def _saferlhf(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
     published = facts.published()["pku_saferlhf_dual_train"]
-    positions = 2 * published["rows"]
     labels, severity = rows["labels"].to_numpy(), rows["severity"].to_numpy()
     has = {key: labels >> bit & 1 == 1 for bit, key in enumerate(taxonomy.keys)}
-    for level, count in published["response_level_marginals"]["severity_level"].items():
-        name = taxonomy.severities[int(level)]
-        yield (
-            "share of annotations",
-            name,
-            count / positions,
-            float((severity == int(level)).mean()),
-            "published",
-            SAFERLHF_SOURCE,
-        )
+    at = {name: severity == level for level, name in enumerate(taxonomy.severities)}
+    margins = published["response_level_marginals"]["severity_level"]
+    cells = [(name, margins[str(level)], at[name]) for level, name in enumerate(at)]
     for key, counts in published["category_by_severity_response_positions"].items():
-        for level in (1, 2, 3):
-            found = float((has[key] & (severity == level)).mean())
-            name = f"{key}, {taxonomy.severities[level]}"
-            yield "share of annotations", name, counts[str(level)] / positions, found, "published", SAFERLHF_SOURCE
-    joint = {(a, b): count for a, b, count in published["category_joint_counts"]}
-    for a, b in itertools.combinations(taxonomy.keys, 2):
-        found = float((has[a] & has[b]).mean())
-        yield "share of annotations", f"{a} and {b}", joint[a, b] / positions, found, "published", SAFERLHF_SOURCE
+        cells.append((key, sum(counts.values()), has[key]))
+        cells += [(f"{key}, {name}", counts[str(level)], has[key] & at[name]) for level, name in enumerate(at) if level]
+    for a, b, count in published["category_joint_counts"]:
+        if taxonomy[a].bit < taxonomy[b].bit:  # each unordered pair is listed in both orders
+            cells.append((f"{a} and {b}", count, has[a] & has[b]))
+    for level, count, rows_with in cells:
+        yield "share of annotations", level, count / (2 * published["rows"]), float(rows_with.mean()), SAFERLHF
 
 
 def _preferences(comparisons: pl.DataFrame) -> Iterator[Goal]:
-    seen, p = facts.comparisons(), preferences.p_by_stratum()
-    n_unsafe = 2 - pl.col("is_safe_0").cast(pl.Int8) - pl.col("is_safe_1")
-    frame = comparisons.select("better", "safer", "is_safe_0", "is_safe_1", n_unsafe=n_unsafe)
-    same = frame["better"] == frame["safer"]
-    yield (
-        "share of comparisons",
-        "better is safer",
-        seen["same"] / seen["train"],
-        same.mean(),
-        "published",
-        SAFERLHF_SOURCE,
-    )
+    seen, strata = facts.comparisons(), preferences.strata_shares()
+    same = comparisons["better"] == comparisons["safer"]
+    n_unsafe = 2 - comparisons["is_safe_0"].cast(pl.Int8) - comparisons["is_safe_1"].cast(pl.Int8)
+    yield "share of comparisons", "better is safer", seen["same"] / seen["train"], _number(same.mean()), SAFERLHF
     for stratum, name in enumerate(preferences.STRATA):
-        inside = frame["n_unsafe"] == stratum
-        goal = float(preferences.strata_shares()[stratum])
-        yield "share of comparisons", name, goal, inside.mean(), "published", SAFERLHF_SOURCE
-        yield "better is safer", name, float(p[stratum]), same.filter(inside).mean(), "assumption", ""
-    mixed = frame.filter(n_unsafe=1)
+        inside = n_unsafe == stratum
+        yield "share of comparisons", name, float(strata[stratum]), _number(inside.mean()), SAFERLHF
+        p = float(preferences.p_by_stratum()[stratum])
+        yield "better is safer", name, p, _number(same.filter(inside).mean()), ASSUMED
+    mixed = comparisons.filter(n_unsafe == 1)
     last = seen["safe_1"] / (seen["safe_0"] + seen["safe_1"])
-    yield (
-        "share of mixed comparisons",
-        "response_1 is the safe one",
-        last,
-        mixed["is_safe_1"].mean(),
-        "published",
-        SAFERLHF_SOURCE,
-    )
+    yield "share of mixed comparisons", "response_1 is safe", last, _number(mixed["is_safe_1"].mean()), SAFERLHF
     forced = (mixed["safer"] == mixed["is_safe_1"].cast(pl.UInt8)).mean()
-    yield "share of mixed comparisons", "safer is the safe one", 1.0, forced, "published", SAFERLHF_SOURCE
+    yield "share of mixed comparisons", "the safe answer is safer", 1.0, _number(forced), SAFERLHF
+
+
+def _number(value: object) -> float | None:
+    """A mean as a float, or null where there was nothing to average."""
+    return float(value) if isinstance(value, int | float) else None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from btviz.synthetic import vocabulary
@@ -12,11 +13,16 @@ from btviz.synthetic.design import Design, one_member
 from btviz.synthetic.facts import Floats, Ints
 from btviz.synthetic.vocabulary import SUBTOPICS, WORDS
 
-TONE_OF_SAFE = 0.45
-"""Log-odds of careful wording in a safe answer, and of hasty wording in an unsafe one."""
+TONE_OF_SAFE = 0.9
+"""Log-odds of careful wording in a safe answer, and of hasty wording in an unsafe one.
+
+Set so that a linear probe of safety, grouped by prompt, reaches an AUC of about 0.8, as on 30k_test."""
 
 TONE_OF_PREFERENCE = 0.35
 """How much the safer of two answers is more careful: log-odds per standard deviation."""
+
+NOISE_OF_LENGTH = 1.8
+"""How loosely the number of practical steps follows helpfulness, whose own spread is 1."""
 
 
 def prompts(design: Design, *, rng: np.random.Generator) -> pl.Series:
@@ -32,7 +38,7 @@ def prompts(design: Design, *, rng: np.random.Generator) -> pl.Series:
             _of_topic(WORDS.things, topic, rng),
             "near the",
             _of_topic(WORDS.places, topic, rng),
-            _any(vocabulary.WHENS, n, rng),
+            _some(vocabulary.WHENS, rng.random(n) < 0.5, rng),
             end="?",
         )
 
@@ -40,17 +46,17 @@ def prompts(design: Design, *, rng: np.random.Generator) -> pl.Series:
 
 
 def responses(design: Design, *, rng: np.random.Generator) -> pl.Series:
-    """One distinct answer per pair, of about 50 words."""
+    """One distinct answer per pair, of about 60 words."""
     tone = np.where(design.state == 0, TONE_OF_SAFE, -TONE_OF_SAFE) + TONE_OF_PREFERENCE * design.safety
     careful = 1 / (1 + np.exp(-tone))
-    steps = np.clip(np.floor(1.5 + design.helpfulness), 0, 3).astype(np.int64)
+    steps = 0.8 + design.helpfulness + NOISE_OF_LENGTH * rng.standard_normal(len(design.state))
 
     def draw(rows: Ints) -> pl.Series:
         own = design.subtopic[design.prompt[rows]]
         other = one_member(design.topics[rows], rng=rng) * SUBTOPICS
         other += rng.integers(SUBTOPICS, size=len(rows))
         first, second, third = (_toned(place, careful[rows], rng) for place in range(3))
-        detail = [_step(place, steps[rows], rng) for place in range(3)]
+        detail = [_some(vocabulary.DETAILS[place], steps[rows] > place + 0.5, rng) for place in range(3)]
         return _joined(first, _advice(own, rng), second, _aside(other, rng), *detail, third)
 
     return _distinct(draw, len(design.state))
@@ -92,9 +98,9 @@ def _toned(place: int, careful: Floats, rng: np.random.Generator) -> pl.Series:
     return _of_topic(phrases, kind, rng)
 
 
-def _step(place: int, steps: Ints, rng: np.random.Generator) -> pl.Series:
-    phrases = _any(vocabulary.DETAILS[place], len(steps), rng)
-    return pl.select(pl.when(pl.Series(steps > place)).then(phrases)).to_series()
+def _some(options: tuple[str, ...], wanted: npt.NDArray[np.bool_], rng: np.random.Generator) -> pl.Series:
+    """One of `options`, or null where none is wanted."""
+    return pl.select(pl.when(pl.Series(wanted)).then(_any(options, len(wanted), rng))).to_series()
 
 
 def _any(options: tuple[str, ...], n: int, rng: np.random.Generator) -> pl.Series:

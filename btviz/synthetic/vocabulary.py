@@ -77,7 +77,7 @@ parcel string label twine carton wrapper | wrap tie weigh post | packing table; 
 
 table plank dowel leg veneer mallet | plane sand join polish | carpentry shop; timber yard; saw bench
 birdhouse perch roof entrance ledge feeder | fix paint measure clean | oak tree; garden fence; bird hide
-toy yo-yo puppet rocking-horse block spinning-top | carve assemble varnish gift | toy workshop; winter market; nursery shelf
+toy yo-yo puppet rocking-horse block whistle | carve assemble varnish gift | toy workshop; winter market; nursery shelf
 picture-frame moulding mitre corner glass mat | measure mitre clamp glue | framing counter; gallery store; workbench
 
 teapot oolong kettle saucer infuser leaf | brew pour steep serve | tea house; garden pavilion; tasting room
@@ -106,32 +106,11 @@ dinghy sail rudder oar mast rope | rig tack row moor | sailing club; slipway; sh
 kite spool tail bridle ripstop spar | fly launch reel knot | dune crest; kite festival; grassy headland
 """
 
-ADJECTIVES = (
-    "amber",
-    "broad",
-    "bright",
-    "clean",
-    "curious",
-    "familiar",
-    "faded",
-    "gentle",
-    "handmade",
-    "large",
-    "local",
-    "modest",
-    "narrow",
-    "neat",
-    "old",
-    "patterned",
-    "plain",
-    "round",
-    "silver",
-    "small",
-    "spare",
-    "striped",
-    "tall",
-    "wooden",
+_ADJECTIVES = (
+    "amber broad bright clean curious familiar faded gentle handmade large local modest "
+    "narrow neat old patterned plain round silver small spare striped tall wooden"
 )
+ADJECTIVES = tuple(_ADJECTIVES.split())
 ASKS = (
     "How should I",
     "How do I best",
@@ -246,8 +225,8 @@ DETAILS = (
 )
 """Practical steps; more helpful answers hold more of them."""
 
-PROMPT_GLUE = ("the", "near the")
-RESPONSE_GLUE = ("Take the", "to the", "and", "it beside the", "The", "by the", "goes well with a")
+GLUE = ("Take the", "near the", "to the", "and", "it beside the", "by the", "goes well with a")
+"""What templates put between the words."""
 
 
 @dataclass(frozen=True)
@@ -277,5 +256,5 @@ def vocabulary() -> frozenset[str]:
     """Every word, in lower case, that a synthetic text may hold."""
     topics = [part for rows in (WORDS.things, WORDS.doings, WORDS.places) for row in rows for part in row]
     phrases = [phrase for group in (*CAREFUL, *HASTY, *DETAILS) for phrase in group]
-    parts = (*topics, *phrases, *ADJECTIVES, *ASKS, *WHENS, *PROMPT_GLUE, *RESPONSE_GLUE)
+    parts = (*topics, *phrases, *ADJECTIVES, *ASKS, *WHENS, *GLUE)
     return frozenset(word for part in parts for word in re.findall(r"\w+", part.lower()))
