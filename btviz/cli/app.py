@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import traceback
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -23,12 +24,14 @@ UNEXPECTED = 70
 
 
 class App(click.Group):
-    """Group whose commands fail with a message, never with a traceback nobody asked for."""
+    """Group whose commands fail with a message, never with a traceback that nobody asked for."""
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run a command; turn what it raises into a message and an exit code."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _warn  # type: ignore[assignment]  # it needs no more than the message
+                return super().invoke(ctx)
         except (click.ClickException, click.exceptions.Exit, click.Abort):
             raise
         except KeyboardInterrupt:
@@ -36,27 +39,25 @@ class App(click.Group):
         except Exception as error:
             if ctx.params["debug"] or getattr(error, "errno", None) == errno.EPIPE:
                 raise
-            raise _failure(error) from error
+            message, code = _explained(error)
+            click.echo(f"Error: {message}", err=True)
+            ctx.exit(code)
 
 
-def _failure(error: Exception) -> click.ClickException:
+def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, BtvizError):
-        failure, code = click.ClickException(str(error)), error.exit_code
-    else:
-        # An unforeseen message may quote the data, so only its kind and its place are shown.
-        frame = traceback.extract_tb(error.__traceback__)[-1]
-        failure, code = (
-            click.ClickException(
-                f"Something unforeseen: {type(error).__name__} in {Path(frame.filename).name}, line "
-                f"{frame.lineno}. Run `btviz --debug ...` for the traceback; it may quote the data."
-            ),
-            UNEXPECTED,
-        )
-    failure.exit_code = code
-    return failure
+        return str(error), error.exit_code
+    # An unforeseen message may quote the data, so only its kind and its place are shown.
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"
+    return f"Something unforeseen: {place}. For the traceback, run btviz --debug; it may quote data.", UNEXPECTED
 
 
-@click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"]})
+def _warn(message: Warning | str, *_: object) -> None:
+    click.echo(f"Warning: {message}", err=True)
+
+
+@click.group("btviz", cls=App, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="btviz", message="%(prog)s %(version)s")
 @click.option("--debug", is_flag=True, help="Show the traceback of an error.")
 def app(*, debug: bool) -> None:  # noqa: ARG001  # read by App.invoke

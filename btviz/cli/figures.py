@@ -12,9 +12,7 @@ from btviz.paths import figures_dir
 
 @click.command("figures")
 @click.argument("name")
-@click.option(
-    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; figures/NAME by default."
-)
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; figures/NAME by default.")
 @json_option
 def figures_command(name: str, *, out: Path | None, as_json: bool) -> None:
     """Write every figure of NAME as SVG, PDF and PNG, with where it comes from."""

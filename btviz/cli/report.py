@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 ABSENT = "–"
+_NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( (%|B|kB|MB|GB))?")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
@@ -39,13 +41,15 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
     title : str, optional
         Line above the table.
     """
-    body = [list(row) for row in rows]
-    table = Table(title=Text(title) if title else None, title_justify="left", box=None, pad_edge=False)
+    body = [[format_cell(cell) for cell in row] for row in rows]
+    table = Table(box=None, pad_edge=False)
     for index, name in enumerate(columns):
-        numeric = any(_is_number(row[index]) for row in body)
+        numeric = any(_NUMBER.fullmatch(row[index]) for row in body)
         table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
     for row in body:
-        table.add_row(*(Text(format_cell(cell)) for cell in row))
+        table.add_row(*map(Text, row))
+    if title:
+        click.echo(title)
     Console().print(table)
 
 
@@ -81,7 +85,3 @@ def format_bytes(size: int | None) -> str:
             return f"{amount:.0f} B" if unit == "B" else f"{amount:.1f} {unit}"
         amount /= 1000
     return f"{amount:.1f} GB"
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -3,14 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from btviz.cli.report import json_option, print_json, print_table
 
+if TYPE_CHECKING:
+    import polars as pl
+
+    from btviz.dataset import Dataset
+
 Command = Callable[..., Any]
-SHOWN_PAIRS = 20
+SHOWN = 20
+
+_OPTIONS = (
+    click.argument("name"),
+    click.option("--population", default="annotations", show_default=True, help="annotations, pairs or prompts"),
+    click.option("--where", default="all", show_default=True, help="all or unsafe"),
+    click.option("--by", help="a table for each split or severity"),
+    json_option,
+)
+
+
+def _with_options(command: Command) -> Command:
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 @click.group("stats")
@@ -18,45 +37,47 @@ def stats_group() -> None:
     """Print statistics of the harm categories."""
 
 
-def _choices(command: Command) -> Command:
-    options = [
-        click.argument("name"),
-        click.option(
-            "--population", default="annotations", show_default=True, help="annotations, pairs, prompts."
-        ),
-        click.option("--where", default="all", show_default=True, help="all, unsafe."),
-        click.option("--by", help="One table per value of this column: split, severity."),
-        json_option,
-    ]
-    for option in reversed(options):
-        command = option(command)
-    return command
-
-
 @stats_group.command("categories")
-@_choices
+@_with_options
 def stats_categories(name: str, *, population: str, where: str, by: str | None, as_json: bool) -> None:
-    """Count and share of each harm category of NAME."""
-    from btviz import labels, load
+    """Count each harm category of NAME."""
+    from btviz import category_counts, load
 
     ds = load(name)
-    table = labels.category_counts(ds, population=population, where=where, by=by)
+    table = category_counts(ds, population=population, where=where, by=by)
     if as_json:
         print_json(table.to_dicts())
         return
-    print_table(
-        table.rows(), table.columns, title=f"Harm categories of {ds.population}, {where} {population}"
-    )
+    _print(ds, table, ["category", "n_category", "share"], by=by, title=f"Harm categories of {ds.population}")
 
 
 @stats_group.command("cooccurrence")
-@_choices
+@_with_options
 def stats_cooccurrence(name: str, *, population: str, where: str, by: str | None, as_json: bool) -> None:
-    """Association of every two harm categories of NAME; the strongest are printed."""
-    from btviz import labels, load
+    """Associate every two harm categories of NAME; the strongest are shown, --json has all."""
+    import polars as pl
+
+    from btviz import cooccurrence, load
 
     ds = load(name)
-    table = labels.cooccurrence(ds, population=population, where=where, by=by)
+    table = cooccurrence(ds, population=population, where=where, by=by)
     if as_json:
         print_json(table.to_dicts())
         return
+    once = table.filter(pl.col("row_order") < pl.col("col_order")).sort("phi", descending=True, nulls_last=True)
+    columns = ["row", "col", "n_both", "phi", "lift"]
+    _print(ds, once.head(SHOWN), columns, by=by, title=f"The {SHOWN} strongest associations in {ds.population}")
+
+
+def _print(ds: Dataset, table: pl.DataFrame, columns: list[str], *, by: str | None, title: str) -> None:
+    shown = [by, *columns] if by else columns
+    cells = [[_short(ds, column, row[column]) for column in shown] for row in table.to_dicts()]
+    print_table(cells, shown, title=title)
+    if table.height:
+        first = table.row(0, named=True)
+        n = "" if by else f"n = {first['n']:,} "
+        click.echo(f"\n{n}{first['population']}, where {first['where']}: {first['rule']}.")
+
+
+def _short(ds: Dataset, column: str, value: Any) -> Any:
+    return ds.taxonomy[value].slug if column in {"category", "row", "col"} else value

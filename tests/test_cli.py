@@ -1,0 +1,296 @@
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+import btviz
+from btviz import catalog, sources
+from btviz.cli import app, report
+from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
+from btviz.taxonomy import BEAVERTAILS
+
+MARKER = "zebra crossing"
+
+
+def call(*arguments: str) -> Result:
+    return CliRunner().invoke(app, arguments)
+
+
+def done(*arguments: str) -> Result:
+    result = call(*arguments)
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def row(prompt: str, *flagged: str) -> str:
+    categories = {key: key in flagged for key in BEAVERTAILS.keys}
+    record = {"prompt": prompt, "response": MARKER, "category": categories, "is_safe": not flagged}
+    return json.dumps(record)
+
+
+@pytest.fixture
+def released_file(tmp_path: Path) -> Path:
+    """Four rows: nothing; hate; hate and discrimination; hate and discrimination."""
+    hate, bias = BEAVERTAILS["hate-speech"].key, BEAVERTAILS["discrimination"].key
+    rows = [row("a"), row("b", hate), row("c", hate, bias), row("d", hate, bias)]
+    path = tmp_path / "mine_test.jsonl"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+def test_version():
+    assert done("--version").stdout == f"btviz {btviz.__version__}\n"
+
+
+def test_help_names_every_command():
+    listed = done("--help").stdout
+    for command in ("demo", "data", "stats", "figures", "lab"):
+        assert f"\n  {command} " in listed
+
+
+@pytest.mark.parametrize("arguments", [["data", "list"], ["data", "list", "--files"]])
+def test_released_data_sets_are_listed(arguments):
+    listed = done(*arguments).stdout
+    assert all(name in listed for name in sources.RELEASES)
+
+
+def test_the_list_as_json_has_what_was_published():
+    listed = json.loads(done("data", "list", "--json").stdout)
+    assert [entry["name"] for entry in listed["released"]] == list(sources.RELEASES)
+    train = listed["released"][1]["files"][0]
+    assert train["rows"] == 300_567
+    assert train["bytes"] == 31_061_396
+    assert len(train["sha256"]) == 64
+    assert "sample" in listed["synthetic"]
+    assert listed["added"] == []
+
+
+def test_add_takes_local_copies(released_file):
+    report = json.loads(done("data", "add", "mine", str(released_file), "--json").stdout)
+    assert report["release"] is None
+    (file,) = report["files"]
+    assert (file["split"], file["rows_in"], file["rows_kept"], file["rows_rejected"]) == ("test", 4, 4, 0)
+    assert json.loads(done("data", "list", "--json").stdout)["added"] == ["mine"]
+    assert "mine" in done("data", "list").stdout
+
+
+def test_add_takes_a_split(released_file):
+    report = json.loads(done("data", "add", "mine", str(released_file), "--split", "train", "--json").stdout)
+    assert report["files"][0]["split"] == "train"
+
+
+def test_add_says_what_it_could_not_keep(released_file):
+    with released_file.open("a") as file:
+        file.write("{broken\n")
+    result = done("data", "add", "mine", str(released_file))
+    assert "1 oddities were found" in result.stderr
+    assert "5" in result.stdout
+
+
+def test_categories_are_counted(released_file):
+    rows = json.loads(done("stats", "categories", str(released_file), "--json").stdout)
+    counts = {row["category"]: row["n_category"] for row in rows}
+    assert counts[BEAVERTAILS["hate-speech"].key] == 3
+    assert counts[BEAVERTAILS["discrimination"].key] == 2
+    assert sum(counts.values()) == 5
+
+
+def test_cooccurrence_by_hand(released_file):
+    arguments = ["stats", "cooccurrence", str(released_file), "--population", "pairs", "--json"]
+    rows = json.loads(done(*arguments).stdout)
+    hate, bias = BEAVERTAILS["hate-speech"].key, BEAVERTAILS["discrimination"].key
+    (cell,) = [row for row in rows if (row["row"], row["col"]) == (hate, bias)]
+    assert cell["n_both"] == 2
+    assert cell["phi"] == pytest.approx((2 * 1 - 1 * 0) / (3 * 1 * 2 * 2) ** 0.5)
+
+
+def test_tables_for_people_name_population_and_rule(released_file):
+    shown = done("stats", "cooccurrence", str(released_file), "--where", "unsafe").stdout
+    assert "n = 3 annotations, where unsafe: " in shown
+    by_split = done("stats", "categories", str(released_file), "--by", "split").stdout
+    assert "split" in by_split.splitlines()[1]
+
+
+def test_show_counts_what_is_there(released_file):
+    shown = json.loads(done("data", "show", str(released_file), "--json").stdout)
+    found = {q["quantity"]: q["value"] for q in shown["quantities"] if q["split"] is None and not q["level"]}
+    assert (found["rows"], found["unique_pairs"], found["unsafe_rows"]) == (4, 4, 3)
+    assert found["share_safe"] == 25
+    assert shown["files"][0]["rows_kept"] == 4
+    text = done("data", "show", str(released_file)).stdout
+    assert "share safe" in text
+    assert "25.00 %" in text
+
+
+def test_show_prints_published_numbers_beside_real_ones(shared_data):
+    file = shared_data / "beavertails" / "30k_test.jsonl"
+    done("data", "add", "beavertails-30k", str(file))
+    lines = done("data", "show", "beavertails-30k").stdout.splitlines()
+    (rows,) = [line.split() for line in lines if line.startswith("rows ") and " test " in line]
+    assert rows[-2:] == ["3,021", "3,021"]
+    (pairs,) = [line.split() for line in lines if line.startswith("unique pairs ")]
+    assert pairs[-2:] == ["3,019", "3,019"]
+    assert any(line.split() == ["30k_test.jsonl", "repeated", "pair", "kept", "2"] for line in lines)
+
+
+def test_show_of_the_sample_sets_target_against_obtained():
+    lines = done("data", "show", "sample").stdout.splitlines()
+    header = next(line for line in lines if line.startswith("statistic"))
+    assert header.split() == ["statistic", "level", "target", "obtained", "kind", "source"]
+    assert any("assumption" in line for line in lines)
+    assert "synthetic sample" in lines[0]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"]],
+)
+def test_no_text_is_printed(released_file, arguments):
+    for options in ([], ["--json"]):
+        result = done(*arguments, str(released_file), *options)
+        assert MARKER not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (UsageError("asked"), 2),
+        (MissingExtraError("asked"), 2),
+        (NotFoundError("asked"), 3),
+        (DataError("asked"), 4),
+        (StoreError("asked"), 5),
+        (FetchError("asked"), 6),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_every_kind_of_error_has_its_exit_code(monkeypatch, error, code):
+    def fail(*_, **__):
+        raise error
+
+    monkeypatch.setattr(catalog, "load", fail)
+    result = call("stats", "categories", "sample", "--json")
+    assert result.exit_code == code
+    assert result.stdout == ""
+    assert "Traceback" not in result.stderr
+    if code != 130:
+        assert result.stderr == "Error: asked\n"
+
+
+def test_an_unforeseen_error_does_not_quote_the_data(monkeypatch):
+    def fail(*_, **__):
+        raise ZeroDivisionError(MARKER)
+
+    monkeypatch.setattr(catalog, "load", fail)
+    result = call("stats", "categories", "sample")
+    assert result.exit_code == 70
+    assert "ZeroDivisionError in test_cli.py, line" in result.stderr
+    assert MARKER not in result.stderr
+    with pytest.raises(ZeroDivisionError):
+        CliRunner().invoke(app, ["--debug", "stats", "categories", "sample"], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["nothing"], ["data", "add", "mine"], ["stats", "categories"], ["lab", "--port", "0"], ["figures"]],
+)
+def test_a_wrong_call_exits_with_2(arguments):
+    result = call(*arguments)
+    assert result.exit_code == 2
+    assert result.stdout == ""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "hint"),
+    [
+        (["stats", "categories", "beavertail-30k"], 3, "Did you mean 'beavertails-30k'"),
+        (["stats", "categories", "beavertails-30k"], 3, "btviz data fetch beavertails-30k"),
+        (["stats", "categories", "sample", "--population", "pair"], 2, "Did you mean 'pairs'"),
+        (["data", "add", "mine", "nowhere.jsonl"], 2, "nowhere.jsonl"),
+        (["data", "fetch", "beavertail-30k"], 2, "Did you mean 'beavertails-30k'"),
+    ],
+)
+def test_a_message_says_what_to_do(arguments, code, hint):
+    result = call(*arguments)
+    assert result.exit_code == code
+    assert hint in result.stderr
+
+
+def test_a_warning_is_one_line_on_standard_error(released_file, tmp_path):
+    with released_file.open("a") as file:
+        file.write("{broken\n")
+    result = subprocess.run(
+        [sys.executable, "-m", "btviz", "stats", "categories", str(released_file), "--json"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    json.loads(result.stdout)
+    (line,) = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
+    assert "1 of 5 rows could not be kept" in line
+
+
+def test_a_closed_pipe_is_no_error():
+    command = f"{sys.executable} -m btviz data list --json | head -n 1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)
+    assert result.stdout == "{\n"
+    assert result.stderr == ""
+
+
+SLOW = """
+import signal, sys, time
+from btviz import catalog
+from btviz.cli import app
+
+def slow(name):
+    print("started", flush=True)
+    time.sleep(60)
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+catalog.load = slow
+app(["stats", "categories", "sample"])
+"""
+
+
+def test_an_interrupt_exits_with_130():
+    process = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "started\n"
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert errors.strip() == ""
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        (333_963, "333,963"), (0.48712, "0.487"), (None, "–"), (True, "yes"), ([], "–"), (["a", "b"], "a, b"),
+        ("x", "x"),
+    ],
+)  # fmt: skip
+def test_cells_are_readable(value, shown):
+    assert report.format_cell(value) == shown
+
+
+@pytest.mark.parametrize(
+    ("size", "shown"), [(None, "–"), (999, "999 B"), (1000, "1.0 kB"), (31_061_396, "31.1 MB"), (2.6e9, "2.6 GB")]
+)
+def test_sizes_are_readable(size, shown):
+    assert report.format_bytes(size) == shown
+
+
+def test_numbers_stand_to_the_right_and_nothing_is_lost_on_a_narrow_terminal(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "24")
+    report.print_table([["[red]hate speech, offensive", 333_963], ["x", None]], ["category", "n"], title="T")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 24
+    assert "".join(line[:14].strip() for line in lines[2:-1]).startswith("[red]hate")
+    assert lines[-1].endswith(" –")
+
+
+def test_json_refuses_what_json_cannot_say():
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        report.print_json({"phi": float("nan")})
