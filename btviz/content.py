@@ -171,17 +171,31 @@ def session_policy() -> ContentPolicy:
     return ContentPolicy()
 
 
+def labellings(ds: Dataset) -> pl.LazyFrame:
+    """List every set of labels that anyone gave a pair: annotators, and rows of comparisons.
+
+    Returns
+    -------
+    LazyFrame
+        `pair_id`, `prompt_id`, `labels`; several rows a pair.
+    """
+    sides = (
+        ds.preferences.lazy().select(
+            pl.col(f"pair_id_{side}").alias("pair_id"), "prompt_id", pl.col(f"labels_{side}").alias("labels")
+        )
+        for side in (0, 1)
+    )
+    given = (table.lazy().select("pair_id", "prompt_id", "labels") for table in (ds.annotations, ds.pairs))
+    return pl.concat([*given, *sides])
+
+
 def _with_any_labels(ds: Dataset, pair_ids: pl.Series) -> pl.DataFrame:
     pairs = ds.pairs.filter(pl.col("pair_id").is_in(pair_ids.implode()))
-    siblings = pl.concat(
-        table.filter(pl.col("prompt_id").is_in(pairs["prompt_id"].unique().implode())).select(
-            "pair_id", "prompt_id", "labels"
-        )
-        for table in (ds.annotations, ds.pairs)
-    )
+    prompts = pairs["prompt_id"].unique()
+    siblings = labellings(ds).filter(pl.col("prompt_id").is_in(prompts.implode())).collect()
 
     def any_labels(key: str, name: str) -> pl.DataFrame:
-        return siblings.group_by(key).agg(pl.col("labels").bitwise_or().alias(name))
+        return siblings.group_by(key).agg(pl.col("labels").fill_null(0).bitwise_or().alias(name))
 
     return (
         pairs.select("pair_id", "prompt_id", "prompt", "response")

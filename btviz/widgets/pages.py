@@ -75,5 +75,5 @@ def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> 
 
 
 def _released(index: PairIndex, row: int) -> list[tuple[int, int]]:
-    """Labels of a pair that has no annotations of its own, only the ones its comparisons give."""
-    return [(bit, 0) for bit in range(32) if int(index.labels[row]) >> bit & 1]
+    """Labels of a pair that has no annotations of its own: all that its comparisons give it."""
+    return [(bit, 0) for bit in range(32) if int(index.any_labels[row]) >> bit & 1]

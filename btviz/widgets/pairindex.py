@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from btviz.content import labellings
 from btviz.dataset import Dataset
 
 Rows = NDArray[np.intp]
@@ -105,19 +106,23 @@ class PairIndex:
 
 def index_pairs(ds: Dataset) -> PairIndex:
     """Build the index of a data set: one pass over `annotations`."""
-    votes = ds.annotations.group_by("pair_id").agg(
-        pl.col("labels").bitwise_or().alias("any_labels"), pl.col("labels").bitwise_and().alias("every_label")
+    labels = pl.col("labels")
+    known = labels.is_not_null() & pl.col("is_safe").is_not_null()
+    voted = ds.annotations.group_by("pair_id").agg(
+        labels.bitwise_or().alias("voted"), labels.bitwise_and().alias("every_label")
     )
-    known = pl.col("labels").is_not_null() & pl.col("is_safe").is_not_null()
+    given = labellings(ds).group_by("pair_id").agg(labels.fill_null(0).bitwise_or().alias("given")).collect()
     pairs = (
         ds.pairs.select("pair_id", "prompt_id", "labels", "is_safe", "n_annotations", "n_unsafe")
-        .join(votes, on="pair_id", how="left", maintain_order="left")
-        .with_columns(
-            pl.when(known).then("labels").otherwise(0).cast(pl.UInt32).alias("labels"),
-            pl.col("any_labels").fill_null(pl.col("labels").fill_null(0)),
-            pl.col("every_label").fill_null(pl.col("labels").fill_null(0)),
-            pl.col("n_annotations").fill_null(0),
-            pl.col("n_unsafe").fill_null(0),
+        .join(voted, on="pair_id", how="left", maintain_order="left")
+        .join(given, on="pair_id", how="left", maintain_order="left")
+        .select(
+            "pair_id",
+            "prompt_id",
+            pl.col("n_annotations", "n_unsafe").fill_null(0),
+            pl.coalesce("voted", "given").alias("any_labels"),
+            pl.coalesce("every_label", labels, pl.lit(0, pl.UInt32)).alias("every_label"),
+            pl.when(known).then(labels).otherwise(0).cast(pl.UInt32).alias("labels"),
             (known & pl.col("is_safe")).fill_null(value=False).alias("is_safe"),
             (known & ~pl.col("is_safe")).fill_null(value=False).alias("is_unsafe"),
         )

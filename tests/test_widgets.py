@@ -1,0 +1,312 @@
+"""The views without a browser: what they send, what they keep, how they follow the selection."""
+
+from __future__ import annotations
+
+import json
+
+import polars as pl
+import pytest
+
+import btviz
+from btviz.content import ContentPolicy
+from btviz.errors import NotFoundError, UsageError
+from btviz.selection import Selection, hex_id
+from btviz.widgets import CategoryExplorer, PairInspector
+
+MARK = "zanzibar"
+
+
+class Front:
+    """Stands for the browser: sends what a click sends, and keeps what comes back."""
+
+    def __init__(self, widget, monkeypatch):
+        self._widget, self.received = widget, []
+        monkeypatch.setattr(widget, "send", lambda content, buffers=None: self.received.append(content))
+
+    def tell(self, kind, **message):
+        self.received.clear()
+        self._widget._handle_custom_msg({"kind": kind, **message}, [])
+        return self.received
+
+    def texts(self, *pairs):
+        messages = self.tell("reveal", pairs=[hex_id(pair) for pair in pairs])
+        return {part["part"]: part for message in messages for part in message["texts"]}
+
+
+@pytest.fixture
+def marked(make_dataset):
+    """Twelve pairs over four prompts with a marker in every text; every third one guarded."""
+    rows = [
+        (
+            f"{MARK} question {k % 4}",
+            f"{MARK} answer {k}",
+            "train",
+            k % 3 > 0,
+            0 if k % 3 else 1 << (10 if k == 3 else 6),
+        )
+        for k in range(12)
+    ]
+    columns = ["prompt", "response", "split", "is_safe", "labels"]
+    types = [pl.String, pl.String, pl.String, pl.Boolean, pl.UInt32]
+    return make_dataset(pl.DataFrame(rows, schema=dict(zip(columns, types, strict=True)), orient="row"))
+
+
+@pytest.fixture
+def inspector(marked):
+    return PairInspector(marked, policy=ContentPolicy())
+
+
+@pytest.fixture
+def front(inspector, monkeypatch):
+    return Front(inspector, monkeypatch)
+
+
+def state_of(widget):
+    """Everything the browser shares and a saved notebook keeps, for a widget and all inside it."""
+    children = getattr(widget, "children", ())
+    return json.dumps(widget.get_state(), default=str) + "".join(map(state_of, children))
+
+
+def pair(ds, response):
+    return ds.pairs.filter(pl.col("response") == response)["pair_id"].item()
+
+
+def test_no_text_is_in_any_trait_before_or_after_it_was_revealed(marked, inspector, front):
+    inspector.policy.name("self-harm")
+    inspector.policy.reveal_all = True
+    assert MARK in json.dumps([front.texts(pair) for pair in marked.pairs["pair_id"]])
+    front.tell("filter", filters={"search": MARK})
+    front.tell("prompt", pair=hex_id(marked.pairs["pair_id"][0]))
+    assert inspector.view["listed"] == 12
+    assert MARK not in state_of(inspector)
+    assert MARK not in repr(inspector)
+
+
+def test_only_the_asked_text_is_sent(marked, front):
+    wanted = pair(marked, f"{MARK} answer 4")
+    assert front.texts(wanted)["response"]["text"] == f"{MARK} answer 4"
+    assert json.dumps(front.received).count(MARK) == 2  # its prompt and its response
+
+
+def test_guarded_texts_stay_hidden_until_their_category_is_named(marked, front):
+    guarded = pair(marked, f"{MARK} answer 3")
+    texts = front.texts(guarded)
+    assert texts["response"] == {"part": "response", "text": None, "cut": 0, "withheld": ["Self-harm"]}
+    assert texts["prompt"]["text"] is None
+    front.tell("name", slug="self-harm", on=True)
+    assert front.texts(guarded)["response"]["text"] == f"{MARK} answer 3"
+    front.tell("name", slug="self-harm", on=False)
+    assert front.texts(guarded)["response"]["text"] is None
+
+
+def test_a_sibling_does_not_show_the_prompt_of_a_guarded_pair(marked, front):
+    sibling = front.texts(pair(marked, f"{MARK} answer 7"))  # question 3, as answer 3
+    assert (sibling["prompt"]["text"], sibling["prompt"]["withheld"]) == (None, ["Self-harm"])
+    assert sibling["response"]["text"] == f"{MARK} answer 7"
+
+
+def test_hiding_all_reaches_every_view_of_the_policy(marked, monkeypatch):
+    policy = ContentPolicy(reveal_all=True)
+    fronts = [Front(PairInspector(marked, policy=policy), monkeypatch) for _ in range(2)]
+    fronts[0].tell("hide")
+    assert [front.received[0] for front in fronts] == [{"kind": "hide"}] * 2
+    assert policy.reveal_all is False
+
+
+def test_a_long_text_is_cut_and_says_so(make_dataset, monkeypatch):
+    rows = {"prompt": ["p"], "response": ["x" * 30_000], "split": ["train"], "is_safe": [True], "labels": [0]}
+    ds = make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))
+    texts = Front(PairInspector(ds, policy=ContentPolicy()), monkeypatch).texts(ds.pairs["pair_id"][0])
+    assert (len(texts["response"]["text"]), texts["response"]["cut"]) == (20_000, 10_000)
+
+
+def test_pages_cover_the_list_once(inspector, front):
+    seen, offset = [], 0
+    while offset < inspector.view["listed"]:
+        front.tell("turn", offset=offset, size=5)
+        seen += [card["row"] for card in inspector.cards]
+        offset += 5
+    assert seen == list(range(12))
+    front.tell("turn", offset=11, size=10)
+    assert (inspector.view["offset"], len(inspector.cards)) == (10, 2)
+    front.tell("turn", offset=999, size=5)
+    assert inspector.view["offset"] == 10
+    front.tell("turn", offset=-5, size=5)
+    assert inspector.view["offset"] == 0
+
+
+def test_ids_cross_as_text_and_counts_as_small_numbers(marked, inspector):
+    def numbers(value):
+        if isinstance(value, dict | list | tuple):
+            return [n for part in (value.values() if isinstance(value, dict) else value) for n in numbers(part)]
+        return [value] if isinstance(value, int) else []
+
+    assert [card["pair"] for card in inspector.cards] == [hex_id(i) for i in marked.pairs["pair_id"][:5]]
+    assert max(numbers([inspector.view, inspector.cards, inspector.categories])) < 2**53
+
+
+def test_the_filter_narrows_what_is_selected(marked, inspector):
+    inspector.selection.set(marked.pairs.filter(pl.col("is_safe")), origin="safe ones")
+    assert inspector.selected.height == 8
+    inspector.filter(search="ANSWER 1")
+    assert set(inspector.selected["pair_id"]) == {pair(marked, f"{MARK} answer {k}") for k in (1, 10, 11)}
+    assert (inspector.view["chosen"], inspector.view["listed"]) == (8, 3)
+    inspector.filter()
+    assert inspector.selected.height == 8
+    assert not {"prompt", "response"} & set(inspector.selected.columns)
+
+
+def test_a_refused_filter_changes_nothing(inspector, front):
+    inspector.filter(safety="unsafe")
+    with pytest.raises(UsageError):
+        inspector.filter(any_of=["hate"])
+    assert inspector.selected.height == 4
+    assert front.tell("filter", filters={"votes": "many"})[0]["kind"] == "say"
+    assert inspector.selected.height == 4
+
+
+def test_ids_from_elsewhere_are_counted_not_dropped_silently(marked, inspector):
+    inspector.selection.set([*marked.pairs["pair_id"][:2], 1, 2, 3])
+    assert (inspector.view["chosen"], inspector.view["elsewhere"]) == (2, 3)
+
+
+def test_a_pair_is_opened_by_its_id(marked, inspector, front):
+    wanted = marked.pairs["pair_id"][7]
+    front.tell("open", pair=hex_id(wanted).upper())
+    assert (inspector.view["offset"], inspector.view["focus"]) == (5, hex_id(wanted))
+    inspector.selection.set(marked.pairs["pair_id"][:2])
+    inspector.open_pair(wanted)
+    assert [card["pair"] for card in inspector.cards] == [hex_id(wanted)]
+    with pytest.raises(NotFoundError, match="does not hold it"):
+        inspector.open_pair(1)
+    assert "16 hexadecimal digits" in front.tell("open", pair="12")[0]["text"]
+
+
+def test_same_prompt_shows_all_its_answers_and_leads_back(marked, inspector, front):
+    inspector.selection.set([pair(marked, f"{MARK} answer 5")])
+    front.tell("prompt", pair=inspector.cards[0]["pair"])
+    answers = {pair(marked, f"{MARK} answer {k}") for k in (1, 5, 9)}
+    assert {card["pair"] for card in inspector.cards} == {hex_id(i) for i in answers}
+    assert inspector.cards[0]["answers"] == 3
+    front.tell("prompt", pair=None)
+    assert len(inspector.cards) == 1
+
+
+def test_tags_go_to_disk_and_back_as_messages_only(marked, inspector, front):
+    card = inspector.cards[0]["pair"]
+    words = front.tell("tag", pair=card, tag="odd", note=f"like {MARK}")[-1]
+    assert [(note["pair"], note["tag"], note["note"]) for note in words["notes"]] == [(card, "odd", f"like {MARK}")]
+    assert PairInspector(marked, policy=ContentPolicy()).notes.tags == ["odd"]
+    assert MARK not in state_of(inspector)
+    inspector.filter(tag="odd")
+    assert [card["pair"] for card in inspector.cards] == [card]
+    assert front.tell("untag", pair=card, tag="odd")[-1]["notes"] == []
+    assert "one line" in front.tell("tag", pair=card, tag="", note="")[0]["text"]
+
+
+def test_an_export_of_the_list_obeys_the_policy(marked, inspector, tmp_path):
+    inspector.filter(safety="unsafe")
+    inspector.notes.add(inspector.selected["pair_id"], tag="=seen")
+    closed = inspector.export(tmp_path / "pairs.csv").read_text()
+    assert (closed.count("\n"), MARK in closed) == (5, False)
+    assert "hate_speech,offensive_language" in closed
+    assert ",'=seen" in closed
+    inspector.policy.reveal_all = True
+    rows = [json.loads(line) for line in inspector.export(tmp_path / "pairs.jsonl").read_text().splitlines()]
+    assert [row["response"] is None for row in rows] == [row["labels"] == ["self_harm"] for row in rows]
+
+
+def test_the_explorer_answers_a_click_with_the_pairs_behind_it(tiny):
+    explorer = CategoryExplorer(tiny, policy=ContentPolicy())
+    explorer.click("hate-speech", "discrimination")
+    assert explorer.selected["n_unsafe"].to_list() == [2]
+    assert explorer.inspector.view["origin"] == explorer.selection.origin
+    explorer._chart._handle_custom_msg({"kind": "click", "categories": ["non_violent_unethical_behavior"]}, [])
+    assert "4 annotations → 2 pairs" in explorer.selection.origin
+    assert explorer._chart.chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
+    explorer._population.value = "prompts"  # the click is counted anew, and the picture redrawn
+    assert "1 prompt → 1 pair" in explorer.selection.origin
+    assert "prompts" in json.dumps(explorer._chart.spec)
+
+
+def test_setting_the_selection_from_python_moves_the_view(tiny):
+    selection = Selection()
+    explorer = CategoryExplorer(tiny, selection=selection, policy=ContentPolicy())
+    explorer.click("unethical")
+    selection.set(tiny.pairs["pair_id"][:1], origin="mine")
+    assert (explorer.inspector.view["origin"], len(explorer.inspector.cards)) == ("mine", 1)
+    assert explorer._chart.chosen == {"chosen_row": "", "chosen_col": ""}
+    explorer._where.value = "unsafe"
+    assert selection.origin == "mine"  # nothing was clicked since, so nothing is counted anew
+
+
+def test_two_explorers_of_one_selection_follow_each_other(tiny):
+    selection = Selection()
+    one, two = (CategoryExplorer(tiny, selection=selection, policy=ContentPolicy()) for _ in range(2))
+    one.click("unethical")
+    assert two.selected.equals(one.selected)
+    two.click("hate-speech", "discrimination")
+    assert one._chart.chosen == {"chosen_row": "", "chosen_col": ""}
+
+
+def test_every_coefficient_and_population_can_be_drawn(tiny):
+    explorer = CategoryExplorer(tiny, policy=ContentPolicy())
+    for control in (explorer._population, explorer._where, explorer._coefficient):
+        for option in control.options:
+            control.value = option[1] if isinstance(option, tuple) else option
+            assert explorer._chart.spec["hconcat"]
+
+
+@pytest.fixture
+def compared(make_dataset):
+    """Comparisons only: one answer safe, one hateful, one labelled self-harm in one row and not in another."""
+    answers = {"fine": (True, 0), "rude": (False, 1 << 6), "torn": (True, 0), "torn again": (False, 1 << 10)}
+    sides = [("fine", "rude"), ("torn", "fine"), ("torn again", "rude")]
+    rows = [
+        {"prompt": "p", "split": "train", "better": 1, "safer": 0}
+        | {f"response_{i}": name.removesuffix(" again") for i, name in enumerate(pair)}
+        | {f"is_safe_{i}": answers[name][0] for i, name in enumerate(pair)}
+        | {f"labels_{i}": answers[name][1] for i, name in enumerate(pair)}
+        for pair in sides
+    ]
+    comparisons = pl.DataFrame(rows, schema_overrides={"labels_0": pl.UInt32, "labels_1": pl.UInt32})
+    return make_dataset(pl.DataFrame(schema={"prompt": pl.String, "response": pl.String}), comparisons=comparisons)
+
+
+def test_comparisons_have_no_annotations_to_count(tiny, compared):
+    assert CategoryExplorer(tiny, policy=ContentPolicy())._population.options == ("annotations", "pairs", "prompts")
+    explorer = CategoryExplorer(compared, policy=ContentPolicy())
+    assert explorer._population.options == ("pairs", "prompts")
+    for row in btviz.category_counts(compared, population="pairs").iter_rows(named=True):
+        explorer.click(row["category"])
+        assert explorer.selected.height == row["n_category"]
+    explorer.click("hate-speech")
+    assert explorer.selected.height == 1
+
+
+def test_a_pair_with_contradictory_labels_is_named_as_such_and_hidden_by_any_of_them(compared, monkeypatch):
+    inspector = PairInspector(compared, policy=ContentPolicy())
+    torn = pair(compared, "torn")
+    card = next(card for card in inspector.cards if card["pair"] == hex_id(torn))
+    assert (card["safe"], card["disputed"], card["votes"]) == (None, None, [(10, 0)])
+    assert Front(inspector, monkeypatch).texts(torn)["response"]["withheld"] == ["Self-harm"]
+
+
+def test_an_empty_data_set_is_shown_as_empty(make_dataset):
+    columns = {
+        "prompt": pl.String,
+        "response": pl.String,
+        "split": pl.String,
+        "is_safe": pl.Boolean,
+        "labels": pl.UInt32,
+    }
+    explorer = CategoryExplorer(make_dataset(pl.DataFrame([], schema=columns)), policy=ContentPolicy())
+    explorer.click("unethical")
+    assert explorer.inspector.view["listed"] == 0
+    assert explorer.inspector.cards == []
+
+
+def test_the_scripts_never_interpret_text():
+    source = PairInspector._esm
+    for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
+        assert way not in source
