@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -76,7 +77,7 @@ class Arrival:
     def discard(self) -> None:
         """Remove the part, and parts of the same file with other marks."""
         with self._writing():
-            for leftover in self.path.parent.glob(f".{self.path.name}.*.part"):
+            for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.part"):
                 leftover.unlink(missing_ok=True)
 
     @contextmanager
