@@ -136,6 +136,8 @@ def _writes(call: ast.Call) -> bool:
         return any(isinstance(m, ast.Constant) and set(str(m.value)) & set("wax+") for m in given)
     if isinstance(call.func, ast.Attribute) and _owner(call.func) in {"np", "numpy"}:
         return name in {"save", "savetxt", "savez", "savez_compressed"}
+    if name == "rename" and call.args and isinstance(call.args[0], ast.Dict | ast.DictComp):
+        return False  # columns of a frame
     returns_text = name.startswith("write_") and not call.args and not call.keywords  # Polars: no target
     return name in WRITERS and not returns_text
 
