@@ -68,8 +68,8 @@ WRITES = [
     "np.savez(p, a)", "p.rename(q)", "p.mkdir()", "p.unlink()", "os.rename(a, b)", "p.touch()",
 ]  # fmt: skip
 READS = [
-    "open(p)", "open(p, 'rb')", "p.open()", "p.open('rb')", "frame.write_csv()", "frame.rename({'a': 'b'})", "np.load(p)",
-    "p.read_text()",
+    "open(p)", "open(p, 'rb')", "p.open()", "p.open('rb')", "frame.write_csv()", "frame.rename({'a': 'b'})",
+    "np.load(p)", "p.read_text()",
 ]  # fmt: skip
 
 
