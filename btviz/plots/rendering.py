@@ -14,6 +14,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 from btviz.errors import choice, require
+from btviz.plots.pdf import renumbered
 from btviz.plots.theme import FONT
 
 FORMATS = ("svg", "pdf", "png")
@@ -85,7 +86,7 @@ def render(chart: alt.TopLevelMixin, *, format: str) -> bytes:  # noqa: A002 - t
         return svg(chart).encode()
     image = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
     if format == "pdf":
-        return bytes(_converter().svg_to_pdf(image))
+        return renumbered(_converter().svg_to_pdf(image))
     return bytes(_converter().svg_to_png(image, ppi=PNG_INCH))
 
 
