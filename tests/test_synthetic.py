@@ -105,7 +105,9 @@ def test_splits_share_prompts_but_no_pair(replica):
 
 
 def test_replica_meets_the_category_counts(replica):
-    assert max(off(replica, "share of annotations").values()) < 0.01
+    distance = off(replica, "share of annotations")
+    assert distance["unsafe"] < 0.002
+    assert max(distance.values()) < 0.01
 
 
 def test_replica_meets_the_disagreement(replica):
@@ -162,6 +164,14 @@ def test_replica_saferlhf_meets_categories_severities_and_joint_counts(replica_s
     impossible = [level for level, (target, _) in shares.items() if target == 0]
     assert len(impossible) == 2
     assert [shares[level][1] for level in impossible] == [0, 0]
+
+
+def test_replica_saferlhf_has_the_correlation_that_follows_from_the_joint_counts(replica_saferlhf):
+    """Economic and white-collar crime: phi 0.568 over all answers, 0.526 over unsafe ones."""
+    labels = replica_saferlhf.rows["labels"].to_numpy()
+    bits = [PKU_SAFERLHF[name].bit for name in ("economic-crime", "white-collar-crime")]
+    for rows, phi in ((labels, 0.568), (labels[labels > 0], 0.526)):
+        assert np.corrcoef(*(rows >> bit & 1 for bit in bits))[0, 1] == pytest.approx(phi, abs=1e-3)
 
 
 def test_saferlhf_targets_are_the_published_numbers(replica_saferlhf):

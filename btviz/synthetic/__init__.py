@@ -21,7 +21,7 @@ from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
 NAMES = ("sample", "replica", "sample-saferlhf", "replica-saferlhf")
 """Data sets that `generate` makes."""
 
-VERSION = 2
+VERSION = 3
 """Raised when the same seed gives other rows, so that stored ones are made anew."""
 
 SAMPLE_PAIRS = 5_000

@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
-from btviz.synthetic import facts, preferences
+from btviz.synthetic import facts, preferences, texts
+from btviz.synthetic.design import PROMPT_VARIETY
 from btviz.tables import WORD
 from btviz.taxonomy import Taxonomy
 
@@ -79,6 +80,8 @@ def assumptions(size: Size) -> dict[str, str | float]:
         "comparison_labels": "those behind the pair, not a vote of its annotations",
         "answers_per_prompt": "multiples of three, one more three with equal chance for each prompt",
         "theme": "the answers of a prompt share one category, or would if they were unsafe",
+        "tone": texts.TONE_OF_SAFE,
+        "prompt_variety": PROMPT_VARIETY,
         "texts": "benign pastimes stand in for categories; tone follows safety, length helpfulness",
     }
     if size.severities:

@@ -85,7 +85,7 @@ def _aside(topic: Ints, rng: np.random.Generator) -> pl.Series:
         _of_topic(WORDS.things, topic, rng),
         "by the",
         _of_topic(WORDS.places, topic, rng),
-        "goes well with a",
+        "goes well with any",
         _any(vocabulary.ADJECTIVES, n, rng),
         _of_topic(WORDS.things, topic, rng),
         end=".",

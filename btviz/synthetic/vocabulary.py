@@ -225,7 +225,7 @@ DETAILS = (
 )
 """Practical steps; more helpful answers hold more of them."""
 
-GLUE = ("Take the", "near the", "to the", "and", "it beside the", "by the", "goes well with a")
+GLUE = ("Take the", "near the", "to the", "and", "it beside the", "by the", "goes well with any")
 """What templates put between the words."""
 
 
