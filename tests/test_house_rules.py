@@ -199,3 +199,19 @@ def test_every_make_target_is_listed_by_help():
     targets = re.search(r"\.PHONY: (.+)", text)[1].split()
     listed = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
     assert re.findall(r"^  make (\w+)", listed, re.MULTILINE) == targets
+
+
+@pytest.mark.parametrize(
+    ("package", "code", "extra"),
+    [
+        ("altair", "import btviz; btviz.plots", "figures"),
+        ("altair", "from btviz.plots import label_sets", "figures"),
+        ("anywidget", "from btviz.widgets import CategoryExplorer", "lab"),
+    ],
+)
+def test_a_missing_extra_says_which_command_installs_it(package, code, extra):
+    blocked = f"import sys; sys.modules[{package!r}] = None; {code}"
+    result = subprocess.run([sys.executable, "-c", blocked], capture_output=True, text=True, check=False)
+    last = result.stderr.splitlines()[-1]
+    assert last.startswith("btviz.errors.MissingExtraError: ")
+    assert last.endswith(f"pip install 'btviz[{extra}]'")

@@ -3,6 +3,10 @@
 Charts display as SVG, without a network. Nothing here reads files, fits or shows.
 """
 
+from btviz.errors import require
+
+require("altair", extra="figures")  # else the modules below would fail without saying what to install
+
 from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
