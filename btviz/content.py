@@ -171,6 +171,20 @@ def session_policy() -> ContentPolicy:
     return ContentPolicy()
 
 
+def notice(ds: Dataset) -> str:
+    """Say what a reader should know before looking: are these released data, and how to get those."""
+    if ds.is_synthetic:
+        return (
+            f"{ds.name}: synthetic sample. Its texts were made by a generator and are harmless; only its label "
+            'statistics follow the real data. To see those: "btviz data fetch beavertails-30k" in a terminal, '
+            'then NAME = "beavertails-30k" (or the path of a file you have).'
+        )
+    return (
+        f"{ds.name}: data as released, not synthetic. Many of its texts are harmful; each stays hidden until you "
+        "ask for it."
+    )
+
+
 def labellings(ds: Dataset) -> pl.LazyFrame:
     """List every set of labels that anyone gave a pair: annotators, and rows of comparisons.
 
