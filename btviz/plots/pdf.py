@@ -11,8 +11,8 @@ _TABLE = re.compile(rb"xref\s+0 (\d+)\s+")
 _ENTRY = 20
 """Length of a line of the cross-reference table, fixed by the format (ISO 32000-1, 7.5.4)."""
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
-_FONTS = re.compile(rb"(?:/fo\d+ \d+ 0 R\s+){2,}")
-_FONT = re.compile(rb"/fo(\d+) \d+ 0 R\s+")
+_FONTS = re.compile(rb"/fo\d+ \d+ 0 R(?:\s+/fo\d+ \d+ 0 R)+")
+_FONT = re.compile(rb"/fo(\d+) \d+ 0 R")
 _STREAM = re.compile(rb"\bstream\r?\n")
 
 
@@ -58,7 +58,7 @@ def _body(text: bytes) -> tuple[bytes, bytes]:
 
 def _by_name(fonts: re.Match[bytes]) -> bytes:
     """Entries of a dictionary of fonts, whose names follow their first use on the page."""
-    return b"".join(font[0] for font in sorted(_FONT.finditer(fonts[0]), key=lambda font: int(font[1])))
+    return b" ".join(font[0] for font in sorted(_FONT.finditer(fonts[0]), key=lambda font: int(font[1])))
 
 
 def _met_from(trailer: bytes, bodies: dict[int, tuple[bytes, bytes]]) -> dict[int, int]:
