@@ -63,6 +63,7 @@ function render({ model, el }) {
     const empty = element("p", { class: "btviz-empty" }, model.get("view").chosen ? "No pair of this selection passes the filter." : "No pairs here. Click another cell or bar.");
     list.classList.toggle("btviz-side", state.inPrompt);
     list.replaceChildren(...(state.inPrompt ? [sharedPrompt(cards)] : []), ...(cards.length ? cards.map((card) => pairCard(card, state, act)) : [empty]));
+    nodeOf(model.get("view").focus)?.classList.add("btviz-found");
     if (focused) nodeOf(focused)?.focus({ preventScroll: true });
   }
 
@@ -79,7 +80,6 @@ function render({ model, el }) {
     drawList();
     if (model.get("policy_state").reveal_all) act.reveal(pairs().filter((pair) => !asked.has(pair)));
     const wanted = model.get("view").focus;
-    for (const card of list.querySelectorAll(".btviz-card")) card.classList.toggle("btviz-found", card.dataset.pair === wanted);
     if (wanted) nodeOf(wanted)?.focus();
     else if (paging && !list.contains(document.activeElement)) list.querySelector(".btviz-card")?.focus({ preventScroll: true });
   }
