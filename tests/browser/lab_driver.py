@@ -30,8 +30,12 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-# One cell's outputs may be long; without this JupyterLab unloads what is scrolled out of sight.
-ATTACHED = '{"windowingMode": "none"}'
+SETTINGS = {
+    # Otherwise JupyterLab unloads cells that are scrolled out of sight.
+    "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',
+    # The worst case: what the browser shares with the kernel goes into the saved notebook.
+    "@jupyter-widgets/jupyterlab-manager/plugin": '{"saveState": true}',
+}
 
 RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
 ASK = """async (code) => {
@@ -136,9 +140,10 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
 
 
 def _settings(home: Path) -> None:
-    tracker = home / "config" / "lab" / "user-settings" / "@jupyterlab" / "notebook-extension"
-    tracker.mkdir(parents=True)
-    (tracker / "tracker.jupyterlab-settings").write_text(ATTACHED)
+    for name, content in SETTINGS.items():
+        path = home / "config" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
+        path.parent.mkdir(parents=True)
+        path.write_text(content)
 
 
 def _free_port() -> int:

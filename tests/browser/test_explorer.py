@@ -123,6 +123,7 @@ def test_nothing_revealed_is_saved_with_the_notebook(lab, notebook):
     notebook.save()
     saved = (lab.folder / "01_harm_categories.ipynb").read_text()
     assert "image/svg+xml" in saved
+    assert "chosen_row" in saved  # the state of the widgets was saved too
     assert MARK not in saved
 
 

@@ -1,0 +1,68 @@
+"""The first notebook, executed and saved without a browser: it runs, and it keeps no text."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pytest
+from hostile import MARK, write_release
+from nbclient import NotebookClient
+
+pytestmark = pytest.mark.notebook
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_harm_categories.ipynb"
+
+REVEAL = """
+explorer.policy.reveal_all = True
+explorer.inspector.filter(search="{mark}")
+pairs = [card["pair"] for card in explorer.inspector.cards]
+explorer.inspector._handle_custom_msg({{"kind": "reveal", "pairs": pairs}}, [])
+explorer.inspector._handle_custom_msg({{"kind": "tag", "pair": pairs[0], "tag": "t", "note": "{mark}"}}, [])
+"""
+
+
+@pytest.fixture
+def release(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_NOTEBOOK_DATA", str(write_release(tmp_path / "release.jsonl")))
+
+
+def executed(notebook, *, more=()):
+    """Run a notebook, with more cells after its own, keeping the state of its widgets."""
+    notebook.cells += [nbformat.v4.new_code_cell(source) for source in more]
+    client = NotebookClient(notebook, timeout=300, kernel_name="python3", store_widget_state=True)
+    return client.execute()
+
+
+def printed(notebook):
+    return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
+
+
+def test_the_executed_notebook_keeps_no_text_even_after_a_reveal(release):
+    done = executed(nbformat.read(NOTEBOOK, 4), more=[REVEAL.format(mark=MARK), "print(len(pairs))"])
+    assert printed(done).endswith("5\n")
+    del done.cells[-2]  # the cell that names the mark itself
+    saved = nbformat.writes(done)
+    assert "data as released, not synthetic" in printed(done)
+    assert "chosen_row" in saved  # the state of the widgets is in it
+    assert MARK not in saved
+
+
+def test_the_search_would_find_a_text_that_leaked(release):
+    cells = ["import os, btviz, ipywidgets\nds = btviz.load(os.environ['BTVIZ_NOTEBOOK_DATA'])"]
+    for leak in ("ds.pairs.select('prompt')", "ipywidgets.Text(ds.pairs['prompt'][0])"):
+        done = executed(nbformat.v4.new_notebook(), more=[*cells, leak])
+        assert MARK in nbformat.writes(done)
+
+
+def test_its_first_line_says_what_the_data_are_and_how_to_get_the_real_ones():
+    first = nbformat.read(NOTEBOOK, 4).cells[0].source.splitlines()[0]
+    assert "synthetic" in first
+    assert "btviz data fetch" in first
+
+
+def test_its_cells_have_names_and_it_its_kernel():
+    notebook = nbformat.read(NOTEBOOK, 4)
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
