@@ -1,0 +1,125 @@
+"""Association of two binary labels within strata: Cochran-Mantel-Haenszel and homogeneity."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from btviz.errors import require
+from btviz.stats.association import Floats, TwoByTwo, ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Stratified:
+    """Association within strata, pooled; p-values take items for independent.
+
+    Attributes
+    ----------
+    odds_ratio : array of float
+        Common odds ratio of Mantel and Haenszel; NaN where it would be infinite.
+    log_odds_se : array of float
+        Standard error of its logarithm (Robins, Breslow and Greenland 1986); NaN where that
+        is infinite.
+    statistic, p_value : array of float
+        Cochran-Mantel-Haenszel chi-square without continuity correction, one degree of
+        freedom; NaN where no stratum has contrast.
+    homogeneity, homogeneity_p : array of float
+        Breslow-Day chi-square with Tarone's correction, and its tail with one degree of
+        freedom fewer than strata with contrast; NaN with fewer than two of them or without a
+        finite, positive common odds ratio.
+    n_strata : array of int64
+        Strata with contrast in both labels; only these carry information.
+    """
+
+    odds_ratio: Floats
+    log_odds_se: Floats
+    statistic: Floats
+    p_value: Floats
+    homogeneity: Floats
+    homogeneity_p: Floats
+    n_strata: NDArray[np.int64]
+
+
+def common_odds_ratio(tables: TwoByTwo) -> Floats:
+    """Odds ratio common to all strata (Mantel and Haenszel 1959).
+
+    ``sum(a d / n) / sum(b c / n)`` over the last axis: a function of the strata's counts, so
+    that a bootstrap can pass many replicates at once, shape (R, S).
+
+    Returns
+    -------
+    array of float
+        0 or more; NaN where it would be infinite or no stratum has contrast.
+    """
+    agree, differ = _mantel_haenszel(tables)
+    return np.where(tables.has_contrast.any(axis=-1), ratio(agree.sum(axis=-1), differ.sum(axis=-1)), np.nan)
+
+
+def cochran_mantel_haenszel(tables: TwoByTwo) -> Stratified:
+    """Test association of two labels within strata, and whether its odds ratio is the same in all.
+
+    Parameters
+    ----------
+    tables : TwoByTwo
+        One 2x2 table per stratum, along the last axis.
+    """
+    special = require("scipy.special", extra="stats")
+    contrast = tables.has_contrast
+    n_strata = contrast.sum(axis=-1)
+    n, row, col = (np.where(contrast, count, 0).astype(np.float64) for count in (tables.n, tables.row, tables.col))
+    expected = ratio(row * col, n)
+    variance = ratio(expected * (n - row) * (n - col), n * (n - 1))
+    departure = np.where(contrast, tables.both - expected, 0.0).sum(axis=-1)
+    statistic = ratio(departure**2, np.where(contrast, variance, 0.0).sum(axis=-1))
+    common = common_odds_ratio(tables)
+    homogeneity = _breslow_day(tables, common=common)
+    homogeneity_p = special.chdtrc(np.maximum(n_strata - 1, 1), homogeneity)
+    return Stratified(
+        common, _log_odds_se(tables), statistic, special.chdtrc(1, statistic), homogeneity, homogeneity_p, n_strata
+    )
+
+
+def _mantel_haenszel(tables: TwoByTwo) -> tuple[Floats, Floats]:
+    both, row_only, col_only, neither = (cell.astype(np.float64) for cell in tables.cells)
+    n = np.where(tables.n > 0, tables.n, 1)
+    return both * neither / n, row_only * col_only / n
+
+
+def _log_odds_se(tables: TwoByTwo) -> Floats:
+    both, row_only, col_only, neither = (cell.astype(np.float64) for cell in tables.cells)
+    n = np.where(tables.n > 0, tables.n, 1)
+    agree, differ = _mantel_haenszel(tables)
+    same, other = (both + neither) / n, (row_only + col_only) / n
+    total_agree, total_differ = agree.sum(axis=-1), differ.sum(axis=-1)
+    variance = (
+        ratio((same * agree).sum(axis=-1), 2 * total_agree**2)
+        + ratio((same * differ + other * agree).sum(axis=-1), 2 * total_agree * total_differ)
+        + ratio((other * differ).sum(axis=-1), 2 * total_differ**2)
+    )
+    return np.sqrt(variance)
+
+
+def _breslow_day(tables: TwoByTwo, *, common: Floats) -> Floats:
+    contrast = tables.has_contrast
+    fitted = _fitted_both(tables, odds=np.asarray(common)[..., None])
+    n, row, col = (count.astype(np.float64) for count in (tables.n, tables.row, tables.col))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        cells = (fitted, row - fitted, col - fitted, n - row - col + fitted)
+        variance = np.where(contrast, 1 / sum(1 / cell for cell in cells), 0.0)
+    gap = np.where(contrast, tables.both - fitted, 0.0)
+    plain = np.where(contrast, ratio(gap**2, variance), 0.0).sum(axis=-1)
+    tarone = ratio(gap.sum(axis=-1) ** 2, variance.sum(axis=-1))
+    defined = (contrast.sum(axis=-1) > 1) & (common > 0)
+    return np.where(defined, plain - tarone, np.nan)
+
+
+def _fitted_both(tables: TwoByTwo, *, odds: ArrayLike) -> Floats:
+    """Joint count at which a table of these margins has a given odds ratio."""
+    n, row, col = (count.astype(np.float64) for count in (tables.n, tables.row, tables.col))
+    psi = np.asarray(odds, np.float64)
+    linear = n + (row + col) * (psi - 1)
+    root = np.sqrt(linear**2 - 4 * psi * (psi - 1) * row * col)
+    # this form of the root has no difference of nearly equal terms where psi is near 1
+    return ratio(2 * psi * row * col, linear + root)
