@@ -50,7 +50,7 @@ def dataset_from_rows(
     )
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def make_dataset() -> Callable[..., Dataset]:
     return dataset_from_rows
 

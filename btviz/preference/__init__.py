@@ -1,0 +1,17 @@
+"""Are helpfulness and harmlessness orthogonal? Shares, strata, regressions, verdicts."""
+
+from __future__ import annotations
+
+from btviz.preference.counts import orthogonality_of_counts
+from btviz.preference.reliability import agreement_correction, reliability_surface
+from btviz.preference.result import Orthogonality, orthogonality
+from btviz.preference.scores import score_association
+
+__all__ = [
+    "Orthogonality",
+    "agreement_correction",
+    "orthogonality",
+    "orthogonality_of_counts",
+    "reliability_surface",
+    "score_association",
+]

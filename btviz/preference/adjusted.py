@@ -1,0 +1,216 @@
+"""Regression of the better label on the safer one, with what might stand behind both held equal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from statistics import NormalDist
+from types import SimpleNamespace
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from btviz.errors import MissingExtraError, require
+from btviz.preference.comparisons import STRATA, Comparisons
+from btviz.preference.shares import FEWEST_PROMPTS
+
+REFUSAL = (
+    r"(?i)\b(?:i(?:'m| am) (?:really |very |so )?sorry|i apologi[sz]e|(?:i|we) (?:can(?:no|')t|can not|won't|will not"
+    r"|am (?:not able|unable)|am not comfortable)|as an ai)\b"
+)
+"""A marker of refusal: an apology, or saying that one cannot or will not."""
+
+SCHEMA = pl.Schema(
+    {
+        "specification": pl.String(),
+        "model": pl.String(),
+        "term": pl.String(),
+        "estimate": pl.Float64(),
+        "std_error": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "p_value": pl.Float64(),
+        "n": pl.Int64(),
+        "prompts": pl.Int64(),
+        "undefined": pl.String(),
+    }
+)
+
+AVERAGE_EFFECT = "average marginal effect of safer"
+MODELS = ("logistic", "linear probability")
+
+Floats = NDArray[np.float64]
+_NORMAL = NormalDist()
+
+
+@dataclass(frozen=True, eq=False)
+class _Design:
+    """One regression: its columns, and those that multiply `safer`."""
+
+    name: str
+    frame: pl.DataFrame
+    terms: tuple[str, ...]
+    moderators: tuple[str, ...] = ()
+
+    @property
+    def names(self) -> list[str]:
+        return ["intercept", "safer", *self.terms, *(f"safer x {name}" for name in self.moderators)]
+
+    def matrix(self, safer: float | None = None) -> Floats:
+        """Regressors, shape (n, k); `safer` may be set to one value for all rows."""
+        coded = pl.col("safer") if safer is None else pl.lit(safer)
+        return self.frame.select(
+            pl.lit(1.0).alias("intercept"),
+            coded.alias("safer"),
+            *self.terms,
+            *((coded * pl.col(name)).alias(f"safer x {name}") for name in self.moderators),
+        ).to_numpy()
+
+
+def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFrame:
+    """Regress "response_1 is better" on "response_1 is safer", coded +1 and -1.
+
+    Length (logarithm of the words, plus one), refusal markers and answering models enter as
+    differences, response_1 less response_0, so the intercept is the position bias of *better*.
+
+    Parameters
+    ----------
+    comparisons : Comparisons
+        Comparisons with both labels.
+    pairs : DataFrame
+        `pair_id`, `response`, `response_words` of their answers.
+
+    Returns
+    -------
+    DataFrame
+        `specification` ("safer alone", "adjusted", and with safer interacting with "stratum",
+        "category", "severity"), `model` ("logistic", "linear probability"), `term`, `estimate`
+        (log odds, or share), `std_error`, `low`, `high`, `p_value` (clustered by prompt), `n`,
+        `prompts`, `undefined`. The term `AVERAGE_EFFECT` is the mean change of P(response_1
+        better) when safer goes from response_0 to response_1, which equals 2p - 1 where nothing
+        else matters; unlike odds ratios it can be compared between specifications. Interactions
+        are deviations from the remaining comparisons of the specification. One row with null
+        values where a regression could not be fitted; it says why.
+    """
+    n, prompts = comparisons.frame.height, comparisons.frame["prompt"].n_unique()
+    if prompts < FEWEST_PROMPTS:
+        reason = f"{prompts} prompts with both labels; clustered standard errors need {FEWEST_PROMPTS}"
+        return _absent(reason, n, prompts)
+    try:
+        models = SimpleNamespace(
+            Logit=require("statsmodels.discrete.discrete_model", extra="stats").Logit,
+            OLS=require("statsmodels.regression.linear_model", extra="stats").OLS,
+        )
+    except MissingExtraError as error:
+        return _absent(str(error), n, prompts)
+    frame = _regressors(comparisons, pairs)
+    tables = [_fitted(design, model, models) for design in _designs(frame, comparisons) for model in MODELS]
+    return pl.concat(tables).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _absent(reason: str, n: int, prompts: int) -> pl.DataFrame:
+    row = {"specification": "adjusted", "n": n, "prompts": prompts, "undefined": reason}
+    return pl.DataFrame([row], schema=SCHEMA)
+
+
+def _regressors(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFrame:
+    known = pairs.select(
+        "pair_id",
+        (pl.col("response_words") + 1).log().alias("length"),
+        pl.col("response").str.contains(REFUSAL).cast(pl.Float64).alias("refusal"),
+    )
+    frame = comparisons.frame
+    for side in (0, 1):
+        own = known.rename({name: f"{name}_{side}" for name in known.columns})
+        frame = frame.join(own, on=f"pair_id_{side}", how="left", maintain_order="left")
+    sources = sorted(set(frame["source_0"].drop_nulls()) | set(frame["source_1"].drop_nulls()))
+    return frame.with_columns(
+        (2.0 * pl.col("safer") - 1).alias("safer"),
+        *((pl.col(f"{name}_1") - pl.col(f"{name}_0")).alias(name) for name in ("length", "refusal")),
+        *(_difference(source).alias(f"model {source}") for source in sources[1:]),
+        *(
+            comparisons.taxonomy.has(key).fill_null(value=False).cast(pl.Float64).alias(key)
+            for key in comparisons.taxonomy.keys
+        ),
+        *((pl.col("stratum") == name).cast(pl.Float64).alias(name) for name in STRATA),
+    )
+
+
+def _difference(source: str) -> pl.Expr:
+    return (pl.col("source_1") == source).cast(pl.Float64) - (pl.col("source_0") == source).cast(pl.Float64)
+
+
+def _designs(frame: pl.DataFrame, comparisons: Comparisons) -> Iterator[_Design]:
+    yield _Design("safer alone", frame, ())
+    models = [name for name in frame.columns if name.startswith("model ")]
+    terms = tuple(name for name in ("length", "refusal", *models) if _varies(frame, name))
+    complete = frame.drop_nulls(terms)
+    if terms:
+        yield _Design("adjusted", complete, terms)
+    known = complete.drop_nulls("stratum")
+    strata = tuple(name for name in STRATA[1:] if _varies(known, name))
+    if strata:
+        yield _Design("stratum", known, terms, strata)
+    categories = tuple(key for key in comparisons.taxonomy.keys if _enough(complete, key))
+    if categories:
+        yield _Design("category", complete, terms, categories)
+    graded = complete.drop_nulls("severity").with_columns(pl.col("severity").cast(pl.Float64))
+    if graded.height and _varies(graded, "severity"):
+        yield _Design("severity", graded, terms, ("severity",))
+
+
+def _varies(frame: pl.DataFrame, name: str) -> bool:
+    return frame[name].drop_nulls().n_unique() > 1
+
+
+def _enough(frame: pl.DataFrame, name: str) -> bool:
+    """Whether a category is present, and absent, in enough prompts for a coefficient of its own."""
+    prompts = frame.group_by(pl.col(name) > 0).agg(pl.col("prompt").n_unique())["prompt"].to_list()
+    return len(prompts) == 2 and min(prompts) >= FEWEST_PROMPTS
+
+
+def _fitted(design: _Design, model: str, models: SimpleNamespace) -> pl.DataFrame:
+    y, x = design.frame["better"].to_numpy().astype(np.float64), design.matrix()
+    clusters = design.frame["prompt"].to_numpy()
+    shared = {"specification": design.name, "model": model, "n": len(y), "prompts": len(np.unique(clusters))}
+    if np.linalg.matrix_rank(x) < x.shape[1]:
+        return pl.DataFrame([shared | {"undefined": "the regressors are collinear"}], schema=SCHEMA)
+    robust = {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
+    if model == "logistic":
+        fit = models.Logit(y, x, check_rank=False).fit(disp=0, warn_convergence=False, **robust)
+        if not fit.mle_retvals["converged"]:
+            reason = "the fit did not converge: the labels may be separated perfectly"
+            return pl.DataFrame([shared | {"undefined": reason}], schema=SCHEMA)
+    else:
+        fit = models.OLS(y, x).fit(**robust)
+    coefficients, covariance = np.asarray(fit.params), np.asarray(fit.cov_params())
+    effect, gradient = _average_effect(design, model, coefficients)
+    values = [(AVERAGE_EFFECT, effect, math.sqrt(gradient @ covariance @ gradient))]
+    values += zip(design.names, coefficients.tolist(), np.sqrt(np.diag(covariance)).tolist(), strict=True)
+    return pl.DataFrame([shared | _term(*value) for value in values], schema=SCHEMA)
+
+
+def _average_effect(design: _Design, model: str, coefficients: Floats) -> tuple[float, Floats]:
+    """Mean change of P(y = 1) as safer goes from -1 to +1, and its gradient in the coefficients."""
+    high, low = design.matrix(1.0), design.matrix(-1.0)
+    if model != "logistic":
+        gradient = (high - low).mean(axis=0)
+        return float(gradient @ coefficients), gradient
+    p = [1 / (1 + np.exp(-(x @ coefficients))) for x in (high, low)]
+    slopes = [(share * (1 - share))[:, None] * x for share, x in zip(p, (high, low), strict=True)]
+    return float(np.mean(p[0] - p[1])), np.asarray((slopes[0] - slopes[1]).mean(axis=0))
+
+
+def _term(name: str, estimate: float, error: float) -> dict[str, str | float]:
+    half = _NORMAL.inv_cdf(0.975) * error
+    tail = math.erfc(abs(estimate / error) / math.sqrt(2)) if error > 0 else math.nan
+    return {
+        "term": name,
+        "estimate": estimate,
+        "std_error": error,
+        "low": estimate - half,
+        "high": estimate + half,
+        "p_value": tail,
+    }

@@ -1,0 +1,113 @@
+"""Comparisons that carry both labels, and the levels they are grouped by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from btviz.dataset import Dataset
+from btviz.taxonomy import Taxonomy
+
+STRATA = ("both_safe", "mixed", "both_unsafe")
+"""By the safety labels in the comparison's own row; in `mixed` they force the safer label."""
+
+GROUPINGS = ("all", "stratum", "category", "severity", "source", "prompt_source")
+"""What comparisons are grouped by, in the order of the tables."""
+
+JOINED = " | "
+"""Between the two answering models of a level of `source`."""
+
+
+@dataclass(frozen=True, eq=False)
+class Comparisons:
+    """Comparisons with both labels, one row each.
+
+    Attributes
+    ----------
+    frame : DataFrame
+        The columns of `btviz.tables.PREFERENCES` and: `prompt` (0 .. prompts - 1), `same`
+        (better is safer), `stratum` (one of `STRATA`; null where a safety label is), `broken`
+        (mixed, but the unsafe answer is called safer), `labels` (of either answer; null where
+        unknown), `severity` (the higher of the two, null where one is), `source` (the two
+        answering models by name, joined; null where one is unknown).
+    taxonomy : Taxonomy
+        What the bits of `labels` stand for.
+    """
+
+    frame: pl.DataFrame
+    taxonomy: Taxonomy
+
+    @cached_property
+    def same(self) -> NDArray[np.bool_]:
+        """Whether the better answer is the safer one, shape (n,)."""
+        return self.frame["same"].to_numpy()
+
+    @cached_property
+    def prompt(self) -> NDArray[np.int64]:
+        """Number of the prompt, shape (n,)."""
+        return self.frame["prompt"].to_numpy()
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One level of a grouping: which comparisons belong to it."""
+
+    grouping: str
+    name: str
+    member: NDArray[np.bool_]
+
+
+def comparisons_of(ds: Dataset) -> Comparisons:
+    """Comparisons of a data set in which both labels are known."""
+    return Comparisons(with_strata(ds.preferences.drop_nulls(["better", "safer"])), ds.taxonomy)
+
+
+def with_strata(preferences: pl.DataFrame) -> pl.DataFrame:
+    """Add what is derived from the comparison's own row; see `Comparisons.frame`."""
+    n_unsafe = 2 - pl.col("is_safe_0").cast(pl.Int8) - pl.col("is_safe_1").cast(pl.Int8)
+    first, second = pl.min_horizontal("source_0", "source_1"), pl.max_horizontal("source_0", "source_1")
+    known = {name: pl.col(f"{name}_0").is_not_null() & pl.col(f"{name}_1").is_not_null() for name in _SIDED}
+    return preferences.with_columns(
+        (pl.col("prompt_id").rank("dense") - 1).cast(pl.Int64).alias("prompt"),
+        (pl.col("better") == pl.col("safer")).alias("same"),
+        n_unsafe.replace_strict(dict(enumerate(STRATA)), default=None, return_dtype=pl.String).alias("stratum"),
+        ((n_unsafe == 1) & (pl.col("safer") != pl.col("is_safe_1").cast(pl.UInt8))).alias("broken"),
+        (pl.col("labels_0") | pl.col("labels_1")).alias("labels"),
+        pl.when(known["severity"]).then(pl.max_horizontal("severity_0", "severity_1")).alias("severity"),
+        pl.when(known["source"])
+        .then(pl.when(first == second).then(first).otherwise(pl.concat_str(first, second, separator=JOINED)))
+        .alias("source"),
+    )
+
+
+_SIDED = ("severity", "source")
+
+
+def levels_of(comparisons: Comparisons) -> Iterator[Level]:
+    """Every level that has a comparison, in the order of `GROUPINGS`.
+
+    Levels of `category` overlap: a comparison belongs to each category that either answer has.
+    """
+    frame, taxonomy = comparisons.frame, comparisons.taxonomy
+    yield Level("all", "all", np.ones(frame.height, bool))
+    found = frame["stratum"].unique().to_list()
+    yield from (_equal(frame, "stratum", value, name=value) for value in STRATA if value in found)
+    for category in taxonomy.categories:
+        member = frame.select(taxonomy.has(category.key).fill_null(value=False)).to_series().to_numpy()
+        if member.any():
+            yield Level("category", category.key, member)
+    for severity in frame["severity"].unique().drop_nulls().sort().to_list():
+        names = taxonomy.severities
+        yield _equal(frame, "severity", severity, name=names[severity] if severity < len(names) else str(severity))
+    for column in ("source", "prompt_source"):
+        for value in frame[column].unique().drop_nulls().sort().to_list():
+            yield _equal(frame, column, value, name=value)
+
+
+def _equal(frame: pl.DataFrame, column: str, value: object, *, name: str) -> Level:
+    return Level(column, name, frame[column].is_in([value]).fill_null(value=False).to_numpy())

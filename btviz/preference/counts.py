@@ -1,0 +1,115 @@
+"""P(better = safer) from the counts that a release publishes about itself, where its rows are not here."""
+
+from __future__ import annotations
+
+import math
+from statistics import NormalDist
+
+import numpy as np
+import polars as pl
+
+from btviz import published
+from btviz.errors import UsageError
+from btviz.preference.verdicts import ASSOCIATED, UNDECIDED, Margin
+from btviz.sources import RELEASES
+from btviz.stats.association import ratio
+from btviz.stats.proportion import wilson
+
+_NO_PROMPTS = "counts do not tell which comparisons share a prompt, so only the naive interval exists"
+
+
+def orthogonality_of_counts(
+    release: str = "pku-saferlhf", *, split: str = "train", margin: float = 0.1
+) -> pl.DataFrame:
+    """Measure P(better = safer) from a release's published counts.
+
+    Parameters
+    ----------
+    release : str
+        Registry name of a release of which the counts `same_selection`,
+        `different_selection` and `rows_with_one_safe` were published.
+    split : str
+        Split that the counts are of.
+    margin : float
+        Bound on |2p - 1| below which labels count as practically orthogonal, 0 .. 1.
+
+    Returns
+    -------
+    DataFrame
+        Three rows: all comparisons; and those outside the forced stratum, with the least and
+        the greatest p that the counts allow, whatever happens in the forced one. Columns as in
+        `Orthogonality.table` as far as counts carry them (`p_low`, `p_high` and `p_value` are
+        null: see `undefined`), and `smallest_worth`: so many independent comparisons would
+        already put the naive interval beyond the margin; null inside it. The verdict says
+        "associated" where that is at most a hundredth of the comparisons.
+
+    Raises
+    ------
+    UsageError
+        If a count was not published.
+    """
+    bounds = Margin(margin)
+    same, other, forced = (
+        _count(release, quantity, split=split)
+        for quantity in ("same_selection", "different_selection", "rows_with_one_safe")
+    )
+    outside = same + other - forced
+    levels = ("all", "not mixed, least", "not mixed, greatest")
+    n = np.array([same + other, outside, outside])
+    hits = np.array([same, max(same - forced, 0), min(same, outside)])
+    low, high = wilson(hits, n=n)
+    worth = [_smallest_worth(p, bounds) for p in ratio(hits, n).tolist()]
+    named = f"{RELEASES[release].title} ({split})"
+    verdicts = [
+        _verdict(p, level=level, n=total, worth=enough, named=named, margin=bounds)
+        for p, level, total, enough in zip(ratio(hits, n).tolist(), levels, n.tolist(), worth, strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "grouping": ["all", "stratum", "stratum"],
+            "level": levels,
+            "n": n,
+            "p": ratio(hits, n),
+            "naive_low": low,
+            "naive_high": high,
+            "smallest_worth": pl.Series(worth, dtype=pl.Int64),
+            "verdict": verdicts,
+        }
+    ).select(
+        *("grouping", "level", "n"),
+        pl.lit(None, pl.Int64).alias("prompts"),
+        "p",
+        *(pl.lit(None, pl.Float64).alias(name) for name in ("p_low", "p_high", "p_value")),
+        *("verdict", "naive_low", "naive_high", "smallest_worth"),
+        pl.lit(_NO_PROMPTS).alias("undefined"),
+    )
+
+
+def _count(release: str, quantity: str, *, split: str) -> int:
+    found = published.find(release, quantity, split=split)
+    if found.is_empty():
+        raise UsageError(
+            f"P(better = safer) of {release!r}, {split}, was asked for, but no count of {quantity} was published. "
+            "Counts of PKU-SafeRLHF, train, were."
+        )
+    return int(found["value"][0])
+
+
+def _smallest_worth(p: float, margin: Margin) -> int | None:
+    """Independent comparisons at which the Wilson interval around p first leaves the margin."""
+    edge = margin.high if p > 0.5 else margin.low
+    if margin.low <= p <= margin.high:
+        return None
+    z = NormalDist().inv_cdf(0.975)
+    return math.ceil(z * z * edge * (1 - edge) / (p - edge) ** 2)
+
+
+def _verdict(p: float, *, level: str, n: int, worth: int | None, named: str, margin: Margin) -> str:
+    place = named if level == "all" else f"{named}, {level}"
+    found = f"in {place}, the better answer is the safer one in {100 * p:.1f} % of {n:,} comparisons"
+    if worth is None or 100 * worth > n:
+        return f"{UNDECIDED}: {found}; without the prompts of the comparisons that is too near the margin of {margin}"
+    return (
+        f"{ASSOCIATED}: {found}, beyond the margin of {margin} unless they are worth "
+        f"fewer than {worth:,} independent ones"
+    )

@@ -1,0 +1,170 @@
+"""One figure over all strata: phi, kappa and Mantel-Haenszel, with and without the order of the answers."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from btviz.preference.comparisons import STRATA, Comparisons
+from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling
+from btviz.stats.association import ratio
+from btviz.stats.resampling import Interval, bootstrap, cluster_sums
+
+MEASURES = {
+    "two_p_minus_1": "2p - 1, which is phi and kappa once every comparison is counted in both orders",
+    "phi_by_position": "phi of response_1 better and response_1 safer: depends on the order of the answers",
+    "kappa_by_position": "Cohen's kappa of the same: depends on the order of the answers",
+    "odds_ratio_mh": "Mantel-Haenszel odds ratio over strata, every comparison counted in both orders",
+    "odds_ratio_mh_by_position": "Mantel-Haenszel odds ratio over strata by position: depends on the order",
+}
+"""Rows that are functions of the same sums, and what they are."""
+
+FURTHER = {
+    "mean_tau_b": "mean over prompts with three or more answers of Kendall's tau-b between their two orders",
+    "homogeneity": "p is the same in every stratum: Wald chi-square, resampling prompts",
+}
+"""The remaining rows."""
+
+_CELLS = 4
+
+
+def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
+    """Association over all comparisons, over strata, and between rebuilt orders.
+
+    Parameters
+    ----------
+    comparisons : Comparisons
+        Comparisons with both labels.
+    orders : DataFrame
+        From `btviz.preference.orders.order_table`.
+    resampling : Resampling
+        Replicates and seed.
+
+    Returns
+    -------
+    DataFrame
+        One row for each of `MEASURES`, and for those of `FURTHER`: `measure`,
+        `estimate` (of homogeneity: Wald chi-square from the bootstrap covariance), `low`,
+        `high` (95 %, resampling prompts), `p_value` (of homogeneity), `naive_p_value` (of
+        ``odds_ratio_mh_by_position``: Cochran-Mantel-Haenszel, which takes comparisons for
+        independent), `n`, `prompts`, `meaning`, `undefined`.
+    """
+    frame = comparisons.frame
+    known = frame["stratum"].is_not_null().to_numpy()
+    prompts = frame["prompt"].n_unique()
+    if not frame.height or prompts < FEWEST_PROMPTS:
+        reason = "no comparison has both labels" if not frame.height else f"fewer than {FEWEST_PROMPTS} prompts"
+        return _table([{"measure": name, "undefined": reason} for name in (*MEASURES, *FURTHER)], frame)
+    found = bootstrap(
+        cluster_sums(_cells(frame), clusters=comparisons.prompt),
+        _statistics,
+        n_boot=resampling.n_boot,
+        random_state=resampling.random_state,
+    )
+    no_strata = None if known.any() else "no comparison has the safety of both answers"
+    rows = [
+        _row(name, place, found, no_strata if name.startswith("odds") else None) for place, name in enumerate(MEASURES)
+    ]
+    by_position = list(MEASURES).index("odds_ratio_mh_by_position")
+    rows[by_position]["naive_p_value"] = _cmh_p(frame)
+    return _table([*rows, _mean_tau(orders, resampling), _homogeneity(found)], frame)
+
+
+def _cells(frame: pl.DataFrame) -> Floats:
+    """The four cells (better, safer) of all comparisons, then of each stratum, as 0/1 columns."""
+    cell = 2 * frame["better"].cast(pl.Int64).to_numpy() + frame["safer"].cast(pl.Int64).to_numpy()
+    cells = cell[:, None] == np.arange(_CELLS)
+    strata = [(frame["stratum"] == name).fill_null(value=False).to_numpy() for name in STRATA]
+    return np.hstack([cells, *(cells & inside[:, None] for inside in strata)]).astype(np.float64)
+
+
+def _statistics(sums: Floats) -> Floats:
+    """The measures in their order, then p of each stratum; sums have shape (R, 16)."""
+    tables = sums.reshape(len(sums), 1 + len(STRATA), _CELLS)
+    overall, strata = tables[:, 0], tables[:, 1:]
+    both, neither, n = strata[..., 3], strata[..., 0], strata.sum(axis=-1)
+    same, other = both + neither, strata[..., 1] + strata[..., 2]
+    by_order = ratio(ratio(same**2, n).sum(axis=1, where=n > 0), ratio(other**2, n).sum(axis=1, where=n > 0))
+    top = ratio(both * neither, n).sum(axis=1, where=n > 0)
+    bottom = ratio(strata[..., 1] * strata[..., 2], n).sum(axis=1, where=n > 0)
+    return np.column_stack([_of_all(overall), by_order, ratio(top, bottom), ratio(same, n)])
+
+
+def _of_all(cells: Floats) -> Floats:
+    none, safer_only, better_only, both = cells.T
+    n, better, safer = cells.sum(axis=1), better_only + both, safer_only + both
+    excess = n * both - better * safer
+    phi = ratio(excess, np.sqrt(better * (n - better)) * np.sqrt(safer * (n - safer)))
+    chance = better * safer + (n - better) * (n - safer)
+    kappa = ratio(n * (both + none) - chance, n * n - chance)
+    return np.column_stack([ratio(2 * (both + none) - n, n), phi, kappa])
+
+
+_Row = dict[str, Any]
+
+
+def _row(name: str, place: int, found: Interval, reason: str | None) -> _Row:
+    sides = {"estimate": found.estimate, "low": found.low, "high": found.high}
+    values = {side: _or_none(ends[place]) for side, ends in sides.items()}
+    if reason is None and None in values.values():
+        reason = "a margin or a cell is empty, in the data or in a resample"
+    return {"measure": name, **values, "undefined": reason}
+
+
+def _mean_tau(orders: pl.DataFrame, resampling: Resampling) -> _Row:
+    tau = orders["tau_b"].drop_nulls().to_numpy()
+    if len(tau) < FEWEST_PROMPTS:
+        reason = f"fewer than {FEWEST_PROMPTS} prompts with three or more answers"
+        return {"measure": "mean_tau_b", "undefined": reason}
+    found = bootstrap(
+        np.column_stack([tau, np.ones(len(tau))]),
+        lambda sums: ratio(sums[:, :1], sums[:, 1:]),
+        n_boot=resampling.n_boot,
+        random_state=resampling.random_state,
+    )
+    return _row("mean_tau_b", 0, found, None)
+
+
+def _homogeneity(found: Interval) -> _Row:
+    """Wald test that p is the same in every stratum; 1 or 2 degrees of freedom."""
+    drawn = found.replicates[:, len(MEASURES) :]
+    varied = np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > 0)
+    p = found.estimate[len(MEASURES) :][varied]
+    if len(p) < 2:
+        return {"measure": "homogeneity", "undefined": "fewer than two strata in which p varies"}
+    gap, gaps = p[1:] - p[0], drawn[:, varied][:, 1:] - drawn[:, varied][:, :1]
+    wald = float(gap @ np.linalg.solve(np.atleast_2d(np.cov(gaps.T)), gap))
+    tail = math.erfc(math.sqrt(wald / 2)) if len(gap) == 1 else math.exp(-wald / 2)
+    return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
+
+
+def _cmh_p(frame: pl.DataFrame) -> float | None:
+    """P-value of the Cochran-Mantel-Haenszel chi-square by position, without continuity correction."""
+    tables = _cells(frame).sum(axis=0).reshape(-1, _CELLS)[1:]
+    n = tables.sum(axis=1)
+    better, safer = tables[:, 2] + tables[:, 3], tables[:, 1] + tables[:, 3]
+    expected = ratio(better * safer, n)
+    variance = ratio(better * (n - better) * safer * (n - safer), n**2 * (n - 1))
+    spread = float(np.nansum(variance))
+    if not spread:
+        return None
+    return math.erfc(abs(float(np.nansum(tables[:, 3] - expected))) / math.sqrt(2 * spread))
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _table(rows: list[_Row], frame: pl.DataFrame) -> pl.DataFrame:
+    names = dict.fromkeys(("estimate", "low", "high", "p_value", "naive_p_value"), pl.Float64)
+    schema = {"measure": pl.String, **names, "undefined": pl.String}
+    return pl.DataFrame(rows, schema=schema).select(
+        pl.exclude("undefined"),
+        pl.lit(frame.height, pl.Int64).alias("n"),
+        pl.lit(frame["prompt"].n_unique(), pl.Int64).alias("prompts"),
+        pl.col("measure").replace_strict(MEASURES | FURTHER).alias("meaning"),
+        "undefined",
+    )

@@ -1,0 +1,149 @@
+"""`orthogonality`: whether the better answer is the safer one, and how often by chance alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.preference.adjusted import adjusted_table
+from btviz.preference.comparisons import Comparisons, Level, comparisons_of, levels_of
+from btviz.preference.orders import order_table
+from btviz.preference.pooled import pooled_table
+from btviz.preference.positions import bias_table
+from btviz.preference.shares import Resampling, Sums, flips, level_sums, share_table
+from btviz.preference.verdicts import Margin, Share, name_of, planted_in, verdict
+
+_CONTRACT = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict")
+
+
+@dataclass(frozen=True, eq=False)
+class Orthogonality:
+    """Whether the better of two answers is the safer one.
+
+    Attributes
+    ----------
+    table : DataFrame
+        One row per level of each grouping (`btviz.preference.comparisons.GROUPINGS`):
+        `grouping`, `level`, `n` (comparisons), `prompts`, `p` = P(better = safer) by
+        comparison, `p_low` and `p_high` (95 %, resampling prompts), `p_value` (sign flips by
+        prompt, of p = 1/2), `verdict` (sentence against the margin), `conclusion` (associated,
+        practically orthogonal or undecided; null for synthetic data), `p_prompt_weighted`,
+        `naive_low`, `naive_high`, `naive_p_value` (comparisons taken for independent),
+        `rule_broken` (comparisons with one safe answer whose unsafe answer is called safer),
+        `undefined` (why a value is null, or what to mind).
+    bias : DataFrame
+        Position bias; see `btviz.preference.positions.bias_table`.
+    pooled : DataFrame
+        Phi, kappa, Mantel-Haenszel and homogeneity; see `btviz.preference.pooled.pooled_table`.
+    null : DataFrame
+        What p would be if harmlessness were turned around in random prompts: `grouping`,
+        `level` (all, and each stratum), `p` (one row per turn) and `observed`.
+    cycles : DataFrame
+        Prompts with three or more compared answers; see `btviz.preference.orders.order_table`.
+    margin : float
+        Bound on |2p - 1| that verdicts use.
+    """
+
+    table: pl.DataFrame
+    bias: pl.DataFrame
+    pooled: pl.DataFrame
+    null: pl.DataFrame
+    cycles: pl.DataFrame
+    margin: float
+    _ds: Dataset = field(repr=False)
+
+    @cached_property
+    def adjusted(self) -> pl.DataFrame:
+        """Regressions of better on safer; see `btviz.preference.adjusted.adjusted_table`."""
+        return adjusted_table(comparisons_of(self._ds), self._ds.pairs)
+
+
+def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, margin: float = 0.1) -> Orthogonality:
+    """Measure how often the better of two answers is also the safer one.
+
+    The unit is a comparison with both labels; strata and labels are those of its own row.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Any data set; without comparisons that have both labels, values are null and say why.
+    n_boot : int
+        Bootstrap replicates, drawn over prompts.
+    random_state : int
+        Seed of bootstrap and sign flips.
+    margin : float
+        Bound on |2p - 1| below which labels count as practically orthogonal, 0 .. 1.
+
+    Returns
+    -------
+    Orthogonality
+        Tables; the regressions are computed when `adjusted` is first read.
+
+    Raises
+    ------
+    UsageError
+        If `margin` is not between 0 and 1, or `n_boot` is below 1.
+    """
+    bounds, resampling = Margin(margin), Resampling(n_boot, random_state)
+    comparisons = comparisons_of(ds)
+    levels = list(levels_of(comparisons))
+    sums = level_sums(comparisons, levels)
+    shares, orders = share_table(sums, resampling), order_table(comparisons)
+    return Orthogonality(
+        table=_worded(shares, comparisons, levels, ds=ds, margin=bounds),
+        bias=bias_table(ds.preferences, resampling),
+        pooled=pooled_table(comparisons, orders=orders, resampling=resampling),
+        null=_null(sums, levels, resampling),
+        cycles=orders,
+        margin=margin,
+        _ds=ds,
+    )
+
+
+def _worded(
+    shares: pl.DataFrame, comparisons: Comparisons, levels: Sequence[Level], *, ds: Dataset, margin: Margin
+) -> pl.DataFrame:
+    """Name the levels, count what breaks the rule, and put the numbers in words."""
+    planted, named = planted_in(ds), name_of(ds)
+    broken = comparisons.frame["broken"].fill_null(value=False).to_numpy()
+    strata = comparisons.frame["stratum"]
+    rows = []
+    for level, row in zip(levels, shares.iter_rows(named=True), strict=True):
+        share = Share(row["p"], row["p_low"], row["p_high"], None if row["p_low"] is not None else row["undefined"])
+        if ds.is_synthetic:
+            mix = strata.filter(pl.Series(level.member)).fill_null("unknown").value_counts()
+            words, kind = planted.verdict(share, mix=dict(mix.iter_rows())), None
+        else:
+            words = verdict(share, level=level.name, named=named, margin=margin)
+            kind = margin.kind(share.low, share.high)
+        rows.append((level.grouping, level.name, words, kind, int(broken[level.member].sum())))
+    names = ["grouping", "level", "verdict", "conclusion", "rule_broken"]
+    worded = pl.DataFrame(rows, schema={**dict.fromkeys(names[:4], pl.String), "rule_broken": pl.Int64}, orient="row")
+    table = pl.concat([worded, shares], how="horizontal")
+    rest = [name for name in ("conclusion", *shares.columns, "rule_broken") if name not in _CONTRACT]
+    return table.select(*_CONTRACT, *[n for n in rest if n != "undefined"], "undefined")
+
+
+def _null(sums: Sums, levels: Sequence[Level], resampling: Resampling) -> pl.DataFrame:
+    schema = {"grouping": pl.String, "level": pl.String, "p": pl.Float64, "observed": pl.Float64}
+    tables = [pl.DataFrame(schema=schema)]
+    for place, level in enumerate(levels):
+        balance = sums.signed(place)
+        if level.grouping not in {"all", "stratum"} or not balance.any():
+            continue
+        scale = np.sqrt(np.sum(balance**2)) / sums.n[:, place].sum()
+        test = flips(sums, place, resampling=resampling)
+        tables.append(
+            pl.DataFrame({"p": (1 + test.null * scale) / 2}).select(
+                pl.lit(level.grouping).alias("grouping"),
+                pl.lit(level.name).alias("level"),
+                "p",
+                pl.lit((1 + float(test.statistic) * scale) / 2).alias("observed"),
+            )
+        )
+    return pl.concat(tables)

@@ -1,0 +1,171 @@
+"""P(better = safer) by level: estimates, intervals by prompt, sign-flip p-values."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from btviz.preference.comparisons import Comparisons, Level
+from btviz.stats.association import ratio
+from btviz.stats.proportion import wilson
+from btviz.stats.resampling import FEW_CLUSTERS, SignFlip, bootstrap, cluster_sums, sign_flip
+
+FEWEST_PROMPTS = FEW_CLUSTERS
+"""Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""
+
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals and p-values are drawn.
+
+    Attributes
+    ----------
+    n_boot : int
+        Bootstrap replicates.
+    random_state : int
+        Seed of both bootstrap and sign flips.
+    """
+
+    n_boot: int
+    random_state: int
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """Comparisons and hits by prompt and level.
+
+    Attributes
+    ----------
+    n, hits : array, shape (prompts, levels)
+        Comparisons, and those that have the property, of each prompt.
+    """
+
+    n: Floats
+    hits: Floats
+
+    @property
+    def prompts(self) -> NDArray[np.int64]:
+        """Prompts with a comparison, shape (levels,)."""
+        present: NDArray[np.int64] = np.count_nonzero(self.n, axis=0)
+        return present
+
+    def signed(self, level: int) -> Floats:
+        """Hits less misses of each prompt of one level."""
+        inside = self.n[:, level] > 0
+        balance: Floats = 2 * self.hits[inside, level] - self.n[inside, level]
+        return balance
+
+
+def sums_of(member: NDArray[np.bool_], *, hit: NDArray[np.bool_], prompt: NDArray[np.int64]) -> Sums:
+    """Sums by prompt.
+
+    Parameters
+    ----------
+    member : array of bool, shape (n, levels)
+        Which comparisons belong to which level.
+    hit : array of bool, shape (n,) or (n, levels)
+        Which have the property, for example that better is safer.
+    prompt : array of int, shape (n,)
+        Prompt of each comparison.
+    """
+    hits = member & (hit if hit.ndim == 2 else hit[:, None])
+    both = cluster_sums(np.hstack([member, hits]).astype(np.float64), clusters=prompt)
+    return Sums(*np.hsplit(both, 2))
+
+
+def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
+    """Shares of hits, one row per level.
+
+    Returns
+    -------
+    DataFrame
+        `n` (comparisons), `prompts`, `p` (weighted by comparison), `p_low`, `p_high` (95 %,
+        resampling prompts), `p_value` (two-sided, reversing whole prompts), `p_prompt_weighted`
+        (mean of the prompts' own shares), `naive_low`, `naive_high` (Wilson) and
+        `naive_p_value`, which take comparisons for independent, and `undefined`: why values are
+        null, or what to mind. The interval is null with fewer than `FEWEST_PROMPTS` prompts, or
+        where all comparisons agree.
+    """
+    n, hits, prompts = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts
+    low, high = _interval(sums, resampling)
+    one_sided = (hits == 0) | (hits == n)
+    few = prompts < FEWEST_PROMPTS
+    for bound in (low, high):
+        bound[few | one_sided] = np.nan
+    naive_low, naive_high = wilson(hits, n=n)
+    contrary = np.minimum(((sums.n > sums.hits).sum(axis=0)), (sums.hits > 0).sum(axis=0))
+    reasons = [_reason(*entry) for entry in zip(n, prompts, one_sided, contrary, strict=True)]
+    p_values = [
+        flips(sums, level, resampling=resampling).p_value if prompts[level] else np.nan for level in range(len(n))
+    ]
+    table = {
+        "n": n.astype(np.int64),
+        "prompts": prompts,
+        "p": ratio(hits, n),
+        "p_low": low,
+        "p_high": high,
+        "p_value": p_values,
+        "p_prompt_weighted": _prompt_weighted(sums),
+        "naive_low": naive_low,
+        "naive_high": naive_high,
+        "naive_p_value": [_binomial_p(*counts) for counts in zip(hits, n, strict=True)],
+        "undefined": pl.Series(reasons, dtype=pl.String),
+    }
+    return pl.DataFrame(table).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def flips(sums: Sums, level: int, *, resampling: Resampling) -> SignFlip:
+    """Sign-flip test of p = 1/2 in one level, reversing whole prompts."""
+    return sign_flip(sums.signed(level), random_state=resampling.random_state)
+
+
+def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
+    """Membership of all levels, shape (n, levels)."""
+    return np.column_stack([level.member for level in levels])
+
+
+def level_sums(comparisons: Comparisons, levels: Sequence[Level]) -> Sums:
+    """Sums of "better is safer" by prompt and level."""
+    return sums_of(members(levels), hit=comparisons.same, prompt=comparisons.prompt)
+
+
+def _interval(sums: Sums, resampling: Resampling) -> tuple[Floats, Floats]:
+    levels = sums.n.shape[1]
+    if not sums.n.shape[0]:
+        return np.full(levels, np.nan), np.full(levels, np.nan)
+    found = bootstrap(
+        np.hstack([sums.n, sums.hits]),
+        lambda drawn: ratio(drawn[:, levels:], drawn[:, :levels]),
+        n_boot=resampling.n_boot,
+        random_state=resampling.random_state,
+    )
+    return found.low.copy(), found.high.copy()
+
+
+def _prompt_weighted(sums: Sums) -> Floats:
+    own = ratio(sums.hits, sums.n)
+    return ratio(np.nansum(own, axis=0), sums.prompts)
+
+
+def _binomial_p(hits: float, n: float) -> float:
+    """Score test of p = 1/2 for independent comparisons."""
+    return math.erfc(abs(2 * hits - n) / math.sqrt(2 * n)) if n else math.nan
+
+
+def _reason(n: float, prompts: int, one_sided: bool, contrary: int) -> str | None:  # a row of columns
+    if not n:
+        return "no comparison has both labels"
+    if one_sided:
+        return "all comparisons are alike, so resampling them gives no interval"
+    if prompts < FEWEST_PROMPTS:
+        return f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
+    if contrary < FEWEST_PROMPTS:
+        return f"the rarer outcome occurs in {contrary} prompts: below {FEWEST_PROMPTS} the interval is doubtful"
+    return None

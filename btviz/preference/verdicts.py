@@ -1,0 +1,156 @@
+"""What a share of comparisons means, in words that are made from the numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from btviz.dataset import Dataset
+from btviz.errors import UsageError
+from btviz.preference.comparisons import STRATA
+from btviz.sources import RELEASES
+
+ASSOCIATED = "associated"
+ORTHOGONAL = "practically orthogonal"
+UNDECIDED = "undecided"
+
+
+@dataclass(frozen=True)
+class Margin:
+    """How far p may lie from 1/2 and still count as practically orthogonal.
+
+    Attributes
+    ----------
+    width : float
+        Bound on |2p - 1|, above 0 and below 1.
+
+    Raises
+    ------
+    UsageError
+        If the bound is outside that range.
+    """
+
+    width: float = 0.1
+
+    def __post_init__(self) -> None:
+        if not 0 < self.width < 1:
+            raise UsageError(
+                f"A margin of {self.width} on |2p - 1| was asked for; it lies above 0 and below 1. Use 0.1, say."
+            )
+
+    @property
+    def low(self) -> float:
+        """Smallest p inside the margin."""
+        return (1 - self.width) / 2
+
+    @property
+    def high(self) -> float:
+        """Largest p inside the margin."""
+        return (1 + self.width) / 2
+
+    def kind(self, low: float | None, high: float | None) -> str:
+        """Conclusion from an interval of p: associated, practically orthogonal or undecided.
+
+        Associated means that the whole interval lies beyond the margin, practically orthogonal
+        that it lies inside. Whether a test was significant plays no part.
+        """
+        if low is None or high is None:
+            return UNDECIDED
+        if low > self.high or high < self.low:
+            return ASSOCIATED
+        return ORTHOGONAL if low > self.low and high < self.high else UNDECIDED
+
+    def __str__(self) -> str:
+        return f"{100 * self.low:.4g} to {100 * self.high:.4g} %"
+
+
+@dataclass(frozen=True)
+class Share:
+    """An estimate of p with its interval; None where it is undefined, with the reason."""
+
+    p: float | None
+    low: float | None
+    high: float | None
+    reason: str | None
+
+    def __str__(self) -> str:
+        if self.p is None:
+            return "no share"
+        interval = "" if self.low is None else f" [{100 * self.low:.1f}, {100 * (self.high or 0):.1f}]"
+        return f"{100 * self.p:.1f} %{interval}"
+
+
+def name_of(ds: Dataset) -> str:
+    """How a verdict names the data: the release, or the file of which no release is known."""
+    if ds.release is not None:
+        return RELEASES[ds.release].title
+    return f"{ds.name} (no known release)"
+
+
+def verdict(share: Share, *, level: str, named: str, margin: Margin) -> str:
+    """Sentence on a share of real comparisons.
+
+    Parameters
+    ----------
+    share : Share
+        The estimate.
+    level : str
+        Level of the grouping, or "all".
+    named : str
+        Name of the data; no direction is stated without it.
+    margin : Margin
+        What counts as practically orthogonal.
+
+    Returns
+    -------
+    str
+        "associated: ...", "practically orthogonal: ..." or "undecided: ...".
+    """
+    kind = margin.kind(share.low, share.high)
+    place = named if level == "all" else f"{named}, {level}"
+    if kind == UNDECIDED and share.reason is not None:
+        return f"{kind}: in {place}, {share.reason}"
+    found = f"in {place}, the better answer is the safer one in {share} of the comparisons"
+    if kind == ASSOCIATED:
+        side = "more" if (share.p or 0) > 0.5 else "less"
+        forced = "; there the safety labels force which answer is safer" if level == "mixed" else ""
+        return f"{kind}: {found}, {side} often than the margin of {margin}{forced}"
+    if kind == ORTHOGONAL:
+        return f"{kind}: {found}, the whole interval inside the margin of {margin}"
+    return f"{kind}: {found}, and the interval lies neither inside nor outside the margin of {margin}"
+
+
+@dataclass(frozen=True)
+class Planted:
+    """Values of p that were planted in synthetic data.
+
+    Attributes
+    ----------
+    by_stratum : Mapping
+        p by stratum; empty where the generator does not tell.
+    """
+
+    by_stratum: Mapping[str, float]
+
+    def verdict(self, share: Share, *, mix: Mapping[str, int]) -> str:
+        """Sentence on a share of synthetic comparisons, which says nothing about any release.
+
+        Parameters
+        ----------
+        share : Share
+            The estimate.
+        mix : Mapping
+            Comparisons by stratum in this level; p is planted by stratum, so that of a level
+            is expected to be their mean.
+        """
+        if not self.by_stratum or set(mix) - set(self.by_stratum) or not sum(mix.values()):
+            return f"planted: p = unknown; found {share}. Synthetic data say nothing about a release"
+        p = sum(self.by_stratum[stratum] * n for stratum, n in mix.items()) / sum(mix.values())
+        how = "" if len(mix) == 1 else " by its mix of strata"
+        return f"planted: p = {p:.3f}{how}; found {share}. Synthetic data say nothing about a release"
+
+
+def planted_in(ds: Dataset) -> Planted:
+    """What the facts of a synthetic data set tell of the p it was made with."""
+    assumed = ds.facts.get("assumptions", {})
+    return Planted({s: float(assumed[f"p_{s}"]) for s in STRATA if f"p_{s}" in assumed})
