@@ -1,0 +1,171 @@
+"""Agreement of several raters on a binary label, from counts per item.
+
+Every coefficient is a function of sums over items, so that items or clusters of items can be
+resampled by weighting their sums. Only items with two or more ratings enter: one rating agrees
+with nothing.
+
+What each is good for: percent agreement is high for any label that is rare. Fleiss' kappa and
+Krippendorff's alpha take off the agreement of raters who guess with the observed prevalence,
+so they fall as a label gets rare even if raters stay as accurate, and are undefined where
+every rating is the same. Gwet's AC1 takes chance agreement to be small where the prevalence is
+extreme; it hardly falls, and tells little there. Read each beside the prevalence.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from btviz.stats.association import Floats, ratio
+
+SUMS = (
+    "items",
+    "ratings",
+    "squared_ratings",
+    "positives",
+    "positive_shares",
+    "item_agreement",
+    "rater_pairs",
+    "agreeing_pairs",
+    "disagreement",
+    "disputed",
+)
+"""What `rating_sums` gives for an item, in this order along the last axis."""
+
+
+def rating_sums(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
+    """What each item contributes to the sums that the coefficients are functions of.
+
+    Parameters
+    ----------
+    n_raters, n_positive : array of int, shape (...)
+        Ratings of each item, and those that are positive.
+
+    Returns
+    -------
+    array of float, shape (..., 10)
+        The columns of `SUMS`; all 0 for an item with fewer than two ratings. Of r ratings, k
+        positive: ``item_agreement`` is the share of the item's pairs of raters that agree,
+        ``disagreement`` is ``k (r - k) / (r - 1)``, its weight in Krippendorff's coincidence
+        matrix.
+    """
+    r, k = np.broadcast_arrays(np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64))
+    rated = r >= 2
+    rater_pairs = r * (r - 1) / 2
+    agreeing = rater_pairs - k * (r - k)
+    columns = (
+        np.ones_like(r),
+        r,
+        r**2,
+        k,
+        ratio(k, r),
+        ratio(agreeing, rater_pairs),
+        rater_pairs,
+        agreeing,
+        ratio(k * (r - k), r - 1),
+        ((k > 0) & (k < r)).astype(np.float64),
+    )
+    return np.stack([np.where(rated, column, 0.0) for column in columns], axis=-1)
+
+
+def agreement_by_rater_pair(sums: Floats) -> Floats:
+    """Share of the pairs of raters of one item that agree, 0 .. 1; items count by their pairs."""
+    return ratio(_of(sums, "agreeing_pairs"), _of(sums, "rater_pairs"))
+
+
+def agreement_by_item(sums: Floats) -> Floats:
+    """Mean over items of the share of agreeing pairs of raters, 0 .. 1; items count alike."""
+    return ratio(_of(sums, "item_agreement"), _of(sums, "items"))
+
+
+def share_disputed(sums: Floats) -> Floats:
+    """Share of items whose ratings are not all equal, 0 .. 1; it grows with the number of raters."""
+    return ratio(_of(sums, "disputed"), _of(sums, "items"))
+
+
+def prevalence(sums: Floats) -> Floats:
+    """Share of ratings that are positive, 0 .. 1."""
+    return ratio(_of(sums, "positives"), _of(sums, "ratings"))
+
+
+def fleiss_kappa(sums: Floats) -> Floats:
+    """Fleiss' kappa (1971): ``(P - Pe) / (1 - Pe)`` with ``Pe = p**2 + (1 - p)**2``.
+
+    Returns
+    -------
+    array of float
+        ``-1 / (r - 1)`` .. 1 for r ratings an item; NaN where items differ in their number of
+        ratings, which the coefficient does not allow, and where all ratings are equal.
+    """
+    constant = _of(sums, "items") * _of(sums, "squared_ratings") == _of(sums, "ratings") ** 2
+    p = prevalence(sums)
+    chance = 2 * p * (1 - p)
+    return np.where(constant, ratio(agreement_by_item(sums) - (1 - chance), chance), np.nan)
+
+
+def krippendorff_alpha(sums: Floats) -> Floats:
+    """Krippendorff's alpha for nominal ratings (2011): ``1 - Do / De``; ratings may be missing.
+
+    ``1 - (N - 1) o / (n0 n1)``: o the coincidences of unequal ratings, N the ratings, n0 and
+    n1 those of either value.
+
+    Returns
+    -------
+    array of float
+        At most 1; NaN where all ratings are equal.
+    """
+    ratings, positives = _of(sums, "ratings"), _of(sums, "positives")
+    observed = (ratings - 1) * _of(sums, "disagreement")
+    return 1 - ratio(observed, positives * (ratings - positives))
+
+
+def gwet_ac1(sums: Floats) -> Floats:
+    """Gwet's AC1 (2008): ``(P - Pe) / (1 - Pe)`` with ``Pe = 2 q (1 - q)``.
+
+    P is the mean over items of their agreement, q the mean over items of their positive share.
+    Gwet lets items with one rating into q; here they enter nothing.
+
+    Returns
+    -------
+    array of float
+        -1 .. 1; 1 where all ratings are equal; NaN without items.
+    """
+    q = ratio(_of(sums, "positive_shares"), _of(sums, "items"))
+    chance = 2 * q * (1 - q)
+    return ratio(agreement_by_item(sums) - chance, 1 - chance)
+
+
+COEFFICIENTS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
+    {
+        "prevalence": prevalence,
+        "agreement": agreement_by_rater_pair,
+        "agreement_by_item": agreement_by_item,
+        "disputed": share_disputed,
+        "fleiss_kappa": fleiss_kappa,
+        "krippendorff_alpha": krippendorff_alpha,
+        "gwet_ac1": gwet_ac1,
+    }
+)
+"""Every coefficient by its name in tables; each maps sums of shape (..., 10) to (...)."""
+
+
+def vote_entropy(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
+    """Entropy of an item's votes, in bits.
+
+    Returns
+    -------
+    array of float
+        0 where all agree .. 1 where they are split in half; NaN below two ratings.
+    """
+    r, k = np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64)
+    shares = np.stack([ratio(k, r), ratio(r - k, r)])
+    surprise = -np.log2(np.where(shares > 0, shares, 1))
+    return np.where(r >= 2, (shares * surprise).sum(axis=0), np.nan)
+
+
+def _of(sums: Floats, name: str) -> Floats:
+    column: Floats = sums[..., SUMS.index(name)]
+    return column
