@@ -8,10 +8,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from btviz.errors import MissingExtraError
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling
-from btviz.stats.association import ratio
+from btviz.stats.association import TwoByTwo, ratio
 from btviz.stats.resampling import Interval, bootstrap, cluster_sums
+from btviz.stats.stratified import cochran_mantel_haenszel, common_odds_ratio
 
 MEASURES = {
     "two_p_minus_1": "2p - 1, which is phi and kappa once every comparison is counted in both orders",
@@ -48,9 +50,10 @@ def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: 
     DataFrame
         One row for each of `MEASURES`, and for those of `FURTHER`: `measure`,
         `estimate` (of homogeneity: Wald chi-square from the bootstrap covariance), `low`,
-        `high` (95 %, resampling prompts), `p_value` (of homogeneity), `naive_p_value` (of
-        ``odds_ratio_mh_by_position``: Cochran-Mantel-Haenszel, which takes comparisons for
-        independent), `n`, `prompts`, `meaning`, `undefined`.
+        `high` (95 %, resampling prompts), `p_value` (of homogeneity), `naive_p_value` (by
+        position, comparisons taken for independent: of ``odds_ratio_mh_by_position``
+        Cochran-Mantel-Haenszel, of homogeneity Breslow-Day; null without the extra "stats"),
+        `n`, `prompts`, `meaning`, `undefined`.
     """
     frame = comparisons.frame
     known = frame["stratum"].is_not_null().to_numpy()
@@ -68,9 +71,9 @@ def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: 
     rows = [
         _row(name, place, found, no_strata if name.startswith("odds") else None) for place, name in enumerate(MEASURES)
     ]
-    by_position = list(MEASURES).index("odds_ratio_mh_by_position")
-    rows[by_position]["naive_p_value"] = _cmh_p(frame)
-    return _table([*rows, _mean_tau(orders, resampling), _homogeneity(found)], frame)
+    rows += [_mean_tau(orders, resampling), _homogeneity(found)]
+    naive = _naive_p_values(frame)
+    return _table([row | {"naive_p_value": naive.get(row["measure"])} for row in rows], frame)
 
 
 def _cells(frame: pl.DataFrame) -> Floats:
@@ -85,12 +88,21 @@ def _statistics(sums: Floats) -> Floats:
     """The measures in their order, then p of each stratum; sums have shape (R, 16)."""
     tables = sums.reshape(len(sums), 1 + len(STRATA), _CELLS)
     overall, strata = tables[:, 0], tables[:, 1:]
-    both, neither, n = strata[..., 3], strata[..., 0], strata.sum(axis=-1)
-    same, other = both + neither, strata[..., 1] + strata[..., 2]
-    by_order = ratio(ratio(same**2, n).sum(axis=1, where=n > 0), ratio(other**2, n).sum(axis=1, where=n > 0))
-    top = ratio(both * neither, n).sum(axis=1, where=n > 0)
-    bottom = ratio(strata[..., 1] * strata[..., 2], n).sum(axis=1, where=n > 0)
-    return np.column_stack([_of_all(overall), by_order, ratio(top, bottom), ratio(same, n)])
+    same, n = strata[..., 0] + strata[..., 3], strata.sum(axis=-1)
+    odds = [common_odds_ratio(table) for table in (_in_both_orders(strata), _by_position(strata))]
+    return np.column_stack([_of_all(overall), *odds, ratio(same, n)])
+
+
+def _by_position(cells: Floats) -> TwoByTwo:
+    """Tables of response_1 better and response_1 safer; cells have shape (..., 4)."""
+    _, safer_only, better_only, both = np.moveaxis(cells, -1, 0).astype(np.int64)
+    return TwoByTwo(cells.sum(axis=-1).astype(np.int64), better_only + both, safer_only + both, both)
+
+
+def _in_both_orders(cells: Floats) -> TwoByTwo:
+    """The same with every comparison counted twice, once in each order."""
+    n, same = cells.sum(axis=-1).astype(np.int64), (cells[..., 0] + cells[..., 3]).astype(np.int64)
+    return TwoByTwo(2 * n, n, n, same)
 
 
 def _of_all(cells: Floats) -> Floats:
@@ -141,17 +153,17 @@ def _homogeneity(found: Interval) -> _Row:
     return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
 
 
-def _cmh_p(frame: pl.DataFrame) -> float | None:
-    """P-value of the Cochran-Mantel-Haenszel chi-square by position, without continuity correction."""
-    tables = _cells(frame).sum(axis=0).reshape(-1, _CELLS)[1:]
-    n = tables.sum(axis=1)
-    better, safer = tables[:, 2] + tables[:, 3], tables[:, 1] + tables[:, 3]
-    expected = ratio(better * safer, n)
-    variance = ratio(better * (n - better) * safer * (n - safer), n**2 * (n - 1))
-    spread = float(np.nansum(variance))
-    if not spread:
-        return None
-    return math.erfc(abs(float(np.nansum(tables[:, 3] - expected))) / math.sqrt(2 * spread))
+def _naive_p_values(frame: pl.DataFrame) -> dict[str, float | None]:
+    """Cochran-Mantel-Haenszel and Breslow-Day by position; none without the package they need."""
+    strata = _cells(frame).sum(axis=0).reshape(-1, _CELLS)[1:]
+    try:
+        found = cochran_mantel_haenszel(_by_position(strata))
+    except MissingExtraError:
+        return {}
+    return {
+        "odds_ratio_mh_by_position": _or_none(float(found.p_value)),
+        "homogeneity": _or_none(float(found.homogeneity_p)),
+    }
 
 
 def _or_none(value: float) -> float | None:
