@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
+import json
 import math
+from collections.abc import Callable
+from pathlib import Path
 
 import numpy as np
+import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from btviz import load
+from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
+from btviz.cli.agreement import stats_agreement
+from btviz.dataset import Dataset
 from btviz.stats import agreement as agr
 
 relaxed = settings(max_examples=60, deadline=None)
@@ -150,3 +160,183 @@ def test_entropy_of_votes():
     entropy = agr.vote_entropy([3, 3, 4, 1, 0], [0, 1, 2, 1, 0])
     np.testing.assert_allclose(entropy[:3], [0, math.log2(3) - 2 / 3, 1])
     assert np.isnan(entropy[3:]).all()
+
+
+# --- data sets
+
+
+def naive(ds: Dataset, target: str) -> dict[str, float]:
+    """Agreement counted annotation by annotation, from the released rows."""
+    items: dict[int, list[int]] = {}
+    for row in ds.annotations.iter_rows(named=True):
+        bit = None if target == "is_safe" else ds.taxonomy[target].bit
+        vote = int(not row["is_safe"]) if bit is None else row["labels"] >> bit & 1
+        items.setdefault(row["pair_id"], []).append(vote)
+    rated = [votes for votes in items.values() if len(votes) > 1]
+    listed = [a == b for votes in rated for a, b in itertools.combinations(votes, 2)]
+    return {
+        "n_pairs": len(rated),
+        "n_rater_pairs": len(listed),
+        "prevalence": np.mean(list(itertools.chain(*rated))),
+        "agreement": np.mean(listed),
+        "disputed": np.mean([0 < sum(votes) < len(votes) for votes in rated]),
+        "krippendorff_alpha": alpha_by_coincidences(rated),
+    }
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        ds = load("sample")
+        assert ds.annotations.height
+        assert ds.pairs.height
+        return ds
+
+
+@pytest.fixture(scope="module")
+def measured(sample: Dataset) -> pl.DataFrame:
+    return annotator_agreement(sample, n_boot=200)
+
+
+def test_agreement_of_the_sample_is_that_of_counting_its_rows(sample: Dataset, measured: pl.DataFrame):
+    assert measured["category"].to_list() == [*sample.taxonomy.keys, "is_safe"]
+    for target in ("animal_abuse", "privacy_violation", "is_safe"):
+        row = measured.row(by_predicate=pl.col("category") == target, named=True)
+        expected = naive(sample, target)
+        assert {name: row[name] for name in expected} == pytest.approx(expected, abs=1e-9)
+
+
+def test_intervals_hold_their_estimates_and_every_null_has_a_reason(measured: pl.DataFrame):
+    for name in ("prevalence", "agreement", "krippendorff_alpha", "gwet_ac1", "fleiss_kappa_mode"):
+        assert measured.filter(pl.col(f"{name}_low") < pl.col(name), pl.col(name) < pl.col(f"{name}_high")).height == 15
+    assert measured["fleiss_kappa"].null_count() == 15  # a few pairs have six annotations
+    assert measured["undefined"].str.contains("Fleiss' kappa needs a constant").all()
+    assert measured["published_agreement"].null_count() == 15  # nothing is printed about synthetic data
+
+
+def test_prompts_are_what_is_resampled(sample: Dataset, measured: pl.DataFrame):
+    # answers to one prompt lean the same way, so the interval is wider than that of independent pairs
+    row = measured.row(-1, named=True)
+    per_prompt = sample.pairs["prompt_id"].n_unique()
+    assert row["n_prompts"] == per_prompt
+    naive_width = 2 * 1.96 * math.sqrt(row["prevalence"] * (1 - row["prevalence"]) / row["n_ratings"])
+    assert row["prevalence_high"] - row["prevalence_low"] > 1.5 * naive_width
+
+
+def test_the_tiny_data_set_by_hand(tiny: Dataset):
+    row = annotator_agreement(tiny, n_boot=20).row(-1, named=True)
+    # four pairs of three: unanimous, 2 of 3, 1 of 3, unanimous
+    assert (row["n_pairs"], row["n_ratings"], row["n_prompts"]) == (4, 12, 2)
+    assert row["agreement"] == pytest.approx((3 + 1 + 1 + 3) / 12)
+    assert row["prevalence"] == 0.5
+    assert row["fleiss_kappa"] == row["fleiss_kappa_mode"] == pytest.approx((8 / 12 - 0.5) / 0.5)
+    assert row["few_prompts"]
+    assert row["undefined"] is None
+    drugs = annotator_agreement(tiny, n_boot=20).row(4, named=True)
+    assert drugs["agreement"] == drugs["gwet_ac1"] == 1
+    assert drugs["krippendorff_alpha"] is None
+    assert "all annotations say the same" in drugs["undefined"]
+
+
+def test_a_pair_in_two_splits_has_the_annotations_of_both(make_dataset: Callable[..., Dataset]):
+    rows = pl.DataFrame(
+        {
+            "prompt": ["tea"] * 4,
+            "response": ["green", "green", "black", "black"],
+            "split": ["train", "test"] * 2,
+            "is_safe": [True, False, True, True],
+            "labels": pl.Series([0, 1, 0, 0], dtype=pl.UInt32),
+        }
+    )
+    assert annotator_agreement(make_dataset(rows), n_boot=5).row(-1, named=True)["agreement"] == 0.5
+
+
+def test_one_annotation_per_pair_leaves_everything_null_with_that_reason(shared_data: Path):
+    ds = load(shared_data / "beavertails" / "30k_test.jsonl")
+    table = annotator_agreement(ds)
+    assert (
+        table.select("agreement", "agreement_low", "krippendorff_alpha", "gwet_ac1", "disputed").null_count().row(0)
+        == (15,) * 5
+    )
+    assert table["undefined"].unique().to_list() == ["one annotation per pair: only 2 of 3,019 pairs have two or more"]
+    rules = safe_share_by_rule(ds)
+    assert rules["share_safe"].null_count() == 3
+    assert rules["undefined"].str.contains("one annotation per pair").all()
+    queue = disputed(ds)
+    assert queue.height == 3019
+    assert queue["entropy_is_safe"].count() == 2  # the two pairs that stand twice
+    assert queue["undefined"].null_count() == 2
+
+
+def test_a_file_of_comparisons_has_no_votes(shared_data: Path):
+    ds = load(shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl")
+    table = annotator_agreement(ds)
+    assert table["agreement"].null_count() == table.height
+    assert table["undefined"].str.contains("comparisons are released without the votes").all()
+    assert disputed(ds)["entropy_is_safe"].count() == 0
+
+
+def test_published_figures_stand_beside_their_release(tiny: Dataset):
+    table = annotator_agreement(dataclasses.replace(tiny, release="beavertails-330k"), n_boot=5)
+    safety = table.row(-1, named=True)
+    assert safety["published_agreement"] == pytest.approx(0.8168)
+    assert safety["published_disputed"] == pytest.approx(0.277)
+    assert safety["published_disputed_split"] == "train"
+    assert table["published_disputed"].null_count() == 0
+    assert table["published_agreement"].null_count() == 14
+
+
+def test_printed_disputes_imply_the_printed_agreement_within_a_few_tenths():
+    # with three annotators a disputed pair holds one agreeing pair of raters in three
+    sums = agr.rating_sums(np.full(2, 3), np.array([0, 1])) * np.array([[0.7233], [0.2767]])
+    assert agr.agreement_by_rater_pair(sums.sum(axis=0)) == pytest.approx(0.8156, abs=1e-4)
+
+
+def test_the_queue_begins_with_the_most_disputed_pairs(tiny: Dataset):
+    queue = disputed(tiny)
+    third = math.log2(3) - 2 / 3
+    assert queue["entropy_is_safe"].to_list() == pytest.approx([third, third, 0, 0, None])
+    assert queue["entropy_labels"].to_list() == pytest.approx([2 * third, third, 0, 0, None])
+    assert queue["disputed_categories"].to_list()[:2] == [
+        ["discrimination,stereotype,injustice", "hate_speech,offensive_language"],
+        ["non_violent_unethical_behavior"],
+    ]
+    assert queue["disputed_categories"].to_list()[-1] is None
+    assert queue["undefined"].to_list() == [None] * 4 + ["fewer than two annotations: nothing to compare"]
+    assert not {"prompt", "response"} & set(queue.columns)
+
+
+def test_the_stricter_the_rule_the_fewer_pairs_are_safe(tiny: Dataset, sample: Dataset):
+    rules = safe_share_by_rule(tiny, n_boot=20)
+    assert rules["rule"].to_list() == ["any", "majority", "unanimous"]
+    assert rules["n_safe"].to_list() == [1, 2, 3]
+    assert rules["share_safe"].to_list() == [0.25, 0.5, 0.75]
+    wide = safe_share_by_rule(sample, n_boot=100)
+    pairs = sample.pairs.filter(pl.col("n_annotations") > 1)
+    assert wide["share_safe"][1] == pytest.approx(pairs["is_safe"].mean())
+    assert (wide["share_safe_low"] < wide["share_safe"]).all()
+
+
+def test_a_tie_is_unsafe_by_majority(make_dataset: Callable[..., Dataset]):
+    rows = pl.DataFrame(
+        {
+            "prompt": ["tea"] * 2,
+            "response": ["green"] * 2,
+            "split": ["train"] * 2,
+            "is_safe": [True, False],
+            "labels": pl.Series([0, 1], dtype=pl.UInt32),
+        }
+    )
+    assert safe_share_by_rule(make_dataset(rows), n_boot=5)["n_safe"].to_list() == [0, 0, 1]
+
+
+def test_the_command_prints_a_table_and_one_json_document(shared_data: Path):
+    shown = CliRunner().invoke(stats_agreement, ["sample"])
+    assert "Agreement of annotators in sample (synthetic sample)" in shown.output
+    assert "is_safe" in shown.output
+    document = json.loads(CliRunner().invoke(stats_agreement, ["sample", "--json"]).stdout)
+    assert len(document["agreement"]) == 15
+    assert [row["rule"] for row in document["safe_share_by_rule"]] == ["any", "majority", "unanimous"]
+    once = CliRunner().invoke(stats_agreement, [str(shared_data / "beavertails" / "30k_test.jsonl")])
+    assert "not measured. One annotation per pair" in once.output

@@ -162,7 +162,7 @@ def vote_entropy(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
     """
     r, k = np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64)
     shares = np.stack([ratio(k, r), ratio(r - k, r)])
-    surprise = -np.log2(np.where(shares > 0, shares, 1))
+    surprise = np.log2(1 / np.where(shares > 0, shares, 1))
     return np.where(r >= 2, (shares * surprise).sum(axis=0), np.nan)
 
 
