@@ -1,0 +1,124 @@
+"""Permutation test of two binary labels that shuffles whole clusters of items.
+
+Under the null hypothesis the items of a cluster (the answers to a prompt) may resemble each
+other in either label, but the two labels know nothing of one another. Giving each cluster
+the second label's pattern from another cluster of the same size keeps all that each label does
+within clusters, and breaks only their association.
+"""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from btviz.errors import UsageError
+from btviz.stats.association import Floats, Integers
+
+_WORD = 64
+Words = NDArray[np.uint64]
+
+
+@dataclass(frozen=True, eq=False)
+class JointPermutation:
+    """Joint counts of every two labels, observed and with clusters shuffled.
+
+    Attributes
+    ----------
+    observed : array of int64, shape (k, k)
+        Items with both labels; the diagonal holds the items with each.
+    null : array of int64, shape (R, k, k)
+        The same with clusters shuffled; symmetric, with the diagonal of `observed`.
+    p_value : array of float, shape (k, k)
+        Two-sided: twice the smaller tail, ``(1 + #) / (R + 1)`` each, at most 1. NaN on the
+        diagonal and where a label is carried by no item or by all.
+    """
+
+    observed: Integers
+    null: Integers
+    p_value: Floats
+
+
+def permute_clusters(
+    flags: ArrayLike, *, clusters: ArrayLike, n_permutations: int = 9999, random_state: int = 0
+) -> JointPermutation:
+    """Test whether any two labels of the same items meet more, or less, often than by chance.
+
+    Parameters
+    ----------
+    flags : array of bool, shape (n, k)
+        Labels of each item. The items of a cluster are taken in the order given, which must
+        not depend on the labels.
+    clusters : array, shape (n,)
+        Cluster of each item, of any sortable type.
+    n_permutations : int
+        Random shuffles, 1 or more; the smallest p-value is ``2 / (n_permutations + 1)``.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    JointPermutation
+        A cluster whose size is unique stays where it is, which makes the test cautious.
+
+    Raises
+    ------
+    UsageError
+        If `n_permutations` is below 1 or there is not one cluster for each item.
+    """
+    labels, ids = np.asarray(flags, np.bool_), np.asarray(clusters)
+    if n_permutations < 1 or len(labels) != len(ids):
+        raise UsageError(
+            f"{n_permutations} permutations of {len(labels)} items with {len(ids)} cluster ids were asked for. "
+            "Ask for at least one, and give each item its cluster."
+        )
+    # the rarest label first: it then meets all others, at the cost of its few clusters alone
+    order = np.argsort(labels.sum(axis=0), kind="stable")
+    patterns, sizes = _patterns(labels[:, order], ids)
+    back = np.argsort(order)
+    rng = np.random.default_rng(random_state)
+    null = _shuffled_counts(patterns, sizes=sizes, n_permutations=n_permutations, rng=rng)[:, back][:, :, back]
+    observed = labels.T.astype(np.int64) @ labels
+    diagonal = np.arange(labels.shape[1])
+    null[:, diagonal, diagonal] = observed[diagonal, diagonal]
+    return JointPermutation(observed, null, _two_sided(null, observed=observed, n=len(labels)))
+
+
+def _patterns(labels: NDArray[np.bool_], ids: NDArray[np.generic]) -> tuple[Words, Integers]:
+    """Each cluster's labels as bits, shape (k, words, C), and its size; clusters by size."""
+    _, cluster, sizes = np.unique(ids, return_inverse=True, return_counts=True)
+    by_cluster = np.argsort(cluster, kind="stable")
+    place = np.empty(len(ids), np.int64)
+    place[by_cluster] = np.arange(len(ids)) - np.repeat(np.cumsum(sizes) - sizes, sizes)
+    words = np.zeros((labels.shape[1], -(-int(sizes.max(initial=1)) // _WORD), len(sizes)), np.uint64)
+    label, item = np.nonzero(labels.T)
+    bits = np.uint64(1) << (place[item] % _WORD).astype(np.uint64)
+    np.bitwise_or.at(words, (label, place[item] // _WORD, cluster[item]), bits)
+    by_size = np.argsort(sizes, kind="stable")
+    return words.take(by_size, axis=2), sizes[by_size].astype(np.int64)
+
+
+def _shuffled_counts(words: Words, *, sizes: Integers, n_permutations: int, rng: np.random.Generator) -> Integers:
+    k = len(words)
+    bounds = np.flatnonzero(np.r_[True, sizes[1:] != sizes[:-1], True]) if len(sizes) else np.zeros(1, np.int64)
+    carriers = [np.flatnonzero(pattern.any(axis=0)) for pattern in words]
+    carried = [pattern[:, rows] for pattern, rows in zip(words, carriers, strict=True)]
+    counts = np.zeros((n_permutations, k, k), np.int64)
+    partner = np.arange(len(sizes))
+    for repeat in range(n_permutations):
+        for first, last in itertools.pairwise(bounds):
+            rng.shuffle(partner[first:last])
+        for label in range(k - 1):
+            met = words[label + 1 :].take(partner[carriers[label]], axis=2) & carried[label]
+            counts[repeat, label, label + 1 :] = np.bitwise_count(met).reshape(k - 1 - label, -1).sum(axis=1)
+    return counts + counts.transpose(0, 2, 1)
+
+
+def _two_sided(null: Integers, *, observed: Integers, n: int) -> Floats:
+    above, below = ((1 + side.sum(axis=0)) / (len(null) + 1) for side in (null >= observed, null <= observed))
+    p_value = np.minimum(2 * np.minimum(above, below), 1.0)
+    varies = (observed.diagonal() > 0) & (observed.diagonal() < n)
+    tested = varies[:, None] & varies[None, :] & ~np.eye(len(observed), dtype=bool)
+    return np.where(tested, p_value, np.nan)
