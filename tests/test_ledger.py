@@ -242,6 +242,11 @@ def test_recomputed_numbers_of_a_small_330k(make_dataset: Made) -> None:
     assert only(numbers, id="330k-rows")["difference"] == 15 - 333_963
 
 
+def test_a_coefficient_printed_of_30k_is_looked_for_in_330k_too(make_dataset: Made) -> None:
+    found = phi_by_population(released(make_dataset, "beavertails-330k", rows=small_330k()), n_boot=10)
+    assert found.drop_nulls("published")["published"].to_list() == [0.408] * 6
+
+
 def test_recomputed_numbers_of_comparisons(make_dataset: Made) -> None:
     economic, white = (1 << PKU_SAFERLHF[key].bit for key in ("economic-crime", "white-collar-crime"))
     rows = [
@@ -300,7 +305,7 @@ def test_synthetic_data_reproduce_nothing(name: str) -> None:
     assert "agrees" not in " ".join(numbers["verdict"])
     assert numbers["verdict"].str.contains("reproduces nothing").all()
     assert made.contradictions.is_empty()
-    assert made.phis["published"].null_count() == made.phis.height
+    assert made.phis.is_empty()
     assert "nothing can be reproduced" in made.title
 
 
@@ -314,6 +319,7 @@ def test_data_of_no_known_release_have_no_published_numbers(tiny: Dataset) -> No
 def test_phis_need_labels(make_dataset: Made, tiny: Dataset) -> None:
     assert phi_by_population(released(make_dataset, "pku-saferlhf"), n_boot=10).is_empty()
     found = phi_by_population(tiny, n_boot=10)
+    assert found["published"].null_count() == found.height == 6 * 91
     assert found.filter(pl.col("phi").is_null())["undefined"].null_count() == 0
 
 

@@ -309,14 +309,19 @@ def test_directions_are_stated_in_words() -> None:
     assert "40.0 % [38.0, 42.0]" in less
     assert "less often than the margin of 45 to 55 %" in less
     assert "force" in verdict(Share(0.4, 0.38, 0.42, None), level="mixed", named="X", margin=Margin())
-    assert Planted({}).verdict(Share(0.4, None, None, None), mix={"mixed": 2}).startswith("planted: p = unknown")
+    assert (
+        Planted({})
+        .verdict(Share(0.4, None, None, None), mix={"mixed": 2}, is_planted=True)
+        .startswith("planted: p = unknown")
+    )
 
 
 def test_a_synthetic_level_expects_the_mean_of_its_strata() -> None:
-    words = Planted({"both_safe": 0.8, "mixed": 0.6}).verdict(
-        Share(0.7, 0.6, 0.8, None), mix={"both_safe": 1, "mixed": 3}
-    )
-    assert words.startswith("planted: p = 0.650 by its mix of strata; found 70.0 % [60.0, 80.0].")
+    planted, share = Planted({"both_safe": 0.8, "mixed": 0.6}), Share(0.7, 0.6, 0.8, None)
+    mix = {"both_safe": 1, "mixed": 3}
+    words = planted.verdict(share, mix=mix, is_planted=True)
+    assert words.startswith("planted: p = 0.650 as the mean of its strata; found 70.0 % [60.0, 80.0].")
+    assert "if its strata alone mattered" in planted.verdict(share, mix=mix, is_planted=False)
 
 
 # -- against other implementations ---------------------------------------------------------------------

@@ -11,6 +11,7 @@ from btviz import published
 from btviz.dataset import Dataset
 from btviz.items import POPULATIONS, items_of
 from btviz.ledger.part import Resampling
+from btviz.sources import RELEASES
 from btviz.stats.association import Floats, TwoByTwo, phi, phi_given_any
 from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
 
@@ -52,8 +53,9 @@ def phi_by_population(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0)
         `row`, `col`, `n`, `prompts`, `n_both` (items with both), `phi` (-1 .. 1), `low`, `high`
         (95 %, resampling prompts), `phi_expected` (of independent categories among items kept
         for having one; null unless `where` is "unsafe"), `published` (the printed coefficient
-        of this pair in this release, else null), `tolerance`, `holds_published` (whether the
-        interval meets what is printed), `undefined` (why a value is null, or what to mind).
+        of this pair in any release with these categories; null if there is none), `tolerance`,
+        `holds_published` (whether the interval meets what is printed), `undefined` (why a value
+        is null, or what to mind).
     """
     if ds.annotations.is_empty() or not ds.annotations["labels"].count():
         return PHIS.to_frame()
@@ -62,16 +64,22 @@ def phi_by_population(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0)
         _phis(ds, population=population, where=where, resampling=resampling)
         for population, where in product(POPULATIONS, ("all", "unsafe"))
     ]
-    printed = (
-        published.find(ds.release or "", "phi")
-        .rename({"category": "row", "other": "col", "value": "published"})
-        .select("row", "col", "published", "tolerance")
-    )
+    printed = _printed(ds)
     meets = (pl.col("low") <= pl.col("published") + pl.col("tolerance")) & (
         pl.col("high") >= pl.col("published") - pl.col("tolerance")
     )
     held = pl.concat(tables).join(printed, on=["row", "col"], how="left", maintain_order="left")
     return held.with_columns(meets.alias("holds_published")).select(list(PHIS)).cast(PHIS)
+
+
+def _printed(ds: Dataset) -> pl.DataFrame:
+    """Coefficients printed about any release with these categories: few say over which rows."""
+    about = [name for name, release in RELEASES.items() if release.taxonomy == ds.taxonomy.name and ds.release]
+    return (
+        pl.concat([published.NUMBERS.to_frame(), *(published.find(name, "phi") for name in about)])
+        .rename({"category": "row", "other": "col", "value": "published"})
+        .select("row", "col", "published", "tolerance")
+    )
 
 
 def _phis(ds: Dataset, *, population: str, where: str, resampling: Resampling) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from btviz.dataset import Dataset
 from btviz.ledger.contradictions import contradiction_table
 from btviz.ledger.numbers import Holdings, number_table
 from btviz.ledger.part import Resampling
-from btviz.ledger.phis import phi_by_population
+from btviz.ledger.phis import PHIS, phi_by_population
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +37,12 @@ class Ledger:
 
     @cached_property
     def phis(self) -> pl.DataFrame:
-        """Phi of every two categories in every population; see `phi_by_population`."""
+        """Phi of every two categories in every population; see `phi_by_population`.
+
+        Empty where there is nothing printed to hold it against.
+        """
+        if self.ds.release is None or self.ds.is_synthetic:
+            return PHIS.to_frame()
         return phi_by_population(self.ds, n_boot=self.n_boot, random_state=self.random_state)
 
     @cached_property

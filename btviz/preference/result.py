@@ -117,7 +117,8 @@ def _worded(
         share = Share(row["p"], row["p_low"], row["p_high"], None if row["p_low"] is not None else row["undefined"])
         if ds.is_synthetic:
             mix = strata.filter(pl.Series(level.member)).fill_null("unknown").value_counts()
-            words, kind = planted.verdict(share, mix=dict(mix.iter_rows())), None
+            is_planted = level.grouping in {"all", "stratum"}
+            words, kind = planted.verdict(share, mix=dict(mix.iter_rows()), is_planted=is_planted), None
         else:
             words = verdict(share, level=level.name, named=named, margin=margin)
             kind = margin.kind(share.low, share.high)

@@ -132,7 +132,7 @@ class Planted:
 
     by_stratum: Mapping[str, float]
 
-    def verdict(self, share: Share, *, mix: Mapping[str, int]) -> str:
+    def verdict(self, share: Share, *, mix: Mapping[str, int], is_planted: bool) -> str:
         """Sentence on a share of synthetic comparisons, which says nothing about any release.
 
         Parameters
@@ -140,13 +140,17 @@ class Planted:
         share : Share
             The estimate.
         mix : Mapping
-            Comparisons by stratum in this level; p is planted by stratum, so that of a level
-            is expected to be their mean.
+            Comparisons by stratum in this level.
+        is_planted : bool
+            Whether p was planted in this level: in a stratum, and so in all comparisons as the
+            mean of the strata. In other levels p follows from more than their strata.
         """
         if not self.by_stratum or set(mix) - set(self.by_stratum) or not sum(mix.values()):
             return f"planted: p = unknown; found {share}. Synthetic data say nothing about a release"
         p = sum(self.by_stratum[stratum] * n for stratum, n in mix.items()) / sum(mix.values())
-        how = "" if len(mix) == 1 else " by its mix of strata"
+        how = "" if len(mix) == 1 else " as the mean of its strata"
+        if not is_planted:
+            how = " if its strata alone mattered, though other things matter too"
         return f"planted: p = {p:.3f}{how}; found {share}. Synthetic data say nothing about a release"
 
 
