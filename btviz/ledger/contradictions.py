@@ -57,7 +57,8 @@ def _of_phi(phis: pl.DataFrame, name: str) -> Iterator[Finding]:
             f"phi/{row['row']}/{row['col']}/{row['population']}/{row['where']}",
             f"coefficient of {row['row']} and {row['col']}: {target}",
             f"over {row['where']} {row['population']} phi = {row['phi']:.3f} [{row['low']:.3f}, {row['high']:.3f}]; "
-            f"{target} is also in the intervals of {meeting.height} other pairs, so a match alone is no evidence{others}",
+            f"{target} is also in the intervals of {meeting.height} other pairs, so a match alone is no "
+            f"evidence{others}",
             CONSISTENT if row["holds_published"] else CONTRADICTS,
             f"rows of {name}",
         )
