@@ -90,22 +90,23 @@ def cooccurrence_tests(
         raise UsageError(f"Tests resample prompts, so they take a Dataset; this is a {type(ds).__name__}. Load one.")
     table = _distinct(cooccurrence(ds, population=population, where=where), ds.taxonomy)
     items = _items(ds, population=population, where=where, random_state=random_state)
-    upper = np.triu_indices(len(ds.taxonomy), 1)
+    k = len(ds.taxonomy)
     sums = _prompt_sums(items)
     conditioned = where == "unsafe"
 
     def coefficients(totals: Floats) -> Floats:
-        return _phis(totals, k=len(ds.taxonomy), conditioned=conditioned)
+        return _phis(totals, k=k, conditioned=conditioned)
 
     found = bootstrap(sums, coefficients, n_boot=n_boot, random_state=random_state)
-    n_prompts_both = (sums[:, 2:].reshape(len(sums), len(ds.taxonomy), -1) > 0).sum(axis=0)[upper]
+    row, col = np.triu_indices(k)
+    n_prompts_both = (sums[:, 2:][:, row != col] > 0).sum(axis=0)
     if conditioned:
-        p_value = np.where(n_prompts_both < FEW_CLUSTERS, np.nan, _wald(found, first=len(upper[0])))
+        p_value = np.where(n_prompts_both < FEW_CLUSTERS, np.nan, _wald(found, first=len(n_prompts_both)))
     else:
         shuffled = permute_clusters(
             items.flags, clusters=items.prompts, n_permutations=n_permutations, random_state=random_state
         )
-        p_value = shuffled.p_value[upper]
+        p_value = shuffled.p_value[np.triu_indices(k, 1)]
     return _with_tests(table, found=found, p_value=p_value, n_prompts_both=n_prompts_both, conditioned=conditioned)
 
 
@@ -129,19 +130,19 @@ def _items(ds: Dataset, *, population: str, where: str, random_state: int) -> _I
 
 def _prompt_sums(items: _Items) -> Floats:
     """Items, items with a label, and items with every two labels, of each prompt."""
-    n, k = items.flags.shape
-    both = items.flags[:, :, None] & items.flags[:, None, :]
-    columns = np.column_stack([np.ones(n, np.bool_), items.flags.any(axis=1), both.reshape(n, k * k)])
+    row, col = np.triu_indices(items.flags.shape[1])
+    both = items.flags[:, row] & items.flags[:, col]
+    columns = np.column_stack([np.ones(len(both), np.bool_), items.flags.any(axis=1), both])
     return cluster_sums(columns, clusters=items.prompts)
 
 
 def _phis(totals: Floats, *, k: int, conditioned: bool) -> Floats:
     """Phi of every two labels and, where items were kept for having one, its excess over the expected."""
     counts: Integers = np.rint(totals).astype(np.int64)
-    joint = counts[:, 2:].reshape(-1, k, k)
-    margins = np.diagonal(joint, axis1=1, axis2=2)
+    row, col = np.triu_indices(k)
+    margins, joint = counts[:, 2:][:, row == col], counts[:, 2:][:, row != col]
     row, col = np.triu_indices(k, 1)
-    values = phi(TwoByTwo(counts[:, :1], margins[:, row], margins[:, col], joint[:, row, col]))
+    values = phi(TwoByTwo(counts[:, :1], margins[:, row], margins[:, col], joint))
     if not conditioned:
         return values
     expected = [

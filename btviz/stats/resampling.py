@@ -30,6 +30,7 @@ FEW_CLUSTERS = 50
 
 _CELLS = 2**21  # drawn at a time: 16 MB
 _EXACT_BITS = 52
+_EXACT_IN_FLOAT32 = 2**24
 _NORMAL = NormalDist()
 
 
@@ -164,8 +165,9 @@ def bootstrap(
         nowhere = np.full(estimate.shape, np.nan)
         return Interval(estimate, nowhere, nowhere, np.full((n_boot, len(estimate)), np.nan), method, n_clusters)
     rng = np.random.default_rng(random_state)
-    resampled = [weights @ kinds for weights in _drawn(counts, n_boot=n_boot, rng=rng)]
-    replicates = _apply(statistic, np.concatenate(resampled))
+    factor = kinds.astype(_narrowest(kinds, n_clusters=n_clusters))
+    resampled = [hits.astype(factor.dtype) @ factor for hits in _drawn(counts, n_boot=n_boot, rng=rng)]
+    replicates = _apply(statistic, np.concatenate(resampled).astype(np.float64))
     levels = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(estimate), axis=1)
     if method == "bca":
         left_out = _apply(statistic, totals - kinds)
@@ -247,16 +249,21 @@ def _kinds(table: Floats) -> tuple[Floats, Integers]:
     return kinds, counts.astype(np.int64)
 
 
-def _drawn(counts: Integers, *, n_boot: int, rng: np.random.Generator) -> Iterator[Floats]:
+def _drawn(counts: Integers, *, n_boot: int, rng: np.random.Generator) -> Iterator[Integers]:
     """How often each kind is drawn, for blocks of replicates."""
-    n = int(counts.sum())
-    starts = np.cumsum(counts) - counts
+    n, n_kinds = int(counts.sum()), len(counts)
+    kind = np.repeat(np.arange(n_kinds), counts)
     block = max(1, _CELLS // n)
     for first in range(0, n_boot, block):
         rows = min(block, n_boot - first)
-        drawn = rng.integers(n, size=(rows, n)) + n * np.arange(rows)[:, None]
-        hits = np.bincount(drawn.ravel(), minlength=rows * n).reshape(rows, n)
-        yield np.add.reduceat(hits, starts, axis=1).astype(np.float64)
+        drawn = kind.take(rng.integers(n, size=(rows, n))) + n_kinds * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * n_kinds).reshape(rows, n_kinds)
+
+
+def _narrowest(kinds: Floats, *, n_clusters: int) -> type[np.floating]:
+    """Type in which every total of `n_clusters` draws is exact: half as wide is twice as fast."""
+    largest = np.abs(kinds).max(initial=0.0) * n_clusters
+    return np.float32 if largest < _EXACT_IN_FLOAT32 and (kinds == np.rint(kinds)).all() else np.float64
 
 
 def _apply(statistic: Statistic, sums: Floats) -> Floats:
