@@ -139,6 +139,12 @@ def test_totals_are_exact_so_that_equal_statistics_are_equal_in_every_bit():
     assert replicates[0, 0] == pytest.approx(100, rel=1e-12)
 
 
+@pytest.mark.parametrize("each", [3.0, 2.0**20 + 1])
+def test_totals_of_whole_numbers_are_exact_however_large(each: float):
+    # 63 of the second pass what a narrow float holds exactly
+    assert (bootstrap(np.full((63, 1), each), lambda totals: totals, n_boot=20).replicates == 63 * each).all()
+
+
 def test_an_undefined_replicate_leaves_no_interval():
     rare = np.zeros((40, 2))
     rare[0] = 1  # drawn in about two of three replicates
@@ -218,6 +224,29 @@ def test_intervals_cover_where_fifty_clusters_are_positive_and_the_binomial_does
     assert positive >= 50
     assert 0.93 <= held <= 0.97
     assert held_naive < 0.85
+
+
+def phi_of_sums(totals: np.ndarray) -> np.ndarray:
+    n, x, y, both = totals.T
+    return ((n * both - x * y) / np.sqrt(x * (n - x) * y * (n - y)))[:, None]
+
+
+def test_intervals_of_phi_cover_where_labels_share_their_prompts():
+    rng, held, held_naive, times = np.random.default_rng(8), 0, 0, 500
+    p_x, p_both = 0.4 * 0.8, 0.25 * 0.64  # a prompt invites a label; four of five answers follow
+    truth = (p_both - p_x**2) / (p_x * (1 - p_x))
+    for seed in range(times):
+        invited = rng.choice(4, 150, p=[0.45, 0.15, 0.15, 0.25])
+        x, y = ((rng.random((150, 5)) < 0.8) & np.isin(invited, kinds)[:, None] for kinds in ((1, 3), (2, 3)))
+        sums = np.column_stack([np.full(150, 5), x.sum(axis=1), y.sum(axis=1), (x & y).sum(axis=1)])
+        found = bootstrap(sums, phi_of_sums, n_boot=399, random_state=seed)
+        held += bool(found.low[0] <= truth <= found.high[0])
+        half = 1.96 / math.sqrt(750 - 3)
+        held_naive += (
+            math.tanh(math.atanh(found.estimate[0]) - half) <= truth <= math.tanh(math.atanh(found.estimate[0]) + half)
+        )
+    assert 0.93 <= held / times <= 0.97
+    assert held_naive / times < 0.85
 
 
 def test_a_handful_of_positive_clusters_is_too_few():
