@@ -19,6 +19,8 @@ from btviz.errors import UsageError
 from btviz.preference import (
     Orthogonality,
     agreement_correction,
+    flags_against_safer,
+    implied_trade_off,
     orthogonality,
     orthogonality_of_counts,
     reliability_surface,
@@ -217,6 +219,14 @@ def test_comparisons_both_ways_are_contradictions(make_dataset: Made) -> None:
     assert not entry["is_order_better"]
     # of better only a > c and b > c remain; of safer c > a > b: product -1 - 1 over sqrt(2 * 3)
     assert entry["tau_b"] == pytest.approx(-2 / np.sqrt(6))
+
+
+def test_a_pair_preferred_both_ways_closes_no_cyclic_triple(make_dataset: Made) -> None:
+    cycle = small().slice(3, 3)
+    both_ways = cycle.vstack(cycle.tail(1).with_columns(pl.lit(0, pl.Int8).alias("better")))
+    found = [orthogonality(compared(make_dataset, rows), n_boot=10).cycles for rows in (cycle, both_ways)]
+    assert [entry["cycles_better"][0] for entry in found] == [1, 0]
+    assert [entry["contradictions_better"][0] for entry in found] == [0, 1]
 
 
 def test_tau_b_of_complete_orders_is_kendalls(make_dataset: Made) -> None:
@@ -490,6 +500,66 @@ def test_without_the_extra_the_rest_is_there(known: Dataset, monkeypatch: pytest
 )
 def test_refusal_markers(text: str, refuses: bool) -> None:
     assert pl.Series([text]).str.contains(REFUSAL)[0] is refuses
+
+
+# -- other labels of the same comparisons -----------------------------------------------------------------
+
+
+def test_fewer_categories_are_counted_by_difference(make_dataset: Made) -> None:
+    rows = [
+        ("p", "a", "b", 0, True, False, 0, 0b1),
+        ("p", "a", "c", 0, True, False, 0, 0b111),
+        ("p", "b", "c", 0, False, False, 0b1, 0b111),
+        ("q", "d", "e", 1, False, False, 0b1, 0b1111111),  # the safer one has six more
+        ("q", "d", "f", 1, False, False, 0b11, 0b101),  # as many: left out
+        ("q", "e", "f", None, False, False, 0b1, 0b11),
+    ]
+    names = ["prompt", "response_0", "response_1", "safer", "is_safe_0", "is_safe_1", "labels_0", "labels_1"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        pl.col("labels_0", "labels_1").cast(pl.UInt32), split=pl.lit("train")
+    )
+    table = flags_against_safer(compared(make_dataset, frame), n_boot=20)
+    assert table.select("level", "n", "p").rows() == [
+        ("all", 4, 3 / 4),
+        ("mixed", 2, 1.0),
+        ("both_unsafe", 2, 1 / 2),
+        ("1", 1, 1.0),
+        ("2", 1, 1.0),
+        ("3 or more", 2, 1 / 2),
+    ]
+
+
+def test_flags_of_data_without_comparisons_are_null(tiny: Dataset) -> None:
+    table = flags_against_safer(tiny, n_boot=20)
+    assert table["p"].null_count() == table.height
+    assert set(table["undefined"]) == {"no such comparison"}
+
+
+def test_the_overall_choice_is_joined_in_either_order(make_dataset: Made) -> None:
+    names = ["prompt", "response_0", "response_1", "better", "safer"]
+    dual = [("p", "a", "b", 0, 0), ("p", "a", "c", 0, 1), ("q", "d", "e", 1, 0), ("q", "d", "f", 1, 0)]
+    single = [
+        ("p", "b", "a", 1, None),  # a: better and safer
+        ("p", "a", "c", 0, None),  # a: better
+        ("q", "e", "d", 1, None),  # d: safer
+        ("q", "d", "f", 1, None),  # f: better
+        ("q", "d", "g", 1, None),  # nowhere else
+        ("p", "b", "c", -1, None),  # a tie
+    ]
+    one, other = (
+        compared(
+            make_dataset,
+            pl.DataFrame(rows, schema=names, schema_overrides={"safer": pl.Int8}, orient="row").with_columns(
+                split=pl.lit("train")
+            ),
+        )
+        for rows in (dual, single)
+    )
+    table = implied_trade_off(one, single=other, n_boot=20)
+    assert table["p"].to_list() == [pytest.approx(x) for x in (3 / 4, 2 / 4, 2 / 3)]
+    assert table["n"].to_list() == [4, 4, 3]
+    assert table.row(0, named=True)["n_joined"] == 4
+    assert table["join_rate"][0] == pytest.approx(4 / 5)
 
 
 # -- published counts, reliability, scores ----------------------------------------------------------------

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from btviz.preference.counts import orthogonality_of_counts
+from btviz.preference.flagged import flags_against_safer
 from btviz.preference.reliability import agreement_correction, reliability_surface
 from btviz.preference.result import Orthogonality, orthogonality
 from btviz.preference.scores import score_association
+from btviz.preference.single import implied_trade_off
 
 __all__ = [
     "Orthogonality",
     "agreement_correction",
+    "flags_against_safer",
+    "implied_trade_off",
     "orthogonality",
     "orthogonality_of_counts",
     "reliability_surface",
