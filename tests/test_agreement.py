@@ -340,3 +340,19 @@ def test_the_command_prints_a_table_and_one_json_document(shared_data: Path):
     assert [row["rule"] for row in document["safe_share_by_rule"]] == ["any", "majority", "unanimous"]
     once = CliRunner().invoke(stats_agreement, [str(shared_data / "beavertails" / "30k_test.jsonl")])
     assert "not measured. One annotation per pair" in once.output
+
+
+def test_a_few_repeats_are_no_sample_of_the_votes(make_dataset: Callable[..., Dataset]):
+    answers = [f"answer {place}" for place in range(40)] + ["answer 0"]
+    rows = pl.DataFrame(
+        {
+            "prompt": ["tea"] * 41,
+            "response": answers,
+            "split": ["train"] * 41,
+            "is_safe": [True] * 41,
+            "labels": pl.Series([0] * 41, dtype=pl.UInt32),
+        }
+    )
+    table = annotator_agreement(make_dataset(rows), n_boot=5)
+    assert table["agreement"].null_count() == 15
+    assert table["undefined"].unique().to_list() == ["one annotation per pair: only 1 of 40 pairs have two or more"]

@@ -213,9 +213,12 @@ def test_unsafe_answers_are_tested_against_the_phi_that_selection_gives_them(mak
 
 
 def test_too_few_prompts_for_a_bootstrap_test_leave_the_p_value_null(topical: Dataset):
-    found = row_of(cooccurrence_tests(topical, where="unsafe", n_boot=50), topical, 0, 3)
+    found = row_of(cooccurrence_tests(topical, where="unsafe", n_boot=50), topical, 0, 2)
+    assert 0 < found["n_prompts_both"] < 50
+    assert found["phi_low"] is not None
+    assert found["few_prompts"]
     assert found["p_value"] is None
-    assert "fewer than 50 prompts" in found["undefined"]
+    assert found["undefined"].startswith("fewer than 50 prompts")
 
 
 def test_the_order_in_which_annotations_are_stored_is_no_association(make_dataset: Callable[..., Dataset]):
