@@ -19,6 +19,7 @@ from btviz.errors import UsageError
 from btviz.preference import (
     Orthogonality,
     agreement_correction,
+    compare_releases,
     flags_against_safer,
     implied_trade_off,
     orthogonality,
@@ -500,6 +501,48 @@ def test_without_the_extra_the_rest_is_there(known: Dataset, monkeypatch: pytest
 )
 def test_refusal_markers(text: str, refuses: bool) -> None:
     assert pl.Series([text]).str.contains(REFUSAL)[0] is refuses
+
+
+# -- several data sets -------------------------------------------------------------------------------------------
+
+
+def test_a_difference_of_mix_alone_vanishes_once_standardised(make_dataset: Made, frame: pl.DataFrame) -> None:
+    """The same p in every stratum, but one data set lacks most of its both_safe comparisons."""
+    kept = pl.col("is_safe_0") & pl.col("is_safe_1") & (pl.int_range(pl.len()) % 6 > 0)
+    one, other = frame, simulated(p=PLANTED, prompts=900, seed=9).filter(~kept)
+    names = ("one", "other")
+    sets = [replace(compared(make_dataset, rows), name=name) for name, rows in zip(names, (one, other), strict=True)]
+    table = compare_releases(sets, n_boot=400)
+    difference = table.filter(pl.col("against").is_not_null()).row(0, named=True)
+    assert difference["crude"] > 0.03
+    assert difference["low"] < 0 < difference["high"]
+    each = table.filter(pl.col("against").is_null())
+    assert each["name"].to_list() == ["one (no known release)", "other (no known release)"]
+    assert difference["standardised"] == pytest.approx(each["standardised"][0] - each["standardised"][1])
+
+
+def test_standardised_shares_are_weighted_by_the_mean_mix(make_dataset: Made, frame: pl.DataFrame) -> None:
+    other = frame.filter(~(pl.col("is_safe_0") & pl.col("is_safe_1")))
+    sets = [compared(make_dataset, rows) for rows in (frame, other)]
+    table = compare_releases(sets, strata=("mixed", "both_unsafe"), n_boot=50)
+    assert table["crude"][0] == table["crude"][1]
+    assert table["standardised"][0] == pytest.approx(table["crude"][0])
+    whole = compare_releases(sets, n_boot=50)  # both_safe is not in the second
+    parts = orthogonality(sets[0], n_boot=10)
+    n = [row(parts, name)["n"] for name in STRATA]
+    mix = (np.array(n[1:]) / sum(n) + np.array(n[1:]) / sum(n[1:])) / 2
+    wanted = mix @ [row(parts, name)["p"] for name in STRATA[1:]] / mix.sum()
+    assert whole["standardised"][0] == pytest.approx(wanted)
+
+
+def test_what_cannot_be_compared_is_refused(make_dataset: Made, tiny: Dataset) -> None:
+    with pytest.raises(UsageError, match="two are needed"):
+        compare_releases([tiny])
+    with pytest.raises(UsageError, match="none of these strata"):
+        compare_releases([tiny, compared(make_dataset, small())])
+    few = compare_releases([compared(make_dataset, small())] * 2, n_boot=20)
+    assert few["low"].null_count() == few.height
+    assert few["undefined"].null_count() == 0
 
 
 # -- other labels of the same comparisons -----------------------------------------------------------------

@@ -1,0 +1,152 @@
+"""P(better = safer) of several data sets, as it would be with the same mix of strata in each."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.errors import UsageError
+from btviz.preference.comparisons import STRATA, comparisons_of
+from btviz.preference.shares import FEWEST_PROMPTS, Floats, Sums, sums_of
+from btviz.preference.verdicts import name_of
+from btviz.stats.association import ratio
+from btviz.stats.resampling import bootstrap
+
+SCHEMA = pl.Schema(
+    {
+        "name": pl.String(),
+        "against": pl.String(),
+        "n": pl.Int64(),
+        "prompts": pl.Int64(),
+        "crude": pl.Float64(),
+        "standardised": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "undefined": pl.String(),
+    }
+)
+
+
+@dataclass(frozen=True, eq=False)
+class _Estimate:
+    """Crude and standardised p of one data set; the latter also in every replicate."""
+
+    name: str
+    n: int
+    prompts: int
+    crude: float
+    standardised: float
+    replicates: Floats
+    undefined: str | None
+
+
+def compare_releases(
+    datasets: Sequence[Dataset], *, strata: Sequence[str] = STRATA, n_boot: int = 2000, random_state: int = 0
+) -> pl.DataFrame:
+    """Compare P(better = safer) between data sets, crude and standardised over strata.
+
+    The standard mix is the mean of the data sets' own shares of the strata, so that a
+    difference does not come from one of them holding more forced comparisons. Only strata that
+    every data set has enter.
+
+    Parameters
+    ----------
+    datasets : sequence of Dataset
+        Two or more, of which at least one comparison has both labels and both safety labels.
+    strata : sequence of {"both_safe", "mixed", "both_unsafe"}
+        Strata that enter: without "mixed", the labels are compared where neither is forced.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over the prompts of each data set, and seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per data set, with `against` null, then one per pair of data sets, with the
+        differences: `name`, `against`, `n` (comparisons in these strata), `prompts`, `crude`,
+        `standardised`, `low`, `high` (95 % interval of `standardised`), `undefined`.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two data sets, or no stratum is in all of them.
+    """
+    if len(datasets) < 2:
+        raise UsageError(f"{len(datasets)} data sets were to be compared; two are needed. Load another one.")
+    sums = [_by_stratum(ds, strata) for ds in datasets]
+    shares = np.array([ratio(one.n.sum(axis=0), one.n.sum()) for one in sums])
+    shared = (np.nan_to_num(shares) > 0).all(axis=0)
+    if not shared.any():
+        raise UsageError(
+            f"{[ds.name for ds in datasets]} were to be compared over {list(strata)}; none of these strata is in "
+            "all of them. Use data sets with both labels and the safety of both answers."
+        )
+    mix = shares[:, shared].mean(axis=0)
+    found = [
+        _estimate(ds, Sums(one.n[:, shared], one.hits[:, shared]), mix=mix, n_boot=n_boot, seed=random_state + place)
+        for place, (ds, one) in enumerate(zip(datasets, sums, strict=True))
+    ]
+    rows = [_row(one) for one in found] + [_difference(*two) for two in combinations(found, 2)]
+    return pl.DataFrame(rows, schema=SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _by_stratum(ds: Dataset, strata: Sequence[str]) -> Sums:
+    comparisons = comparisons_of(ds)
+    column = comparisons.frame["stratum"]
+    member = np.column_stack([(column == name).fill_null(value=False).to_numpy() for name in strata])
+    return sums_of(member, hit=comparisons.same, prompt=comparisons.prompt)
+
+
+def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, n_boot: int, seed: int) -> _Estimate:
+    k = len(mix)
+    weights = mix / mix.sum()
+    found = bootstrap(
+        np.hstack([sums.n, sums.hits]),
+        lambda drawn: (ratio(drawn[:, k:], drawn[:, :k]) @ weights)[:, None],
+        n_boot=n_boot,
+        random_state=seed,
+    )
+    few = bool((sums.prompts < FEWEST_PROMPTS).any())
+    reason = f"a stratum has fewer than {FEWEST_PROMPTS} prompts, too few for an interval" if few else None
+    return _Estimate(
+        name_of(ds),
+        n=int(sums.n.sum()),
+        prompts=int((sums.n.sum(axis=1) > 0).sum()),
+        crude=float(ratio(sums.hits.sum(), sums.n.sum())),
+        standardised=float(found.estimate[0]),
+        replicates=found.replicates[:, 0],
+        undefined=reason,
+    )
+
+
+def _row(one: _Estimate) -> dict[str, object]:
+    return {
+        "name": one.name,
+        "n": one.n,
+        "prompts": one.prompts,
+        "crude": one.crude,
+        "standardised": one.standardised,
+        **_interval(one.replicates, one.undefined),
+    }
+
+
+def _difference(one: _Estimate, other: _Estimate) -> dict[str, object]:
+    """First less second; replicates of different data sets are independent of each other."""
+    return {
+        "name": one.name,
+        "against": other.name,
+        "crude": one.crude - other.crude,
+        "standardised": one.standardised - other.standardised,
+        **_interval(one.replicates - other.replicates, one.undefined or other.undefined),
+    }
+
+
+def _interval(replicates: Floats, undefined: str | None) -> dict[str, object]:
+    if undefined is not None:
+        return {"undefined": undefined}
+    low, high = np.quantile(replicates, [0.025, 0.975]).tolist()
+    return {"low": low, "high": high}
