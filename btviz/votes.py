@@ -66,9 +66,12 @@ def pair_votes(ds: Dataset) -> PairVotes:
 
 def _why_not(ds: Dataset, *, judged: pl.Series) -> str | None:
     if ds.annotations.is_empty():
+        if ds.preferences.is_empty():
+            return "no annotations: these data hold prompts alone"
         return "no annotations of single answers: comparisons are released without the votes of several people"
     n_pairs, n_repeated = int((judged > 0).sum()), int((judged > 1).sum())
     stated = ds.release is not None and RELEASES[ds.release].one_annotation_per_pair is True
     if stated or n_repeated < _REPEATED * n_pairs:
-        return f"one annotation per pair: only {n_repeated:,} of {n_pairs:,} pairs have two or more"
+        repeats = f": only {n_repeated:,} of {n_pairs:,} pairs have two or more" if n_repeated else ""
+        return f"one annotation per pair{repeats}"
     return None

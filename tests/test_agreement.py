@@ -277,6 +277,12 @@ def test_a_file_of_comparisons_has_no_votes(shared_data: Path):
     assert disputed(ds)["entropy_is_safe"].count() == 0
 
 
+def test_prompts_alone_have_no_votes(shared_data: Path):
+    ds = load(shared_data / "beavertails" / "evaluation.json")
+    assert annotator_agreement(ds)["undefined"].unique().to_list() == ["no annotations: these data hold prompts alone"]
+    assert disputed(ds).is_empty()
+
+
 def test_published_figures_stand_beside_their_release(tiny: Dataset):
     table = annotator_agreement(dataclasses.replace(tiny, release="beavertails-330k"), n_boot=5)
     safety = table.row(-1, named=True)
@@ -356,3 +362,5 @@ def test_a_few_repeats_are_no_sample_of_the_votes(make_dataset: Callable[..., Da
     table = annotator_agreement(make_dataset(rows), n_boot=5)
     assert table["agreement"].null_count() == 15
     assert table["undefined"].unique().to_list() == ["one annotation per pair: only 1 of 40 pairs have two or more"]
+    once = annotator_agreement(make_dataset(rows.head(40)), n_boot=5)
+    assert once["undefined"].unique().to_list() == ["one annotation per pair"]
