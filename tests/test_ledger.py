@@ -292,6 +292,14 @@ def test_a_split_of_which_a_file_is_missing_is_partial(make_dataset: Made) -> No
     assert row["verdict"].startswith("partial: train is 1 of 82,118 rows")
 
 
+def test_the_evaluation_prompts_agree(shared_data: Path) -> None:
+    """Its file names no split, and the release has but one."""
+    ds = btviz.catalog.add("beavertails-evaluation", [shared_data / "beavertails" / "evaluation.json"])
+    numbers = check(ds, n_boot=10)
+    assert set(numbers["verdict"]) == {"agrees"}
+    assert numbers.height == 15
+
+
 # -- synthetic data, unknown data ------------------------------------------------------------------------
 
 

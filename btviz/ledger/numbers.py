@@ -54,9 +54,10 @@ class Holdings:
 
     @cached_property
     def rows(self) -> dict[str, int]:
-        """Rows here, by split."""
-        counts = pl.concat(self.ds.table(name).select("split") for name in _TABLES)["split"].drop_nulls().value_counts()
-        return dict(counts.sort("split").iter_rows())
+        """Rows here, by split; rows that name none are of the only split, where there is but one."""
+        splits = pl.concat(self.ds.table(name).select("split") for name in _TABLES)["split"]
+        named = splits.fill_null(self.expected[0]) if len(self.expected) == 1 else splits.drop_nulls()
+        return dict(named.value_counts().sort("split").iter_rows())
 
     @cached_property
     def published_rows(self) -> int | None:
@@ -80,7 +81,7 @@ class Holdings:
     def _is_complete(self, split: str) -> bool:
         if split not in self.rows:
             return False
-        here = [file for file in self.ds.facts.get("files", ()) if file["split"] == split]
+        here = [file for file in self.ds.facts.get("files", ()) if file["split"] in {split, None}]
         released = [file for file in RELEASES[self.ds.release or ""].files if file.split == split]
         return not here or len(here) >= len(released)
 
@@ -111,7 +112,7 @@ def number_table(ds: Dataset, resampling: Resampling) -> pl.DataFrame:
     if ds.release is None:
         return NUMBERS.to_frame()
     holdings = Holdings(ds)
-    parts = {split: Part(ds, split) for split in (None, *holdings.rows)}
+    parts = {split: Part(ds, None if len(holdings.expected) == 1 else split) for split in (None, *holdings.rows)}
     rows = [
         _held(number, holdings, parts=parts, resampling=resampling)
         for number in published.numbers(ds.release).rename({"value": "published"}).iter_rows(named=True)
