@@ -19,6 +19,7 @@ from btviz.errors import UsageError
 from btviz.preference import (
     Orthogonality,
     agreement_correction,
+    compare_categories,
     compare_releases,
     flags_against_safer,
     implied_trade_off,
@@ -32,7 +33,7 @@ from btviz.preference.comparisons import STRATA
 from btviz.preference.scores import spearman
 from btviz.preference.shares import Resampling, share_table, sums_of
 from btviz.preference.verdicts import Margin, Planted, Share, verdict
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
 
 Made = Callable[..., Dataset]
 NO_ROWS = pl.DataFrame(
@@ -543,6 +544,21 @@ def test_what_cannot_be_compared_is_refused(make_dataset: Made, tiny: Dataset) -
     few = compare_releases([compared(make_dataset, small())] * 2, n_boot=20)
     assert few["low"].null_count() == few.height
     assert few["undefined"].null_count() == 0
+
+
+def test_categories_are_compared_across_taxonomies(known: Dataset, frame: pl.DataFrame, make_dataset: Made) -> None:
+    beaver = make_dataset(NO_ROWS, taxonomy=BEAVERTAILS, name="beaver", comparisons=frame)
+    table = compare_categories(known, other=beaver, n_boot=200)
+    assert table["category"].to_list() == list(PKU_SAFERLHF.keys)
+    # bit 2 is controversial topics, which has no counterpart; bit 5 is financial crime
+    economic = table.filter(category="Economic Crime").row(0, named=True)
+    assert (economic["n"], economic["p"]) == (0, None)
+    unsafe = (~frame["is_safe_1"]).sum()
+    assert economic["n_other"] == unsafe
+    assert table.filter(category="Cybercrime")["undefined"][0] == "beavertails has no such category"
+    same = compare_categories(known, other=known, n_boot=200).filter(category="Violence").row(0, named=True)
+    assert (same["difference"], same["n"]) == (0, same["n_other"])
+    assert same["low"] < 0 < same["high"]
 
 
 # -- other labels of the same comparisons -----------------------------------------------------------------

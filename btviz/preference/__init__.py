@@ -8,11 +8,12 @@ from btviz.preference.reliability import agreement_correction, reliability_surfa
 from btviz.preference.result import Orthogonality, orthogonality
 from btviz.preference.scores import score_association
 from btviz.preference.single import implied_trade_off
-from btviz.preference.standardised import compare_releases
+from btviz.preference.standardised import compare_categories, compare_releases
 
 __all__ = [
     "Orthogonality",
     "agreement_correction",
+    "compare_categories",
     "compare_releases",
     "flags_against_safer",
     "implied_trade_off",

@@ -9,6 +9,7 @@ from itertools import combinations
 import numpy as np
 import polars as pl
 
+from btviz.crosswalk import carried_over, counterparts
 from btviz.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference.comparisons import STRATA, comparisons_of
@@ -16,6 +17,7 @@ from btviz.preference.shares import FEWEST_PROMPTS, Floats, Sums, sums_of
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
 from btviz.stats.resampling import bootstrap
+from btviz.taxonomy import Taxonomy
 
 SCHEMA = pl.Schema(
     {
@@ -150,3 +152,74 @@ def _interval(replicates: Floats, undefined: str | None) -> dict[str, object]:
         return {"undefined": undefined}
     low, high = np.quantile(replicates, [0.025, 0.975]).tolist()
     return {"low": low, "high": high}
+
+
+CATEGORIES = pl.Schema(
+    {
+        "category": pl.String(),
+        "n": pl.Int64(),
+        "n_other": pl.Int64(),
+        "p": pl.Float64(),
+        "p_other": pl.Float64(),
+        "difference": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "undefined": pl.String(),
+    }
+)
+
+
+def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """Compare P(better = safer) of two data sets within each harm category.
+
+    Parameters
+    ----------
+    ds, other : Dataset
+        Data sets with comparisons. Label sets of `other` are carried over to the categories
+        of `ds`, where theirs differ; see `btviz.crosswalk`.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over the prompts of each data set, and seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per category of `ds`: `category` (released key), `n` and `n_other` (comparisons
+        in which either answer has it), `p`, `p_other`, `difference` (first less second), `low`,
+        `high` (95 %), `undefined` (no counterpart, no comparison, or too few prompts).
+
+    Raises
+    ------
+    UsageError
+        If there is no correspondence between the two taxonomies.
+    """
+    kin = counterparts(ds.taxonomy, other.taxonomy)
+    sums = [_by_category(one, ds.taxonomy) for one in (ds, other)]
+    drawn = [_replicates(one, n_boot=n_boot, seed=random_state + place) for place, one in enumerate(sums)]
+    rows = []
+    for place, category in enumerate(ds.taxonomy.keys):
+        n, n_other = (int(one.n[:, place].sum()) for one in sums)
+        p, p_other = (float(ratio(one.hits[:, place].sum(), one.n[:, place].sum())) for one in sums)
+        few = min(int(one.prompts[place]) for one in sums) < FEWEST_PROMPTS
+        reason = None if kin[category] else f"{other.taxonomy.name} has no such category"
+        if reason is None and few:
+            reason = f"fewer than {FEWEST_PROMPTS} prompts in one of them, too few for an interval"
+        row = {"category": category, "n": n, "n_other": n_other, "p": p, "p_other": p_other, "difference": p - p_other}
+        rows.append(row | _interval(drawn[0][:, place] - drawn[1][:, place], reason))
+    return pl.DataFrame(rows, schema=CATEGORIES).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _by_category(ds: Dataset, taxonomy: Taxonomy) -> Sums:
+    comparisons = comparisons_of(ds)
+    labels = comparisons.frame.select(carried_over(ds.taxonomy, taxonomy).fill_null(0)).to_series().to_numpy()
+    member = (labels[:, None] >> np.arange(len(taxonomy)) & 1).astype(bool)
+    return sums_of(member, hit=comparisons.same, prompt=comparisons.prompt)
+
+
+def _replicates(sums: Sums, *, n_boot: int, seed: int) -> Floats:
+    k = sums.n.shape[1]
+    return bootstrap(
+        np.hstack([sums.n, sums.hits]),
+        lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
+        n_boot=n_boot,
+        random_state=seed,
+    ).replicates
