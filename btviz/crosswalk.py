@@ -71,6 +71,16 @@ def counterparts(source: Taxonomy, target: Taxonomy) -> dict[str, tuple[str, ...
 def unmatched(source: Taxonomy, target: Taxonomy) -> tuple[Category, ...]:
     """Categories of `source` without a counterpart in `target`.
 
+    Parameters
+    ----------
+    source, target : Taxonomy
+        As for `counterparts`.
+
+    Returns
+    -------
+    tuple of Category
+        In the order of `source`.
+
     Raises
     ------
     UsageError
