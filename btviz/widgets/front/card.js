@@ -52,11 +52,16 @@ function hiddenTexts(card, parts) {
   return element("div", { class: "btviz-hidden" }, `Hidden: ${sizes.join(", ")}`);
 }
 
+function stays(part, categories) {
+  const carrier = part === "prompt" ? "an answer to it is labelled " : "";
+  return `Stays hidden: ${carrier}${categories}. To read it, allow that under “Always hidden”.`;
+}
+
 function textBlock(part, card, shown) {
   const found = shown?.find((text) => text.part === part);
   const block = element("div", { class: "btviz-text" }, element("span", { class: "btviz-label" }, PARTS[part]));
   if (found?.text == null) {
-    const why = found?.withheld.length ? `Stays hidden: ${found.withheld.join(", ")}. To read it, allow the category under “Always hidden”.` : "Hidden";
+    const why = found?.withheld.length ? stays(part, found.withheld.join(", ")) : "Hidden";
     block.append(element("div", { class: "btviz-hidden", "data-part": part }, why));
   } else {
     block.append(element("div", { class: "btviz-words", "data-part": part, dir: "auto" }, found.text));
