@@ -147,11 +147,58 @@ def test_show_of_the_sample_sets_target_against_obtained():
     assert "synthetic sample" in lines[0]
 
 
+def test_figures_are_written_and_listed(released_file, tmp_path):
+    out = tmp_path / "figures"
+    listed = json.loads(done("figures", str(released_file), "--out", str(out), "--json").stdout)
+    files = {Path(file["file"]) for file in listed["files"]}
+    assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
+    assert all(file.parent == out and file.stat().st_size > 500 for file in files)
+    shown = done("figures", str(released_file), "--out", str(out)).stdout
+    assert "association.svg .pdf .png" in shown
+    assert shown.startswith(f"Figures of mine_test, in {out}")
+
+
+def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done("figures", str(released_file))
+    assert (tmp_path / "figures" / "mine_test" / "association.svg").is_file()
+
+
+def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
+    result = done("demo", "--out", str(tmp_path))
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["pairs", "5,000"] in rows
+    assert ["associations", "of", "two", "182"] in rows
+    *_, picture, lab = result.stdout.splitlines()
+    assert Path(picture.split()[-1]).is_file()
+    assert "btviz lab" in lab
+    assert "Drawing: Label sets" in result.stderr
+
+
+def test_the_demo_fetches_a_released_data_set_first(released_file, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sources, "fetch", lambda name: asked.append(name) or [released_file])
+    report = json.loads(done("demo", "beavertails-330k", "--out", str(tmp_path), "--json").stdout)
+    assert asked == ["beavertails-330k"]
+    assert report["made"]["annotations"] == 4
+    done("demo", "beavertails-330k", "--out", str(tmp_path))
+    assert asked == ["beavertails-330k"]
+
+
+def test_what_is_fetched_is_added(released_file, monkeypatch):
+    monkeypatch.setattr(sources, "fetch", lambda name, *, force: [released_file])
+    assert json.loads(done("data", "fetch", "beavertails-30k", "--json").stdout) == {
+        "beavertails-30k": [str(released_file)]
+    }
+    assert json.loads(done("data", "show", "beavertails-30k", "--json").stdout)["files"][0]["rows_kept"] == 4
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"]],
+    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"], ["figures"]],
 )
-def test_no_text_is_printed(released_file, arguments):
+def test_no_text_is_printed(released_file, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
     for options in ([], ["--json"]):
         result = done(*arguments, str(released_file), *options)
         assert MARKER not in result.stdout + result.stderr
