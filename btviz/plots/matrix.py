@@ -12,8 +12,8 @@ from btviz.plots.coefficients import COEFFICIENTS, Coefficient
 from btviz.plots.naming import lookup, titles
 from btviz.plots.rendering import LayerChart
 from btviz.plots.theme import (
+    BLACK,
     FAINT,
-    INK,
     MUTED,
     PADDING,
     PAPER,
@@ -31,7 +31,6 @@ from btviz.taxonomy import Taxonomy
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 LEGIBLE = 17.0
 """Narrowest cell, in points, in which a number can be read."""
-DARK = 0.55
 ORDERS = ("similarity", "release")
 
 
@@ -122,7 +121,7 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
         shown.on_scale(off_diagonal[coefficient]).alias("coloured"),
         value.alias("value"),
         value.map_elements(shown.text, return_dtype=pl.String).fill_null("").alias("text"),
-        (shown.strength(value, limits=limits) > DARK).fill_null(value=False).alias("dark"),
+        shown.is_dark(value, limits=limits).fill_null(value=False).alias("dark"),
     )
 
 
@@ -140,7 +139,7 @@ def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str],
         unknown.mark_point(shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
     ]
     if side >= LEGIBLE:
-        ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(INK))
+        ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
         found.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
     return found
 

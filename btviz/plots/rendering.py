@@ -117,7 +117,7 @@ def _scaled(head: str, scale: float) -> str:
 
 def _style(image: str) -> str:
     """Style element with the glyphs that the texts of `image` use."""
-    texts = "".join(re.findall(r">([^<]+)</text>", image))
+    texts = "".join(re.findall(r">([^<]+)</", image))
     characters = "".join(sorted(set(html.unescape(texts))))
     weights = [weight for weight in _STYLES if weight == "normal" or f'font-weight="{weight}"' in image]
     faces = "".join(
