@@ -66,6 +66,20 @@ def test_a_cell_shows_both_numbers_and_the_pairs_behind_it(notebook):
     assert kernel(notebook, "ds.pairs.filter(eval(explorer.selection.expression)).height") == n_pairs
 
 
+def test_the_matrix_can_be_read_and_clicked_with_the_keyboard(notebook):
+    page = notebook.page
+    page.locator(".vega-embed svg path[tabindex='0']").focus()
+    described = page.evaluate("() => document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert "Row: " in described
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") != described
+    chosen = page.evaluate("() => document.activeElement.__data__.datum")
+    page.keyboard.press("Enter")
+    expect(origin(notebook)).to_contain_text("carrying both")
+    assert kernel(notebook, "[c.key for c in explorer._clicked]") == [chosen["row"], chosen["col"]]
+
+
 def test_a_bar_can_be_clicked_twice(notebook):
     for _ in range(2):
         click_mark(notebook, category=HATE)
