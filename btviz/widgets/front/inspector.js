@@ -60,7 +60,7 @@ function render({ model, el }) {
     state.categories = model.get("categories");
     state.inPrompt = model.get("view").prompt != null;
     const cards = model.get("cards");
-    const empty = element("p", { class: "btviz-empty" }, model.get("view").chosen ? "No pair of this selection passes the filter." : "No pairs here. Click another cell or bar.");
+    const empty = element("p", { class: "btviz-empty" }, model.get("view").chosen ? "No pair of this selection passes the filter." : "The selection holds no pairs.");
     list.classList.toggle("btviz-side", state.inPrompt);
     list.replaceChildren(...(state.inPrompt ? [sharedPrompt(cards)] : []), ...(cards.length ? cards.map((card) => pairCard(card, state, act)) : [empty]));
     nodeOf(model.get("view").focus)?.classList.add("btviz-found");
