@@ -136,7 +136,7 @@ def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str],
     found = [
         base.mark_rect(stroke=PAPER, strokeWidth=edge, fill=PAPER),
         base.transform_filter("datum.coloured").mark_rect(stroke=PAPER, strokeWidth=edge).encode(color=fill),
-        unknown.mark_point(shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
+        unknown.mark_point(shape=CROSS, opacity=1, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
     ]
     if side >= LEGIBLE:
         ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
