@@ -29,7 +29,7 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     environment = os.environ | {"BTVIZ_DATA_DIR": str(folder)}
     runs = []
     for _ in range(repeats):
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         runs.append(json.loads(done.stdout.splitlines()[-1]))
     seconds = sorted(run["seconds"] for run in runs)[repeats // 2]
     return {"seconds": seconds, "peak_mb": max(run["peak_mb"] for run in runs)}
