@@ -166,7 +166,7 @@ def notes(drawn: pl.DataFrame, shown: Coefficient) -> list[str]:
     zeros = drawn.filter(~pl.col("coloured"), pl.col("value") == 0).height
     return [
         f"× undefined: {missing} of {drawn.height} cells" if missing else "",
-        f"0: no item has both; off the log scale of {shown.title.lower()}" if zeros else "",
+        "0 has no colour: it lies off the log scale" if zeros else "",
     ]
 
 
