@@ -82,7 +82,7 @@ def association_matrix(
         width=side * len(names),
         height=side * len(names),
         view={"fill": FAINT},
-        title=heading("Which harm categories occur together", caption, *notes(drawn, shown), width=width),
+        title=heading("Which harm categories occur together", caption, *notes(drawn), width=width),
         description=describe(drawn, shown, names=names, caption=caption),
         config=config(size=size),
     )
@@ -160,7 +160,7 @@ def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbered: bool = Fals
     )
 
 
-def notes(drawn: pl.DataFrame, shown: Coefficient) -> list[str]:
+def notes(drawn: pl.DataFrame) -> list[str]:
     """Lines that explain the cells without colour, where there are any."""
     missing = drawn["value"].null_count()
     zeros = drawn.filter(~pl.col("coloured"), pl.col("value") == 0).height
