@@ -143,8 +143,8 @@ def click(folder: Path) -> float:
     ds = btviz.load(folder / "replica_train.jsonl")
     explorer = btviz.widgets.CategoryExplorer(ds)
     keys = ds.taxonomy.keys
-    cells = [timed(lambda r=r, c=c: explorer.click(row=r, col=c)) for r, c in itertools.permutations(keys, 2)]
-    bars = [timed(lambda c=c: explorer.click(category=c)) for c in keys]
+    cells = [timed(lambda r=r, c=c: explorer.click(r, c)) for r, c in itertools.permutations(keys, 2)]
+    bars = [timed(lambda c=c: explorer.click(c)) for c in keys]
     return max(cells + bars)
 
 
