@@ -13,9 +13,10 @@ import polars as pl
 from btviz.assembly import assemble, fingerprint_of
 from btviz.errors import DataError, UsageError
 from btviz.files import sha256
-from btviz.parse import PROBLEMS, Parsed, parse
+from btviz.parse import parse
 from btviz.paths import data_dir
 from btviz.progress import bar
+from btviz.rows import PROBLEMS, Parsed
 from btviz.sources import RELEASES
 from btviz.store import Draft, Entry, Key, Store, update_document
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy

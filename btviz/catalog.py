@@ -16,8 +16,8 @@ from btviz.assembly import assemble
 from btviz.dataset import Dataset
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.files import released_files
-from btviz.parse import PROBLEMS
 from btviz.paths import data_dir
+from btviz.rows import PROBLEMS
 from btviz.sources import RELEASES
 from btviz.store import Entry, Key, Store, read_document, update_document
 from btviz.store.keys import check_name

@@ -13,7 +13,7 @@ from typing import IO
 
 import zstandard
 
-BLOCK_BYTES = 32 << 20
+BLOCK_BYTES = 16 << 20
 COMPRESSED = (".gz", ".xz", ".zst")
 FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 

@@ -14,7 +14,8 @@ from btviz.adopt import split_of
 from btviz.errors import DataError, UsageError
 from btviz.files import format_of
 from btviz.layouts import Layout, recognise
-from btviz.parse import Parsed, parse_blocks
+from btviz.parse import parse_blocks
+from btviz.rows import Parsed
 from btviz.tables import ANNOTATIONS, conform, pair_id, prompt_id, with_ids
 
 
