@@ -416,3 +416,18 @@ def test_violence_and_unethical_behaviour_oppose_each_other_beyond_selection(rea
     assert over_all["phi"].item() == pytest.approx(-0.112, abs=5e-4)
     assert unsafe["phi"].item() == pytest.approx(-0.407, abs=5e-4)
     assert unsafe["phi_expected"].item() == pytest.approx(-0.153, abs=5e-4)
+
+
+def test_prompts_without_answers_have_no_statistics(tmp_path):
+    file = tmp_path / "asked.jsonl"
+    file.write_text('{"prompt": "what is tea"}\n{"prompt": "what is spring"}\n')
+    for population in ("annotations", "pairs", "prompts"):
+        with pytest.raises(UsageError, match="holds prompts without answers"):
+            btviz.category_counts(btviz.load(file), population=population)
+
+
+def test_comparisons_that_name_no_category_say_so_at_once(tmp_path):
+    file = tmp_path / "compared.jsonl"
+    file.write_text('{"prompt": "tea", "response_0": "a", "response_1": "b", "better_response_id": 1}\n')
+    with pytest.raises(UsageError, match="no row names a category"):
+        btviz.category_counts(btviz.load(file))
