@@ -51,8 +51,10 @@ class Figure:
         Function of `btviz.labels` that counts.
     plot : str
         Function of `btviz.plots` that draws.
-    counting, drawing : Mapping
-        Keyword arguments of the two.
+    where : str
+        Whether all items are counted, or the unsafe ones.
+    drawing : Mapping
+        Keyword arguments of the plot.
     names_categories : bool
         Whether category titles appear in it.
     """
@@ -62,16 +64,21 @@ class Figure:
     after: str
     table: str
     plot: str
-    counting: Mapping[str, str] = field(default_factory=dict)
+    where: str = "all"
     drawing: Mapping[str, str | int] = field(default_factory=dict)
     names_categories: bool = True
 
     def draw(self, ds: Dataset) -> alt.TopLevelMixin:
         """Count and draw; the picture says "synthetic sample" where the data are one."""
-        table = getattr(labels, self.table)(ds, **self.counting)
+        table = getattr(labels, self.table)(ds, **self.counting(ds))
         taxonomy = {"taxonomy": ds.taxonomy} if self.names_categories else {}
         chart: alt.TopLevelMixin = getattr(plots, self.plot)(table, source=ds.population, **taxonomy, **self.drawing)
         return chart
+
+    def counting(self, ds: Dataset) -> dict[str, str]:
+        """Keyword arguments of the table: annotations are counted or, where there are none, compared answers."""
+        compared = ds.annotations.is_empty() and not ds.preferences.is_empty()
+        return {"population": "pairs" if compared else "annotations", "where": self.where}
 
     def provenance(self, ds: Dataset) -> dict[str, Any]:
         """What a reader needs to make the figure again."""
@@ -85,44 +92,35 @@ class Figure:
                 "release": ds.release,
                 "is_synthetic": ds.is_synthetic,
             },
-            "table": {"function": f"btviz.{self.table}", "parameters": dict(self.counting)},
+            "table": {"function": f"btviz.{self.table}", "parameters": self.counting(ds)},
             "plot": {"function": f"btviz.plots.{self.plot}", "parameters": dict(self.drawing)},
         }
 
 
-ALL, UNSAFE = {"population": "annotations", "where": "all"}, {"population": "annotations", "where": "unsafe"}
+_MATRIX = {"coefficient": "phi", "order": "similarity"}
 FIGURES = {
     figure.key: figure
     for figure in (
-        Figure("category_shares", "Category shares", "BeaverTails Fig 1", "category_counts", "category_shares", ALL),
+        Figure("category_shares", "Category shares", "BeaverTails Fig 1", "category_counts", "category_shares"),
         Figure(
             "association",
-            "Association of harm categories, all annotations",
+            "Association of harm categories",
             "BeaverTails Fig 3",
             "cooccurrence",
             "association_matrix",
-            ALL,
-            {"coefficient": "phi", "order": "similarity"},
+            drawing=_MATRIX,
         ),
         Figure(
             "association_unsafe",
-            "Association of harm categories, unsafe annotations",
+            "Association among unsafe items",
             "BeaverTails Fig 3",
             "cooccurrence",
             "association_matrix",
-            UNSAFE,
-            {"coefficient": "phi", "order": "similarity"},
+            where="unsafe",
+            drawing=_MATRIX,
         ),
-        Figure("label_sets", "Label sets", "", "label_sets", "label_sets", UNSAFE, {"top": 20}),
-        Figure(
-            "labels_per_item",
-            "Labels per annotation",
-            "",
-            "labels_per_item",
-            "labels_per_item",
-            ALL,
-            names_categories=False,
-        ),
+        Figure("label_sets", "Label sets", "", "label_sets", "label_sets", where="unsafe", drawing={"top": 20}),
+        Figure("labels_per_item", "Labels per item", "", "labels_per_item", "labels_per_item", names_categories=False),
     )
 }
 """The figures of a data set, by key."""

@@ -19,6 +19,7 @@ from btviz import figures, plots
 from btviz.errors import DataError, StoreError, UsageError
 from btviz.plots.pdf import renumbered
 from btviz.plots.rendering import render, svg
+from btviz.taxonomy import PKU_SAFERLHF
 
 
 def chart_of(ds):
@@ -45,7 +46,7 @@ def written(tiny, folder):
 @pytest.mark.parametrize("key", figures.FIGURES)
 def test_every_pdf_gives_its_words_back(tiny, written, key):
     said = words((written / f"{key}.pdf").read_bytes())
-    where = figures.FIGURES[key].counting["where"]
+    where = figures.FIGURES[key].where
     n = tiny.annotations.height if where == "all" else int((~tiny.annotations["is_safe"]).sum())
     assert f"tiny · annotations, {where} · n = {n}" in said
     if key in ("category_shares", "association", "association_unsafe"):
@@ -177,7 +178,7 @@ def test_second_run_writes_the_same(tiny, written, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "FIGURES", {key: figures.FIGURES[key] for key in keys})
     told = []
     table = figures.write_all(tiny, tmp_path, progress=told.append)
-    assert told == ["Labels per annotation"]
+    assert told == ["Labels per item"]
     assert table.columns == list(figures.MANIFEST)
     for file in [*table["file"], str(tmp_path / "labels_per_item.provenance.json")]:
         name = file.rpartition("/")[2]
@@ -192,6 +193,30 @@ def test_a_figure_these_data_cannot_show_is_reported(make_dataset, tmp_path):
     assert "label_sets" in missing["figure"].to_list()
     assert missing["file"].null_count() == missing.height
     assert "nothing to draw" in missing.filter(pl.col("figure") == "label_sets")["not_drawn"][0]
+
+
+def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
+    written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
+    assert written["not_drawn"].null_count() == written.height
+    assert "comparisons · pairs, all · n = 4" in words((tmp_path / "out" / "association.pdf").read_bytes())
+    record = json.loads((tmp_path / "out" / "association.provenance.json").read_text())
+    assert record["table"]["parameters"] == {"population": "pairs", "where": "all"}
+
+
+def comparisons(folder):
+    """Two comparisons of a mild answer and one that flags two of the 19 categories."""
+    rows = []
+    for number in range(2):
+        row = {"prompt": f"what is tea {number}", "better_response_id": 0, "safer_response_id": 0}
+        for side, flagged in enumerate(([], PKU_SAFERLHF.keys[:2])):
+            row[f"response_{side}"] = f"a drink {side}"
+            row[f"is_response_{side}_safe"] = not flagged
+            row[f"response_{side}_harm_category"] = {key: key in flagged for key in PKU_SAFERLHF.keys}
+            row[f"response_{side}_severity_level"] = 2 * bool(flagged)
+        rows.append(json.dumps(row))
+    path = folder / "comparisons.jsonl"
+    path.write_text("\n".join(rows))
+    return path
 
 
 def test_synthetic_data_are_named_on_the_picture_and_in_the_record(tiny, tmp_path, monkeypatch):
