@@ -84,6 +84,16 @@ def line_blocks(
         raise damage
 
 
+def damage_of(path: Path) -> str | None:
+    """What the decompressor says of a file that is cut short or damaged; None for a sound one."""
+    try:
+        for _ in line_blocks(path):
+            pass
+    except Truncated as error:
+        return str(error)
+    return None
+
+
 def whole(path: Path) -> tuple[bytes, str | None]:
     """All readable bytes of a file and, if it is cut short, what the decompressor said."""
     parts: list[bytes] = []

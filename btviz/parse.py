@@ -73,9 +73,7 @@ def _parquet(path: Path) -> Parsed:
     try:
         frame = pl.read_parquet(path)
     except (pl.exceptions.PolarsError, OSError) as error:
-        raise DataError(
-            f"{path.name} was read as Parquet; it is damaged or no Parquet file ({reason(error)}). Fetch it again."
-        ) from error
+        raise damaged_parquet(path, error) from error
     record = next(frame.head(1).iter_rows(named=True), None)
     layout = recognise(record) if record else None
     if layout is None:
@@ -85,6 +83,13 @@ def _parquet(path: Path) -> Parsed:
         rows = frame.select(layout.canonical()).with_columns(line)
         return finished(layout, rows, file=path.name, rows_in=rows.height)
     return checked(layout, zip(line, map(_record, frame.iter_rows(named=True)), strict=True), file=path.name)
+
+
+def damaged_parquet(path: Path, error: Exception) -> DataError:
+    """Say that a file is no Parquet file, without what the reader quotes of it."""
+    return DataError(
+        f"{path.name} was read as Parquet; it is damaged or no Parquet file ({reason(error)}). Fetch it again."
+    )
 
 
 def _record(row: dict[str, Any]) -> Record:

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 
 from btviz.errors import DataError
+from btviz.files import damage_of
 from btviz.flags import flagged
 from btviz.layouts import Finding, Layout
 from btviz.records import Item, Record, describe
@@ -81,9 +82,15 @@ def finished(
 
 
 def unrecognised(path: Path, found: Record | dict[str, Any] | None) -> DataError:
-    """Say which keys a file has, where no layout fits them."""
+    """Say which keys a file has, where no layout fits them, or why it has none."""
+    damage = None if found else damage_of(path)
+    if damage:
+        return DataError(
+            f"{path.name} was to be read as a released file; its archive is damaged before the first whole row "
+            f"({damage}). Fetch or copy it again."
+        )
     return DataError(
-        f"{path.name} was to be read as a released file; {describe(found)}, which fits no layout btviz knows. "
+        f"{path.name} was to be read as a released file; {describe(found)}. "
         "Rows of annotations need prompt, response, is_safe and category (or harm_category); "
         "comparisons need prompt, response_0, response_1 and safer_response_id or better_response_id."
     )

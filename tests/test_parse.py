@@ -213,7 +213,7 @@ def test_a_truncated_archive_keeps_what_was_readable_and_says_so(tmp_path: Path,
 
 def test_an_archive_cut_before_its_first_row_names_no_layout(tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(many_rows())[:12])
-    with pytest.raises(DataError, match="no readable row"):
+    with pytest.raises(DataError, match="damaged before the first whole row"):
         parse(tmp_path / "cut.jsonl.gz")
 
 
