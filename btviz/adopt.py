@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -97,6 +97,16 @@ def release_of(sources: Iterable[Source]) -> str | None:
         if digests <= published:
             return name
     return None
+
+
+def in_release(sources: Iterable[Source], release: str | None) -> list[Source]:
+    """Name the split of files whose names do not: as the release has them, if that says one."""
+    if release is None:
+        return list(sources)
+    files = RELEASES[release].files
+    named = {h: file.split for file in files for h in (file.sha256, file.content_sha256) if h}
+    only = RELEASES[release].splits[0] if len(RELEASES[release].splits) == 1 else None
+    return [replace(source, split=source.split or named.get(source.sha256, only)) for source in sources]
 
 
 def key_of(sources: Sequence[Source], *, release: str | None) -> Key:
