@@ -82,6 +82,20 @@ def _pandas(path: Path) -> float:
     return timed(work)
 
 
+def pandas_pairs(folder: Path) -> float:
+    """To the same tables as ours: annotations, and unique pairs with the majority of their labels."""
+    import pandas as pd
+
+    def work() -> None:
+        frame = pd.read_json(folder / "replica_train.jsonl", lines=True)
+        flags = pd.json_normalize(frame["category"])
+        rows = frame.drop(columns="category").join(flags)
+        majority = rows.groupby(["prompt", "response"]).mean() >= 0.5
+        assert len(majority) == 110_822
+
+    return timed(work)
+
+
 def datasets_style_polars(folder: Path) -> float:
     import polars as pl
 
@@ -103,8 +117,9 @@ def cooccurrence(folder: Path) -> float:
     import btviz
 
     ds = btviz.load(folder / "replica_train.jsonl")
+    cooccurrence = btviz.cooccurrence
     assert ds.annotations.height
-    return timed(lambda: btviz.cooccurrence(ds))
+    return timed(lambda: cooccurrence(ds))
 
 
 def pandas_cooccurrence(folder: Path) -> float:
@@ -201,6 +216,7 @@ CASES: dict[str, Case] = {
     for case in (
         cold_jsonl,
         pandas_jsonl,
+        pandas_pairs,
         datasets_style_polars,
         cold_xz,
         pandas_xz,
