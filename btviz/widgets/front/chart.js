@@ -32,9 +32,15 @@ async function render({ model, el }) {
   let focused = null;
   el.dataset.lmSuppressShortcuts = "true"; // the keys below are ours, not those of JupyterLab's command mode
 
+  const said = element("div", { class: "btviz-said", role: "status" });
+  const canvas = element("div", { class: "btviz-canvas" });
+  el.append(said, canvas);
+  const tell = () => said.replaceChildren(model.get("said"));
+  const speak = speaker(model, (words) => (words ? said.replaceChildren(words) : tell()));
+
   const click = (item) => {
     const categories = categoriesOf(item);
-    if (categories) model.send({ kind: "click", categories });
+    if (categories) speak.send({ kind: "click", categories });
   };
   const clickable = () => [...el.querySelectorAll("svg path")].filter((mark) => mark.__data__?.cursor === "pointer" && categoriesOf(mark.__data__));
   const focus = (mark) => {
@@ -64,7 +70,7 @@ async function render({ model, el }) {
     const wanted = model.get("spec");
     embedded?.finalize();
     embedded = null;
-    const made = await vegaEmbed(el, structuredClone(wanted), { actions: false, renderer: "svg" });
+    const made = await vegaEmbed(canvas, structuredClone(wanted), { actions: false, renderer: "svg" });
     if (wanted !== model.get("spec")) return made.finalize(); // another chart was asked for meanwhile
     embedded = made;
     made.view.addEventListener("click", (_, item) => click(item));
@@ -77,11 +83,15 @@ async function render({ model, el }) {
     outline();
   };
 
+  model.on("change:said", tell);
   model.on("change:spec", draw);
   model.on("change:chosen", outline);
   el.addEventListener("keydown", press);
+  tell();
   await draw();
   return () => {
+    speak.stop();
+    model.off("change:said", tell);
     model.off("change:spec", draw);
     model.off("change:chosen", outline);
     el.removeEventListener("keydown", press);
