@@ -130,21 +130,51 @@ def test_show_counts_what_is_there(released_file):
 
 def test_show_prints_published_numbers_beside_real_ones(shared_data):
     file = shared_data / "beavertails" / "30k_test.jsonl"
-    done("data", "add", "beavertails-30k", str(file))
+    assert (
+        "recognised as beavertails-30k by the published hashes"
+        in done("data", "add", "beavertails-30k", str(file)).stdout
+    )
     lines = done("data", "show", "beavertails-30k").stdout.splitlines()
-    (rows,) = [line.split() for line in lines if line.startswith("rows ") and " test " in line]
-    assert rows[-2:] == ["3,021", "3,021"]
+    heading = next(line for line in lines if line.startswith("quantity"))
+    assert heading.split() == ["quantity", "of", "test", "published", "published,", "all"]
+    (rows,) = [line.split() for line in lines if line.startswith("rows ")]
+    assert rows == ["rows", "annotations", "3,021", "3,021", "30,207"]
     (pairs,) = [line.split() for line in lines if line.startswith("unique pairs ")]
-    assert pairs[-2:] == ["3,019", "3,019"]
+    assert pairs[-3:] == ["3,019", "3,019", "–"]
+    (hate,) = [line.split() for line in lines if line.startswith("hate-speech ")]
+    assert hate == ["hate-speech", "302", "17.43", "%", "16.40", "%"]
     assert any(line.split() == ["30k_test.jsonl", "repeated", "pair", "kept", "2"] for line in lines)
 
 
 def test_show_of_the_sample_sets_target_against_obtained():
     lines = done("data", "show", "sample").stdout.splitlines()
     header = next(line for line in lines if line.startswith("statistic"))
-    assert header.split() == ["statistic", "level", "target", "obtained", "kind", "source"]
-    assert any("assumption" in line for line in lines)
+    assert header.split() == ["statistic", "level", "target", "obtained", "source"]
+    assert any("our assumption" in line for line in lines)
     assert "synthetic sample" in lines[0]
+
+
+def test_show_has_a_line_per_quantity_and_a_column_per_split():
+    lines = done("data", "show", "sample").stdout.splitlines()
+    assert next(line for line in lines if line.startswith("quantity")).split() == [
+        "quantity", "of", "all", "test", "train",
+    ]  # fmt: skip
+    rows = next(line.split() for line in lines if line.startswith("rows "))
+    assert rows == ["rows", "annotations", "15,060", "1,503", "13,557"]
+    assert len([line for line in lines if line.startswith("hate-speech ")]) == 1
+    assert "published" not in lines[2]
+
+
+def test_a_name_alone_is_no_proof_of_a_release(released_file):
+    added = done("data", "add", "beavertails-330k", str(released_file)).stdout
+    assert "taken for beavertails-330k by its name; no published hash confirms it" in added
+
+
+def test_a_pipe_has_no_width(released_file, tmp_path):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    path = released_file.rename(folder / released_file.name)
+    assert f"{path}  test" in done("data", "add", "mine", str(path)).stdout
 
 
 def test_figures_are_written_and_listed(released_file, tmp_path):
