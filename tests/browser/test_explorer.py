@@ -61,6 +61,7 @@ def test_a_cell_shows_both_numbers_and_the_pairs_behind_it(notebook):
     click_mark(notebook, row=HATE, col=BIAS)
     words = f"{n_rows} annotations → {n_pairs} pairs with at least one annotation carrying both"
     expect(origin(notebook)).to_contain_text(words)
+    expect(notebook.page.locator(".btviz-said")).to_contain_text(words)
     expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n_pairs}")
     assert kernel(notebook, "explorer.selected.height") == n_pairs
     assert kernel(notebook, "ds.pairs.filter(eval(explorer.selection.expression)).height") == n_pairs
@@ -238,7 +239,10 @@ def test_the_opt_in_shows_every_page_and_ends_with_hide_all(notebook):
 def test_a_tag_is_kept(notebook):
     card = focus_card(notebook)
     notebook.page.keyboard.press("t")
-    notebook.page.keyboard.type("odd one")
+    notebook.page.keyboard.type("odd")
+    notebook.ask("explorer.policy.reveal_all = True")  # the list is drawn anew under the hands that type
+    expect(texts(notebook).first).to_contain_text(MARK)
+    notebook.page.keyboard.type(" one")
     notebook.page.keyboard.press("Tab")
     notebook.page.keyboard.type("<b>why</b>")
     notebook.page.keyboard.press("Enter")
