@@ -188,6 +188,17 @@ def test_figures_are_written_and_listed(released_file, tmp_path):
     assert shown.startswith(f"Figures of mine_test, in {out}")
 
 
+def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_path):
+    prompts = tmp_path / "asked.jsonl"
+    prompts.write_text('{"prompt": "what is tea"}\n')
+    result = call("figures", str(prompts), "--out", str(tmp_path / "out"), "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "holds prompts without answers" in result.stderr
+    shown = done("demo", str(prompts), "--out", str(tmp_path / "out")).stdout
+    assert shown.count("not drawn") == 5
+    assert shown.count("holds prompts without answers") == 1
+
+
 def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done("figures", str(released_file))

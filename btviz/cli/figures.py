@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.errors import UsageError
 from btviz.paths import figures_dir
 
 if TYPE_CHECKING:
@@ -31,6 +32,8 @@ def figures_command(name: str, *, out: Path | None, as_json: bool) -> None:
     ds = load(name)
     folder = out or figures_dir() / ds.name
     manifest = draw(ds, folder)
+    if not manifest["file"].count():
+        raise UsageError(f"Figures of {ds.name!r} were asked for; none could be drawn. {manifest['not_drawn'][0]}")
     if as_json:
         print_json({"name": ds.name, "is_synthetic": ds.is_synthetic, "files": manifest.to_dicts()})
         return
@@ -45,10 +48,12 @@ def draw(ds: Dataset, folder: Path) -> pl.DataFrame:
 
 
 def print_figures(ds: Dataset, manifest: pl.DataFrame, *, folder: Path) -> None:
-    """Print one row per figure: its title, and its files or why there are none."""
+    """Print one row per figure: its title and its files; then, once each, why others are missing."""
     cells = []
     for (_, title), rows in manifest.group_by("figure", "title", maintain_order=True):
         files = [Path(file) for file in rows["file"].drop_nulls()]
         drawn = files and f"{files[0].stem}{' '.join(file.suffix for file in files)}"
-        cells.append([title, drawn or f"not drawn: {rows['not_drawn'][0]}"])
+        cells.append([title, drawn or "not drawn"])
     print_table(cells, ["figure", "files"], title=f"Figures of {ds.population}, in {folder}")
+    for reason in manifest["not_drawn"].drop_nulls().unique(maintain_order=True):
+        click.echo(f"Not drawn: {reason}")
