@@ -18,7 +18,7 @@ from btviz.paths import data_dir
 from btviz.progress import bar
 from btviz.rows import PROBLEMS, Parsed
 from btviz.sources import RELEASES
-from btviz.store import Draft, Entry, Key, Store, update_document
+from btviz.store import Draft, Entry, Key, Store, read_document, update_document
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 
 VERSION = 1
@@ -77,15 +77,11 @@ def remembered_sha256(path: Path) -> str:
     memory = data_dir() / "sources.json"
     state = path.stat()
     seen = {"size": state.st_size, "changed": state.st_mtime_ns}
-    digest = ""
-
-    def remember(known: dict[str, Any]) -> dict[str, Any]:
-        nonlocal digest
-        entry = known.get(str(path), {})
-        digest = entry["sha256"] if {k: entry.get(k) for k in seen} == seen else sha256(path)
-        return {**known, str(path): {**seen, "sha256": digest}}
-
-    update_document(memory, remember)
+    entry = read_document(memory).get(str(path), {})
+    if {key: entry.get(key) for key in seen} == seen:
+        return str(entry["sha256"])  # nothing is locked or written: the folder may be read-only
+    digest = sha256(path)
+    update_document(memory, lambda known: {**known, str(path): {**seen, "sha256": digest}})
     return digest
 
 
