@@ -21,7 +21,7 @@ from btviz.sources import RELEASES
 from btviz.store import Draft, Entry, Key, Store, read_document, update_document
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 
-VERSION = 1
+VERSION = 2
 """Raised when reading or assembling changes what is stored."""
 
 _SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
@@ -136,7 +136,9 @@ def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None) -> No
         comparisons=produced["preferences"],
         prompts=produced["prompts"],
     )
-    problems = pl.concat([p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed])
+    problems = pl.concat(
+        [p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed] + [_copies(parsed)]
+    )
     if release and RELEASES[release].one_annotation_per_pair and produced["annotations"] is not None:
         problems = pl.concat([problems, _repeats(produced["annotations"])])
     keep(
@@ -178,6 +180,17 @@ def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | 
         if p.layout.produces == kind
     ]
     return pl.concat(frames, how="diagonal") if frames else None
+
+
+def _copies(parsed: Sequence[tuple[Source, Parsed]]) -> pl.DataFrame:
+    """Files that hold the rows of another, compressed in another way or written in another format."""
+    found = [
+        (later.label, None, "copy of another file", "kept", f"its rows are those of {earlier.label}")
+        for i, (later, rows) in enumerate(parsed)
+        for earlier, others in parsed[:i]
+        if rows.rows.height and rows.rows.drop("line").equals(others.rows.drop("line"))
+    ]
+    return pl.DataFrame(found, schema=PROBLEMS, orient="row")
 
 
 def _repeats(rows: pl.DataFrame) -> pl.DataFrame:

@@ -142,6 +142,12 @@ def test_a_copy_of_a_file_in_a_folder_counts_once(train: Path) -> None:
     assert btviz.load(train.parent).annotations.height == 5
 
 
+def test_a_compressed_copy_beside_its_file_is_reported(train: Path) -> None:
+    train.with_suffix(".jsonl.xz").write_bytes(lzma.compress(train.read_bytes()))
+    problems = btviz.load(train.parent).problems.select("file", "kind", "action", "detail").rows()
+    assert problems == [("train.jsonl.xz", "copy of another file", "kept", "its rows are those of train.jsonl")]
+
+
 def test_an_empty_name_is_not_the_folder_one_stands_in(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(train.parent)
     with pytest.raises(UsageError, match="its name is empty"):
