@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import gzip
 import hashlib
 import lzma
@@ -67,6 +68,8 @@ def line_blocks(
     damage: Truncated | None = None
     try:
         for chunk in _gathered(_chunks(path, size=size, progress=progress), size=size):
+            if line == 1 and not rest:
+                chunk = chunk.removeprefix(codecs.BOM_UTF8)  # noqa: PLW2901  # Windows marks UTF-8 so; it is no text
             cut = chunk.rfind(b"\n") + 1
             if not cut:
                 rest += chunk

@@ -119,7 +119,9 @@ def summarise(ds: Dataset) -> Summary:
     for part in parts:
         _count(part)
     counted = pl.DataFrame([row for part in parts for row in part.rows], schema=_COUNTED, orient="row")
-    oddities = ds.problems.group_by("file", "kind", "action").agg(pl.len().alias("rows")).sort("file", "kind")
+    oddities = (
+        ds.problems.group_by("file", "kind", "action").agg(pl.col("line").n_unique().alias("rows")).sort("file", "kind")
+    )
     return Summary(
         ds,
         _beside(counted, ds, splits),

@@ -13,7 +13,7 @@ import btviz
 from btviz import catalog
 from btviz.dataset import Dataset
 from btviz.summary import Summary, summarise
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
 
 
 def value(summary: Summary, quantity: str, *, split: str | None = None, column: str = "value", **same: str) -> float:
@@ -93,3 +93,13 @@ def test_the_real_prompts_stand_beside_their_printed_numbers(shared_data: Path) 
     counts = summary.quantities.filter(quantity="category_count", split="test")
     assert counts.select("value", "published").unique().rows() == [(50, 50)]
     assert counts.height == 14
+
+
+def test_an_odd_row_is_counted_once_however_much_it_lacks(tmp_path: Path) -> None:
+    sound = {"prompt": "what is tea", "response": "a drink", "category": dict.fromkeys(BEAVERTAILS.keys, False)}
+    lines = [sound | {"is_safe": True}, sound | {"is_safe": True, "category": {}}]
+    file = tmp_path / "odd.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.warns(UserWarning, match="1 of 2 rows"):
+        oddities = summarise(btviz.load(file)).oddities
+    assert oddities.rows() == [("odd.jsonl", "missing category", "rejected", 1)]
