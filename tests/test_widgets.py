@@ -238,6 +238,12 @@ def test_the_explorer_answers_a_click_with_the_pairs_behind_it(tiny):
     assert "prompts" in json.dumps(explorer._chart.spec)
 
 
+def test_the_key_that_hides_all_works_on_the_chart_too(tiny):
+    explorer = CategoryExplorer(tiny, policy=ContentPolicy(reveal_all=True))
+    explorer._chart._handle_custom_msg({"kind": "hide"}, [])
+    assert (explorer.policy.reveal_all, explorer.policy.hidings) == (False, 1)
+
+
 def test_setting_the_selection_from_python_moves_the_view(tiny):
     selection = Selection()
     explorer = CategoryExplorer(tiny, selection=selection, policy=ContentPolicy())

@@ -28,6 +28,8 @@ class ChartView(anywidget.AnyWidget):
         Its marks carry `row` and `col`, or `category`: released keys of categories.
     on_click : callable
         Takes the keys: two for a cell, one for a bar.
+    on_hide : callable
+        Called when the key that hides every text is pressed here.
 
     Attributes
     ----------
@@ -43,9 +45,9 @@ class ChartView(anywidget.AnyWidget):
     chosen = traitlets.Dict().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, chart: alt.TopLevelMixin, *, on_click: Callable[..., None]) -> None:
+    def __init__(self, chart: alt.TopLevelMixin, *, on_click: Callable[..., None], on_hide: Callable[[], None]) -> None:
         super().__init__(_esm=_bundle(), spec=chart.to_dict())
-        self._on_click = on_click
+        self._on_click, self._on_hide = on_click, on_hide
         self.on_msg(self._answer)
 
     def draw(self, chart: alt.TopLevelMixin) -> None:
@@ -56,6 +58,8 @@ class ChartView(anywidget.AnyWidget):
         self.send({"kind": "heard"})
         if message["kind"] == "click":
             self._on_click(*message["categories"])
+        elif message["kind"] == "hide":
+            self._on_hide()
 
 
 @cache

@@ -57,7 +57,7 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._population = ipywidgets.Dropdown(options=_populations(ds), description="Count")
         self._where = ipywidgets.Dropdown(options=_WHERE, description="Which")
         self._coefficient = ipywidgets.Dropdown(options=_coefficients("all"), description="Association")
-        self._chart = ChartView(self._drawn(), on_click=self.click)
+        self._chart = ChartView(self._drawn(), on_click=self.click, on_hide=self.policy.hide_all)
         for control in (self._population, self._where):
             control.observe(self._recount, names="value")
         self._coefficient.observe(self._redraw, names="value")

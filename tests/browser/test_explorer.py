@@ -78,6 +78,10 @@ def test_the_matrix_can_be_read_and_clicked_with_the_keyboard(notebook):
     chosen = page.evaluate("() => document.activeElement.__data__.datum")
     page.keyboard.press("Enter")
     expect(origin(notebook)).to_contain_text("carrying both")
+    notebook.ask("explorer.policy.reveal_all = True")
+    expect(page.locator(".btviz-optin")).to_be_checked()
+    page.keyboard.press("h")  # hides every text from here, too
+    expect(page.locator(".btviz-optin")).not_to_be_checked()
     assert kernel(notebook, "[c.key for c in explorer._clicked]") == [chosen["row"], chosen["col"]]
 
 

@@ -35,6 +35,8 @@ async function render({ model, el }) {
   const said = element("div", { class: "btviz-said", role: "status" });
   const canvas = element("div", { class: "btviz-canvas" });
   el.append(said, canvas);
+  el.tabIndex = -1; // so that the keys work after a click with the mouse, too
+  el.classList.add("btviz-chart");
   const tell = () => said.replaceChildren(model.get("said"));
   const speak = speaker(model, (words) => (words ? said.replaceChildren(words) : tell()));
 
@@ -51,8 +53,10 @@ async function render({ model, el }) {
   };
   const press = (event) => {
     const mark = event.target;
-    if (!mark.__data__) return;
-    if (event.key === "Enter" || event.key === " ") click(mark.__data__);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "h") speak.send({ kind: "hide" });
+    else if (!mark.__data__) return;
+    else if (event.key === "Enter" || event.key === " ") click(mark.__data__);
     else if (event.key.startsWith("Arrow")) {
       const next = neighbour(clickable(), mark, event.key);
       if (next) focus(next);
