@@ -14,6 +14,7 @@ from benchmarks.cases import CASES, main, prepare
 # ours, theirs, what is compared, what we aim at
 RATIOS = (
     ("cold_jsonl", "pandas_jsonl", "cold load of plain .jsonl, checked, against pandas read_json + json_normalize", 3),
+    ("cold_jsonl", "pandas_pairs", "the same against pandas to the same two tables", None),
     ("cold_jsonl", "datasets_style_polars", "the same against an unchecked polars read_ndjson", None),
     ("cold_xz", "pandas_xz", "cold load of .jsonl.xz against pandas", None),
     ("warm", "cold_jsonl", "warm load against our own cold load", 20),
@@ -29,7 +30,7 @@ def measure(name: str, folder: Path) -> dict[str, float]:
     environment = os.environ | {"BTVIZ_DATA_DIR": str(folder)}
     runs = []
     for _ in range(repeats):
-        done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
+        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
         runs.append(json.loads(done.stdout.splitlines()[-1]))
     seconds = sorted(run["seconds"] for run in runs)[repeats // 2]
     return {"seconds": seconds, "peak_mb": max(run["peak_mb"] for run in runs)}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +13,15 @@ import polars as pl
 from btviz.assembly import assemble, fingerprint_of
 from btviz.errors import DataError, UsageError
 from btviz.files import sha256
-from btviz.parse import PROBLEMS, Parsed, parse
+from btviz.parse import parse
 from btviz.paths import data_dir
 from btviz.progress import bar
+from btviz.rows import PROBLEMS, Parsed
 from btviz.sources import RELEASES
-from btviz.store import Draft, Entry, Key, Store, update_document
+from btviz.store import Draft, Entry, Key, Store, read_document, update_document
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 
-VERSION = 1
+VERSION = 2
 """Raised when reading or assembling changes what is stored."""
 
 _SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
@@ -76,15 +77,11 @@ def remembered_sha256(path: Path) -> str:
     memory = data_dir() / "sources.json"
     state = path.stat()
     seen = {"size": state.st_size, "changed": state.st_mtime_ns}
-    digest = ""
-
-    def remember(known: dict[str, Any]) -> dict[str, Any]:
-        nonlocal digest
-        entry = known.get(str(path), {})
-        digest = entry["sha256"] if {k: entry.get(k) for k in seen} == seen else sha256(path)
-        return {**known, str(path): {**seen, "sha256": digest}}
-
-    update_document(memory, remember)
+    entry = read_document(memory).get(str(path), {})
+    if {key: entry.get(key) for key in seen} == seen:
+        return str(entry["sha256"])  # nothing is locked or written: the folder may be read-only
+    digest = sha256(path)
+    update_document(memory, lambda known: {**known, str(path): {**seen, "sha256": digest}})
     return digest
 
 
@@ -96,6 +93,16 @@ def release_of(sources: Iterable[Source]) -> str | None:
         if digests <= published:
             return name
     return None
+
+
+def in_release(sources: Iterable[Source], release: str | None) -> list[Source]:
+    """Name the split of files whose names do not: as the release has them, if that says one."""
+    if release is None:
+        return list(sources)
+    files = RELEASES[release].files
+    named = {h: file.split for file in files for h in (file.sha256, file.content_sha256) if h}
+    only = RELEASES[release].splits[0] if len(RELEASES[release].splits) == 1 else None
+    return [replace(source, split=source.split or named.get(source.sha256, only)) for source in sources]
 
 
 def key_of(sources: Sequence[Source], *, release: str | None) -> Key:
@@ -129,7 +136,9 @@ def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None) -> No
         comparisons=produced["preferences"],
         prompts=produced["prompts"],
     )
-    problems = pl.concat([p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed])
+    problems = pl.concat(
+        [p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed] + [_copies(parsed)]
+    )
     if release and RELEASES[release].one_annotation_per_pair and produced["annotations"] is not None:
         problems = pl.concat([problems, _repeats(produced["annotations"])])
     keep(
@@ -171,6 +180,17 @@ def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | 
         if p.layout.produces == kind
     ]
     return pl.concat(frames, how="diagonal") if frames else None
+
+
+def _copies(parsed: Sequence[tuple[Source, Parsed]]) -> pl.DataFrame:
+    """Files that hold the rows of another, compressed in another way or written in another format."""
+    found = [
+        (later.label, None, "copy of another file", "kept", f"its rows are those of {earlier.label}")
+        for i, (later, rows) in enumerate(parsed)
+        for earlier, others in parsed[:i]
+        if rows.rows.height and rows.rows.drop("line").equals(others.rows.drop("line"))
+    ]
+    return pl.DataFrame(found, schema=PROBLEMS, orient="row")
 
 
 def _repeats(rows: pl.DataFrame) -> pl.DataFrame:

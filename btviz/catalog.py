@@ -11,13 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from btviz import synthetic
-from btviz.adopt import Source, existing, keep, key_of, release_of, remembered_sha256, sources_of, stored
+from btviz.adopt import Source, existing, in_release, keep, key_of, release_of, remembered_sha256, sources_of, stored
 from btviz.assembly import assemble
 from btviz.dataset import Dataset
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.files import released_files
-from btviz.parse import PROBLEMS
 from btviz.paths import data_dir
+from btviz.rows import PROBLEMS
 from btviz.sources import RELEASES
 from btviz.store import Entry, Key, Store, read_document, update_document
 from btviz.store.keys import check_name
@@ -43,6 +43,8 @@ def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
 
     Raises
     ------
+    UsageError
+        If the name is empty.
     NotFoundError
         If nothing of that name is here.
     DataError
@@ -55,6 +57,8 @@ def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
     True
     """
     text = os.fspath(name)
+    if not text:
+        raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
     if text in synthetic.NAMES:
         ds = _opened(_synthesised(text), text)
     elif (record := _record(text)) is not None:
@@ -105,8 +109,9 @@ def add(
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
     new = sources_of(_expand(files), split=split)
     known = [] if replace else [Source(**source) for source in (_record(name) or {}).get("sources", [])]
-    sources = list({source.sha256: source for source in (*known, *new)}.values())
+    sources = _distinct([*known, *new])
     release = name if name in RELEASES else release_of(sources)
+    sources = in_release(sources, release)
     entry = stored(sources, release=release)
     record = {"sources": [asdict(source) for source in sources], "release": release}
     update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: record})
@@ -155,8 +160,20 @@ def _adopted(name: str, record: dict[str, Any]) -> Entry:
 
 
 def _from_path(path: Path) -> Dataset:
-    sources = sources_of(_expand([path]))
-    return _opened(stored(sources, release=release_of(sources)), path.name.split(".")[0])
+    sources = _distinct(sources_of(_expand([path])))
+    release = release_of(sources)
+    sources = in_release(sources, release)
+    return _opened(stored(sources, release=release), _name_of(path))
+
+
+def _name_of(path: Path) -> str:
+    name = path.name or path.resolve().name  # "." has none
+    return name.split(".")[0] or name
+
+
+def _distinct(sources: Iterable[Source]) -> list[Source]:
+    """One of each content: a file and its copy are the same rows, not more of them."""
+    return list({source.sha256: source for source in sources}.values())
 
 
 def _expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:

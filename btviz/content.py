@@ -172,7 +172,13 @@ def session_policy() -> ContentPolicy:
 
 
 def notice(ds: Dataset) -> str:
-    """Say what a reader should know before looking: are these released data, and how to get those."""
+    """Say what a reader should know before looking: are these released data, how to get those, can they be counted."""
+    if not ds.pairs["labels"].count():
+        return (
+            f"{ds.name}: no pair in these data is labelled by harm category, so there is nothing to count and the "
+            'cells below stop with an error. Set NAME to data that are labelled so: "sample", or "beavertails-30k" '
+            'after "btviz data fetch beavertails-30k" in a terminal.'
+        )
     if ds.is_synthetic:
         return (
             f"{ds.name}: synthetic sample. Its texts were made by a generator and are harmless; only its label "

@@ -48,8 +48,12 @@ class Dataset:
     is_synthetic: bool
     release: str | None
     facts: Mapping[str, Any]
-    _read: Callable[[str], pl.DataFrame] = field(repr=False)
-    _cache: dict[str, pl.DataFrame] = field(default_factory=dict, init=False, repr=False)
+    _read: Callable[[str], pl.DataFrame]
+    _cache: dict[str, pl.DataFrame] = field(default_factory=dict, init=False)
+
+    def __repr__(self) -> str:
+        categories = f"{len(self.taxonomy.categories)} harm categories of {self.taxonomy.name!r}"
+        return f"<Dataset {self.population}: {categories}; fingerprint {self.fingerprint[:8]}>"
 
     def table(self, name: str) -> pl.DataFrame:
         """One table by name; see `btviz.tables.SCHEMAS` for names and columns."""

@@ -87,8 +87,7 @@ def require(module: str, /, *, extra: str) -> ModuleType:
         if error.name is None or error.name.partition(".")[0] != package:
             raise  # an installed package is broken inside: its own message is the better one
         raise MissingExtraError(
-            f"This needs the package {package!r}, which is not installed. "
-            f"Install it with: pip install 'btviz[{extra}]'"
+            f"This needs the package {package!r}, which is not installed. Install it with: pip install 'btviz[{extra}]'"
         ) from error
 
 

@@ -26,8 +26,8 @@ def export_table(path: str | Path, table: pl.DataFrame) -> Path:
     Returns
     -------
     Path
-        The file. Ids become 16 hexadecimal digits, because spreadsheets round long numbers;
-        times become ISO 8601; lists are joined by ``" | "`` in a CSV. In a CSV a cell that a
+        The file. Ids become ``0x`` and 16 hexadecimal digits, because spreadsheets round long
+        numbers; times become ISO 8601; lists are joined by ``" | "`` in a CSV. In a CSV a cell that a
         spreadsheet would take for a formula gets an apostrophe in front.
 
     Raises
@@ -39,7 +39,7 @@ def export_table(path: str | Path, table: pl.DataFrame) -> Path:
     choice(target.suffix, FORMATS, what="format for exports")
     ids = pl.selectors.by_name("pair_id", "prompt_id", require_all=False)
     rows = table.with_columns(
-        ids.map_elements(hex_id, return_dtype=pl.String),
+        ids.map_elements(lambda number: f"0x{hex_id(number)}", return_dtype=pl.String),
         pl.selectors.datetime().dt.to_string("iso:strict"),
     )
     if target.suffix == ".jsonl":

@@ -95,12 +95,17 @@ def items_of(
 
 
 def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxonomy) -> tuple[str, pl.LazyFrame]:
+    if ds.annotations.is_empty() and not ds.prompts.is_empty():
+        raise UsageError(
+            f"Statistics of categories were asked for, but {ds.name!r} holds prompts without answers, and what is "
+            "labelled is answers. Use data with answers."
+        )
     if not ds.annotations.is_empty() or ds.preferences.is_empty():
         if population == "annotations" or by == "split":
             annotations = ds.annotations.lazy()
             return _of_annotations(annotations, population=population, by=by, taxonomy=taxonomy)
         return "pairs", ds.pairs.lazy().filter(pl.col("n_annotations") > 0)
-    if population == "annotations":
+    if population == "annotations" and not _names_no_category(ds):
         raise UsageError(
             f"Annotations of {ds.name!r} were asked for, but it holds comparisons of answers only, and an "
             'answer\'s labels repeat with every comparison. Use population="pairs".'
@@ -108,6 +113,11 @@ def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxon
     if by == "split":
         return "agreed", agreed(answers(ds.preferences), by=["split", "pair_id"]).lazy()
     return "agreed", ds.pairs.lazy()
+
+
+def _names_no_category(ds: Dataset) -> bool:
+    labels = ds.preferences.select("labels_0", "labels_1")
+    return all(column.null_count() == labels.height for column in labels)
 
 
 def _of_annotations(

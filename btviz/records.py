@@ -158,6 +158,6 @@ def typical(items: Iterable[Item]) -> Record | None:
 
 def describe(found: Mapping[str, Any] | None) -> str:
     """Keys of a record that fits no layout, for a message."""
-    return (
-        f"its rows have the keys {sorted(str(key)[:40] for key in found)[:12]}" if found else "it has no readable row"
-    )
+    if not found:
+        return "no row of it can be read"
+    return f"its rows have the keys {sorted(str(key)[:40] for key in found)[:12]}, which fit no layout btviz knows"

@@ -36,7 +36,7 @@ def prompt_overlap(ds: Dataset) -> pl.DataFrame:
         rows = {"prompt": ds.preferences, "pair": answers(ds.preferences)}
         what = "comparisons (of pairs: both answers of each)"
     rule = f"texts are equal to the letter; rows are {what}"
-    tables = [_overlap(frame.drop_nulls("split"), unit=unit) for unit, frame in rows.items()]
+    tables = [_overlap(frame, unit=unit) for unit, frame in rows.items()]
     return pl.concat(tables).with_columns(pl.lit(rule).alias("rule"))
 
 

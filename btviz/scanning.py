@@ -14,7 +14,8 @@ from btviz.adopt import split_of
 from btviz.errors import DataError, UsageError
 from btviz.files import format_of
 from btviz.layouts import Layout, recognise
-from btviz.parse import Parsed, parse_blocks
+from btviz.parse import damaged_parquet, parse_blocks
+from btviz.rows import Parsed
 from btviz.tables import ANNOTATIONS, conform, pair_id, prompt_id, with_ids
 
 
@@ -54,7 +55,10 @@ def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
 
 def _scan_parquet(file: Path) -> pl.LazyFrame:
     frame = pl.scan_parquet(file)
-    schema = frame.collect_schema()
+    try:
+        schema = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged_parquet(file, error) from error
     if set(ANNOTATIONS) <= set(schema):
         return frame.select(list(ANNOTATIONS)).cast(ANNOTATIONS)
     layout = _require_annotations(file, recognise(dict.fromkeys(schema) | _structs(schema)))

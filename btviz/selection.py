@@ -30,7 +30,8 @@ class Choice:
     origin : str
         Where they came from, in words.
     expression : str
-        Polars expression over `pairs`, as code that can be pasted where `pl` and `ds` are known.
+        Polars expression over `pairs`, as code that can be pasted where `pl`, `ds` and, for many ids
+        chosen by hand, `selection` are known.
     """
 
     pair_ids: pl.Series | None = None
@@ -138,6 +139,20 @@ def from_hex(text: str) -> int:
             "Copy one from the head of a pair."
         )
     return int(digits, 16)
+
+
+def possible_ids(text: str) -> list[int]:
+    """Ids that digits may stand for: 16 hexadecimal ones, as views show them, or the number in a table.
+
+    Raises
+    ------
+    UsageError
+        If `text` is neither.
+    """
+    digits = text.strip()
+    number = [int(digits)] if digits.isascii() and digits.isdecimal() and len(digits) <= 20 else []
+    number = [value for value in number if value < 2**64]
+    return number if number and len(digits) != 16 else [from_hex(digits), *number]
 
 
 def _ids(given: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:

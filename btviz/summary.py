@@ -9,6 +9,7 @@ import polars as pl
 
 from btviz import published
 from btviz.dataset import Dataset
+from btviz.items import answers
 from btviz.labels import category_counts
 from btviz.repeats import prompt_overlap, response_repeats
 from btviz.sources import RELEASES
@@ -118,7 +119,9 @@ def summarise(ds: Dataset) -> Summary:
     for part in parts:
         _count(part)
     counted = pl.DataFrame([row for part in parts for row in part.rows], schema=_COUNTED, orient="row")
-    oddities = ds.problems.group_by("file", "kind", "action").agg(pl.len().alias("rows")).sort("file", "kind")
+    oddities = (
+        ds.problems.group_by("file", "kind", "action").agg(pl.col("line").n_unique().alias("rows")).sort("file", "kind")
+    )
     return Summary(
         ds,
         _beside(counted, ds, splits),
@@ -142,6 +145,10 @@ def _count(part: _Part) -> None:
     if (prompts := part.table("prompts")).height:
         part.add("rows", prompts.height, of="prompts")
         part.add("unique_prompts", prompts["prompt_id"].n_unique(), of="prompts")
+        if prompts["labels"].count():
+            for category in part.ds.taxonomy.categories:
+                named = int((prompts["labels"] & (1 << category.bit) != 0).sum())
+                part.add("category_count", named, of="prompts", category=category.key)
 
 
 def _count_annotations(part: _Part, rows: pl.DataFrame) -> None:
@@ -191,11 +198,33 @@ def _count_preferences(part: _Part, rows: pl.DataFrame) -> None:
     configurations = labelled.group_by("is_safe_0", "is_safe_1").len().sort("is_safe_0", "is_safe_1", descending=True)
     for safe_0, safe_1, count in configurations.iter_rows():
         part.add("safety_configuration", count, of="preferences", level=_CONFIGURATION[safe_0, safe_1])
+    if labelled.height:
+        one_safe = labelled.filter(pl.col("is_safe_0") != pl.col("is_safe_1"))
+        part.add("rows_with_one_safe", one_safe.height, of="preferences")
     both = rows.drop_nulls(["better", "safer"])
     if both.height:
         same = both.filter(pl.col("better") == pl.col("safer")).height
         part.add("same_selection", same, of="preferences")
         part.add("different_selection", both.height - same, of="preferences")
+    _count_answers(part, answers(rows))
+
+
+def _count_answers(part: _Part, rows: pl.DataFrame) -> None:
+    """Count both answers of every comparison as that row labels them, repeated or not."""
+    for is_safe, level in ((True, "safe"), (False, "unsafe")):
+        if rows["is_safe"].count():
+            part.add("answers_by_safety", rows.filter(is_safe=is_safe).height, of="answers", level=level)
+    severities = rows["severity"].drop_nulls().unique().sort().to_list()
+    for severity in severities:
+        part.add("severity_count", rows.filter(severity=severity).height, of="answers", level=str(severity))
+    if not rows["labels"].count():
+        return
+    for category in part.ds.taxonomy.categories:
+        flagged = rows.filter(pl.col("labels") & (1 << category.bit) != 0)
+        part.add("category_count", flagged.height, of="answers", category=category.key)
+        for severity in severities:
+            found = flagged.filter(severity=severity).height
+            part.add("category_severity_count", found, of="answers", category=category.key, level=str(severity))
 
 
 _CONFIGURATION = {

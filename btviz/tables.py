@@ -73,8 +73,8 @@ SCHEMAS = {
 
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
 
-WORD = r"\b\w+\b"
-"""A word, as the BeaverTails paper counts them."""
+WORD = r"\w+"
+r"""A word. The BeaverTails paper counts ``\b\w+\b``, which finds the same words more slowly."""
 
 
 def prompt_id(prompt: str) -> int:

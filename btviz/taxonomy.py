@@ -103,9 +103,7 @@ class Taxonomy:
         return (pl.col(labels) & pl.lit(1 << self[category].bit, pl.UInt32)) != 0
 
 
-def _taxonomy(
-    name: str, rows: Iterable[tuple[str, str, str, str, str]], **kwargs: tuple[str, ...]
-) -> Taxonomy:
+def _taxonomy(name: str, rows: Iterable[tuple[str, str, str, str, str]], **kwargs: tuple[str, ...]) -> Taxonomy:
     categories = tuple(Category(*row, bit=bit) for bit, row in enumerate(rows))
     return Taxonomy(name, categories, **kwargs)
 

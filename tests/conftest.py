@@ -11,7 +11,7 @@ import pytest
 
 from btviz.assembly import assemble, fingerprint_of
 from btviz.dataset import Dataset
-from btviz.parse import PROBLEMS
+from btviz.rows import PROBLEMS
 from btviz.taxonomy import BEAVERTAILS, Taxonomy
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

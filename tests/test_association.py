@@ -134,7 +134,7 @@ def test_products_of_counts_neither_wrap_nor_lose_a_small_difference():
     n = 3_000_000_000
     assert assoc.phi(table(n, n // 2, n // 2, n // 4))[0] == 0.0
     assert table(n, n // 2, n // 2, n // 4 + 1).excess()[0] == n
-    huge = 4_000_000_000  # its square passes 64 bits
+    huge = 8_000_000_000  # its square passes 64 bits
     assert assoc.phi(table(huge, huge // 2, huge // 2, huge // 2))[0] == pytest.approx(1.0)
     assert assoc.phi(table(huge, huge // 4, huge // 4, huge // 8))[0] == pytest.approx(1 / 3)
 

@@ -106,6 +106,7 @@ def test_the_second_load_reads_the_store(train: Path, monkeypatch: pytest.Monkey
     first = btviz.load(train)
     monkeypatch.setattr(adopt, "parse", None)  # reading again would fail
     monkeypatch.setattr(adopt, "sha256", None)  # and so would hashing
+    monkeypatch.setattr(adopt, "update_document", None)  # and writing, where the data folder is read-only
     assert btviz.load(train).fingerprint == first.fingerprint
 
 
@@ -134,6 +135,42 @@ def test_files_added_one_after_the_other_are_one_data_set(train: Path, test: Pat
     catalog.remove("mine")
     with pytest.raises(NotFoundError):
         btviz.load("mine")
+
+
+def test_a_copy_of_a_file_in_a_folder_counts_once(train: Path) -> None:
+    (train.parent / "train-copy.jsonl").write_bytes(train.read_bytes())
+    assert btviz.load(train.parent).annotations.height == 5
+
+
+def test_a_compressed_copy_beside_its_file_is_reported(train: Path) -> None:
+    train.with_suffix(".jsonl.xz").write_bytes(lzma.compress(train.read_bytes()))
+    problems = btviz.load(train.parent).problems.select("file", "kind", "action", "detail").rows()
+    assert problems == [("train.jsonl.xz", "copy of another file", "kept", "its rows are those of train.jsonl")]
+
+
+def test_an_empty_name_is_not_the_folder_one_stands_in(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(train.parent)
+    with pytest.raises(UsageError, match="its name is empty"):
+        btviz.load("")
+    assert btviz.load(".").name == "toy"
+
+
+def test_an_archive_damaged_before_its_first_row_says_so(train: Path) -> None:
+    path = train.with_suffix(".jsonl.xz")
+    path.write_bytes(lzma.compress(train.read_bytes())[:40])
+    with pytest.raises(DataError, match="archive is damaged before the first whole row"):
+        btviz.load(path)
+
+
+def test_a_release_names_the_split_that_a_file_name_leaves_open(tmp_path: Path, shared_data: Path) -> None:
+    prompts = [{"prompt": "what is tea", "category": BEAVERTAILS.keys[0], "category_id": 0}]
+    asked = catalog.add("beavertails-evaluation", [write(tmp_path / "prompts.jsonl", prompts)])
+    assert asked.prompts["split"].to_list() == ["test"]
+    copy = tmp_path / "unnamed" / "copy.jsonl"
+    copy.parent.mkdir()
+    copy.write_bytes((shared_data / "beavertails" / "30k_test.jsonl").read_bytes())
+    assert btviz.load(copy).annotations["split"].unique().to_list() == ["test"]
+    assert catalog.add("mine", [copy], split="train").annotations["split"].unique().to_list() == ["train"]
 
 
 def test_an_adopted_data_set_outlives_its_files(train: Path) -> None:
@@ -280,6 +317,12 @@ def test_scan_says_how_many_rows_it_could_not_keep(train: Path) -> None:
         file.write("{\n")
     with pytest.warns(UserWarning, match="1 rows could not be kept"):
         assert btviz.scan(train).collect().height == 5
+
+
+def test_scan_of_what_is_no_parquet_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.parquet").write_text("PAR1")
+    with pytest.raises(DataError, match="no Parquet file"):
+        btviz.scan(tmp_path / "a.parquet")
 
 
 def test_scan_of_comparisons_is_refused(tmp_path: Path) -> None:

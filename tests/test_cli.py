@@ -130,28 +130,116 @@ def test_show_counts_what_is_there(released_file):
 
 def test_show_prints_published_numbers_beside_real_ones(shared_data):
     file = shared_data / "beavertails" / "30k_test.jsonl"
-    done("data", "add", "beavertails-30k", str(file))
+    assert (
+        "recognised as beavertails-30k by the published hashes"
+        in done("data", "add", "beavertails-30k", str(file)).stdout
+    )
     lines = done("data", "show", "beavertails-30k").stdout.splitlines()
-    (rows,) = [line.split() for line in lines if line.startswith("rows ") and " test " in line]
-    assert rows[-2:] == ["3,021", "3,021"]
+    heading = next(line for line in lines if line.startswith("quantity"))
+    assert heading.split() == ["quantity", "of", "test", "published", "published,", "all"]
+    (rows,) = [line.split() for line in lines if line.startswith("rows ")]
+    assert rows == ["rows", "annotations", "3,021", "3,021", "30,207"]
     (pairs,) = [line.split() for line in lines if line.startswith("unique pairs ")]
-    assert pairs[-2:] == ["3,019", "3,019"]
+    assert pairs[-3:] == ["3,019", "3,019", "–"]
+    (hate,) = [line.split() for line in lines if line.startswith("hate-speech ")]
+    assert hate == ["hate-speech", "302", "17.43", "%", "16.40", "%"]
     assert any(line.split() == ["30k_test.jsonl", "repeated", "pair", "kept", "2"] for line in lines)
 
 
 def test_show_of_the_sample_sets_target_against_obtained():
     lines = done("data", "show", "sample").stdout.splitlines()
     header = next(line for line in lines if line.startswith("statistic"))
-    assert header.split() == ["statistic", "level", "target", "obtained", "kind", "source"]
-    assert any("assumption" in line for line in lines)
+    assert header.split() == ["statistic", "level", "target", "obtained", "source"]
+    assert any("our assumption" in line for line in lines)
     assert "synthetic sample" in lines[0]
+
+
+def test_show_has_a_line_per_quantity_and_a_column_per_split():
+    lines = done("data", "show", "sample").stdout.splitlines()
+    assert next(line for line in lines if line.startswith("quantity")).split() == [
+        "quantity", "of", "all", "test", "train",
+    ]  # fmt: skip
+    rows = next(line.split() for line in lines if line.startswith("rows "))
+    assert rows == ["rows", "annotations", "15,060", "1,503", "13,557"]
+    assert len([line for line in lines if line.startswith("hate-speech ")]) == 1
+    assert "published" not in lines[2]
+
+
+def test_a_name_alone_is_no_proof_of_a_release(released_file):
+    added = done("data", "add", "beavertails-330k", str(released_file)).stdout
+    assert "taken for beavertails-330k by its name; no published hash confirms it" in added
+
+
+def test_a_pipe_has_no_width(released_file, tmp_path):
+    folder = tmp_path / ("long" * 30)
+    folder.mkdir()
+    path = released_file.rename(folder / released_file.name)
+    assert f"{path}  test" in done("data", "add", "mine", str(path)).stdout
+
+
+def test_figures_are_written_and_listed(released_file, tmp_path):
+    out = tmp_path / "figures"
+    listed = json.loads(done("figures", str(released_file), "--out", str(out), "--json").stdout)
+    files = {Path(file["file"]) for file in listed["files"]}
+    assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
+    assert all(file.parent == out and file.stat().st_size > 500 for file in files)
+    shown = done("figures", str(released_file), "--out", str(out)).stdout
+    assert "association.svg .pdf .png" in shown
+    assert shown.startswith(f"Figures of mine_test, in {out}")
+
+
+def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_path):
+    prompts = tmp_path / "asked.jsonl"
+    prompts.write_text('{"prompt": "what is tea"}\n')
+    result = call("figures", str(prompts), "--out", str(tmp_path / "out"), "--json")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "holds prompts without answers" in result.stderr
+    shown = done("demo", str(prompts), "--out", str(tmp_path / "out")).stdout
+    assert shown.count("not drawn") == 5
+    assert shown.count("holds prompts without answers") == 1
+
+
+def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done("figures", str(released_file))
+    assert (tmp_path / "figures" / "mine_test" / "association.svg").is_file()
+
+
+def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
+    result = done("demo", "--out", str(tmp_path))
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["pairs", "5,000"] in rows
+    assert ["associations", "of", "two", "182"] in rows
+    *_, picture, lab = result.stdout.splitlines()
+    assert Path(picture.split()[-1]).is_file()
+    assert "btviz lab" in lab
+    assert "Drawing: Label sets" in result.stderr
+
+
+def test_the_demo_fetches_a_released_data_set_first(released_file, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(sources, "fetch", lambda name: asked.append(name) or [released_file])
+    report = json.loads(done("demo", "beavertails-330k", "--out", str(tmp_path), "--json").stdout)
+    assert asked == ["beavertails-330k"]
+    assert report["made"]["annotations"] == 4
+    done("demo", "beavertails-330k", "--out", str(tmp_path))
+    assert asked == ["beavertails-330k"]
+
+
+def test_what_is_fetched_is_added(released_file, monkeypatch):
+    monkeypatch.setattr(sources, "fetch", lambda name, *, force: [released_file])
+    assert json.loads(done("data", "fetch", "beavertails-30k", "--json").stdout) == {
+        "beavertails-30k": [str(released_file)]
+    }
+    assert json.loads(done("data", "show", "beavertails-30k", "--json").stdout)["files"][0]["rows_kept"] == 4
 
 
 @pytest.mark.parametrize(
     "arguments",
-    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"]],
+    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"], ["figures"]],
 )
-def test_no_text_is_printed(released_file, arguments):
+def test_no_text_is_printed(released_file, tmp_path, monkeypatch, arguments):
+    monkeypatch.chdir(tmp_path)
     for options in ([], ["--json"]):
         result = done(*arguments, str(released_file), *options)
         assert MARKER not in result.stdout + result.stderr

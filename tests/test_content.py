@@ -3,7 +3,7 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from btviz.content import ALWAYS_HIDDEN, ContentPolicy, session_policy
+from btviz.content import ALWAYS_HIDDEN, ContentPolicy, notice, session_policy
 from btviz.errors import UsageError
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Category, Taxonomy
 
@@ -84,3 +84,14 @@ def test_views_without_a_policy_share_the_one_of_the_session():
 
 def test_unknown_ids_have_no_text(guarded):
     assert ContentPolicy(reveal_all=True).texts(guarded, [1, 2]).is_empty()
+
+
+def test_data_without_category_labels_are_said_to_have_none(make_dataset, guarded):
+    sides = {f"response_{i}": [f"r{i}"] for i in (0, 1)} | {"is_safe_0": [True], "is_safe_1": [False]}
+    comparisons = pl.DataFrame({"prompt": ["p"], "split": ["train"], **sides})
+    unlabelled = make_dataset(
+        pl.DataFrame(schema={"prompt": pl.String, "response": pl.String}), comparisons=comparisons
+    )
+    assert "no pair in these data is labelled" in notice(unlabelled)
+    assert "Set NAME" in notice(unlabelled)
+    assert "no pair" not in notice(guarded)

@@ -227,6 +227,20 @@ def test_no_table_holds_nan_or_infinity(tiny: Dataset):
         assert floats.select(pl.any_horizontal(pl.all().is_finite().not_())).to_series().any() is False
 
 
+def test_every_count_is_a_64_bit_integer(tiny: Dataset):
+    for make in TABLES:
+        table = make(tiny, population="pairs")
+        counts = table.select(pl.selectors.starts_with("n_"), pl.selectors.by_name("n", "size", require_all=False))
+        assert set(counts.dtypes) == {pl.Int64}
+
+
+def test_rows_of_no_split_are_a_group_of_their_own(make_dataset: Make):
+    ds = make_dataset(pl.DataFrame([("p", "r", None, False, hate, 1)], schema=COLUMNS, orient="row"))
+    rows = pl.concat([ds.annotations, ds.annotations.with_columns(pl.lit("train").alias("split"))])
+    table = category_counts(rows.lazy(), by="split").filter(category=HATE)
+    assert table.select("split", "n_category").rows() == [("train", 1), (None, 1)]
+
+
 def test_an_expected_phi_is_given_only_where_items_were_selected_by_having_a_label(tiny: Dataset):
     assert cooccurrence(tiny)["phi_expected"].null_count() == 182
     assert cooccurrence(tiny, where="unsafe").filter(row=BIAS, col=LIE)["phi_expected"].item() < 0
@@ -315,6 +329,21 @@ def test_comparisons_give_pairs_and_prompts_but_no_annotations(make_dataset: Mak
     assert count_of(split.filter(split="train"), HATE) == 1
 
 
+def test_a_contradiction_within_one_split_excludes_the_pair_there(make_dataset: Make):
+    rows = compared([("p", "a", "b", 0, hate), ("p", "a", "b", 0, 0)]).with_columns(pl.lit("train").alias("split"))
+    table = category_counts(make_dataset(frame_of([]), comparisons=rows), population="pairs", by="split")
+    assert set(table.select("split", "n", "n_excluded").iter_rows()) == {("train", 1, 1)}
+
+
+def test_where_there_are_annotations_answers_that_were_only_compared_are_no_pairs(make_dataset: Make):
+    rows = frame_of([("p", "a", "train", hate)])
+    ds = make_dataset(rows, comparisons=compared([("p", "a", "b", 0, bias)]))
+    assert ds.pairs.height == 2
+    for population in ("pairs", "prompts"):
+        table = category_counts(ds, population=population)
+        assert (set(table["n"]), count_of(table, HATE), count_of(table, BIAS)) == ({1}, 1, 0)
+
+
 def test_a_prompt_whose_pairs_are_all_contradictory_is_excluded(make_dataset: Make):
     answers = [("p", "a", "b", 0, hate), ("p", "a", "b", hate, 0), ("q", "a", "b", lie, 0)]
     ds = make_dataset(frame_of([]), comparisons=compared(answers))
@@ -387,3 +416,18 @@ def test_violence_and_unethical_behaviour_oppose_each_other_beyond_selection(rea
     assert over_all["phi"].item() == pytest.approx(-0.112, abs=5e-4)
     assert unsafe["phi"].item() == pytest.approx(-0.407, abs=5e-4)
     assert unsafe["phi_expected"].item() == pytest.approx(-0.153, abs=5e-4)
+
+
+def test_prompts_without_answers_have_no_statistics(tmp_path):
+    file = tmp_path / "asked.jsonl"
+    file.write_text('{"prompt": "what is tea"}\n{"prompt": "what is spring"}\n')
+    for population in ("annotations", "pairs", "prompts"):
+        with pytest.raises(UsageError, match="holds prompts without answers"):
+            btviz.category_counts(btviz.load(file), population=population)
+
+
+def test_comparisons_that_name_no_category_say_so_at_once(tmp_path):
+    file = tmp_path / "compared.jsonl"
+    file.write_text('{"prompt": "tea", "response_0": "a", "response_1": "b", "better_response_id": 1}\n')
+    with pytest.raises(UsageError, match="no row names a category"):
+        btviz.category_counts(btviz.load(file))

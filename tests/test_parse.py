@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
@@ -211,9 +212,23 @@ def test_a_truncated_archive_keeps_what_was_readable_and_says_so(tmp_path: Path,
     assert parsed.rows_in == parsed.rows.height + kinds.count("malformed JSON")
 
 
+@pytest.mark.parametrize("name", ["a.jsonl", "a.json", "a.csv"])
+def test_a_byte_order_mark_is_no_text(tmp_path: Path, name: str) -> None:
+    row = json.loads(many_rows().splitlines()[0])
+    quoted = '"' + json.dumps(dict.fromkeys(row["category"], False)).replace('"', '""') + '"'
+    text = {
+        "a.jsonl": json.dumps(row),
+        "a.json": json.dumps([row]),
+        "a.csv": f"prompt,response,is_safe,category\np,r,true,{quoted}",
+    }[name]
+    (tmp_path / name).write_bytes(codecs.BOM_UTF8 + text.encode() + b"\n")
+    parsed = parse(tmp_path / name)
+    assert (parsed.rows_in, parsed.rows.height, parsed.problems.height) == (1, 1, 0)
+
+
 def test_an_archive_cut_before_its_first_row_names_no_layout(tmp_path: Path) -> None:
     (tmp_path / "cut.jsonl.gz").write_bytes(gzip.compress(many_rows())[:12])
-    with pytest.raises(DataError, match="no readable row"):
+    with pytest.raises(DataError, match="damaged before the first whole row"):
         parse(tmp_path / "cut.jsonl.gz")
 
 

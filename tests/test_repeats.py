@@ -103,62 +103,14 @@ def test_comparisons_overlap_by_their_prompts_and_their_answers(make_dataset: Ma
 def test_repeats_and_contradictions_by_hand(make_dataset: Make):
     rows = [
         # the same comparison twice, its answers exchanged, and everything agrees
-        {
-            "prompt": "p",
-            "response_0": "a",
-            "response_1": "b",
-            "is_safe_0": True,
-            "is_safe_1": False,
-            "better": 0,
-            "safer": 0,
-        },
-        {
-            "prompt": "p",
-            "response_0": "b",
-            "response_1": "a",
-            "is_safe_0": False,
-            "is_safe_1": True,
-            "better": 1,
-            "safer": 1,
-        },
-        # the answer "a" is unsafe here
-        {
-            "prompt": "p",
-            "response_0": "a",
-            "response_1": "c",
-            "is_safe_0": False,
-            "is_safe_1": True,
-            "better": 0,
-            "safer": 1,
-        },
-        # the same comparison, with the other answer better; a tie is no contradiction
-        {
-            "prompt": "p",
-            "response_0": "a",
-            "response_1": "c",
-            "is_safe_0": False,
-            "is_safe_1": True,
-            "better": 1,
-            "safer": 1,
-        },
-        {
-            "prompt": "p",
-            "response_0": "a",
-            "response_1": "c",
-            "is_safe_0": False,
-            "is_safe_1": True,
-            "better": -1,
-            "safer": 1,
-        },
-        {
-            "prompt": "q",
-            "response_0": "a",
-            "response_1": "b",
-            "is_safe_0": True,
-            "is_safe_1": True,
-            "better": 0,
-            "safer": 0,
-        },
+        choice("p a b", safe=(True, False), better=0, safer=0),
+        choice("p b a", safe=(False, True), better=1, safer=1),
+        # the answer "a" is unsafe here; then the other answer is better
+        choice("p a c", safe=(False, True), better=0, safer=1),
+        choice("p a c", safe=(False, True), better=1, safer=1),
+        # a tie contradicts nothing
+        choice("q a b", safe=(True, True), better=0, safer=0),
+        choice("q a b", safe=(True, True), better=-1, safer=0),
     ]
     table = response_repeats(only_compared(make_dataset, rows)).drop("rule")
     answer, comparison = table.rows(named=True)
@@ -166,14 +118,14 @@ def test_repeats_and_contradictions_by_hand(make_dataset: Make):
         "unit": "answer",
         "n": 5,
         "rows": 12,
-        "n_repeated": 3,
+        "n_repeated": 5,
         "contradictory_is_safe": 1,
         "contradictory_labels": None,
         "contradictory_severity": None,
         "contradictory_better": None,
         "contradictory_safer": None,
     }
-    assert (comparison["n"], comparison["rows"], comparison["n_repeated"]) == (3, 6, 2)
+    assert (comparison["n"], comparison["rows"], comparison["n_repeated"]) == (3, 6, 3)
     assert comparison["contradictory_is_safe"] == 0
     assert (comparison["contradictory_better"], comparison["contradictory_safer"]) == (1, 0)
 

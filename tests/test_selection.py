@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btviz.errors import UsageError
-from btviz.selection import Selection, from_hex, hex_id
+from btviz.selection import Selection, from_hex, hex_id, possible_ids
 
 ids = st.integers(0, 2**64 - 1)
 
@@ -87,3 +87,15 @@ def test_the_selection_and_the_policy_know_no_widget():
     code += "print([m for m in ('ipywidgets', 'anywidget', 'altair', 'traitlets') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+@given(ids)
+def test_an_id_is_read_as_views_and_as_tables_show_it(identifier):
+    assert possible_ids(hex_id(identifier))[0] == identifier
+    assert identifier in possible_ids(str(identifier))
+
+
+@pytest.mark.parametrize("wrong", ["", "12a", "-1", "1.5", str(2**64), "1" * 21, "²"])
+def test_other_words_are_no_id(wrong):
+    with pytest.raises(UsageError, match="16 hexadecimal digits"):
+        possible_ids(wrong)

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
 
 import btviz
+from btviz import catalog
 from btviz.dataset import Dataset
 from btviz.summary import Summary, summarise
+from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
 
 
 def value(summary: Summary, quantity: str, *, split: str | None = None, column: str = "value", **same: str) -> float:
@@ -60,3 +63,43 @@ def test_comparisons_are_summarised_without_annotations(shared_data: Path) -> No
     assert value(summary, "compared_prompts") == 734
     answers = summary.repeats.filter(unit="answer").row(0, named=True)
     assert (answers["n"], answers["contradictory_is_safe"]) == (3759, 371)
+
+
+def test_answers_of_comparisons_are_counted_as_their_rows_label_them(
+    tmp_path: Path,
+) -> None:
+    keys = PKU_SAFERLHF.keys
+    lines = []
+    for severity in (1, 3):
+        row: dict[str, Any] = {"prompt": "what is tea", "safer_response_id": 0}
+        for side, level in enumerate((0, severity)):
+            row |= {f"response_{side}": f"a drink {side}", f"is_response_{side}_safe": level == 0}
+            row |= {f"response_{side}_harm_category": {key: key == keys[4] and level > 0 for key in keys}}
+            row |= {f"response_{side}_severity_level": level}
+        lines.append(json.dumps(row))
+    file = tmp_path / "compared.jsonl"
+    file.write_text("\n".join(lines))
+    summary = summarise(btviz.load(file))
+    assert value(summary, "category_count", category=keys[4]) == 2
+    assert value(summary, "category_count", category=keys[3]) == 0
+    assert value(summary, "category_severity_count", category=keys[4], level="3") == 1
+    assert [value(summary, "severity_count", level=level) for level in "013"] == [2, 1, 1]
+    assert value(summary, "answers_by_safety", level="unsafe") == 2
+    assert value(summary, "rows_with_one_safe") == 2
+
+
+def test_the_real_prompts_stand_beside_their_printed_numbers(shared_data: Path) -> None:
+    summary = summarise(catalog.add("beavertails-evaluation", [shared_data / "beavertails" / "evaluation.json"]))
+    counts = summary.quantities.filter(quantity="category_count", split="test")
+    assert counts.select("value", "published").unique().rows() == [(50, 50)]
+    assert counts.height == 14
+
+
+def test_an_odd_row_is_counted_once_however_much_it_lacks(tmp_path: Path) -> None:
+    sound = {"prompt": "what is tea", "response": "a drink", "category": dict.fromkeys(BEAVERTAILS.keys, False)}
+    lines = [sound | {"is_safe": True}, sound | {"is_safe": True, "category": {}}]
+    file = tmp_path / "odd.jsonl"
+    file.write_text("\n".join(map(json.dumps, lines)))
+    with pytest.warns(UserWarning, match="1 of 2 rows"):
+        oddities = summarise(btviz.load(file)).oddities
+    assert oddities.rows() == [("odd.jsonl", "missing category", "rejected", 1)]

@@ -26,6 +26,7 @@ class Front:
     def tell(self, kind, **message):
         self.received.clear()
         self._widget._handle_custom_msg({"kind": kind, **message}, [])
+        assert self.received.pop(0) == {"kind": "heard"}  # by which the browser knows that the kernel lives
         return self.received
 
     def texts(self, *pairs):
@@ -179,7 +180,14 @@ def test_a_pair_is_opened_by_its_id(marked, inspector, front):
     assert [card["pair"] for card in inspector.cards] == [hex_id(wanted)]
     with pytest.raises(NotFoundError, match="does not hold it"):
         inspector.open_pair(1)
-    assert "16 hexadecimal digits" in front.tell("open", pair="12")[0]["text"]
+    assert "does not hold it" in front.tell("open", pair="12")[0]["text"]
+    assert "16 hexadecimal digits" in front.tell("open", pair="no id")[0]["text"]
+
+
+def test_a_pair_is_opened_by_the_number_that_tables_show(marked, inspector, front):
+    wanted = marked.pairs["pair_id"][3]
+    front.tell("open", pair=f" {wanted} ")
+    assert inspector.view["focus"] == hex_id(wanted)
 
 
 def test_same_prompt_shows_all_its_answers_and_leads_back(marked, inspector, front):
@@ -224,9 +232,16 @@ def test_the_explorer_answers_a_click_with_the_pairs_behind_it(tiny):
     explorer._chart._handle_custom_msg({"kind": "click", "categories": ["non_violent_unethical_behavior"]}, [])
     assert "4 annotations → 2 pairs" in explorer.selection.origin
     assert explorer._chart.chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
+    assert explorer._chart.said == explorer.selection.origin
     explorer._population.value = "prompts"  # the click is counted anew, and the picture redrawn
     assert "1 prompt → 1 pair" in explorer.selection.origin
     assert "prompts" in json.dumps(explorer._chart.spec)
+
+
+def test_the_key_that_hides_all_works_on_the_chart_too(tiny):
+    explorer = CategoryExplorer(tiny, policy=ContentPolicy(reveal_all=True))
+    explorer._chart._handle_custom_msg({"kind": "hide"}, [])
+    assert (explorer.policy.reveal_all, explorer.policy.hidings) == (False, 1)
 
 
 def test_setting_the_selection_from_python_moves_the_view(tiny):
@@ -236,6 +251,7 @@ def test_setting_the_selection_from_python_moves_the_view(tiny):
     selection.set(tiny.pairs["pair_id"][:1], origin="mine")
     assert (explorer.inspector.view["origin"], len(explorer.inspector.cards)) == ("mine", 1)
     assert explorer._chart.chosen == {"chosen_row": "", "chosen_col": ""}
+    assert explorer._chart.said == "mine"
     explorer._where.value = "unsafe"
     assert selection.origin == "mine"  # nothing was clicked since, so nothing is counted anew
 
@@ -247,6 +263,26 @@ def test_two_explorers_of_one_selection_follow_each_other(tiny):
     assert two.selected.equals(one.selected)
     two.click("hate-speech", "discrimination")
     assert one._chart.chosen == {"chosen_row": "", "chosen_col": ""}
+
+
+def test_what_independence_expects_is_offered_where_it_is_known(tiny):
+    explorer = CategoryExplorer(tiny, policy=ContentPolicy())
+    assert "phi_expected" not in dict(explorer._coefficient.options).values()
+    explorer._where.value = "unsafe"
+    explorer._coefficient.value = "phi_expected"
+    explorer._population.value = "pairs"
+    assert explorer._coefficient.value == "phi_expected"
+    explorer._where.value = "all"
+    assert explorer._coefficient.value == "phi"
+    assert '"φ"' in json.dumps(explorer._chart.spec, ensure_ascii=False)
+
+
+def test_a_reopened_notebook_says_what_stood_there(tiny):
+    explorer = CategoryExplorer(tiny, policy=ContentPolicy())
+    for view in (explorer, explorer.inspector):
+        bundle = view._repr_mimebundle_()
+        shown = bundle[0] if isinstance(bundle, tuple) else bundle
+        assert f"of {tiny.population}; run its cell" in shown["text/plain"]
 
 
 def test_every_coefficient_and_population_can_be_drawn(tiny):

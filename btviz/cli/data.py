@@ -12,6 +12,7 @@ from btviz.cli.report import format_bytes, json_option, print_json, print_table,
 from btviz.cli.show import data_show
 
 if TYPE_CHECKING:
+    from btviz.dataset import Dataset
     from btviz.sources import Release
 
 
@@ -94,8 +95,18 @@ def data_add(name: str, files: tuple[Path, ...], *, split: str | None, replace: 
     print_table([list(file.values()) for file in account], ["file", "split", "rows read", "kept", "rejected"])
     if ds.problems.height:
         say(f"{ds.problems.height:,} oddities were found; see: btviz data show {name}")
-    known = f"recognised as {ds.release}" if ds.release else "of no known release"
-    click.echo(f'\n{ds.name} is {known}. Load it with btviz.load("{ds.name}").')
+    click.echo(f'\n{ds.name} is {_known_as(ds)}. Load it with btviz.load("{ds.name}").')
+
+
+def _known_as(ds: Dataset) -> str:
+    from btviz.sources import RELEASES
+
+    if ds.release is None:
+        return "of no known release"
+    published = {h for file in RELEASES[ds.release].files for h in (file.sha256, file.content_sha256)}
+    if all(file["sha256"] in published for file in ds.facts["files"]):
+        return f"recognised as {ds.release} by the published hashes"
+    return f"taken for {ds.release} by its name; no published hash confirms it"
 
 
 def _described(entry: Release, *, is_here: bool) -> dict[str, Any]:

@@ -1,28 +1,59 @@
-"""`btviz figures`."""
+"""`btviz figures`: every figure of a data set."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.errors import UsageError
 from btviz.paths import figures_dir
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from btviz.dataset import Dataset
+
+out_option = click.option(
+    "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to; figures/NAME by default."
+)
 
 
 @click.command("figures")
 @click.argument("name")
-@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder; figures/NAME by default.")
+@out_option
 @json_option
 def figures_command(name: str, *, out: Path | None, as_json: bool) -> None:
     """Write every figure of NAME as SVG, PDF and PNG, with where it comes from."""
-    from btviz import figures, load
+    from btviz import load
 
-    say(f"Reading {name} ...")
     ds = load(name)
-    written = figures.write_all(ds, figures_dir(out))
-    files = [str(path) for path in written]
+    folder = out or figures_dir() / ds.name
+    manifest = draw(ds, folder)
+    if not manifest["file"].count():
+        raise UsageError(f"Figures of {ds.name!r} were asked for; none could be drawn. {manifest['not_drawn'][0]}")
     if as_json:
-        print_json({"name": ds.name, "is_synthetic": ds.is_synthetic, "files": files})
-    else:
-        print_table([[file] for file in files], ["figure"], title=f"Figures of {ds.population}")
+        print_json({"name": ds.name, "is_synthetic": ds.is_synthetic, "files": manifest.to_dicts()})
+        return
+    print_figures(ds, manifest, folder=folder)
+
+
+def draw(ds: Dataset, folder: Path) -> pl.DataFrame:
+    """Draw every figure into a folder, saying on standard error which is on its way."""
+    from btviz.figures import write_all
+
+    return write_all(ds, folder, progress=lambda title: say(f"Drawing: {title}"))
+
+
+def print_figures(ds: Dataset, manifest: pl.DataFrame, *, folder: Path) -> None:
+    """Print one row per figure: its title and its files; then, once each, why others are missing."""
+    cells = []
+    for (_, title), rows in manifest.group_by("figure", "title", maintain_order=True):
+        files = [Path(file) for file in rows["file"].drop_nulls()]
+        drawn = files and f"{files[0].stem}{' '.join(file.suffix for file in files)}"
+        cells.append([title, drawn or "not drawn"])
+    print_table(cells, ["figure", "files"], title=f"Figures of {ds.population}, in {folder}")
+    for reason in manifest["not_drawn"].drop_nulls().unique(maintain_order=True):
+        click.echo(f"Not drawn: {reason}")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -50,7 +52,9 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
         table.add_row(*map(Text, row))
     if title:
         click.echo(title)
-    Console().print(table)
+    # a file or a pipe has no width: there a row is a line, for grep and for paths
+    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
+    Console(width=wide).print(table)
 
 
 def say(message: str) -> None:

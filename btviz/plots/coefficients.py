@@ -10,6 +10,9 @@ import polars as pl
 
 from btviz.plots.theme import DIVERGING, SEQUENTIAL
 
+DARK_DIVERGING, DARK_SEQUENTIAL = 0.69, 0.75
+"""Where on a scale white text becomes easier to read than black."""
+
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
@@ -72,12 +75,12 @@ class Coefficient:
             labelExpr=fraction if self.kind == "ratio" else alt.Undefined,
         )
 
-    def strength(self, value: pl.Expr, *, limits: tuple[float, float]) -> pl.Expr:
-        """How dark the cell of a value is, 0 .. 1: decides the colour of its number."""
+    def is_dark(self, value: pl.Expr, *, limits: tuple[float, float]) -> pl.Expr:
+        """Whether the colour of a value is so dark that its number must be white."""
         _, high = limits
         if self.kind == "ratio":
-            return pl.when(value > 0).then(value.log(2.0).abs() / math.log2(high)).otherwise(0.0)
-        return value.abs() / high
+            return (value > 0) & (value.log(2.0).abs() / math.log2(high) > DARK_DIVERGING)
+        return value.abs() / high > (DARK_DIVERGING if self.kind == "signed" else DARK_SEQUENTIAL)
 
     def text(self, value: float | None) -> str:
         """A value as the cells show it: ``.49``, ``−.03``, ``0``, ``12``, ``1.8``."""

@@ -77,7 +77,7 @@ def explorer(
         title=heading(
             "Which harm categories occur together, and how often each occurs",
             caption,
-            *notes(drawn, shown),
+            *notes(drawn),
             width=SIDE + BARS,
         ),
         description=describe(drawn, shown, names=names, caption=caption),

@@ -12,8 +12,8 @@ from btviz.plots.coefficients import COEFFICIENTS, Coefficient
 from btviz.plots.naming import lookup, titles
 from btviz.plots.rendering import LayerChart
 from btviz.plots.theme import (
+    BLACK,
     FAINT,
-    INK,
     MUTED,
     PADDING,
     PAPER,
@@ -31,7 +31,6 @@ from btviz.taxonomy import Taxonomy
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 LEGIBLE = 17.0
 """Narrowest cell, in points, in which a number can be read."""
-DARK = 0.55
 ORDERS = ("similarity", "release")
 
 
@@ -83,7 +82,7 @@ def association_matrix(
         width=side * len(names),
         height=side * len(names),
         view={"fill": FAINT},
-        title=heading("Which harm categories occur together", caption, *notes(drawn, shown), width=width),
+        title=heading("Which harm categories occur together", caption, *notes(drawn), width=width),
         description=describe(drawn, shown, names=names, caption=caption),
         config=config(size=size),
     )
@@ -122,7 +121,7 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
         shown.on_scale(off_diagonal[coefficient]).alias("coloured"),
         value.alias("value"),
         value.map_elements(shown.text, return_dtype=pl.String).fill_null("").alias("text"),
-        (shown.strength(value, limits=limits) > DARK).fill_null(value=False).alias("dark"),
+        shown.is_dark(value, limits=limits).fill_null(value=False).alias("dark"),
     )
 
 
@@ -137,10 +136,10 @@ def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str],
     found = [
         base.mark_rect(stroke=PAPER, strokeWidth=edge, fill=PAPER),
         base.transform_filter("datum.coloured").mark_rect(stroke=PAPER, strokeWidth=edge).encode(color=fill),
-        unknown.mark_point(shape=CROSS, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
+        unknown.mark_point(shape=CROSS, opacity=1, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
     ]
     if side >= LEGIBLE:
-        ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(INK))
+        ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
         found.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
     return found
 
@@ -161,13 +160,13 @@ def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbered: bool = Fals
     )
 
 
-def notes(drawn: pl.DataFrame, shown: Coefficient) -> list[str]:
+def notes(drawn: pl.DataFrame) -> list[str]:
     """Lines that explain the cells without colour, where there are any."""
     missing = drawn["value"].null_count()
     zeros = drawn.filter(~pl.col("coloured"), pl.col("value") == 0).height
     return [
         f"× undefined: {missing} of {drawn.height} cells" if missing else "",
-        f"0: no item has both; off the log scale of {shown.title.lower()}" if zeros else "",
+        "0 has no colour: it lies off the log scale" if zeros else "",
     ]
 
 

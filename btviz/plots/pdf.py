@@ -1,4 +1,4 @@
-"""One order for the objects of a PDF: the converter writes its fonts in another order each time."""
+"""One order for the objects of a PDF: the converter writes fonts and groups in another order each time."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ _TABLE = re.compile(rb"xref\s+0 (\d+)\s+")
 _ENTRY = 20
 """Length of a line of the cross-reference table, fixed by the format (ISO 32000-1, 7.5.4)."""
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
-_FONTS = re.compile(rb"/fo\d+ \d+ 0 R(?:\s+/fo\d+ \d+ 0 R)+")
-_FONT = re.compile(rb"/fo(\d+) \d+ 0 R")
+_RESOURCES = re.compile(rb"/[a-z]+\d+ \d+ 0 R(?:\s+/[a-z]+\d+ \d+ 0 R)+")
+_RESOURCE = re.compile(rb"/([a-z]+)(\d+) \d+ 0 R")
 _STREAM = re.compile(rb"\bstream\r?\n")
 
 
@@ -53,12 +53,13 @@ def _body(text: bytes) -> tuple[bytes, bytes]:
     text = text.partition(b" 0 obj")[2]
     stream = _STREAM.search(text)
     cut = stream.start() if stream else len(text)
-    return _FONTS.sub(_by_name, text[:cut]), text[cut:]
+    return _RESOURCES.sub(_by_name, text[:cut]), text[cut:]
 
 
-def _by_name(fonts: re.Match[bytes]) -> bytes:
-    """Entries of a dictionary of fonts, whose names follow their first use on the page."""
-    return b" ".join(font[0] for font in sorted(_FONT.finditer(fonts[0]), key=lambda font: int(font[1])))
+def _by_name(resources: re.Match[bytes]) -> bytes:
+    """Entries of a dictionary of fonts or groups, whose names count their first uses on the page."""
+    entries = sorted(_RESOURCE.finditer(resources[0]), key=lambda entry: (entry[1], int(entry[2])))
+    return b" ".join(entry[0] for entry in entries)
 
 
 def _met_from(trailer: bytes, bodies: dict[int, tuple[bytes, bytes]]) -> dict[int, int]:

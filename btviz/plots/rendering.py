@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import re
 from functools import cache
@@ -76,7 +77,7 @@ def svg(chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
     """
     bare = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
     start = bare.index(">", bare.index("<svg")) + 1
-    return _scaled(bare[:start], scale) + _style(bare) + bare[start:]
+    return _scaled(_told(bare[:start], chart), scale) + _style(bare) + bare[start:]
 
 
 def render(chart: alt.TopLevelMixin, *, format: str) -> bytes:  # noqa: A002 - the word for it
@@ -100,6 +101,14 @@ def _with_steady_ids(image: str) -> str:
     return reference.sub(lambda match: match[1] + steady[match[2]], image)
 
 
+def _told(head: str, chart: alt.TopLevelMixin) -> str:
+    """Add the text description, which the converter leaves out."""
+    description = getattr(chart, "description", alt.Undefined)
+    if not isinstance(description, str):
+        return head
+    return head.replace("<svg ", f'<svg role="img" aria-label="{html.escape(description)}" ', 1)
+
+
 def _scaled(head: str, scale: float) -> str:
     if scale == 1.0:
         return head
@@ -108,8 +117,8 @@ def _scaled(head: str, scale: float) -> str:
 
 def _style(image: str) -> str:
     """Style element with the glyphs that the texts of `image` use."""
-    texts = "".join(re.findall(r">([^<]+)</text>", image))
-    characters = "".join(sorted(set(texts.replace("&amp;", "&").replace("&lt;", "<").replace("&gt;", ">"))))
+    texts = "".join(re.findall(r">([^<]+)</", image))
+    characters = "".join(sorted(set(html.unescape(texts))))
     weights = [weight for weight in _STYLES if weight == "normal" or f'font-weight="{weight}"' in image]
     faces = "".join(
         f"@font-face{{font-family:'{FONT}';font-weight:{weight};"

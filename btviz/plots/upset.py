@@ -31,6 +31,8 @@ from btviz.taxonomy import Taxonomy
 GAP = 10.0
 NARROW = 9.0
 """Least distance of two columns, in points, that labels of the usual size may leave."""
+NARROWEST = 6.0
+"""Least distance of two columns, in points, at which their numbers do not touch."""
 STRIPE = "#f4f4f4"
 
 
@@ -49,7 +51,8 @@ def label_sets(
     table : DataFrame
         From `label_sets`: `categories` (list of keys), `n`, `n_items`.
     top : int, default 20
-        Combinations to draw; the caption says how many there are, and what those drawn cover.
+        Combinations to draw, fewer where the width has no room for them; the caption says how
+        many there are, and what those drawn cover.
     source : str, optional
         Name of the data for the caption: ``ds.population``.
     width : {"double", "single"} or float
@@ -77,10 +80,10 @@ def label_sets(
             f"{top} combinations were asked for and the table has {sets.height}, so there is nothing to draw. "
             "Ask for 1 or more, of items that have labels."
         )
-    drawn = sets.head(top).with_row_index("place", offset=1).select("place", "categories", "n")
     totals = _totals(sets)
     names = titles(totals["category"], taxonomy=taxonomy)
-    size, step = _sizes(names, columns=drawn.height, width=width)
+    size, step, columns = _sizes(names, columns=min(top, sets.height), width=width)
+    drawn = sets.head(columns).with_row_index("place", offset=1).select("place", "categories", "n")
     return ConcatChart(
         concat=[
             _legend(size=size),
@@ -108,14 +111,15 @@ def _labels(names: Mapping[str, str], *, size: float) -> float:
     return max(text_width(name, size=size) for name in names.values()) + GAP
 
 
-def _sizes(names: Mapping[str, str], *, columns: int, width: str | float) -> tuple[float, float]:
-    """Size of the labels, and distance of the columns that fill the width."""
+def _sizes(names: Mapping[str, str], *, columns: int, width: str | float) -> tuple[float, float, int]:
+    """Size of the labels, distance of the columns, and how many of them fit the width."""
 
-    def step(size: float) -> float:
-        return (points(width) - 2 * PADDING - _totals_width(size) - _labels(names, size=size)) / columns
+    def room(size: float) -> float:
+        return points(width) - 2 * PADDING - _totals_width(size) - _labels(names, size=size)
 
-    size = TEXT_SIZE if step(TEXT_SIZE) >= NARROW else TINY_SIZE
-    return size, max(4.0, min(step(size), 3 * size))
+    size = TEXT_SIZE if room(TEXT_SIZE) >= NARROW * columns else TINY_SIZE
+    columns = max(1, min(columns, int(room(size) / NARROWEST)))
+    return size, min(room(size) / columns, 3 * size), columns
 
 
 def _totals_width(size: float) -> float:

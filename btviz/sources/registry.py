@@ -115,6 +115,16 @@ class Release:
 def release(name: str) -> Release:
     """Release of that registry name.
 
+    Parameters
+    ----------
+    name : str
+        One of `RELEASES`.
+
+    Returns
+    -------
+    Release
+        What was released under that name.
+
     Raises
     ------
     UsageError

@@ -212,10 +212,10 @@ def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:
 
 def _drawn_share(shares: Floats) -> float:
     low, high = 0.0, 1.0
-    # 1 - t exceeds the product up to the root; logarithms keep the difference where t is small
+    # 1 - t exceeds the product up to the root and nowhere beyond it
     for _ in range(52):
         middle = (low + high) / 2
-        if math.log1p(-middle) > np.log1p(-middle * shares).sum():
+        if 1 - middle > np.prod(1 - middle * shares):
             low = middle
         else:
             high = middle

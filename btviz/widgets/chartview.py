@@ -16,7 +16,7 @@ import anywidget
 import traitlets
 import vl_convert
 
-_SCRIPT = Path(__file__).parent / "front" / "chart.js"
+_FRONT = Path(__file__).parent / "front"
 
 
 class ChartView(anywidget.AnyWidget):
@@ -28,20 +28,26 @@ class ChartView(anywidget.AnyWidget):
         Its marks carry `row` and `col`, or `category`: released keys of categories.
     on_click : callable
         Takes the keys: two for a cell, one for a bar.
+    on_hide : callable
+        Called when the key that hides every text is pressed here.
 
     Attributes
     ----------
     chosen : dict
         Values of the chart's parameters, by name; setting it changes the outline.
+    said : str
+        A line above the chart, read out when it changes: what the last click found.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
+    _css = (_FRONT / "chart.css").read_text(encoding="utf-8")
     spec = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Dict().tag(sync=True)
+    said = traitlets.Unicode().tag(sync=True)
 
-    def __init__(self, chart: alt.TopLevelMixin, *, on_click: Callable[..., None]) -> None:
+    def __init__(self, chart: alt.TopLevelMixin, *, on_click: Callable[..., None], on_hide: Callable[[], None]) -> None:
         super().__init__(_esm=_bundle(), spec=chart.to_dict())
-        self._on_click = on_click
+        self._on_click, self._on_hide = on_click, on_hide
         self.on_msg(self._answer)
 
     def draw(self, chart: alt.TopLevelMixin) -> None:
@@ -49,11 +55,15 @@ class ChartView(anywidget.AnyWidget):
         self.spec = chart.to_dict()
 
     def _answer(self, _: object, message: Mapping[str, Any], __: object) -> None:
+        self.send({"kind": "heard"})
         if message["kind"] == "click":
             self._on_click(*message["categories"])
+        elif message["kind"] == "hide":
+            self._on_hide()
 
 
 @cache
 def _bundle() -> str:
-    """Our script and the drawing library that vl-convert brings, as one module."""
-    return str(vl_convert.javascript_bundle(_SCRIPT.read_text(encoding="utf-8")))
+    """Our scripts and the drawing library that vl-convert brings, as one module."""
+    ours = "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in ("dom.js", "chart.js"))
+    return str(vl_convert.javascript_bundle(ours))

@@ -19,6 +19,8 @@ from btviz.widgets.inspector import PairInspector
 from btviz.widgets.pairindex import index_pairs
 
 _WHERE = [("all", "all"), ("unsafe only", "unsafe")]
+_INVITATION = "Click a cell or a bar to list the pairs behind it."
+_WRAP = {"flex_flow": "row wrap"}
 
 
 class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -54,15 +56,18 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._clicking = False
         self._population = ipywidgets.Dropdown(options=_populations(ds), description="Count")
         self._where = ipywidgets.Dropdown(options=_WHERE, description="Which")
-        names = [(coefficient.title, key) for key, coefficient in COEFFICIENTS.items()]
-        self._coefficient = ipywidgets.Dropdown(options=names, value="phi", description="Association")
-        self._chart = ChartView(self._drawn(), on_click=self.click)
+        self._coefficient = ipywidgets.Dropdown(options=_coefficients("all"), description="Association")
+        self._chart = ChartView(self._drawn(), on_click=self.click, on_hide=self.policy.hide_all)
         for control in (self._population, self._where):
             control.observe(self._recount, names="value")
         self._coefficient.observe(self._redraw, names="value")
         self.selection.observe(self._selection_moved)
-        controls = ipywidgets.HBox([self._population, self._where, self._coefficient])
-        super().__init__([controls, self._chart, self.inspector])
+        self._selection_moved()
+        controls = ipywidgets.Box([self._population, self._where, self._coefficient], layout=_WRAP)
+        self._chart.layout = {"max_width": "100%"}
+        self.inspector.layout = {"flex": "1 1 600px"}  # beside the chart where there is room, else below
+        views = ipywidgets.Box([self._chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
+        super().__init__([controls, views])
 
     @property
     def selection(self) -> Selection:
@@ -107,6 +112,9 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
             self._clicking = False
         self._outline()
 
+    def __repr__(self) -> str:
+        return f"<CategoryExplorer of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
+
     def _drawn(self) -> alt.HConcatChart:
         asked = (self._population.value, self._where.value)
         if asked not in self._tables:
@@ -126,9 +134,17 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._chart.draw(self._drawn())
 
     def _recount(self, _: object) -> None:
+        self._offer_coefficients()
         self._redraw()
         if self._clicked:
             self.click(*(category.key for category in self._clicked))
+
+    def _offer_coefficients(self) -> None:
+        before = self._coefficient.value
+        self._coefficient.unobserve(self._redraw, names="value")
+        self._coefficient.options = offered = _coefficients(self._where.value)
+        self._coefficient.value = before if before in dict(offered).values() else "phi"
+        self._coefficient.observe(self._redraw, names="value")
 
     def _outline(self) -> None:
         row, col = ([category.key for category in self._clicked] + ["", ""])[:2]
@@ -138,9 +154,15 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         if not self._clicking:
             self._clicked = ()
             self._outline()
+        self._chart.said = _INVITATION if self.selection.pair_ids is None else self.selection.origin
 
 
 def _populations(ds: Dataset) -> list[str]:
     """Populations that can be counted: a release of comparisons has no annotations of its own."""
     only_comparisons = ds.annotations.is_empty() and not ds.preferences.is_empty()
     return ["pairs", "prompts"] if only_comparisons else ["annotations", "pairs", "prompts"]
+
+
+def _coefficients(where: str) -> list[tuple[str, str]]:
+    """Titles and columns; what independence would give is known only where every item has a label."""
+    return [(c.title, key) for key, c in COEFFICIENTS.items() if where == "unsafe" or key != "phi_expected"]

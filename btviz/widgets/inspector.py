@@ -16,7 +16,8 @@ from btviz.dataset import Dataset
 from btviz.errors import BtvizError
 from btviz.exports import export_table
 from btviz.notes import Notes
-from btviz.selection import Selection, from_hex, hex_id
+from btviz.selection import Selection, from_hex, hex_id, possible_ids
+from btviz.tables import ID
 from btviz.widgets.filtering import Filter
 from btviz.widgets.listing import Listing
 from btviz.widgets.pages import cards_of, categories_of
@@ -129,8 +130,10 @@ class PairInspector(anywidget.AnyWidget):
         self._show()
 
     def open_pair(self, pair_id: int | str) -> None:
-        """Turn to a pair by its id, as a number or as 16 hexadecimal digits."""
-        self._listing.open_pair(from_hex(pair_id) if isinstance(pair_id, str) else pair_id)
+        """Turn to a pair by its id: a number, its digits, or the 16 hexadecimal digits that views show."""
+        ids = possible_ids(pair_id) if isinstance(pair_id, str) else [pair_id]
+        rows = self._index.rows_of(pl.Series(ids, dtype=ID))
+        self._listing.open_pair(int(self._index.pair_ids[rows[0]]) if len(rows) else ids[0])
         self._show()
 
     def export(self, path: str | Path) -> Path:
@@ -139,6 +142,9 @@ class PairInspector(anywidget.AnyWidget):
         tags = self.notes.table.group_by("pair_id").agg(pl.col("tag").alias("tags"))
         rows = self.ds.named(self.selected).join(texts, on="pair_id", how="left", maintain_order="left")
         return export_table(path, rows.join(tags, on="pair_id", how="left", maintain_order="left"))
+
+    def __repr__(self) -> str:
+        return f"<PairInspector of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
 
     def _slugs(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.ds.taxonomy[name].slug for name in names)
@@ -192,6 +198,7 @@ class PairInspector(anywidget.AnyWidget):
             "untag": lambda asked: self.notes.remove(from_hex(asked["pair"]), tag=asked["tag"]),
         }
         kind = message["kind"]
+        self.send({"kind": "heard"})
         try:
             answers[kind](message)
         except BtvizError as error:

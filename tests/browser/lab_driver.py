@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from btviz.lab import lab_environment
 
@@ -71,7 +71,7 @@ class Lab:
         page = self.browser.new_page(viewport={"width": 1280, "height": 1000})
         notebook = Notebook(page)
         page.on("pageerror", lambda error: notebook.errors.append(str(error)))
-        page.on("dialog", lambda dialog: notebook.errors.append(f"dialog: {dialog.message}"))
+        page.on("dialog", notebook.dismiss)
         page.on("request", lambda request: notebook.requests.append(request.url))
         workspace = secrets.token_hex(4)
         page.goto(f"http://127.0.0.1:{self.port}/doc/workspaces/{workspace}/tree/{name}?reset&token={self.token}")
@@ -80,13 +80,18 @@ class Lab:
         page.close()
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Notebook:
     """One notebook on the screen, and its kernel."""
 
     page: Page
     errors: list[str] = field(default_factory=list)
     requests: list[str] = field(default_factory=list)
+
+    def dismiss(self, dialog: Dialog) -> None:
+        """Close a dialog of the page and remember it: none belongs in these tests."""
+        self.errors.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
 
     def run_all(self) -> None:
         """Run every cell, and come back when all have run."""

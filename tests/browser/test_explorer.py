@@ -61,9 +61,28 @@ def test_a_cell_shows_both_numbers_and_the_pairs_behind_it(notebook):
     click_mark(notebook, row=HATE, col=BIAS)
     words = f"{n_rows} annotations → {n_pairs} pairs with at least one annotation carrying both"
     expect(origin(notebook)).to_contain_text(words)
+    expect(notebook.page.locator(".btviz-said")).to_contain_text(words)
     expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n_pairs}")
     assert kernel(notebook, "explorer.selected.height") == n_pairs
     assert kernel(notebook, "ds.pairs.filter(eval(explorer.selection.expression)).height") == n_pairs
+
+
+def test_the_matrix_can_be_read_and_clicked_with_the_keyboard(notebook):
+    page = notebook.page
+    page.locator(".vega-embed svg path[tabindex='0']").focus()
+    described = page.evaluate("() => document.activeElement.getAttribute('aria-label')")
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("ArrowRight")
+    assert "Row: " in described
+    assert page.evaluate("() => document.activeElement.getAttribute('aria-label')") != described
+    chosen = page.evaluate("() => document.activeElement.__data__.datum")
+    page.keyboard.press("Enter")
+    expect(origin(notebook)).to_contain_text("carrying both")
+    notebook.ask("explorer.policy.reveal_all = True")
+    expect(page.locator(".btviz-optin")).to_be_checked()
+    page.keyboard.press("h")  # hides every text from here, too
+    expect(page.locator(".btviz-optin")).not_to_be_checked()
+    assert kernel(notebook, "[c.key for c in explorer._clicked]") == [chosen["row"], chosen["col"]]
 
 
 def test_a_bar_can_be_clicked_twice(notebook):
@@ -224,7 +243,10 @@ def test_the_opt_in_shows_every_page_and_ends_with_hide_all(notebook):
 def test_a_tag_is_kept(notebook):
     card = focus_card(notebook)
     notebook.page.keyboard.press("t")
-    notebook.page.keyboard.type("odd one")
+    notebook.page.keyboard.type("odd")
+    notebook.ask("explorer.policy.reveal_all = True")  # the list is drawn anew under the hands that type
+    expect(texts(notebook).first).to_contain_text(MARK)
+    notebook.page.keyboard.type(" one")
     notebook.page.keyboard.press("Tab")
     notebook.page.keyboard.type("<b>why</b>")
     notebook.page.keyboard.press("Enter")

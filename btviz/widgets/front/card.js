@@ -31,7 +31,7 @@ function chip(category, votes, n) {
 }
 
 function cardHead(card, categories, say) {
-  const copy = () => navigator.clipboard.writeText(card.pair).then(() => say(`Copied ${card.pair}.`));
+  const copy = () => copyText(card.pair, `Copied ${card.pair}.`, say);
   return element(
     "div",
     { class: "btviz-row" },
@@ -52,11 +52,16 @@ function hiddenTexts(card, parts) {
   return element("div", { class: "btviz-hidden" }, `Hidden: ${sizes.join(", ")}`);
 }
 
+function stays(part, categories) {
+  const carrier = part === "prompt" ? "an answer to it is labelled " : "";
+  return `Stays hidden: ${carrier}${categories}. To read it, allow that under “Always hidden”.`;
+}
+
 function textBlock(part, card, shown) {
   const found = shown?.find((text) => text.part === part);
   const block = element("div", { class: "btviz-text" }, element("span", { class: "btviz-label" }, PARTS[part]));
   if (found?.text == null) {
-    const why = found?.withheld.length ? `Stays hidden: ${found.withheld.join(", ")}. To read it, allow the category under “Always hidden”.` : "Hidden";
+    const why = found?.withheld.length ? stays(part, found.withheld.join(", ")) : "Hidden";
     block.append(element("div", { class: "btviz-hidden", "data-part": part }, why));
   } else {
     block.append(element("div", { class: "btviz-words", "data-part": part, dir: "auto" }, found.text));
@@ -79,19 +84,19 @@ function tagTokens(card, notes, act) {
     );
 }
 
-function tagForm(card, tags, act, close) {
+// Made once and moved along when the list is drawn anew, so that what was typed stays.
+function tagForm(pair, tags, save, close) {
   const tag = element("input", { placeholder: "tag", "aria-label": "Tag", maxlength: 60, required: true, list: "btviz-tags" });
   const note = element("input", { placeholder: "note (optional)", "aria-label": "Note", class: "btviz-wide" });
   const submit = (event) => {
     event.preventDefault();
     if (!tag.value.trim()) return tag.focus();
-    act({ kind: "tag", pair: card.pair, tag: tag.value, note: note.value });
-    close();
+    save({ kind: "tag", pair, tag: tag.value, note: note.value });
   };
   const known = element("datalist", { id: "btviz-tags" }, ...tags.map((value) => element("option", { value })));
   return element(
     "form",
-    { class: "btviz-row btviz-form", on: { submit, keydown: (event) => event.key === "Enter" && submit(event) } },
+    { class: "btviz-row btviz-form", on: { submit, keydown: (event) => event.key === "Enter" && event.target.matches("input") && submit(event) } },
     tag,
     note,
     known,
@@ -100,7 +105,7 @@ function tagForm(card, tags, act, close) {
   );
 }
 
-// `state`: texts (by pair), words (tags and notes), tagging (pair), categories, inPrompt.
+// `state`: texts (by pair), words (tags and notes), form (of the pair being tagged), categories, inPrompt.
 function pairCard(card, state, act) {
   const shown = state.texts.get(card.pair);
   const parts = state.inPrompt ? ["response"] : ["prompt", "response"];
@@ -122,6 +127,6 @@ function pairCard(card, state, act) {
       button("Tag…", "Tag this pair and note on it. Key: t", () => act.tag(card.pair)),
       ...tagTokens(card, state.words.notes, act.send),
     ),
-    state.tagging === card.pair ? tagForm(card, state.words.tags, act.send, () => act.tag(null)) : null,
+    state.form?.pair === card.pair ? state.form.node : null,
   );
 }

@@ -1,7 +1,69 @@
 // A Vega-Lite chart that says what was clicked. `vegaEmbed` comes with the bundle made in Python.
 
+function categoriesOf(item) {
+  const { row, col, category } = item?.datum ?? {};
+  if (category) return [category];
+  return row && col ? [row, col] : null;
+}
+
+// What hovering shows, for those who listen.
+const spoken = (tooltip) => Object.entries(tooltip ?? {}).map(([name, value]) => `${name}: ${value}`).join("; ");
+
+// The mark to go to with an arrow key: the nearest one that lies in its direction.
+function neighbour(marks, from, key) {
+  const [across, along] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[key];
+  const centre = (mark) => {
+    const box = mark.getBoundingClientRect();
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  const [x, y] = centre(from);
+  let best = { mark: null, cost: Infinity };
+  for (const mark of marks) {
+    const [dx, dy] = centre(mark).map((value, axis) => value - [x, y][axis]);
+    const ahead = dx * across + dy * along;
+    const cost = ahead + 3 * Math.abs(dx * along + dy * across);
+    if (ahead > 1 && cost < best.cost) best = { mark, cost };
+  }
+  return best.mark;
+}
+
 async function render({ model, el }) {
   let embedded = null;
+  let focused = null;
+  el.dataset.lmSuppressShortcuts = "true"; // the keys below are ours, not those of JupyterLab's command mode
+
+  const said = element("div", { class: "btviz-said", role: "status" });
+  const canvas = element("div", { class: "btviz-canvas" });
+  el.append(said, canvas);
+  el.tabIndex = -1; // so that the keys work after a click with the mouse, too
+  el.classList.add("btviz-chart");
+  const tell = () => said.replaceChildren(model.get("said"));
+  const speak = speaker(model, (words) => (words ? said.replaceChildren(words) : tell()));
+
+  const click = (item) => {
+    const categories = categoriesOf(item);
+    if (categories) speak.send({ kind: "click", categories });
+  };
+  const clickable = () => [...el.querySelectorAll("svg path")].filter((mark) => mark.__data__?.cursor === "pointer" && categoriesOf(mark.__data__));
+  const focus = (mark) => {
+    focused?.setAttribute("tabindex", -1);
+    mark.setAttribute("tabindex", 0);
+    mark.focus();
+    focused = mark;
+  };
+  const press = (event) => {
+    const mark = event.target;
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    if (event.key === "h") speak.send({ kind: "hide" });
+    else if (!mark.__data__) return;
+    else if (event.key === "Enter" || event.key === " ") click(mark.__data__);
+    else if (event.key.startsWith("Arrow")) {
+      const next = neighbour(clickable(), mark, event.key);
+      if (next) focus(next);
+    } else return;
+    event.preventDefault();
+    event.stopPropagation();
+  };
 
   const outline = () => {
     if (!embedded) return;
@@ -12,22 +74,31 @@ async function render({ model, el }) {
     const wanted = model.get("spec");
     embedded?.finalize();
     embedded = null;
-    const made = await vegaEmbed(el, structuredClone(wanted), { actions: false, renderer: "svg" });
+    const made = await vegaEmbed(canvas, structuredClone(wanted), { actions: false, renderer: "svg" });
     if (wanted !== model.get("spec")) return made.finalize(); // another chart was asked for meanwhile
     embedded = made;
-    made.view.addEventListener("click", (_, item) => {
-      const { row, col, category } = item?.datum ?? {};
-      if (row || category) model.send({ kind: "click", categories: category ? [category] : [row, col] });
-    });
+    made.view.addEventListener("click", (_, item) => click(item));
+    for (const mark of clickable()) {
+      mark.setAttribute("role", "button");
+      mark.setAttribute("aria-label", spoken(mark.__data__.tooltip));
+    }
+    focused = clickable()[0];
+    focused?.setAttribute("tabindex", 0);
     outline();
   };
 
+  model.on("change:said", tell);
   model.on("change:spec", draw);
   model.on("change:chosen", outline);
+  el.addEventListener("keydown", press);
+  tell();
   await draw();
   return () => {
+    speak.stop();
+    model.off("change:said", tell);
     model.off("change:spec", draw);
     model.off("change:chosen", outline);
+    el.removeEventListener("keydown", press);
     embedded?.finalize();
   };
 }

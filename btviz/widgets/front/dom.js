@@ -31,6 +31,42 @@ function setValue(field, value) {
   if (field.getRootNode().activeElement !== field || field.tagName === "SELECT") field.value = value;
 }
 
+// The clipboard is missing where the page came over plain http: then the words are shown, to be copied by hand.
+function copyText(text, words, say) {
+  (navigator.clipboard?.writeText(text) ?? Promise.reject()).then(() => say(words), () => say(text));
+}
+
+const SILENCE = 5000;
+const SILENT = "No answer from Python yet. If a cell is running, wait; if the kernel was restarted, run this cell again.";
+
+// Sends to Python, which answers every message; where no answer comes, says what to do.
+function speaker(model, say) {
+  let timer = null;
+  let silent = false;
+  const heard = () => {
+    clearTimeout(timer);
+    if (silent) say("");
+    silent = false;
+  };
+  const waited = () => {
+    silent = true;
+    say(SILENT);
+  };
+  model.on("msg:custom", heard);
+  return {
+    send: (message) => {
+      clearTimeout(timer);
+      timer = setTimeout(waited, SILENCE);
+      try {
+        model.send(message);
+      } catch {
+        waited(); // the kernel that knew this view is gone
+      }
+    },
+    stop: () => (clearTimeout(timer), model.off("msg:custom", heard)),
+  };
+}
+
 const count = (n) => n.toLocaleString("en");
 const plural = (n, word) => `${count(n)} ${word}${n === 1 ? "" : "s"}`;
 

@@ -28,43 +28,52 @@ function pager(model, act) {
 }
 
 function render({ model, el }) {
-  const state = { texts: new Map(), words: { tags: [], notes: [] }, tagging: null };
+  const state = { texts: new Map(), words: { tags: [], notes: [] }, form: null };
   const asked = new Set();
   const list = element("div", { class: "btviz-list", role: "list", "aria-label": "QA pairs" });
   const status = element("div", { class: "btviz-status", role: "status" });
   const pairs = () => model.get("cards").map((card) => card.pair);
   const nodeOf = (pair) => list.querySelector(`[data-pair="${pair}"]`);
 
+  const say = (words) => status.replaceChildren(words);
+  const speak = speaker(model, say);
+
   const act = {
-    send: (message) => (status.replaceChildren(), model.send(message)),
-    say: (words) => status.replaceChildren(words),
+    send: (message) => (say(""), speak.send(message)),
+    say,
     reveal: (wanted) => {
       wanted.forEach((pair) => asked.add(pair));
-      if (wanted.length) model.send({ kind: "reveal", pairs: wanted });
+      if (wanted.length) speak.send({ kind: "reveal", pairs: wanted });
     },
     revealPage: () => act.reveal(pairs()),
     toggle: (pair) => (state.texts.has(pair) ? (forget(pair), drawList()) : act.reveal([pair])),
     hide: () => (forgetAll(), act.send({ kind: "hide" })),
     tag: (pair) => {
-      state.tagging = pair;
+      if (state.form?.pair !== pair) state.form = pair && { pair, node: tagForm(pair, state.words.tags, saveTag, () => act.tag(null)), sent: false };
       drawList();
       if (pair) nodeOf(pair).querySelector("form input").focus();
     },
   };
 
+  const saveTag = (message) => {
+    state.form.sent = true; // it closes when Python has kept the tag
+    act.send(message);
+  };
   const forget = (pair) => (asked.delete(pair), state.texts.delete(pair));
   const forgetAll = () => (asked.clear(), state.texts.clear(), drawList());
 
   function drawList() {
-    const focused = list.contains(document.activeElement) && document.activeElement.closest("[data-pair]")?.dataset.pair;
+    const active = list.contains(document.activeElement) ? document.activeElement : null;
+    const focused = active?.closest("[data-pair]")?.dataset.pair;
     state.categories = model.get("categories");
     state.inPrompt = model.get("view").prompt != null;
     const cards = model.get("cards");
-    const empty = element("p", { class: "btviz-empty" }, model.get("view").chosen ? "No pair of this selection passes the filter." : "No pairs here. Click another cell or bar.");
+    const empty = element("p", { class: "btviz-empty" }, model.get("view").chosen ? "No pair of this selection passes the filter." : "The selection holds no pairs.");
     list.classList.toggle("btviz-side", state.inPrompt);
     list.replaceChildren(...(state.inPrompt ? [sharedPrompt(cards)] : []), ...(cards.length ? cards.map((card) => pairCard(card, state, act)) : [empty]));
     nodeOf(model.get("view").focus)?.classList.add("btviz-found");
-    if (focused) nodeOf(focused)?.focus({ preventScroll: true });
+    const next = active?.isConnected ? active : focused && nodeOf(focused);
+    next?.focus({ preventScroll: true });
   }
 
   function sharedPrompt(cards) {
@@ -75,7 +84,6 @@ function render({ model, el }) {
   function drawCards() {
     const present = new Set(pairs());
     for (const pair of [...asked]) if (!present.has(pair)) forget(pair);
-    if (!present.has(state.tagging)) state.tagging = null;
     const paging = list.contains(document.activeElement);
     drawList();
     if (model.get("policy_state").reveal_all) act.reveal(pairs().filter((pair) => !asked.has(pair)));
@@ -99,10 +107,14 @@ function render({ model, el }) {
       drawList();
     } else if (message.kind === "words") {
       state.words = message;
+      if (state.form?.sent) state.form = null;
       tools.update(message);
       drawList();
     } else if (message.kind === "hide") forgetAll();
-    else if (message.kind === "say") act.say(message.text);
+    else if (message.kind === "say") {
+      if (state.form) state.form.sent = false;
+      say(message.text);
+    }
   }
 
   function move(direction) {
@@ -114,6 +126,7 @@ function render({ model, el }) {
   const onFocused = (action) => () => {
     const pair = document.activeElement.closest("[data-pair]")?.dataset.pair;
     if (pair) action(pair);
+    else say("Go to a pair first: press ↓, or click it.");
   };
   const keys = {
     ArrowRight: () => turn.node.querySelector(".btviz-next").click(),
@@ -151,8 +164,8 @@ function render({ model, el }) {
   update();
   bar.update();
   drawCards();
-  model.send({ kind: "ready" });
-  return () => watched.forEach(([event, listener]) => model.off(event, listener));
+  speak.send({ kind: "ready" });
+  return () => (speak.stop(), watched.forEach(([event, listener]) => model.off(event, listener)));
 }
 
 export default { render };

@@ -61,9 +61,9 @@ function filterTools(model, act) {
 function head(model, act) {
   const origin = element("h3", { class: "btviz-origin" });
   const counts = element("span", { class: "btviz-counts" });
-  const copy = button("Copy expression", "", () => navigator.clipboard.writeText(model.get("view").expression).then(() => act.say("Copied the Polars expression of this selection.")));
+  const copy = button("Copy expression", "", () => copyText(model.get("view").expression, "Copied the Polars expression of this selection.", act.say));
   const everything = button("Show all pairs", "Drop the selection", () => act.send({ kind: "clear" }));
-  const id = element("input", { class: "btviz-open", placeholder: "Open by id", "aria-label": "Open a pair by its id", maxlength: 18, spellcheck: "false" });
+  const id = element("input", { class: "btviz-open", placeholder: "Open by id", "aria-label": "Open a pair by its id", maxlength: 20, spellcheck: "false" });
   id.addEventListener("keydown", (event) => event.key === "Enter" && act.send({ kind: "open", pair: id.value }));
   function update() {
     const view = model.get("view");
