@@ -11,45 +11,75 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from btviz import figures, plots, widgets
+    from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
+    from btviz.ledger import check
+    from btviz.preference import (
+        Orthogonality,
+        orthogonality,
+        orthogonality_of_counts,
+        reliability_surface,
+        score_association,
+    )
     from btviz.repeats import prompt_overlap, response_repeats
     from btviz.scanning import scan
     from btviz.selection import Selection
+    from btviz.significance import cooccurrence_tests
 
 __version__ = version("btviz")
 
 _HOME = {
     "BtvizError": "errors",
     "Dataset": "dataset",
+    "Orthogonality": "preference",
     "Selection": "selection",
+    "annotator_agreement": "agreement",
     "category_counts": "labels",
+    "check": "ledger",
     "cooccurrence": "labels",
+    "cooccurrence_tests": "significance",
+    "disputed": "agreement",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
+    "orthogonality": "preference",
+    "orthogonality_of_counts": "preference",
     "prompt_overlap": "repeats",
+    "reliability_surface": "preference",
     "response_repeats": "repeats",
+    "safe_share_by_rule": "agreement",
     "scan": "scanning",
+    "score_association": "preference",
 }
 _MODULES = ("figures", "plots", "widgets")
 
 __all__ = [
     "BtvizError",
     "Dataset",
+    "Orthogonality",
     "Selection",
+    "annotator_agreement",
     "category_counts",
+    "check",
     "cooccurrence",
+    "cooccurrence_tests",
+    "disputed",
     "figures",
     "label_sets",
     "labels_per_item",
     "load",
+    "orthogonality",
+    "orthogonality_of_counts",
     "plots",
     "prompt_overlap",
+    "reliability_surface",
     "response_repeats",
+    "safe_share_by_rule",
     "scan",
+    "score_association",
     "widgets",
 ]
 

@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from btviz.cli.check import check_command
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
@@ -74,5 +75,6 @@ def app(*, debug: bool) -> None:  # noqa: ARG001  # read by App.invoke
 app.add_command(demo_command)
 app.add_command(data_group)
 app.add_command(stats_group)
+app.add_command(check_command)
 app.add_command(figures_command)
 app.add_command(lab_command)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from btviz.cli.agreement import stats_agreement
+from btviz.cli.orthogonality import orthogonality_command
 from btviz.cli.report import json_option, print_json, print_table
 
 if TYPE_CHECKING:
@@ -81,3 +83,7 @@ def _print(ds: Dataset, table: pl.DataFrame, columns: list[str], *, by: str | No
 
 def _short(ds: Dataset, column: str, value: Any) -> Any:
     return ds.taxonomy[value].slug if column in {"category", "row", "col"} else value
+
+
+stats_group.add_command(stats_agreement)
+stats_group.add_command(orthogonality_command)
