@@ -70,7 +70,7 @@ class Summary:
     oddities : DataFrame
         `file`, `kind`, `action`, `rows`: what reading found, counted.
     overlap : DataFrame
-        Prompts and pairs that two splits share; see `prompt_overlap`. Empty without annotations.
+        Prompts and pairs that two splits share; see `prompt_overlap`. Empty with fewer than two splits.
     repeats : DataFrame
         Answers that repeat in comparisons; see `response_repeats`. Empty without comparisons.
     """
@@ -126,7 +126,7 @@ def summarise(ds: Dataset) -> Summary:
         ds,
         _beside(counted, ds, splits),
         oddities,
-        prompt_overlap(ds) if ds.annotations.height else pl.DataFrame(),
+        prompt_overlap(ds),
         response_repeats(ds) if ds.preferences.height else pl.DataFrame(),
     )
 

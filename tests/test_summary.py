@@ -103,3 +103,16 @@ def test_an_odd_row_is_counted_once_however_much_it_lacks(tmp_path: Path) -> Non
     with pytest.warns(UserWarning, match="1 of 2 rows"):
         oddities = summarise(btviz.load(file)).oddities
     assert oddities.rows() == [("odd.jsonl", "missing category", "rejected", 1)]
+
+
+def test_comparisons_of_two_splits_are_held_against_each_other(tmp_path: Path) -> None:
+    for split, answer in (("train", "a drink"), ("test", "a plant")):
+        row = {"prompt": "what is tea", "response_0": "a leaf", "response_1": answer, "better_response_id": 0}
+        (tmp_path / f"{split}.jsonl").write_text(json.dumps(row))
+    overlap = summarise(btviz.load(tmp_path)).overlap
+    assert overlap.select("unit", "split_a", "shared", "rows_b_shared").rows() == [
+        ("prompt", "test", 1, 1),
+        ("prompt", "train", 1, 1),
+        ("pair", "test", 1, 1),
+        ("pair", "train", 1, 1),
+    ]
