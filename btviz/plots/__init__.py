@@ -8,10 +8,19 @@ from btviz.errors import require
 require("altair", extra="figures")  # else the modules below would fail without saying what to install
 
 from btviz.plots.coefficients import COEFFICIENTS
+from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
 from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
 from btviz.plots.upset import label_sets
 
-__all__ = ["COEFFICIENTS", "association_matrix", "category_shares", "explorer", "label_sets", "labels_per_item"]
+__all__ = [
+    "COEFFICIENTS",
+    "association_matrix",
+    "category_shares",
+    "explorer",
+    "label_sets",
+    "labels_per_item",
+    "preference_forest",
+]

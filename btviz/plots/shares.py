@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import altair as alt
 import polars as pl
 
@@ -59,7 +61,7 @@ def category_shares(
     caption = population(table, source=source)
     drawn = counted(table)
     names = titles(drawn["category"], taxonomy=taxonomy)
-    size, room = _sizes([*names.values()], texts=drawn["text"].to_list(), width=width)
+    size, room = label_room([*names.values()], texts=drawn["text"].to_list(), width=width)
     base = alt.Chart(drawn).encode(
         y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(labelExpr=lookup(names)),
         x=alt.X("share:Q").scale(domain=[0, longest(drawn["share"])], nice=False).axis(None),
@@ -81,8 +83,8 @@ def category_shares(
     )
 
 
-def _sizes(names: list[str], *, texts: list[str], width: str | float) -> tuple[float, float]:
-    """Size of the labels, and room for the bars between the names and the numbers."""
+def label_room(names: Sequence[str], *, texts: Sequence[str], width: str | float) -> tuple[float, float]:
+    """Size of the labels, and room in points between the names and the numbers of a row."""
 
     def room(size: float) -> float:
         widest = max(text_width(name, size=size) for name in names)

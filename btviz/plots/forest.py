@@ -1,0 +1,162 @@
+"""The forest plot of preferences: how often the better answer is the safer one, by group."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from btviz.errors import UsageError
+from btviz.plots.intervals import HEADING, marks, row_chart, span
+from btviz.plots.naming import titles
+from btviz.plots.rendering import LayerChart
+from btviz.plots.shares import label_room
+from btviz.plots.theme import FAINT, MUTED, OTHERS, config, heading, needed, percent
+from btviz.taxonomy import Taxonomy
+
+GROUPINGS = {
+    "all": "",
+    "stratum": "Safety of the two answers",
+    "category": "Harm category of either answer",
+    "severity": "Higher severity of the two",
+    "source": "Answering models",
+    "prompt_source": "Source of the prompt",
+}
+"""Heading of each grouping of comparisons."""
+LEVELS = {
+    "all": "All comparisons",
+    "both_safe": "Both safe",
+    "mixed": "One safe, one not (safer is forced)",
+    "both_unsafe": "Both unsafe",
+}
+"""Names of levels that the data spell as keys."""
+
+_COLUMNS = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high")
+_KEY = pl.concat_str("grouping", "level", separator="/").alias("key")
+
+
+def preference_forest(
+    table: pl.DataFrame,
+    *,
+    source: str | None = None,
+    margin: float = 0.1,
+    width: str | float = "double",
+    taxonomy: Taxonomy | None = None,
+) -> alt.LayerChart:
+    """Draw P(better = safer) by group, with its intervals and the margin around one half.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``orthogonality(ds).table`` or some of its rows: `grouping`, `level`, `n`, `prompts`,
+        `p`, `p_low`, `p_high`, `naive_low`, `naive_high`.
+    source : str, optional
+        Name of the data for the caption: ``ds.population``.
+    margin : float, default 0.1
+        Bound on |2p - 1| whose band is drawn; ``orthogonality(ds).margin``.
+    width : {"double", "single"} or float
+        Columns of a paper to fill, or points.
+    taxonomy : Taxonomy, optional
+        Where titles of categories come from; found by the keys if not given.
+
+    Returns
+    -------
+    alt.LayerChart
+        One row a level, categories by descending p: a dot and its 95 % interval by prompt, the
+        interval of independent comparisons in thin grey below; hollow dots have no interval.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, or no level has a comparison.
+    """
+    needed(table, *_COLUMNS, call="orthogonality")
+    known = _ordered(table.filter(pl.col("p").is_not_null()))
+    if known.is_empty():
+        raise UsageError("No level of this table has a comparison with both labels, so there is nothing to draw.")
+    drawn, names = _drawn(known), _names(known, taxonomy=taxonomy)
+    size, room = label_room([*names.values()], texts=drawn["text"].to_list(), width=width)
+    caption = _caption(known, source=source)
+    return LayerChart(
+        layer=_layers(drawn, names, margin=margin, room=room - 8, size=size),
+        width=room - 8,
+        height=1.9 * size * len(names),
+        title=heading("Is the better answer the safer one?", caption, *_notes(drawn, margin=margin), width=width),
+        description=_description(known, names, caption=caption),
+        config=config(size=size),
+    )
+
+
+def _ordered(table: pl.DataFrame) -> pl.DataFrame:
+    """Groupings in the order of `GROUPINGS`, categories by descending p, other levels as they come."""
+    place = pl.col("grouping").replace_strict({name: i for i, name in enumerate(GROUPINGS)}, default=len(GROUPINGS))
+    by_p = pl.when(pl.col("grouping") == "category").then(-pl.col("p")).otherwise(0.0)
+    return table.sort(place, by_p, maintain_order=True)
+
+
+def _names(known: pl.DataFrame, *, taxonomy: Taxonomy | None) -> dict[str, str]:
+    """Label of each row, headings among them."""
+    categories = titles(known.filter(grouping="category")["level"], taxonomy=taxonomy)
+    names: dict[str, str] = {}
+    for grouping, level, key in known.select("grouping", "level", _KEY).rows():
+        title = GROUPINGS.get(grouping, grouping)
+        if title:
+            names.setdefault(HEADING + grouping, title)
+        shown = categories.get(level, level) if grouping == "category" else LEVELS.get(level, level.capitalize())
+        names[key] = level if grouping in ("source", "prompt_source") else shown
+    return names
+
+
+def _drawn(known: pl.DataFrame) -> pl.DataFrame:
+    text = pl.struct("p", "n").map_elements(lambda row: f"{percent(row['p'])} of {row['n']:,}", return_dtype=pl.String)
+    return known.select(
+        _KEY,
+        pl.col("p").alias("value"),
+        pl.col("p_low").alias("low"),
+        pl.col("p_high").alias("high"),
+        "naive_low",
+        "naive_high",
+        pl.col("p_low").is_not_null().alias("solid"),
+        text.alias("text"),
+    )
+
+
+def _layers(drawn: pl.DataFrame, names: dict[str, str], *, margin: float, room: float, size: float) -> list[alt.Chart]:
+    """The band, the line at one half, naive intervals, and dots with their intervals."""
+    low, high = (1 - margin) / 2, (1 + margin) / 2
+    ends = span(drawn, ["value", "low", "high", "naive_low", "naive_high"], within=(low, high))
+    scale = alt.Scale(domain=list(ends), nice=False)
+    base = row_chart(drawn, names)
+    band = alt.Chart(pl.DataFrame({"from": [low], "to": [high], "half": [0.5]}))
+    return [
+        band.mark_rect(fill=FAINT).encode(x=alt.X("from:Q", scale=scale), x2="to:Q"),
+        band.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x=alt.X("half:Q", scale=scale)),
+        base.mark_rule(stroke=OTHERS, strokeWidth=0.9, yOffset=0.45 * size).encode(
+            x=alt.X("naive_low:Q", scale=scale), x2="naive_high:Q"
+        ),
+        *marks(base, scale=scale, title="P(better = safer)", room=room, size=size),
+    ]
+
+
+def _caption(known: pl.DataFrame, *, source: str | None) -> str:
+    parts = [source, "comparisons with both labels"]
+    total = known.filter(grouping="all")
+    if total.height == 1:
+        parts += [f"n = {total['n'][0]:,}, of {total['prompts'][0]:,} prompts"]
+    return " · ".join(part for part in parts if part)
+
+
+def _notes(drawn: pl.DataFrame, *, margin: float) -> list[str]:
+    hollow = drawn.height - drawn["solid"].sum()
+    return [
+        f"Blue: 95 % interval by prompt · grey: as if comparisons were independent · band: |2p − 1| < {margin:g}",
+        f"Hollow: no interval, as prompts are too few or all alike ({hollow} of {drawn.height})" if hollow else "",
+    ]
+
+
+def _description(known: pl.DataFrame, names: dict[str, str], *, caption: str) -> str:
+    """Text for those who do not see the picture: all comparisons, and both ends."""
+    ends = known.with_columns(_KEY).filter(pl.col("grouping") != "all").sort("p")
+    said = [f"All: {percent(p)}." for p in known.filter(grouping="all")["p"]]
+    for word, row in zip(("Lowest", "Highest"), (ends.head(1), ends.tail(1)), strict=True):
+        said += [f"{word}: {names[key]}, {percent(p)}." for key, p in row.select("key", "p").rows()]
+    return f"Forest plot of the share of comparisons whose better answer is the safer one ({caption}). {' '.join(said)}"

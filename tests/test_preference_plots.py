@@ -1,0 +1,131 @@
+"""Pictures of agreement and orthogonality: their rows, their words, what they leave out."""
+
+import json
+import re
+
+import polars as pl
+import pytest
+
+import btviz
+from btviz import plots
+from btviz.errors import UsageError
+from btviz.plots.rendering import svg
+from btviz.plots.theme import WIDTHS
+
+SOURCE = "made up (synthetic sample)"
+
+
+def rows_of(chart):
+    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
+
+
+def fields_of(node):
+    """Names of data columns that a specification mentions, in encodings and in expressions."""
+    if isinstance(node, dict):
+        return set().union(*(fields_of(value) for key, value in node.items() if key != "datasets"), {node.get("field")})
+    if isinstance(node, list):
+        return set().union(*map(fields_of, node), {name for name in node if isinstance(name, str)})
+    return set(re.findall(r"datum\.(\w+)", str(node)))
+
+
+def words(chart):
+    return " ".join(re.findall(r">([^<]+)</t(?:ext|span)", svg(chart)))
+
+
+def forest_table():
+    """Four levels: the middle category has no interval, the last stratum no comparison."""
+    schema = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high"]
+    rows = [
+        ("all", "all", 1200, 300, 0.70, 0.66, 0.74, 0.67, 0.73),
+        ("stratum", "mixed", 200, 90, 0.52, 0.44, 0.60, 0.45, 0.59),
+        ("stratum", "both_safe", 0, 0, None, None, None, None, None),
+        ("category", "self_harm", 30, 9, 0.60, None, None, 0.42, 0.75),
+        ("category", "animal_abuse", 150, 80, 0.80, 0.72, 0.87, 0.73, 0.86),
+        ("source", "a | b", 150, 80, 0.31, 0.25, 0.37, 0.24, 0.38),
+    ]
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+CHARTS = {
+    "forest": lambda **options: plots.preference_forest(forest_table(), **options),
+}
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_picture_names_its_data_and_describes_itself(name):
+    chart = CHARTS[name](source=SOURCE)
+    assert SOURCE in words(chart)
+    assert SOURCE in chart.to_dict()["description"]
+    assert 'role="img" aria-label="' in svg(chart)
+
+
+@pytest.mark.parametrize("name", CHARTS)
+def test_only_the_columns_drawn_are_in_the_data(name):
+    chart = CHARTS[name]()
+    assert {column for row in rows_of(chart) for column in row} <= fields_of(chart.to_dict())
+
+
+@pytest.mark.parametrize("name", CHARTS)
+@pytest.mark.parametrize("width", WIDTHS)
+def test_picture_fits_the_column(name, width):
+    image = svg(CHARTS[name](source=SOURCE, width=width))
+    assert float(re.search(r'width="([\d.]+)"', image)[1]) <= WIDTHS[width] + 4
+
+
+def layers_with(chart, field):
+    return [layer for layer in chart.to_dict()["layer"] if field in json.dumps(layer.get("encoding", {}))]
+
+
+def test_forest_has_the_rows_of_the_table_and_categories_by_share():
+    chart = CHARTS["forest"](source=SOURCE)
+    rows = {row["key"]: row for row in rows_of(chart) if "key" in row}
+    assert list(rows) == ["all/all", "stratum/mixed", "category/animal_abuse", "category/self_harm", "source/a | b"]
+    first = rows["all/all"]
+    assert {name: first[name] for name in ("value", "low", "high", "naive_low", "naive_high")} == {
+        "value": 0.70, "low": 0.66, "high": 0.74, "naive_low": 0.67, "naive_high": 0.73,
+    }  # fmt: skip
+    said = words(chart)
+    assert "n = 1,200, of 300 prompts" in said
+    for text in ("One safe, one not (safer is forced)", "Animal abuse", "Self-harm", "a | b", "70.0 % of 1,200"):
+        assert text in said
+
+
+def test_forest_marks_levels_without_an_interval():
+    chart = CHARTS["forest"]()
+    solid = {row["key"]: row["solid"] for row in rows_of(chart) if "key" in row}
+    assert [key for key, filled in solid.items() if not filled] == ["category/self_harm"]
+    assert "Hollow: no interval, as prompts are too few or all alike (1 of 5)" in words(chart)
+    complete = plots.preference_forest(forest_table().drop_nulls("p_low"))
+    assert "Hollow" not in words(complete)
+
+
+@pytest.mark.parametrize(("margin", "ends"), [(0.1, (0.45, 0.55)), (0.3, (0.35, 0.65))])
+def test_forest_shows_the_margin(margin, ends):
+    chart = plots.preference_forest(forest_table(), margin=margin)
+    (band,) = [row for row in rows_of(chart) if "half" in row]
+    assert (band["from"], band["to"], band["half"]) == pytest.approx((*ends, 0.5))
+    assert f"|2p − 1| &lt; {margin}" in words(chart)
+
+
+def test_forest_says_what_is_at_its_ends():
+    said = CHARTS["forest"](source=SOURCE).to_dict()["description"]
+    assert "All: 70.0 %." in said
+    assert "Lowest: a | b, 31.0 %. Highest: Animal abuse, 80.0 %." in said
+
+
+def test_nothing_compared_is_said(tiny):
+    with pytest.raises(UsageError, match="nothing to draw"):
+        plots.preference_forest(btviz.orthogonality(tiny, n_boot=10).table)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: plots.preference_forest(forest_table().drop("p_low")), r"no column 'p_low'.*orthogonality\(\)"),
+        (lambda: plots.preference_forest(forest_table().clear()), "no rows"),
+        (lambda: plots.preference_forest(forest_table(), width="triple"), "width 'triple'"),
+    ],
+)
+def test_wrong_requests_are_answered(call, message):
+    with pytest.raises(UsageError, match=message):
+        call()
