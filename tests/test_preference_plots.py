@@ -46,8 +46,30 @@ def forest_table():
     return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def agreement_table(**columns):
+    """Three categories, of which the last has no value, and the meta-label."""
+    low_high = {f"{name}_{end}": [*ends, None, 0.6] for name in ("krippendorff_alpha", "disputed")
+                for end, ends in (("low", (0.1, 0.5)), ("high", (0.3, 0.9)))}  # fmt: skip
+    return pl.DataFrame(
+        {
+            "category": ["animal_abuse", "self_harm", "child_abuse", "is_safe"],
+            "n_pairs": [400, 400, 0, 410],
+            "few_prompts": [False, True, True, False],
+            "krippendorff_alpha": [0.2, 0.7, None, 0.6],
+            "disputed": [0.2, 0.7, None, 0.6],
+            **low_high,
+            "published_disputed": [0.25, None, None, 0.277],
+            "published_disputed_split": ["train", None, None, None],
+            "undefined": [None, None, "nobody voted", None],
+            **columns,
+        }
+    )
+
+
 CHARTS = {
     "forest": lambda **options: plots.preference_forest(forest_table(), **options),
+    "agreement": lambda **options: plots.agreement(agreement_table(), **options),
+    "disputed": lambda **options: plots.agreement(agreement_table(), coefficient="disputed", **options),
 }
 
 
@@ -118,12 +140,55 @@ def test_nothing_compared_is_said(tiny):
         plots.preference_forest(btviz.orthogonality(tiny, n_boot=10).table)
 
 
+def test_agreement_is_sorted_below_the_meta_label():
+    chart = CHARTS["agreement"](source=SOURCE)
+    rows = {row["key"]: row for row in rows_of(chart)}
+    assert list(rows) == ["is_safe", "self_harm", "animal_abuse", "child_abuse"]
+    domain = chart.to_dict()["layer"][0]["encoding"]["y"]["scale"]["domain"]
+    assert domain == list(rows)
+    assert rows["animal_abuse"] == {
+        "key": "animal_abuse", "value": 0.2, "low": 0.1, "high": 0.3, "solid": True, "text": "0.20",
+    }  # fmt: skip
+    assert rows["child_abuse"]["text"] == "undefined"
+    said = words(chart)
+    assert "Krippendorff's alpha" in said.replace("&#39;", "'").replace("&apos;", "'")
+    assert "n = 0 to 410" in said
+    assert "hollow: too few prompts for its coverage to be sure (1 of 4)" in said
+
+
+def test_agreement_stands_beside_what_was_published():
+    chart = CHARTS["disputed"]()
+    assert {row["key"]: row["printed"] for row in rows_of(chart) if row["printed"]} == {
+        "animal_abuse": 0.25,
+        "is_safe": 0.277,
+    }
+    assert "Tick: published, train split" in words(chart)
+    assert "20.0 %" in words(chart)
+    unpublished = agreement_table(published_disputed=pl.Series([None] * 4, dtype=pl.Float64))
+    assert "Tick" not in words(plots.agreement(unpublished, coefficient="disputed"))
+
+
+def test_agreement_of_a_counted_table(tiny):
+    table = btviz.annotator_agreement(tiny, n_boot=50)
+    for coefficient, (column, _, _) in plots.AGREEMENT.items():
+        rows = {row["key"]: row["value"] for row in rows_of(plots.agreement(table, coefficient=coefficient))}
+        assert rows == dict(table.select("category", column).rows())
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: plots.preference_forest(forest_table().drop("p_low")), r"no column 'p_low'.*orthogonality\(\)"),
         (lambda: plots.preference_forest(forest_table().clear()), "no rows"),
         (lambda: plots.preference_forest(forest_table(), width="triple"), "width 'triple'"),
+        (lambda: plots.agreement(agreement_table(), coefficient="alfa"), "Did you mean 'alpha'"),
+        (lambda: plots.agreement(agreement_table(), coefficient="ac1"), "no column 'gwet_ac1'"),
+        (
+            lambda: plots.agreement(
+                agreement_table(krippendorff_alpha=pl.Series([None] * 4, dtype=pl.Float64), undefined="one annotation")
+            ),
+            "has no value in any row. Reason: one annotation",
+        ),
     ],
 )
 def test_wrong_requests_are_answered(call, message):

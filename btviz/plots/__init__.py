@@ -7,6 +7,7 @@ from btviz.errors import require
 
 require("altair", extra="figures")  # else the modules below would fail without saying what to install
 
+from btviz.plots.annotators import AGREEMENT, agreement
 from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
@@ -16,7 +17,9 @@ from btviz.plots.sizes import labels_per_item
 from btviz.plots.upset import label_sets
 
 __all__ = [
+    "AGREEMENT",
     "COEFFICIENTS",
+    "agreement",
     "association_matrix",
     "category_shares",
     "explorer",

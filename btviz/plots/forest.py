@@ -6,7 +6,7 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.intervals import HEADING, marks, row_chart, span
+from btviz.plots.intervals import HEADING, marks, row_chart, span, value_axis
 from btviz.plots.naming import titles
 from btviz.plots.rendering import LayerChart
 from btviz.plots.shares import label_room
@@ -125,6 +125,7 @@ def _layers(drawn: pl.DataFrame, names: dict[str, str], *, margin: float, room: 
     low, high = (1 - margin) / 2, (1 + margin) / 2
     ends = span(drawn, ["value", "low", "high", "naive_low", "naive_high"], within=(low, high))
     scale = alt.Scale(domain=list(ends), nice=False)
+    x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=True), title="P(better = safer)")
     base = row_chart(drawn, names)
     band = alt.Chart(pl.DataFrame({"from": [low], "to": [high], "half": [0.5]}))
     return [
@@ -133,7 +134,7 @@ def _layers(drawn: pl.DataFrame, names: dict[str, str], *, margin: float, room: 
         base.mark_rule(stroke=OTHERS, strokeWidth=0.9, yOffset=0.45 * size).encode(
             x=alt.X("naive_low:Q", scale=scale), x2="naive_high:Q"
         ),
-        *marks(base, scale=scale, title="P(better = safer)", room=room, size=size),
+        *marks(base, x=x, scale=scale, room=room, size=size),
     ]
 
 

@@ -16,6 +16,8 @@ DOT = 28.0
 """Area of a dot beside labels of the usual size, in square points."""
 PERCENT = "format(100 * datum.value, '.0f') + ' %'"
 """Vega expression of a share on an axis."""
+PLAIN = "datum.label"
+"""Vega expression of any number on an axis."""
 HEADING = "§"
 """First character of the keys of rows that only carry a heading."""
 
@@ -28,12 +30,16 @@ def row_chart(drawn: pl.DataFrame, names: Mapping[str, str]) -> alt.Chart:
     return alt.Chart(drawn).encode(y=alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis))
 
 
-def marks(base: alt.Chart, *, scale: alt.Scale, title: str, room: float, size: float) -> list[alt.Chart]:
-    """Interval from `low` to `high`, a dot at `value`, hollow unless `solid`, and `text` to the right."""
-    values = alt.Axis(
-        grid=True, labelFlush=False, gridColor=FAINT, tickCount=max(2, round(room / 45)), labelExpr=PERCENT
+def value_axis(*, room: float, percents: bool) -> alt.Axis:
+    """Axis with a faint grid, `room` points long, in percent or as it is."""
+    ticks = max(2, round(room / 45))
+    return alt.Axis(
+        grid=True, gridColor=FAINT, labelFlush=False, tickCount=ticks, labelExpr=PERCENT if percents else PLAIN
     )
-    x = alt.X("value:Q", scale=scale, axis=values, title=title)
+
+
+def marks(base: alt.Chart, *, x: alt.X, scale: alt.Scale, room: float, size: float) -> list[alt.Chart]:
+    """Interval from `low` to `high`, a dot at `value`, hollow unless `solid`, and `text` to the right."""
     fill = alt.when("datum.solid").then(alt.value(ACCENT)).otherwise(alt.value(PAPER))
     known = base.transform_filter("datum.value !== null")
     return [
