@@ -19,13 +19,15 @@ RATIOS = (
     ("cold_xz", "pandas_xz", "cold load of .jsonl.xz against pandas", None),
     ("warm", "cold_jsonl", "warm load against our own cold load", 20),
     ("cooccurrence", "pandas_cooccurrence", "co-occurrence, all coefficients, against corr + 91 crosstabs", 10),
+    ("bootstrap_phi", "bootstrap_phi_loop", "10,000 replicates of 91 phi by prompt against a plain loop, scaled", 200),
+    ("bootstrap_share", "scipy_share", "10,000 replicates of P(better = safer) against scipy.stats.bootstrap", None),
 )
 REPEATS = 3
 
 
 def measure(name: str, folder: Path) -> dict[str, float]:
     """Median seconds and largest peak of a few runs."""
-    repeats = 1 if name.endswith(("100m", "xz")) else REPEATS
+    repeats = 1 if name.endswith(("100m", "xz", "loop")) else REPEATS
     command = [sys.executable, "-m", "benchmarks", "case", name, str(folder)]
     environment = os.environ | {"BTVIZ_DATA_DIR": str(folder)}
     runs = []
@@ -60,6 +62,7 @@ def report(folder: Path) -> str:
         ),
         f"| slowest of 196 clicks in the explorer, seconds | {seen['click']['seconds']:.3f} | 0.5 |",
         f"| co-occurrence over 100 million rows, peak MB | {seen['cooccurrence_100m']['peak_mb']:,.0f} | 2,000 |",
+        f"| full orthogonality report, seconds | {seen['orthogonality']['seconds']:.1f} | 10 |",
     ]
     return "\n".join(lines)
 

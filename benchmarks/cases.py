@@ -149,6 +149,87 @@ def cooccurrence_100m(folder: Path) -> float:
     return timed(work)
 
 
+# Resampling -------------------------------------------------------------------------------------
+
+REPLICATES = 10_000
+
+
+def bootstrap_phi(folder: Path) -> float:
+    """10,000 cluster-bootstrap replicates of all 91 phi over pairs, prompts drawn, from the tables on."""
+    import btviz
+
+    ds = btviz.load("replica")
+    assert ds.pairs.height == 110_822
+    tests = btviz.cooccurrence_tests
+    return timed(lambda: tests(ds, n_boot=REPLICATES, n_permutations=1))
+
+
+def bootstrap_phi_loop(folder: Path) -> float:
+    """The same as a plain loop over drawn prompts: 3 replicates, scaled to 10,000."""
+    import numpy as np
+    import pandas as pd
+
+    import btviz
+
+    ds = btviz.load("replica")
+    masks = ds.pairs["labels"].to_numpy()
+    frame = pd.DataFrame({key: (masks >> bit & 1).astype(float) for bit, key in enumerate(ds.taxonomy.keys)})
+    groups = list(frame.groupby(ds.pairs["prompt_id"].to_numpy()).indices.values())
+    draw = np.random.default_rng(0)
+    few = 3
+
+    def work() -> None:
+        for _ in range(few):
+            rows = np.concatenate([groups[i] for i in draw.integers(len(groups), size=len(groups))])
+            frame.iloc[rows].corr()
+
+    return timed(work) * REPLICATES / few
+
+
+def bootstrap_share(folder: Path) -> float:
+    """10,000 replicates of P(better = safer), prompts drawn."""
+    from btviz.stats.resampling import bootstrap
+
+    sums = _sums_by_prompt()
+    return timed(lambda: bootstrap(sums, lambda t: t[:, :1] / t[:, 1:], n_boot=REPLICATES))
+
+
+def scipy_share(folder: Path) -> float:
+    """The same by scipy.stats.bootstrap on the sums by prompt, vectorised, in batches that fit memory."""
+    from scipy.stats import bootstrap
+
+    same, count = _sums_by_prompt().T
+
+    def share(a: Any, b: Any, axis: int = -1) -> Any:
+        return a.sum(axis=axis) / b.sum(axis=axis)
+
+    return timed(
+        lambda: bootstrap(
+            (same, count), share, paired=True, vectorized=True, n_resamples=REPLICATES, batch=200, method="percentile"
+        )
+    )
+
+
+def _sums_by_prompt() -> Any:
+    import polars as pl
+
+    import btviz
+
+    rows = btviz.load("replica").preferences.drop_nulls(["better", "safer"])
+    same = (pl.col("better") == pl.col("safer")).sum()
+    return rows.group_by("prompt_id").agg(same.alias("same"), pl.len()).sort("prompt_id").drop("prompt_id").to_numpy()
+
+
+def orthogonality(folder: Path) -> float:
+    """The full report of the replica, adjusted model included."""
+    import btviz
+
+    ds = btviz.load("replica")
+    assert ds.preferences.height == 82_118
+    report = btviz.orthogonality
+    return timed(lambda: report(ds).adjusted)
+
+
 # Clicks -----------------------------------------------------------------------------------------
 
 
@@ -225,6 +306,11 @@ CASES: dict[str, Case] = {
         cooccurrence,
         pandas_cooccurrence,
         cooccurrence_100m,
+        bootstrap_phi,
+        bootstrap_phi_loop,
+        bootstrap_share,
+        scipy_share,
+        orthogonality,
         click,
     )
 }
