@@ -66,7 +66,15 @@ def agreement_table(**columns):
     )
 
 
+def null_table():
+    """Ten turns of all comparisons, four of one stratum."""
+    turns = [("all", "all", p, 0.71) for p in [0.505] * 5 + [0.495] * 4 + [0.445]]
+    turns += [("stratum", "mixed", p, 0.31) for p in [0.4, 0.45, 0.55, 0.6]]
+    return pl.DataFrame(turns, schema=["grouping", "level", "p", "observed"], orient="row")
+
+
 CHARTS = {
+    "null": lambda **options: plots.null_distribution(null_table(), **options),
     "forest": lambda **options: plots.preference_forest(forest_table(), **options),
     "agreement": lambda **options: plots.agreement(agreement_table(), **options),
     "disputed": lambda **options: plots.agreement(agreement_table(), coefficient="disputed", **options),
@@ -175,12 +183,35 @@ def test_agreement_of_a_counted_table(tiny):
         assert rows == dict(table.select("category", column).rows())
 
 
+def test_null_counts_the_turns_of_each_level():
+    bars = [row for row in rows_of(CHARTS["null"]()) if "from" in row]
+    heights = {(round(row["from"], 4), row["foot"]): round(row["top"] - row["foot"], 4) for row in bars}
+    tallest = 0.82
+    assert heights == {
+        (0.5, 0.0): tallest, (0.49, 0.0): round(tallest * 4 / 5, 4), (0.44, 0.0): round(tallest / 5, 4),
+        (0.4, -1.0): tallest, (0.45, -1.0): tallest, (0.55, -1.0): tallest, (0.6, -1.0): tallest,
+    }  # fmt: skip
+    assert {round(row["to"] - row["from"], 6) for row in bars} == {0.01}
+
+
+def test_null_shows_what_was_observed():
+    chart = CHARTS["null"](source=SOURCE)
+    seen = {row["text"]: row["observed"] for row in rows_of(chart) if "observed" in row}
+    assert seen == {"71.0 %": 0.71, "31.0 %": 0.31}
+    assert "n = 14 random turns" in words(chart)
+    said = chart.to_dict()["description"]
+    assert "All comparisons: observed 71.0 %, by chance 44.5 % to 50.5 %." in said
+    only = plots.null_distribution(null_table().filter(grouping="all"))
+    assert "n = 10 random turns a row" in words(only)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: plots.preference_forest(forest_table().drop("p_low")), r"no column 'p_low'.*orthogonality\(\)"),
         (lambda: plots.preference_forest(forest_table().clear()), "no rows"),
         (lambda: plots.preference_forest(forest_table(), width="triple"), "width 'triple'"),
+        (lambda: plots.null_distribution(null_table().drop("p")), r"no column 'p'.*orthogonality\(\)"),
         (lambda: plots.agreement(agreement_table(), coefficient="alfa"), "Did you mean 'alpha'"),
         (lambda: plots.agreement(agreement_table(), coefficient="ac1"), "no column 'gwet_ac1'"),
         (

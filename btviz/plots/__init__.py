@@ -12,6 +12,7 @@ from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
+from btviz.plots.null import null_distribution
 from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
 from btviz.plots.upset import label_sets
@@ -25,5 +26,6 @@ __all__ = [
     "explorer",
     "label_sets",
     "labels_per_item",
+    "null_distribution",
     "preference_forest",
 ]
