@@ -11,6 +11,7 @@ from btviz import plots
 from btviz.errors import UsageError
 from btviz.plots.rendering import svg
 from btviz.plots.theme import WIDTHS
+from btviz.preference import quadrants, reliability_surface
 
 SOURCE = "made up (synthetic sample)"
 
@@ -73,7 +74,40 @@ def null_table():
     return pl.DataFrame(turns, schema=["grouping", "level", "p", "observed"], orient="row")
 
 
+@pytest.fixture
+def compared(make_dataset):
+    """Six comparisons: which answer is better, which safe; the last does not tell of safety."""
+    rows = [(0, True, False), (0, True, True), (1, True, False), (1, False, False), (1, False, True), (0, None, True)]
+    better, safe_0, safe_1 = zip(*rows, strict=True)
+    frame = pl.DataFrame(
+        {
+            "prompt": [f"what is {place} and one" for place in range(len(rows))],
+            "response_0": "a number",
+            "response_1": "a sum",
+            "split": "train",
+            "better": pl.Series(better, dtype=pl.UInt8),
+            "safer": pl.Series(better, dtype=pl.UInt8),
+            "is_safe_0": safe_0,
+            "is_safe_1": safe_1,
+        }
+    )
+    nothing = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean}
+    return make_dataset(pl.DataFrame(schema={**nothing, "labels": pl.UInt32}), comparisons=frame)
+
+
+def quadrant_table(n=100):
+    rows = [("better", True, 70), ("better", False, 30), ("worse", True, 1), ("worse", False, 99)]
+    table = pl.DataFrame(rows, schema=["rank", "safe", "n_answers"], orient="row")
+    return table.with_columns((pl.col("n_answers") / 100).alias("share"), pl.lit(n).alias("n"))
+
+
+SURFACE = reliability_surface(0.75, accuracy_better=[0.6, 0.8, 0.9, 1.0], correlation=[-1.0, 0.0, 0.5])
+"""At accuracy 1 nothing is corrected, and only there may errors correlate by -1."""
+
+
 CHARTS = {
+    "surface": lambda **options: plots.reliability_surface(SURFACE, **options),
+    "quadrants": lambda **options: plots.quadrants(quadrant_table(), **options),
     "null": lambda **options: plots.null_distribution(null_table(), **options),
     "forest": lambda **options: plots.preference_forest(forest_table(), **options),
     "agreement": lambda **options: plots.agreement(agreement_table(), **options),
@@ -205,6 +239,58 @@ def test_null_shows_what_was_observed():
     assert "n = 10 random turns a row" in words(only)
 
 
+def test_quadrants_count_either_answer_of_a_comparison(compared):
+    table = quadrants(compared)
+    assert table.select("rank", "safe", "n_answers", "n").rows() == [
+        ("better", True, 3, 5),
+        ("better", False, 2, 5),
+        ("worse", True, 2, 5),
+        ("worse", False, 3, 5),
+    ]
+    assert table["share"].to_list() == pytest.approx([0.6, 0.4, 0.4, 0.6])
+
+
+def test_quadrants_of_nothing_are_empty(tiny):
+    table = quadrants(tiny)
+    assert table.select("n_answers", "share", "n").rows() == [(0, None, 0)] * 4
+    with pytest.raises(UsageError, match="nothing to draw"):
+        plots.quadrants(table)
+
+
+def test_quadrants_show_counts_and_shares():
+    chart = CHARTS["quadrants"](source=SOURCE)
+    cells = {(row["row"], row["col"]): (row["count"], row["text"], row["share"]) for row in rows_of(chart)}
+    assert cells["Better", "Unsafe"] == ("30", "30.0 % of better", 0.3)
+    assert cells["Worse", "Safe"] == ("1", "1.0 % of worse", 0.01)
+    assert "n = 100" in words(chart)
+    assert "Better and safe: 70, 70.0 % of better." in chart.to_dict()["description"]
+
+
+def test_surface_colours_what_is_possible():
+    chart = CHARTS["surface"](source=SOURCE)
+    cells = {(row["accuracy"], row["correlation"]): (row["value"], row["refuted"]) for row in rows_of(chart)}
+    assert cells[1.0, 0.0] == (pytest.approx(0.5), False)
+    assert cells[0.9, 0.0] == (pytest.approx(0.5 / (1 - 0.4 + 4 * 0.01)), False)
+    assert cells[0.6, 0.0] == (None, True)
+    assert cells[0.8, -1.0] == (None, False)
+    refuted = [key for key, (_, is_refuted) in cells.items() if is_refuted]
+    assert refuted == [(0.6, 0.0), (0.8, 0.0)]
+    said = words(chart)
+    assert "× refuted, |2p − 1| would exceed 1: 2 of 12" in said
+    assert "White: no value under these assumptions: 3" in said
+
+
+def test_surface_marks_each_refuted_cell_with_a_cross():
+    crosses = re.findall(r"M-?[\d.]+,-?[\d.]+L-?[\d.]+,-?[\d.]+M", svg(CHARTS["surface"]()))
+    assert len(crosses) == SURFACE["refuted"].sum() == 2
+
+
+def test_surface_has_room_for_two_assumptions():
+    table = reliability_surface(0.75, accuracy_better=[0.8, 0.9], accuracy_safer=[0.9], correlation=[0.0])
+    with pytest.raises(UsageError, match="different accuracies"):
+        plots.reliability_surface(table)
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -212,6 +298,7 @@ def test_null_shows_what_was_observed():
         (lambda: plots.preference_forest(forest_table().clear()), "no rows"),
         (lambda: plots.preference_forest(forest_table(), width="triple"), "width 'triple'"),
         (lambda: plots.null_distribution(null_table().drop("p")), r"no column 'p'.*orthogonality\(\)"),
+        (lambda: plots.quadrants(quadrant_table().drop("share")), "no column 'share'"),
         (lambda: plots.agreement(agreement_table(), coefficient="alfa"), "Did you mean 'alpha'"),
         (lambda: plots.agreement(agreement_table(), coefficient="ac1"), "no column 'gwet_ac1'"),
         (

@@ -8,6 +8,7 @@ from btviz.errors import require
 require("altair", extra="figures")  # else the modules below would fail without saying what to install
 
 from btviz.plots.annotators import AGREEMENT, agreement
+from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
@@ -15,6 +16,7 @@ from btviz.plots.matrix import association_matrix
 from btviz.plots.null import null_distribution
 from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
+from btviz.plots.surface import reliability_surface
 from btviz.plots.upset import label_sets
 
 __all__ = [
@@ -28,4 +30,6 @@ __all__ = [
     "labels_per_item",
     "null_distribution",
     "preference_forest",
+    "quadrants",
+    "reliability_surface",
 ]

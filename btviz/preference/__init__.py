@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from btviz.preference.counts import orthogonality_of_counts
 from btviz.preference.flagged import flags_against_safer
+from btviz.preference.ranks import quadrants
 from btviz.preference.reliability import agreement_correction, reliability_surface
 from btviz.preference.result import Orthogonality, orthogonality
 from btviz.preference.scores import score_association
@@ -19,6 +20,7 @@ __all__ = [
     "implied_trade_off",
     "orthogonality",
     "orthogonality_of_counts",
+    "quadrants",
     "reliability_surface",
     "score_association",
 ]
