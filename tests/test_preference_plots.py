@@ -34,15 +34,15 @@ def words(chart):
 
 
 def forest_table():
-    """Four levels: the middle category has no interval, the last stratum no comparison."""
-    schema = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high"]
+    """A category without an interval, a source with a doubtful one, a stratum without comparisons."""
+    schema = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high", "undefined"]
     rows = [
-        ("all", "all", 1200, 300, 0.70, 0.66, 0.74, 0.67, 0.73),
-        ("stratum", "mixed", 200, 90, 0.52, 0.44, 0.60, 0.45, 0.59),
-        ("stratum", "both_safe", 0, 0, None, None, None, None, None),
-        ("category", "self_harm", 30, 9, 0.60, None, None, 0.42, 0.75),
-        ("category", "animal_abuse", 150, 80, 0.80, 0.72, 0.87, 0.73, 0.86),
-        ("source", "a | b", 150, 80, 0.31, 0.25, 0.37, 0.24, 0.38),
+        ("all", "all", 1200, 300, 0.70, 0.66, 0.74, 0.67, 0.73, None),
+        ("stratum", "mixed", 200, 90, 0.52, 0.44, 0.60, 0.45, 0.59, None),
+        ("stratum", "both_safe", 0, 0, None, None, None, None, None, "no comparison"),
+        ("category", "self_harm", 30, 9, 0.60, None, None, 0.42, 0.75, "too few"),
+        ("category", "animal_abuse", 150, 80, 0.80, 0.72, 0.87, 0.73, 0.86, None),
+        ("source", "a | b", 150, 80, 0.31, 0.25, 0.37, 0.24, 0.38, "doubtful"),
     ]
     return pl.DataFrame(rows, schema=schema, orient="row")
 
@@ -157,9 +157,9 @@ def test_forest_has_the_rows_of_the_table_and_categories_by_share():
 def test_forest_marks_levels_without_an_interval():
     chart = CHARTS["forest"]()
     solid = {row["key"]: row["solid"] for row in rows_of(chart) if "key" in row}
-    assert [key for key, filled in solid.items() if not filled] == ["category/self_harm"]
-    assert "Hollow: no interval, as prompts are too few or all alike (1 of 5)" in words(chart)
-    complete = plots.preference_forest(forest_table().drop_nulls("p_low"))
+    assert [key for key, filled in solid.items() if not filled] == ["category/self_harm", "source/a | b"]
+    assert "Hollow: no interval by prompt, or a doubtful one (2 of 5)" in words(chart)
+    complete = plots.preference_forest(forest_table().filter(pl.col("undefined").is_null()))
     assert "Hollow" not in words(complete)
 
 
@@ -175,6 +175,14 @@ def test_forest_says_what_is_at_its_ends():
     said = CHARTS["forest"](source=SOURCE).to_dict()["description"]
     assert "All: 70.0 %." in said
     assert "Lowest: a | b, 31.0 %. Highest: Animal abuse, 80.0 %." in said
+
+
+def test_forest_of_published_counts():
+    table = btviz.orthogonality_of_counts()
+    chart = plots.preference_forest(table)
+    assert [row["value"] for row in rows_of(chart) if "key" in row] == table["p"].to_list()
+    assert f"n = {table['n'][0]:,}" in words(chart)
+    assert "prompts" not in chart.to_dict()["description"]
 
 
 def test_nothing_compared_is_said(tiny):

@@ -30,7 +30,7 @@ LEVELS = {
 }
 """Names of levels that the data spell as keys."""
 
-_COLUMNS = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high")
+_COLUMNS = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high", "undefined")
 _KEY = pl.concat_str("grouping", "level", separator="/").alias("key")
 
 
@@ -48,7 +48,8 @@ def preference_forest(
     ----------
     table : DataFrame
         ``orthogonality(ds).table`` or some of its rows: `grouping`, `level`, `n`, `prompts`,
-        `p`, `p_low`, `p_high`, `naive_low`, `naive_high`.
+        `p`, `p_low`, `p_high`, `naive_low`, `naive_high`, `undefined`. The table of
+        `orthogonality_of_counts` will do too.
     source : str, optional
         Name of the data for the caption: ``ds.population``.
     margin : float, default 0.1
@@ -62,7 +63,8 @@ def preference_forest(
     -------
     alt.LayerChart
         One row a level, categories by descending p: a dot and its 95 % interval by prompt, the
-        interval of independent comparisons in thin grey below; hollow dots have no interval.
+        interval of independent comparisons in thin grey below; hollow dots have no interval by
+        prompt, or one that the table calls doubtful.
 
     Raises
     ------
@@ -115,7 +117,7 @@ def _drawn(known: pl.DataFrame) -> pl.DataFrame:
         pl.col("p_high").alias("high"),
         "naive_low",
         "naive_high",
-        pl.col("p_low").is_not_null().alias("solid"),
+        (pl.col("p_low").is_not_null() & pl.col("undefined").is_null()).alias("solid"),
         text.alias("text"),
     )
 
@@ -142,7 +144,8 @@ def _caption(known: pl.DataFrame, *, source: str | None) -> str:
     parts = [source, "comparisons with both labels"]
     total = known.filter(grouping="all")
     if total.height == 1:
-        parts += [f"n = {total['n'][0]:,}, of {total['prompts'][0]:,} prompts"]
+        n, prompts = total.select("n", "prompts").row(0)
+        parts.append(f"n = {n:,}" + (f", of {prompts:,} prompts" if prompts else ""))
     return " · ".join(part for part in parts if part)
 
 
@@ -150,7 +153,7 @@ def _notes(drawn: pl.DataFrame, *, margin: float) -> list[str]:
     hollow = drawn.height - drawn["solid"].sum()
     return [
         f"Blue: 95 % interval by prompt · grey: as if comparisons were independent · band: |2p − 1| < {margin:g}",
-        f"Hollow: no interval, as prompts are too few or all alike ({hollow} of {drawn.height})" if hollow else "",
+        f"Hollow: no interval by prompt, or a doubtful one ({hollow} of {drawn.height})" if hollow else "",
     ]
 
 
