@@ -11,7 +11,18 @@ from pathlib import Path
 from typing import Any
 
 from btviz import synthetic
-from btviz.adopt import Source, existing, in_release, keep, key_of, release_of, remembered_sha256, sources_of, stored
+from btviz.adopt import (
+    VERSION,
+    Source,
+    existing,
+    in_release,
+    keep,
+    key_of,
+    release_of,
+    remembered_sha256,
+    sources_of,
+    stored,
+)
 from btviz.assembly import assemble
 from btviz.dataset import Dataset
 from btviz.errors import DataError, NotFoundError, UsageError
@@ -108,14 +119,21 @@ def add(
     if name in synthetic.NAMES:
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
     new = sources_of(_expand(files), split=split)
-    known = [] if replace else [Source(**source) for source in (_record(name) or {}).get("sources", [])]
-    sources = _distinct([*known, *new])
-    release = name if name in RELEASES else release_of(sources)
-    sources = in_release(sources, release)
-    entry = stored(sources, release=release)
-    record = {"sources": [asdict(source) for source in sources], "release": release}
-    update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: record})
-    return _opened(entry, name)
+
+    def merged(record: dict[str, Any] | None) -> tuple[list[Source], str | None]:
+        known = [] if replace or record is None else [Source(**source) for source in record["sources"]]
+        sources = _distinct([*known, *new])
+        release = name if name in RELEASES else release_of(sources)
+        return in_release(sources, release), release
+
+    def change(catalogue: dict[str, Any]) -> dict[str, Any]:
+        # merged again: another process may have added files to this name meanwhile
+        sources, release = merged(catalogue.get(name))
+        return {**catalogue, name: {"sources": [asdict(source) for source in sources], "release": release}}
+
+    sources, release = merged(_record(name))
+    stored(sources, release=release)  # before the catalogue: files that cannot be read are not listed
+    return _opened(_adopted(name, update_document(_catalogue_file(), change)[name]), name)
 
 
 def remove(name: str) -> None:
@@ -205,7 +223,8 @@ def _synthesised(name: str) -> Entry:
             },
         )
 
-    return Store().build(Key("datasets", ("synthetic", name), {"seed": 0}, synthetic.VERSION), fill)
+    params = {"seed": 0, "assembled": VERSION}
+    return Store().build(Key("datasets", ("synthetic", name), params, synthetic.VERSION), fill)
 
 
 def _opened(entry: Entry, name: str) -> Dataset:

@@ -173,6 +173,21 @@ def test_a_release_names_the_split_that_a_file_name_leaves_open(tmp_path: Path, 
     assert catalog.add("mine", [copy], split="train").annotations["split"].unique().to_list() == ["train"]
 
 
+def test_files_that_another_process_adds_meanwhile_are_kept(
+    train: Path, test: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    build, others = catalog.stored, [test]
+
+    def stored(*args: Any, **options: Any) -> Any:
+        if others:  # while this one builds, another adds a file to the same name
+            catalog.add("mine", [others.pop()])
+        return build(*args, **options)
+
+    monkeypatch.setattr(catalog, "stored", stored)
+    assert catalog.add("mine", [train]).annotations.height == 6
+    assert btviz.load("mine").annotations.height == 6
+
+
 def test_an_adopted_data_set_outlives_its_files(train: Path) -> None:
     catalog.add("mine", [train])
     train.unlink()

@@ -170,6 +170,13 @@ def test_a_name_alone_is_no_proof_of_a_release(released_file):
     assert "taken for beavertails-330k by its name; no published hash confirms it" in added
 
 
+def test_a_data_set_is_forgotten_and_can_be_added_again(released_file):
+    done("data", "add", "mine", str(released_file))
+    assert "mine is forgotten" in done("data", "remove", "mine").stdout
+    assert call("data", "remove", "mine").exit_code == 3
+    assert "Load it with" in done("data", "add", "mine", str(released_file)).stdout
+
+
 def test_a_pipe_has_no_width(released_file, tmp_path, monkeypatch):
     monkeypatch.delenv("COLUMNS", raising=False)  # some libraries set it for their own tables
     folder = tmp_path / ("long" * 30)

@@ -98,6 +98,16 @@ def data_add(name: str, files: tuple[Path, ...], *, split: str | None, replace: 
     click.echo(f'\n{ds.name} is {_known_as(ds)}. Load it with btviz.load("{ds.name}").')
 
 
+@data_group.command("remove")
+@click.argument("name")
+def data_remove(name: str) -> None:
+    """Forget the data set NAME that was added; your files, and what was read from them, stay."""
+    from btviz import catalog
+
+    catalog.remove(name)
+    click.echo(f"{name} is forgotten. Add it again with: btviz data add {name} FILE...")
+
+
 def _known_as(ds: Dataset) -> str:
     from btviz.sources import RELEASES
 
