@@ -98,13 +98,14 @@ def _rows(table: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 @cache
-def _label_statistics() -> Any:
+def label_statistics() -> Any:
+    """Return the packaged file of published label statistics: label sets, margins and joint counts."""
     file = resources.files("btviz") / "resources" / "label_statistics.json"
     return json.loads(file.read_text("utf-8"))
 
 
 def _look_up(place: str) -> Any:
-    found = _label_statistics()
+    found = label_statistics()
     for step in place.split("."):
         found = found[step]
     return found

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from btviz import synthetic
 from btviz.errors import UsageError
+from btviz.published import label_statistics
 from btviz.synthetic import facts, label_model, preferences, vocabulary
 from btviz.synthetic.design import one_member, spread
 from btviz.tables import PREFERENCES
@@ -126,7 +127,7 @@ def test_replica_meets_the_rest(replica):
 
 def test_majorities_come_near_the_published_ones_which_were_not_aimed_at(replica):
     """Counts of the test split of 330k, scaled; nothing was fitted to them."""
-    published = facts.published()["beavertails_330k"]
+    published = label_statistics()["beavertails_330k"]
     majority = replica.rows.group_by(KEYS).agg(
         (BEAVERTAILS.has(key).sum() * 2 >= pl.len()).alias(key) for key in BEAVERTAILS.keys
     )

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import functools
-import importlib.resources
-import json
-from typing import Any
-
 import numpy as np
 import numpy.typing as npt
 
+from btviz.published import label_statistics
 from btviz.taxonomy import Taxonomy
 
 Floats = npt.NDArray[np.float64]
@@ -31,14 +27,6 @@ SAFERLHF_PAIRS, SAFERLHF_PROMPTS = 265_000, 44_600
 """Pairs of PKU-SafeRLHF-QA and prompts of PKU-SafeRLHF, as rounded on their cards."""
 
 
-@functools.cache
-def published() -> dict[str, Any]:
-    """The packaged file of published label statistics."""
-    file = importlib.resources.files("btviz") / "resources" / "label_statistics.json"
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
-
-
 def by_bit(counts: dict[str, float], taxonomy: Taxonomy) -> Floats:
     """Values of a dict keyed by category, in the order of the taxonomy's bits."""
     return np.array([counts[key] for key in taxonomy.keys], dtype=np.float64)
@@ -46,14 +34,14 @@ def by_bit(counts: dict[str, float], taxonomy: Taxonomy) -> Floats:
 
 def multiplicities() -> dict[tuple[str, int], int]:
     """Pairs by split and number of annotations, over the whole of BeaverTails-330k."""
-    facts = published()["beavertails_330k"]
+    facts = label_statistics()["beavertails_330k"]
     tables = {"train": facts["annotations_per_pair_train"], "test": facts["test_annotations_per_pair"]}
     return {(split, int(n)): pairs for split, table in tables.items() for n, pairs in table.items()}
 
 
 def comparisons() -> dict[str, float]:
     """Counts of PKU-SafeRLHF (train) that the preferences aim at, and the rows of both splits."""
-    facts = published()["pku_saferlhf_dual_train"]
+    facts = label_statistics()["pku_saferlhf_dual_train"]
     rows = {entry["configuration"]: entry["rows"] for entry in facts["safety_configurations"]}
     return {
         "train": facts["rows"],

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from btviz.published import label_statistics
 from btviz.synthetic import facts
 from btviz.synthetic.facts import Floats, Ints
 from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
@@ -140,7 +141,7 @@ def disagreement(shares: Floats, *, kernel: Floats, differs: npt.NDArray[np.bool
 @functools.cache
 def beavertails() -> Population:
     """Sets of `30k_test`, reweighted to the counts of 330k; annotators as in 330k."""
-    published, keys = facts.published(), BEAVERTAILS.keys
+    published, keys = label_statistics(), BEAVERTAILS.keys
     many = published["beavertails_330k"]
     sets = sorted(
         (
@@ -166,7 +167,7 @@ def beavertails() -> Population:
 @functools.cache
 def saferlhf() -> Population:
     """Sets of up to four categories with the published severities and joint counts."""
-    published = facts.published()["pku_saferlhf_dual_train"]
+    published = label_statistics()["pku_saferlhf_dual_train"]
     unsafe = published["response_level_marginals"]["is_safe"]["unsafe"]
     n = len(PKU_SAFERLHF)
     members = [c for k in range(1, MOST_LABELS + 1) for c in itertools.combinations(range(n), k)]
@@ -185,7 +186,7 @@ def saferlhf() -> Population:
 
 def _saferlhf_goals(masks: Ints, severities: Ints) -> list[tuple[Ints, float]]:
     """States with a feature, and the response positions that have it, for every published count."""
-    published = facts.published()["pku_saferlhf_dual_train"]
+    published = label_statistics()["pku_saferlhf_dual_train"]
     has = {key: masks >> bit & 1 == 1 for bit, key in enumerate(PKU_SAFERLHF.keys)}
     at = {level: severities == level for level in (1, 2, 3)}
     single = [

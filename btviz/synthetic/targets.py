@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 import polars as pl
 
+from btviz.published import label_statistics
 from btviz.synthetic import facts, preferences, texts
 from btviz.synthetic.design import PROMPT_VARIETY
 from btviz.tables import WORD
@@ -136,7 +137,7 @@ def _splits(rows: pl.DataFrame, size: Size) -> Iterator[Goal]:
         yield "share of pairs", f"{split}, annotated {n} times", goal / total, _number(found), _split_source(size)
     if size.severities:
         return
-    leak = facts.published()["leakage"]["330k"]
+    leak = label_statistics()["leakage"]["330k"]
     splits = pairs.group_by("prompt").agg(pl.col("split").unique())["split"]
     for split in ("train", "test"):
         goal = leak[f"unique_{split}_prompts"] / facts.BEAVERTAILS_PROMPTS
@@ -150,7 +151,7 @@ def _split_source(size: Size) -> str:
 
 
 def _beavertails(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
-    many = facts.published()["beavertails_330k"]
+    many = label_statistics()["beavertails_330k"]
     shares = rows.select((~pl.col("is_safe")).mean(), **_flags(taxonomy, pl.Expr.mean)).row(0, named=True)
     yield "share of annotations", "unsafe", facts.UNSAFE_SHARE, shares["is_safe"], BEAVERTAILS
     for key, count in many["train_category_true_counts"].items():
@@ -179,7 +180,7 @@ def _flags(taxonomy: Taxonomy, function: Callable[[pl.Expr], pl.Expr]) -> dict[s
 
 
 def _saferlhf(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
-    published = facts.published()["pku_saferlhf_dual_train"]
+    published = label_statistics()["pku_saferlhf_dual_train"]
     labels, severity = rows["labels"].to_numpy(), rows["severity"].to_numpy()
     has = {key: labels >> bit & 1 == 1 for bit, key in enumerate(taxonomy.keys)}
     at = {name: severity == level for level, name in enumerate(taxonomy.severities)}
