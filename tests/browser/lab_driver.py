@@ -9,13 +9,13 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
@@ -115,23 +115,16 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
     """Start JupyterLab on `folder`, with a home of its own, and a browser beside it."""
     home = folder / ".home"
     _settings(home)
-    environment: dict[str, Any] = {
-        **lab_environment(),
-        **settings,
-        "HOME": str(home),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "IPYTHONDIR": str(home / "ipython"),
-    }
     token, port = secrets.token_hex(8), _free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     command += [
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={folder}",
         "--LabApp.expose_app_in_browser=True",
+        "--KernelManager.transport=ipc",  # a port picked for a kernel can be taken before the kernel binds it
     ]
-    with (home / "lab.log").open("w") as log:
+    with (home / "lab.log").open("w") as log, tempfile.TemporaryDirectory(prefix="lab-") as runtime:
+        environment = {**lab_environment(), **settings, **_folders(home), "JUPYTER_RUNTIME_DIR": runtime}
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server)
@@ -142,6 +135,15 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
         finally:
             os.killpg(server.pid, signal.SIGTERM)
             server.wait(timeout=30)
+
+
+def _folders(home: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
 
 
 def _settings(home: Path) -> None:
