@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,7 @@ from pathlib import Path
 import notebook_runner
 import pytest
 from offline_spy import Spy
+from ports import free_port
 
 from btviz.lab import NO_TELEMETRY, lab_arguments, lab_environment
 
@@ -99,9 +99,7 @@ def test_a_notebook_calls_nobody(spy, path):
 @pytest.fixture
 def lab(spy: Spy, tmp_path: Path) -> Iterator[str]:
     """Address of a JupyterLab that `btviz lab` has started."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "btviz", "lab", "--no-browser", "--port", str(port)]
+    command = [sys.executable, "-m", "btviz", "lab", "--no-browser", "--port", str(free_port())]
     with (tmp_path / "lab.log").open("w") as log:
         server = subprocess.Popen(command, env=spy.environment(), stdout=log, stderr=log)
     try:

@@ -6,7 +6,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from ports import free_port
 
 from btviz.lab import lab_environment
 
@@ -115,7 +115,7 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
     """Start JupyterLab on `folder`, with a home of its own, and a browser beside it."""
     home = folder / ".home"
     _settings(home)
-    token, port = secrets.token_hex(8), _free_port()
+    token, port = secrets.token_hex(8), free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     command += [
         f"--IdentityProvider.token={token}",
@@ -151,12 +151,6 @@ def _settings(home: Path) -> None:
         path = home / "config" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
         path.write_text(content)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
