@@ -89,23 +89,24 @@ def _statistics(sums: Floats) -> Floats:
     tables = sums.reshape(len(sums), 1 + len(STRATA), _CELLS)
     overall, strata = tables[:, 0], tables[:, 1:]
     same, n = strata[..., 0] + strata[..., 3], strata.sum(axis=-1)
-    odds = [common_odds_ratio(table) for table in (_in_both_orders(strata), _by_position(strata))]
-    return np.column_stack([_of_all(overall), *odds, ratio(same, n)])
+    odds = [common_odds_ratio(table) for table in (in_both_orders(strata), by_position(strata))]
+    return np.column_stack([coefficients(overall), *odds, ratio(same, n)])
 
 
-def _by_position(cells: Floats) -> TwoByTwo:
+def by_position(cells: Floats) -> TwoByTwo:
     """Tables of response_1 better and response_1 safer; cells have shape (..., 4)."""
     _, safer_only, better_only, both = np.moveaxis(cells, -1, 0).astype(np.int64)
     return TwoByTwo(cells.sum(axis=-1).astype(np.int64), better_only + both, safer_only + both, both)
 
 
-def _in_both_orders(cells: Floats) -> TwoByTwo:
+def in_both_orders(cells: Floats) -> TwoByTwo:
     """The same with every comparison counted twice, once in each order."""
     n, same = cells.sum(axis=-1).astype(np.int64), (cells[..., 0] + cells[..., 3]).astype(np.int64)
     return TwoByTwo(2 * n, n, n, same)
 
 
-def _of_all(cells: Floats) -> Floats:
+def coefficients(cells: Floats) -> Floats:
+    """2p - 1, phi and kappa by position, shape (R, 3); cells have shape (R, 4)."""
     none, safer_only, better_only, both = cells.T
     n, better, safer = cells.sum(axis=1), better_only + both, safer_only + both
     excess = n * both - better * safer
@@ -157,7 +158,7 @@ def _naive_p_values(frame: pl.DataFrame) -> dict[str, float | None]:
     """Cochran-Mantel-Haenszel and Breslow-Day by position; none without the package they need."""
     strata = _cells(frame).sum(axis=0).reshape(-1, _CELLS)[1:]
     try:
-        found = cochran_mantel_haenszel(_by_position(strata))
+        found = cochran_mantel_haenszel(by_position(strata))
     except MissingExtraError:
         return {}
     return {
