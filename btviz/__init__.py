@@ -10,7 +10,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from btviz import figures, plots, widgets
+    from btviz import figures, plots, sentences, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
@@ -66,7 +66,7 @@ _HOME = {
     "scan": "scanning",
     "score_association": "preference",
 }
-_MODULES = ("figures", "plots", "widgets")
+_MODULES = ("figures", "plots", "sentences", "widgets")
 
 __all__ = [
     "BtvizError",
@@ -98,6 +98,7 @@ __all__ = [
     "safe_share_by_rule",
     "scan",
     "score_association",
+    "sentences",
     "widgets",
 ]
 

@@ -10,6 +10,7 @@ require("altair", extra="figures")  # else the modules below would fail without 
 from btviz.plots.annotators import AGREEMENT, agreement
 from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
+from btviz.plots.coverage import simulated_intervals
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
@@ -32,4 +33,5 @@ __all__ = [
     "preference_forest",
     "quadrants",
     "reliability_surface",
+    "simulated_intervals",
 ]

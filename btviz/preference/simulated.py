@@ -124,8 +124,8 @@ def simulate_preferences(
     cluster_size: int = 6,
     correlation: float = 0.2,
     n: int = 600,
-    repeats: int = 200,
-    n_boot: int = 500,
+    repeats: int = 500,
+    n_boot: int = 1000,
     random_state: int = 0,
 ) -> SimulatedPreferences:
     """Draw comparisons with a known P(better = safer), many times, and estimate it each time.

@@ -10,10 +10,15 @@ from btviz.errors import require
 if TYPE_CHECKING:
     from btviz.widgets.explorer import CategoryExplorer
     from btviz.widgets.inspector import PairInspector
+    from btviz.widgets.simulator import PreferenceSimulator
 
-__all__ = ["CategoryExplorer", "PairInspector"]
+__all__ = ["CategoryExplorer", "PairInspector", "PreferenceSimulator"]
 
-_HOMES = {"CategoryExplorer": "explorer", "PairInspector": "inspector"}
+_HOMES = {
+    "CategoryExplorer": "explorer",
+    "PairInspector": "inspector",
+    "PreferenceSimulator": "simulator",
+}
 
 
 def __getattr__(name: str) -> Any:
