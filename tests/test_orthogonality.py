@@ -539,7 +539,7 @@ def test_standardised_shares_are_weighted_by_the_mean_mix(make_dataset: Made, fr
 def test_what_cannot_be_compared_is_refused(make_dataset: Made, tiny: Dataset) -> None:
     with pytest.raises(UsageError, match="two are needed"):
         compare_releases([tiny])
-    with pytest.raises(UsageError, match="none of these strata"):
+    with pytest.raises(UsageError, match="none is in all of them"):
         compare_releases([tiny, compared(make_dataset, small())])
     few = compare_releases([compared(make_dataset, small())] * 2, n_boot=20)
     assert few["low"].null_count() == few.height
