@@ -719,3 +719,27 @@ def test_simpsons_paradox_shows() -> None:
     assert found.row(3, named=True)["estimate"] == 0
     with pytest.raises(UsageError, match="policy"):
         score_association(frame.drop("policy"))
+
+
+@pytest.mark.parametrize(
+    ("same", "reason"),
+    [
+        (lambda prompt, turn: turn < 2, "fewer than two strata in which p varies"),
+        (lambda prompt, turn: prompt % 2, "the strata vary as one, so their differences cannot be tested"),
+    ],
+)
+def test_strata_without_a_difference_of_their_own_are_not_tested(make_dataset, same, reason):
+    """Every prompt has each stratum three times, alike in two of three comparisons, or in all or none."""
+    rows = [
+        (f"question {prompt}", f"left {turn} {stratum}", f"right {turn}", int(same(prompt, turn)), *safety)
+        for prompt in range(180)
+        for turn in range(3)
+        for stratum, safety in enumerate([(True, True), (False, True), (False, False)])
+    ]
+    names = ["prompt", "response_0", "response_1", "better", "is_safe_0", "is_safe_1"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        pl.col("better").cast(pl.UInt8), safer=pl.lit(1, pl.UInt8), split=pl.lit("train")
+    )
+    pooled = orthogonality(compared(make_dataset, frame), n_boot=100).pooled
+    found = pooled.filter(measure="homogeneity").row(0, named=True)
+    assert (found["estimate"], found["p_value"], found["undefined"]) == (None, None, reason)

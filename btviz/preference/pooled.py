@@ -31,6 +31,7 @@ FURTHER = {
 """The remaining rows."""
 
 _CELLS = 4
+_ROUNDING = 1e-9  # what shares that are the same in every resample may differ by
 
 
 def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
@@ -144,12 +145,15 @@ def _mean_tau(orders: pl.DataFrame, resampling: Resampling) -> _Row:
 def _homogeneity(found: Interval) -> _Row:
     """Wald test that p is the same in every stratum; 1 or 2 degrees of freedom."""
     drawn = found.replicates[:, len(MEASURES) :]
-    varied = np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > 0)
+    varied = np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > _ROUNDING)
     p = found.estimate[len(MEASURES) :][varied]
     if len(p) < 2:
         return {"measure": "homogeneity", "undefined": "fewer than two strata in which p varies"}
     gap, gaps = p[1:] - p[0], drawn[:, varied][:, 1:] - drawn[:, varied][:, :1]
-    wald = float(gap @ np.linalg.solve(np.atleast_2d(np.cov(gaps.T)), gap))
+    covariance = np.atleast_2d(np.cov(gaps.T))
+    if np.linalg.matrix_rank(covariance) < len(gap):
+        return {"measure": "homogeneity", "undefined": "the strata vary as one, so their differences cannot be tested"}
+    wald = float(gap @ np.linalg.solve(covariance, gap))
     tail = math.erfc(math.sqrt(wald / 2)) if len(gap) == 1 else math.exp(-wald / 2)
     return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
 

@@ -6,6 +6,7 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.preference import Orthogonality
+from btviz.sentences.comparisons import STRATA
 from btviz.sentences.phrases import interval, lines, named, percent
 
 KINDS = {
@@ -16,6 +17,7 @@ KINDS = {
     "not computable": "cannot be computed from what was released",
 }
 """What is said of published numbers, by `btviz.ledger.numbers.KINDS`."""
+LEVELS = {"all": "All comparisons", **STRATA}
 
 
 def agreement(table: pl.DataFrame, ds: Dataset) -> str:
@@ -100,5 +102,5 @@ def verdicts(found: Orthogonality) -> str:
     str
         One line each; the margin stands in those on real data.
     """
-    said = found.table.filter(pl.col("grouping").is_in(["all", "stratum"]))["verdict"].to_list()
-    return lines(*(f"{sentence[:1].upper()}{sentence[1:]}." for sentence in said))
+    rows = found.table.filter(pl.col("grouping").is_in(["all", "stratum"]))
+    return lines(*(f"{LEVELS[level]}: {sentence}." for level, sentence in rows.select("level", "verdict").rows()))
