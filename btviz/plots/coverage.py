@@ -51,7 +51,7 @@ def simulated_intervals(
         If a column is missing, or no sample has an interval.
     """
     needed(table, *_columns(), call="preference.simulate_preferences")
-    if table.select(pl.any_horizontal("low", "naive_low").is_null().any()).item():
+    if table.select(pl.any_horizontal(pl.col("low", "naive_low").is_null()).any()).item():
         raise UsageError("A sample of this table has no interval. Build it with preference.simulate_preferences().")
     drawn = table.head(SHOWN)
     room = (points(width) - 2 * PADDING - GAP) / 2
