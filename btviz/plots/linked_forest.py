@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from btviz.plots.forest import GROUPINGS, LEVELS
+from btviz.plots.forest import GROUPINGS, level_name
 from btviz.plots.intervals import HEADING, marks, row_chart
 from btviz.plots.linked_null import null_rows
 from btviz.plots.naming import titles
@@ -92,12 +92,8 @@ def _names(table: pl.DataFrame, *, taxonomy: Taxonomy | None) -> dict[str, str]:
     ):
         if title := GROUPINGS.get(grouping, grouping):
             names.setdefault(HEADING + grouping, title)
-        names[key] = categories.get(level, level) if grouping == "category" else _level_name(grouping, level)
+        names[key] = categories[level] if grouping == "category" else level_name(grouping, level=level)
     return names
-
-
-def _level_name(grouping: str, level: str) -> str:
-    return level if grouping in ("source", "prompt_source") else LEVELS.get(level, level.capitalize())
 
 
 def _drawn(table: pl.DataFrame, names: dict[str, str], *, scale: Scale, weighting: str) -> pl.DataFrame:

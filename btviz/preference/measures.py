@@ -100,4 +100,4 @@ def values_of(cells: Floats, measure: str) -> Floats:
 
 def turned_around(cells: Floats) -> Floats:
     """Cells as they would be with the other answer the safer one."""
-    return cells.reshape(len(cells), -1, _CELLS)[..., _OTHER_SAFER].reshape(cells.shape)
+    return cells.reshape(len(cells), cells.shape[1] // _CELLS, _CELLS)[..., _OTHER_SAFER].reshape(cells.shape)
