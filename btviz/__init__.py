@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
+    from btviz.disagreement import vote_splits
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
@@ -65,6 +66,7 @@ _HOME = {
     "safe_share_by_rule": "agreement",
     "scan": "scanning",
     "score_association": "preference",
+    "vote_splits": "disagreement",
 }
 _MODULES = ("figures", "plots", "sentences", "widgets")
 
@@ -99,6 +101,7 @@ __all__ = [
     "scan",
     "score_association",
     "sentences",
+    "vote_splits",
     "widgets",
 ]
 

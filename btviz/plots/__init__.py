@@ -19,6 +19,7 @@ from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
 from btviz.plots.surface import reliability_surface
 from btviz.plots.upset import label_sets
+from btviz.plots.votes import vote_splits
 
 __all__ = [
     "AGREEMENT",
@@ -34,4 +35,5 @@ __all__ = [
     "quadrants",
     "reliability_surface",
     "simulated_intervals",
+    "vote_splits",
 ]
