@@ -14,7 +14,12 @@ from btviz import sentences
 from btviz.errors import UsageError
 from btviz.ledger.numbers import KINDS
 from btviz.preference import flags_against_safer, implied_trade_off, quadrants, simulate_preferences, simulate_scores
-from btviz.sentences import context
+from btviz.sentences import context, phrases
+
+
+@pytest.fixture(autouse=True)
+def _unfolded(monkeypatch):
+    monkeypatch.setattr(phrases, "WIDTH", 10_000)
 
 
 @pytest.fixture(scope="module")
@@ -320,3 +325,14 @@ def test_a_reason_takes_the_place_of_an_error(capsys):
     assert capsys.readouterr().out == "Nothing was compared.\n"
     with pytest.raises(ZeroDivisionError), sentences.saying_why():
         raise ZeroDivisionError
+
+
+def test_lines_are_folded_at_spaces_but_not_within_a_number(monkeypatch):
+    said = "the share is 75.9 % [73.4, 78.2] of 1,549 comparisons"
+    for width in range(14, 60):
+        monkeypatch.setattr(phrases, "WIDTH", width)
+        folded = phrases.lines(said, None, "", "end").splitlines()
+        assert max(map(len, folded)) <= width
+        assert " ".join(folded) == f"{said} end"
+        assert any("75.9 %" in line for line in folded)
+        assert any("[73.4, 78.2]" in line for line in folded)

@@ -13,8 +13,8 @@ from btviz.plots.theme import ACCENT, GROUPS, INK, MUTED, PADDING, PAPER, TEXT_S
 SHOWN = 50
 """Samples drawn; the shares are of all."""
 MISSED = GROUPS[3]
-ROW = 4.4
-"""Height of one sample, in points."""
+ROW = 0.55
+"""Height of one sample, relative to a label."""
 GAP = 18.0
 _PANELS = {
     "By prompt": ("low", "high", "covers"),
@@ -23,7 +23,12 @@ _PANELS = {
 
 
 def simulated_intervals(
-    table: pl.DataFrame, *, truth: float, planted: float | None = None, width: str | float = "double"
+    table: pl.DataFrame,
+    *,
+    truth: float,
+    planted: float | None = None,
+    width: str | float = "double",
+    size: float = TEXT_SIZE,
 ) -> alt.HConcatChart:
     """Draw the intervals of simulated samples, by prompt and naive, around what they should hold.
 
@@ -38,6 +43,8 @@ def simulated_intervals(
         P(better = safer) of labels without errors, drawn dashed where it is another value.
     width : {"double", "single"} or float
         Columns of a paper to fill, or points.
+    size : float
+        Size of labels, in points; rows and marks grow with it.
 
     Returns
     -------
@@ -59,14 +66,16 @@ def simulated_intervals(
         drawn, ["low", "high", "naive_low", "naive_high"], within=(truth, truth if planted is None else planted)
     )
     lines = _lines(truth, planted)
-    panels = [_panel(drawn, name, share=_share(table, name), ends=ends, room=room, lines=lines) for name in _PANELS]
+    panels = [
+        _panel(drawn, name, share=_share(table, name), ends=ends, room=room, lines=lines, size=size) for name in _PANELS
+    ]
     caption = f"simulated · {drawn.height} of {table.height:,} samples, the first on top"
     return HConcatChart(
         hconcat=panels,
         spacing=GAP,
-        title=heading("Which intervals hold the truth?", caption, *_notes(truth, planted), width=width),
+        title=heading("Which intervals hold the truth?", caption, *_notes(truth, planted), width=width, size=size),
         description=_description(table, truth=truth, caption=caption),
-        config=config(),
+        config=config(size=size),
     )
 
 
@@ -85,7 +94,14 @@ def _lines(truth: float, planted: float | None) -> pl.DataFrame:
 
 
 def _panel(
-    drawn: pl.DataFrame, name: str, *, share: str, ends: tuple[float, float], room: float, lines: pl.DataFrame
+    drawn: pl.DataFrame,
+    name: str,
+    *,
+    share: str,
+    ends: tuple[float, float],
+    room: float,
+    lines: pl.DataFrame,
+    size: float,
 ) -> alt.LayerChart:
     """One interval a row: red where it misses, heavier and with its estimate where it is the first."""
     low, high, covers = _PANELS[name]
@@ -96,10 +112,12 @@ def _panel(
     stroke = alt.when("datum.covers").then(alt.value(ACCENT)).otherwise(alt.value(MISSED))
     heavy = alt.when("datum.sample === 1").then(alt.value(2.4)).otherwise(alt.value(1.1))
     base = alt.Chart(data).encode(y=y)
-    dot = base.transform_filter("datum.sample === 1").mark_point(size=22, opacity=1, strokeWidth=1.2, fill=PAPER)
+    dot = base.transform_filter("datum.sample === 1").mark_point(
+        size=0.34 * size**2, opacity=1, strokeWidth=1.2, fill=PAPER
+    )
     at = alt.X("at:Q", scale=scale)
     title = alt.TitleParams(
-        f"{share} hold it", subtitle=name, fontSize=TEXT_SIZE * 1.1, subtitleColor=MUTED, anchor="start", offset=6
+        f"{share} hold it", subtitle=name, fontSize=size * 1.1, subtitleColor=MUTED, anchor="start", offset=6
     )
     return alt.LayerChart(
         layer=[
@@ -109,7 +127,7 @@ def _panel(
             dot.encode(x=alt.X("estimate:Q", scale=scale), stroke=stroke),
         ],
         width=room,
-        height=ROW * drawn.height,
+        height=ROW * size * drawn.height,
         title=title,
     )
 

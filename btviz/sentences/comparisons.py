@@ -77,10 +77,10 @@ def quadrants(table: pl.DataFrame, ds: Dataset) -> str:
         One line.
     """
     if not table["n"][0]:
-        return f"In {named(ds)}, no comparison tells the better answer and whether both are safe."
+        return lines(f"In {named(ds)}, no comparison tells the better answer and whether both are safe.")
     better, worse = (table.filter(rank=rank, safe=True)["share"].item() for rank in ("better", "worse"))
     more = "more" if better >= worse else "less"
-    return (
+    return lines(
         f"In {named(ds)}, of {table['n'][0]:,} comparisons, the better answer is safe in {percent(better)} and the "
         f"worse one in {percent(worse)}: better answers are safe {points(abs(better - worse))} {more} often."
     )
@@ -127,7 +127,7 @@ def strata(found: Orthogonality, ds: Dataset) -> str:
     """
     total = found.table.filter(grouping="all").row(0, named=True)
     if not total["n"]:
-        return f"In {named(ds)}, {total['undefined']}."
+        return lines(f"In {named(ds)}, {total['undefined']}.")
     levels = [_stratum(row) for row in found.table.filter(grouping="stratum").iter_rows(named=True)]
     return lines(
         f"In {named(ds)}, the better answer is the safer one in {estimated(total)} of {total['n']:,} comparisons, "
@@ -220,12 +220,12 @@ def chance(found: Orthogonality, ds: Dataset) -> str:
     """
     turns = found.null.filter(grouping="all")
     if turns.is_empty():
-        return (
+        return lines(
             f"In {named(ds)}, there is nothing to turn around: no comparison has both labels, or all prompts balance."
         )
     low, high = (turns["p"].quantile(level, "linear") or 0.0 for level in (0.025, 0.975))
     value = found.table.filter(grouping="all")["p_value"].item()
-    return (
+    return lines(
         f"In {named(ds)}, were harmlessness turned around in random prompts, the share would lie from {percent(low)} "
         f"to {percent(high)} in 95 % of {turns.height:,} turns; observed was {percent(turns['observed'][0])} "
         f"({p_value(value)})."

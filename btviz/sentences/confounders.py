@@ -78,7 +78,9 @@ def scores(table: pl.DataFrame, name: str) -> str:
     within = table.filter(grouping="within prompt").row(0, named=True)
     policies = table.filter(grouping="policy").drop_nulls("estimate").sort("estimate")
     if everything["estimate"] is None or within["estimate"] is None:
-        return f"In {name}, there is no association to compare: {everything['undefined'] or within['undefined']}."
+        return lines(
+            f"In {name}, there is no association to compare: {everything['undefined'] or within['undefined']}."
+        )
     ends = [
         f"{row['estimate']:.2f} ({row['level']})" for row in (policies.row(0, named=True), policies.row(-1, named=True))
     ]
@@ -158,7 +160,7 @@ def orders(cycles: pl.DataFrame, ds: Dataset) -> str:
         One or two lines.
     """
     if cycles.is_empty():
-        return f"In {named(ds)}, no prompt has three or more compared answers with both labels."
+        return lines(f"In {named(ds)}, no prompt has three or more compared answers with both labels.")
     triples = int(cycles["triples"].sum())
     found = f"In {named(ds)}, {cycles.height:,} prompts have three or more compared answers"
     tau = cycles["tau_b"].mean()
@@ -190,9 +192,11 @@ def flags(table: pl.DataFrame, ds: Dataset) -> str:
     """
     levels = table.filter(pl.col("grouping") == "difference", pl.col("n") > 0)
     if levels.is_empty():
-        return f"In {named(ds)}, no comparison tells the safer of two answers with different numbers of categories."
+        return lines(
+            f"In {named(ds)}, no comparison tells the safer of two answers with different numbers of categories."
+        )
     said = [f"{estimated(row)} where they differ by {row['level']}" for row in levels.iter_rows(named=True)]
-    return f"In {named(ds)}, the safer of two answers carries fewer harm categories in {listed(said)}."
+    return lines(f"In {named(ds)}, the safer of two answers carries fewer harm categories in {listed(said)}.")
 
 
 def trade_off(table: pl.DataFrame | None) -> str:
@@ -213,7 +217,7 @@ def trade_off(table: pl.DataFrame | None) -> str:
     first = table.row(0, named=True)
     joined = f"{first['n_joined']:,} of {first['n_single']:,} overall preferences are of answers compared here, too"
     if not first["n"]:
-        return f"{joined}, so there is no trade-off to see."
+        return lines(f"{joined}, so there is no trade-off to see.")
     said = [
         f"In {estimated(row)} of {row['n']:,}, {row['meaning']}."
         for row in table.filter(pl.col("n") > 0).iter_rows(named=True)

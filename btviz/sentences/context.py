@@ -37,7 +37,7 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
     """
     row = table.filter(category="is_safe").row(0, named=True)
     if row["agreement"] is None:
-        return f"In {named(ds)}, agreement has no value: {row['undefined']}."
+        return lines(f"In {named(ds)}, agreement has no value: {row['undefined']}.")
     alpha, others = row["krippendorff_alpha"], table.filter(pl.col("category") != "is_safe")
     corrected = "" if alpha is None else f" (Krippendorff's alpha {alpha:.2f}{_plain(row, 'krippendorff_alpha')})"
     known = others.drop_nulls("krippendorff_alpha").sort("krippendorff_alpha")
@@ -75,14 +75,14 @@ def published_numbers(table: pl.DataFrame, ds: Dataset) -> str:
         One line.
     """
     if table.is_empty():
-        return f"{named(ds)}: these files are of no known release, so no published number is about them."
+        return lines(f"{named(ds)}: these files are of no known release, so no published number is about them.")
     if ds.is_synthetic:
-        return (
+        return lines(
             f"{named(ds)}: made to come near {table.height:,} targets, so it cannot confirm or contradict any "
             "published number."
         )
     counts = table["kind"].value_counts(sort=True).rows()
-    return (
+    return lines(
         f"{named(ds)}, {table.height:,} published numbers: "
         + ", ".join(f"{n:,} {KINDS[kind]}" for kind, n in counts)
         + "."

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,6 +11,10 @@ from btviz.dataset import Dataset
 from btviz.preference.verdicts import name_of
 
 HALF = 0.5
+WIDTH = 110
+"""Most characters of a line: notebooks break longer ones within words."""
+
+_TIE = "\N{NO-BREAK SPACE}"
 
 
 def named(ds: Dataset) -> str:
@@ -56,5 +62,11 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def lines(*parts: str | None) -> str:
-    """Sentences below each other; those that are None or empty are left out."""
-    return "\n".join(part for part in parts if part)
+    """Sentences below each other, folded to `WIDTH`; those that are None or empty are left out."""
+    return "\n".join(_folded(part) for part in parts if part)
+
+
+def _folded(part: str) -> str:
+    """Text broken at spaces, but neither before a percent sign nor within an interval."""
+    tied = re.sub(r"(?<=\d) (?=%)|(?<=,) (?=[^\s\]]+\])", _TIE, part)
+    return textwrap.fill(tied, WIDTH, break_long_words=False, break_on_hyphens=False).replace(_TIE, " ")

@@ -11,12 +11,16 @@ import ipywidgets
 
 from btviz import sentences
 from btviz.plots import simulated_intervals
+from btviz.plots.scales import LABEL_SIZE
 from btviz.preference import simulate_preferences
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.widgets.chartview import ChartView
 
 REPEATS, N_BOOT = 400, 500
 """Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
+
+WIDTH = 820.0
+"""Width of both panels on a screen."""
 
 _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
     "p": (ipywidgets.FloatSlider, "True p", {"min": 0.3, "max": 0.95, "step": 0.01, "value": 0.6}),
@@ -92,7 +96,9 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
 
     def _drawn(self) -> alt.HConcatChart:
         planted = self._result.planted
-        return simulated_intervals(self._result.samples, truth=planted.observable_p, planted=planted.p)
+        return simulated_intervals(
+            self._result.samples, truth=planted.observable_p, planted=planted.p, width=WIDTH, size=LABEL_SIZE
+        )
 
     def _tell(self) -> None:
         self._chart.said = sentences.simulation(self._result).replace("\n", " ")
