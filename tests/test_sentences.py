@@ -264,6 +264,13 @@ def test_published_numbers_are_counted_by_kind(tiny):
     assert all(f"{place + 1} {context.KINDS[kind]}" in said for place, kind in enumerate(kinds))
 
 
+def test_published_counts_keep_their_verdicts_and_name_their_release():
+    table = btviz.orthogonality_of_counts()
+    said = sentences.published_counts(table)
+    assert [line.lower() for line in said.splitlines()] == [f"{words}.".lower() for words in table["verdict"]]
+    assert said.count("PKU-SafeRLHF (train)") == 3
+
+
 def test_verdicts_on_synthetic_data_say_what_was_planted(sample):
     said = sentences.verdicts(sample[1]).splitlines()
     assert [line.split(":")[0] for line in said] == ["All comparisons", "Both safe", "One safe, one not", "Both unsafe"]

@@ -15,7 +15,8 @@ SHOWN = 50
 MISSED = GROUPS[3]
 ROW = 0.55
 """Height of one sample, relative to a label."""
-GAP = 18.0
+GAP = 4.0
+"""Between the panels, relative to a label."""
 _PANELS = {
     "By prompt": ("low", "high", "covers"),
     "As if comparisons were independent": ("naive_low", "naive_high", "naive_covers"),
@@ -61,7 +62,7 @@ def simulated_intervals(
     if table.select(pl.any_horizontal(pl.col("low", "naive_low").is_null()).any()).item():
         raise UsageError("A sample of this table has no interval. Build it with preference.simulate_preferences().")
     drawn = table.head(SHOWN)
-    room = (points(width) - 2 * PADDING - GAP) / 2
+    room = (points(width) - 2 * PADDING - GAP * size) / 2
     ends = span(
         drawn, ["low", "high", "naive_low", "naive_high"], within=(truth, truth if planted is None else planted)
     )
@@ -72,7 +73,7 @@ def simulated_intervals(
     caption = f"simulated · {drawn.height} of {table.height:,} samples, the first on top"
     return HConcatChart(
         hconcat=panels,
-        spacing=GAP,
+        spacing=GAP * size,
         title=heading("Which intervals hold the truth?", caption, *_notes(truth, planted), width=width, size=size),
         description=_description(table, truth=truth, caption=caption),
         config=config(size=size),

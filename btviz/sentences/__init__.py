@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from btviz.sentences.comparisons import by_group, chance, data, position_bias, quadrants, strata
 from btviz.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
-from btviz.sentences.context import agreement, published_numbers, verdicts
+from btviz.sentences.context import agreement, published_counts, published_numbers, verdicts
 from btviz.sentences.reasons import saying_why
 from btviz.sentences.simulated import simulation
 
@@ -20,6 +20,7 @@ __all__ = [
     "flags",
     "orders",
     "position_bias",
+    "published_counts",
     "published_numbers",
     "quadrants",
     "reliability",

@@ -89,6 +89,22 @@ def published_numbers(table: pl.DataFrame, ds: Dataset) -> str:
     )
 
 
+def published_counts(table: pl.DataFrame) -> str:
+    """Say what counts that a release publishes about itself tell of better and safer.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.orthogonality_of_counts`.
+
+    Returns
+    -------
+    str
+        One line each: the verdicts of the table.
+    """
+    return lines(*(f"{sentence[0].upper()}{sentence[1:]}." for sentence in table["verdict"]))
+
+
 def verdicts(found: Orthogonality) -> str:
     """The verdicts over all comparisons and by stratum, as they stand in the table.
 
