@@ -504,6 +504,16 @@ def test_refusal_markers(text: str, refuses: bool) -> None:
     assert pl.Series([text]).str.contains(REFUSAL)[0] is refuses
 
 
+def test_labels_that_are_always_the_same_have_no_logistic_coefficient(make_dataset: Made) -> None:
+    rows = simulated(p=dict.fromkeys(STRATA, 1.0), prompts=80, seed=3)
+    adjusted = orthogonality(compared(make_dataset, rows), n_boot=10).adjusted
+    logistic = adjusted.filter(specification="safer alone", model="logistic")
+    assert logistic["estimate"].to_list() == [None]
+    assert "separate the labels" in logistic["undefined"][0]
+    linear = adjusted.filter(specification="safer alone", model="linear probability")
+    assert linear["estimate"][0] == pytest.approx(1)
+
+
 # -- several data sets -------------------------------------------------------------------------------------------
 
 
