@@ -7,6 +7,7 @@ import math
 import altair as alt
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.binning import histogram
 from btviz.plots.naming import lookup
@@ -34,7 +35,7 @@ def null_rows(null: pl.DataFrame, frame: Frame, *, caption: str) -> alt.LayerCha
     across, down = scale.axis(ends), alt.Scale(domain=[1 - levels.height, 1], nice=False)
     names = {str(int(foot)): frame.names.get(key, key) for foot, key in levels.select("foot", "key").rows()}
     labels = alt.Axis(
-        values=levels["foot"].to_list(), labelExpr=lookup(names), labelBaseline="bottom", minExtent=frame.left + 4
+        values=levels["foot"].to_list(), labelExpr=lookup(names), labelBaseline="bottom", minExtent=frame.left + 8
     )
     y = alt.Y("foot:Q", scale=down, axis=labels, title=None)
     bars, seen = alt.Chart(_bars(null, levels, scale=scale)), alt.Chart(levels)
@@ -56,6 +57,13 @@ def null_rows(null: pl.DataFrame, frame: Frame, *, caption: str) -> alt.LayerCha
     return alt.LayerChart(layer=layers, width=room, height=ROW * levels.height, title=title)
 
 
+def _even(step: float, values: NDArray[np.float64]) -> float:
+    """Width of about `step` of which every bar holds as many of the values that are possible."""
+    gaps = np.diff(np.unique(values.round(9)))
+    apart = gaps.min(initial=step)
+    return float(math.ceil(step / apart) * apart)
+
+
 def _bars(null: pl.DataFrame, levels: pl.DataFrame, *, scale: Scale) -> pl.DataFrame:
     """Bars `from` .. `to` that stand on `foot` and end at `top`, scaled to the highest of a row."""
     low, high = scale.ends(null, "value", "observed")
@@ -65,8 +73,9 @@ def _bars(null: pl.DataFrame, levels: pl.DataFrame, *, scale: Scale) -> pl.DataF
     rows = []
     for grouping, level, foot in levels.select("grouping", "level", "foot").rows():
         values = null.filter(grouping=grouping, level=level)["value"].to_numpy()
-        left, counts = histogram(np.log(values) if scale.kind == "odds" else values, step=step)
-        edges = np.stack([left, left + step])
+        width = step if scale.kind == "odds" else _even(step, values)
+        left, counts = histogram(np.log(values) if scale.kind == "odds" else values, step=width)
+        edges = np.stack([left, left + width])
         start, end = np.exp(edges) if scale.kind == "odds" else edges
         rows.append(pl.DataFrame({"from": start, "to": end, "top": foot + 0.8 * counts / counts.max()}))
         rows[-1] = rows[-1].with_columns(pl.lit(foot).alias("foot"))

@@ -63,12 +63,17 @@ class Background:
         loop.call_later(PATIENCE_SECONDS, lambda: None if future.done() else self._show(number, None))
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(deliver, done))
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the newest job is still being done."""
+        return self._future is not None and not self._future.done()
+
     def wait(self) -> Any:
         """Result of the newest job, once it is there; what it raised is raised again."""
         return None if self._future is None else self._future.result()
 
     def _show(self, number: int, share: float | None) -> None:
-        if number == self._newest and self._future is not None and not self._future.done():
+        if number == self._newest and self.is_running:
             self._on_progress(share)
 
     def _reporter(self, number: int, show: Report) -> Report:

@@ -101,6 +101,8 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._inspectors: dict[str, PreferenceInspector] = {}
         self._shown: _Shown | None = None
         self._clicked: _Level | None = None
+        self._listing = False
+        self._pending: _Level | None = None
         self._background = Background(self._show_progress)
         self.controls: Mapping[str, ipywidgets.Dropdown] = MappingProxyType(_controls(self._sources))
         self._chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
@@ -111,6 +113,7 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         for name, control in self.controls.items():
             control.observe(self._measure_changed if name == "measure" else self._ask, names="value")
         super().__init__([controls, self._views])
+        self.selection.observe(self._selection_moved)
         self._ask()
 
     @property
@@ -205,6 +208,7 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         else:
             if shown is not self._shown:
                 self._show(shown)
+            self._click_pending()
 
     def _settled(self) -> _Shown:
         """What the controls ask for, waited for and shown."""
@@ -258,11 +262,27 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
             return
         grouping, level = self._clicked
         rows = self._shown.answer.rows(grouping, level=level)
-        self._inspector.open_comparisons(rows, origin=_origin(self._shown, self._clicked, n=len(rows)))
+        self._listing = True
+        try:
+            self._inspector.open_comparisons(rows, origin=_origin(self._shown, self._clicked, n=len(rows)))
+        finally:
+            self._listing = False
+
+    def _selection_moved(self) -> None:
+        """Drop the chosen level: what is listed now was chosen elsewhere."""
+        if not self._listing and self._clicked is not None:
+            self._clicked = None
+            self._ask()
 
     def _click_in_chart(self, grouping: str, level: str) -> None:
-        if not self._chart.busy:  # else the chart shows what the controls no longer ask for
-            self.click(grouping, level)
+        self._pending = (grouping, level)
+        if not self._background.is_running:  # else the kernel would stand still until the work is done
+            self._click_pending()
+
+    def _click_pending(self) -> None:
+        pending, self._pending = self._pending, None
+        if pending is not None and pending in self.table.select("grouping", "level").rows():
+            self.click(*pending)
 
     def _outline(self) -> None:
         grouping, level = self._clicked or ("", "")
@@ -295,7 +315,10 @@ def _controls(sources: Mapping[str, Dataset | str]) -> dict[str, ipywidgets.Drop
         "weighting": ("Count", [(_WEIGHTINGS[name], name) for name in WEIGHTINGS]),
         "n_boot": ("Replicates", [(f"{n:,}", n) for n in REPLICATES]),
     }
-    made = {name: ipywidgets.Dropdown(options=of, description=title) for name, (title, of) in options.items()}
+    made = {
+        name: ipywidgets.Dropdown(options=of, description=title, layout={"width": "max-content", "max_width": "100%"})
+        for name, (title, of) in options.items()
+    }
     made["n_boot"].value = REPLICATES[1]
     return made
 

@@ -33,7 +33,7 @@ function answerText(answer, shown, nodes) {
   return block;
 }
 
-function answerColumn(card, side, state, nodes, act) {
+function answerColumn(card, side, shown, nodes, state, act) {
   const answer = card.answers[side];
   const won = [card.better === side && "Better", card.safer === side && "Safer"].filter(Boolean);
   const said = [...won, answer.safe == null ? "" : answer.safe ? "Safe" : "Unsafe"].filter(Boolean).join(", ");
@@ -51,7 +51,7 @@ function answerColumn(card, side, state, nodes, act) {
       answer.source && element("span", { class: "btviz-quiet" }, answer.source),
       button(answer.pair, "Id of this pair; click to copy", () => copyText(answer.pair, `Copied ${answer.pair}.`, act.say), { class: "btviz-id" }),
     ),
-    answerText(answer, state.texts.get(answer.pair), nodes),
+    answerText(answer, shown, nodes),
   );
 }
 
@@ -59,7 +59,7 @@ const pairsOf = (card) => card.answers.map((answer) => answer.pair);
 const textOf = (shown, part) => shown?.find((text) => text.part === part)?.text;
 
 function comparisonCard(card, state, act) {
-  const shown = pairsOf(card).map((pair) => state.texts.get(pair));
+  const shown = pairsOf(card).map((pair) => (state.opened.has(card.row) ? state.texts.get(pair) : undefined));
   const texts = shown.map((one) => textOf(one, "response"));
   const compared = texts.every((text) => text != null) ? compare(texts) : null;
   const revealed = shown.some(Boolean);
@@ -72,7 +72,7 @@ function comparisonCard(card, state, act) {
     revealed
       ? textBlock("prompt", card, shown.find((one) => textOf(one, "prompt") != null) ?? shown.find(Boolean))
       : element("div", { class: "btviz-hidden" }, `Hidden: prompt${card.prompt_words == null ? "" : ` ${plural(card.prompt_words, "word")}`}`),
-    element("div", { class: "btviz-versus" }, ...[0, 1].map((side) => answerColumn(card, side, state, compared && markedNodes(compared.segments[side], compared.marked[side]), act))),
+    element("div", { class: "btviz-versus" }, ...[0, 1].map((side) => answerColumn(card, side, shown[side], compared && markedNodes(compared.segments[side], compared.marked[side]), state, act))),
     element(
       "div",
       { class: "btviz-row btviz-actions" },
@@ -102,24 +102,38 @@ function comparisonHead(model, act) {
 }
 
 function render({ model, el }) {
-  const state = { texts: null, categories: [] };
+  const state = { texts: null, opened: new Set(), categories: [] }; // rows that are open: two of them may share an answer
   const list = element("div", { class: "btviz-list", role: "list", "aria-label": "Comparisons" });
   const status = element("div", { class: "btviz-status", role: "status" });
   const cards = () => model.get("cards");
   const pairs = () => [...new Set(cards().flatMap(pairsOf))];
   const say = (words) => status.replaceChildren(words);
   const speak = speaker(model, say);
-  const read = reading(model, { send: speak.send, shown: pairs, draw: () => drawList() });
+  const read = reading(model, { send: speak.send, shown: pairs, draw: () => drawList(), cleared: () => state.opened.clear() });
   state.texts = read.texts;
 
   const act = {
     send: (message) => (say(""), speak.send(message)),
     say,
-    revealPage: () => read.reveal(pairs()),
-    toggle: (card) => (pairsOf(card).some((pair) => read.texts.has(pair)) ? read.hide(pairsOf(card)) : read.reveal(pairsOf(card))),
+    revealPage: () => open(cards()),
+    toggle: (card) => (state.opened.has(card.row) ? close(card) : open([card])),
     hide: () => (read.hideAll(), act.send({ kind: "hide" })),
     mark: (on) => list.classList.toggle("btviz-plain", !on),
   };
+
+  function open(wanted) {
+    wanted.forEach((card) => state.opened.add(card.row));
+    read.reveal([...new Set(wanted.flatMap(pairsOf))]);
+    drawList();
+  }
+  function close(card) {
+    state.opened.delete(card.row);
+    const needed = new Set(cards().filter((one) => state.opened.has(one.row)).flatMap(pairsOf));
+    read.hide(pairsOf(card).filter((pair) => !needed.has(pair)));
+  }
+  function openAllowed() {
+    if (model.get("policy_state").reveal_all) cards().forEach((card) => state.opened.add(card.row));
+  }
 
   function nothing() {
     const view = model.get("view");
@@ -171,12 +185,18 @@ function render({ model, el }) {
 
   const update = () => (top.update(), turn.update());
   const receive = (message) => read.receive(message) || (message.kind === "say" && say(message.text));
-  const drawPolicy = () => (bar.update(), read.policyChanged());
-  const watched = [["change:view", update], ["change:cards", read.paged], ["change:policy_state", drawPolicy], ["msg:custom", receive]];
+  const drawPolicy = () => (bar.update(), openAllowed(), read.policyChanged());
+  function drawPage() {
+    const rows = new Set(cards().map((card) => card.row));
+    for (const row of state.opened) if (!rows.has(row)) state.opened.delete(row);
+    openAllowed();
+    read.paged();
+  }
+  const watched = [["change:view", update], ["change:cards", drawPage], ["change:policy_state", drawPolicy], ["msg:custom", receive]];
   watched.forEach(([event, listener]) => model.on(event, listener));
   update();
   bar.update();
-  read.paged();
+  drawPage();
   return () => (speak.stop(), watched.forEach(([event, listener]) => model.off(event, listener)));
 }
 

@@ -1,13 +1,13 @@
 // The texts that a view holds: in a Map of its own, never in the model, which notebooks save.
 
-// `shown`: ids of the pairs on view. `draw`: shows what has changed.
-function reading(model, { send, shown, draw }) {
+// `shown`: ids of the pairs on view. `draw`: shows what has changed. `cleared`: called when all texts go.
+function reading(model, { send, shown, draw, cleared = () => {} }) {
   const texts = new Map();
   const asked = new Set();
   let optedIn = model.get("policy_state").reveal_all;
 
   const forget = (pair) => (asked.delete(pair), texts.delete(pair));
-  const hideAll = () => (asked.clear(), texts.clear(), draw());
+  const hideAll = () => (asked.clear(), texts.clear(), cleared(), draw());
   function reveal(wanted) {
     wanted.forEach((pair) => asked.add(pair));
     if (wanted.length) send({ kind: "reveal", pairs: wanted });
