@@ -284,6 +284,11 @@ def test_categories_akin_to_hidden_ones_are_hidden_too() -> None:
     assert [one.key for one in ContentPolicy().guarded(mine)] == ["a"]
 
 
+def test_a_matrix_of_few_categories_has_small_cells(three: Path, tmp_path: Path) -> None:
+    chart = btviz.plots.association_matrix(btviz.cooccurrence(btviz.load(annotations(tmp_path), taxonomy=three)))
+    assert chart.to_dict()["width"] == 3 * 44
+
+
 # -- comparisons ------------------------------------------------------------------------------------------
 
 
