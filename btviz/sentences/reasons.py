@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from btviz.errors import BtvizError
+from btviz.sentences.phrases import lines
 
 
 @contextmanager
@@ -29,4 +30,4 @@ def saying_why() -> Iterator[None]:
     try:
         yield
     except BtvizError as error:
-        sys.stdout.write(f"{error}\n")
+        sys.stdout.write(f"{lines(str(error))}\n")

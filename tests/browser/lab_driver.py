@@ -95,11 +95,15 @@ class Notebook:
 
     def run_all(self) -> None:
         """Run every cell, and come back when all have run."""
+        self.wait_for_kernel()
+        self.page.evaluate(RUN_ALL)
+
+    def wait_for_kernel(self) -> None:
+        """Come back once the kernel has started."""
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=60_000,
         )
-        self.page.evaluate(RUN_ALL)
 
     def ask(self, code: str) -> str:
         """What a statement prints in the kernel."""
