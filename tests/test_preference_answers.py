@@ -106,6 +106,7 @@ def test_the_rows_of_a_level_are_the_comparisons_it_counts(ds):
 @pytest.mark.parametrize("measure", MEASURES)
 def test_by_chance_alone_a_measure_is_neutral(ds, measure):
     null = measured(ds, asked(measure=measure, n_boot=2000)).null([("all", "all"), ("stratum", "mixed")])
+    assert null["level"].unique().sort().to_list() == ["all", "mixed"]
     neutral = {"p": 0.5}.get(measure, 1.0 if "odds" in measure else 0.0)
     for (level,), drawn in null.group_by("level"):
         assert drawn.height == 2000

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from btviz.dataset import Dataset
 from btviz.errors import NotFoundError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, Level, levels_of, with_strata
-from btviz.preference.measures import MEASURES, cells_by_prompt, turned_around, values_of
+from btviz.preference.measures import MEASURES, cells_by_prompt, over_strata, turned_around, values_of
 from btviz.preference.result import worded
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, level_sums, share_table
 from btviz.preference.verdicts import Margin
@@ -123,7 +123,7 @@ class Answer:
 
     def _null(self, level: Level) -> pl.DataFrame | None:
         question = self.question
-        cells = cells_by_prompt(self._comparisons, level, weighting=question.weighting)
+        cells = _needed(cells_by_prompt(self._comparisons, level, weighting=question.weighting), question.measure)
         turned = turned_around(cells)
         gap = cells - turned
         if not gap.any():
@@ -204,9 +204,8 @@ def _resampled(
 ) -> pl.DataFrame:
     """Values and intervals of a measure that is not a function of p."""
     clusters = np.unique(comparisons.prompt)
-    sums = np.hstack(
-        [cells_by_prompt(comparisons, level, weighting=question.weighting, clusters=clusters) for level in levels]
-    )
+    cells = (cells_by_prompt(comparisons, level, weighting=question.weighting, clusters=clusters) for level in levels)
+    sums = np.hstack([_needed(of_level, question.measure) for of_level in cells])
 
     def statistic(drawn: Floats) -> Floats:
         return np.column_stack([values_of(part, question.measure) for part in np.hsplit(drawn, len(levels))])
@@ -227,6 +226,11 @@ def _resampled(
     return pl.DataFrame(sides).with_columns(
         pl.all().fill_nan(None), *(pl.lit(None, pl.Float64).alias(name) for name in ("naive_low", "naive_high"))
     )
+
+
+def _needed(cells: Floats, measure: str) -> Floats:
+    """Cells by stratum, or their sums where strata play no part: fewer kinds of prompt to draw."""
+    return cells if MEASURES[measure].is_stratified else over_strata(cells)
 
 
 def _table(shares: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:

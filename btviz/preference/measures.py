@@ -98,6 +98,12 @@ def values_of(cells: Floats, measure: str) -> Floats:
     return shown.value(tables[:, : len(STRATA)] if shown.is_stratified else tables)
 
 
+def over_strata(cells: Floats) -> Floats:
+    """Cells summed over the strata, shape (R, 4)."""
+    totals: Floats = cells.reshape(len(cells), cells.shape[1] // _CELLS, _CELLS).sum(axis=1)
+    return totals
+
+
 def turned_around(cells: Floats) -> Floats:
     """Cells as they would be with the other answer the safer one."""
     return cells.reshape(len(cells), cells.shape[1] // _CELLS, _CELLS)[..., _OTHER_SAFER].reshape(cells.shape)
