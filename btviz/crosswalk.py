@@ -1,7 +1,7 @@
 """Which harm categories of two taxonomies speak of the same harms.
 
-Between BeaverTails and PKU-SafeRLHF the correspondence is our reading of their released keys
-and of BeaverTails' definitions (PKU-SafeRLHF publishes the names alone). It is many to many and
+Between BeaverTails and PKU-SafeRLHF the correspondence is our reading of their released keys and
+of the few categories that BeaverTails' card describes; nobody has published one. It is many to many and
 goes both ways, so two categories are matched only if a typical case of either would usually be
 flagged with the other; a harm that merely may occur under another heading is not enough. What
 a user's own taxonomy has in common with the released ones is said in its file.
