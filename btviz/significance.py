@@ -15,6 +15,7 @@ from btviz.errors import UsageError
 from btviz.items import items_of
 from btviz.labels import cooccurrence
 from btviz.stats.association import Floats, Integers, TwoByTwo, phi, phi_given_any
+from btviz.stats.kinds import generator
 from btviz.stats.multiple import benjamini_hochberg, holm
 from btviz.stats.permutation import permute_clusters
 from btviz.stats.resampling import FEW_CLUSTERS, Interval, bootstrap, cluster_sums
@@ -122,7 +123,7 @@ def _items(ds: Dataset, *, population: str, where: str, random_state: int) -> _I
     known = frame.select(*ids, "labels", "is_safe").drop_nulls(["labels", "is_safe"])
     items = (known.filter(~pl.col("is_safe")) if where == "unsafe" else known).sort(*ids, "labels").collect()
     # annotations of one pair are stored by their labels, an order that a shuffle must not see
-    chance = pl.Series("chance", np.random.default_rng(random_state).random(items.height))
+    chance = pl.Series("chance", generator(random_state).random(items.height))
     items = items.with_columns(chance).sort(*ids, "chance")
     bits = items["labels"].to_numpy().astype(np.int64)[:, None] >> np.arange(len(ds.taxonomy)) & 1
     return _Items(bits.astype(np.bool_), items["prompt_id"].to_numpy())

@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 
 from btviz.errors import UsageError
 from btviz.stats.multiple import benjamini_hochberg, holm
-from btviz.stats.resampling import bootstrap, cluster_sums, sign_flip
+from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.stats.signflips import sign_flip
 
 relaxed = settings(max_examples=60, deadline=None)
 
@@ -109,7 +110,8 @@ def test_another_seed_gives_other_replicates_and_the_same_seed_the_same():
 def test_the_number_of_threads_changes_no_bit():
     code = """
 import hashlib, numpy as np
-from btviz.stats.resampling import bootstrap, sign_flip
+from btviz.stats.resampling import bootstrap
+from btviz.stats.signflips import sign_flip
 rng = np.random.default_rng(0)
 sums = rng.normal(size=(900, 40))
 found = bootstrap(sums, lambda totals: np.tanh(totals[:, 1:] / totals[:, :1]), n_boot=300, method="bca")
@@ -345,3 +347,10 @@ def test_a_test_without_a_p_value_does_not_count():
 def test_three_p_values_adjusted_by_hand():
     np.testing.assert_allclose(holm([0.03, 0.01, 0.04]), [0.06, 0.03, 0.06])
     np.testing.assert_allclose(benjamini_hochberg([0.03, 0.01, 0.04]), [0.04, 0.03, 0.04])
+
+
+@pytest.mark.parametrize("drawn", [bootstrap, sign_flip])
+def test_a_negative_seed_is_refused_in_words(drawn):
+    options = {"statistic": lambda totals: totals} if drawn is bootstrap else {}
+    with pytest.raises(UsageError, match="seed is 0 or more"):
+        drawn(np.ones((60, 1)), random_state=-1, **options)

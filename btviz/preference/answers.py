@@ -17,7 +17,8 @@ from btviz.preference.result import worded
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, level_sums, share_table
 from btviz.preference.verdicts import Margin
 from btviz.stats.association import ratio
-from btviz.stats.resampling import bootstrap, sign_flip
+from btviz.stats.resampling import bootstrap
+from btviz.stats.signflips import sign_flip
 
 _EMPTY = "a margin or a cell is empty, in the data or in a resample"
 _OF_P = {"p": (1, 0), "two_p_minus_1": (2, -1)}  # measures that are p times a factor, plus a shift

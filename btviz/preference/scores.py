@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, share_table, sums_of
 from btviz.stats.association import ratio
+from btviz.stats.kinds import generator
 
 SCHEMA = pl.Schema(
     {
@@ -131,7 +132,7 @@ def _spearman(rows: pl.DataFrame, grouping: str, level: str, resampling: Resampl
 
 def _weights(code: NDArray[np.int64], prompts: int, resampling: Resampling) -> list[Floats]:
     """Weights of the answers, by how often their prompts were drawn, in blocks of replicates."""
-    rng = np.random.default_rng(resampling.random_state)
+    rng = generator(resampling.random_state)
     block = max(1, _BLOCK // max(len(code), 1))
     sizes = [min(block, resampling.n_boot - first) for first in range(0, resampling.n_boot, block)]
     even = np.full(prompts, 1 / prompts)

@@ -10,6 +10,7 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.preference.shares import Floats
+from btviz.stats.kinds import generator
 from btviz.stats.proportion import wilson
 from btviz.stats.resampling import bootstrap
 
@@ -164,7 +165,7 @@ def simulate_preferences(
             f"{repeats} samples of {n} comparisons, {cluster_size} a prompt, were asked for; each is at least 1."
         )
     planted = Planting(p, noise, cluster_size, correlation, max(FEWEST_PROMPTS, round(n / cluster_size)))
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     hits = _hits(planted, repeats=repeats, rng=rng)
     found = bootstrap(hits, lambda sums: sums / planted.n, n_boot=n_boot, random_state=random_state)
     naive_low, naive_high = wilson(hits.sum(axis=0), n=np.full(repeats, planted.n))
@@ -238,7 +239,7 @@ def simulate_scores(
     """
     if not -1 <= within <= 1:
         raise UsageError(f"A correlation of {within} was asked for; it lies between -1 and 1. Correct it.")
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     prompt = np.repeat(np.arange(prompts), answers)
     shared = between * rng.standard_normal(prompts)[prompt]
     first, rest = rng.standard_normal((2, prompts * answers))

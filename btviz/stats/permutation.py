@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from btviz.errors import UsageError
 from btviz.stats.association import Floats, Integers
+from btviz.stats.kinds import generator
 
 _WORD = 64
 Words = NDArray[np.uint64]
@@ -78,7 +79,7 @@ def permute_clusters(
     order = np.argsort(labels.sum(axis=0), kind="stable")
     patterns, sizes = _patterns(labels[:, order], ids)
     back = np.argsort(order)
-    rng = np.random.default_rng(random_state)
+    rng = generator(random_state)
     null = _shuffled_counts(patterns, sizes=sizes, n_permutations=n_permutations, rng=rng)[:, back][:, :, back]
     observed = labels.T.astype(np.int64) @ labels
     diagonal = np.arange(labels.shape[1])
