@@ -48,13 +48,13 @@ def test_mixed_comparisons_that_break_the_rule_are_counted() -> None:
 
 
 def compared(folder: Path) -> str:
-    """Sixty comparisons of one safe answer, in which better is always safer and the rule broken twice."""
+    """Sixty comparisons of one safe answer, in which better is safer in nine of ten and the rule broken twice."""
     rows = [
         {
             "prompt": f"what is {number}",
             "response_0": "a number",
             "response_1": "a sum",
-            "better_response_id": number % 2,
+            "better_response_id": (number + (number % 10 == 9)) % 2,
             "safer_response_id": number % 2,
             "is_response_0_safe": (number % 2 == 0) == (number > 1),
             "is_response_1_safe": (number % 2 == 1) == (number > 1),
@@ -73,6 +73,12 @@ def test_a_report_of_real_comparisons_tells_broken_rules_and_refuted_errors(tmp_
     assert "Errors of the labels: refuted: independent errors at 62.39 and 60.91 % agreement" in printed
     document = json.loads(called(file, "--n-boot", "50", "--json").stdout)
     assert document["reliability"]["refuted"] is True
+
+
+def test_a_share_without_an_interval_refutes_nothing(tmp_path: Path) -> None:
+    file = Path(compared(tmp_path))
+    file.write_text("\n".join(file.read_text().splitlines()[:5]))  # five comparisons, all alike: p = 1
+    assert "refuted" not in called(str(file), "--n-boot", "50").stdout
 
 
 def test_data_without_comparisons_are_not_measured(tmp_path: Path) -> None:

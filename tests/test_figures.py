@@ -206,7 +206,7 @@ def test_a_result_that_two_figures_show_is_computed_once(everything, tmp_path, m
 
     def orthogonality(ds):
         calls.append(ds)
-        return btviz.orthogonality(ds, n_boot=20)
+        return btviz.orthogonality(ds, n_boot=40)
 
     chosen = {key: figures.FIGURES[key] for key in ("preferences", "null_distribution")}
     counted = {key: replace(figure, compute=orthogonality) for key, figure in chosen.items()}

@@ -381,3 +381,44 @@ def test_the_command_names_the_splits(shared_data: Path) -> None:
     assert printed.stdout.startswith("30k_test, release beavertails-30k: test is 3,021 of 30,207 rows\n")
     assert "113 of 113 agree" in printed.stdout
     assert set(KINDS) > {"agrees"}
+
+
+@pytest.mark.parametrize(
+    ("masks", "said", "finding"),
+    [
+        ([1 << 8, 1 << 13], "a negative association", "contradicts"),
+        ([(1 << 8) | (1 << 13), 0], "a positive association", "consistent"),
+    ],
+)
+def test_a_notable_association_may_have_either_sign(
+    make_dataset: Made, masks: list[int], said: str, finding: str
+) -> None:
+    rows = [(f"q{i}", "a", "test", masks[i % 2] == 0, masks[i % 2]) for i in range(60)]
+    rows += [(f"r{i}", "a", "test", mask == 0, mask) for i, mask in enumerate([0, 1 << 8, 1 << 13] * 5)]
+    schema = {
+        "prompt": pl.String,
+        "response": pl.String,
+        "split": pl.String,
+        "is_safe": pl.Boolean,
+        "labels": pl.UInt32,
+    }
+    ds = released(make_dataset, "beavertails-30k", rows=pl.DataFrame(rows, schema=schema, orient="row"))
+    found = Ledger(ds, n_boot=100).contradictions.filter(id="violence-unethical/all").row(0, named=True)
+    assert found["arithmetic"].endswith(said)
+    assert found["finding"] == finding
+
+
+def test_a_printed_value_is_as_wide_as_its_rounding(make_dataset: Made) -> None:
+    """Every prompt has the same share, 42.70 %, so its interval has no width; 42.68 is printed, +- 0.05."""
+    rows = [(f"q{i % 2}", f"a{i}", "test", i < 854, 0 if i < 854 else 1) for i in range(2000)]
+    schema = {
+        "prompt": pl.String,
+        "response": pl.String,
+        "split": pl.String,
+        "is_safe": pl.Boolean,
+        "labels": pl.UInt32,
+    }
+    ds = released(make_dataset, "beavertails-30k", rows=pl.DataFrame(rows, schema=schema, orient="row"))
+    found = only(check(ds, n_boot=40), id="30k-share-safe")
+    assert found["low"] == found["high"] == pytest.approx(42.7)
+    assert "lies inside" in found["verdict"]

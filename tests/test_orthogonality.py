@@ -226,7 +226,7 @@ def test_comparisons_both_ways_are_contradictions(make_dataset: Made) -> None:
 def test_a_pair_preferred_both_ways_closes_no_cyclic_triple(make_dataset: Made) -> None:
     cycle = small().slice(3, 3)
     both_ways = cycle.vstack(cycle.tail(1).with_columns(pl.lit(0, pl.Int8).alias("better")))
-    found = [orthogonality(compared(make_dataset, rows), n_boot=10).cycles for rows in (cycle, both_ways)]
+    found = [orthogonality(compared(make_dataset, rows), n_boot=40).cycles for rows in (cycle, both_ways)]
     assert [entry["cycles_better"][0] for entry in found] == [1, 0]
     assert [entry["contradictions_better"][0] for entry in found] == [0, 1]
 
@@ -247,7 +247,7 @@ def test_tau_b_of_complete_orders_is_kendalls(make_dataset: Made) -> None:
         ]
     names = ["prompt", "response_0", "response_1", "better", "safer"]
     ds = compared(make_dataset, pl.DataFrame(rows, schema=names, orient="row").with_columns(split=pl.lit("train")))
-    cycles = orthogonality(ds, n_boot=10).cycles
+    cycles = orthogonality(ds, n_boot=40).cycles
     prompts = dict(ds.pairs.select("prompt_id", "prompt").unique().iter_rows())
     found = {prompts[entry["prompt_id"]]: entry["tau_b"] for entry in cycles.iter_rows(named=True)}
     assert found == pytest.approx(wanted)
@@ -305,6 +305,21 @@ def test_conclusions_follow_from_the_interval_alone(low: float | None, high: flo
     assert Margin(0.1).kind(low, high) == kind
     words = verdict(Share(0.5, low, high, None), level="all", named="PKU-SafeRLHF", margin=Margin(0.1))
     assert words.startswith(f"{kind}: in PKU-SafeRLHF, ")
+
+
+def test_what_to_mind_about_an_interval_stands_in_the_verdict() -> None:
+    doubt = "the rarer outcome occurs in 9 prompts"
+    for low, high in ((0.46, 0.54), (0.52, 0.58), (0.56, 0.60)):
+        assert verdict(Share(0.5, low, high, doubt), level="all", named="X", margin=Margin()).endswith(f"; {doubt}")
+
+
+@pytest.mark.parametrize(
+    ("n_boot", "seed", "said"), [(1, 0, "39 or more"), (38, 0, "39 or more"), (50, -1, "0 or more")]
+)
+def test_options_that_give_no_interval_are_refused(make_dataset: Made, n_boot: int, seed: int, said: str) -> None:
+    """One replicate would make an interval without width, and so a verdict."""
+    with pytest.raises(UsageError, match=said):
+        orthogonality(compared(make_dataset, small()), n_boot=n_boot, random_state=seed)
 
 
 def test_a_wider_margin_excuses_more() -> None:
@@ -473,7 +488,7 @@ def test_length_explains_what_it_makes(make_dataset: Made) -> None:
             **chosen,
         }
     )
-    found = orthogonality(compared(make_dataset, frame), n_boot=10)
+    found = orthogonality(compared(make_dataset, frame), n_boot=40)
     assert effect(found, "safer alone", AVERAGE_EFFECT)["low"] > 0.1
     adjusted = effect(found, "adjusted", AVERAGE_EFFECT)
     assert adjusted["low"] < 0 < adjusted["high"]
@@ -483,7 +498,7 @@ def test_length_explains_what_it_makes(make_dataset: Made) -> None:
 def test_without_the_extra_the_rest_is_there(known: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("scipy.special", "statsmodels.discrete.discrete_model"):
         monkeypatch.setitem(sys.modules, module, None)
-    found = orthogonality(known, n_boot=10)
+    found = orthogonality(known, n_boot=40)
     assert found.adjusted.height == 1
     assert "pip install 'btviz[stats]'" in found.adjusted["undefined"][0]
     assert found.pooled["naive_p_value"].null_count() == found.pooled.height
@@ -506,7 +521,7 @@ def test_refusal_markers(text: str, refuses: bool) -> None:
 
 def test_labels_that_are_always_the_same_have_no_logistic_coefficient(make_dataset: Made) -> None:
     rows = simulated(p=dict.fromkeys(STRATA, 1.0), prompts=80, seed=3)
-    adjusted = orthogonality(compared(make_dataset, rows), n_boot=10).adjusted
+    adjusted = orthogonality(compared(make_dataset, rows), n_boot=40).adjusted
     logistic = adjusted.filter(specification="safer alone", model="logistic")
     assert logistic["estimate"].to_list() == [None]
     assert "separate the labels" in logistic["undefined"][0]
@@ -539,7 +554,7 @@ def test_standardised_shares_are_weighted_by_the_mean_mix(make_dataset: Made, fr
     assert table["crude"][0] == table["crude"][1]
     assert table["standardised"][0] == pytest.approx(table["crude"][0])
     whole = compare_releases(sets, n_boot=50)  # both_safe is not in the second
-    parts = orthogonality(sets[0], n_boot=10)
+    parts = orthogonality(sets[0], n_boot=40)
     n = [row(parts, name)["n"] for name in STRATA]
     mix = (np.array(n[1:]) / sum(n) + np.array(n[1:]) / sum(n[1:])) / 2
     wanted = mix @ [row(parts, name)["p"] for name in STRATA[1:]] / mix.sum()
@@ -551,7 +566,7 @@ def test_what_cannot_be_compared_is_refused(make_dataset: Made, tiny: Dataset) -
         compare_releases([tiny])
     with pytest.raises(UsageError, match="none is in all of them"):
         compare_releases([tiny, compared(make_dataset, small())])
-    few = compare_releases([compared(make_dataset, small())] * 2, n_boot=20)
+    few = compare_releases([compared(make_dataset, small())] * 2, n_boot=40)
     assert few["low"].null_count() == few.height
     assert few["undefined"].null_count() == 0
 
@@ -587,7 +602,7 @@ def test_fewer_categories_are_counted_by_difference(make_dataset: Made) -> None:
     frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
         pl.col("labels_0", "labels_1").cast(pl.UInt32), split=pl.lit("train")
     )
-    table = flags_against_safer(compared(make_dataset, frame), n_boot=20)
+    table = flags_against_safer(compared(make_dataset, frame), n_boot=40)
     assert table.select("level", "n", "p").rows() == [
         ("all", 4, 3 / 4),
         ("mixed", 2, 1.0),
@@ -599,7 +614,7 @@ def test_fewer_categories_are_counted_by_difference(make_dataset: Made) -> None:
 
 
 def test_flags_of_data_without_comparisons_are_null(tiny: Dataset) -> None:
-    table = flags_against_safer(tiny, n_boot=20)
+    table = flags_against_safer(tiny, n_boot=40)
     assert table["p"].null_count() == table.height
     assert set(table["undefined"]) == {"no such comparison"}
 
@@ -624,7 +639,7 @@ def test_the_overall_choice_is_joined_in_either_order(make_dataset: Made) -> Non
         )
         for rows in (dual, single)
     )
-    table = implied_trade_off(one, single=other, n_boot=20)
+    table = implied_trade_off(one, single=other, n_boot=40)
     assert table["p"].to_list() == [pytest.approx(x) for x in (3 / 4, 2 / 4, 2 / 3)]
     assert table["n"].to_list() == [4, 4, 3]
     assert table.row(0, named=True)["n_joined"] == 4
@@ -661,6 +676,15 @@ def test_independent_errors_are_refuted_by_the_published_counts() -> None:
     assert agreement_correction(0.55).row(0, named=True)["verdict"].startswith("possible: ")
     with pytest.raises(UsageError, match="preferences"):
         agreement_correction(0.6, release="beavertails-30k")
+
+
+def test_independent_errors_are_refuted_by_a_whole_interval_only() -> None:
+    sure, unsure = (agreement_correction(0.7, low=low, high=0.75) for low in (0.65, 0.55))  # 2p - 1 from 0.3, from 0.1
+    assert (sure["refuted"][0], unsure["refuted"][0]) == (True, False)
+    assert unsure["verdict"][0].startswith("undecided: ")
+    assert "its interval reaches below" in unsure["verdict"][0]
+    assert agreement_correction(0.3, low=0.2, high=0.35)["refuted"][0]
+    assert not agreement_correction(0.3, low=0.2, high=0.6)["refuted"][0]
 
 
 def test_the_surface_undoes_the_errors_that_it_assumes() -> None:
@@ -712,6 +736,18 @@ def test_scores_of_three_policies(shared_data: Path) -> None:
     assert (found["estimate"] < found["high"]).all()
 
 
+def test_answers_without_a_score_are_left_out() -> None:
+    rng = np.random.default_rng(9)
+    frame = pl.DataFrame({"index": np.arange(180) // 3, "policy": "one"}).with_columns(
+        pl.Series(name, rng.normal(size=180)) for name in ("helpful_score", "harmless_score")
+    )
+    gone = pl.int_range(pl.len()) % 5 == 0
+    rest = score_association(frame.filter(~gone), n_boot=50)
+    for absent in (None, float("nan")):
+        holed = frame.with_columns(pl.when(gone).then(absent).otherwise("helpful_score").alias("helpful_score"))
+        assert score_association(holed, n_boot=50).equals(rest)
+
+
 def test_simpsons_paradox_shows() -> None:
     """Within each prompt the scores oppose each other; over all answers they rise together."""
     prompts = np.repeat(np.arange(60), 2)
@@ -734,7 +770,7 @@ def test_simpsons_paradox_shows() -> None:
 @pytest.mark.parametrize(
     ("same", "reason"),
     [
-        (lambda prompt, turn: turn < 2, "fewer than two strata in which p varies"),
+        (lambda prompt, turn: turn < 2, "fewer than two strata with 50 prompts in which p varies"),
         (lambda prompt, turn: prompt % 2, "the strata vary as one, so their differences cannot be tested"),
     ],
 )
@@ -753,3 +789,29 @@ def test_strata_without_a_difference_of_their_own_are_not_tested(make_dataset, s
     pooled = orthogonality(compared(make_dataset, frame), n_boot=100).pooled
     found = pooled.filter(measure="homogeneity").row(0, named=True)
     assert (found["estimate"], found["p_value"], found["undefined"]) == (None, None, reason)
+
+
+def test_strata_of_few_prompts_are_not_tested_for_homogeneity(make_dataset: Made) -> None:
+    """The covariance of a stratum of few prompts is known too badly for a chi-square."""
+    rows = simulated(p=PLANTED, prompts=300, seed=12)
+    mixed = pl.col("is_safe_0") != pl.col("is_safe_1")
+    few = rows.filter(mixed)["prompt"].unique(maintain_order=True).head(12).to_list()
+    kept = rows.filter(~mixed | pl.col("prompt").is_in(few))
+    two = orthogonality(compared(make_dataset, kept.filter(~mixed)), n_boot=100).pooled
+    three = orthogonality(compared(make_dataset, kept), n_boot=100).pooled
+    tests = [one.filter(measure="homogeneity").row(0, named=True) for one in (two, three)]
+    assert tests[0]["p_value"] == pytest.approx(tests[1]["p_value"], abs=0.05)
+    alone = orthogonality(compared(make_dataset, kept.filter(mixed | pl.col("is_safe_0"))), n_boot=100).pooled
+    assert (
+        alone.filter(measure="homogeneity")["undefined"][0] == "fewer than two strata with 50 prompts in which p varies"
+    )
+
+
+def test_unknown_categories_are_not_taken_for_none(make_dataset: Made) -> None:
+    rows = simulated(p=PLANTED, prompts=300, seed=13)
+    unknown = pl.int_range(pl.len()) % 4 == 0
+    holed = rows.with_columns(pl.when(~unknown).then("labels_0").alias("labels_0"))
+    adjusted = orthogonality(compared(make_dataset, holed), n_boot=40).adjusted
+    n = dict(adjusted.select("specification", "n").iter_rows())
+    assert n["adjusted"] == rows.height
+    assert n["category"] == rows.filter(~unknown).height

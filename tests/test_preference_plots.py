@@ -187,7 +187,7 @@ def test_forest_of_published_counts():
 
 def test_nothing_compared_is_said(tiny):
     with pytest.raises(UsageError, match="nothing to draw"):
-        plots.preference_forest(btviz.orthogonality(tiny, n_boot=10).table)
+        plots.preference_forest(btviz.orthogonality(tiny, n_boot=40).table)
 
 
 def test_agreement_is_sorted_below_the_meta_label():

@@ -163,8 +163,8 @@ def test_adjustment_names_what_is_held_equal(sample):
         ("stratum", "logistic", None, None, None, None, "it is collinear"),
     )
     said = sentences.adjusted(table, sample[0])
-    assert "rises by 50.0 points [45.0, 55.0]" in said
-    assert "With length and answering model held equal it rises by 40.0 points [35.0, 45.0]." in said
+    assert "changes by 50.0 points [45.0, 55.0]" in said
+    assert "With length and answering model held equal it changes by 40.0 points [35.0, 45.0]." in said
     assert "not known: refusal." in said
     assert "for response_0 (log odds -0.30 [-0.40, -0.20])" in said
     assert "stratum: not fitted, it is collinear." in said
@@ -177,7 +177,8 @@ def test_adjustment_names_what_is_held_equal(sample):
 @pytest.mark.parametrize(
     ("between", "within", "said"),
     [
-        (1.5, -0.5, "positive over all answers and negative within a prompt"),
+        (1.5, -0.5, "oppose each other, positive over all answers and negative within a prompt"),
+        (1.5, 0.0, "positive over all answers and not shown within a prompt; that one of them was shown"),
         (1.5, 0.5, "Both views agree: positive"),
         (0.0, -0.5, "Both views agree: negative"),
     ],
@@ -185,6 +186,7 @@ def test_adjustment_names_what_is_held_equal(sample):
 def test_a_paradox_is_named_where_there_is_one(between, within, said):
     table = btviz.score_association(simulate_scores(between=between, within=within), n_boot=100)
     assert said in sentences.scores(table, "made up")
+    assert ("paradox" in sentences.scores(table, "made up")) == ("oppose" in said)
     inside = table.filter(grouping="within prompt").row(0, named=True)
     assert rounded(inside["estimate"], inside["low"], inside["high"]) <= percents(sentences.scores(table, "made up"))
 
@@ -223,7 +225,7 @@ def test_flags_in_words(sample, tiny):
     table = flags_against_safer(ds, n_boot=50)
     known = table.filter(grouping="difference")
     assert rounded(*known["p"]) <= percents(sentences.flags(table, ds))
-    assert "no comparison tells" in sentences.flags(flags_against_safer(tiny, n_boot=5), tiny)
+    assert "no comparison tells" in sentences.flags(flags_against_safer(tiny, n_boot=40), tiny)
 
 
 def test_a_trade_off_in_words(sample, tiny):
@@ -233,7 +235,7 @@ def test_a_trade_off_in_words(sample, tiny):
     assert f"{n:,} of {n:,} overall preferences" in said
     assert f"In 100.0 % of {n:,}, the overall choice is the better answer." in said
     assert "nothing to join" in sentences.trade_off(None)
-    assert "no trade-off to see" in sentences.trade_off(implied_trade_off(ds, single=tiny, n_boot=5))
+    assert "no trade-off to see" in sentences.trade_off(implied_trade_off(ds, single=tiny, n_boot=40))
 
 
 def test_agreement_in_words(tiny):
@@ -295,7 +297,7 @@ def test_no_sentence_lacks_the_name_of_its_data(sample, real):
             sentences.chance(found, ds),
             sentences.adjusted(found.adjusted, ds),
             sentences.orders(found.cycles, ds),
-            sentences.flags(flags_against_safer(ds, n_boot=20), ds),
+            sentences.flags(flags_against_safer(ds, n_boot=40), ds),
             sentences.reliability(btviz.reliability_surface(found.table["p"][0]), ds),
             sentences.agreement(btviz.annotator_agreement(ds), ds),
         ]
@@ -304,7 +306,7 @@ def test_no_sentence_lacks_the_name_of_its_data(sample, real):
 
 
 def test_data_without_both_labels_give_reasons(tiny):
-    found = btviz.orthogonality(tiny, n_boot=5)
+    found = btviz.orthogonality(tiny, n_boot=40)
     assert "no comparison has both labels" in sentences.strata(found, tiny)
     assert "no comparison has both labels" in sentences.verdicts(found)
     assert "0 prompts with both labels" in sentences.adjusted(found.adjusted, tiny)

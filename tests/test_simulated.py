@@ -105,7 +105,7 @@ def test_scores_show_one_association_overall_and_another_within_a_prompt():
     frame = simulate_scores(between=1.5, within=-0.5, prompts=4000, random_state=3)
     pearson = frame.select(pl.corr("helpful_score", "harmless_score")).item()
     assert pearson == pytest.approx((1.5**2 - 0.5) / (1.5**2 + 1), abs=0.03)
-    found = score_association(frame, n_boot=5)
+    found = score_association(frame, n_boot=40)
     within = found.filter(grouping="within prompt").row(0, named=True)
     assert within["n"] == 3 * 4000
     assert within["estimate"] == pytest.approx(1 / 3, abs=0.02)  # 1/2 + arcsin(-1/2) / pi

@@ -325,9 +325,9 @@ def test_releases_are_standardised_over_own_categories(compared: tuple[btviz.Dat
     mine, beaver = compared
     table = btviz.compare_releases(compared, over="categories", n_boot=200)
     assert table["left_out"].to_list() == [["Waste"]] * 3
-    own = btviz.orthogonality(mine, n_boot=10).table.filter(grouping="category")
+    own = btviz.orthogonality(mine, n_boot=40).table.filter(grouping="category")
     p, n = (dict(own.select("level", name).iter_rows()) for name in ("p", "n"))
-    other = {row["category"]: row for row in btviz.compare_categories(mine, other=beaver, n_boot=10).to_dicts()}
+    other = {row["category"]: row for row in btviz.compare_categories(mine, other=beaver, n_boot=40).to_dicts()}
     both = KEYS[:2]
     n_other = {key: other[key]["n_other"] for key in both}
     mix = {key: (n[key] / sum(n.values()) + n_other[key] / sum(n_other.values())) / 2 for key in both}

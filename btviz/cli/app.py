@@ -66,8 +66,8 @@ def app(*, debug: bool) -> None:  # noqa: ARG001  # read by App.invoke
 
     NAME is `sample` (made on the spot, benign), a data set of `btviz data list`, or a file.
 
-    Exit codes: 0 done, 2 wrong request, 3 data not here, 4 bad data, 5 store or disk,
-    6 download, 70 a fault of ours, 130 interrupted.
+    Exit codes: 0 done, 1 a number differs (check --strict), 2 wrong request, 3 data not here,
+    4 bad data, 5 store or disk, 6 download, 70 a fault of ours, 130 interrupted.
     """
     os.environ.update(NO_TELEMETRY)
 

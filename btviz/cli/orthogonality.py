@@ -56,11 +56,11 @@ def _document(found: Orthogonality) -> dict[str, Any]:
 
 
 def _correction(found: Orthogonality) -> pl.DataFrame | None:
-    """What published agreement on preferences would make of p; None without comparisons."""
+    """What published agreement on preferences would make of p; None where it has no interval."""
     from btviz.preference import agreement_correction
 
-    p = found.table["p"][0]
-    return None if p is None else agreement_correction(p)
+    p, low, high = found.table.select("p", "p_low", "p_high").row(0)
+    return None if low is None else agreement_correction(p, low=low, high=high)
 
 
 def _cycles(found: Orthogonality) -> dict[str, int]:

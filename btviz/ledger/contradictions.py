@@ -6,8 +6,9 @@ to hide one.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
+from typing import Any
 
 import polars as pl
 
@@ -48,6 +49,7 @@ def _of_phi(phis: pl.DataFrame, name: str) -> Iterator[Finding]:
         target, tolerance = row["published"], row["tolerance"]
         rest = phis.filter(pl.col("published").is_null(), population=row["population"], where=row["where"])
         meeting = rest.filter(pl.col("low") <= target + tolerance, pl.col("high") >= target - tolerance)
+        caution = ", so a match alone is no evidence" if meeting.height else ""
         nearest = rest.drop_nulls("phi").sort((pl.col("phi") - target).abs()).head(1)
         others = "".join(
             f"; of them all {other['row']} and {other['col']} come nearest with {other['phi']:.5f}"
@@ -57,8 +59,7 @@ def _of_phi(phis: pl.DataFrame, name: str) -> Iterator[Finding]:
             f"phi/{row['row']}/{row['col']}/{row['population']}/{row['where']}",
             f"coefficient of {row['row']} and {row['col']}: {target}",
             f"over {row['where']} {row['population']} phi = {row['phi']:.3f} [{row['low']:.3f}, {row['high']:.3f}]; "
-            f"{target} is also in the intervals of {meeting.height} other pairs, so a match alone is no "
-            f"evidence{others}",
+            f"{target} is also in the intervals of {meeting.height} other pairs{caution}{others}",
             CONSISTENT if row["holds_published"] else CONTRADICTS,
             f"rows of {name}",
         )
@@ -70,23 +71,32 @@ def _of_violence(phis: pl.DataFrame, name: str) -> Iterator[Finding]:
     rows = phis.filter(pl.col("row").is_in(couple), pl.col("col").is_in(couple), population="annotations")
     for row in rows.drop_nulls("low").iter_rows(named=True):
         null = row["phi_expected"] or 0.0
-        beyond = not row["low"] <= null <= row["high"]
+        found, said = _direction(row, null)
         selection = f", where independent categories would give {null:.3f}" if row["where"] == "unsafe" else ""
         yield Finding(
             f"violence-unethical/{row['where']}",
             "violence and non-violent unethical behaviour are notably correlated",
             f"over {row['where']} rows phi = {row['phi']:.3f} [{row['low']:.3f}, {row['high']:.3f}]{selection}: "
-            + ("a negative association" if beyond and row["phi"] < null else "no association that differs from that"),
-            CONTRADICTS if beyond and row["phi"] < null else UNDECIDED,
+            + said,
+            found,
             f"rows of {name}",
         )
+
+
+def _direction(row: Mapping[str, Any], null: float) -> tuple[str, str]:
+    """What an interval of phi says of "notably correlated", and in words."""
+    if row["high"] < null:
+        return CONTRADICTS, "a negative association"
+    if row["low"] > null:
+        return CONSISTENT, "a positive association"
+    return UNDECIDED, "no association that differs from that"
 
 
 def _of_samples(numbers: pl.DataFrame, name: str) -> Iterator[Finding]:
     """Printed shares and means that lie outside the interval of a part of the release."""
     held = numbers.filter(pl.col("quantity").is_in(["category_share", "mean_prompt_words", "mean_response_words"]))
     for row in held.drop_nulls("low").iter_rows(named=True):
-        inside = row["low"] <= row["published"] <= row["high"]
+        inside = row["low"] - row["tolerance"] <= row["published"] <= row["high"] + row["tolerance"]
         doubt = " (fewer than 50 prompts have it, so the interval is doubtful)" if "doubtful" in row["verdict"] else ""
         what = row["category"] or row["quantity"].replace("_", " ")
         unit = " % of unsafe rows" if row["unit"] == "percent" else ""

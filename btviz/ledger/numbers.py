@@ -155,9 +155,10 @@ def _partial(number: Number, found: float | Sample, *, holdings: Holdings, resam
     if not isinstance(found, Sample):
         return {"kind": "partial", "verdict": f"{here}; a count of all cannot be held against it", "difference": None}
     low, high = found.interval(resampling)
+    slack = number["tolerance"]  # what is printed was rounded
     if math.isnan(low):
         return {"kind": "partial", "verdict": f"{here}; no interval, because it is undefined in a resample"}
-    side = "inside" if low <= number["published"] <= high else "outside"
+    side = "inside" if low - slack <= number["published"] <= high + slack else "outside"
     doubt = ", which is doubtful: fewer than 50 prompts have any" if found.is_doubtful else ""
     words = f"{here}; the printed value lies {side} [{low:.4g}, {high:.4g}]{doubt}"
     return {"kind": "partial", "verdict": words, "low": low, "high": high}
@@ -176,6 +177,7 @@ def _synthetic(ds: Dataset) -> pl.DataFrame:
         pl.concat_str("statistic", "level", separator="/").alias("id"),
         pl.col("statistic").alias("quantity"),
         "level",
+        pl.when(pl.col("statistic").str.starts_with("rows")).then(pl.lit("count")).alias("unit"),
         pl.col("obtained").alias("recomputed"),
         pl.lit("synthetic").alias("kind"),
         pl.lit("synthetic: made to come near a target, so it reproduces nothing").alias("verdict"),
@@ -184,4 +186,4 @@ def _synthetic(ds: Dataset) -> pl.DataFrame:
     ).select((pl.col(name) if name in _AIMED else pl.lit(None, dtype)).alias(name) for name, dtype in NUMBERS.items())
 
 
-_AIMED = {"id", "quantity", "level", "recomputed", "kind", "verdict", "source", "note"}
+_AIMED = {"id", "quantity", "level", "unit", "recomputed", "kind", "verdict", "source", "note"}

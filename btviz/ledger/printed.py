@@ -98,7 +98,7 @@ def _independence() -> Iterator[Finding]:
     same, forced = (
         int(_value("pku-saferlhf", n, split="train") or 0) for n in ("same_selection", "rows_with_one_safe")
     )
-    refuted = agreement_correction(whole["p"])["verdict"][0]
+    refuted = agreement_correction(whole["p"], low=whole["naive_low"], high=whole["naive_high"])["verdict"][0]
     yield Finding(
         "saferlhf-independence",
         "helpfulness is independent of harmlessness (PKU-SafeRLHF, train)",

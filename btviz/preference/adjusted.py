@@ -158,9 +158,10 @@ def _designs(frame: pl.DataFrame, comparisons: Comparisons) -> Iterator[_Design]
     strata = tuple(name for name in STRATA[1:] if _varies(known, name))
     if strata:
         yield _Design("stratum", known, terms, strata)
-    categories = tuple(key for key in comparisons.taxonomy.keys if _enough(complete, key))
+    labelled = complete.drop_nulls("labels")
+    categories = tuple(key for key in comparisons.taxonomy.keys if _enough(labelled, key))
     if categories:
-        yield _Design("category", complete, terms, categories)
+        yield _Design("category", labelled, terms, categories)
     graded = complete.drop_nulls("severity").with_columns(pl.col("severity").cast(pl.Float64))
     if graded.height and _varies(graded, "severity"):
         yield _Design("severity", graded, terms, ("severity",))

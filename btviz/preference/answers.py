@@ -46,8 +46,8 @@ class Question:
     Raises
     ------
     UsageError
-        If a name is unknown, the weighting is not offered for the measure, or the margin is
-        outside 0 .. 1.
+        If a name is unknown, the weighting is not offered for the measure, the margin is outside
+        0 .. 1, the replicates are too few or the seed is negative.
     """
 
     measure: str = "p"
@@ -62,6 +62,7 @@ class Question:
         choice(self.weighting, offered, what=f"weighting for {self.measure!r}")
         choice(self.within, ("all", *STRATA), what="stratum")
         Margin(self.margin)
+        Resampling(self.n_boot, self.random_state)
 
 
 @dataclass(frozen=True, eq=False)

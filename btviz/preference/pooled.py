@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.errors import MissingExtraError
 from btviz.preference.comparisons import STRATA, Comparisons
@@ -26,10 +27,11 @@ MEASURES = {
 
 FURTHER = {
     "mean_tau_b": "mean over prompts with three or more answers of Kendall's tau-b between their two orders",
-    "homogeneity": "p is the same in every stratum: Wald chi-square, resampling prompts",
+    "homogeneity": "p is the same in every stratum with enough prompts: Wald chi-square, resampling prompts",
 }
 """The remaining rows."""
 
+_ONE_STRATUM = f"fewer than two strata with {FEWEST_PROMPTS} prompts in which p varies"
 _CELLS = 4
 _ROUNDING = 1e-9  # what shares that are the same in every resample may differ by
 
@@ -72,7 +74,7 @@ def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: 
     rows = [
         _row(name, place, found, no_strata if name.startswith("odds") else None) for place, name in enumerate(MEASURES)
     ]
-    rows += [_mean_tau(orders, resampling), _homogeneity(found)]
+    rows += [_mean_tau(orders, resampling), _homogeneity(found, prompts=_prompts_by_stratum(frame))]
     naive = _naive_p_values(frame)
     return _table([row | {"naive_p_value": naive.get(row["measure"])} for row in rows], frame)
 
@@ -142,13 +144,19 @@ def _mean_tau(orders: pl.DataFrame, resampling: Resampling) -> _Row:
     return _row("mean_tau_b", 0, found, None)
 
 
-def _homogeneity(found: Interval) -> _Row:
-    """Wald test that p is the same in every stratum; 1 or 2 degrees of freedom."""
+def _prompts_by_stratum(frame: pl.DataFrame) -> NDArray[np.int64]:
+    counts = dict(frame.group_by("stratum").agg(pl.col("prompt").n_unique()).iter_rows())
+    return np.array([counts.get(name, 0) for name in STRATA])
+
+
+def _homogeneity(found: Interval, *, prompts: NDArray[np.int64]) -> _Row:
+    """Wald test that p is the same in every stratum with enough prompts; 1 or 2 degrees of freedom."""
     drawn = found.replicates[:, len(MEASURES) :]
-    varied = np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > _ROUNDING)
+    enough = prompts >= FEWEST_PROMPTS
+    varied = enough & np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > _ROUNDING)
     p = found.estimate[len(MEASURES) :][varied]
     if len(p) < 2:
-        return {"measure": "homogeneity", "undefined": "fewer than two strata in which p varies"}
+        return {"measure": "homogeneity", "undefined": _ONE_STRATUM}
     gap, gaps = p[1:] - p[0], drawn[:, varied][:, 1:] - drawn[:, varied][:, :1]
     covariance = np.atleast_2d(np.cov(gaps.T))
     if np.linalg.matrix_rank(covariance) < len(gap):

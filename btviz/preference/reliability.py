@@ -75,7 +75,9 @@ def reliability_surface(
     return _corrected(p, grid)
 
 
-def agreement_correction(p: float, *, release: str = "beavertails-330k") -> pl.DataFrame:
+def agreement_correction(
+    p: float, *, low: float | None = None, high: float | None = None, release: str = "beavertails-330k"
+) -> pl.DataFrame:
     """Correct 2p - 1 by published preference agreement, if errors were independent.
 
     Two annotators who are each right with probability c agree with probability
@@ -86,6 +88,9 @@ def agreement_correction(p: float, *, release: str = "beavertails-330k") -> pl.D
     ----------
     p : float
         Observed P(better = safer), 0 .. 1.
+    low, high : float, optional
+        Interval of p. With it, independent errors are refuted only where the whole interval is
+        further from 1/2 than they allow; without, where p is.
     release : str
         Release whose preference agreement was published.
 
@@ -111,14 +116,18 @@ def agreement_correction(p: float, *, release: str = "beavertails-330k") -> pl.D
         p, accuracy_better=[accuracy["better"]], accuracy_safer=[accuracy["safer"]], correlation=[0.0]
     )
     factor, corrected = row["attenuation"][0], row["corrected"][0]
+    least = abs(2 * p - 1) if low is None or high is None else max(0.0, 2 * low - 1, 1 - 2 * high)
+    refuted = least > factor
     said = f"independent errors at {100 * shares['better']:.2f} and {100 * shares['safer']:.2f} % agreement ({release})"
-    words = (
-        f"refuted: {said} would cap |2p - 1| at {factor:.4f}, but "
-        f"{abs(2 * p - 1):.3f} was observed: errors are correlated"
-        if row["refuted"][0]
-        else f"possible: under {said} the true 2p - 1 would be {corrected:.3f}"
-    )
+    cap = f"{said} would cap |2p - 1| at {factor:.4f}"
+    if refuted:
+        words = f"refuted: {cap}, but {abs(2 * p - 1):.3f} was observed: errors are correlated, or rarer than that"
+    elif row["refuted"][0]:
+        words = f"undecided: {cap}; {abs(2 * p - 1):.3f} was observed, but its interval reaches below that"
+    else:
+        words = f"possible: under {said} the true 2p - 1 would be {corrected:.3f}"
     return row.with_columns(
+        pl.lit(refuted).alias("refuted"),
         pl.lit(release).alias("release"),
         *(pl.lit(shares[level]).alias(f"agreement_{level}") for level in ("better", "safer")),
         pl.lit(words).alias("verdict"),

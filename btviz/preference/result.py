@@ -87,7 +87,7 @@ def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, mar
     Raises
     ------
     UsageError
-        If `margin` is not between 0 and 1, or `n_boot` is below 1.
+        If `margin` is not between 0 and 1, `n_boot` is below 39 or the seed is negative.
     """
     bounds, resampling = Margin(margin), Resampling(n_boot, random_state)
     comparisons = comparisons_of(ds)
@@ -114,7 +114,7 @@ def worded(
     strata = comparisons.frame["stratum"]
     rows = []
     for level, row in zip(levels, shares.iter_rows(named=True), strict=True):
-        share = Share(row["p"], row["p_low"], row["p_high"], None if row["p_low"] is not None else row["undefined"])
+        share = Share(row["p"], row["p_low"], row["p_high"], row["undefined"])
         if ds.is_synthetic:
             mix = strata.filter(pl.Series(level.member)).fill_null("unknown").value_counts()
             is_planted = level.grouping in {"all", "stratum"}

@@ -47,7 +47,7 @@ def score_association(
     Parameters
     ----------
     frame : DataFrame
-        One row per answer; rows with a null score are left out.
+        One row per answer; rows without a score (null or NaN) are left out.
     helpful, harmless, prompt, policy : str
         Columns: the two scores, and what names the prompt and the answering model.
     n_boot, random_state : int
@@ -74,6 +74,7 @@ def score_association(
         raise UsageError(f"Scores need the columns {columns}; {missing} are missing. Name yours by keyword.")
     named = {"helpful": helpful, "harmless": harmless, "prompt": prompt, "policy": policy}
     rows = frame.select(pl.col(own).alias(name) for name, own in named.items()).drop_nulls()
+    rows = rows.filter(pl.all_horizontal(pl.col("helpful", "harmless").cast(pl.Float64).is_not_nan()))
     resampling = Resampling(n_boot, random_state)
     levels = [("all", "all", rows)]
     parts = sorted(rows.partition_by("policy"), key=lambda part: str(part["policy"][0]))

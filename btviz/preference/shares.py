@@ -10,14 +10,19 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from btviz.errors import UsageError
 from btviz.preference.comparisons import Comparisons, Level
 from btviz.stats.association import ratio
+from btviz.stats.kinds import generator
 from btviz.stats.proportion import wilson
 from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
 from btviz.stats.signflips import SignFlip, sign_flip
 
 FEWEST_PROMPTS = FEW_CLUSTERS
 """Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""
+
+FEWEST_REPLICATES = 39
+"""Replicates that an interval needs: with fewer, neither tail of 2.5 % holds a replicate."""
 
 Floats = NDArray[np.float64]
 
@@ -29,16 +34,29 @@ class Resampling:
     Attributes
     ----------
     n_boot : int
-        Bootstrap replicates.
+        Bootstrap replicates, `FEWEST_REPLICATES` or more.
     random_state : int
         Seed of both bootstrap and sign flips.
     progress : callable, optional
         Called with the replicates drawn so far.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer replicates, or the seed is negative.
     """
 
     n_boot: int
     random_state: int
     progress: Callable[[int], None] | None = None
+
+    def __post_init__(self) -> None:
+        generator(self.random_state)
+        if self.n_boot < FEWEST_REPLICATES:
+            raise UsageError(
+                f"{self.n_boot} bootstrap replicates were asked for; a 95 % interval needs {FEWEST_REPLICATES} or "
+                "more. Use a few thousand."
+            )
 
 
 @dataclass(frozen=True, eq=False)

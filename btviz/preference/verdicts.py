@@ -66,7 +66,7 @@ class Margin:
 
 @dataclass(frozen=True)
 class Share:
-    """An estimate of p with its interval; None where it is undefined, with the reason."""
+    """An estimate of p with its interval; None where undefined. The reason says why, or what to mind."""
 
     p: float | None
     low: float | None
@@ -108,16 +108,17 @@ def verdict(share: Share, *, level: str, named: str, margin: Margin) -> str:
     """
     kind = margin.kind(share.low, share.high)
     place = named if level == "all" else f"{named}, {level}"
-    if kind == UNDECIDED and share.reason is not None:
+    if share.low is None and share.reason is not None:
         return f"{kind}: in {place}, {share.reason}"
     found = f"in {place}, the better answer is the safer one in {share} of the comparisons"
+    doubt = "" if share.reason is None else f"; {share.reason}"
     if kind == ASSOCIATED:
         side = "more" if (share.p or 0) > 0.5 else "less"
         forced = "; there the safety labels force which answer is safer" if level == "mixed" else ""
-        return f"{kind}: {found}, {side} often than the margin of {margin}{forced}"
+        return f"{kind}: {found}, {side} often than the margin of {margin}{forced}{doubt}"
     if kind == ORTHOGONAL:
-        return f"{kind}: {found}, the whole interval inside the margin of {margin}"
-    return f"{kind}: {found}, and the interval lies neither inside nor outside the margin of {margin}"
+        return f"{kind}: {found}, the whole interval inside the margin of {margin}{doubt}"
+    return f"{kind}: {found}, and the interval lies neither inside nor outside the margin of {margin}{doubt}"
 
 
 @dataclass(frozen=True)

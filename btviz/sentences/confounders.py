@@ -39,9 +39,9 @@ def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
     held = [title for name, title in _HELD.items() if any(term.split()[0] == name for term in terms)]
     missing = [title for title in _HELD.values() if title not in held]
     return lines(
-        f"In {named(ds)}, the chance that response_1 is better rises by {_effect(alone)} as response_1 goes from the "
+        f"In {named(ds)}, the chance that response_1 is better changes by {_effect(alone)} as response_1 goes from the "
         f"less safe to the safer answer.",
-        f"With {listed(held)} held equal it rises by {_effect(with_others)}." if with_others and held else None,
+        f"With {listed(held)} held equal it changes by {_effect(with_others)}." if with_others and held else None,
         f"Not held equal, because it does not vary or is not known: {listed(missing)}." if missing else None,
         _intercept(rows.filter(specification="adjusted" if with_others else "safer alone")),
         *problems,
@@ -102,10 +102,13 @@ def _simpson(everything: dict[str, Any], within: dict[str, Any]) -> str | None:
     words = {1: "positive", 0: "not shown", -1: "negative"}
     if overall == inside:
         return f"Both views agree: {words[overall]}."
-    return (
-        f"The two views differ, {words[overall]} over all answers and {words[inside]} within a prompt: what differs "
-        "between prompts or policies makes up the first (Simpson's paradox)."
-    )
+    both = f"{words[overall]} over all answers and {words[inside]} within a prompt"
+    if overall * inside < 0:
+        return (
+            f"The two views oppose each other, {both}: what differs between prompts or policies makes up the first "
+            "(Simpson's paradox)."
+        )
+    return f"The two views are {both}; that one of them was shown and the other not is no difference that was shown."
 
 
 def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
@@ -126,8 +129,8 @@ def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
     known = surface.drop_nulls("corrected").filter(~pl.col("refuted"))["corrected"].sort()
     left = f" The others would make 2p - 1 anything from {known[0]:.2f} to {known[-1]:.2f}." if len(known) else ""
     return lines(
-        f"In {named(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors are refuted, "
-        f"because |2p - 1| would exceed 1.{left}",
+        f"In {named(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors are refuted "
+        f"at the observed share, because |2p - 1| would exceed 1.{left}",
         _if_independent(surface.filter(correlation=0)),
     )
 
