@@ -10,8 +10,9 @@ import pytest
 
 import btviz
 from btviz.errors import NotFoundError, UsageError
+from btviz.preference import answers as module
 from btviz.preference.answers import Question, measured
-from btviz.preference.measures import MEASURES, cells_by_prompt, turned_around, values_of
+from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
 from btviz.stats.resampling import bootstrap
 
 SHARED = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict", "rule_broken"]
@@ -200,3 +201,33 @@ def test_cells_add_up(ds):
     assert cells.sum() == of_all(answer)["n"]
     weighted = cells_by_prompt(answer._comparisons, answer._levels[0], weighting="prompts")
     assert weighted.sum(axis=1) == pytest.approx(1.0)
+
+
+@pytest.mark.parametrize("measure", MEASURES)
+def test_what_is_known_of_p_is_not_drawn_again(ds, measure, monkeypatch):
+    whole = measured(ds, asked(measure=measure))
+    given = measured(ds, asked())
+    monkeypatch.setattr(module, "share_table", None)
+    again = measured(ds, asked(measure=measure), given=given)
+    assert again.table.equals(whole.table)
+    assert again.rows("stratum", level="mixed").tolist() == whole.rows("stratum", level="mixed").tolist()
+
+
+def test_progress_goes_on_while_prompts_are_turned_around(ds):
+    shares = []
+    levels = measured(ds, asked(n_boot=2000), progress=shares.append).table.height
+    assert shares == sorted(shares)
+    assert shares[-1] == pytest.approx(1)
+    after = [share for share in shares if share > 2000 / (2000 + 9999 / 6) + 1e-9]
+    assert len(after) == levels
+
+
+@pytest.mark.parametrize("measure", [name for name, one in MEASURES.items() if not one.is_ordered])
+def test_measures_without_order_have_fewer_kinds_of_prompt(measure):
+    cells = np.random.default_rng(3).integers(0, 5, (60, 16)).astype(float)
+    folded = needed(cells, measure)
+    assert len(np.unique(folded, axis=0)) <= len(np.unique(cells, axis=0))
+    assert not folded.reshape(60, -1, 4)[..., :2].any()
+    for one, other in ((cells, folded), (turned_around(cells), turned_around(folded))):
+        plain = one if folded.shape == cells.shape else one.reshape(60, 4, 4).sum(axis=1)
+        assert values_of(other, measure) == pytest.approx(values_of(plain, measure), nan_ok=True)

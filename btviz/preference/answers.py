@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from btviz.dataset import Dataset
 from btviz.errors import NotFoundError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, Level, levels_of, with_strata
-from btviz.preference.measures import MEASURES, cells_by_prompt, over_strata, turned_around, values_of
+from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
 from btviz.preference.result import worded
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, level_sums, share_table
 from btviz.preference.verdicts import Margin
@@ -85,6 +85,7 @@ class Answer:
     table: pl.DataFrame
     _comparisons: Comparisons = field(repr=False)
     _levels: Sequence[Level] = field(repr=False)
+    _shares: pl.DataFrame = field(repr=False)
 
     def rows(self, grouping: str, *, level: str) -> NDArray[np.int64]:
         """Rows of ``ds.preferences`` that were counted in one level, ascending.
@@ -125,7 +126,7 @@ class Answer:
 
     def _null(self, level: Level) -> pl.DataFrame | None:
         question = self.question
-        cells = _needed(cells_by_prompt(self._comparisons, level, weighting=question.weighting), question.measure)
+        cells = needed(cells_by_prompt(self._comparisons, level, weighting=question.weighting), question.measure)
         turned = turned_around(cells)
         gap = cells - turned
         if not gap.any():
@@ -144,7 +145,9 @@ class Answer:
         )
 
 
-def measured(ds: Dataset, question: Question, *, progress: Callable[[float], None] | None = None) -> Answer:
+def measured(
+    ds: Dataset, question: Question, *, given: Answer | None = None, progress: Callable[[float], None] | None = None
+) -> Answer:
     """Measure how *better* goes with *safer*, overall and by group.
 
     Parameters
@@ -153,6 +156,9 @@ def measured(ds: Dataset, question: Question, *, progress: Callable[[float], Non
         Any data set; without comparisons that have both labels, values are null and say why.
     question : Question
         What to measure, and over which comparisons.
+    given : Answer, optional
+        Answer of the same data set to the same question but for the measure: spares drawing p,
+        on which every verdict rests, again.
     progress : callable, optional
         Called with the share that is done, 0 .. 1; what it raises ends the work.
 
@@ -161,23 +167,26 @@ def measured(ds: Dataset, question: Question, *, progress: Callable[[float], Non
     Answer
         With the defaults, the numbers of ``orthogonality(ds)``.
     """
-    comparisons = _numbered(ds, question.within)
-    levels = list(levels_of(comparisons))
-    steps = question.n_boot * (1 if question.measure in _OF_P else 2)
+    stages = (given is None) + (question.measure not in _OF_P)
 
-    def resampling(before: int) -> Resampling:
-        report = None if progress is None else lambda done: progress((before + done) / steps)
+    def resampling(stage: int) -> Resampling:
+        report = None if progress is None else lambda done: progress((stage + done) / stages)
         return Resampling(question.n_boot, question.random_state, report)
 
-    shares = _shares(level_sums(comparisons, levels), weighting=question.weighting, resampling=resampling(0))
+    if given is None:
+        comparisons = _numbered(ds, question.within)
+        levels: Sequence[Level] = list(levels_of(comparisons))
+        shares = _shares(level_sums(comparisons, levels), weighting=question.weighting, resampling=resampling(0))
+    else:
+        comparisons, levels, shares = given._comparisons, given._levels, given._shares
     if question.measure in _OF_P:
         values = _of_p(shares, *_OF_P[question.measure])
     else:
-        values = _resampled(comparisons, levels, question=question, resampling=resampling(question.n_boot))
+        values = _resampled(comparisons, levels, question=question, resampling=resampling(stages - 1))
     table = worded(shares, comparisons, levels=levels, ds=ds, margin=Margin(question.margin)).drop(
         "naive_low", "naive_high"
     )
-    return Answer(question, _table(table, values), comparisons, levels)
+    return Answer(question, _table(table, values), comparisons, levels, shares)
 
 
 def _numbered(ds: Dataset, within: str) -> Comparisons:
@@ -207,7 +216,7 @@ def _resampled(
     """Values and intervals of a measure that is not a function of p."""
     clusters = np.unique(comparisons.prompt)
     cells = (cells_by_prompt(comparisons, level, weighting=question.weighting, clusters=clusters) for level in levels)
-    sums = np.hstack([_needed(of_level, question.measure) for of_level in cells])
+    sums = np.hstack([needed(of_level, question.measure) for of_level in cells])
 
     def statistic(drawn: Floats) -> Floats:
         return np.column_stack([values_of(part, question.measure) for part in np.hsplit(drawn, len(levels))])
@@ -217,7 +226,7 @@ def _resampled(
         statistic,
         n_boot=resampling.n_boot,
         random_state=resampling.random_state,
-        progress=resampling.progress,
+        progress=lambda done: resampling.report(done / resampling.n_boot),
     )
     few = level_sums(comparisons, levels).prompts < FEWEST_PROMPTS
     sides = {
@@ -228,11 +237,6 @@ def _resampled(
     return pl.DataFrame(sides).with_columns(
         pl.all().fill_nan(None), *(pl.lit(None, pl.Float64).alias(name) for name in ("naive_low", "naive_high"))
     )
-
-
-def _needed(cells: Floats, measure: str) -> Floats:
-    """Cells by stratum, or their sums where strata play no part: fewer kinds of prompt to draw."""
-    return cells if MEASURES[measure].is_stratified else over_strata(cells)
 
 
 def _table(shares: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:

@@ -104,6 +104,21 @@ def over_strata(cells: Floats) -> Floats:
     return totals
 
 
+def without_order(cells: Floats) -> Floats:
+    """Cells with both orders of the answers counted as one, shape unchanged."""
+    tables = cells.reshape(len(cells), cells.shape[1] // _CELLS, _CELLS)
+    folded = np.zeros_like(tables)
+    folded[..., 2:] = tables[..., 2:] + tables[..., 1::-1]
+    return folded.reshape(cells.shape)
+
+
+def needed(cells: Floats, measure: str) -> Floats:
+    """Cells with what a measure does not tell apart put together: fewer kinds of prompt to draw."""
+    shown = MEASURES[measure]
+    kept = cells if shown.is_stratified else over_strata(cells)
+    return kept if shown.is_ordered else without_order(kept)
+
+
 def turned_around(cells: Floats) -> Floats:
     """Cells as they would be with the other answer the safer one."""
     return cells.reshape(len(cells), cells.shape[1] // _CELLS, _CELLS)[..., _OTHER_SAFER].reshape(cells.shape)

@@ -24,6 +24,10 @@ FEWEST_PROMPTS = FEW_CLUSTERS
 FEWEST_REPLICATES = 39
 """Replicates that an interval needs: with fewer, neither tail of 2.5 % holds a replicate."""
 
+FLIPS = 9_999
+"""Random turns of a sign-flip test."""
+
+_FLIP_COST = 1 / 6  # of all levels, in replicates: what the two take of the time
 Floats = NDArray[np.float64]
 
 
@@ -38,7 +42,7 @@ class Resampling:
     random_state : int
         Seed of both bootstrap and sign flips.
     progress : callable, optional
-        Called with the replicates drawn so far.
+        Called with the share of the work that is done, 0 .. 1.
 
     Raises
     ------
@@ -48,7 +52,7 @@ class Resampling:
 
     n_boot: int
     random_state: int
-    progress: Callable[[int], None] | None = None
+    progress: Callable[[float], None] | None = None
 
     def __post_init__(self) -> None:
         generator(self.random_state)
@@ -57,6 +61,11 @@ class Resampling:
                 f"{self.n_boot} bootstrap replicates were asked for; a 95 % interval needs {FEWEST_REPLICATES} or "
                 "more. Use a few thousand."
             )
+
+    def report(self, done: float) -> None:
+        """Tell the share that is done, to whom it may concern."""
+        if self.progress is not None:
+            self.progress(done)
 
 
 @dataclass(frozen=True, eq=False)
@@ -116,7 +125,8 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
         where all comparisons agree.
     """
     n, hits, prompts = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts
-    low, high = _interval(sums, resampling)
+    drawing = resampling.n_boot / (resampling.n_boot + _FLIP_COST * FLIPS)
+    low, high = _interval(sums, resampling, share=drawing)
     one_sided = (hits == 0) | (hits == n)
     few = prompts < FEWEST_PROMPTS
     for bound in (low, high):
@@ -124,9 +134,10 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
     naive_low, naive_high = wilson(hits, n=n)
     contrary = np.minimum(((sums.n > sums.hits).sum(axis=0)), (sums.hits > 0).sum(axis=0))
     reasons = [_reason(*entry) for entry in zip(n, prompts, one_sided, contrary, strict=True)]
-    p_values = [
-        flips(sums, level, resampling=resampling).p_value if prompts[level] else np.nan for level in range(len(n))
-    ]
+    p_values = []
+    for level in range(len(n)):
+        p_values.append(flips(sums, level, resampling=resampling).p_value if prompts[level] else np.nan)
+        resampling.report(drawing + (1 - drawing) * (level + 1) / len(n))
     table = {
         "n": n.astype(np.int64),
         "prompts": prompts,
@@ -145,7 +156,7 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
 
 def flips(sums: Sums, level: int, *, resampling: Resampling) -> SignFlip:
     """Sign-flip test of p = 1/2 in one level, reversing whole prompts."""
-    return sign_flip(sums.signed(level), random_state=resampling.random_state)
+    return sign_flip(sums.signed(level), n_flips=FLIPS, random_state=resampling.random_state)
 
 
 def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
@@ -158,7 +169,7 @@ def level_sums(comparisons: Comparisons, levels: Sequence[Level]) -> Sums:
     return sums_of(members(levels), hit=comparisons.same, prompt=comparisons.prompt)
 
 
-def _interval(sums: Sums, resampling: Resampling) -> tuple[Floats, Floats]:
+def _interval(sums: Sums, resampling: Resampling, *, share: float) -> tuple[Floats, Floats]:
     levels = sums.n.shape[1]
     if not sums.n.shape[0]:
         return np.full(levels, np.nan), np.full(levels, np.nan)
@@ -167,7 +178,7 @@ def _interval(sums: Sums, resampling: Resampling) -> tuple[Floats, Floats]:
         lambda drawn: ratio(drawn[:, levels:], drawn[:, :levels]),
         n_boot=resampling.n_boot,
         random_state=resampling.random_state,
-        progress=resampling.progress,
+        progress=lambda done: resampling.report(share * done / resampling.n_boot),
     )
     return found.low.copy(), found.high.copy()
 
