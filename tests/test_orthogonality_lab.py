@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 
 import polars as pl
 import pytest
@@ -14,7 +15,7 @@ from btviz.errors import NotFoundError
 from btviz.preference.answers import Question, measured
 from btviz.selection import Selection
 from btviz.widgets import OrthogonalityLab
-from btviz.widgets import orthogonality as module
+from btviz.widgets import measuring as module
 
 NEITHER = "<img src=x onerror='window.ran = true'>"
 
@@ -245,3 +246,62 @@ def test_the_key_that_hides_works_on_the_chart(lab):
     lab.policy.reveal_all = True
     lab._chart._handle_custom_msg({"kind": "hide"}, [])
     assert lab.policy.reveal_all is False
+
+
+def test_another_measure_of_the_same_comparisons_draws_p_no_second_time(samples, monkeypatch):
+    asked = []
+
+    def counted(ds, question, **options):
+        asked.append((question.measure, options["given"] is not None if "given" in options else False))
+        return measured(ds, question, **options)
+
+    monkeypatch.setattr(module, "measured", counted)
+    lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
+    for measure in ("two_p_minus_1", "phi_by_position", "p", "two_p_minus_1"):
+        lab.controls["measure"].value = measure
+    assert [(measure, given) for measure, given in asked if measure == "p"] == [("p", False)]
+    assert all(given for measure, given in asked if measure != "p")
+    assert lab.table.equals(measured(samples[0], Question(measure="two_p_minus_1")).table)
+
+
+def test_the_bar_is_full_when_the_work_is_done_and_not_before(samples):
+    shares = []
+    work = module.Measuring(samples[0], [])
+    question = Question(measure="odds_ratio_mh", n_boot=2000)
+    (release,) = work.sources
+    work.measure(release, question, grouping="stratum", chosen=None, report=shares.append)
+    assert shares == sorted(shares)
+    assert [share for share in shares if share > 1 - 1e-9] == shares[-1:]
+    again = []
+    work.measure(release, question, grouping="stratum", chosen=None, report=again.append)
+    assert again == shares[-4:]  # all comparisons and three strata; nothing else was left to do
+
+
+def test_what_fails_unforeseen_is_said_and_a_click_meant_for_it_is_forgotten(samples, monkeypatch):
+    async def cells():
+        loop = asyncio.get_running_loop()
+        heard = []
+        loop.set_exception_handler(lambda _, context: heard.append(context["exception"]))
+        lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
+        while not lab._chart.spec:
+            await asyncio.sleep(0.01)
+
+        def broken(*_, **__):
+            time.sleep(0.2)
+            raise RuntimeError(NEITHER)
+
+        monkeypatch.setattr(module, "measured", broken)
+        lab.controls["within"].value = "mixed"
+        lab._chart._handle_custom_msg({"kind": "click", "keys": ["stratum", "mixed"]}, [])
+        while not heard:
+            await asyncio.sleep(0.01)
+        said = lab._chart.said
+        monkeypatch.setattr(module, "measured", measured)
+        lab.controls["within"].value = "all"
+        while not lab._chart.spec:
+            await asyncio.sleep(0.01)
+        return said, lab._chart.chosen["chosen_level"]
+
+    said, chosen = asyncio.run(cells())
+    assert said == "This could not be computed: RuntimeError. The kernel's log says where."
+    assert chosen == ""

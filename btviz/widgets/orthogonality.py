@@ -2,50 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import Future
-from dataclasses import dataclass
-from functools import partial
-from types import MappingProxyType
 from typing import Any
 
 import ipywidgets
 import polars as pl
 
-from btviz.catalog import adopted, load
 from btviz.content import ContentPolicy, session_policy
 from btviz.dataset import Dataset
 from btviz.errors import BtvizError
-from btviz.plots.forest import GROUPINGS, LEVELS, level_name
+from btviz.plots.forest import LEVELS, level_name
 from btviz.plots.linked_forest import forest_lab
-from btviz.plots.scales import SCALES
-from btviz.preference.answers import Answer, Question, measured
-from btviz.preference.measures import MEASURES, WEIGHTINGS
+from btviz.preference.answers import Answer, Question
 from btviz.selection import Selection
-from btviz.widgets.background import Background, Report, SupersededError
+from btviz.widgets.background import Background, SupersededError
 from btviz.widgets.chartview import ChartView
+from btviz.widgets.choosing import Choices
 from btviz.widgets.findings import findings
+from btviz.widgets.measuring import Level, Measured, Measuring
 from btviz.widgets.preferences import PreferenceInspector
 
-REPLICATES = (500, 2_000, 10_000)
-FEW_LEVELS = 4
-"""Up to so many levels all have their null distribution drawn; else those that are chosen."""
-
-_ALL = ("all", "all")
-_WEIGHTINGS = {"comparisons": "each comparison once", "prompts": "each prompt once"}
 _WRAP = {"flex_flow": "row wrap"}
-
-_Level = tuple[str, str]
-
-
-@dataclass(frozen=True, eq=False)
-class _Shown:
-    """What is on view: the data set, the answer, and its null distributions."""
-
-    release: str
-    ds: Dataset
-    answer: Answer
-    null: pl.DataFrame
 
 
 class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -93,25 +71,23 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         random_state: int = 0,
         margin: float = 0.1,
     ) -> None:
-        self._base = Question(random_state=random_state, margin=margin)
+        base = Question(random_state=random_state, margin=margin)
         self.policy = policy or session_policy()
         self.selection = selection or Selection()
-        self._sources = _sources(ds, others)
-        self._found: dict[object, Any] = {}
+        self._measuring = Measuring(ds, others)
+        self._choices = Choices(self._measuring.sources, base=base, on_change=self._ask)
+        self.controls = self._choices.controls
         self._inspectors: dict[str, PreferenceInspector] = {}
-        self._shown: _Shown | None = None
-        self._clicked: _Level | None = None
+        self._shown: Measured | None = None
+        self._clicked: Level | None = None
         self._listing = False
-        self._pending: _Level | None = None
+        self._pending: Level | None = None
         self._background = Background(self._show_progress)
-        self.controls: Mapping[str, ipywidgets.Dropdown] = MappingProxyType(_controls(self._sources))
         self._chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
         self._chart.layout = {"max_width": "100%"}
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
         self._views = ipywidgets.Box([self._chart], layout=_WRAP | {"align_items": "flex-start"})
-        self._inspect(ds, release=self.controls["release"].value)
-        for name, control in self.controls.items():
-            control.observe(self._measure_changed if name == "measure" else self._ask, names="value")
+        self._inspect(ds, release=self._choices.release)
         super().__init__([controls, self._views])
         self.selection.observe(self._selection_moved)
         self._ask()
@@ -152,89 +128,63 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._ask()
 
     def __repr__(self) -> str:
-        name = self.controls["release"].label
+        name = self._choices.release
         return f"<OrthogonalityLab of {name}; run its cell to see it>"  # what a reopened notebook shows
 
-    def _question(self) -> Question:
-        asked = {name: self.controls[name].value for name in ("measure", "weighting", "within", "n_boot")}
-        return Question(**asked, random_state=self._base.random_state, margin=self._base.margin)
-
-    def _measure_changed(self, _: object) -> None:
-        weighting, before = self.controls["weighting"], self.controls["weighting"].value
-        offered = MEASURES[self.controls["measure"].value].weightings
-        weighting.unobserve(self._ask, names="value")
-        weighting.options = [(_WEIGHTINGS[name], name) for name in offered]
-        weighting.value = before if before in offered else offered[0]
-        weighting.disabled = len(offered) == 1
-        weighting.observe(self._ask, names="value")
-        self._ask()
-
-    def _ask(self, _: object = None) -> None:
+    def _ask(self) -> None:
         """Compute what the controls ask for, beside the kernel, and show it when it is there."""
-        release, question = self.controls["release"].value, self._question()
-        grouping, clicked = self.controls["grouping"].value, self._clicked
+        release, question, grouping = self._choices.release, self._choices.question, self._choices.grouping
+        chosen = self._clicked
+        self._background.run(
+            lambda report: self._measuring.measure(release, question, grouping=grouping, chosen=chosen, report=report),
+            on_done=self._done,
+        )
 
-        def compute(report: Report) -> _Shown:
-            ds = self._once(release, lambda: self._loaded(release))
-            answer = self._once((release, question), lambda: measured(ds, question, progress=report))
-            levels = _with_null(answer, grouping, clicked=clicked)
-            null = pl.concat(self._once((release, question, level), partial(answer.null, [level])) for level in levels)
-            return _Shown(release, ds, answer, null)
-
-        self._background.run(compute, on_done=self._done)
-
-    def _loaded(self, release: str) -> Dataset:
-        source = self._sources[release]
-        return load(source) if isinstance(source, str) else source
-
-    def _once(self, key: object, make: Callable[[], Any]) -> Any:
-        if key not in self._found:
-            self._found[key] = make()
-        return self._found[key]
-
-    def _done(self, future: Future[_Shown]) -> None:
+    def _done(self, future: Future[Measured]) -> None:
         self._chart.busy = {}
         try:
             shown = future.result()
         except SupersededError:
             return
         except BtvizError as error:
-            self._chart.said = str(error)
-            self._chart.draw(None)
+            self._fail(str(error))
         except Exception as error:
-            self._chart.said = f"This could not be computed: {type(error).__name__}. The kernel's log says where."
-            self._chart.draw(None)
+            self._fail(f"This could not be computed: {type(error).__name__}. The kernel's log says where.")
             raise
         else:
             if shown is not self._shown:
                 self._show(shown)
             self._click_pending()
 
-    def _settled(self) -> _Shown:
+    def _fail(self, why: str) -> None:
+        self._pending = None
+        self._chart.said = why
+        self._chart.draw(None)
+
+    def _settled(self) -> Measured:
         """What the controls ask for, waited for and shown."""
-        shown: _Shown = self._background.wait()
+        shown: Measured = self._background.wait()
         if shown is not self._shown:
             self._show(shown)
         return shown
 
     def _show_progress(self, share: float | None) -> None:
-        self._chart.busy = {"words": f"Resampling prompts of {self.controls['release'].label}", "share": share}
+        doing = "Preparing" if share is None else "Resampling prompts of"
+        self._chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
 
-    def _show(self, shown: _Shown) -> None:
+    def _show(self, shown: Measured) -> None:
         before, self._shown = self._shown, shown
         table, question = shown.answer.table, shown.answer.question
         if before is None or before.ds is not shown.ds:
             self._inspect(shown.ds, release=shown.release)
         if before is not None and (before.ds is not shown.ds or before.answer.question.within != question.within):
             self._follow_levels(table)
-        visible = table.filter(pl.col("grouping").is_in(["all", self.controls["grouping"].value]))
-        self._chart.said = findings(
-            shown.ds, shown.answer, grouping=self.controls["grouping"].value, level=self._clicked
-        )
+        visible = table.filter(pl.col("grouping").is_in(["all", self._choices.grouping]))
+        self._chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
         self._chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
         self._outline()
 
-    def _drawn(self, visible: pl.DataFrame, shown: _Shown) -> Any:
+    def _drawn(self, visible: pl.DataFrame, shown: Measured) -> Any:
         question = shown.answer.question
         source = [shown.ds.population, *([LEVELS[question.within]] if question.within != "all" else [])]
         return forest_lab(
@@ -297,42 +247,7 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._views.children = [self._chart, self._inspector]
 
 
-def _sources(ds: Dataset, others: Iterable[Dataset]) -> dict[str, Dataset | str]:
-    """Data sets by the words that offer them, and names of the catalogue for those not loaded yet."""
-    sources: dict[str, Dataset | str] = {}
-    for one in (ds, *others):
-        again = "" if one.population not in sources else f" ({one.fingerprint[:8]})"
-        sources.setdefault(one.population + again, one)
-    return sources | {name: name for name in adopted() if name not in sources}
-
-
-def _controls(sources: Mapping[str, Dataset | str]) -> dict[str, ipywidgets.Dropdown]:
-    options: dict[str, tuple[str, list[tuple[str, Any]]]] = {
-        "release": ("Release", [(name, name) for name in sources]),
-        "grouping": ("Group by", [(title, key) for key, title in GROUPINGS.items() if key != "all"]),
-        "within": ("Within", [(title, key) for key, title in LEVELS.items()]),
-        "measure": ("Statistic", [(SCALES[name].title, name) for name in MEASURES]),
-        "weighting": ("Count", [(_WEIGHTINGS[name], name) for name in WEIGHTINGS]),
-        "n_boot": ("Replicates", [(f"{n:,}", n) for n in REPLICATES]),
-    }
-    made = {
-        name: ipywidgets.Dropdown(options=of, description=title, layout={"width": "max-content", "max_width": "100%"})
-        for name, (title, of) in options.items()
-    }
-    made["n_boot"].value = REPLICATES[1]
-    return made
-
-
-def _with_null(answer: Answer, grouping: str, *, clicked: _Level | None) -> list[_Level]:
-    """Levels whose null distribution is drawn: all comparisons, and a few of the grouping's."""
-    levels = answer.table.select("grouping", "level").rows()
-    of_grouping = [level for level in levels if level[0] == grouping]
-    if len(of_grouping) > FEW_LEVELS:
-        of_grouping = [level for level in of_grouping if level == clicked]
-    return [_ALL, *of_grouping]
-
-
-def _origin(shown: _Shown, level: _Level, *, n: int) -> str:
+def _origin(shown: Measured, level: Level, *, n: int) -> str:
     within = shown.answer.question.within
     named = level_name(level[0], level=level[1], taxonomy=shown.ds.taxonomy)
     parts = [shown.ds.population, *([LEVELS[within]] if within != "all" else []), named]
