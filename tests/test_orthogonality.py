@@ -586,6 +586,25 @@ def test_categories_are_compared_across_taxonomies(known: Dataset, frame: pl.Dat
     assert same["low"] < 0 < same["high"]
 
 
+def test_a_group_without_contrast_gives_no_interval(make_dataset: Made) -> None:
+    """Resampling comparisons that are all alike would make an interval without width."""
+    alike = [simulated(p=PLANTED | {"both_unsafe": 1.0}, prompts=400, seed=seed) for seed in (20, 21)]
+    one, other = (compared(make_dataset, rows) for rows in alike)
+    within = compare_categories(one, other=other, n_boot=40).filter(category="Violence").row(0, named=True)
+    assert within["low"] is not None
+    only_unsafe = [rows.filter(~(pl.col("is_safe_0") | pl.col("is_safe_1"))) for rows in alike]
+    unsafe = [compared(make_dataset, rows) for rows in only_unsafe]
+    table = compare_categories(unsafe[0], other=unsafe[1], n_boot=40).drop_nulls("p")
+    assert (table["difference"] == 0).all()
+    assert table["low"].null_count() == table.height
+    assert table["undefined"].str.contains("alike").all()
+    releases = compare_releases([one, other], n_boot=40)
+    assert releases["low"].null_count() == releases.height
+    assert releases["undefined"].str.contains("alike").all()
+    free = compare_releases([one, other], strata=("both_safe", "mixed"), n_boot=40)
+    assert free["undefined"].null_count() == free.height
+
+
 # -- other labels of the same comparisons -----------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from btviz.preference.categories import compare_categories
 from btviz.preference.counts import orthogonality_of_counts
 from btviz.preference.flagged import flags_against_safer
 from btviz.preference.ranks import quadrants
@@ -10,7 +11,7 @@ from btviz.preference.result import Orthogonality, orthogonality
 from btviz.preference.scores import score_association
 from btviz.preference.simulated import simulate_preferences, simulate_scores
 from btviz.preference.single import implied_trade_off
-from btviz.preference.standardised import compare_categories, compare_releases
+from btviz.preference.standardised import compare_releases
 
 __all__ = [
     "Orthogonality",

@@ -10,11 +10,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.crosswalk import carried_over, counterparts
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
+from btviz.preference.categories import has_category, interval_of, no_interval
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Sums, sums_of
+from btviz.preference.shares import Floats, Resampling, Sums, sums_of
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
 from btviz.stats.resampling import bootstrap
@@ -92,8 +92,8 @@ def compare_releases(
     Raises
     ------
     UsageError
-        If an option is unknown, there are fewer than two data sets, no group is in all of them,
-        or there is no correspondence between two taxonomies.
+        If an option is unknown or out of its range, there are fewer than two data sets, no group
+        is in all of them, or there is no correspondence between two taxonomies.
     """
     choice(over, OVER, what="grouping")
     for name in strata:
@@ -114,7 +114,7 @@ def compare_releases(
     for place, (ds, (member, comparisons)) in enumerate(zip(datasets, found, strict=True)):
         inside = np.column_stack([member[:, shared], member[:, shared].any(axis=1)])
         sums = sums_of(inside, hit=comparisons.same, prompt=comparisons.prompt)
-        estimates.append(_estimate(ds, sums, mix=mix, n_boot=n_boot, seed=random_state + place))
+        estimates.append(_estimate(ds, sums, mix=mix, resampling=Resampling(n_boot, random_state + place)))
     rows = [_row(one) for one in estimates] + [_difference(*two) for two in combinations(estimates, 2)]
     left_out = [name for name, is_shared in zip(names, shared, strict=True) if not is_shared]
     told = pl.lit(pl.Series([left_out], dtype=pl.List(pl.String))).first().alias("left_out")
@@ -131,28 +131,20 @@ def _members(
     if over == "strata":
         return inside, comparisons
     entering = inside.any(axis=1, keepdims=True)
-    return _has_category(comparisons, ds.taxonomy, taxonomy) & entering, comparisons
+    return has_category(comparisons, ds.taxonomy, taxonomy) & entering, comparisons
 
 
-def _has_category(comparisons: Comparisons, own: Taxonomy, taxonomy: Taxonomy) -> NDArray[np.bool_]:
-    """Which comparisons have which category of `taxonomy` in either answer, shape (n, k)."""
-    labels = comparisons.frame.select(carried_over(own, taxonomy).fill_null(0)).to_series().to_numpy()
-    member: NDArray[np.bool_] = (labels[:, None] >> np.arange(len(taxonomy)) & 1).astype(bool)
-    return member
-
-
-def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, n_boot: int, seed: int) -> _Estimate:
+def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, resampling: Resampling) -> _Estimate:
     """Estimates from the sums of each group and, last, of all comparisons in any group."""
     k = len(mix)
     weights = mix / mix.sum()
     found = bootstrap(
         np.hstack([sums.n[:, :k], sums.hits[:, :k]]),
         lambda drawn: (ratio(drawn[:, k:], drawn[:, :k]) @ weights)[:, None],
-        n_boot=n_boot,
-        random_state=seed,
+        n_boot=resampling.n_boot,
+        random_state=resampling.random_state,
     )
-    few = bool((sums.prompts < FEWEST_PROMPTS).any())
-    reason = f"a group has fewer than {FEWEST_PROMPTS} prompts, too few for an interval" if few else None
+    reasons = (no_interval([sums], group) for group in range(k))
     return _Estimate(
         name_of(ds),
         n=int(sums.n[:, k].sum()),
@@ -160,7 +152,7 @@ def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, n_boot: int, seed: int) -
         crude=float(ratio(sums.hits[:, k].sum(), sums.n[:, k].sum())),
         standardised=float(found.estimate[0]),
         replicates=found.replicates[:, 0],
-        undefined=reason,
+        undefined=next((reason for reason in reasons if reason is not None), None),
     )
 
 
@@ -171,7 +163,7 @@ def _row(one: _Estimate) -> dict[str, object]:
         "prompts": one.prompts,
         "crude": one.crude,
         "standardised": one.standardised,
-        **_interval(one.replicates, one.undefined),
+        **interval_of(one.replicates, one.undefined),
     }
 
 
@@ -182,82 +174,5 @@ def _difference(one: _Estimate, other: _Estimate) -> dict[str, object]:
         "against": other.name,
         "crude": one.crude - other.crude,
         "standardised": one.standardised - other.standardised,
-        **_interval(one.replicates - other.replicates, one.undefined or other.undefined),
+        **interval_of(one.replicates - other.replicates, one.undefined or other.undefined),
     }
-
-
-def _interval(replicates: Floats, undefined: str | None) -> dict[str, object]:
-    if undefined is not None:
-        return {"undefined": undefined}
-    low, high = np.quantile(replicates, [0.025, 0.975]).tolist()
-    return {"low": low, "high": high}
-
-
-CATEGORIES = pl.Schema(
-    {
-        "category": pl.String(),
-        "n": pl.Int64(),
-        "n_other": pl.Int64(),
-        "p": pl.Float64(),
-        "p_other": pl.Float64(),
-        "difference": pl.Float64(),
-        "low": pl.Float64(),
-        "high": pl.Float64(),
-        "undefined": pl.String(),
-    }
-)
-
-
-def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
-    """Compare P(better = safer) of two data sets within each harm category.
-
-    Parameters
-    ----------
-    ds, other : Dataset
-        Data sets with comparisons. Label sets of `other` are carried over to the categories
-        of `ds`, where theirs differ; see `btviz.crosswalk`.
-    n_boot, random_state : int
-        Bootstrap replicates, drawn over the prompts of each data set, and seed.
-
-    Returns
-    -------
-    DataFrame
-        One row per category of `ds`: `category` (released key), `n` and `n_other` (comparisons
-        in which either answer has it), `p`, `p_other`, `difference` (first less second), `low`,
-        `high` (95 %), `undefined` (no counterpart, no comparison, or too few prompts).
-
-    Raises
-    ------
-    UsageError
-        If there is no correspondence between the two taxonomies.
-    """
-    kin = counterparts(ds.taxonomy, other.taxonomy)
-    sums = [_by_category(one, ds.taxonomy) for one in (ds, other)]
-    drawn = [_replicates(one, n_boot=n_boot, seed=random_state + place) for place, one in enumerate(sums)]
-    rows = []
-    for place, category in enumerate(ds.taxonomy.keys):
-        n, n_other = (int(one.n[:, place].sum()) for one in sums)
-        p, p_other = (float(ratio(one.hits[:, place].sum(), one.n[:, place].sum())) for one in sums)
-        few = min(int(one.prompts[place]) for one in sums) < FEWEST_PROMPTS
-        reason = None if kin[category] else f"{other.taxonomy.name} has no such category"
-        if reason is None and few:
-            reason = f"fewer than {FEWEST_PROMPTS} prompts in one of them, too few for an interval"
-        row = {"category": category, "n": n, "n_other": n_other, "p": p, "p_other": p_other, "difference": p - p_other}
-        rows.append(row | _interval(drawn[0][:, place] - drawn[1][:, place], reason))
-    return pl.DataFrame(rows, schema=CATEGORIES).with_columns(pl.col(pl.Float64).fill_nan(None))
-
-
-def _by_category(ds: Dataset, taxonomy: Taxonomy) -> Sums:
-    comparisons = comparisons_of(ds)
-    member = _has_category(comparisons, ds.taxonomy, taxonomy)
-    return sums_of(member, hit=comparisons.same, prompt=comparisons.prompt)
-
-
-def _replicates(sums: Sums, *, n_boot: int, seed: int) -> Floats:
-    k = sums.n.shape[1]
-    return bootstrap(
-        np.hstack([sums.n, sums.hits]),
-        lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
-        n_boot=n_boot,
-        random_state=seed,
-    ).replicates
