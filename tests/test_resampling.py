@@ -354,3 +354,12 @@ def test_a_negative_seed_is_refused_in_words(drawn):
     options = {"statistic": lambda totals: totals} if drawn is bootstrap else {}
     with pytest.raises(UsageError, match="seed is 0 or more"):
         drawn(np.ones((60, 1)), random_state=-1, **options)
+
+
+def test_equal_columns_are_drawn_alike_and_change_nothing():
+    one = np.random.default_rng(5).integers(0, 4, (80, 3)).astype(float)
+    twice = np.column_stack([one[:, [2, 0, 1]], np.zeros(80), one])
+    plain, wide = (bootstrap(sums, lambda totals: totals, n_boot=50).replicates for sums in (one[:, [2, 0, 1]], twice))
+    assert (wide[:, :3] == plain).all()
+    assert (wide[:, 4:] == wide[:, [1, 2, 0]]).all()
+    assert not wide[:, 3].any()

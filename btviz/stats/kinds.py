@@ -102,14 +102,16 @@ def drawn_totals(
     -------
     array of float, shape (n_boot, k)
     """
-    factor = kinds.astype(_narrowest(kinds, n_clusters=int(counts.sum())))
+    # equal columns (often all 0) are summed once
+    columns, place = np.unique(kinds, axis=1, return_inverse=True)
+    factor = columns.astype(_narrowest(columns, n_clusters=int(counts.sum())))
     totals, done = [], 0
     for hits in _drawn(counts, n_boot=n_boot, rng=generator(random_state)):
         totals.append(hits.astype(factor.dtype) @ factor)
         done += len(hits)
         if progress is not None:
             progress(done)
-    return np.concatenate(totals).astype(np.float64)
+    return np.concatenate(totals).astype(np.float64).take(place.ravel(), axis=1)
 
 
 def _drawn(counts: Integers, *, n_boot: int, rng: np.random.Generator) -> Iterator[Integers]:
