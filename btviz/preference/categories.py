@@ -71,7 +71,7 @@ def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, rando
 
 def _by_category(ds: Dataset, taxonomy: Taxonomy) -> Sums:
     comparisons = comparisons_of(ds)
-    member = has_category(comparisons, ds.taxonomy, taxonomy)
+    member = has_category(comparisons, taxonomy)
     return sums_of(member, hit=comparisons.same, prompt=comparisons.prompt)
 
 
@@ -85,9 +85,9 @@ def _replicates(sums: Sums, resampling: Resampling) -> Floats:
     ).replicates
 
 
-def has_category(comparisons: Comparisons, own: Taxonomy, taxonomy: Taxonomy) -> NDArray[np.bool_]:
+def has_category(comparisons: Comparisons, taxonomy: Taxonomy) -> NDArray[np.bool_]:
     """Which comparisons have which category of `taxonomy` in either answer, shape (n, k)."""
-    labels = comparisons.frame.select(carried_over(own, taxonomy).fill_null(0)).to_series().to_numpy()
+    labels = comparisons.frame.select(carried_over(comparisons.taxonomy, taxonomy).fill_null(0)).to_series().to_numpy()
     member: NDArray[np.bool_] = (labels[:, None] >> np.arange(len(taxonomy)) & 1).astype(bool)
     return member
 

@@ -131,7 +131,7 @@ def _members(
     if over == "strata":
         return inside, comparisons
     entering = inside.any(axis=1, keepdims=True)
-    return has_category(comparisons, ds.taxonomy, taxonomy) & entering, comparisons
+    return has_category(comparisons, taxonomy) & entering, comparisons
 
 
 def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, resampling: Resampling) -> _Estimate:
