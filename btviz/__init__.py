@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
+    from btviz.embedding import Embeddings
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
@@ -34,6 +35,7 @@ __version__ = version("btviz")
 _HOME = {
     "BtvizError": "errors",
     "Dataset": "dataset",
+    "Embeddings": "embedding",
     "Orthogonality": "preference",
     "Selection": "selection",
     "annotator_agreement": "agreement",
@@ -59,6 +61,7 @@ _MODULES = ("figures", "plots", "widgets")
 __all__ = [
     "BtvizError",
     "Dataset",
+    "Embeddings",
     "Orthogonality",
     "Selection",
     "annotator_agreement",
