@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
+    from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
     from btviz.preference import (
         Orthogonality,
         orthogonality,
@@ -35,6 +36,7 @@ __version__ = version("btviz")
 _HOME = {
     "BtvizError": "errors",
     "Dataset": "dataset",
+    "Neighbors": "neighbors",
     "Embeddings": "embedding",
     "Orthogonality": "preference",
     "Selection": "selection",
@@ -47,6 +49,9 @@ _HOME = {
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
+    "more_like": "neighbors",
+    "near_duplicates": "neighbors",
+    "nearest_neighbors": "neighbors",
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
     "prompt_overlap": "repeats",
@@ -62,6 +67,7 @@ __all__ = [
     "BtvizError",
     "Dataset",
     "Embeddings",
+    "Neighbors",
     "Orthogonality",
     "Selection",
     "annotator_agreement",
@@ -74,6 +80,9 @@ __all__ = [
     "label_sets",
     "labels_per_item",
     "load",
+    "more_like",
+    "near_duplicates",
+    "nearest_neighbors",
     "orthogonality",
     "orthogonality_of_counts",
     "plots",
