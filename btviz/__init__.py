@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
-    from btviz.embedding import Embeddings
+    from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
@@ -30,25 +30,41 @@ if TYPE_CHECKING:
     from btviz.scanning import scan
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
+    from btviz.topics import (
+        TopicAgreement,
+        Topics,
+        fit_topics,
+        load_topics,
+        topic_agreement,
+        topic_categories,
+        topic_stability,
+    )
 
 __version__ = version("btviz")
 
 _HOME = {
     "BtvizError": "errors",
+    "CallableEncoder": "embedding",
     "Dataset": "dataset",
-    "Neighbors": "neighbors",
     "Embeddings": "embedding",
+    "Neighbors": "neighbors",
     "Orthogonality": "preference",
     "Selection": "selection",
+    "TopicAgreement": "topics",
+    "Topics": "topics",
     "annotator_agreement": "agreement",
     "category_counts": "labels",
     "check": "ledger",
     "cooccurrence": "labels",
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
+    "embed": "embedding",
+    "fit_topics": "topics",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
+    "load_encoder": "embedding",
+    "load_topics": "topics",
     "more_like": "neighbors",
     "near_duplicates": "neighbors",
     "nearest_neighbors": "neighbors",
@@ -60,26 +76,36 @@ _HOME = {
     "safe_share_by_rule": "agreement",
     "scan": "scanning",
     "score_association": "preference",
+    "topic_agreement": "topics",
+    "topic_categories": "topics",
+    "topic_stability": "topics",
 }
 _MODULES = ("figures", "plots", "widgets")
 
 __all__ = [
     "BtvizError",
+    "CallableEncoder",
     "Dataset",
     "Embeddings",
     "Neighbors",
     "Orthogonality",
     "Selection",
+    "TopicAgreement",
+    "Topics",
     "annotator_agreement",
     "category_counts",
     "check",
     "cooccurrence",
     "cooccurrence_tests",
     "disputed",
+    "embed",
     "figures",
+    "fit_topics",
     "label_sets",
     "labels_per_item",
     "load",
+    "load_encoder",
+    "load_topics",
     "more_like",
     "near_duplicates",
     "nearest_neighbors",
@@ -92,6 +118,9 @@ __all__ = [
     "safe_share_by_rule",
     "scan",
     "score_association",
+    "topic_agreement",
+    "topic_categories",
+    "topic_stability",
     "widgets",
 ]
 

@@ -32,8 +32,9 @@ class Embeddings:
     fingerprint : str
         Hexadecimal hash of everything the vectors depend on: encoder, its weights and settings, texts.
     facts : Mapping
-        What is known of the run: `rows`, `texts`, `new`, `truncated` (texts longer than the encoder
-        takes), `max_tokens`, `seconds`, `storage`; empty for embeddings made by hand.
+        What is known of the run: `rows` of the data set, `texts`, `new` (encoded in this run), `truncated`
+        (texts longer than the encoder reads), `max_tokens`, `seconds`, `storage`; empty for
+        embeddings made by hand.
 
     Raises
     ------
@@ -67,7 +68,19 @@ class Embeddings:
 
     def __repr__(self) -> str:
         shape = f"{len(self):,} texts of {self.pairs.height:,} pairs, {self.vectors.shape[1]} dimensions"
-        return f"<Embeddings of each {self.text} by {self.encoder}: {shape}; fingerprint {self.fingerprint[:8]}>"
+        seen = f" ({self.summary})" if self.facts else ""
+        return f"<Embeddings of each {self.text} by {self.encoder}: {shape}{seen}; fingerprint {self.fingerprint[:8]}>"
+
+    @property
+    def summary(self) -> str:
+        """Rows, texts, new texts, and the share of texts that the encoder does not read to the end."""
+        counts = f"{len(self):,} texts, {self.facts.get('new', 0):,} new"
+        if "rows" in self.facts:
+            counts = f"{self.facts['rows']:,} rows, {counts}"
+        if not self.facts.get("truncated"):
+            return counts
+        share = self.facts["truncated"] / len(self)
+        return f"{counts}; {share:.2%} of the texts are cut at {self.facts['max_tokens']} tokens"
 
     @property
     def rows(self) -> npt.NDArray[np.int64]:
