@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.embedding.encoder import Encoder
 from btviz.errors import NotFoundError, UsageError
 
 
@@ -35,6 +36,8 @@ class Embeddings:
         What is known of the run: `rows` of the data set, `texts`, `new` (encoded in this run), `truncated`
         (texts longer than the encoder reads), `max_tokens`, `seconds`, `storage`; empty for
         embeddings made by hand.
+    source : Encoder or None
+        The encoder itself, for further texts; None for embeddings made by hand.
 
     Raises
     ------
@@ -49,6 +52,7 @@ class Embeddings:
     encoder: str
     fingerprint: str
     facts: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    source: Encoder | None = field(default=None, repr=False)
 
     def __post_init__(self) -> None:
         if self.vectors.ndim != 2 or self.text_ids.shape != self.vectors.shape[:1]:

@@ -96,6 +96,7 @@ def embed(
         encoder=used.name,
         fingerprint=entry.manifest["digest"],
         facts=facts,
+        source=used,
     )
 
 

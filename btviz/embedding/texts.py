@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -29,6 +29,13 @@ def text_id(text: str) -> int:
 def text_ids(texts: Iterable[str], *, count: int) -> npt.NDArray[np.uint64]:
     """Identifiers of `count` texts."""
     return np.fromiter(map(text_id, texts), np.uint64, count)
+
+
+def joined(prompts: Sequence[str], responses: Sequence[str], *, text: str) -> list[str]:
+    """Put together what is embedded of some answers: one text each."""
+    return (
+        pl.DataFrame({"prompt": list(prompts), "response": list(responses)}).select(TEXTS[text]).to_series().to_list()
+    )
 
 
 def texts_of(ds: Dataset, text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
