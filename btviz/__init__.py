@@ -13,9 +13,11 @@ if TYPE_CHECKING:
     from btviz import figures, plots, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
+    from btviz.datamap import fit_data_map, map_quality
     from btviz.dataset import Dataset
     from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
+    from btviz.label_noise import noisy_labels, planted_flips
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
     from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
@@ -60,16 +62,20 @@ _HOME = {
     "disputed": "agreement",
     "embed": "embedding",
     "fit_topics": "topics",
+    "fit_data_map": "datamap",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
     "load_encoder": "embedding",
     "load_topics": "topics",
+    "map_quality": "datamap",
     "more_like": "neighbors",
     "near_duplicates": "neighbors",
     "nearest_neighbors": "neighbors",
+    "noisy_labels": "label_noise",
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
+    "planted_flips": "label_noise",
     "prompt_overlap": "repeats",
     "reliability_surface": "preference",
     "response_repeats": "repeats",
@@ -100,17 +106,21 @@ __all__ = [
     "disputed",
     "embed",
     "figures",
+    "fit_data_map",
     "fit_topics",
     "label_sets",
     "labels_per_item",
     "load",
     "load_encoder",
     "load_topics",
+    "map_quality",
     "more_like",
     "near_duplicates",
     "nearest_neighbors",
+    "noisy_labels",
     "orthogonality",
     "orthogonality_of_counts",
+    "planted_flips",
     "plots",
     "prompt_overlap",
     "reliability_surface",
