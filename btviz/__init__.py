@@ -10,11 +10,12 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from btviz import figures, plots, widgets
+    from btviz import figures, plots, sentences, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.datamap import fit_data_map, map_quality
     from btviz.dataset import Dataset
+    from btviz.disagreement import vote_splits
     from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
     from btviz.label_noise import noisy_labels, planted_flips
@@ -23,8 +24,14 @@ if TYPE_CHECKING:
     from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
     from btviz.preference import (
         Orthogonality,
+        agreement_correction,
+        compare_categories,
+        compare_releases,
+        flags_against_safer,
+        implied_trade_off,
         orthogonality,
         orthogonality_of_counts,
+        quadrants,
         reliability_surface,
         score_association,
     )
@@ -54,15 +61,20 @@ _HOME = {
     "Selection": "selection",
     "TopicAgreement": "topics",
     "Topics": "topics",
+    "agreement_correction": "preference",
     "annotator_agreement": "agreement",
     "category_counts": "labels",
     "check": "ledger",
+    "compare_categories": "preference",
+    "compare_releases": "preference",
     "cooccurrence": "labels",
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
     "embed": "embedding",
     "fit_topics": "topics",
     "fit_data_map": "datamap",
+    "flags_against_safer": "preference",
+    "implied_trade_off": "preference",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
@@ -77,6 +89,7 @@ _HOME = {
     "orthogonality_of_counts": "preference",
     "planted_flips": "label_noise",
     "prompt_overlap": "repeats",
+    "quadrants": "preference",
     "reliability_surface": "preference",
     "response_repeats": "repeats",
     "safe_share_by_rule": "agreement",
@@ -85,8 +98,9 @@ _HOME = {
     "topic_agreement": "topics",
     "topic_categories": "topics",
     "topic_stability": "topics",
+    "vote_splits": "disagreement",
 }
-_MODULES = ("figures", "plots", "widgets")
+_MODULES = ("figures", "plots", "sentences", "widgets")
 
 __all__ = [
     "BtvizError",
@@ -98,9 +112,12 @@ __all__ = [
     "Selection",
     "TopicAgreement",
     "Topics",
+    "agreement_correction",
     "annotator_agreement",
     "category_counts",
     "check",
+    "compare_categories",
+    "compare_releases",
     "cooccurrence",
     "cooccurrence_tests",
     "disputed",
@@ -108,6 +125,8 @@ __all__ = [
     "figures",
     "fit_data_map",
     "fit_topics",
+    "flags_against_safer",
+    "implied_trade_off",
     "label_sets",
     "labels_per_item",
     "load",
@@ -123,14 +142,17 @@ __all__ = [
     "planted_flips",
     "plots",
     "prompt_overlap",
+    "quadrants",
     "reliability_surface",
     "response_repeats",
     "safe_share_by_rule",
     "scan",
     "score_association",
+    "sentences",
     "topic_agreement",
     "topic_categories",
     "topic_stability",
+    "vote_splits",
     "widgets",
 ]
 

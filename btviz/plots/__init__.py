@@ -10,6 +10,7 @@ require("altair", extra="figures")  # else the modules below would fail without 
 from btviz.plots.annotators import AGREEMENT, agreement
 from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
+from btviz.plots.coverage import simulated_intervals
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
 from btviz.plots.matrix import association_matrix
@@ -18,6 +19,7 @@ from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
 from btviz.plots.surface import reliability_surface
 from btviz.plots.upset import label_sets
+from btviz.plots.votes import vote_splits
 
 __all__ = [
     "AGREEMENT",
@@ -32,4 +34,6 @@ __all__ = [
     "preference_forest",
     "quadrants",
     "reliability_surface",
+    "simulated_intervals",
+    "vote_splits",
 ]
