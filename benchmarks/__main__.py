@@ -21,6 +21,7 @@ RATIOS = (
     ("cooccurrence", "pandas_cooccurrence", "co-occurrence, all coefficients, against corr + 91 crosstabs", 10),
     ("bootstrap_phi", "bootstrap_phi_loop", "10,000 replicates of 91 phi by prompt against a plain loop, scaled", 200),
     ("bootstrap_share", "scipy_share", "10,000 replicates of P(better = safer) against scipy.stats.bootstrap", None),
+    ("embed_qa", "plain_encode_qa", "embedding 600 QA texts against SentenceTransformer.encode", 1.5),
 )
 REPEATS = 3
 
