@@ -14,6 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.maps import MAP_CASES
+from benchmarks.topics import TOPIC_CASES
+
 Case = Callable[[Path], float]
 
 
@@ -386,6 +389,7 @@ CASES: dict[str, Case] = {
         click,
     )
 }
+CASES |= MAP_CASES | TOPIC_CASES
 
 
 def main(name: str, folder: Path) -> None:

@@ -226,10 +226,20 @@ def _judged(name: str, ds: Any, emb: Any, texts: list[str], *, found: Any, words
     }
 
 
-if __name__ == "__main__":
+def real_qualities(folder: Path) -> str:
+    """Qualities of maps and topics of the real rows, as Markdown."""
     import polars as pl
 
+    from benchmarks.maps import REAL, map_qualities
+
+    if not REAL.is_file():
+        return f"No quality: {REAL.name} is not here."
+    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=200, tbl_formatting="MARKDOWN", float_precision=3):
+        tables = (map_qualities(), topic_qualities(folder))
+        return "\n\n".join(str(table) for table in tables)
+
+
+if __name__ == "__main__":
     where = Path(sys.argv[1] if len(sys.argv) > 1 else "data/bench").absolute()
     os.environ["BTVIZ_DATA_DIR"] = str(where)
-    with pl.Config(tbl_rows=-1, tbl_cols=-1, tbl_width_chars=160, tbl_formatting="MARKDOWN", float_precision=3):
-        print(topic_qualities(where))
+    print(real_qualities(where))
