@@ -23,7 +23,7 @@ def fit_data_map(
     *,
     random_state: int = 0,
     n_neighbors: int = 15,
-    min_dist: float = 0.1,
+    min_dist: float = 0.0,
     landmarks: int | None = None,
 ) -> pl.DataFrame:
     """Lay texts out in the plane such that similar ones lie together.
@@ -44,7 +44,8 @@ def fit_data_map(
         Size of the neighbourhoods that are kept, at least 2; as UMAP counts them, a text is
         the first of its own.
     min_dist : float
-        Distance on the map below which texts are not drawn closer, 0 .. 1.
+        Distance on the map below which texts are not drawn closer, 0 .. 1. With 0 neighbours are
+        kept best, and dense regions stand apart for `btviz.fit_topics`.
     landmarks : int, optional
         Lay out only that many texts, drawn by the seed, and place each other one beside the
         nearest of these: for more texts than memory or patience allow. The map is then coarser;

@@ -42,7 +42,7 @@ def places_of(points: pl.DataFrame, embeddings: Embeddings) -> NDArray[np.float3
     placed = embeddings.pairs.join(points.select("pair_id", "x", "y"), on="pair_id", how="left")
     first = placed.sort("text_id", "pair_id").group_by("text_id", maintain_order=True).agg(pl.col("x", "y").first())
     places = first.select(pl.col("x", "y").cast(pl.Float32)).to_numpy()
-    lost = int((~np.isfinite(places).all(axis=1)).sum())
+    lost = len(embeddings) - int(np.isfinite(places).all(axis=1).sum())
     if lost:
         raise UsageError(
             f"Topics were asked for on a map that has no place for {lost:,} of {len(embeddings):,} texts. Make the "
