@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from btviz import figures, plots, sentences, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
+    from btviz.contrast import category_contrast
     from btviz.datamap import fit_data_map, map_quality
     from btviz.dataset import Dataset
     from btviz.disagreement import vote_splits
@@ -63,6 +64,7 @@ _HOME = {
     "Topics": "topics",
     "agreement_correction": "preference",
     "annotator_agreement": "agreement",
+    "category_contrast": "contrast",
     "category_counts": "labels",
     "check": "ledger",
     "compare_categories": "preference",
@@ -114,6 +116,7 @@ __all__ = [
     "Topics",
     "agreement_correction",
     "annotator_agreement",
+    "category_contrast",
     "category_counts",
     "check",
     "compare_categories",

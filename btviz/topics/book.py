@@ -34,6 +34,10 @@ class Book(Protocol):
     def facts(self) -> Mapping[str, Any]:
         """What the topics were fitted on and how."""
 
+    @property
+    def embeddings(self) -> Embeddings | None:
+        """Vectors that the topics were fitted on, where they are at hand."""
+
     def tables(self, scale: int) -> Tables:
         """Words, sizes and categories of the topics at one scale."""
 
@@ -64,6 +68,11 @@ class FittedBook:
         fitted = {name: options[name] for name in ("scale", "reassign_outliers")}
         self._layers_key = Key("topic-layers", inputs, fitted, VERSION)
         self._inputs = inputs
+
+    @property
+    def embeddings(self) -> Embeddings:
+        """Vectors that the topics were fitted on."""
+        return self._embeddings
 
     @cached_property
     def layers(self) -> Layers:
@@ -144,6 +153,7 @@ class SavedBook:
         self._entry = open_saved(folder, kind=KIND)
         document = self._entry.document("btviz")
         self.facts: Mapping[str, Any] = document["facts"]
+        self.embeddings = None
         self.scale = int(document["scale"])
 
     @cached_property

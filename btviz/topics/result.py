@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from btviz.embedding.result import Embeddings
 from btviz.store import Key, fingerprint, save_entry
 from btviz.topics.book import KIND, VERSION, Book, SavedBook, write_book
 
@@ -61,6 +62,11 @@ class Topics:
         """Share of pairs with topic -1, 0 .. 1; None without pairs."""
         share: float | None = (self.assignments["topic"] == -1).mean()  # type: ignore[assignment]  # of booleans
         return share
+
+    @property
+    def embeddings(self) -> Embeddings | None:
+        """Vectors that the topics were fitted on; None after `load_topics`."""
+        return self._book.embeddings
 
     @property
     def fingerprint(self) -> str:
