@@ -13,11 +13,16 @@ if TYPE_CHECKING:
     from btviz import figures, plots, sentences, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
+    from btviz.contrast import category_contrast
+    from btviz.datamap import fit_data_map, map_quality
     from btviz.dataset import Dataset
     from btviz.disagreement import vote_splits
+    from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
+    from btviz.label_noise import noisy_labels, planted_flips
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
+    from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
     from btviz.preference import (
         Orthogonality,
         agreement_correction,
@@ -35,16 +40,31 @@ if TYPE_CHECKING:
     from btviz.scanning import scan
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
+    from btviz.topics import (
+        TopicAgreement,
+        Topics,
+        fit_topics,
+        load_topics,
+        topic_agreement,
+        topic_categories,
+        topic_stability,
+    )
 
 __version__ = version("btviz")
 
 _HOME = {
     "BtvizError": "errors",
+    "CallableEncoder": "embedding",
     "Dataset": "dataset",
+    "Embeddings": "embedding",
+    "Neighbors": "neighbors",
     "Orthogonality": "preference",
     "Selection": "selection",
+    "TopicAgreement": "topics",
+    "Topics": "topics",
     "agreement_correction": "preference",
     "annotator_agreement": "agreement",
+    "category_contrast": "contrast",
     "category_counts": "labels",
     "check": "ledger",
     "compare_categories": "preference",
@@ -52,13 +72,24 @@ _HOME = {
     "cooccurrence": "labels",
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
+    "embed": "embedding",
+    "fit_topics": "topics",
+    "fit_data_map": "datamap",
     "flags_against_safer": "preference",
     "implied_trade_off": "preference",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
+    "load_encoder": "embedding",
+    "load_topics": "topics",
+    "map_quality": "datamap",
+    "more_like": "neighbors",
+    "near_duplicates": "neighbors",
+    "nearest_neighbors": "neighbors",
+    "noisy_labels": "label_noise",
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
+    "planted_flips": "label_noise",
     "prompt_overlap": "repeats",
     "quadrants": "preference",
     "reliability_surface": "preference",
@@ -66,17 +97,26 @@ _HOME = {
     "safe_share_by_rule": "agreement",
     "scan": "scanning",
     "score_association": "preference",
+    "topic_agreement": "topics",
+    "topic_categories": "topics",
+    "topic_stability": "topics",
     "vote_splits": "disagreement",
 }
 _MODULES = ("figures", "plots", "sentences", "widgets")
 
 __all__ = [
     "BtvizError",
+    "CallableEncoder",
     "Dataset",
+    "Embeddings",
+    "Neighbors",
     "Orthogonality",
     "Selection",
+    "TopicAgreement",
+    "Topics",
     "agreement_correction",
     "annotator_agreement",
+    "category_contrast",
     "category_counts",
     "check",
     "compare_categories",
@@ -84,14 +124,25 @@ __all__ = [
     "cooccurrence",
     "cooccurrence_tests",
     "disputed",
+    "embed",
     "figures",
+    "fit_data_map",
+    "fit_topics",
     "flags_against_safer",
     "implied_trade_off",
     "label_sets",
     "labels_per_item",
     "load",
+    "load_encoder",
+    "load_topics",
+    "map_quality",
+    "more_like",
+    "near_duplicates",
+    "nearest_neighbors",
+    "noisy_labels",
     "orthogonality",
     "orthogonality_of_counts",
+    "planted_flips",
     "plots",
     "prompt_overlap",
     "quadrants",
@@ -101,6 +152,9 @@ __all__ = [
     "scan",
     "score_association",
     "sentences",
+    "topic_agreement",
+    "topic_categories",
+    "topic_stability",
     "vote_splits",
     "widgets",
 ]

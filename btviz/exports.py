@@ -36,16 +36,27 @@ def export_table(path: str | Path, table: pl.DataFrame) -> Path:
         If the name ends in anything else.
     """
     target = Path(path)
-    choice(target.suffix, FORMATS, what="format for exports")
+    return write_file(target, table_bytes(table, suffix=target.suffix))
+
+
+def table_bytes(table: pl.DataFrame, *, suffix: str) -> bytes:
+    """What `export_table` writes to a file whose name ends in `suffix`.
+
+    Raises
+    ------
+    UsageError
+        If that is none of `FORMATS`.
+    """
+    choice(suffix, FORMATS, what="format for exports")
     ids = pl.selectors.by_name("pair_id", "prompt_id", require_all=False)
     rows = table.with_columns(
         ids.map_elements(lambda number: f"0x{hex_id(number)}", return_dtype=pl.String),
         pl.selectors.datetime().dt.to_string("iso:strict"),
     )
-    if target.suffix == ".jsonl":
-        return write_file(target, rows.write_ndjson().encode())
+    if suffix == ".jsonl":
+        return rows.write_ndjson().encode()
     flat = rows.with_columns(pl.selectors.list().list.join(" | "))
-    return write_file(target, flat.with_columns(_no_formula()).write_csv().encode())
+    return flat.with_columns(_no_formula()).write_csv().encode()
 
 
 def _no_formula() -> pl.Expr:

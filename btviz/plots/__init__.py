@@ -13,6 +13,7 @@ from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.coverage import simulated_intervals
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
+from btviz.plots.linked_contrast import selection_contrast
 from btviz.plots.matrix import association_matrix
 from btviz.plots.null import null_distribution
 from btviz.plots.shares import category_shares
@@ -34,6 +35,7 @@ __all__ = [
     "preference_forest",
     "quadrants",
     "reliability_surface",
+    "selection_contrast",
     "simulated_intervals",
     "vote_splits",
 ]

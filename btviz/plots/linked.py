@@ -65,10 +65,10 @@ def explorer(
     shown = COEFFICIENTS[coefficient]
     categories = known(in_order(table, order=order), taxonomy=taxonomy)
     names = {key: category.title for key, category in categories.items()}
-    clickable = _clickable_cells(table, coefficient, categories=categories)
+    clickable = clickable_cells(table, coefficient, categories=categories)
     matrix = alt.layer(
         *layers(drawn, shown, names=names, side=SIDE / len(names)),
-        *_answers(clickable, shown, names=names),
+        *answers(clickable, shown, names=names),
     ).properties(width=SIDE, height=SIDE, view={"fill": FAINT})
     return HConcatChart(
         hconcat=[matrix, _bars(counts, categories=categories)],
@@ -85,7 +85,7 @@ def explorer(
     )
 
 
-def _clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mapping[str, Category]) -> pl.DataFrame:
+def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mapping[str, Category]) -> pl.DataFrame:
     """What a cell says when pointed at."""
     needed(table, "n_row", "n_col", "n_both", "undefined", call="cooccurrence")
     shown = COEFFICIENTS[coefficient]
@@ -105,7 +105,7 @@ def _clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappi
     )
 
 
-def _answers(clickable: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str]) -> list[alt.Chart]:
+def answers(clickable: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str]) -> list[alt.Chart]:
     """The outline of the chosen cell, and the invisible cells that take clicks and hovering."""
     base = grid(clickable, names=names)
     chosen = "datum.row === chosen_row && datum.col === chosen_col"

@@ -13,8 +13,16 @@ if TYPE_CHECKING:
     from btviz.widgets.orthogonality import OrthogonalityLab
     from btviz.widgets.preferences import PreferenceInspector
     from btviz.widgets.simulator import PreferenceSimulator
+    from btviz.widgets.topicexplorer import TopicExplorer
 
-__all__ = ["CategoryExplorer", "OrthogonalityLab", "PairInspector", "PreferenceInspector", "PreferenceSimulator"]
+__all__ = [
+    "CategoryExplorer",
+    "OrthogonalityLab",
+    "PairInspector",
+    "PreferenceInspector",
+    "PreferenceSimulator",
+    "TopicExplorer",
+]
 
 _HOMES = {
     "CategoryExplorer": "explorer",
@@ -22,7 +30,10 @@ _HOMES = {
     "PairInspector": "inspector",
     "PreferenceInspector": "preferences",
     "PreferenceSimulator": "simulator",
+    "TopicExplorer": "topicexplorer",
 }
+_ALSO_NEEDS = {"TopicExplorer": ("jscatter", "topics")}
+"""Views that need a further package, and its extra."""
 
 
 def __getattr__(name: str) -> Any:
@@ -30,6 +41,9 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require("anywidget", extra="lab")
+    if name in _ALSO_NEEDS:
+        package, extra = _ALSO_NEEDS[name]
+        require(package, extra=extra)
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

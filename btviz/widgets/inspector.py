@@ -122,10 +122,14 @@ class PairInspector(Revealing):
 
     def export(self, path: str | Path) -> Path:
         """Write the listed pairs to a ``.csv`` or ``.jsonl`` file, with the texts the policy allows."""
+        return export_table(path, self.exported())
+
+    def exported(self) -> pl.DataFrame:
+        """Listed pairs with tags, and with texts as far as the policy allows them without asking."""
         texts = self.policy.texts(self.ds, self.selected["pair_id"]).select("pair_id", "prompt", "response")
         tags = self.notes.table.group_by("pair_id").agg(pl.col("tag").alias("tags"))
         rows = self.ds.named(self.selected).join(texts, on="pair_id", how="left", maintain_order="left")
-        return export_table(path, rows.join(tags, on="pair_id", how="left", maintain_order="left"))
+        return rows.join(tags, on="pair_id", how="left", maintain_order="left")
 
     def _slugs(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.ds.taxonomy[name].slug for name in names)

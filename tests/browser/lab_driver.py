@@ -30,6 +30,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+SOFTWARE_WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
+"""Machines for tests have no graphics card."""
+NO_WEBGL = ["--disable-gpu", "--disable-3d-apis"]
 SETTINGS = {
     # Otherwise JupyterLab unloads cells that are scrolled out of sight.
     "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',
@@ -133,7 +136,7 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
         try:
             _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server)
             with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+                browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS + SOFTWARE_WEBGL)
                 yield Lab(port, token, folder, browser)
                 browser.close()
         finally:

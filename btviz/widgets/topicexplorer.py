@@ -1,0 +1,362 @@
+"""The topic explorer: a map, its topics, and what the pairs chosen on it have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import Future
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import ipywidgets
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike
+
+from btviz.content import ContentPolicy
+from btviz.datamap import map_quality
+from btviz.dataset import Dataset
+from btviz.embedding import Embeddings
+from btviz.errors import BtvizError, NotFoundError, UsageError, choice
+from btviz.exports import export_table, table_bytes
+from btviz.notes import Notes
+from btviz.plots.theme import GROUPS
+from btviz.selection import Selection
+from btviz.topics.result import Topics
+from btviz.widgets.background import Background, SupersededError
+from btviz.widgets.colours import TOPIC, offers
+from btviz.widgets.contrastview import ContrastView
+from btviz.widgets.inspector import PairInspector
+from btviz.widgets.mapview import MapView
+from btviz.widgets.pairindex import index_pairs
+from btviz.widgets.places import places_of
+from btviz.widgets.revealing import Message
+from btviz.widgets.searching import near_pairs, near_text, with_words
+from btviz.widgets.topiclayer import TopicLayer, lay
+
+NEAREST = 50
+"""Texts that a search by meaning chooses."""
+
+_WRAP = {"flex_flow": "row wrap", "align_items": "flex-start"}
+_TEXTS = {"prompt": "prompts", "response": "responses", "qa": "prompts with their responses"}
+
+
+class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """See what texts are about, choose some on the map, and read and count them.
+
+    Lasso points, click the name of a topic, search for words, or for texts like those chosen:
+    each sets the same `selection`, which the inspector, the bars and the matrix below the map
+    follow. Pairs that share a text share a point, and are chosen together.
+
+    Parameters
+    ----------
+    ds : Dataset
+        The data set that was laid out.
+    points : DataFrame
+        `pair_id`, `x`, `y`, from `btviz.fit_data_map`.
+    topics : Topics
+        From `btviz.fit_topics`, or `btviz.load_topics`.
+    scores : DataFrame, optional
+        `pair_id`, `model`, `kind`, `target`, `score`: colours to choose from.
+    embeddings : Embeddings, optional
+        For search by meaning, and the quality of the map; those behind `topics` by default.
+    quality : DataFrame, optional
+        From `btviz.map_quality`; measured if it is not given and the embeddings are known.
+    selection : Selection, optional
+        Shared with other views; setting it from Python moves this one.
+    policy : ContentPolicy, optional
+        Decides which texts may be read; the one of this session by default.
+
+    Raises
+    ------
+    UsageError
+        If points or scores are not tables of that kind, or not of this data set.
+
+    Examples
+    --------
+    >>> explorer = btviz.widgets.TopicExplorer(ds, points=points, topics=topics)
+    >>> explorer.click(0)  # or with the mouse
+    >>> explorer.color_by("category:hate-speech")
+    >>> explorer.selected["n_unsafe"].mean()
+    """
+
+    def __init__(
+        self,
+        ds: Dataset,
+        *,
+        points: pl.DataFrame,
+        topics: Topics,
+        scores: pl.DataFrame | None = None,
+        embeddings: Embeddings | None = None,
+        quality: pl.DataFrame | None = None,
+        selection: Selection | None = None,
+        policy: ContentPolicy | None = None,
+    ) -> None:
+        self.ds, self._points = ds, points
+        self._embeddings = embeddings or topics.embeddings
+        self._index = index_pairs(ds)
+        self._places = places_of(points, self._index)
+        self._offers = offers(ds, places=self._places, index=self._index, scores=scores)
+        self._unsafe = self._places.mean(self._index.is_unsafe, known=self._index.is_safe | self._index.is_unsafe)
+        self._color = TOPIC
+        self._setting: int | None = None
+        self._background = Background(lambda _: self.map.tell(busy=True))
+        self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
+        self.map = MapView(self._places, on_message=self._answer)
+        self.map.tell(**self._facts(topics, quality))
+        self._show_layer(lay(topics, self._places, index=self._index))
+        self.selection.observe(self._selection_moved)
+        self._selection_moved()
+        self.contrast = ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy)
+        self.map.layout = {"flex": "3 1 560px", "min_width": "0"}
+        self.inspector.layout = {"flex": "2 1 430px"}  # beside the map where there is room, else below
+        super().__init__([ipywidgets.Box([self.map, self.inspector], layout=_WRAP), self.contrast])
+
+    @property
+    def selection(self) -> Selection:
+        """Pair ids that were chosen, here or in Python; shared with other views."""
+        return self.inspector.selection
+
+    @property
+    def policy(self) -> ContentPolicy:
+        """Decides which texts may be read."""
+        return self.inspector.policy
+
+    @property
+    def notes(self) -> Notes:
+        """Tags and notes on the pairs."""
+        return self.inspector.notes
+
+    @property
+    def selected(self) -> pl.DataFrame:
+        """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
+        return self.inspector.selected
+
+    @property
+    def topics(self) -> Topics:
+        """Topics at the scale on view."""
+        return self._layer.topics
+
+    def scale(self, smallest: int) -> None:
+        """Show topics of at least so many texts.
+
+        Raises
+        ------
+        UsageError
+            If the topics were not fitted at that scale.
+        """
+        self._show_layer(self._laid(smallest))
+
+    def color_by(self, name: str) -> None:
+        """Let the colour of a point stand for something else.
+
+        Parameters
+        ----------
+        name : str
+            "topic", "safety", "disagreement", "severity", "category:SLUG" or "score:MODEL".
+
+        Raises
+        ------
+        UsageError
+            If there is no such colouring, or these data have nothing to show for it.
+        """
+        offer = self._offers[choice(name, self._offers, what="colouring")]
+        if offer.why_not:
+            raise UsageError(f"Colours by {name} were asked for, but {offer.why_not}. Choose another colouring.")
+        self._color = name
+        self._paint()
+
+    def click(self, topic: int) -> None:
+        """Choose the pairs of a topic.
+
+        Parameters
+        ----------
+        topic : int
+            Its number at the scale on view; -1 for outliers.
+
+        Raises
+        ------
+        NotFoundError
+            If there is no such topic.
+        """
+        ids = self._layer.pair_ids(topic)
+        if ids.is_empty():
+            last = self.topics.topics.height - 1
+            raise NotFoundError(f"Topic {topic} was asked for; at scale {self.topics.scale} there are 0 to {last}.")
+        named = "Outliers" if topic < 0 else f"Topic {topic}"
+        origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), 'pair')}"
+        self._choose(ids, origin=origin, expression=self._layer.expression(topic), topic=topic)
+
+    def lasso(self, places: ArrayLike) -> None:
+        """Choose all pairs at some points of the map; none drops the selection.
+
+        Parameters
+        ----------
+        places : array-like of int
+            Numbers of points, in the order of `map`.
+        """
+        wanted = np.unique(np.asarray(places, np.intp))
+        if not len(wanted):
+            self.selection.clear()
+            return
+        rows = self._places.rows_at(wanted)
+        origin = f"{_counted(len(wanted), 'point')} of the map: {_counted(len(rows), 'pair')}"
+        self._choose(self.ds.pairs["pair_id"][rows], origin=origin)
+
+    def search(self, words: str) -> None:
+        """Choose the pairs whose prompt or response contains words, taken literally in upper or lower case.
+
+        Raises
+        ------
+        UsageError
+            If there are no words.
+        """
+        ids = with_words(self.ds, words)
+        self._choose(ids, origin=f"Search for words: {_counted(len(ids), 'pair')}")
+
+    def search_meaning(self, text: str, *, n: int = NEAREST) -> None:
+        """Choose the pairs with the `n` texts nearest in meaning to another.
+
+        Raises
+        ------
+        UsageError
+            If the embeddings, or their encoder, are unknown, or the text is empty.
+        """
+        self._choose_near(near_text(self._embeddings, text, n=n))
+
+    def more_like(self, *, n: int = NEAREST) -> None:
+        """Choose the pairs with the `n` texts nearest in meaning to those chosen, which are left out.
+
+        Raises
+        ------
+        UsageError
+            If nothing is chosen, or the embeddings are unknown.
+        """
+        self._choose_near(near_pairs(self._embeddings, self.selection.pair_ids, n=n))
+
+    def export(self, path: str | Path) -> Path:
+        """Write the listed pairs to a ``.csv`` or ``.jsonl`` file: with topic and place, texts as the policy allows."""
+        return export_table(path, self._exported())
+
+    def __repr__(self) -> str:
+        return f"<TopicExplorer of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
+
+    def _facts(self, topics: Topics, quality: pl.DataFrame | None) -> dict[str, Any]:
+        """What the map says of itself and offers, whatever is chosen."""
+        if quality is None and self._embeddings is not None:
+            quality = map_quality(self._points, self._embeddings)
+        return {
+            "population": self.ds.population,
+            "pairs": int(self._places.n_pairs.sum()),
+            "unplaced": len(self._index) - int(self._places.n_pairs.sum()),
+            "texts": _TEXTS.get(topics.facts.get("text", ""), "texts"),
+            "encoder": topics.facts.get("encoder"),
+            "points": len(self._places),
+            "quality": [] if quality is None else quality.filter(pl.col("texts") == "all").to_dicts(),
+            "colorings": [(name, one.title, one.group, one.why_not) for name, one in self._offers.items()],
+            "scales": topics.layers.select("scale", "n_topics").rows(),
+            "meaning": self._embeddings is not None,
+            "busy": False,
+        }
+
+    def _choose(self, ids: pl.Series, *, origin: str, expression: str | None = None, topic: int | None = None) -> None:
+        self._setting = topic
+        try:
+            self.selection.set(ids, origin=origin, expression=expression)
+        finally:
+            self._setting = None
+
+    def _choose_near(self, ids: pl.Series) -> None:
+        self._choose(ids, origin=f"Nearest in meaning: {_counted(len(ids), 'pair')}")
+
+    def _selection_moved(self) -> None:
+        ids = self.selection.pair_ids
+        places = None if ids is None else self._places.at_rows(self._index.rows_of(ids))
+        self.map.choose(places)
+        n = None if places is None else len(places)
+        self.map.tell(topic=self._setting, chosen=n, origin=self.selection.origin, expression=self.selection.expression)
+
+    def _laid(self, smallest: int) -> TopicLayer:
+        return lay(self.topics.at(smallest), self._places, index=self._index)
+
+    def _show_layer(self, layer: TopicLayer) -> None:
+        self._layer = layer
+        topics = layer.topics
+        self.map.tell(scale=topics.scale, n_topics=topics.topics.height, outliers=topics.outlier_share, topic=None)
+        self._paint()
+        self._send_labels()
+
+    def _paint(self) -> None:
+        colouring = self._offers[self._color].make(self._layer)
+        self.map.paint(colouring)
+        legend = [(colouring.colours[number], words) for number, words in colouring.legend]
+        self.map.tell(color=self._color, legend=legend, legend_title=colouring.title)
+
+    def _send_labels(self, _: object = None) -> None:
+        """Topic names are words of the texts: they go as a message, so that no saved file keeps them."""
+        self.map.send(
+            {"kind": "labels", "labels": self._layer.labels(), "colours": GROUPS if self._color == TOPIC else ()}
+        )
+
+    def _answers(self) -> dict[str, Callable[[Message], None]]:
+        """What is done on each kind of message from the map."""
+        return {
+            "ready": self._send_labels,
+            "point": lambda asked: self._point_at(asked["place"]),
+            "lasso": lambda asked: self.lasso(asked["places"]),
+            "topic": lambda asked: self.click(asked["topic"]),
+            "color": lambda asked: self.color_by(asked["name"]),
+            "words": lambda asked: self.search(asked["text"]),
+            "clear": lambda _: self.selection.clear(),
+            "export": lambda _: self._download(),
+            "hide": lambda _: self.policy.hide_all(),
+            "scale": lambda asked: self._run(partial(self._laid, asked["scale"]), self._show_layer),
+            "meaning": lambda asked: self._run(
+                partial(near_text, self._embeddings, asked["text"], n=NEAREST), self._choose_near
+            ),
+            "like": lambda _: self._run(
+                partial(near_pairs, self._embeddings, self.selection.pair_ids, n=NEAREST), self._choose_near
+            ),
+        }
+
+    def _answer(self, message: Message) -> None:
+        try:
+            self._answers()[message["kind"]](message)
+        except BtvizError as error:
+            self.map.send({"kind": "say", "text": str(error)})
+
+    def _run(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
+        """Do what may take seconds beside the kernel, so that the map keeps answering."""
+
+        def done(future: Future[Any]) -> None:
+            self.map.tell(busy=False)
+            try:
+                then(future.result())
+            except SupersededError:
+                return
+            except BtvizError as error:
+                self.map.send({"kind": "say", "text": str(error)})
+
+        self._background.run(lambda _: job(), on_done=done)
+
+    def _point_at(self, place: int | None) -> None:
+        if place is None:
+            self.map.send({"kind": "pointed", "topic": None})
+            return
+        topic, n = int(self._layer.of_place[place]), int(self._places.n_pairs[place])
+        unsafe = int(np.round(self._unsafe[place] * n)) if np.isfinite(self._unsafe[place]) else None
+        self.map.send({"kind": "pointed", "topic": topic, "pairs": n, "unsafe": unsafe})
+
+    def _exported(self) -> pl.DataFrame:
+        topics = self.topics.assignments.select("pair_id", "topic", "probability")
+        places = self._points.select("pair_id", "x", "y")
+        rows = self.inspector.exported()
+        return rows.join(topics, on="pair_id", how="left").join(places, on="pair_id", how="left")
+
+    def _download(self) -> None:
+        table = table_bytes(self._exported(), suffix=".csv").decode()
+        self.map.send({"kind": "download", "name": "btviz-selection.csv", "text": table})
+
+
+def _counted(n: int, noun: str) -> str:
+    return f"{n:,} {noun}{'s' * (n != 1)}"
