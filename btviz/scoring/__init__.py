@@ -1,0 +1,5 @@
+"""Score models, and runs that score the answers of a data set."""
+
+from btviz.scoring.protocol import KINDS, SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table
+
+__all__ = ["KINDS", "SCORES", "SCORES_ORDER", "CrossFitted", "ScoreModel", "scores_table"]
