@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     )
     from btviz.repeats import prompt_overlap, response_repeats
     from btviz.scanning import scan
+    from btviz.scoring.metrics import score_metrics
+    from btviz.scoring import load_score_model
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
 
@@ -45,6 +47,7 @@ _HOME = {
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
+    "load_score_model": "scoring",
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
     "prompt_overlap": "repeats",
@@ -53,6 +56,7 @@ _HOME = {
     "safe_share_by_rule": "agreement",
     "scan": "scanning",
     "score_association": "preference",
+    "score_metrics": "scoring.metrics",
 }
 _MODULES = ("figures", "plots", "widgets")
 
@@ -71,6 +75,7 @@ __all__ = [
     "label_sets",
     "labels_per_item",
     "load",
+    "load_score_model",
     "orthogonality",
     "orthogonality_of_counts",
     "plots",
@@ -80,6 +85,7 @@ __all__ = [
     "safe_share_by_rule",
     "scan",
     "score_association",
+    "score_metrics",
     "widgets",
 ]
 

@@ -32,20 +32,23 @@ def separation(score: ArrayLike, positive: ArrayLike, *, weights: ArrayLike | No
         where a class has no weight.
     """
     values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
-    counted = np.ones((1, len(values))) if weights is None else np.asarray(weights, np.float64)
+    counted = np.ones((1, len(values))) if weights is None else np.asarray(weights)
     if not len(values):
         return np.full((len(counted), 2), np.nan)
-    order = np.argsort(values, kind="stable")
-    starts = np.flatnonzero(np.r_[True, np.diff(values[order]) > 0])
-    ordered, flags = counted[:, order], label[order]
-    hit = np.add.reduceat(ordered * flags, starts, axis=1)
-    miss = np.add.reduceat(ordered * ~flags, starts, axis=1)
-    hits, misses = np.cumsum(hit, axis=1), np.cumsum(miss, axis=1)
-    n_hits, n_misses = hits[:, -1:], misses[:, -1:]
-    below = (hit * (misses - miss / 2)).sum(axis=1, keepdims=True)
-    auc = ratio(below, n_hits * n_misses)
-    gap = np.abs(ratio(hits, n_hits) - ratio(misses, n_misses)).max(axis=1, keepdims=True)
-    return np.hstack([auc, gap])
+    if (values[1:] < values[:-1]).any():
+        order = np.argsort(values, kind="stable")
+        values, label, counted = values[order], label[order], counted[:, order]
+    miss = counted * ~label
+    hits, misses = (np.cumsum(part, axis=1, dtype=np.float64) for part in (counted * label, miss))
+    last = np.flatnonzero(np.r_[values[1:] > values[:-1], True])
+    if len(last) < len(values):
+        hits, misses = hits[:, last], misses[:, last]
+        miss = np.diff(misses, axis=1, prepend=0.0)
+    n_hits, n_misses = hits[:, -1], misses[:, -1]
+    above = n_hits * n_misses - np.einsum("rk,rk->r", hits, miss)  # positives strictly above each negative
+    level = np.einsum("rk,rk->r", np.diff(hits, axis=1, prepend=0.0), miss)
+    gap = np.abs(hits * n_misses[:, None] - misses * n_hits[:, None]).max(axis=1)
+    return np.column_stack([ratio(above + level / 2, n_hits * n_misses), ratio(gap, n_hits * n_misses)])
 
 
 def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, Floats]:
