@@ -26,8 +26,11 @@ if TYPE_CHECKING:
     )
     from btviz.repeats import prompt_overlap, response_repeats
     from btviz.scanning import scan
+    from btviz.scoring import load_score_model, score
+    from btviz.scoring.imported import read_scores
     from btviz.scoring.metrics import score_metrics
-    from btviz.scoring import load_score_model
+    from btviz.scoring.policies import compare_policies
+    from btviz.scoring.signcheck import check_sign
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
 
@@ -41,6 +44,8 @@ _HOME = {
     "annotator_agreement": "agreement",
     "category_counts": "labels",
     "check": "ledger",
+    "check_sign": "scoring.signcheck",
+    "compare_policies": "scoring.policies",
     "cooccurrence": "labels",
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
@@ -51,10 +56,12 @@ _HOME = {
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
     "prompt_overlap": "repeats",
+    "read_scores": "scoring.imported",
     "reliability_surface": "preference",
     "response_repeats": "repeats",
     "safe_share_by_rule": "agreement",
     "scan": "scanning",
+    "score": "scoring",
     "score_association": "preference",
     "score_metrics": "scoring.metrics",
 }
@@ -68,6 +75,8 @@ __all__ = [
     "annotator_agreement",
     "category_counts",
     "check",
+    "check_sign",
+    "compare_policies",
     "cooccurrence",
     "cooccurrence_tests",
     "disputed",
@@ -80,10 +89,12 @@ __all__ = [
     "orthogonality_of_counts",
     "plots",
     "prompt_overlap",
+    "read_scores",
     "reliability_surface",
     "response_repeats",
     "safe_share_by_rule",
     "scan",
+    "score",
     "score_association",
     "score_metrics",
     "widgets",

@@ -121,6 +121,8 @@ def add(
     new = sources_of(_expand(files), split=split)
 
     def merged(record: dict[str, Any] | None) -> tuple[list[Source], str | None]:
+        if record is not None and "entry" in record and not replace:
+            raise UsageError(f"Files were to be added to {name!r}, which was made of scores. Choose another name.")
         known = [] if replace or record is None else [Source(**source) for source in record["sources"]]
         sources = _distinct([*known, *new])
         release = name if name in RELEASES else release_of(sources)
@@ -134,6 +136,28 @@ def add(
     sources, release = merged(_record(name))
     stored(sources, release=release)  # before the catalogue: files that cannot be read are not listed
     return _opened(_adopted(name, update_document(_catalogue_file(), change)[name]), name)
+
+
+def register(name: str, key: Key) -> None:
+    """Give a name to a data set in the store that was not made of released files.
+
+    Parameters
+    ----------
+    name : str
+        A name of your own.
+    key : Key
+        Its entry, with the tables and the document "facts" of a data set.
+
+    Raises
+    ------
+    UsageError
+        If the name belongs to a release, an embedded sample or files that were added.
+    """
+    check_name(name, what="the name of a data set")
+    record = _record(name)
+    if name in synthetic.NAMES or name in RELEASES or (record is not None and "entry" not in record):
+        raise UsageError(f"A new data set was to be called {name!r}; that is the name of another. Choose another name.")
+    update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: {"entry": key.to_document()}})
 
 
 def remove(name: str) -> None:
@@ -164,6 +188,8 @@ def _record(name: str) -> dict[str, Any] | None:
 
 
 def _adopted(name: str, record: dict[str, Any]) -> Entry:
+    if "entry" in record:
+        return _registered(name, record["entry"])
     sources = [Source(**source) for source in record["sources"]]
     entry = Store().get(key_of(sources, release=record["release"]))
     if entry is not None:
@@ -175,6 +201,17 @@ def _adopted(name: str, record: dict[str, Any]) -> Entry:
             f"has changed. Put the file back, or run: btviz data add --replace {name} FILE..."
         )
     return stored(sources, release=record["release"])
+
+
+def _registered(name: str, document: dict[str, Any]) -> Entry:
+    key = Key(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
+    entry = Store().get(key)
+    if entry is None:
+        raise NotFoundError(
+            f"{name!r} was asked for; its stored tables are gone, and it was not made of released files. "
+            "Make it again, as with btviz score, or forget it: btviz data remove."
+        )
+    return entry
 
 
 def _from_path(path: Path) -> Dataset:
