@@ -14,9 +14,11 @@ if TYPE_CHECKING:
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
+    from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
+    from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
     from btviz.preference import (
         Orthogonality,
         orthogonality,
@@ -33,14 +35,28 @@ if TYPE_CHECKING:
     from btviz.scoring.signcheck import check_sign
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
+    from btviz.topics import (
+        TopicAgreement,
+        Topics,
+        fit_topics,
+        load_topics,
+        topic_agreement,
+        topic_categories,
+        topic_stability,
+    )
 
 __version__ = version("btviz")
 
 _HOME = {
     "BtvizError": "errors",
+    "CallableEncoder": "embedding",
     "Dataset": "dataset",
+    "Embeddings": "embedding",
+    "Neighbors": "neighbors",
     "Orthogonality": "preference",
     "Selection": "selection",
+    "TopicAgreement": "topics",
+    "Topics": "topics",
     "annotator_agreement": "agreement",
     "category_counts": "labels",
     "check": "ledger",
@@ -49,10 +65,17 @@ _HOME = {
     "cooccurrence": "labels",
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
+    "embed": "embedding",
+    "fit_topics": "topics",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
     "load_score_model": "scoring",
+    "load_encoder": "embedding",
+    "load_topics": "topics",
+    "more_like": "neighbors",
+    "near_duplicates": "neighbors",
+    "nearest_neighbors": "neighbors",
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
     "prompt_overlap": "repeats",
@@ -64,14 +87,22 @@ _HOME = {
     "score": "scoring",
     "score_association": "preference",
     "score_metrics": "scoring.metrics",
+    "topic_agreement": "topics",
+    "topic_categories": "topics",
+    "topic_stability": "topics",
 }
 _MODULES = ("figures", "plots", "widgets")
 
 __all__ = [
     "BtvizError",
+    "CallableEncoder",
     "Dataset",
+    "Embeddings",
+    "Neighbors",
     "Orthogonality",
     "Selection",
+    "TopicAgreement",
+    "Topics",
     "annotator_agreement",
     "category_counts",
     "check",
@@ -80,11 +111,18 @@ __all__ = [
     "cooccurrence",
     "cooccurrence_tests",
     "disputed",
+    "embed",
     "figures",
+    "fit_topics",
     "label_sets",
     "labels_per_item",
     "load",
+    "load_encoder",
     "load_score_model",
+    "load_topics",
+    "more_like",
+    "near_duplicates",
+    "nearest_neighbors",
     "orthogonality",
     "orthogonality_of_counts",
     "plots",
@@ -97,6 +135,9 @@ __all__ = [
     "score",
     "score_association",
     "score_metrics",
+    "topic_agreement",
+    "topic_categories",
+    "topic_stability",
     "widgets",
 ]
 

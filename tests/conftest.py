@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
 from btviz.assembly import assemble, fingerprint_of
 from btviz.dataset import Dataset
+from btviz.embedding import CallableEncoder
 from btviz.rows import PROBLEMS
 from btviz.taxonomy import BEAVERTAILS, Taxonomy
 
@@ -75,3 +79,19 @@ def tiny() -> Dataset:
         "labels": pl.UInt32,
     }
     return dataset_from_rows(pl.DataFrame(rows, schema=columns, orient="row"))
+
+
+def hashed_words(texts: list[str]) -> np.ndarray:
+    """Counts of words in 32 bins, and one more that is never empty: texts that share words are near."""
+    found = np.zeros((len(texts), 33))
+    found[:, 32] = 0.1
+    for row, text in enumerate(texts):
+        for word in re.findall(r"\w+", text.lower()):
+            found[row, zlib.crc32(word.encode()) % 32] += 1
+    return found
+
+
+@pytest.fixture(scope="session")
+def hash_encoder() -> CallableEncoder:
+    """A tiny encoder that loads nothing, for tests of what comes after vectors."""
+    return CallableEncoder(hashed_words, name="hashed words", version="1")

@@ -1,0 +1,116 @@
+"""Where texts are encoded: here, or by the workers of Ray. The vectors are the same."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from typing import Any, Literal, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from btviz.embedding.encoder import Encoder
+from btviz.errors import require
+
+Engine = Literal["local", "ray"]
+Part: TypeAlias = "tuple[slice, npt.NDArray[np.float32]]"
+
+_FIRST, _LARGEST = 32, 8192
+_QUICK, _SLOW = 1.0, 4.0
+_SLICE = 256
+_LOST = 20
+
+
+def encoded_here(encoder: Encoder, texts: pl.Series) -> Iterator[Part]:
+    """Encode slices of texts, in order, each taking a second or a few.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        What encodes.
+    texts : Series of str
+        Sorted by length, so that a slice fills whole batches.
+
+    Yields
+    ------
+    slice, ndarray of float32
+        Which texts, and their vectors.
+    """
+    start, size = 0, _FIRST
+    while start < len(texts):
+        part = slice(start, min(start + size, len(texts)))
+        begun = time.monotonic()
+        yield part, encoder.encode(texts[part].to_list())
+        took = time.monotonic() - begun
+        start = part.stop
+        if took < _QUICK:
+            size = min(2 * size, _LARGEST)
+        elif took > _SLOW:
+            size = max(size // 2, _FIRST)
+
+
+def encoded_by_ray(encoder: Encoder, texts: pl.Series, *, workers: int | None = None) -> Iterator[Part]:
+    """Encode slices of texts on the workers of Ray, one thread each, as they come back.
+
+    A slice whose worker died is given to another one. Ray is started here, and stopped at the
+    end, unless it is running already or ``RAY_ADDRESS`` names a cluster.
+
+    Parameters
+    ----------
+    encoder : Encoder
+        Sent to every worker; models are loaded there, from the same folder.
+    texts : Series of str
+        Sorted by length.
+    workers : int, optional
+        Default: one a processor.
+
+    Yields
+    ------
+    slice, ndarray of float32
+        Which texts, and their vectors; in any order.
+    """
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
+    ray = require("ray", extra="ray")
+    count = workers or os.cpu_count() or 1
+    started = not ray.is_initialized()
+    if started:
+        own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": count, "include_dashboard": False}
+        # a worker's complaint could quote a text
+        ray.init(log_to_driver=False, **own)
+    try:
+        yield from _spread(ray, encoder, texts, count)
+    finally:
+        if started:
+            ray.shutdown()
+
+
+def _spread(ray: Any, encoder: Encoder, texts: pl.Series, count: int) -> Iterator[Part]:
+    remote = ray.remote(num_cpus=1, max_restarts=_LOST, max_task_retries=_LOST)(_Worker)
+    actors = [remote.remote(encoder) for _ in range(count)]
+    slices = iter([slice(start, min(start + _SLICE, len(texts))) for start in range(0, len(texts), _SLICE)])
+    running: dict[Any, tuple[Any, slice]] = {}
+
+    def give(actor: Any) -> None:
+        if (part := next(slices, None)) is not None:
+            running[actor.encode.remote(texts[part].to_list())] = (actor, part)
+
+    for actor in [*actors, *actors]:  # a second slice waits where the first is worked on
+        give(actor)
+    while running:
+        (done,), _ = ray.wait(list(running), num_returns=1)
+        actor, part = running.pop(done)
+        vectors = ray.get(done)
+        give(actor)
+        yield part, vectors
+
+
+class _Worker:
+    def __init__(self, encoder: Encoder) -> None:
+        # Ray itself holds torch to one thread per processor it lends
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"
+        self._encoder = encoder
+
+    def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
+        return self._encoder.encode(texts)
