@@ -116,7 +116,7 @@ def open_entry(path: Path, *, digest: str, full: bool) -> Entry:
     DamagedError
         If anything is not as it was written.
     """
-    manifest = _manifest(path / MANIFEST)
+    manifest = read_manifest(path / MANIFEST)
     if manifest["digest"] != digest:
         raise DamagedError("its manifest belongs to another key")
     for name, expected in manifest["files"].items():
@@ -124,7 +124,14 @@ def open_entry(path: Path, *, digest: str, full: bool) -> Entry:
     return Entry(path, manifest)
 
 
-def _manifest(file: Path) -> dict[str, Any]:
+def read_manifest(file: Path) -> dict[str, Any]:
+    """Manifest of an entry, less its seal.
+
+    Raises
+    ------
+    DamagedError
+        If it is missing, cannot be read or has changed.
+    """
     try:
         manifest = json.loads(file.read_bytes())
         seal = manifest.pop("seal")
