@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from btviz.scoring.imported import read_scores
     from btviz.scoring.metrics import score_metrics
     from btviz.scoring.policies import compare_policies
+    from btviz.scoring.probes import Probe, fit_probe
     from btviz.scoring.signcheck import check_sign
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
@@ -54,6 +55,7 @@ _HOME = {
     "Embeddings": "embedding",
     "Neighbors": "neighbors",
     "Orthogonality": "preference",
+    "Probe": "scoring.probes",
     "Selection": "selection",
     "TopicAgreement": "topics",
     "Topics": "topics",
@@ -66,6 +68,7 @@ _HOME = {
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
     "embed": "embedding",
+    "fit_probe": "scoring.probes",
     "fit_topics": "topics",
     "label_sets": "labels",
     "labels_per_item": "labels",
@@ -100,6 +103,7 @@ __all__ = [
     "Embeddings",
     "Neighbors",
     "Orthogonality",
+    "Probe",
     "Selection",
     "TopicAgreement",
     "Topics",
@@ -113,6 +117,7 @@ __all__ = [
     "disputed",
     "embed",
     "figures",
+    "fit_probe",
     "fit_topics",
     "label_sets",
     "labels_per_item",

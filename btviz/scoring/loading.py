@@ -12,6 +12,7 @@ from btviz.scoring.checkpoint import Checkpoint, open_checkpoint, resolve_folder
 from btviz.scoring.loaded import LoadedModel, Origin
 from btviz.scoring.memory import BYTES, announce_need
 from btviz.scoring.network import read_beaver, read_classifier, read_config
+from btviz.scoring.probes import Probe, is_probe, load_probe
 from btviz.scoring.protocol import KINDS
 from btviz.scoring.recognition import BEAVER, CLASSIFIER, Layout, recognise
 from btviz.scoring.templates import MAX_LENGTH, ChatTemplate, FixedTemplate, TextEncoder, TextPair
@@ -31,7 +32,7 @@ _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.jso
 
 def load_score_model(
     name_or_folder: str | Path, *, kind: str | None = None, dtype: str | None = None, device: str | None = None
-) -> LoadedModel:
+) -> LoadedModel | Probe:
     """Load a reward, cost or moderation model from safetensors; no code that comes with it is run.
 
     How much memory it takes is said on standard error before it is loaded.
@@ -52,8 +53,9 @@ def load_score_model(
 
     Returns
     -------
-    LoadedModel
-        Its `score` gives float32 of shape (n,), or (n, k) for moderation.
+    LoadedModel or Probe
+        Its `score` gives float32 of shape (n,), or (n, k) for moderation. The folder of a probe
+        gives that, as it was saved: the options do not apply to it.
 
     Raises
     ------
@@ -76,6 +78,8 @@ def load_score_model(
         choice(kind, KINDS, what="kind of score model")
     if dtype is not None:
         choice(dtype, BYTES, what="dtype")
+    if is_probe(name_or_folder):
+        return load_probe(name_or_folder)
     name, folder = resolve_folder(name_or_folder)
     checkpoint = open_checkpoint(folder, name=name)
     layout = recognise(checkpoint, kind=kind)
