@@ -10,10 +10,11 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from btviz import figures, plots, widgets
+    from btviz import figures, plots, sentences, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
     from btviz.dataset import Dataset
+    from btviz.disagreement import vote_splits
     from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
@@ -21,8 +22,14 @@ if TYPE_CHECKING:
     from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
     from btviz.preference import (
         Orthogonality,
+        agreement_correction,
+        compare_categories,
+        compare_releases,
+        flags_against_safer,
+        implied_trade_off,
         orthogonality,
         orthogonality_of_counts,
+        quadrants,
         reliability_surface,
         score_association,
     )
@@ -59,22 +66,27 @@ _HOME = {
     "Selection": "selection",
     "TopicAgreement": "topics",
     "Topics": "topics",
+    "agreement_correction": "preference",
     "annotator_agreement": "agreement",
     "category_counts": "labels",
     "check": "ledger",
     "check_sign": "scoring.signcheck",
+    "compare_categories": "preference",
     "compare_policies": "scoring.policies",
+    "compare_releases": "preference",
     "cooccurrence": "labels",
     "cooccurrence_tests": "significance",
     "disputed": "agreement",
     "embed": "embedding",
     "fit_probe": "scoring.probes",
     "fit_topics": "topics",
+    "flags_against_safer": "preference",
+    "implied_trade_off": "preference",
     "label_sets": "labels",
     "labels_per_item": "labels",
     "load": "catalog",
-    "load_score_model": "scoring",
     "load_encoder": "embedding",
+    "load_score_model": "scoring",
     "load_topics": "topics",
     "more_like": "neighbors",
     "near_duplicates": "neighbors",
@@ -82,6 +94,7 @@ _HOME = {
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
     "prompt_overlap": "repeats",
+    "quadrants": "preference",
     "read_scores": "scoring.imported",
     "reliability_surface": "preference",
     "response_repeats": "repeats",
@@ -93,8 +106,9 @@ _HOME = {
     "topic_agreement": "topics",
     "topic_categories": "topics",
     "topic_stability": "topics",
+    "vote_splits": "disagreement",
 }
-_MODULES = ("figures", "plots", "widgets")
+_MODULES = ("figures", "plots", "sentences", "widgets")
 
 __all__ = [
     "BtvizError",
@@ -107,11 +121,14 @@ __all__ = [
     "Selection",
     "TopicAgreement",
     "Topics",
+    "agreement_correction",
     "annotator_agreement",
     "category_counts",
     "check",
     "check_sign",
+    "compare_categories",
     "compare_policies",
+    "compare_releases",
     "cooccurrence",
     "cooccurrence_tests",
     "disputed",
@@ -119,6 +136,8 @@ __all__ = [
     "figures",
     "fit_probe",
     "fit_topics",
+    "flags_against_safer",
+    "implied_trade_off",
     "label_sets",
     "labels_per_item",
     "load",
@@ -132,6 +151,7 @@ __all__ = [
     "orthogonality_of_counts",
     "plots",
     "prompt_overlap",
+    "quadrants",
     "read_scores",
     "reliability_surface",
     "response_repeats",
@@ -140,9 +160,11 @@ __all__ = [
     "score",
     "score_association",
     "score_metrics",
+    "sentences",
     "topic_agreement",
     "topic_categories",
     "topic_stability",
+    "vote_splits",
     "widgets",
 ]
 

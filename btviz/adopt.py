@@ -20,6 +20,7 @@ from btviz.rows import PROBLEMS, Parsed
 from btviz.sources import RELEASES
 from btviz.store import Draft, Entry, Key, Store, read_document, update_document
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
+from btviz.taxonomy_file import document_of
 
 VERSION = 2
 """Raised when reading or assembling changes what is stored."""
@@ -105,30 +106,38 @@ def in_release(sources: Iterable[Source], release: str | None) -> list[Source]:
     return [replace(source, split=source.split or named.get(source.sha256, only)) for source in sources]
 
 
-def key_of(sources: Sequence[Source], *, release: str | None) -> Key:
+def key_of(sources: Sequence[Source], *, release: str | None, own: Taxonomy | None = None) -> Key:
     """Store key: what the files hold and how they are called, not where they lie."""
-    files = [[source.label, source.split] for source in sources]
-    return Key("datasets", tuple(s.sha256 for s in sources), {"files": files, "release": release}, VERSION)
+    params: dict[str, Any] = {"files": [[source.label, source.split] for source in sources], "release": release}
+    if own is not None:
+        params["taxonomy"] = document_of(own)
+    return Key("datasets", tuple(s.sha256 for s in sources), params, VERSION)
 
 
-def stored(sources: Sequence[Source], *, release: str | None) -> Entry:
+def stored(sources: Sequence[Source], *, release: str | None, own: Taxonomy | None = None) -> Entry:
     """Entry of a data set made of these files, read from the store or built now.
+
+    Its categories are those of `own` or, if that is not given, those of its release.
 
     Raises
     ------
     DataError
-        If a file fits no layout, or files of two taxonomies are mixed.
+        If a file fits no layout, files of two taxonomies are mixed, or a file has none of the
+        categories of `own`.
     """
-    return Store().build(key_of(sources, release=release), lambda draft: _fill(draft, sources, release=release))
+    key = key_of(sources, release=release, own=own)
+    return Store().build(key, lambda draft: _fill(draft, sources, release=release, own=own))
 
 
-def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None) -> None:
+def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None, own: Taxonomy | None) -> None:
     parsed: list[tuple[Source, Parsed]] = []
     for source in sources:
         path = Path(source.path)
         with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
-            parsed.append((source, parse(path, progress=progress)))
-    taxonomy = _taxonomy(parsed, release=release)
+            parsed.append((source, parse(path, progress=progress, taxonomy=own)))
+    if own is not None:
+        _check_fit(parsed, own)
+    taxonomy = own or _taxonomy(parsed, release=release)
     produced = {kind: _rows(parsed, kind) for kind in ("annotations", "preferences", "prompts")}
     tables = assemble(
         taxonomy,
@@ -146,6 +155,7 @@ def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None) -> No
         tables=tables | {"problems": problems},
         facts={
             "taxonomy": taxonomy.name,
+            "own_taxonomy": document_of(own) if own is not None else None,
             "release": release,
             "is_synthetic": False,
             "files": [_account(source, p) for source, p in parsed],
@@ -171,6 +181,17 @@ def _taxonomy(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -
     if found:
         return TAXONOMIES[found.pop()]
     return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
+
+
+def _check_fit(parsed: Iterable[tuple[Source, Parsed]], own: Taxonomy) -> None:
+    """Raise where every row of a file was rejected for categories that `own` does not speak of."""
+    for source, p in parsed:
+        kinds = set(p.problems["kind"]) & {"missing category", "unknown category"}
+        if kinds and p.rows.is_empty():
+            raise DataError(
+                f"{source.label} was to be read with the categories of {own.name!r}, {list(own.keys)}; every row lacks "
+                "one of them, or has others. Correct the keys in the taxonomy file, or use another one for this file."
+            )
 
 
 def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | None:

@@ -1,4 +1,4 @@
-"""Arrangements of numbers for pictures."""
+"""Arrangements of numbers for pictures: orders, and bars of histograms."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
+
+EDGE = 1e-9
+"""Share of a bar by which rounding may leave a value below its edge."""
 
 
 def seriation(similarity: ArrayLike, *, keys: Sequence[str]) -> list[str]:
@@ -47,3 +50,29 @@ def _joined(left: list[int], right: list[int], *, alike: np.ndarray) -> list[int
     turns = [(one, two) for one in (left, left[::-1]) for two in (right, right[::-1])]
     one, two = max(turns, key=lambda ends: alike[ends[0][-1], ends[1][0]])
     return one + two
+
+
+def histogram(values: ArrayLike, *, step: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Count values in bars of equal width whose edges are multiples of it.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        Finite numbers.
+    step : float
+        Width of a bar, above 0.
+
+    Returns
+    -------
+    from, count : arrays, shape (m,)
+        Lower edge of each bar that holds a value, ascending, and how many it holds. A value on
+        an edge counts to the bar above it, also where rounding has left it a hair below.
+    """
+    place = np.floor(np.asarray(values, np.float64) / step + EDGE)
+    bars, counts = np.unique(place, return_counts=True)
+    return bars * step, counts.astype(np.int64)
+
+
+def bar_width(low: float, high: float, *, widths: Sequence[float], most: int) -> float:
+    """Narrowest of `widths` (ascending) at which `most` bars reach from low to high, else the widest."""
+    return next((width for width in widths if (high - low) / width <= most), widths[-1])

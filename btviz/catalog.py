@@ -32,10 +32,13 @@ from btviz.rows import PROBLEMS
 from btviz.sources import RELEASES
 from btviz.store import Entry, Key, Store, read_document, update_document
 from btviz.store.keys import check_name
-from btviz.taxonomy import TAXONOMIES
+from btviz.taxonomy import TAXONOMIES, Taxonomy
+from btviz.taxonomy_file import document_of, read_taxonomy, taxonomy_of
 
 
-def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
+def load(
+    name: str | os.PathLike[str], *, strict: bool = False, taxonomy: Taxonomy | str | os.PathLike[str] | None = None
+) -> Dataset:
     """Load a data set.
 
     Parameters
@@ -46,6 +49,9 @@ def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
         or of a folder of files.
     strict : bool
         Raise if reading found anything odd, instead of keeping what can be kept.
+    taxonomy : Taxonomy or path-like, optional
+        Harm categories of your own that the file uses, or the file that lists them; see
+        `btviz.taxonomy_file`. Names remember the one that they were added with.
 
     Returns
     -------
@@ -55,7 +61,7 @@ def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
     Raises
     ------
     UsageError
-        If the name is empty.
+        If the name is empty, or a taxonomy is given for a name that has one already.
     NotFoundError
         If nothing of that name is here.
     DataError
@@ -71,11 +77,13 @@ def load(name: str | os.PathLike[str], *, strict: bool = False) -> Dataset:
     if not text:
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
     if text in synthetic.NAMES:
+        _no_other(text, taxonomy, has=None)
         ds = _opened(_synthesised(text), text)
     elif (record := _record(text)) is not None:
+        _no_other(text, taxonomy, has=_own(record))
         ds = _opened(_adopted(text, record), text)
     elif Path(text).exists():
-        ds = _from_path(Path(text))
+        ds = _from_path(Path(text), _given(taxonomy))
     else:
         raise _unknown(text)
     _complain(ds, strict=strict)
@@ -88,6 +96,7 @@ def add(
     *,
     split: str | None = None,
     replace: bool = False,
+    taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Adopt local copies of released files under a name.
 
@@ -102,6 +111,9 @@ def add(
         Split of all rows of these files; by default from each file's name.
     replace : bool
         Forget the files that were under that name.
+    taxonomy : Taxonomy or path-like, optional
+        Harm categories of your own that these files use, or the file that lists them; see
+        `btviz.taxonomy_file`. It is remembered with the name: the file is not needed again.
 
     Returns
     -------
@@ -111,30 +123,37 @@ def add(
     Raises
     ------
     UsageError
-        If the name belongs to the embedded samples, or a file is missing.
+        If the name belongs to the embedded samples, a file is missing, or the name is that of
+        a release or has other categories already while a taxonomy is given.
     DataError
         If a file fits no layout, or taxonomies are mixed.
     """
     check_name(name, what="the name of a data set")
     if name in synthetic.NAMES:
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
-    new = sources_of(_expand(files), split=split)
+    new, given = sources_of(_expand(files), split=split), _given(taxonomy)
 
-    def merged(record: dict[str, Any] | None) -> tuple[list[Source], str | None]:
-        if record is not None and "entry" in record and not replace:
+    def merged(record: dict[str, Any] | None) -> tuple[list[Source], str | None, Taxonomy | None]:
+        kept = None if replace else record
+        if kept is not None and "entry" in kept:
             raise UsageError(f"Files were to be added to {name!r}, which was made of scores. Choose another name.")
-        known = [] if replace or record is None else [Source(**source) for source in record["sources"]]
+        own = given if kept is None else _own(kept)
+        _no_other(name, given, has=own)
+        known = [] if kept is None else [Source(**source) for source in kept["sources"]]
         sources = _distinct([*known, *new])
+        if own is not None:
+            return sources, None, own
         release = name if name in RELEASES else release_of(sources)
-        return in_release(sources, release), release
+        return in_release(sources, release), release, None
 
     def change(catalogue: dict[str, Any]) -> dict[str, Any]:
         # merged again: another process may have added files to this name meanwhile
-        sources, release = merged(catalogue.get(name))
-        return {**catalogue, name: {"sources": [asdict(source) for source in sources], "release": release}}
+        sources, release, own = merged(catalogue.get(name))
+        record = {"sources": [asdict(source) for source in sources], "release": release}
+        return {**catalogue, name: record | ({"taxonomy": document_of(own)} if own is not None else {})}
 
-    sources, release = merged(_record(name))
-    stored(sources, release=release)  # before the catalogue: files that cannot be read are not listed
+    sources, release, own = merged(_record(name))
+    stored(sources, release=release, own=own)  # before the catalogue: files that cannot be read are not listed
     return _opened(_adopted(name, update_document(_catalogue_file(), change)[name]), name)
 
 
@@ -191,7 +210,8 @@ def _adopted(name: str, record: dict[str, Any]) -> Entry:
     if "entry" in record:
         return _registered(name, record["entry"])
     sources = [Source(**source) for source in record["sources"]]
-    entry = Store().get(key_of(sources, release=record["release"]))
+    release, own = record["release"], _own(record)
+    entry = Store().get(key_of(sources, release=release, own=own))
     if entry is not None:
         return entry
     lost = [s.path for s in sources if not Path(s.path).is_file() or remembered_sha256(Path(s.path)) != s.sha256]
@@ -200,7 +220,7 @@ def _adopted(name: str, record: dict[str, Any]) -> Entry:
             f"{name!r} was to be read again, because its stored tables are gone; of its files {lost} is missing or "
             f"has changed. Put the file back, or run: btviz data add --replace {name} FILE..."
         )
-    return stored(sources, release=record["release"])
+    return stored(sources, release=release, own=own)
 
 
 def _registered(name: str, document: dict[str, Any]) -> Entry:
@@ -214,11 +234,34 @@ def _registered(name: str, document: dict[str, Any]) -> Entry:
     return entry
 
 
-def _from_path(path: Path) -> Dataset:
+def _given(taxonomy: Taxonomy | str | os.PathLike[str] | None) -> Taxonomy | None:
+    """The taxonomy, read if it is a file; None for a released one, which needs no telling."""
+    if taxonomy is None or isinstance(taxonomy, Taxonomy):
+        return None if taxonomy in TAXONOMIES.values() else taxonomy
+    return read_taxonomy(taxonomy)
+
+
+def _own(record: dict[str, Any]) -> Taxonomy | None:
+    found = record.get("taxonomy")
+    return None if found is None else taxonomy_of(found, file="the catalogue")
+
+
+def _no_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None, *, has: Taxonomy | None) -> None:
+    """Raise if a taxonomy is given for a name whose categories are others."""
+    given = _given(taxonomy)
+    if given is None or (given == has and name not in RELEASES):
+        return
+    whose = "its own" if has is None or name in RELEASES else f"those of {has.name!r}"
+    raise UsageError(
+        f"{name!r} was to be read with the categories of {given.name!r}; it has {whose}. Leave the taxonomy out, or "
+        "add the files under another name (--replace forgets those that the name had)."
+    )
+
+
+def _from_path(path: Path, own: Taxonomy | None) -> Dataset:
     sources = _distinct(sources_of(_expand([path])))
-    release = release_of(sources)
-    sources = in_release(sources, release)
-    return _opened(stored(sources, release=release), _name_of(path))
+    release = release_of(sources) if own is None else None  # what is published is about the release's categories
+    return _opened(stored(in_release(sources, release), release=release, own=own), _name_of(path))
 
 
 def _name_of(path: Path) -> str:
@@ -266,9 +309,10 @@ def _synthesised(name: str) -> Entry:
 
 def _opened(entry: Entry, name: str) -> Dataset:
     facts = entry.document("facts")
+    own = facts.get("own_taxonomy")
     return Dataset(
         name=name,
-        taxonomy=TAXONOMIES[facts["taxonomy"]],
+        taxonomy=TAXONOMIES[facts["taxonomy"]] if own is None else taxonomy_of(own, file=f"the store, for {name}"),
         fingerprint=facts["fingerprint"],
         is_synthetic=facts["is_synthetic"],
         release=facts["release"],

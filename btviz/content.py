@@ -15,7 +15,7 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.observable import Observable
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, Category, Taxonomy
+from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
 
 ALWAYS_HIDDEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
     {
@@ -39,7 +39,8 @@ class ContentPolicy(Observable):
         Session-wide opt-in: texts are shown without being asked for one by one.
     always_hidden : mapping of str to iterable of str, optional
         By name of taxonomy, the categories that stay hidden unless named; `ALWAYS_HIDDEN`
-        by default. For a taxonomy that is not in it, the slugs of the default that it has.
+        by default. For a taxonomy that is not in it, those of its categories that have a slug of
+        the default, or are linked to a category of it.
     named : iterable of str
         Categories (slugs) taken out of those.
 
@@ -108,7 +109,12 @@ class ContentPolicy(Observable):
         if taxonomy.name in self._always_hidden:
             return taxonomy.members(taxonomy.mask(self._always_hidden[taxonomy.name]))
         usual = {slug for slugs in ALWAYS_HIDDEN.values() for slug in slugs}
-        return tuple(category for category in taxonomy.categories if category.slug in usual)
+        akin = {
+            link.key
+            for link in taxonomy.links
+            if TAXONOMIES[link.taxonomy][link.other].slug in ALWAYS_HIDDEN[link.taxonomy]
+        }
+        return tuple(one for one in taxonomy.categories if one.slug in usual or one.key in akin)
 
     def withheld(self, labels: int, taxonomy: Taxonomy) -> tuple[Category, ...]:
         """Categories in a label mask because of which a text stays hidden even when asked for."""

@@ -304,22 +304,27 @@ LAYOUTS = (
 """Every layout that is recognised; the first whose required keys are all there is taken."""
 
 
-def recognise(record: Mapping[str, Any]) -> Layout | None:
-    """The layout of a file, narrowed to the optional keys that `record` has; None if none fits."""
+def recognise(record: Mapping[str, Any], *, taxonomy: Taxonomy | None = None) -> Layout | None:
+    """The layout of a file, narrowed to the optional keys that `record` has; None if none fits.
+
+    Its categories are those of `taxonomy` or, if that is not given, of the release they belong to.
+    """
     for layout in LAYOUTS:
         if layout.name == "prompts" and any(key.startswith(_ANSWERED) for key in record):
             continue  # a misspelt file of answers must not pass for one of prompts
         if all(field.key in record for field in layout.fields if field.required):
             fields = tuple(field for field in layout.fields if field.key in record)
             narrowed = replace(layout, fields=fields, not_kept=layout.not_kept & frozenset(record))
-            return _with_taxonomy(narrowed, record)
+            return _with_taxonomy(narrowed, record, taxonomy)
     return None
 
 
-def _with_taxonomy(layout: Layout, record: Mapping[str, Any]) -> Layout:
+def _with_taxonomy(layout: Layout, record: Mapping[str, Any], own: Taxonomy | None) -> Layout:
     if layout.name == "prompts":  # nothing else is needed of them, so nothing else is odd
         return replace(layout, not_kept=frozenset(record) - {"prompt"})
     objects = [record[f.key] for f in layout.fields if f.kind == "categories" and isinstance(record[f.key], Mapping)]
+    if own is not None:
+        return replace(layout, taxonomy=own) if layout.taxonomy is not None or objects else layout
     if layout.taxonomy is not None or not objects:
         return layout
     overlap = {name: len(set(t.keys) & set(objects[0])) for name, t in TAXONOMIES.items()}

@@ -17,12 +17,15 @@ from btviz.files import Block, Truncated, line_blocks
 from btviz.layouts import Finding, Layout, recognise
 from btviz.records import of_line, typical
 from btviz.rows import Parsed, checked, finished, joined, unrecognised
+from btviz.taxonomy import Taxonomy
 
 SAMPLE_LINES = 100
 WORKERS = 1 + min(4, os.cpu_count() or 1)  # one more than cores: Polars waits for its own threads
 
 
-def json_lines(path: Path, *, progress: Callable[[int], None] | None = None) -> Iterator[Parsed]:
+def json_lines(
+    path: Path, *, progress: Callable[[int], None] | None = None, taxonomy: Taxonomy | None = None
+) -> Iterator[Parsed]:
     """Read a file of JSON lines block by block; at least one block.
 
     Raises
@@ -35,7 +38,7 @@ def json_lines(path: Path, *, progress: Callable[[int], None] | None = None) -> 
         first = next(blocks)
     except (StopIteration, Truncated) as error:
         raise unrecognised(path, None) from error
-    reader = _LineReader.of(path, first)
+    reader = _LineReader.of(path, first, taxonomy=taxonomy)
     try:
         yield from _ahead(reader.read, itertools.chain([first], blocks))
     except Truncated as error:
@@ -75,9 +78,9 @@ class _LineReader:
     grammar: str | None
 
     @classmethod
-    def of(cls, path: Path, block: Block) -> _LineReader:
+    def of(cls, path: Path, block: Block, *, taxonomy: Taxonomy | None) -> _LineReader:
         record = typical(of_line(line) for line in itertools.islice(io.BytesIO(block.data), SAMPLE_LINES))
-        layout = recognise(record) if record else None
+        layout = recognise(record, taxonomy=taxonomy) if record else None
         if record is None or layout is None:
             raise unrecognised(path, record)
         order = tuple(record)

@@ -44,6 +44,25 @@ class Category:
     bit: int
 
 
+@dataclass(frozen=True, slots=True)
+class Link:
+    """A category of a user's own taxonomy speaks of the same harms as one of a released taxonomy.
+
+    Attributes
+    ----------
+    key : str
+        The own category.
+    taxonomy : str
+        Name of the released taxonomy.
+    other : str
+        Released key in it.
+    """
+
+    key: str
+    taxonomy: str
+    other: str
+
+
 @dataclass(frozen=True)
 class Taxonomy:
     """An ordered list of harm categories; equality is by content.
@@ -56,11 +75,15 @@ class Taxonomy:
         In the order of their bits.
     severities : tuple of str
         Names of the severity levels 0, 1, ...; empty where a release has none.
+    links : tuple of Link
+        What its maker says it has in common with released taxonomies, many to many; empty for
+        the released ones, whose correspondence is in `btviz.crosswalk`.
     """
 
     name: str
     categories: tuple[Category, ...]
     severities: tuple[str, ...] = ()
+    links: tuple[Link, ...] = ()
 
     def __len__(self) -> int:
         return len(self.categories)
@@ -103,9 +126,11 @@ class Taxonomy:
         return (pl.col(labels) & pl.lit(1 << self[category].bit, pl.UInt32)) != 0
 
 
-def _taxonomy(name: str, rows: Iterable[tuple[str, str, str, str, str]], **kwargs: tuple[str, ...]) -> Taxonomy:
+def _taxonomy(
+    name: str, rows: Iterable[tuple[str, str, str, str, str]], *, severities: tuple[str, ...] = ()
+) -> Taxonomy:
     categories = tuple(Category(*row, bit=bit) for bit, row in enumerate(rows))
-    return Taxonomy(name, categories, **kwargs)
+    return Taxonomy(name, categories, severities)
 
 
 BEAVERTAILS = _taxonomy(

@@ -13,6 +13,7 @@ import btviz
 from btviz import catalog, sources
 from btviz.cli import app, report
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
+from btviz.figures import FIGURES
 from btviz.taxonomy import BEAVERTAILS
 
 MARKER = "zebra crossing"
@@ -188,12 +189,14 @@ def test_a_pipe_has_no_width(released_file, tmp_path, monkeypatch):
 def test_figures_are_written_and_listed(released_file, tmp_path):
     out = tmp_path / "figures"
     listed = json.loads(done("figures", str(released_file), "--out", str(out), "--json").stdout)
-    files = {Path(file["file"]) for file in listed["files"]}
+    files = {Path(file["file"]) for file in listed["files"] if file["file"]}
     assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
     assert all(file.parent == out and file.stat().st_size > 500 for file in files)
     shown = done("figures", str(released_file), "--out", str(out)).stdout
     assert "association.svg .pdf .png" in shown
     assert shown.startswith(f"Figures of mine_test, in {out}")
+    assert "Not drawn (Agreement of annotators; Disputed pairs; Votes on a pair): " in shown
+    assert "these data hold no comparisons of two answers" in shown
 
 
 def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_path):
@@ -203,7 +206,7 @@ def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_p
     assert (result.exit_code, result.stdout) == (2, "")
     assert "holds prompts without answers" in result.stderr
     shown = done("demo", str(prompts), "--out", str(tmp_path / "out")).stdout
-    assert shown.count("not drawn") == 5
+    assert shown.count("not drawn") == len(FIGURES)
     assert shown.count("holds prompts without answers") == 1
 
 

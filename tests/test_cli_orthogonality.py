@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from click.testing import CliRunner, Result
 
@@ -29,3 +30,55 @@ def test_the_verdict_of_each_stratum_is_a_sentence() -> None:
     for level in ("all", "both_safe", "mixed", "both_unsafe"):
         assert f"\n{level}: planted: p = " in printed
     assert "odds_ratio_mh" in printed
+
+
+def test_small_p_values_are_not_nought_and_contrasts_stand_beside() -> None:
+    printed = called("sample", "--n-boot", "50").stdout
+    first = next(line for line in printed.splitlines() if line.startswith("all "))
+    assert "< 0.001" in first
+    assert "p by prompt" in printed
+    assert "naive low" in printed
+    assert " 0.000" not in first
+
+
+def test_mixed_comparisons_that_break_the_rule_are_counted() -> None:
+    printed = called("sample", "--n-boot", "50").stdout
+    assert "mixed comparisons, 0 break the rule" in printed
+    assert "Errors of the labels" not in printed  # nothing was published about synthetic data
+
+
+def compared(folder: Path) -> str:
+    """Sixty comparisons of one safe answer, in which better is always safer and the rule broken twice."""
+    rows = [
+        {
+            "prompt": f"what is {number}",
+            "response_0": "a number",
+            "response_1": "a sum",
+            "better_response_id": number % 2,
+            "safer_response_id": number % 2,
+            "is_response_0_safe": (number % 2 == 0) == (number > 1),
+            "is_response_1_safe": (number % 2 == 1) == (number > 1),
+        }
+        for number in range(60)
+    ]
+    file = folder / "mine_train.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    return str(file)
+
+
+def test_a_report_of_real_comparisons_tells_broken_rules_and_refuted_errors(tmp_path: Path) -> None:
+    file = compared(tmp_path)
+    printed = called(file, "--n-boot", "50").stdout
+    assert "Of 60 mixed comparisons, 2 break the rule" in printed
+    assert "Errors of the labels: refuted: independent errors at 62.39 and 60.91 % agreement" in printed
+    document = json.loads(called(file, "--n-boot", "50", "--json").stdout)
+    assert document["reliability"]["refuted"] is True
+
+
+def test_data_without_comparisons_are_not_measured(tmp_path: Path) -> None:
+    file = tmp_path / "asked.jsonl"
+    file.write_text(json.dumps({"prompt": "what is tea"}))
+    printed = called(str(file)).stdout
+    assert "Over all comparisons nothing is measured: no comparison has both labels." in printed
+    assert "three or more answers" not in printed
+    assert json.loads(called(str(file), "--json").stdout)["reliability"] is None

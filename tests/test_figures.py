@@ -2,11 +2,13 @@
 
 import base64
 import hashlib
+import html
 import io
 import json
 import re
 import subprocess
 import sys
+from dataclasses import replace
 
 import altair as alt
 import polars as pl
@@ -36,19 +38,52 @@ def folder(tmp_path_factory):
 
 
 @pytest.fixture
-def written(tiny, folder):
-    """All figures of the tiny data set, drawn once for this module."""
+def everything(tiny, make_dataset):
+    """The annotations of the tiny data set, three for most pairs, and comparisons of every stratum."""
+    texts = tiny.pairs.select("pair_id", "prompt", "response")
+    rows = tiny.annotations.join(texts, on="pair_id").drop("pair_id", "prompt_id", "severity")
+    compared = pl.DataFrame(
+        {
+            "prompt": [f"what is {place}" for place in range(12)],
+            "response_0": "a number",
+            "response_1": "a sum",
+            "split": "train",
+            "better": pl.Series([0, 1, 1] * 4, dtype=pl.UInt8),
+            "safer": pl.Series([0, 1, 0, 1] * 3, dtype=pl.UInt8),
+            "is_safe_0": [place < 6 for place in range(12)],
+            "is_safe_1": [place % 6 > 2 for place in range(12)],
+            "labels_0": pl.Series([0 if place < 6 else 1 << 6 for place in range(12)], dtype=pl.UInt32),
+            "labels_1": pl.Series([0 if place % 6 > 2 else 1 << 8 for place in range(12)], dtype=pl.UInt32),
+        }
+    )
+    return make_dataset(rows, comparisons=compared)
+
+
+@pytest.fixture
+def written(everything, folder):
+    """All figures of one data set, drawn once for this module."""
     if not (folder / "manifest.json").exists():
-        figures.write_all(tiny, folder)
+        figures.write_all(everything, folder)
     return folder
 
 
 @pytest.mark.parametrize("key", figures.FIGURES)
 def test_every_pdf_gives_its_words_back(tiny, written, key):
     said = words((written / f"{key}.pdf").read_bytes())
-    where = figures.FIGURES[key].where
-    n = tiny.annotations.height if where == "all" else int((~tiny.annotations["is_safe"]).sum())
-    assert f"tiny · annotations, {where} · n = {n}" in said
+    unsafe = int((~tiny.annotations["is_safe"]).sum())
+    counted = {
+        "annotator_agreement": "pairs annotated twice or more · n = 4",
+        "vote_splits": "pairs annotated twice or more · n = 4",
+        "quadrants": "comparisons with better and both safety labels · n = 12",
+        "orthogonality": "comparisons with both labels · n = ",
+        "reliability_surface": "observed p = 0.500 · n = 420 pairs of assumptions",
+    }
+    parameters = json.loads((written / f"{key}.provenance.json").read_text())["table"]["parameters"]
+    if "where" in parameters:
+        n = tiny.annotations.height if parameters["where"] == "all" else unsafe
+        assert f"tiny · annotations, {parameters['where']} · n = {n}" in said
+    else:
+        assert f"tiny · {counted[figures.FIGURES[key].compute.__name__]}" in said
     if key in ("category_shares", "association", "association_unsafe"):
         assert [one.title for one in tiny.taxonomy.categories if one.title not in said] == []
 
@@ -73,7 +108,7 @@ def test_svg_carries_a_glyph_for_every_character(written, key):
     image = (written / f"{key}.svg").read_text(encoding="utf-8")
     fonts = re.findall(r"font-weight:(\w+);src:url\(data:font/woff;base64,([^)]+)\)", image)
     assert [weight for weight, _ in fonts] == ["normal", "bold"]
-    texts = set("".join(re.findall(r">([^<]+)</t(?:ext|span)", image)))
+    texts = set(html.unescape("".join(re.findall(r">([^<]+)</t(?:ext|span)", image))))
     for _, data in fonts:
         with TTFont(io.BytesIO(base64.b64decode(data))) as font:
             assert texts <= {chr(code) for code in font.getBestCmap()}
@@ -130,17 +165,18 @@ def test_only_a_pdf_is_renumbered():
         renumbered(b"%PDF-1.7 nothing %%EOF")
 
 
-def test_record_says_where_a_figure_comes_from(tiny, written):
+def test_record_says_where_a_figure_comes_from(everything, written):
     record = json.loads((written / "association_unsafe.provenance.json").read_text())
     assert record["data"] == {
         "name": "tiny",
-        "fingerprint": tiny.fingerprint,
+        "fingerprint": everything.fingerprint,
         "release": None,
         "is_synthetic": False,
     }
     assert record["btviz"] == btviz.__version__
     assert record["table"] == {
         "function": "btviz.cooccurrence",
+        "part": None,
         "parameters": {"population": "annotations", "where": "unsafe"},
     }
     assert record["plot"]["function"] == "btviz.plots.association_matrix"
@@ -151,10 +187,59 @@ def test_record_says_where_a_figure_comes_from(tiny, written):
     }
 
 
-def test_recorded_functions_exist():
+def test_recorded_functions_are_public_and_what_was_called():
     for figure in figures.FIGURES.values():
-        assert callable(getattr(btviz, figure.table))
-        assert callable(getattr(plots, figure.plot))
+        assert getattr(btviz, figure.compute.__name__) is figure.compute
+        assert getattr(plots, figure.plot.__name__) is figure.plot
+
+
+def test_record_of_a_number_of_the_data_and_of_a_part_of_a_result(written):
+    surface, forest = (
+        json.loads((written / f"{key}.provenance.json").read_text())["table"] for key in ("reliability", "preferences")
+    )
+    assert surface == {"function": "btviz.reliability_surface", "part": None, "parameters": {"subject": 0.5}}
+    assert forest == {"function": "btviz.orthogonality", "part": "table", "parameters": {}}
+
+
+def test_a_result_that_two_figures_show_is_computed_once(everything, tmp_path, monkeypatch):
+    calls = []
+
+    def orthogonality(ds):
+        calls.append(ds)
+        return btviz.orthogonality(ds, n_boot=20)
+
+    chosen = {key: figures.FIGURES[key] for key in ("preferences", "null_distribution")}
+    counted = {key: replace(figure, compute=orthogonality) for key, figure in chosen.items()}
+    monkeypatch.setattr(figures, "FIGURES", counted)
+    assert figures.write_all(everything, tmp_path)["not_drawn"].null_count() == 6
+    assert len(calls) == 1
+
+
+NEEDED = {
+    "agreement": "one annotation per pair",
+    "votes": "one annotation per pair",
+    "quadrants": "these data hold no comparisons of two answers",
+    "preferences": "these data hold no comparisons of two answers",
+    "reliability": "these data hold no comparisons of two answers",
+}
+
+
+@pytest.mark.parametrize("key", NEEDED)
+def test_a_figure_says_why_it_does_not_apply(key, make_dataset):
+    row = {"prompt": ["what is tea"], "response": ["a drink"], "split": ["test"], "is_safe": [False]}
+    ds = make_dataset(pl.DataFrame(row).with_columns(pl.lit(1, pl.UInt32).alias("labels")))
+    with pytest.raises(UsageError, match=f"A figure of 'tiny' .* does not apply to it: {NEEDED[key]}"):
+        figures.FIGURES[key].draw(ds)
+
+
+def test_comparisons_without_a_label_are_not_drawn(everything):
+    no_better = replace(
+        everything, _read=lambda name: everything.table(name).with_columns(pl.lit(None).alias("better"))
+    )
+    with pytest.raises(UsageError, match="no comparison tells both the better and the safer answer"):
+        figures.FIGURES["preferences"].draw(no_better)
+    with pytest.raises(UsageError, match="no comparison tells the better answer and whether either is safe"):
+        figures.FIGURES["quadrants"].draw(no_better)
 
 
 def test_manifest_names_every_file(tiny, written):
@@ -166,18 +251,18 @@ def test_manifest_names_every_file(tiny, written):
         assert hashlib.sha256((written / one["file"]).read_bytes()).hexdigest() == one["sha256"]
 
 
-def test_nothing_written_holds_a_text(tiny, written):
-    texts = [*tiny.pairs["prompt"], *tiny.pairs["response"]]
+def test_nothing_written_holds_a_text(everything, written):
+    texts = [*everything.pairs["prompt"], *everything.pairs["response"]]
     for file in written.glob("*.[js][sv]*"):
         content = file.read_text(encoding="utf-8")
         assert not [text for text in texts if text in content], file.name
 
 
-def test_second_run_writes_the_same(tiny, written, tmp_path, monkeypatch):
+def test_second_run_writes_the_same(everything, written, tmp_path, monkeypatch):
     keys = ("labels_per_item",)
     monkeypatch.setattr(figures, "FIGURES", {key: figures.FIGURES[key] for key in keys})
     told = []
-    table = figures.write_all(tiny, tmp_path, progress=told.append)
+    table = figures.write_all(everything, tmp_path, progress=told.append)
     assert told == ["Labels per item"]
     assert table.columns == list(figures.MANIFEST)
     for file in [*table["file"], str(tmp_path / "labels_per_item.provenance.json")]:
@@ -197,7 +282,9 @@ def test_a_figure_these_data_cannot_show_is_reported(make_dataset, tmp_path):
 
 def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
     written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
-    assert written["not_drawn"].null_count() == written.height
+    missing = written.drop_nulls("not_drawn")
+    assert missing["figure"].to_list() == ["agreement", "disputed", "votes"]
+    assert missing["not_drawn"].str.contains("comparisons are released without the votes of several people").all()
     assert "comparisons · pairs, all · n = 4" in words((tmp_path / "out" / "association.pdf").read_bytes())
     record = json.loads((tmp_path / "out" / "association.provenance.json").read_text())
     assert record["table"]["parameters"] == {"population": "pairs", "where": "all"}

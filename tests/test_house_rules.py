@@ -111,7 +111,15 @@ def test_module_names_say_what_is_inside():
 def exported() -> dict[str, object]:
     """Functions and classes that the public packages offer."""
     found = {}
-    for name in ("btviz", "btviz.ledger", "btviz.plots", "btviz.preference", "btviz.sources", "btviz.widgets"):
+    for name in (
+        "btviz",
+        "btviz.ledger",
+        "btviz.plots",
+        "btviz.preference",
+        "btviz.sentences",
+        "btviz.sources",
+        "btviz.widgets",
+    ):
         module = import_module(name)
         found |= {f"{name}.{public}": getattr(module, public) for public in module.__all__}
     return found

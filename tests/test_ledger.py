@@ -110,6 +110,13 @@ def test_the_printed_coefficient_is_held_in_every_population(ledger: Ledger) -> 
     assert ledger.phis.filter(pl.col("published").is_null())["holds_published"].null_count() == 6 * 91 - 6
 
 
+def test_a_coefficient_has_the_same_interval_in_both_tables(ledger: Ledger) -> None:
+    number = ledger.numbers.row(by_predicate=pl.col("id") == "phi-discrimination-hate", named=True)
+    rows = ledger.phis.filter(pl.col("published").is_not_null(), population="annotations", where="all")
+    row = rows.row(0, named=True)
+    assert [number[name] for name in ("recomputed", "low", "high")] == [row[name] for name in ("phi", "low", "high")]
+
+
 def test_phis_are_those_of_numpy(ledger: Ledger) -> None:
     rows = ledger.ds.annotations.filter(~pl.col("is_safe"))
     flags = rows["labels"].to_numpy()[:, None] >> np.arange(14) & 1

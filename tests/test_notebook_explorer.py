@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, write_release
-from nbclient import NotebookClient
+from notebook_runner import execute
 
 pytestmark = pytest.mark.notebook
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_harm_categories.ipynb"
@@ -29,8 +29,7 @@ def release(tmp_path, monkeypatch):
 def executed(notebook, *, more=()):
     """Run a notebook, with more cells after its own, keeping the state of its widgets."""
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in more]
-    client = NotebookClient(notebook, timeout=300, kernel_name="python3", store_widget_state=True)
-    return client.execute()
+    return execute(notebook)
 
 
 def printed(notebook):

@@ -504,6 +504,16 @@ def test_refusal_markers(text: str, refuses: bool) -> None:
     assert pl.Series([text]).str.contains(REFUSAL)[0] is refuses
 
 
+def test_labels_that_are_always_the_same_have_no_logistic_coefficient(make_dataset: Made) -> None:
+    rows = simulated(p=dict.fromkeys(STRATA, 1.0), prompts=80, seed=3)
+    adjusted = orthogonality(compared(make_dataset, rows), n_boot=10).adjusted
+    logistic = adjusted.filter(specification="safer alone", model="logistic")
+    assert logistic["estimate"].to_list() == [None]
+    assert "separate the labels" in logistic["undefined"][0]
+    linear = adjusted.filter(specification="safer alone", model="linear probability")
+    assert linear["estimate"][0] == pytest.approx(1)
+
+
 # -- several data sets -------------------------------------------------------------------------------------------
 
 
@@ -539,7 +549,7 @@ def test_standardised_shares_are_weighted_by_the_mean_mix(make_dataset: Made, fr
 def test_what_cannot_be_compared_is_refused(make_dataset: Made, tiny: Dataset) -> None:
     with pytest.raises(UsageError, match="two are needed"):
         compare_releases([tiny])
-    with pytest.raises(UsageError, match="none of these strata"):
+    with pytest.raises(UsageError, match="none is in all of them"):
         compare_releases([tiny, compared(make_dataset, small())])
     few = compare_releases([compared(make_dataset, small())] * 2, n_boot=20)
     assert few["low"].null_count() == few.height
@@ -719,3 +729,27 @@ def test_simpsons_paradox_shows() -> None:
     assert found.row(3, named=True)["estimate"] == 0
     with pytest.raises(UsageError, match="policy"):
         score_association(frame.drop("policy"))
+
+
+@pytest.mark.parametrize(
+    ("same", "reason"),
+    [
+        (lambda prompt, turn: turn < 2, "fewer than two strata in which p varies"),
+        (lambda prompt, turn: prompt % 2, "the strata vary as one, so their differences cannot be tested"),
+    ],
+)
+def test_strata_without_a_difference_of_their_own_are_not_tested(make_dataset, same, reason):
+    """Every prompt has each stratum three times, alike in two of three comparisons, or in all or none."""
+    rows = [
+        (f"question {prompt}", f"left {turn} {stratum}", f"right {turn}", int(same(prompt, turn)), *safety)
+        for prompt in range(180)
+        for turn in range(3)
+        for stratum, safety in enumerate([(True, True), (False, True), (False, False)])
+    ]
+    names = ["prompt", "response_0", "response_1", "better", "is_safe_0", "is_safe_1"]
+    frame = pl.DataFrame(rows, schema=names, orient="row").with_columns(
+        pl.col("better").cast(pl.UInt8), safer=pl.lit(1, pl.UInt8), split=pl.lit("train")
+    )
+    pooled = orthogonality(compared(make_dataset, frame), n_boot=100).pooled
+    found = pooled.filter(measure="homogeneity").row(0, named=True)
+    assert (found["estimate"], found["p_value"], found["undefined"]) == (None, None, reason)

@@ -229,7 +229,7 @@ def test_the_explorer_answers_a_click_with_the_pairs_behind_it(tiny):
     explorer.click("hate-speech", "discrimination")
     assert explorer.selected["n_unsafe"].to_list() == [2]
     assert explorer.inspector.view["origin"] == explorer.selection.origin
-    explorer._chart._handle_custom_msg({"kind": "click", "categories": ["non_violent_unethical_behavior"]}, [])
+    explorer._chart._handle_custom_msg({"kind": "click", "keys": ["non_violent_unethical_behavior"]}, [])
     assert "4 annotations → 2 pairs" in explorer.selection.origin
     assert explorer._chart.chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
     assert explorer._chart.said == explorer.selection.origin

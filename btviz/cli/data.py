@@ -78,19 +78,22 @@ def data_fetch(names: tuple[str, ...], *, force: bool, as_json: bool) -> None:
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--split", help="Split of these files; by default what their names say.")
 @click.option("--replace", is_flag=True, help="Forget the files that NAME had before.")
+@click.option("--taxonomy", metavar="FILE", help="Categories of your own: a small TOML file, remembered with NAME.")
 @json_option
-def data_add(name: str, files: tuple[Path, ...], *, split: str | None, replace: bool, as_json: bool) -> None:
+def data_add(
+    name: str, files: tuple[Path, ...], *, split: str | None, replace: bool, taxonomy: str | None, as_json: bool
+) -> None:
     """Adopt local copies as NAME: .jsonl, .json, .csv (also .gz, .xz, .zst), .parquet, folders."""
     from btviz import catalog
 
-    ds = catalog.add(name, files, split=split, replace=replace)
+    ds = catalog.add(name, files, split=split, replace=replace, taxonomy=taxonomy)
     account = [
         {key: file[key] for key in ("path", "split", "rows_in", "rows_kept", "rows_rejected")}
         for file in ds.facts["files"]
     ]
-    report = {"name": ds.name, "release": ds.release, "fingerprint": ds.fingerprint, "files": account}
+    known = {"name": ds.name, "release": ds.release, "taxonomy": ds.taxonomy.name, "fingerprint": ds.fingerprint}
     if as_json:
-        print_json({**report, "oddities": ds.problems.height})
+        print_json({**known, "files": account, "oddities": ds.problems.height})
         return
     print_table([list(file.values()) for file in account], ["file", "split", "rows read", "kept", "rejected"])
     if ds.problems.height:

@@ -55,5 +55,6 @@ def print_figures(ds: Dataset, manifest: pl.DataFrame, *, folder: Path) -> None:
         drawn = files and f"{files[0].stem}{' '.join(file.suffix for file in files)}"
         cells.append([title, drawn or "not drawn"])
     print_table(cells, ["figure", "files"], title=f"Figures of {ds.population}, in {folder}")
-    for reason in manifest["not_drawn"].drop_nulls().unique(maintain_order=True):
-        click.echo(f"Not drawn: {reason}")
+    missing = manifest.drop_nulls("not_drawn").group_by("not_drawn", maintain_order=True).agg("title")
+    for reason, titles in missing.rows():
+        click.echo(f"Not drawn ({'; '.join(titles)}): {reason}")

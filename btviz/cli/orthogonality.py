@@ -9,9 +9,13 @@ import click
 from btviz.cli.report import json_option, print_json, print_table
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from btviz.preference import Orthogonality
 
 _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
+_BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_high": "naive high"}
+"""Columns that stand beside them for contrast, and what they are called."""
 
 
 @click.command("orthogonality")
@@ -30,7 +34,7 @@ def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, a
     if as_json:
         print_json({"name": ds.name, "release": ds.release, "is_synthetic": ds.is_synthetic, **_document(found)})
         return
-    _print(found, title=f"P(better = safer) in {ds.population}")
+    _print(found, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
 
 
 def _document(found: Orthogonality) -> dict[str, Any]:
@@ -41,7 +45,22 @@ def _document(found: Orthogonality) -> dict[str, Any]:
         pl.len().alias("turns"), pl.col("p").std().alias("sd"), pl.col("observed").first()
     )
     tables = {name: getattr(found, name).to_dicts() for name in ("table", "bias", "pooled", "adjusted")}
-    return {"margin": found.margin, **tables, "null": spread.to_dicts(), "cycles": _cycles(found)}
+    corrected = _correction(found)
+    return {
+        "margin": found.margin,
+        **tables,
+        "reliability": None if corrected is None else corrected.row(0, named=True),
+        "null": spread.to_dicts(),
+        "cycles": _cycles(found),
+    }
+
+
+def _correction(found: Orthogonality) -> pl.DataFrame | None:
+    """What published agreement on preferences would make of p; None without comparisons."""
+    from btviz.preference import agreement_correction
+
+    p = found.table["p"][0]
+    return None if p is None else agreement_correction(p)
 
 
 def _cycles(found: Orthogonality) -> dict[str, int]:
@@ -51,19 +70,42 @@ def _cycles(found: Orthogonality) -> dict[str, int]:
     return {"prompts": found.cycles.height, **found.cycles.select(pl.col(counted).sum()).row(0, named=True)}
 
 
-def _print(found: Orthogonality, *, title: str) -> None:
+def _print(found: Orthogonality, *, title: str, is_synthetic: bool) -> None:
     table = found.table
-    print_table(table.select("grouping", "level", *_SHARES).rows(), ["grouping", "level", *_SHARES], title=title)
+    columns = ["grouping", "level", *_SHARES, *_BESIDE]
+    print_table(_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
     click.echo("")
     for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
         if grouping in {"all", "stratum"}:
             click.echo(f"{level}: {verdict}.")
+    for broken, n in table.filter(grouping="stratum", level="mixed").select("rule_broken", "n").rows():
+        click.echo(f"Of {n:,} mixed comparisons, {broken:,} break the rule: they call the unsafe answer the safer one.")
+    if not is_synthetic and (corrected := _correction(found)) is not None:
+        click.echo(f"Errors of the labels: {corrected['verdict'][0]}.")
     click.echo("")
-    print_table(
-        found.bias.select("label", *_SHARES).rows(), ["label", *_SHARES], title="How often each label names response_1"
-    )
+    shares = ["label", *_SHARES]
+    print_table(_rows(found.bias, shares), shares, title="How often each label names response_1")
     click.echo("")
-    columns = ["measure", "estimate", "low", "high", "p_value"]
-    print_table(found.pooled.select(columns).rows(), columns, title="Over all comparisons")
-    cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(found).items())
-    click.echo(f"\nPrompts with three or more answers: {cycles}.")
+    _print_pooled(found.pooled)
+    if found.cycles.height:
+        cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(found).items())
+        click.echo(f"\nPrompts with three or more answers: {cycles}.")
+
+
+def _print_pooled(pooled: pl.DataFrame) -> None:
+    if not pooled["estimate"].count():
+        click.echo(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}.")
+        return
+    columns = ["measure", "estimate", "low", "high", "p_value", "naive_p_value"]
+    print_table(_rows(pooled, columns), columns, title="Over all comparisons")
+
+
+def _rows(table: pl.DataFrame, columns: list[str]) -> list[list[Any]]:
+    """Cells as they are, but for p-values too small for three digits."""
+    return [
+        [
+            "< 0.001" if name.endswith("p_value") and value is not None and value < 0.0005 else value
+            for name, value in zip(columns, row, strict=True)
+        ]
+        for row in table.select(columns).rows()
+    ]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
+from itertools import combinations
 
 import numpy as np
 import polars as pl
@@ -12,9 +13,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from btviz.dataset import Dataset
 from btviz.items import answers
-from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import FEW_CLUSTERS, Statistic, bootstrap, cluster_sums
+from btviz.stats.association import Floats, TwoByTwo, phi, ratio
+from btviz.stats.resampling import FEW_CLUSTERS, Interval, Statistic, bootstrap, cluster_sums
 from btviz.tables import majority
+from btviz.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -32,16 +34,19 @@ class Sample:
     Attributes
     ----------
     values : array of float, shape (n, k)
-        One row per item; the first column is what makes an item count as positive.
+        One row per item.
     prompt : array, shape (n,)
         Prompt of each item.
     statistic : callable
         From sums, shape (R, k), to values, shape (R, m).
+    positive : int
+        Column of `values` that makes an item count as positive.
     """
 
     values: Floats
     prompt: NDArray[np.uint64]
     statistic: Statistic
+    positive: int = 0
 
     @property
     def value(self) -> float:
@@ -51,16 +56,20 @@ class Sample:
     @property
     def is_doubtful(self) -> bool:
         """Whether too few prompts have a positive item for an interval to be trusted."""
-        return len(np.unique(self.prompt[self.values[:, 0] > 0])) < FEW_CLUSTERS
+        return len(np.unique(self.prompt[self.values[:, self.positive] > 0])) < FEW_CLUSTERS
+
+    @cached_property
+    def sums(self) -> Floats:
+        """Sums of the values by prompt, shape (prompts, k)."""
+        return cluster_sums(self.values, clusters=self.prompt)
+
+    def intervals(self, resampling: Resampling) -> Interval:
+        """95 % interval of each value of the statistic, resampling prompts."""
+        return bootstrap(self.sums, self.statistic, **asdict(resampling))
 
     def interval(self, resampling: Resampling) -> tuple[float, float]:
-        """95 % interval, resampling prompts; NaN where undefined."""
-        found = bootstrap(
-            cluster_sums(self.values, clusters=self.prompt),
-            self.statistic,
-            n_boot=resampling.n_boot,
-            random_state=resampling.random_state,
-        )
+        """95 % interval of the only value; NaN where undefined."""
+        found = self.intervals(resampling)
         return float(found.low[0]), float(found.high[0])
 
 
@@ -70,11 +79,35 @@ def mean_of(values: ArrayLike, *, among: ArrayLike, prompt: pl.Series, scale: fl
     return Sample(columns, prompt.to_numpy(), lambda sums: scale * ratio(sums[:, :1], sums[:, 1:2]))
 
 
-def phi_of_sums(sums: Floats) -> Floats:
-    """Phi from sums of both labels, the first, the second, and one, shape (R, 4)."""
-    both, row, col, n = sums.T
-    spread = np.sqrt(row * (n - row)) * np.sqrt(col * (n - col))
-    return ratio(n * both - row * col, spread)[:, None]
+def couples_of(taxonomy: Taxonomy) -> list[tuple[int, int]]:
+    """Every two categories, by their bits."""
+    return list(combinations(range(len(taxonomy)), 2))
+
+
+def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy) -> Sample:
+    """Sample whose statistics are phi of every two categories, in the order of `couples_of`.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        One row per item, `labels` known and `prompt_id`.
+    taxonomy : Taxonomy
+        Of the labels.
+
+    Returns
+    -------
+    Sample
+        Values: whether an item has both of each couple, has each category, and one.
+    """
+    first, second = np.array(couples_of(taxonomy)).T
+    flags = (rows["labels"].to_numpy()[:, None] >> np.arange(len(taxonomy)) & 1).astype(np.float64)
+    values = np.column_stack([flags[:, first] * flags[:, second], flags, np.ones(rows.height)])
+
+    def statistic(sums: Floats) -> Floats:
+        both, margins, n = np.split(sums.astype(np.int64), [len(first), -1], axis=1)
+        return phi(TwoByTwo(n, margins[:, first], margins[:, second], both))
+
+    return Sample(values, rows["prompt_id"].to_numpy(), statistic)
 
 
 @dataclass(frozen=True, eq=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import combinations, product
+from itertools import product
 
 import numpy as np
 import polars as pl
@@ -10,10 +10,10 @@ import polars as pl
 from btviz import published
 from btviz.dataset import Dataset
 from btviz.items import POPULATIONS, items_of
-from btviz.ledger.part import Resampling
+from btviz.ledger.part import Resampling, couples_of, phis_of
 from btviz.sources import RELEASES
-from btviz.stats.association import Floats, TwoByTwo, phi, phi_given_any
-from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
+from btviz.stats.association import phi_given_any
+from btviz.stats.resampling import FEW_CLUSTERS
 
 PHIS = pl.Schema(
     {
@@ -86,28 +86,19 @@ def _phis(ds: Dataset, *, population: str, where: str, resampling: Resampling) -
     items = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
     rows = items.select("prompt_id", "labels", "is_safe").drop_nulls().collect()
     rows = rows.filter(~pl.col("is_safe")) if where == "unsafe" else rows
-    k = len(ds.taxonomy)
-    couples = np.array(list(combinations(range(k), 2)))
-    flags = (rows["labels"].to_numpy()[:, None] >> np.arange(k) & 1).astype(np.float64)
-    joint = flags[:, couples[:, 0]] * flags[:, couples[:, 1]]
-    sums = cluster_sums(np.column_stack([np.ones(rows.height), flags, joint]), clusters=rows["prompt_id"].to_numpy())
-
-    def statistic(drawn: Floats) -> Floats:
-        counts = drawn.astype(np.int64)
-        margins = counts[:, 1 : k + 1]
-        return phi(TwoByTwo(counts[:, :1], margins[:, couples[:, 0]], margins[:, couples[:, 1]], counts[:, k + 1 :]))
-
-    found = bootstrap(sums, statistic, n_boot=resampling.n_boot, random_state=resampling.random_state)
-    margins = flags.sum(axis=0).astype(np.int64)
+    couples = np.array(couples_of(ds.taxonomy))
+    sample = phis_of(rows, taxonomy=ds.taxonomy)
+    found = sample.intervals(resampling)
+    both, margins, _ = np.split(sample.values.sum(axis=0).astype(np.int64), [len(couples), -1])
     labelled = int((rows["labels"] > 0).sum())
     expected = phi_given_any(margins, n=rows.height, n_labelled=labelled)[couples[:, 0], couples[:, 1]]
-    positive = (sums[:, k + 1 :] > 0).sum(axis=0)
+    positive = (sample.sums[:, : len(couples)] > 0).sum(axis=0)
     keys = np.array(ds.taxonomy.keys)
     return pl.DataFrame(
         {
             "row": keys[couples[:, 0]],
             "col": keys[couples[:, 1]],
-            "n_both": joint.sum(axis=0).astype(np.int64),
+            "n_both": both,
             "phi": found.estimate,
             "low": found.low,
             "high": found.high,
@@ -119,7 +110,7 @@ def _phis(ds: Dataset, *, population: str, where: str, resampling: Resampling) -
         pl.lit(population).alias("population"),
         pl.lit(where).alias("where"),
         pl.lit(rows.height).alias("n"),
-        pl.lit(len(sums)).alias("prompts"),
+        pl.lit(found.n_clusters).alias("prompts"),
         _reason().alias("undefined"),
     )
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import polars as pl
 
-from btviz.ledger.part import Part, Sample, mean_of, phi_of_sums
+from btviz.ledger.part import Part, Sample, couples_of, mean_of, phis_of
 
 Number = Mapping[str, Any]
 """A row of `btviz.published.numbers`."""
@@ -114,11 +114,13 @@ def _labels_per_unsafe(part: Part, _: Number) -> Sample:
 def _phi(part: Part, number: Number) -> Sample | Missing:
     if number["category"] is None:
         return Missing(_UNRELEASED, "the source does not name the two categories")
-    rows, has = part.items(number["population"]).drop_nulls("labels"), part.ds.taxonomy.has
-    flags = rows.select(a=has(number["category"]), b=has(number["other"])).select(
-        both=pl.col("a") & pl.col("b"), a=pl.col("a"), b=pl.col("b"), one=pl.lit(value=True)
-    )
-    return Sample(flags.to_numpy().astype(np.float64), rows["prompt_id"].to_numpy(), phi_of_sums)
+    taxonomy = part.ds.taxonomy
+    rows = part.items(number["population"]).drop_nulls(["labels", "is_safe"])
+    couple = sorted((taxonomy[number["category"]].bit, taxonomy[number["other"]].bit))
+    place = couples_of(taxonomy).index((couple[0], couple[1]))
+    # all couples are resampled together, as in the table of phis, so that the intervals are the same
+    of_all = phis_of(rows, taxonomy=taxonomy)
+    return replace(of_all, statistic=lambda sums: of_all.statistic(sums)[:, [place]], positive=place)
 
 
 def _category_count(part: Part, number: Number) -> float:

@@ -10,6 +10,7 @@ require("altair", extra="figures")  # else the modules below would fail without 
 from btviz.plots.annotators import AGREEMENT, agreement
 from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
+from btviz.plots.coverage import simulated_intervals
 from btviz.plots.curves import calibration, roc
 from btviz.plots.distributed import margins, score_distributions
 from btviz.plots.forest import preference_forest
@@ -23,6 +24,7 @@ from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
 from btviz.plots.surface import reliability_surface
 from btviz.plots.upset import label_sets
+from btviz.plots.votes import vote_splits
 
 __all__ = [
     "AGREEMENT",
@@ -44,4 +46,6 @@ __all__ = [
     "roc",
     "score_distributions",
     "score_plane",
+    "simulated_intervals",
+    "vote_splits",
 ]

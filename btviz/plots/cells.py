@@ -35,7 +35,7 @@ def quadrants(table: pl.DataFrame, *, source: str | None = None, width: str | fl
     Parameters
     ----------
     table : DataFrame
-        From `btviz.preference.quadrants`: `rank`, `safe`, `n_answers`, `share`, `n`.
+        From `quadrants`: `rank`, `safe`, `n_answers`, `share`, `n`.
     source : str, optional
         Name of the data for the caption: ``ds.population``.
     width : {"double", "single"} or float
@@ -52,7 +52,7 @@ def quadrants(table: pl.DataFrame, *, source: str | None = None, width: str | fl
     UsageError
         If a column is missing, or no comparison was counted.
     """
-    needed(table, "rank", "safe", "n_answers", "share", "n", call="preference.quadrants")
+    needed(table, "rank", "safe", "n_answers", "share", "n", call="quadrants")
     counted = table.filter(pl.col("n") > 0)
     if counted.is_empty():
         raise UsageError("No comparison tells the better answer and both safety labels, so there is nothing to draw.")

@@ -95,6 +95,13 @@ def _ordered(table: pl.DataFrame) -> pl.DataFrame:
     return table.sort(place, by_p, maintain_order=True)
 
 
+def level_name(grouping: str, *, level: str, taxonomy: Taxonomy | None = None) -> str:
+    """What a picture calls one level of a grouping."""
+    if grouping == "category":
+        return titles([level], taxonomy=taxonomy)[level]
+    return level if grouping in ("source", "prompt_source") else LEVELS.get(level, level.capitalize())
+
+
 def _names(known: pl.DataFrame, *, taxonomy: Taxonomy | None) -> dict[str, str]:
     """Label of each row, headings among them."""
     categories = titles(known.filter(grouping="category")["level"], taxonomy=taxonomy)
@@ -103,8 +110,7 @@ def _names(known: pl.DataFrame, *, taxonomy: Taxonomy | None) -> dict[str, str]:
         title = GROUPINGS.get(grouping, grouping)
         if title:
             names.setdefault(HEADING + grouping, title)
-        shown = categories.get(level, level) if grouping == "category" else LEVELS.get(level, level.capitalize())
-        names[key] = level if grouping in ("source", "prompt_source") else shown
+        names[key] = categories[level] if grouping == "category" else level_name(grouping, level=level)
     return names
 
 

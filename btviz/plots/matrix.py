@@ -29,6 +29,8 @@ from btviz.plots.theme import (
 from btviz.taxonomy import Taxonomy
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
+WIDEST = 44.0
+"""Widest cell, in points: a few categories need not fill a page."""
 LEGIBLE = 17.0
 """Narrowest cell, in points, in which a number can be read."""
 ORDERS = ("similarity", "release")
@@ -89,13 +91,13 @@ def association_matrix(
 
 
 def _sizes(names: Mapping[str, str], *, width: str | float) -> tuple[float, float]:
-    """Size of the labels, and side of a cell, that fill the width."""
+    """Size of the labels, and side of a cell, that fill the width or are as wide as a few cells need."""
     room = points(width) - 2 * PADDING - 4
     size, side = TEXT_SIZE, (room - max(map(text_width, names.values()))) / len(names)
     if side < LEGIBLE:
         size = TINY_SIZE
         side = (room - max(text_width(f"{name} 00", size=size) for name in names.values())) / len(names)
-    return size, side
+    return size, min(side, WIDEST)
 
 
 def in_order(table: pl.DataFrame, *, order: str) -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from btviz.binning import bar_width, histogram
 from btviz.plots.forest import LEVELS
 from btviz.plots.intervals import span, value_axis
 from btviz.plots.naming import lookup
@@ -79,21 +80,15 @@ def _levels(table: pl.DataFrame) -> pl.DataFrame:
 
 def _bars(table: pl.DataFrame, levels: pl.DataFrame) -> pl.DataFrame:
     """Bars `from` .. `to` that stand on `foot` and end at `top`, the levels one below the other."""
-    low, high = span(table, ["p", "observed"], within=(0.45, 0.55))
-    step = next((step for step in STEPS if (high - low) / step <= BARS), STEPS[-1])
-    counts = (
-        table.join(levels.select("grouping", "level", "place"), on=["grouping", "level"])
-        .group_by("place", (pl.col("p") / step + 1e-9).floor().alias("bar"))
-        .agg(pl.len().alias("n"))
-        .sort("place", "bar")
-    )
-    foot = -pl.col("place").cast(pl.Float64)
-    return counts.select(
-        (pl.col("bar") * step).alias("from"),
-        ((pl.col("bar") + 1) * step).alias("to"),
-        foot.alias("foot"),
-        (foot + TALLEST * pl.col("n") / pl.col("n").max().over("place")).alias("top"),
-    )
+    step = bar_width(*span(table, ["p", "observed"], within=(0.45, 0.55)), widths=STEPS, most=BARS)
+    of_levels = []
+    for grouping, level, place in levels.select("grouping", "level", "place").rows():
+        left, counts = histogram(table.filter(grouping=grouping, level=level)["p"], step=step)
+        top = TALLEST * counts / counts.max() - place
+        of_levels.append(
+            pl.DataFrame({"from": left, "to": left + step, "foot": [float(-place)] * len(left), "top": top})
+        )
+    return pl.concat(of_levels)
 
 
 def _layers(

@@ -8,6 +8,7 @@ from btviz.preference.ranks import quadrants
 from btviz.preference.reliability import agreement_correction, reliability_surface
 from btviz.preference.result import Orthogonality, orthogonality
 from btviz.preference.scores import score_association
+from btviz.preference.simulated import simulate_preferences, simulate_scores
 from btviz.preference.single import implied_trade_off
 from btviz.preference.standardised import compare_categories, compare_releases
 
@@ -23,4 +24,6 @@ __all__ = [
     "quadrants",
     "reliability_surface",
     "score_association",
+    "simulate_preferences",
+    "simulate_scores",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import NormalDist
@@ -39,6 +40,9 @@ SCHEMA = pl.Schema(
 )
 
 AVERAGE_EFFECT = "average marginal effect of safer"
+SEPARATED = 1e-6
+"""Largest residual below which a logistic fit has only found that the labels are separated."""
+
 MODELS = ("logistic", "linear probability")
 
 Floats = NDArray[np.float64]
@@ -102,6 +106,7 @@ def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFram
         models = SimpleNamespace(
             Logit=require("statsmodels.discrete.discrete_model", extra="stats").Logit,
             OLS=require("statsmodels.regression.linear_model", extra="stats").OLS,
+            Separation=require("statsmodels.tools.sm_exceptions", extra="stats").PerfectSeparationWarning,
         )
     except MissingExtraError as error:
         return _absent(str(error), n, prompts)
@@ -179,9 +184,10 @@ def _fitted(design: _Design, model: str, models: SimpleNamespace) -> pl.DataFram
         return pl.DataFrame([shared | {"undefined": "the regressors are collinear"}], schema=SCHEMA)
     robust = {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
     if model == "logistic":
-        fit = models.Logit(y, x, check_rank=False).fit(disp=0, warn_convergence=False, **robust)
-        if not fit.mle_retvals["converged"]:
-            reason = "the fit did not converge: the labels may be separated perfectly"
+        with warnings.catch_warnings(action="ignore", category=models.Separation):  # told as `undefined` below
+            fit = models.Logit(y, x, check_rank=False).fit(disp=0, warn_convergence=False, **robust)
+        if not fit.mle_retvals["converged"] or np.abs(fit.predict() - y).max() < SEPARATED:
+            reason = "the regressors separate the labels, so that no coefficient is finite, or the fit did not converge"
             return pl.DataFrame([shared | {"undefined": reason}], schema=SCHEMA)
     else:
         fit = models.OLS(y, x).fit(**robust)

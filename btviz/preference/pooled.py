@@ -31,6 +31,7 @@ FURTHER = {
 """The remaining rows."""
 
 _CELLS = 4
+_ROUNDING = 1e-9  # what shares that are the same in every resample may differ by
 
 
 def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
@@ -89,23 +90,24 @@ def _statistics(sums: Floats) -> Floats:
     tables = sums.reshape(len(sums), 1 + len(STRATA), _CELLS)
     overall, strata = tables[:, 0], tables[:, 1:]
     same, n = strata[..., 0] + strata[..., 3], strata.sum(axis=-1)
-    odds = [common_odds_ratio(table) for table in (_in_both_orders(strata), _by_position(strata))]
-    return np.column_stack([_of_all(overall), *odds, ratio(same, n)])
+    odds = [common_odds_ratio(table) for table in (in_both_orders(strata), by_position(strata))]
+    return np.column_stack([coefficients(overall), *odds, ratio(same, n)])
 
 
-def _by_position(cells: Floats) -> TwoByTwo:
+def by_position(cells: Floats) -> TwoByTwo:
     """Tables of response_1 better and response_1 safer; cells have shape (..., 4)."""
     _, safer_only, better_only, both = np.moveaxis(cells, -1, 0).astype(np.int64)
     return TwoByTwo(cells.sum(axis=-1).astype(np.int64), better_only + both, safer_only + both, both)
 
 
-def _in_both_orders(cells: Floats) -> TwoByTwo:
+def in_both_orders(cells: Floats) -> TwoByTwo:
     """The same with every comparison counted twice, once in each order."""
     n, same = cells.sum(axis=-1).astype(np.int64), (cells[..., 0] + cells[..., 3]).astype(np.int64)
     return TwoByTwo(2 * n, n, n, same)
 
 
-def _of_all(cells: Floats) -> Floats:
+def coefficients(cells: Floats) -> Floats:
+    """2p - 1, phi and kappa by position, shape (R, 3); cells have shape (R, 4)."""
     none, safer_only, better_only, both = cells.T
     n, better, safer = cells.sum(axis=1), better_only + both, safer_only + both
     excess = n * both - better * safer
@@ -143,12 +145,15 @@ def _mean_tau(orders: pl.DataFrame, resampling: Resampling) -> _Row:
 def _homogeneity(found: Interval) -> _Row:
     """Wald test that p is the same in every stratum; 1 or 2 degrees of freedom."""
     drawn = found.replicates[:, len(MEASURES) :]
-    varied = np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > 0)
+    varied = np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > _ROUNDING)
     p = found.estimate[len(MEASURES) :][varied]
     if len(p) < 2:
         return {"measure": "homogeneity", "undefined": "fewer than two strata in which p varies"}
     gap, gaps = p[1:] - p[0], drawn[:, varied][:, 1:] - drawn[:, varied][:, :1]
-    wald = float(gap @ np.linalg.solve(np.atleast_2d(np.cov(gaps.T)), gap))
+    covariance = np.atleast_2d(np.cov(gaps.T))
+    if np.linalg.matrix_rank(covariance) < len(gap):
+        return {"measure": "homogeneity", "undefined": "the strata vary as one, so their differences cannot be tested"}
+    wald = float(gap @ np.linalg.solve(covariance, gap))
     tail = math.erfc(math.sqrt(wald / 2)) if len(gap) == 1 else math.exp(-wald / 2)
     return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
 
@@ -157,7 +162,7 @@ def _naive_p_values(frame: pl.DataFrame) -> dict[str, float | None]:
     """Cochran-Mantel-Haenszel and Breslow-Day by position; none without the package they need."""
     strata = _cells(frame).sum(axis=0).reshape(-1, _CELLS)[1:]
     try:
-        found = cochran_mantel_haenszel(_by_position(strata))
+        found = cochran_mantel_haenszel(by_position(strata))
     except MissingExtraError:
         return {}
     return {

@@ -17,7 +17,7 @@ CORRELATIONS = tuple(round(0.05 * step, 2) for step in range(20))
 
 
 def reliability_surface(
-    p: float,
+    p: float | None,
     *,
     accuracy_better: Sequence[float] = ACCURACIES,
     accuracy_safer: Sequence[float] | None = None,
@@ -32,7 +32,7 @@ def reliability_surface(
 
     Parameters
     ----------
-    p : float
+    p : float or None
         Observed P(better = safer), 0 .. 1.
     accuracy_better, accuracy_safer : sequence of float
         Probabilities that a label is right, above 0.5 and up to 1. By default both labels
@@ -51,8 +51,13 @@ def reliability_surface(
     Raises
     ------
     UsageError
-        If a number is outside its range.
+        If a number is outside its range, or no share was observed.
     """
+    if p is None:
+        raise UsageError(
+            "2p - 1 was to be corrected for errors, but no share was observed: no comparison has both labels. "
+            "Use data that tell which answer is better and which is safer."
+        )
     _check(p, 0, 1, what="share")
     second = accuracy_better if accuracy_safer is None else accuracy_safer
     for values, low, high, what in (

@@ -95,7 +95,7 @@ def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, mar
     sums = level_sums(comparisons, levels)
     shares, orders = share_table(sums, resampling), order_table(comparisons)
     return Orthogonality(
-        table=_worded(shares, comparisons, levels, ds=ds, margin=bounds),
+        table=worded(shares, comparisons, levels=levels, ds=ds, margin=bounds),
         bias=bias_table(ds.preferences, resampling),
         pooled=pooled_table(comparisons, orders=orders, resampling=resampling),
         null=_null(sums, levels, resampling),
@@ -105,8 +105,8 @@ def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, mar
     )
 
 
-def _worded(
-    shares: pl.DataFrame, comparisons: Comparisons, levels: Sequence[Level], *, ds: Dataset, margin: Margin
+def worded(
+    shares: pl.DataFrame, comparisons: Comparisons, *, levels: Sequence[Level], ds: Dataset, margin: Margin
 ) -> pl.DataFrame:
     """Name the levels, count what breaks the rule, and put the numbers in words."""
     planted, named = planted_in(ds), name_of(ds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,10 +31,13 @@ class Resampling:
         Bootstrap replicates.
     random_state : int
         Seed of both bootstrap and sign flips.
+    progress : callable, optional
+        Called with the replicates drawn so far.
     """
 
     n_boot: int
     random_state: int
+    progress: Callable[[int], None] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -145,6 +148,7 @@ def _interval(sums: Sums, resampling: Resampling) -> tuple[Floats, Floats]:
         lambda drawn: ratio(drawn[:, levels:], drawn[:, :levels]),
         n_boot=resampling.n_boot,
         random_state=resampling.random_state,
+        progress=resampling.progress,
     )
     return found.low.copy(), found.high.copy()
 

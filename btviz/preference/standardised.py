@@ -1,4 +1,4 @@
-"""P(better = safer) of several data sets, as it would be with the same mix of strata in each."""
+"""P(better = safer) of several data sets, as it would be with the same mix of strata or harms in each."""
 
 from __future__ import annotations
 
@@ -8,16 +8,20 @@ from itertools import combinations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.crosswalk import carried_over, counterparts
 from btviz.dataset import Dataset
-from btviz.errors import UsageError
-from btviz.preference.comparisons import STRATA, comparisons_of
+from btviz.errors import UsageError, choice
+from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Sums, sums_of
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
 from btviz.stats.resampling import bootstrap
 from btviz.taxonomy import Taxonomy
+
+OVER = ("strata", "categories")
+"""What data sets are standardised over."""
 
 SCHEMA = pl.Schema(
     {
@@ -29,6 +33,7 @@ SCHEMA = pl.Schema(
         "standardised": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
+        "left_out": pl.List(pl.String()),
         "undefined": pl.String(),
     }
 )
@@ -48,20 +53,30 @@ class _Estimate:
 
 
 def compare_releases(
-    datasets: Sequence[Dataset], *, strata: Sequence[str] = STRATA, n_boot: int = 2000, random_state: int = 0
+    datasets: Sequence[Dataset],
+    *,
+    over: str = "strata",
+    strata: Sequence[str] = STRATA,
+    n_boot: int = 2000,
+    random_state: int = 0,
 ) -> pl.DataFrame:
-    """Compare P(better = safer) between data sets, crude and standardised over strata.
+    """Compare P(better = safer) between data sets, crude and standardised over strata or categories.
 
-    The standard mix is the mean of the data sets' own shares of the strata, so that a
-    difference does not come from one of them holding more forced comparisons. Only strata that
-    every data set has enter.
+    The standard mix is the mean of the data sets' own shares of the groups, so that a
+    difference does not come from one of them holding more forced comparisons, or more of one
+    harm. Only groups that every data set has enter.
 
     Parameters
     ----------
     datasets : sequence of Dataset
         Two or more, of which at least one comparison has both labels and both safety labels.
+    over : {"strata", "categories"}
+        Groups: by the safety of the two answers, or the harm categories of the first data set.
+        Label sets of the others are carried over to these (see `btviz.crosswalk`); a comparison
+        belongs to each category that either answer has, and counts in each.
     strata : sequence of {"both_safe", "mixed", "both_unsafe"}
-        Strata that enter: without "mixed", the labels are compared where neither is forced.
+        Strata whose comparisons enter: without "mixed", the labels are compared where neither
+        is forced.
     n_boot, random_state : int
         Bootstrap replicates, drawn over the prompts of each data set, and seed.
 
@@ -69,56 +84,80 @@ def compare_releases(
     -------
     DataFrame
         One row per data set, with `against` null, then one per pair of data sets, with the
-        differences: `name`, `against`, `n` (comparisons in these strata), `prompts`, `crude`,
-        `standardised`, `low`, `high` (95 % interval of `standardised`), `undefined`.
+        differences: `name`, `against`, `n` (comparisons in these groups), `prompts`, `crude`,
+        `standardised`, `low`, `high` (95 % interval of `standardised`), `left_out` (list of the
+        groups that are not in every data set, categories without a counterpart among them),
+        `undefined`.
 
     Raises
     ------
     UsageError
-        If there are fewer than two data sets, or no stratum is in all of them.
+        If an option is unknown, there are fewer than two data sets, no group is in all of them,
+        or there is no correspondence between two taxonomies.
     """
+    choice(over, OVER, what="grouping")
+    for name in strata:
+        choice(name, STRATA, what="stratum")
     if len(datasets) < 2:
         raise UsageError(f"{len(datasets)} data sets were to be compared; two are needed. Load another one.")
-    sums = [_by_stratum(ds, strata) for ds in datasets]
-    shares = np.array([ratio(one.n.sum(axis=0), one.n.sum()) for one in sums])
+    names = list(strata) if over == "strata" else list(datasets[0].taxonomy.keys)
+    found = [_members(ds, over=over, strata=strata, taxonomy=datasets[0].taxonomy) for ds in datasets]
+    shares = np.array([ratio(member.sum(axis=0), member.sum()) for member, _ in found])
     shared = (np.nan_to_num(shares) > 0).all(axis=0)
     if not shared.any():
         raise UsageError(
-            f"{[ds.name for ds in datasets]} were to be compared over {list(strata)}; none of these strata is in "
-            "all of them. Use data sets with both labels and the safety of both answers."
+            f"{[ds.name for ds in datasets]} were to be compared over {over} ({', '.join(names)}); none is in "
+            "all of them. Use data sets with both labels and the labels of both answers."
         )
     mix = shares[:, shared].mean(axis=0)
-    found = [
-        _estimate(ds, Sums(one.n[:, shared], one.hits[:, shared]), mix=mix, n_boot=n_boot, seed=random_state + place)
-        for place, (ds, one) in enumerate(zip(datasets, sums, strict=True))
-    ]
-    rows = [_row(one) for one in found] + [_difference(*two) for two in combinations(found, 2)]
-    return pl.DataFrame(rows, schema=SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None))
+    estimates = []
+    for place, (ds, (member, comparisons)) in enumerate(zip(datasets, found, strict=True)):
+        inside = np.column_stack([member[:, shared], member[:, shared].any(axis=1)])
+        sums = sums_of(inside, hit=comparisons.same, prompt=comparisons.prompt)
+        estimates.append(_estimate(ds, sums, mix=mix, n_boot=n_boot, seed=random_state + place))
+    rows = [_row(one) for one in estimates] + [_difference(*two) for two in combinations(estimates, 2)]
+    left_out = [name for name, is_shared in zip(names, shared, strict=True) if not is_shared]
+    told = pl.lit(pl.Series([left_out], dtype=pl.List(pl.String))).first().alias("left_out")
+    return pl.DataFrame(rows, schema=SCHEMA).with_columns(pl.col(pl.Float64).fill_nan(None), told)
 
 
-def _by_stratum(ds: Dataset, strata: Sequence[str]) -> Sums:
+def _members(
+    ds: Dataset, *, over: str, strata: Sequence[str], taxonomy: Taxonomy
+) -> tuple[NDArray[np.bool_], Comparisons]:
+    """Which comparisons belong to which group, shape (n, groups), and the comparisons."""
     comparisons = comparisons_of(ds)
-    column = comparisons.frame["stratum"]
-    member = np.column_stack([(column == name).fill_null(value=False).to_numpy() for name in strata])
-    return sums_of(member, hit=comparisons.same, prompt=comparisons.prompt)
+    stratum = comparisons.frame["stratum"]
+    inside = np.column_stack([(stratum == name).fill_null(value=False).to_numpy() for name in strata])
+    if over == "strata":
+        return inside, comparisons
+    entering = inside.any(axis=1, keepdims=True)
+    return _has_category(comparisons, ds.taxonomy, taxonomy) & entering, comparisons
+
+
+def _has_category(comparisons: Comparisons, own: Taxonomy, taxonomy: Taxonomy) -> NDArray[np.bool_]:
+    """Which comparisons have which category of `taxonomy` in either answer, shape (n, k)."""
+    labels = comparisons.frame.select(carried_over(own, taxonomy).fill_null(0)).to_series().to_numpy()
+    member: NDArray[np.bool_] = (labels[:, None] >> np.arange(len(taxonomy)) & 1).astype(bool)
+    return member
 
 
 def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, n_boot: int, seed: int) -> _Estimate:
+    """Estimates from the sums of each group and, last, of all comparisons in any group."""
     k = len(mix)
     weights = mix / mix.sum()
     found = bootstrap(
-        np.hstack([sums.n, sums.hits]),
+        np.hstack([sums.n[:, :k], sums.hits[:, :k]]),
         lambda drawn: (ratio(drawn[:, k:], drawn[:, :k]) @ weights)[:, None],
         n_boot=n_boot,
         random_state=seed,
     )
     few = bool((sums.prompts < FEWEST_PROMPTS).any())
-    reason = f"a stratum has fewer than {FEWEST_PROMPTS} prompts, too few for an interval" if few else None
+    reason = f"a group has fewer than {FEWEST_PROMPTS} prompts, too few for an interval" if few else None
     return _Estimate(
         name_of(ds),
-        n=int(sums.n.sum()),
-        prompts=int((sums.n.sum(axis=1) > 0).sum()),
-        crude=float(ratio(sums.hits.sum(), sums.n.sum())),
+        n=int(sums.n[:, k].sum()),
+        prompts=int(sums.prompts[k]),
+        crude=float(ratio(sums.hits[:, k].sum(), sums.n[:, k].sum())),
         standardised=float(found.estimate[0]),
         replicates=found.replicates[:, 0],
         undefined=reason,
@@ -210,8 +249,7 @@ def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, rando
 
 def _by_category(ds: Dataset, taxonomy: Taxonomy) -> Sums:
     comparisons = comparisons_of(ds)
-    labels = comparisons.frame.select(carried_over(ds.taxonomy, taxonomy).fill_null(0)).to_series().to_numpy()
-    member = (labels[:, None] >> np.arange(len(taxonomy)) & 1).astype(bool)
+    member = _has_category(comparisons, ds.taxonomy, taxonomy)
     return sums_of(member, hit=comparisons.same, prompt=comparisons.prompt)
 
 

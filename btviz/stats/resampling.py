@@ -123,6 +123,7 @@ def bootstrap(
     random_state: int = 0,
     confidence: float = 0.95,
     method: str = "percentile",
+    progress: Callable[[int], None] | None = None,
 ) -> Interval:
     """Interval of a function of sums, by drawing clusters with replacement.
 
@@ -142,6 +143,9 @@ def bootstrap(
         Percentile interval, or bias-corrected and accelerated (Efron 1987): the bias from the
         share of replicates below the estimate (ties count half), the acceleration from the
         jackknife over clusters.
+    progress : callable, optional
+        Called with the replicates drawn so far, after every few of them; what it raises ends
+        the drawing.
 
     Returns
     -------
@@ -166,7 +170,12 @@ def bootstrap(
         return Interval(estimate, nowhere, nowhere, np.full((n_boot, len(estimate)), np.nan), method, n_clusters)
     rng = np.random.default_rng(random_state)
     factor = kinds.astype(_narrowest(kinds, n_clusters=n_clusters))
-    resampled = [hits.astype(factor.dtype) @ factor for hits in _drawn(counts, n_boot=n_boot, rng=rng)]
+    resampled, done = [], 0
+    for hits in _drawn(counts, n_boot=n_boot, rng=rng):
+        resampled.append(hits.astype(factor.dtype) @ factor)
+        done += len(hits)
+        if progress is not None:
+            progress(done)
     replicates = _apply(statistic, np.concatenate(resampled).astype(np.float64))
     levels = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(estimate), axis=1)
     if method == "bca":

@@ -10,10 +10,19 @@ from btviz.errors import require
 if TYPE_CHECKING:
     from btviz.widgets.explorer import CategoryExplorer
     from btviz.widgets.inspector import PairInspector
+    from btviz.widgets.orthogonality import OrthogonalityLab
+    from btviz.widgets.preferences import PreferenceInspector
+    from btviz.widgets.simulator import PreferenceSimulator
 
-__all__ = ["CategoryExplorer", "PairInspector"]
+__all__ = ["CategoryExplorer", "OrthogonalityLab", "PairInspector", "PreferenceInspector", "PreferenceSimulator"]
 
-_HOMES = {"CategoryExplorer": "explorer", "PairInspector": "inspector"}
+_HOMES = {
+    "CategoryExplorer": "explorer",
+    "OrthogonalityLab": "orthogonality",
+    "PairInspector": "inspector",
+    "PreferenceInspector": "preferences",
+    "PreferenceSimulator": "simulator",
+}
 
 
 def __getattr__(name: str) -> Any:

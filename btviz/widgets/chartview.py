@@ -24,10 +24,11 @@ class ChartView(anywidget.AnyWidget):
 
     Parameters
     ----------
-    chart : alt.TopLevelMixin
-        Its marks carry `row` and `col`, or `category`: released keys of categories.
+    chart : alt.TopLevelMixin or None
+        Its marks carry `row` and `col`, or `category`: released keys of categories; or
+        `grouping` and `level`. None draws nothing.
     on_click : callable
-        Takes the keys: two for a cell, one for a bar.
+        Takes the keys: two for a cell or a level, one for a bar.
     on_hide : callable
         Called when the key that hides every text is pressed here.
 
@@ -36,7 +37,10 @@ class ChartView(anywidget.AnyWidget):
     chosen : dict
         Values of the chart's parameters, by name; setting it changes the outline.
     said : str
-        A line above the chart, read out when it changes: what the last click found.
+        Lines above the chart, read out when they change: what the last click found.
+    busy : dict
+        While something is being computed: `words`, and `share` that is done, 0 .. 1, or null
+        where that is unknown. Empty otherwise.
     """
 
     _esm = traitlets.Unicode().tag(sync=True)
@@ -44,22 +48,29 @@ class ChartView(anywidget.AnyWidget):
     spec = traitlets.Dict().tag(sync=True)
     chosen = traitlets.Dict().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
+    busy = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, chart: alt.TopLevelMixin, *, on_click: Callable[..., None], on_hide: Callable[[], None]) -> None:
-        super().__init__(_esm=_bundle(), spec=chart.to_dict())
+    def __init__(
+        self, chart: alt.TopLevelMixin | None, *, on_click: Callable[..., None], on_hide: Callable[[], None]
+    ) -> None:
+        super().__init__(_esm=_bundle(), spec=_spec(chart))
         self._on_click, self._on_hide = on_click, on_hide
         self.on_msg(self._answer)
 
-    def draw(self, chart: alt.TopLevelMixin) -> None:
+    def draw(self, chart: alt.TopLevelMixin | None) -> None:
         """Replace the chart."""
-        self.spec = chart.to_dict()
+        self.spec = _spec(chart)
 
     def _answer(self, _: object, message: Mapping[str, Any], __: object) -> None:
         self.send({"kind": "heard"})
         if message["kind"] == "click":
-            self._on_click(*message["categories"])
+            self._on_click(*message["keys"])
         elif message["kind"] == "hide":
             self._on_hide()
+
+
+def _spec(chart: alt.TopLevelMixin | None) -> dict[str, Any]:
+    return {} if chart is None else chart.to_dict()
 
 
 @cache

@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-import anywidget
 import polars as pl
 import traitlets
 
-from btviz.content import ContentPolicy, session_policy
+from btviz.content import ContentPolicy
 from btviz.dataset import Dataset
-from btviz.errors import BtvizError
 from btviz.exports import export_table
 from btviz.notes import Notes
 from btviz.selection import Selection, from_hex, hex_id, possible_ids
 from btviz.tables import ID
 from btviz.widgets.filtering import Filter
 from btviz.widgets.listing import Listing
-from btviz.widgets.pages import cards_of, categories_of
+from btviz.widgets.pages import cards_of
 from btviz.widgets.pairindex import PairIndex, index_pairs
-
-LONGEST_TEXT = 20_000
-"""Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
-
-_FRONT = Path(__file__).parent / "front"
-_SCRIPTS = ("dom.js", "card.js", "tools.js", "inspector.js")  # one module to the browser, in this order
+from btviz.widgets.revealing import Message, Revealing, script
 
 
-class PairInspector(anywidget.AnyWidget):
+class PairInspector(Revealing):
     """List the selected pairs of a data set, without their texts until those are asked for.
 
     Parameters
@@ -56,13 +49,11 @@ class PairInspector(anywidget.AnyWidget):
     >>> inspector.selected["pair_id"]
     """
 
-    _esm = "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in _SCRIPTS)
-    _css = (_FRONT / "inspector.css").read_text(encoding="utf-8")
+    _esm = script("dom.js", "reading.js", "pager.js", "card.js", "tools.js", "inspector.js")
+    _css = script("inspector.css")
 
-    categories = traitlets.List[Any](read_only=True).tag(sync=True)
     view = traitlets.Dict(read_only=True).tag(sync=True)
     cards = traitlets.List[Any](read_only=True).tag(sync=True)
-    policy_state = traitlets.Dict(read_only=True).tag(sync=True)
 
     def __init__(
         self,
@@ -72,19 +63,12 @@ class PairInspector(anywidget.AnyWidget):
         policy: ContentPolicy | None = None,
         index: PairIndex | None = None,
     ) -> None:
-        super().__init__()
-        self.ds = ds
+        super().__init__(ds, policy=policy)
         self.selection = selection or Selection()
-        self.policy = policy or session_policy()
         self.notes = Notes(ds)
         self._index = index or index_pairs(ds)
         self._listing = Listing(ds, index=self._index, selection=self.selection, notes=self.notes)
-        self._hidings = self.policy.hidings
-        self.set_trait("categories", categories_of(ds.taxonomy, self.policy))
         self.selection.observe(self._selection_changed)
-        self.policy.observe(self._policy_changed)
-        self.on_msg(self._answer)
-        self._policy_changed()
         self._show()
 
     @property
@@ -143,9 +127,6 @@ class PairInspector(anywidget.AnyWidget):
         rows = self.ds.named(self.selected).join(texts, on="pair_id", how="left", maintain_order="left")
         return export_table(path, rows.join(tags, on="pair_id", how="left", maintain_order="left"))
 
-    def __repr__(self) -> str:
-        return f"<PairInspector of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
-
     def _slugs(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.ds.taxonomy[name].slug for name in names)
 
@@ -175,66 +156,30 @@ class PairInspector(anywidget.AnyWidget):
         self._listing.refresh()
         self._show()
 
-    def _policy_changed(self) -> None:
-        if self.policy.hidings != self._hidings:  # before the state: what is hidden is not asked for again
-            self._hidings = self.policy.hidings
-            self.send({"kind": "hide"})
-        named = sorted(self.policy.named)
-        self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named})
-
-    def _answer(self, _: object, message: Mapping[str, Any], __: object) -> None:
-        answers: dict[str, Callable[[Mapping[str, Any]], None]] = {
+    def _answers(self) -> dict[str, Callable[[Message], None]]:
+        return super()._answers() | {
             "ready": lambda _: self._send_words(),
-            "reveal": self._reveal,
-            "hide": lambda _: self.policy.hide_all(),
-            "opt_in": self._opt_in,
-            "name": self._name,
-            "turn": lambda asked: self._listing.turn_to(asked["offset"], size=asked["size"]),
+            "turn": self._turn,
             "filter": lambda asked: self.filter(**asked["filters"]),
             "open": lambda asked: self.open_pair(asked["pair"]),
             "prompt": self._look_at_prompt,
             "clear": lambda _: self.selection.clear(),
             "tag": self._tag,
-            "untag": lambda asked: self.notes.remove(from_hex(asked["pair"]), tag=asked["tag"]),
+            "untag": self._untag,
         }
-        kind = message["kind"]
-        self.send({"kind": "heard"})
-        try:
-            answers[kind](message)
-        except BtvizError as error:
-            self.send({"kind": "say", "text": str(error)})
-        else:
-            if kind in {"turn", "prompt"}:
-                self._show()
-            elif kind in {"tag", "untag"}:
-                self._send_words()
 
-    def _reveal(self, asked: Mapping[str, Any]) -> None:
-        wanted = [from_hex(pair) for pair in asked["pairs"]]
-        for row in self.policy.texts(self.ds, wanted, asked=True).iter_rows(named=True):
-            self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
+    def _turn(self, asked: Message) -> None:
+        self._listing.turn_to(asked["offset"], size=asked["size"])
+        self._show()
 
-    def _texts(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-        return [
-            {
-                "part": part,
-                "text": None if row[part] is None else row[part][:LONGEST_TEXT],
-                "cut": max(len(row[part] or "") - LONGEST_TEXT, 0),
-                "withheld": [
-                    category.title for category in self.policy.withheld(row[f"{part}_labels"], self.ds.taxonomy)
-                ],
-            }
-            for part in ("prompt", "response")
-        ]
-
-    def _opt_in(self, asked: Mapping[str, Any]) -> None:
-        self.policy.reveal_all = asked["on"]
-
-    def _name(self, asked: Mapping[str, Any]) -> None:
-        (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
-
-    def _look_at_prompt(self, asked: Mapping[str, Any]) -> None:
+    def _look_at_prompt(self, asked: Message) -> None:
         self._listing.look_at_prompt(from_hex(asked["pair"]) if asked["pair"] else None)
+        self._show()
 
-    def _tag(self, asked: Mapping[str, Any]) -> None:
+    def _tag(self, asked: Message) -> None:
         self.notes.add(from_hex(asked["pair"]), tag=asked["tag"], note=asked["note"])
+        self._send_words()
+
+    def _untag(self, asked: Message) -> None:
+        self.notes.remove(from_hex(asked["pair"]), tag=asked["tag"])
+        self._send_words()

@@ -25,6 +25,11 @@ class Place:
     prompt_of: int | None = None
     focus: int | None = None
 
+    def turned(self, offset: int, *, size: int | None, n: int) -> Place:
+        """The page that holds the row at `offset` of `n`."""
+        step = size or self.size
+        return Place(offset=min(max(offset, 0), max(n - 1, 0)) // step * step, size=step)
+
 
 class Listing:
     """Pairs of a selection that pass a filter, and the page of them that is shown.
@@ -67,9 +72,7 @@ class Listing:
 
     def turn_to(self, offset: int, *, size: int | None = None) -> None:
         """Show the page that holds the row at `offset` of the list."""
-        step = size or self.place.size
-        last = max(len(self.rows) - 1, 0)
-        self.place = Place(offset=min(max(offset, 0), last) // step * step, size=step)
+        self.place = self.place.turned(offset, size=size, n=len(self.rows))
 
     def open_pair(self, pair_id: int) -> None:
         """Turn to a pair, choosing it alone where the list does not hold it.

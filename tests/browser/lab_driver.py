@@ -6,18 +6,18 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+from ports import free_port
 
 from btviz.lab import lab_environment
 
@@ -95,11 +95,15 @@ class Notebook:
 
     def run_all(self) -> None:
         """Run every cell, and come back when all have run."""
+        self.wait_for_kernel()
+        self.page.evaluate(RUN_ALL)
+
+    def wait_for_kernel(self) -> None:
+        """Come back once the kernel has started."""
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
             timeout=60_000,
         )
-        self.page.evaluate(RUN_ALL)
 
     def ask(self, code: str) -> str:
         """What a statement prints in the kernel."""
@@ -115,23 +119,16 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
     """Start JupyterLab on `folder`, with a home of its own, and a browser beside it."""
     home = folder / ".home"
     _settings(home)
-    environment: dict[str, Any] = {
-        **lab_environment(),
-        **settings,
-        "HOME": str(home),
-        "JUPYTER_CONFIG_DIR": str(home / "config"),
-        "JUPYTER_DATA_DIR": str(home / "data"),
-        "JUPYTER_RUNTIME_DIR": str(home / "runtime"),
-        "IPYTHONDIR": str(home / "ipython"),
-    }
-    token, port = secrets.token_hex(8), _free_port()
+    token, port = secrets.token_hex(8), free_port()
     command = [sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={port}"]
     command += [
         f"--IdentityProvider.token={token}",
         f"--ServerApp.root_dir={folder}",
         "--LabApp.expose_app_in_browser=True",
+        "--KernelManager.transport=ipc",  # a port picked for a kernel can be taken before the kernel binds it
     ]
-    with (home / "lab.log").open("w") as log:
+    with (home / "lab.log").open("w") as log, tempfile.TemporaryDirectory(prefix="lab-") as runtime:
+        environment = {**lab_environment(), **settings, **_folders(home), "JUPYTER_RUNTIME_DIR": runtime}
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server)
@@ -144,17 +141,20 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
             server.wait(timeout=30)
 
 
+def _folders(home: Path) -> dict[str, str]:
+    return {
+        "HOME": str(home),
+        "JUPYTER_CONFIG_DIR": str(home / "config"),
+        "JUPYTER_DATA_DIR": str(home / "data"),
+        "IPYTHONDIR": str(home / "ipython"),
+    }
+
+
 def _settings(home: Path) -> None:
     for name, content in SETTINGS.items():
         path = home / "config" / "lab" / "user-settings" / f"{name}.jupyterlab-settings"
         path.parent.mkdir(parents=True)
         path.write_text(content)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:

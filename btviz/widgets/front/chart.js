@@ -1,8 +1,9 @@
 // A Vega-Lite chart that says what was clicked. `vegaEmbed` comes with the bundle made in Python.
 
-function categoriesOf(item) {
-  const { row, col, category } = item?.datum ?? {};
+function keysOf(item) {
+  const { row, col, category, grouping, level } = item?.datum ?? {};
   if (category) return [category];
+  if (grouping) return [grouping, level];
   return row && col ? [row, col] : null;
 }
 
@@ -33,18 +34,21 @@ async function render({ model, el }) {
   el.dataset.lmSuppressShortcuts = "true"; // the keys below are ours, not those of JupyterLab's command mode
 
   const said = element("div", { class: "btviz-said", role: "status" });
+  const progress = element("progress", { "aria-label": "Share that is done" });
+  const words = element("span", {});
+  const busy = element("div", { class: "btviz-busy", role: "status", hidden: true }, progress, words);
   const canvas = element("div", { class: "btviz-canvas" });
-  el.append(said, canvas);
+  el.append(said, busy, canvas);
   el.tabIndex = -1; // so that the keys work after a click with the mouse, too
   el.classList.add("btviz-chart");
   const tell = () => said.replaceChildren(model.get("said"));
   const speak = speaker(model, (words) => (words ? said.replaceChildren(words) : tell()));
 
   const click = (item) => {
-    const categories = categoriesOf(item);
-    if (categories) speak.send({ kind: "click", categories });
+    const keys = keysOf(item);
+    if (keys) speak.send({ kind: "click", keys });
   };
-  const clickable = () => [...el.querySelectorAll("svg path")].filter((mark) => mark.__data__?.cursor === "pointer" && categoriesOf(mark.__data__));
+  const clickable = () => [...el.querySelectorAll("svg path")].filter((mark) => mark.__data__?.cursor === "pointer" && keysOf(mark.__data__));
   const focus = (mark) => {
     focused?.setAttribute("tabindex", -1);
     mark.setAttribute("tabindex", 0);
@@ -70,10 +74,19 @@ async function render({ model, el }) {
     for (const [name, value] of Object.entries(model.get("chosen"))) embedded.view.signal(name, value);
     embedded.view.runAsync();
   };
+  const work = () => {
+    const { share, words: doing } = model.get("busy");
+    busy.hidden = doing == null;
+    canvas.classList.toggle("btviz-waiting", doing != null);
+    if (share == null) progress.removeAttribute("value");
+    else progress.value = share;
+    if (words.textContent !== (doing ?? "")) words.replaceChildren(doing ?? "");
+  };
   const draw = async () => {
     const wanted = model.get("spec");
     embedded?.finalize();
     embedded = null;
+    if (!wanted.$schema) return canvas.replaceChildren();
     const made = await vegaEmbed(canvas, structuredClone(wanted), { actions: false, renderer: "svg" });
     if (wanted !== model.get("spec")) return made.finalize(); // another chart was asked for meanwhile
     embedded = made;
@@ -90,14 +103,17 @@ async function render({ model, el }) {
   model.on("change:said", tell);
   model.on("change:spec", draw);
   model.on("change:chosen", outline);
+  model.on("change:busy", work);
   el.addEventListener("keydown", press);
   tell();
+  work();
   await draw();
   return () => {
     speak.stop();
     model.off("change:said", tell);
     model.off("change:spec", draw);
     model.off("change:chosen", outline);
+    model.off("change:busy", work);
     el.removeEventListener("keydown", press);
     embedded?.finalize();
   };

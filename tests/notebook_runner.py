@@ -1,0 +1,29 @@
+"""Executes a notebook, in this process or as a program.
+
+The kernel talks over Unix sockets. Over TCP its ports are picked, released, and bound again a second
+later by the kernel: another test's connection may have taken one of them by then, and the kernel dies.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+from traitlets.config import Config
+
+
+def execute(notebook: nbformat.NotebookNode, *, timeout: float = 300) -> nbformat.NotebookNode:
+    """Run every cell of a notebook, keeping the state of its widgets."""
+    with tempfile.TemporaryDirectory(prefix="kernel-") as folder:  # a socket's path holds about 100 characters
+        sockets = Config({"AsyncKernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
+        client = NotebookClient(
+            notebook, config=sockets, kernel_name="python3", timeout=timeout, store_widget_state=True
+        )
+        return client.execute()
+
+
+if __name__ == "__main__":
+    execute(nbformat.read(Path(sys.argv[1]), as_version=4))

@@ -1,0 +1,78 @@
+"""Work beside the kernel: the newest job wins, and its result can be waited for."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from btviz.widgets.background import Background, SupersededError
+
+
+def test_without_an_event_loop_a_job_is_done_at_once():
+    results = []
+    background = Background(lambda _: None)
+    background.run(lambda report: report(0.5) or threading.current_thread(), on_done=results.append)
+    assert results[0].result() is threading.current_thread()
+    assert background.wait() is threading.current_thread()
+    assert not background.is_running
+
+
+def test_what_a_job_raises_is_raised_to_whoever_waits():
+    background = Background(lambda _: None)
+    background.run(lambda _: 1 // 0, on_done=lambda future: None)
+    with pytest.raises(ZeroDivisionError):
+        background.wait()
+
+
+def test_in_a_notebook_a_job_leaves_the_kernel_free_and_shows_progress():
+    shares, results, go = [], [], threading.Event()
+
+    def job(report):
+        go.wait(30)
+        report(0.25)
+        return threading.current_thread()
+
+    async def cell():
+        background = Background(shares.append)
+        background.run(job, on_done=results.append)
+        assert background.is_running
+        while not shares:  # the loop goes on, and after a while says that something lasts
+            await asyncio.sleep(0.01)
+        go.set()
+        while not results:
+            await asyncio.sleep(0.01)
+        return background.wait()
+
+    assert asyncio.run(cell()) is not threading.current_thread()
+    assert shares[0] is None
+    assert shares[1:] in ([], [0.25])  # the job may be done before its last word is heard
+    assert len(results) == 1
+
+
+def test_a_newer_job_ends_the_older_one():
+    results, ended, begun = [], [], threading.Event()
+
+    def endless(report):
+        begun.set()
+        try:
+            while True:
+                report(0.5)
+        except SupersededError:
+            ended.append(True)
+            raise
+
+    async def cells():
+        background = Background(lambda _: None)
+        background.run(endless, on_done=results.append)
+        await asyncio.to_thread(begun.wait, 30)
+        background.run(lambda _: "newest", on_done=results.append)
+        while not results:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return background.wait()
+
+    assert asyncio.run(cells()) == "newest"
+    assert ended == [True]
+    assert [future.result() for future in results] == ["newest"]

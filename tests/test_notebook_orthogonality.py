@@ -1,0 +1,103 @@
+"""The second notebook, executed without a browser: what it says is computed, and it keeps no text."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import nbformat
+import pytest
+from hostile import MARK, write_comparisons
+from notebook_runner import execute
+
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_label_orthogonality.ipynb"
+OF_METHODS = {"95", "50", "0", "0.1", "1", "2", "0.3", "6", "0.8"}
+"""Numbers that explain a method or set an exercise: levels, ends of ranges, the margin."""
+
+REVEAL = """
+lab.policy.reveal_all = True
+pairs = [answer["pair"] for card in lab.inspector.cards for answer in card["answers"]]
+lab.inspector._handle_custom_msg({"kind": "reveal", "pairs": pairs}, [])
+print(len(pairs))
+"""
+
+
+@pytest.fixture(scope="module")
+def notebook():
+    return nbformat.read(NOTEBOOK, 4)
+
+
+def prose(notebook):
+    """What the notebook says in words, without its code spans, headings' numbers and lists' numbers."""
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    return re.sub(r"`[^`]*`|^(#+ )?\d+\. |response_\d", "", text, flags=re.MULTILINE)
+
+
+def printed(notebook):
+    return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
+
+
+@pytest.mark.notebook
+def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_NOTEBOOK_DATA", str(write_comparisons(tmp_path / "compared.jsonl")))
+    copy = nbformat.from_dict(notebook)
+    copy.cells = [*notebook.cells, nbformat.v4.new_code_cell(REVEAL)]
+    done = execute(copy)
+    said, saved = printed(done), nbformat.writes(done)
+    assert said.endswith("10\n")
+    assert "compared: data as released, not synthetic" in said
+    assert "All comparisons: associated: in compared (no known release)" in said
+    assert "planted: p" not in said
+    assert "application/vnd.jupyter.widget-state+json" in saved  # what the widgets share would be in it
+    assert '"prompt_words"' in saved  # and what the inspector shares is
+    assert MARK not in saved
+
+
+@pytest.mark.notebook
+def test_on_data_without_both_labels_it_says_why_and_runs_to_the_end(notebook, shared_data, monkeypatch):
+    monkeypatch.setenv("BTVIZ_NOTEBOOK_DATA", str(shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl"))
+    done = execute(nbformat.from_dict(notebook))
+    said = printed(done)
+    assert "0 of them tell both" in said
+    assert "there is nothing to draw" in said
+    assert "All comparisons: undecided: in one_safe_pairs (no known release), no comparison has both labels." in said
+    assert [cell for cell in done.cells if cell.cell_type == "code" and cell.execution_count is None] == []
+
+
+def test_no_number_in_its_words_is_about_data(notebook):
+    numbers = set(re.findall(r"\d+(?:[.,]\d+)?", prose(notebook)))
+    assert numbers <= OF_METHODS
+    assert "95" in numbers  # numbers are found
+
+
+def test_every_section_about_data_prints_a_sentence(notebook):
+    """Between two headings of the data stands at least one computed sentence."""
+    spoken, silent = False, []
+    heading = None
+    for cell in notebook.cells[3:]:
+        found = re.search(r"^#+ (.+)$", cell.source, re.MULTILINE) if cell.cell_type == "markdown" else None
+        if found:
+            silent += [] if spoken or heading is None else [heading]
+            heading, spoken = found[1], False
+        spoken = spoken or "sentences." in cell.source or "widgets." in cell.source
+    assert silent == []
+
+
+def test_its_first_line_says_what_the_data_are_and_how_to_get_the_real_ones(notebook):
+    first = notebook.cells[0].source.splitlines()[0]
+    assert "synthetic" in first
+    assert "btviz data fetch" in first
+
+
+def test_its_cells_have_names_and_it_its_kernel(notebook):
+    nbformat.validate(notebook)
+    assert notebook.metadata.kernelspec.name == "python3"
+    ids = [cell.id for cell in notebook.cells]
+    assert len(set(ids)) == len(ids)
+
+
+def test_its_exercises_are_at_the_end(notebook):
+    text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
+    exercises = re.findall(r"^(\d+)\. \*\*", text.partition("Exercises")[2], re.MULTILINE)
+    assert exercises == [str(k + 1) for k in range(len(exercises))]
+    assert len(exercises) >= 5
