@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from btviz.errors import DataError, NotFoundError, UsageError, require
+from btviz.errors import DataError, NotFoundError, StoreError, UsageError, require
 from btviz.scoring.batches import Batch, score_inputs
 from btviz.scoring.engines import Scored
 from btviz.scoring.loaded import LoadedModel
@@ -19,6 +19,9 @@ from btviz.scoring.protocol import ScoreModel
 
 AHEAD = 2
 """Batches that each worker has at hand, so that it need not wait for the next."""
+
+TRIES = 3
+"""Ray gives a start half a minute, which a busy machine may exceed."""
 
 
 class RayEngine:
@@ -61,9 +64,20 @@ def _join(ray: Any) -> None:
     if ray.is_initialized():
         return
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # about versions to come
-        ray.init(include_dashboard=None, log_to_driver=False, logging_level="error")
+    for tries_left in reversed(range(TRIES)):
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # about versions to come
+                ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
+        except Exception as error:  # Ray has no class of its own for a start that took too long
+            ray.shutdown()
+            if not tries_left:
+                raise StoreError(
+                    f"Asked for a Ray cluster; none could be joined or started ({error}). Check RAY_ADDRESS, or leave "
+                    "the machine some time: a start takes seconds, minutes where others keep it busy."
+                ) from error
+        else:
+            return
 
 
 def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int) -> list[Any]:
