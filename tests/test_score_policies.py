@@ -286,3 +286,21 @@ def test_range_shows_saturation_and_missing_scores(scored):
     assert row["n"] + row["n_missing"] == own.len()
     assert row["max"] == 0.5
     assert row["share_at_max"] > 0.3
+
+
+def test_printed_agreement_of_figure_5():
+    from btviz import plots
+    from btviz.scoring.printed import printed_agreement
+
+    table = printed_agreement()
+    shares = {(row["group"], row["first"], row["second"]): row for row in table.to_dicts()}
+    alpaca = shares["alpaca-7b", "GPT-4", "Human"]
+    assert [round(100 * alpaca[name], 1) for name in ("safe_first", "safe_second", "agreement")] == [50.0, 48.6, 91.4]
+    assert alpaca["note"] is None
+    turbo = shares["gpt-3.5-turbo", "QA-moderation", "GPT-4"]
+    assert round(100 * turbo["agreement"], 1) == 97.1
+    assert abs(turbo["kappa"]) < 0.02
+    assert "prevalence" in turbo["note"]
+    assert table.height == 12
+    assert "agree on 97.1 %, kappa -0.01" in plots.moderators(table, source="Figure 5").description
+    assert "gpt-3.5-turbo" in str(plots.moderators(table, source="Figure 5").to_dict())

@@ -86,13 +86,16 @@ def _shares(known: pl.DataFrame) -> pl.DataFrame:
         known.select("group", pl.col(side).alias("rater"), pl.col(f"safe_{side}").alias("safe"), "n")
         for side in ("first", "second")
     ]
+    groups, raters = (list(dict.fromkeys(pl.concat(sides)[name])) for name in ("group", "rater"))
     largest = pl.concat(sides).sort("n", descending=True, maintain_order=True)
-    return largest.unique(["group", "rater"], keep="first", maintain_order=True).sort("rater", maintain_order=True)
+    return largest.unique(["group", "rater"], keep="first", maintain_order=True).sort(
+        pl.col("group").replace_strict({name: place for place, name in enumerate(groups)}),
+        pl.col("rater").replace_strict({name: place for place, name in enumerate(raters)}),
+    )
 
 
 def _bars(shares: pl.DataFrame, raters: list[str], *, room: float) -> alt.Chart:
-    groups = shares["group"].unique().sort().to_list()
-    groups = [EVERYTHING, *(group for group in groups if group != EVERYTHING)]
+    groups = shares["group"].unique(maintain_order=True).to_list()
     axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, grid=True, gridColor=FAINT)
     colours = alt.Scale(domain=raters, range=list(GROUPS[: len(raters)]))
     legend = alt.Legend(title=None, orient="top", symbolType="square", direction="horizontal", offset=2)
@@ -138,9 +141,9 @@ def _agreement(known: pl.DataFrame, names: list[str], *, room: float) -> alt.Lay
 
 
 def _description(known: pl.DataFrame, caption: str) -> str:
-    """Text for those who do not see the picture: agreement over all answers."""
+    """Text for those who do not see the picture: agreement over all answers, else that of each group."""
     overall = known.filter(pl.col("group") == EVERYTHING)
-    rows = overall.select("first", "second", "agreement", "kappa").rows()
+    rows = (overall if overall.height else known).select("first", "second", "agreement", "kappa").rows()
     said = [
         f"{first} and {second} agree on {100 * share:.1f} %, kappa {'undefined' if kappa is None else f'{kappa:.2f}'}."
         for first, second, share, kappa in rows

@@ -39,9 +39,9 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     -------
     DataFrame
         `metric` ("auc": P(an unsafe answer scores higher than a safe one), ties half;
-        "ks_distance"), `unit`, `support` (unsafe answers), and the columns of
-        `btviz.scoring.intervals.ratio_rows`. Levels of category and severity are their unsafe
-        answers against all safe ones.
+        "ks_distance", whose resamples, and so its interval, lie a little high), `unit`,
+        `support` (unsafe answers), and the columns of `btviz.scoring.intervals.ratio_rows`.
+        Levels of category and severity are their unsafe answers against all safe ones.
     """
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
