@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from btviz.scoring.imported import read_scores
     from btviz.scoring.metrics import score_metrics
     from btviz.scoring.policies import compare_policies
-    from btviz.scoring.probes import Probe, fit_probe
+    from btviz.scoring.probes import Probe, fit_probe, leave_one_category_out, transfer_metrics
     from btviz.scoring.signcheck import check_sign
     from btviz.selection import Selection
     from btviz.significance import cooccurrence_tests
@@ -84,6 +84,7 @@ _HOME = {
     "implied_trade_off": "preference",
     "label_sets": "labels",
     "labels_per_item": "labels",
+    "leave_one_category_out": "scoring.probes",
     "load": "catalog",
     "load_encoder": "embedding",
     "load_score_model": "scoring",
@@ -106,6 +107,7 @@ _HOME = {
     "topic_agreement": "topics",
     "topic_categories": "topics",
     "topic_stability": "topics",
+    "transfer_metrics": "scoring.probes",
     "vote_splits": "disagreement",
 }
 _MODULES = ("figures", "plots", "sentences", "widgets")
@@ -140,6 +142,7 @@ __all__ = [
     "implied_trade_off",
     "label_sets",
     "labels_per_item",
+    "leave_one_category_out",
     "load",
     "load_encoder",
     "load_score_model",
@@ -164,6 +167,7 @@ __all__ = [
     "topic_agreement",
     "topic_categories",
     "topic_stability",
+    "transfer_metrics",
     "vote_splits",
     "widgets",
 ]

@@ -75,8 +75,7 @@ TOPICS = [f"{a} {b} {c}" for a, b, c in itertools.permutations(WORDS, 3)]
 
 
 def bag_of_words(texts):
-    counts = np.array([[text.split().count(word) for word in VOCABULARY] for text in texts], np.float32)
-    return counts + np.float32(0.01)
+    return np.array([[text.split().count(word) for word in VOCABULARY] for text in texts], np.float32)
 
 
 ENCODER = CallableEncoder(bag_of_words, name="bag of words", version="1")
@@ -248,3 +247,53 @@ def test_what_cannot_be_fitted_says_so(make_dataset, tiny):
         fitted(tiny, kind="reward", n_folds=2)
     with pytest.raises(UsageError, match="positive penalty"):
         fitted(ds, l2=0)
+
+
+def two_harms(make_dataset, *, second):
+    """Safe answers are calm, those with the first harm loud; the second harm has words of its own."""
+    words = {0: "plain calm", 1: "plain loud", 2: f"plain {second}"}
+    rows = [
+        {
+            "prompt": topic,
+            "response": f"{words[mask]} {topic}",
+            "split": "train",
+            "is_safe": mask == 0,
+            "labels": mask,
+        }
+        for topic in TOPICS[:80]
+        for mask in words
+    ]
+    return make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))
+
+
+@pytest.mark.parametrize(("second", "recognised"), [("loud ornate", True), ("calm ornate", False)])
+def test_an_unseen_category_is_recognised_where_it_shares_words_with_a_seen_one(make_dataset, second, recognised):
+    ds = two_harms(make_dataset, second=second)
+    table = btviz.leave_one_category_out(ds, btviz.embed(ds, text="qa", encoder=ENCODER), n_boot=50)
+    assert (table["support"] == 80).all()
+    keys = ds.taxonomy.keys[:2]
+    by_row = {(row["category"], row["training"], row["metric"]): row for row in table.iter_rows(named=True)}
+    metrics = ("recall", "false_positive_rate", "auc")
+    assert set(by_row) == set(itertools.product(keys, ("all", "without"), metrics))
+    assert by_row[keys[1], "all", "recall"]["estimate"] > 0.95
+    unseen = by_row[keys[1], "without", "recall"]["estimate"]
+    assert unseen > 0.95 if recognised else unseen < 0.05
+    assert by_row[keys[1], "without", "false_positive_rate"]["estimate"] < 0.05
+
+
+def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
+    ds, other = made(make_dataset, n=60), made(make_dataset, n=90, seed=1)
+    emb, to_emb = (btviz.embed(each, text="qa", encoder=ENCODER) for each in (ds, other))
+    table = btviz.transfer_metrics(ds, emb, to=other, to_emb=to_emb, n_boot=50)
+    new = prompt_groups(prompts_of(TOPICS[:90]))
+    seen = set(new["group"][:60])
+    expected = 2 * sum(group not in seen for group in new["group"])
+    assert 0 < expected < 60
+    overall = table.filter(pl.col("grouping") == "all", pl.col("metric") == "auc")
+    assert overall["n"].to_list() == [expected]
+    assert overall["estimate"].to_list() == [1.0]
+    assert (table["left_out"] == other.pairs.height - expected).all()
+    with pytest.raises(DataError, match="nearly repeats"):
+        btviz.transfer_metrics(ds, emb, to=ds, to_emb=emb)
+    with pytest.raises(UsageError, match="same way"):
+        btviz.transfer_metrics(ds, emb, to=other, to_emb=btviz.embed(other, text="response", encoder=ENCODER))

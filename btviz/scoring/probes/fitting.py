@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -14,12 +13,10 @@ from btviz.dataset import Dataset
 from btviz.embedding import Embeddings
 from btviz.errors import UsageError, choice
 from btviz.progress import bar
-from btviz.scoring.probes.calibrated import Scorer, scaled, targets
-from btviz.scoring.probes.examples import EXAMPLES, Examples
-from btviz.scoring.probes.folds import grouped_folds
-from btviz.scoring.probes.groups import SIMILARITY, prompt_groups
-from btviz.scoring.probes.linear import FEWEST, Vectors, fit_heads
+from btviz.scoring.probes.groups import SIMILARITY
+from btviz.scoring.probes.linear import FEWEST
 from btviz.scoring.probes.probe import Probe
+from btviz.scoring.probes.sample import Sample, cross_fitted, fit_rows
 from btviz.scoring.protocol import KINDS, SCORES, SCORES_ORDER
 from btviz.store import fingerprint
 
@@ -78,14 +75,14 @@ def fit_probe(
     """
     choice(kind, KINDS, what="kind of probe")
     _check(ds, emb, kind=kind, n_folds=n_folds, l2=l2)
-    sample = _Sample.of(ds, emb, kind=kind, n_folds=n_folds, random_state=random_state)
+    sample = Sample.of(ds, emb, kind=kind, n_folds=n_folds, random_state=random_state)
     scores = np.full((len(sample.ids), len(sample.labels) or 1), np.nan)
     with bar(f"Fitting a {kind} probe on {ds.name}", total=n_folds + 1) as update:
-        for step, (held_out, scorer) in enumerate(_folds(sample, n_folds=n_folds, l2=l2)):
+        for step, (held_out, scorer) in enumerate(cross_fitted(sample, n_folds=n_folds, l2=l2)):
             scores[held_out] = scorer.scores(sample.vectors[held_out]).reshape(held_out.sum(), -1)
             update(step + 1)
         everything = np.ones(len(sample.examples.signs), bool)
-        scorer = _fit(sample, rows=everything, l2=l2)
+        scorer = fit_rows(sample, rows=everything, l2=l2)
     undefined = _undefined(sample, scores)
     scores[:, [label in undefined for label in sample.labels or (kind,)]] = np.nan
     settings = {"n_folds": n_folds, "l2": l2, "random_state": random_state, "similarity": SIMILARITY}
@@ -101,35 +98,6 @@ def fit_probe(
         scorer=scorer,
         encoder=emb.source,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class _Sample:
-    """What is fitted, prepared: m answers in the order of their ids."""
-
-    kind: str
-    ids: pl.Series
-    vectors: Vectors
-    groups: npt.NDArray[np.uint64]
-    fold: npt.NDArray[np.int64]
-    examples: Examples
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        return targets(self.examples.heads) if self.kind == "moderation" else ()
-
-    @classmethod
-    def of(cls, ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, random_state: int) -> _Sample:
-        ids = ds.pairs["pair_id"]
-        group = prompt_groups(ds.pairs.select("prompt_id", "prompt").unique("prompt_id"))
-        groups = ds.pairs.select("prompt_id").join(group, on="prompt_id", maintain_order="left")["group"].to_numpy()
-        if (found := len(np.unique(groups))) < n_folds:
-            raise UsageError(
-                f"{n_folds} folds were asked for; the prompts of {ds.name!r} form {found} groups of near-duplicates. "
-                "Ask for fewer folds, or use more data."
-            )
-        fold = grouped_folds(groups, n_folds=n_folds, random_state=random_state)
-        return cls(kind, ids, emb.of_pairs(ids), groups, fold, EXAMPLES[kind](ds, ids=ids))
 
 
 def _check(ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, l2: float) -> None:
@@ -148,21 +116,7 @@ def _check(ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, l2: float) 
         )
 
 
-def _folds(sample: _Sample, *, n_folds: int, l2: float) -> Iterator[tuple[npt.NDArray[np.bool_], Scorer]]:
-    """Answers held out of each fold, and what was fitted without them."""
-    for number in range(n_folds):
-        held_out = sample.fold == number
-        yield held_out, _fit(sample, rows=~held_out[sample.examples.answer], l2=l2)
-
-
-def _fit(sample: _Sample, *, rows: npt.NDArray[np.bool_], l2: float) -> Scorer:
-    examples = sample.examples
-    heads = fit_heads(sample.vectors, examples, rows=rows, groups=sample.groups, l2=l2)
-    trained = sample.vectors[np.unique(examples.contrasts[rows].indices)]
-    return scaled(heads, trained, kind=sample.kind, names=examples.heads)
-
-
-def _undefined(sample: _Sample, scores: npt.NDArray[np.float64]) -> Mapping[str, str]:
+def _undefined(sample: Sample, scores: npt.NDArray[np.float64]) -> Mapping[str, str]:
     """Why a target has no score somewhere; folds differ, so it then has none anywhere."""
     missing = np.atleast_1d(np.isnan(scores).any(axis=0))
     return {
@@ -172,7 +126,7 @@ def _undefined(sample: _Sample, scores: npt.NDArray[np.float64]) -> Mapping[str,
     }
 
 
-def _table(sample: _Sample, scores: npt.NDArray[np.float64], *, name: str) -> pl.DataFrame:
+def _table(sample: Sample, scores: npt.NDArray[np.float64], *, name: str) -> pl.DataFrame:
     columns: tuple[str | None, ...] = sample.labels or (None,)
     tables = [
         pl.DataFrame({"pair_id": sample.ids, "score": pl.Series(column, dtype=pl.Float64).fill_nan(None)}).with_columns(
@@ -183,7 +137,7 @@ def _table(sample: _Sample, scores: npt.NDArray[np.float64], *, name: str) -> pl
     return pl.concat(tables).select(list(SCORES)).sort(*SCORES_ORDER)
 
 
-def _card(ds: Dataset, emb: Embeddings, sample: _Sample, *, settings: Mapping[str, Any]) -> dict[str, Any]:
+def _card(ds: Dataset, emb: Embeddings, sample: Sample, *, settings: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "data_set": ds.name,
         "data_fingerprint": ds.fingerprint,
