@@ -14,6 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scoring import scoring, scoring_plain_loop, scoring_ray, scoring_two_processes
+
 Case = Callable[[Path], float]
 
 
@@ -312,6 +314,10 @@ CASES: dict[str, Case] = {
         scipy_share,
         orthogonality,
         click,
+        scoring,
+        scoring_plain_loop,
+        scoring_ray,
+        scoring_two_processes,
     )
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -63,9 +64,11 @@ print(json.dumps(found))
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
     folder = tmp_path_factory.mktemp("ray")
-    code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n{DRIVER}"
-    command = [sys.executable, "-c", code, str(folder)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+    here = Path(__file__).parent
+    places = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": places}  # workers take it over
+    command = [sys.executable, "-c", DRIVER, str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
     if "none could be joined or started" in done.stderr:
         pytest.skip("Ray gives a start half a minute, and this machine is too busy for that")
     assert done.returncode == 0, done.stderr
