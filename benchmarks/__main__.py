@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import platform
 import subprocess
@@ -10,7 +11,9 @@ import sys
 from pathlib import Path
 
 from benchmarks.cases import CASES, main, prepare
+from benchmarks.maps import MAP_CASES
 from benchmarks.scoring import scoring_ratios
+from benchmarks.topics import TOPIC_CASES, real_qualities
 
 # ours, theirs, what is compared, what we aim at
 RATIOS = (
@@ -24,18 +27,30 @@ RATIOS = (
     ("bootstrap_share", "scipy_share", "10,000 replicates of P(better = safer) against scipy.stats.bootstrap", None),
     ("scoring", "scoring_plain_loop", "scoring three annotations a pair against a plain loop of 32 padded rows", 3),
     ("scoring_ray", "scoring_two_processes", "scoring on two Ray workers against two local processes", 0.9),
+    ("embed_qa", "plain_encode_qa", "embedding 600 QA texts against SentenceTransformer.encode", 1.5),
+    ("topics_real", "bertopic_real", "map and topics of 3,021 real pairs against BERTopic as its README shows it", 5),
+    ("topics_real", "bertopic_real_pca", "the same against BERTopic with a PCA start", None),
+    ("topics_replica", "bertopic_replica", "map and topics of the replica's prompts against BERTopic's README", 5),
+    ("topics_replica", "bertopic_replica_pca", "the same against BERTopic with a PCA start", None),
 )
 REPEATS = 3
+ONCE = ("100m", "xz", "loop", *MAP_CASES, *TOPIC_CASES)
+PATIENCE = 900  # seconds; the peers' spectral start may not come to an end
 
 
 def measure(name: str, folder: Path) -> dict[str, float]:
-    """Median seconds and largest peak of a few runs."""
-    repeats = 1 if name.endswith(("100m", "xz", "loop")) else REPEATS
+    """Median seconds and largest peak of a few runs; infinite for what takes longer than anyone waits."""
+    repeats = 1 if name.endswith(ONCE) else REPEATS
     command = [sys.executable, "-m", "benchmarks", "case", name, str(folder)]
     environment = os.environ | {"BTVIZ_DATA_DIR": str(folder)}
     runs = []
     for _ in range(repeats):
-        done = subprocess.run(command, env=environment, check=True, stdout=subprocess.PIPE, text=True)
+        try:
+            done = subprocess.run(
+                command, env=environment, check=True, stdout=subprocess.PIPE, text=True, timeout=PATIENCE
+            )
+        except subprocess.TimeoutExpired:
+            return {"seconds": math.inf, "peak_mb": math.nan}
         runs.append(json.loads(done.stdout.splitlines()[-1]))
     seconds = sorted(run["seconds"] for run in runs)[repeats // 2]
     return {"seconds": seconds, "peak_mb": max(run["peak_mb"] for run in runs)}
@@ -67,6 +82,8 @@ def report(folder: Path) -> str:
         f"| co-occurrence over 100 million rows, peak MB | {seen['cooccurrence_100m']['peak_mb']:,.0f} | 2,000 |",
         f"| full orthogonality report, seconds | {seen['orthogonality']['seconds']:.1f} | 10 |",
         scoring_ratios(folder),
+        "",
+        real_qualities(folder),
     ]
     return "\n".join(lines)
 

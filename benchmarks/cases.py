@@ -14,7 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.maps import MAP_CASES
 from benchmarks.scoring import scoring, scoring_plain_loop, scoring_ray, scoring_two_processes
+from benchmarks.topics import TOPIC_CASES
 
 Case = Callable[[Path], float]
 
@@ -232,6 +234,74 @@ def orthogonality(folder: Path) -> float:
     return timed(lambda: report(ds).adjusted)
 
 
+# Embedding --------------------------------------------------------------------------------------
+
+REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "beavertails" / "30k_test.jsonl"
+FEW_TEXTS = 600
+
+
+def embed_qa(folder: Path) -> float:
+    """600 QA texts, real ones where they are here, to vectors in fixed shapes; model loaded before."""
+    import btviz
+
+    encoder = btviz.load_encoder("minilm")
+    texts = _qa_texts()
+    encoder.encode(texts[:32])
+    return timed(lambda: encoder.encode(texts))
+
+
+def plain_encode_qa(folder: Path) -> float:
+    """The same by `SentenceTransformer.encode` with its defaults."""
+    from sentence_transformers import SentenceTransformer
+
+    from btviz.embedding.minilm import minilm_folder
+
+    model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
+    texts = _qa_texts()
+    model.encode(texts[:32])
+    return timed(lambda: model.encode(texts, show_progress_bar=False))
+
+
+def static_replica(folder: Path) -> float:
+    """All QA texts of the replica by the static model, distilled before: fewer texts than rows by a factor of 3."""
+    import btviz
+
+    ds = btviz.load("replica")
+    encoder = btviz.load_encoder("static")
+    encoder.encode(["distils"])
+    shutil.rmtree(folder / "store" / "vectors", ignore_errors=True)
+    shutil.rmtree(folder / "store" / "embeddings", ignore_errors=True)
+    embed = btviz.embed
+
+    def work() -> None:
+        found = embed(ds, text="qa", encoder=encoder)
+        assert ds.annotations.height > 3 * len(found)
+
+    return timed(work)
+
+
+def static_reopened(folder: Path) -> float:
+    """The same from the store."""
+    import btviz
+
+    ds = btviz.load("replica")
+    embed = btviz.embed
+    embed(ds, text="qa", encoder="static")
+
+    def work() -> None:
+        assert embed(ds, text="qa", encoder="static").facts["new"] == 0
+
+    return timed(work)
+
+
+def _qa_texts() -> list[str]:
+    import btviz
+    from btviz.embedding.texts import texts_of
+
+    texts, _ = texts_of(btviz.load(REAL if REAL.exists() else "replica"), "qa")
+    return texts["text"].head(FEW_TEXTS).to_list()
+
+
 # Clicks -----------------------------------------------------------------------------------------
 
 
@@ -313,6 +383,10 @@ CASES: dict[str, Case] = {
         bootstrap_share,
         scipy_share,
         orthogonality,
+        embed_qa,
+        plain_encode_qa,
+        static_replica,
+        static_reopened,
         click,
         scoring,
         scoring_plain_loop,
@@ -320,6 +394,7 @@ CASES: dict[str, Case] = {
         scoring_two_processes,
     )
 }
+CASES |= MAP_CASES | TOPIC_CASES
 
 
 def main(name: str, folder: Path) -> None:

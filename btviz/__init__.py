@@ -13,10 +13,12 @@ if TYPE_CHECKING:
     from btviz import figures, plots, sentences, widgets
     from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
     from btviz.catalog import load
+    from btviz.datamap import fit_data_map, map_quality
     from btviz.dataset import Dataset
     from btviz.disagreement import vote_splits
     from btviz.embedding import CallableEncoder, Embeddings, embed, load_encoder
     from btviz.errors import BtvizError
+    from btviz.label_noise import noisy_labels, planted_flips
     from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
     from btviz.ledger import check
     from btviz.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors
@@ -80,6 +82,7 @@ _HOME = {
     "embed": "embedding",
     "fit_probe": "scoring.probes",
     "fit_topics": "topics",
+    "fit_data_map": "datamap",
     "flags_against_safer": "preference",
     "implied_trade_off": "preference",
     "label_sets": "labels",
@@ -89,11 +92,14 @@ _HOME = {
     "load_encoder": "embedding",
     "load_score_model": "scoring",
     "load_topics": "topics",
+    "map_quality": "datamap",
     "more_like": "neighbors",
     "near_duplicates": "neighbors",
     "nearest_neighbors": "neighbors",
+    "noisy_labels": "label_noise",
     "orthogonality": "preference",
     "orthogonality_of_counts": "preference",
+    "planted_flips": "label_noise",
     "prompt_overlap": "repeats",
     "quadrants": "preference",
     "read_scores": "scoring.imported",
@@ -108,6 +114,9 @@ _HOME = {
     "topic_categories": "topics",
     "topic_stability": "topics",
     "transfer_metrics": "scoring.probes",
+    "topic_agreement": "topics",
+    "topic_categories": "topics",
+    "topic_stability": "topics",
     "vote_splits": "disagreement",
 }
 _MODULES = ("figures", "plots", "sentences", "widgets")
@@ -136,6 +145,7 @@ __all__ = [
     "disputed",
     "embed",
     "figures",
+    "fit_data_map",
     "fit_probe",
     "fit_topics",
     "flags_against_safer",
@@ -147,11 +157,14 @@ __all__ = [
     "load_encoder",
     "load_score_model",
     "load_topics",
+    "map_quality",
     "more_like",
     "near_duplicates",
     "nearest_neighbors",
+    "noisy_labels",
     "orthogonality",
     "orthogonality_of_counts",
+    "planted_flips",
     "plots",
     "prompt_overlap",
     "quadrants",

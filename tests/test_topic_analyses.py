@@ -1,0 +1,207 @@
+import itertools
+import math
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+from topic_data import planted
+
+import btviz
+import btviz.topics.stability as stability_module
+from btviz.errors import UsageError
+from btviz.topics import npmi_coherence
+from btviz.topics.stability import matched_overlaps, subsample
+from btviz.topics.words import load_bertopic
+
+
+@pytest.fixture(scope="module", autouse=True)
+def quiet_bertopic():
+    load_bertopic()
+
+
+@pytest.fixture
+def four(make_dataset):
+    ds, emb, points, truth = planted(make_dataset, subjects=4, each=60, loose=10)
+    return ds, emb, points, truth, btviz.fit_topics(ds, points, embeddings=emb, scale=30)
+
+
+def test_categories_are_counted_as_by_hand(four):
+    ds, _, _, _, topics = four
+    table = btviz.topic_categories(ds, topics, n_boot=200)
+    joined = ds.pairs.join(topics.assignments, on="pair_id")
+    assert table.height == 14 * joined["topic"].n_unique()
+    for row in table.iter_rows(named=True):
+        inside = joined.filter(pl.col("topic") == row["topic"])
+        has = ds.taxonomy.has(row["category"])
+        assert row["n"] == inside.height
+        assert row["n_category"] == inside.filter(has).height
+        assert row["prompts"] == inside["prompt_id"].n_unique()
+        assert row["share"] == pytest.approx(row["n_category"] / row["n"])
+        everywhere = joined.filter(has).height / joined.height
+        assert row["share_all"] == pytest.approx(everywhere)
+        if everywhere:
+            assert row["lift"] == pytest.approx(row["share"] / everywhere)
+            assert row["undefined"] is None
+        else:
+            assert (row["lift"], row["undefined"]) == (None, "no pair has this category")
+    assert set(table["population"]) == {"pairs"}
+    assert set(table["n_all"]) == {joined.height}
+    assert table.filter(pl.col("topic") == -1)["name"].unique().to_list() == ["outliers"]
+
+
+def test_lift_intervals_hold_the_estimate_and_the_order_of_rows_does_not_matter(four):
+    ds, _, _, _, topics = four
+    table = btviz.topic_categories(ds, topics, n_boot=400).drop_nulls("lift_low")
+    own = table.filter(pl.col("lift") > 1)
+    assert own.height == 4
+    assert (own["lift_low"] > 1).all()
+    assert ((table["lift_low"] <= table["lift"]) & (table["lift"] <= table["lift_high"])).all()
+    assert btviz.topic_categories(ds, topics, n_boot=400).drop_nulls("lift_low").equals(table)
+
+
+def test_few_prompts_are_said(make_dataset):
+    ds, emb, points, _ = planted(make_dataset, subjects=3, each=25)
+    table = btviz.topic_categories(ds, btviz.fit_topics(ds, points, embeddings=emb, scale=10), n_boot=50)
+    assert table["few_prompts"].all()
+
+
+def test_categories_of_unsafe_pairs_only(four):
+    ds, _, _, _, topics = four
+    table = btviz.topic_categories(ds, topics, where="unsafe", n_boot=50)
+    assert table["n_all"].unique().to_list() == [ds.pairs.filter(~pl.col("is_safe")).height]
+    own = table.filter(pl.col("n_category") > 0, pl.col("topic") >= 0)
+    assert own["share"].to_list() == [1.0] * 4
+    with pytest.raises(UsageError, match="subset"):
+        btviz.topic_categories(ds, topics, where="safe")
+
+
+def test_agreement_is_that_of_scikit_learn_over_unsafe_pairs(four):
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    ds, _, _, _, topics = four
+    agreement = btviz.topic_agreement(ds, topics, n_boot=50)
+    joined = ds.pairs.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
+    inside = joined.filter(pl.col("topic") >= 0)
+    assert agreement.n == joined.height
+    assert agreement.ami == pytest.approx(adjusted_mutual_info_score(joined["labels"], joined["topic"]))
+    assert agreement.ami_inside == pytest.approx(1)
+    assert agreement.outlier_share == pytest.approx(1 - inside.height / joined.height)
+    assert agreement.n_label_sets == agreement.n_topics == 4
+    assert agreement.undefined is None
+    assert agreement.categories["describes"].sum() == 4
+    assert agreement.undescribed.is_empty()
+
+
+def test_agreement_with_shuffled_labels_is_chance(four):
+    ds, _, _, _, topics = four
+    mixed = ds.pairs.with_columns(pl.col("labels", "is_safe").shuffle(seed=1))
+    other = replace(ds, _read={"pairs": mixed}.__getitem__)
+    agreement = btviz.topic_agreement(other, topics, n_boot=200)
+    joined = mixed.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
+    assert abs(agreement.ami) < 0.1
+    assert len(agreement.undescribed) > 0
+    for row in agreement.undescribed.iter_rows(named=True):
+        inside = joined.filter(pl.col("topic") == row["topic"])
+        assert row["n"] == inside.height
+        counts = {key: inside.filter(ds.taxonomy.has(key)).height for key in ds.taxonomy.keys}
+        assert row["share"] == pytest.approx(max(counts.values()) / inside.height)
+        assert row["why"]
+
+
+def test_the_first_category_is_the_lowest_bit(four):
+    from sklearn.metrics import adjusted_mutual_info_score
+
+    ds, _, _, _, topics = four
+    doubled = ds.pairs.with_columns(
+        labels=pl.when(pl.col("pair_id") % 3 == 0).then(pl.col("labels") | 1 << 9).otherwise("labels")
+    )
+    other = replace(ds, _read={"pairs": doubled}.__getitem__)
+    agreement = btviz.topic_agreement(other, topics, n_boot=20)
+    joined = doubled.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
+    first = [min(bit for bit in range(14) if mask >> bit & 1) if mask else None for mask in joined["labels"]]
+    codes = [-1 if bit is None else bit for bit in first]
+    assert agreement.ami_first == pytest.approx(adjusted_mutual_info_score(codes, joined["topic"]))
+    assert agreement.ami < agreement.ami_first
+
+
+# Coherence --------------------------------------------------------------------------------------
+
+
+def test_coherence_by_hand():
+    texts = ["ant bee", "ant bee", "ant cow", "dog", "dog eel", "eel"]
+    p = {"ant": 3 / 6, "bee": 2 / 6, "cow": 1 / 6}
+    joint = {("ant", "bee"): 2 / 6, ("ant", "cow"): 1 / 6, ("bee", "cow"): 0}
+    by_hand = [
+        math.log(joint[pair] / (p[pair[0]] * p[pair[1]])) / -math.log(joint[pair]) if joint[pair] else -1
+        for pair in itertools.combinations(p, 2)
+    ]
+    found = npmi_coherence([["ant", "bee", "cow"], ["ant", "dog"], ["ant"], [], ["ant", "unknown"]], texts=texts)
+    np.testing.assert_allclose(found, [np.mean(by_hand), -1, np.nan, np.nan, np.nan])
+    assert npmi_coherence([["ant", "bee"]], texts=["ant bee", "bee ant"]).tolist() == [1]
+    assert np.isnan(npmi_coherence([["ant"]], texts=[])).all()
+
+
+# Stability --------------------------------------------------------------------------------------
+
+
+def test_overlaps_by_hand():
+    before = np.array([0, 0, 0, 0, 1, 1, 1, 2, -1, -1])
+    again = np.array([1, 1, 1, -1, 0, 0, -1, -1, 0, -1])
+    # topic 0 keeps 3 of 4 texts; topic 1 shares 2 of 4 with its match; topic 2 has none
+    assert matched_overlaps(before, again, k=3).tolist() == [3 / 4, 2 / 4, 0]
+    assert matched_overlaps(before, before, k=3).tolist() == [1, 1, 1]
+    assert matched_overlaps(before, np.full(10, -1), k=3).tolist() == [0, 0, 0]
+    assert matched_overlaps(np.array([0, 0]), np.array([0, 0]), k=2).tolist() == [1, 0]
+
+
+def test_subsample_keeps_whole_prompts(four):
+    ds, emb, _, _, _ = four
+    part = subsample(ds, emb, share=0.8, rng=np.random.default_rng(0))
+    prompts = ds.pairs.filter(pl.col("pair_id").is_in(part.pairs["pair_id"].implode()))["prompt_id"].unique()
+    assert len(prompts) == round(0.8 * ds.pairs["prompt_id"].n_unique())
+    assert part.pairs.height == ds.pairs.filter(pl.col("prompt_id").is_in(prompts.implode())).height
+    assert part.fingerprint != emb.fingerprint
+    row = int(np.flatnonzero(emb.text_ids == part.text_ids[3])[0])
+    np.testing.assert_array_equal(part.vectors[3], emb.vectors[row])
+
+
+def test_planted_topics_are_stable_and_a_torn_one_is_marked(four, monkeypatch):
+    ds, emb, points, truth, topics = four
+    calls = []
+
+    def fake_map(part, *, random_state):
+        """The planted map; under a new seed the texts of the first subject lie among the others."""
+        calls.append((random_state, part.pairs.height))
+        placed = part.pairs.join(points, on="pair_id", maintain_order="left")
+        if random_state == 0:
+            return placed
+        subject = np.array([truth[text] for text in part.text_ids])
+        rng = np.random.default_rng(random_state)
+        target = {int(text): 12 * rng.integers(1, 4) for text in part.text_ids[subject == 0]}
+        x = [x + target.get(text, 0) for text, x in placed.select("text_id", "x").iter_rows()]
+        y = [y + 7 * (target.get(text, 0) // 12 % 2) for text, y in placed.select("text_id", "y").iter_rows()]
+        return placed.with_columns(x=pl.Series(x), y=pl.Series(y))
+
+    monkeypatch.setattr(stability_module, "fit_data_map", fake_map)
+    table = btviz.topic_stability(ds, topics, embeddings=emb, n_seeds=3, n_subsamples=2)
+    assert [seed for seed, _ in calls] == [1, 2, 3, 0, 0]
+    assert all(height < emb.pairs.height for _, height in calls[3:])
+    of_topic = emb.pairs.join(topics.assignments, on="pair_id").filter(pl.col("topic") >= 0)
+    (torn,) = {topic for text, topic in of_topic.select("text_id", "topic").iter_rows() if truth[text] == 0}
+    assert table.filter("unstable")["topic"].to_list() == [torn]
+    assert (table.filter(~pl.col("unstable"))["stability"] > 0.8).all()
+    rows = table.select("overlap_seed", "overlap_subsample", "stability").rows()
+    assert [(3 * seed + 2 * part) / 5 for seed, part, _ in rows] == pytest.approx([mean for *_, mean in rows])
+    monkeypatch.setattr(stability_module, "fit_data_map", None)  # the second call reads the store
+    assert btviz.topic_stability(ds, topics, embeddings=emb, n_seeds=3, n_subsamples=2).equals(table)
+
+
+def test_stability_refuses_what_it_cannot_answer(four):
+    ds, emb, points, _, topics = four
+    for options in ({"share": 1.0}, {"share": 0.0}, {"n_seeds": 0, "n_subsamples": 0}, {"n_seeds": -1}):
+        with pytest.raises(UsageError, match="were asked for"):
+            btviz.topic_stability(ds, topics, embeddings=emb, **options)
+    given = btviz.fit_topics(ds, points, embeddings=emb, reassign_outliers=True)
+    with pytest.raises(UsageError, match="reassigned outliers"):
+        btviz.topic_stability(ds, given, embeddings=emb)
