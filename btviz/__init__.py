@@ -114,9 +114,6 @@ _HOME = {
     "topic_categories": "topics",
     "topic_stability": "topics",
     "transfer_metrics": "scoring.probes",
-    "topic_agreement": "topics",
-    "topic_categories": "topics",
-    "topic_stability": "topics",
     "vote_splits": "disagreement",
 }
 _MODULES = ("figures", "plots", "sentences", "widgets")
