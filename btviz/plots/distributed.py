@@ -28,7 +28,11 @@ from btviz.plots.theme import (
 FORMS = ("density", "histogram", "ecdf", "violin")
 HEIGHTS = {"density": 120.0, "histogram": 120.0, "ecdf": 120.0, "violin": 130.0}
 SAFETY = {"safe": GROUPS[0], "unsafe": GROUPS[3]}
-KINDS = {"reward": "Reward (high: more helpful)", "cost": "Cost (high: more harmful)"}
+KINDS = {
+    "reward": "Reward (high: more helpful)",
+    "cost": "Cost (high: more harmful)",
+    "moderation": "Highest probability of a category",
+}
 Y_TITLES = {"density": "Density", "histogram": "Density", "ecdf": "Share at or below"}
 GAP = 34.0
 LEFT = 40.0

@@ -66,7 +66,7 @@ def score_bins(
             tables.append(known.with_columns(pl.col("split").alias("panel")))
         else:
             tables.append(named.with_columns(pl.lit(ALL).alias("panel")))
-    return _binned(pl.concat(tables) if tables else None, bins=bins)
+    return binned(pl.concat(tables) if tables else None, bins=bins)
 
 
 def policy_bins(table: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
@@ -85,7 +85,7 @@ def policy_bins(table: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
         Columns as in `score_bins`; `group` is the policy.
     """
     columns = ("model", "kind", "prompt_id", "score", pl.col("policy").alias("group"), pl.lit(ALL).alias("panel"))
-    return _binned(table.select(*columns), bins=bins)
+    return binned(table.select(*columns), bins=bins)
 
 
 def margin_bins(margins: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
@@ -109,7 +109,7 @@ def margin_bins(margins: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
         "model", "kind", "prompt_id", pl.col("margin").alias("score"), group, pl.lit(ALL).alias("panel")
     )
     labels = margins.select("model", "kind", "label").unique()
-    return _binned(rows, bins=bins).join(labels, on=["model", "kind"], maintain_order="left")
+    return binned(rows, bins=bins).join(labels, on=["model", "kind"], maintain_order="left")
 
 
 def plane_bins(plane: pl.DataFrame, *, bins: int = 60) -> pl.DataFrame:
@@ -166,7 +166,26 @@ def _grouped(answers: pl.DataFrame, by: str, taxonomy: Taxonomy) -> pl.DataFrame
     return answers.with_columns(group.alias("group")).drop_nulls("group").select(columns)
 
 
-def _binned(rows: pl.DataFrame | None, *, bins: int) -> pl.DataFrame:
+def binned(rows: pl.DataFrame | None, *, bins: int = 80) -> pl.DataFrame:
+    """Count scores in bins, a model's all on one grid.
+
+    Parameters
+    ----------
+    rows : DataFrame or None
+        `model`, `kind`, `panel`, `group`, `prompt_id`, `score`: what is counted, a row each.
+    bins : int
+        Bins over the range of each model.
+
+    Returns
+    -------
+    DataFrame
+        Columns as in `score_bins`.
+
+    Raises
+    ------
+    UsageError
+        If there are no rows.
+    """
     if rows is None or rows.is_empty():
         raise UsageError("A distribution was asked for; no answer has a score and a group. Choose another grouping.")
     return pl.concat(_each(rows, bins)).sort("model", "kind", *_COUNTED, "left", maintain_order=True)

@@ -92,8 +92,7 @@ def check_sign(
     DataError
         If the whole interval of a model lies below one half.
     """
-    resampling = Resampling(n_boot, random_state)
-    found = [_checked(part, ds, resampling) for part in by_model(scores) if part.kind != "moderation"]
+    found = sign_checks(scores, ds, n_boot=n_boot, random_state=random_state)
     against = [check for check in found if check.verdict == REVERSED]
     if against and not override:
         raise DataError(
@@ -105,6 +104,23 @@ def check_sign(
         if check.verdict in (DOUBTFUL, REVERSED):
             warnings.warn(check.reason, SignWarning, stacklevel=2)
     return found
+
+
+def sign_checks(scores: pl.DataFrame, ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> list[SignCheck]:
+    """Check the direction of every reward and cost model as `check_sign` does, and only report.
+
+    Parameters
+    ----------
+    scores, ds, n_boot, random_state
+        As for `check_sign`.
+
+    Returns
+    -------
+    list of SignCheck
+        One per model and kind, whatever the verdict.
+    """
+    resampling = Resampling(n_boot, random_state)
+    return [_checked(part, ds, resampling) for part in by_model(scores) if part.kind != "moderation"]
 
 
 def _checked(part: ModelScores, ds: Dataset, resampling: Resampling) -> SignCheck:

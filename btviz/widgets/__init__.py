@@ -12,9 +12,17 @@ if TYPE_CHECKING:
     from btviz.widgets.inspector import PairInspector
     from btviz.widgets.orthogonality import OrthogonalityLab
     from btviz.widgets.preferences import PreferenceInspector
+    from btviz.widgets.scoreexplorer import ScoreExplorer
     from btviz.widgets.simulator import PreferenceSimulator
 
-__all__ = ["CategoryExplorer", "OrthogonalityLab", "PairInspector", "PreferenceInspector", "PreferenceSimulator"]
+__all__ = [
+    "CategoryExplorer",
+    "OrthogonalityLab",
+    "PairInspector",
+    "PreferenceInspector",
+    "PreferenceSimulator",
+    "ScoreExplorer",
+]
 
 _HOMES = {
     "CategoryExplorer": "explorer",
@@ -22,6 +30,7 @@ _HOMES = {
     "PairInspector": "inspector",
     "PreferenceInspector": "preferences",
     "PreferenceSimulator": "simulator",
+    "ScoreExplorer": "scoreexplorer",
 }
 
 
