@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from counting_model import CountingModel
 
+from btviz import cluster
 from btviz.errors import UsageError
-from btviz.scoring import on_ray
 from btviz.scoring.batches import Batch
 from btviz.scoring.on_ray import RayEngine, Worker
 
@@ -142,14 +142,14 @@ class Ray:
 @pytest.mark.parametrize("workers", [None, 1, 2])
 def test_each_batch_is_shared_out_once(monkeypatch, workers):
     ray, model = Ray(), CountingModel()
-    monkeypatch.setattr(on_ray, "require", lambda *_, **__: ray)
+    monkeypatch.setattr(cluster, "require", lambda *_, **__: ray)
     rows = [np.arange(i + 2, dtype=np.int32) for i in range(9)]
     batches = [Batch(i, [i], [row], len(row), len(row)) for i, row in enumerate(rows)]
     scored = list(RayEngine(workers=workers).run(model, batches))
     assert sorted(batch.number for batch, _ in scored) == list(range(9))
     for batch, scores in scored:
         assert scores == CountingModel().score_encoded(batch.inputs, length=batch.length)
-    assert max(ray.waited) == (workers or 3) * on_ray.AHEAD
+    assert max(ray.waited) == (workers or 3) * cluster.AHEAD
     assert len(ray.killed) == (workers or 3)
 
 

@@ -2,26 +2,19 @@
 
 from __future__ import annotations
 
-import os
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from btviz.errors import DataError, NotFoundError, StoreError, UsageError, require
+from btviz.cluster import ray_cluster, shared_out
+from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.scoring.batches import Batch, score_inputs
 from btviz.scoring.engines import Scored
 from btviz.scoring.loaded import LoadedModel
 from btviz.scoring.loading import load_score_model
 from btviz.scoring.protocol import ScoreModel
-
-AHEAD = 2
-"""Batches that each worker has at hand, so that it need not wait for the next."""
-
-TRIES = 3
-"""Ray gives a start half a minute, which a busy machine may exceed."""
 
 
 class RayEngine:
@@ -49,35 +42,13 @@ class RayEngine:
         DataError
             If a worker finds other weights under its name.
         """
-        ray = require("ray", extra="ray")
-        _join(ray)
-        crew = _crew(ray, model, n_workers=self._workers, n_batches=len(batches))
-        try:
-            yield from _share_out(ray, crew, batches)
-        finally:
-            for worker in crew:
-                ray.kill(worker)
-
-
-def _join(ray: Any) -> None:
-    """Connect to the cluster that RAY_ADDRESS names or this machine is in, else start one here."""
-    if ray.is_initialized():
-        return
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    for tries_left in reversed(range(TRIES)):
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # about versions to come
-                ray.init(include_dashboard=False, log_to_driver=False, logging_level="error")
-        except Exception as error:  # Ray has no class of its own for a start that took too long
-            ray.shutdown()
-            if not tries_left:
-                raise StoreError(
-                    f"Asked for a Ray cluster; none could be joined or started ({error}). Check RAY_ADDRESS, or leave "
-                    "the machine some time: a start takes seconds, minutes where others keep it busy."
-                ) from error
-        else:
-            return
+        with ray_cluster() as ray:
+            crew = _crew(ray, model, n_workers=self._workers, n_batches=len(batches))
+            try:
+                yield from shared_out(ray, batches, crew=crew, submit=_submit)
+            finally:
+                for worker in crew:
+                    ray.kill(worker)
 
 
 def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int) -> list[Any]:
@@ -103,24 +74,8 @@ def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int)
     return crew
 
 
-def _share_out(ray: Any, crew: list[Any], batches: Sequence[Batch]) -> Iterator[Scored]:
-    waiting = iter(batches)
-    running: dict[Any, tuple[Any, Batch]] = {}
-
-    def give(worker: Any) -> None:
-        if (batch := next(waiting, None)) is not None:
-            running[worker.score.remote(batch.inputs, batch.length)] = worker, batch
-
-    for worker in crew * AHEAD:
-        give(worker)
-    while running:
-        (finished, *_), _ = ray.wait(list(running), num_returns=1)
-        worker, batch = running.pop(finished)
-        give(worker)
-        try:
-            yield batch, ray.get(finished)
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from error
+def _submit(worker: Any, batch: Batch) -> Any:
+    return worker.score.remote(batch.inputs, batch.length)
 
 
 class Worker:
