@@ -12,6 +12,7 @@ from pathlib import Path
 
 from benchmarks.cases import CASES, main, prepare
 from benchmarks.maps import MAP_CASES
+from benchmarks.scoring import scoring_ratios
 from benchmarks.topics import TOPIC_CASES, real_qualities
 
 # ours, theirs, what is compared, what we aim at
@@ -24,6 +25,8 @@ RATIOS = (
     ("cooccurrence", "pandas_cooccurrence", "co-occurrence, all coefficients, against corr + 91 crosstabs", 10),
     ("bootstrap_phi", "bootstrap_phi_loop", "10,000 replicates of 91 phi by prompt against a plain loop, scaled", 200),
     ("bootstrap_share", "scipy_share", "10,000 replicates of P(better = safer) against scipy.stats.bootstrap", None),
+    ("scoring", "scoring_plain_loop", "scoring three annotations a pair against a plain loop of 32 padded rows", 3),
+    ("scoring_ray", "scoring_two_processes", "scoring on two Ray workers against two local processes", 0.9),
     ("embed_qa", "plain_encode_qa", "embedding 600 QA texts against SentenceTransformer.encode", 1.5),
     ("topics_real", "bertopic_real", "map and topics of 3,021 real pairs against BERTopic as its README shows it", 5),
     ("topics_real", "bertopic_real_pca", "the same against BERTopic with a PCA start", None),
@@ -78,6 +81,7 @@ def report(folder: Path) -> str:
         f"| slowest of 196 clicks in the explorer, seconds | {seen['click']['seconds']:.3f} | 0.5 |",
         f"| co-occurrence over 100 million rows, peak MB | {seen['cooccurrence_100m']['peak_mb']:,.0f} | 2,000 |",
         f"| full orthogonality report, seconds | {seen['orthogonality']['seconds']:.1f} | 10 |",
+        scoring_ratios(folder),
         "",
         real_qualities(folder),
     ]

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.maps import MAP_CASES
+from benchmarks.scoring import scoring, scoring_plain_loop, scoring_ray, scoring_two_processes
 from benchmarks.topics import TOPIC_CASES
 
 Case = Callable[[Path], float]
@@ -387,6 +388,10 @@ CASES: dict[str, Case] = {
         static_replica,
         static_reopened,
         click,
+        scoring,
+        scoring_plain_loop,
+        scoring_ray,
+        scoring_two_processes,
     )
 }
 CASES |= MAP_CASES | TOPIC_CASES

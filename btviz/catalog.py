@@ -135,6 +135,8 @@ def add(
 
     def merged(record: dict[str, Any] | None) -> tuple[list[Source], str | None, Taxonomy | None]:
         kept = None if replace else record
+        if kept is not None and "entry" in kept:
+            raise UsageError(f"Files were to be added to {name!r}, which was made of scores. Choose another name.")
         own = given if kept is None else _own(kept)
         _no_other(name, given, has=own)
         known = [] if kept is None else [Source(**source) for source in kept["sources"]]
@@ -153,6 +155,28 @@ def add(
     sources, release, own = merged(_record(name))
     stored(sources, release=release, own=own)  # before the catalogue: files that cannot be read are not listed
     return _opened(_adopted(name, update_document(_catalogue_file(), change)[name]), name)
+
+
+def register(name: str, key: Key) -> None:
+    """Give a name to a data set in the store that was not made of released files.
+
+    Parameters
+    ----------
+    name : str
+        A name of your own.
+    key : Key
+        Its entry, with the tables and the document "facts" of a data set.
+
+    Raises
+    ------
+    UsageError
+        If the name belongs to a release, an embedded sample or files that were added.
+    """
+    check_name(name, what="the name of a data set")
+    record = _record(name)
+    if name in synthetic.NAMES or name in RELEASES or (record is not None and "entry" not in record):
+        raise UsageError(f"A new data set was to be called {name!r}; that is the name of another. Choose another name.")
+    update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: {"entry": key.to_document()}})
 
 
 def remove(name: str) -> None:
@@ -183,6 +207,8 @@ def _record(name: str) -> dict[str, Any] | None:
 
 
 def _adopted(name: str, record: dict[str, Any]) -> Entry:
+    if "entry" in record:
+        return _registered(name, record["entry"])
     sources = [Source(**source) for source in record["sources"]]
     release, own = record["release"], _own(record)
     entry = Store().get(key_of(sources, release=release, own=own))
@@ -195,6 +221,17 @@ def _adopted(name: str, record: dict[str, Any]) -> Entry:
             f"has changed. Put the file back, or run: btviz data add --replace {name} FILE..."
         )
     return stored(sources, release=release, own=own)
+
+
+def _registered(name: str, document: dict[str, Any]) -> Entry:
+    key = Key(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
+    entry = Store().get(key)
+    if entry is None:
+        raise NotFoundError(
+            f"{name!r} was asked for; its stored tables are gone, and it was not made of released files. "
+            "Make it again, as with btviz score, or forget it: btviz data remove."
+        )
+    return entry
 
 
 def _given(taxonomy: Taxonomy | str | os.PathLike[str] | None) -> Taxonomy | None:

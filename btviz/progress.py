@@ -11,7 +11,7 @@ PATIENCE_SECONDS = 1.5
 
 
 @contextmanager
-def bar(what: str, *, total: int) -> Iterator[Callable[[int], None]]:
+def bar(what: str, *, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
     """Show how far something has come.
 
     Parameters
@@ -20,6 +20,8 @@ def bar(what: str, *, total: int) -> Iterator[Callable[[int], None]]:
         What is going on: "Reading 330k_train.jsonl".
     total : int
         Where it ends: bytes of a file, number of steps.
+    unit : str, optional
+        What is counted, to show the speed too: "tokens" for "1,234 tokens/s".
 
     Yields
     ------
@@ -48,13 +50,15 @@ def bar(what: str, *, total: int) -> Iterator[Callable[[int], None]]:
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
                 TaskProgressColumn(),
+                *((TextColumn("{task.fields[speed]}", markup=False),) if unit else ()),
                 TimeRemainingColumn(),
             )
             shown = Progress(*columns, console=Console(stderr=True), transient=True)
-            shown.add_task(what, total=total)
+            shown.add_task(what, total=total, speed="")
             shown.start()
         if shown is not None:
-            shown.update(shown.task_ids[0], completed=done)
+            speed = done / (time.monotonic() - started)
+            shown.update(shown.task_ids[0], completed=done, speed=f"{speed:,.0f} {unit}/s")
 
     try:
         yield update

@@ -42,7 +42,10 @@ def test_ray_gives_the_same_bytes_though_a_worker_is_killed(tmp_path):
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(paths)}
     environment.pop("RAY_USAGE_STATS_ENABLED", None)
     program = f"import pathlib, test_embedding_ray as t; t.spread(pathlib.Path({str(tmp_path)!r}))"
-    subprocess.run([sys.executable, "-c", program], env=environment, check=True)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False)
+    if "none could be joined or started" in done.stderr:
+        pytest.skip("Ray gives a start half a minute, and this machine is too busy for that")
+    assert done.returncode == 0, done.stderr
     assert (tmp_path / "dead").exists()
     assert [file.name for file in tmp_path.glob("threads-*")] == ["threads-1"]
     assert [file.name for file in tmp_path.glob("statistics-*")] == ["statistics-0"]

@@ -16,6 +16,7 @@ from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
 from btviz.cli.lab import lab_command
+from btviz.cli.score import score_command
 from btviz.cli.stats import stats_group
 from btviz.errors import BtvizError
 from btviz.lab import NO_TELEMETRY
@@ -75,6 +76,7 @@ def app(*, debug: bool) -> None:  # noqa: ARG001  # read by App.invoke
 app.add_command(demo_command)
 app.add_command(data_group)
 app.add_command(stats_group)
+app.add_command(score_command)
 app.add_command(check_command)
 app.add_command(figures_command)
 app.add_command(lab_command)

@@ -10,6 +10,7 @@ import click
 from btviz.cli.agreement import stats_agreement
 from btviz.cli.orthogonality import orthogonality_command
 from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.scores import stats_scores
 
 if TYPE_CHECKING:
     import polars as pl
@@ -87,3 +88,4 @@ def _short(ds: Dataset, column: str, value: Any) -> Any:
 
 stats_group.add_command(stats_agreement)
 stats_group.add_command(orthogonality_command)
+stats_group.add_command(stats_scores)

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.cluster import ray_cluster, shared_out
 from btviz.embedding.encoder import Encoder
-from btviz.errors import require
 
 Engine = Literal["local", "ray"]
 Part: TypeAlias = "tuple[slice, npt.NDArray[np.float32]]"
@@ -54,8 +54,7 @@ def encoded_here(encoder: Encoder, texts: pl.Series) -> Iterator[Part]:
 def encoded_by_ray(encoder: Encoder, texts: pl.Series, *, workers: int | None = None) -> Iterator[Part]:
     """Encode slices of texts on the workers of Ray, one thread each, as they come back.
 
-    A slice whose worker died is given to another one. Ray is started here, and stopped at the
-    end, unless it is running already or ``RAY_ADDRESS`` names a cluster.
+    A slice whose worker died is encoded again; see `btviz.cluster.ray_cluster` for where.
 
     Parameters
     ----------
@@ -71,39 +70,16 @@ def encoded_by_ray(encoder: Encoder, texts: pl.Series, *, workers: int | None = 
     slice, ndarray of float32
         Which texts, and their vectors; in any order.
     """
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read when Ray is imported
-    ray = require("ray", extra="ray")
     count = workers or os.cpu_count() or 1
-    started = not ray.is_initialized()
-    if started:
-        own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": count, "include_dashboard": False}
-        # a worker's complaint could quote a text
-        ray.init(log_to_driver=False, **own)
-    try:
-        yield from _spread(ray, encoder, texts, count)
-    finally:
-        if started:
-            ray.shutdown()
+    parts = [slice(start, min(start + _SLICE, len(texts))) for start in range(0, len(texts), _SLICE)]
+    with ray_cluster(workers=count) as ray:
+        hire = ray.remote(num_cpus=1, max_restarts=_LOST, max_task_retries=_LOST)(_Worker)
+        crew = [hire.remote(encoder) for _ in range(count)]
 
+        def submit(worker: Any, part: slice) -> Any:
+            return worker.encode.remote(texts[part].to_list())
 
-def _spread(ray: Any, encoder: Encoder, texts: pl.Series, count: int) -> Iterator[Part]:
-    remote = ray.remote(num_cpus=1, max_restarts=_LOST, max_task_retries=_LOST)(_Worker)
-    actors = [remote.remote(encoder) for _ in range(count)]
-    slices = iter([slice(start, min(start + _SLICE, len(texts))) for start in range(0, len(texts), _SLICE)])
-    running: dict[Any, tuple[Any, slice]] = {}
-
-    def give(actor: Any) -> None:
-        if (part := next(slices, None)) is not None:
-            running[actor.encode.remote(texts[part].to_list())] = (actor, part)
-
-    for actor in [*actors, *actors]:  # a second slice waits where the first is worked on
-        give(actor)
-    while running:
-        (done,), _ = ray.wait(list(running), num_returns=1)
-        actor, part = running.pop(done)
-        vectors = ray.get(done)
-        give(actor)
-        yield part, vectors
+        yield from shared_out(ray, parts, crew=crew, submit=submit)
 
 
 class _Worker:

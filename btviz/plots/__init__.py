@@ -11,11 +11,16 @@ from btviz.plots.annotators import AGREEMENT, agreement
 from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.coverage import simulated_intervals
+from btviz.plots.curves import calibration, roc
+from btviz.plots.distributed import margins, score_distributions
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
 from btviz.plots.linked_contrast import selection_contrast
 from btviz.plots.matrix import association_matrix
 from btviz.plots.null import null_distribution
+from btviz.plots.planar import score_plane
+from btviz.plots.raters import moderators
+from btviz.plots.ridges import category_ridges
 from btviz.plots.shares import category_shares
 from btviz.plots.sizes import labels_per_item
 from btviz.plots.surface import reliability_surface
@@ -27,14 +32,21 @@ __all__ = [
     "COEFFICIENTS",
     "agreement",
     "association_matrix",
+    "calibration",
+    "category_ridges",
     "category_shares",
     "explorer",
     "label_sets",
     "labels_per_item",
+    "margins",
+    "moderators",
     "null_distribution",
     "preference_forest",
     "quadrants",
     "reliability_surface",
+    "roc",
+    "score_distributions",
+    "score_plane",
     "selection_contrast",
     "simulated_intervals",
     "vote_splits",

@@ -23,7 +23,7 @@ _PART = re.compile(r"(\d{6,})-([0-9a-f]{64})\.parquet")
 class Shards:
     """A growing table, one durable file per `append`.
 
-    The first `append` takes the only right to write, which `close`, leaving a ``with``
+    The first `append`, or `claim` before it, takes the only right to write, which `close`, leaving a ``with``
     block, or the end of the process gives back. Reading needs no right. One `Shards` is for
     one thread.
 
@@ -64,6 +64,17 @@ class Shards:
             self._lock.release()
             self._lock = None
 
+    def claim(self) -> None:
+        """Take the right to write now, for who first reads what is there and then decides what to add.
+
+        Raises
+        ------
+        StoreError
+            If another process, or another `Shards` here, is writing.
+        """
+        if self._lock is None:
+            self._resume()
+
     @property
     def names(self) -> list[str]:
         """File names of the parts, in the order they were appended."""
@@ -95,8 +106,7 @@ class Shards:
         UsageError
             If columns or types differ from those of the parts before.
         """
-        if self._lock is None:
-            self._resume()
+        self.claim()
         if self._schema is not None and frame.schema != self._schema:
             raise UsageError(
                 f"Asked to append columns {dict(frame.schema)}; the parts before have {dict(self._schema)}. "

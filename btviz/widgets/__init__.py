@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from btviz.widgets.inspector import PairInspector
     from btviz.widgets.orthogonality import OrthogonalityLab
     from btviz.widgets.preferences import PreferenceInspector
+    from btviz.widgets.scoreexplorer import ScoreExplorer
     from btviz.widgets.simulator import PreferenceSimulator
     from btviz.widgets.topicexplorer import TopicExplorer
 
@@ -21,6 +22,7 @@ __all__ = [
     "PairInspector",
     "PreferenceInspector",
     "PreferenceSimulator",
+    "ScoreExplorer",
     "TopicExplorer",
 ]
 
@@ -31,6 +33,7 @@ _HOMES = {
     "PreferenceInspector": "preferences",
     "PreferenceSimulator": "simulator",
     "TopicExplorer": "topicexplorer",
+    "ScoreExplorer": "scoreexplorer",
 }
 _ALSO_NEEDS = {"TopicExplorer": ("jscatter", "topics")}
 """Views that need a further package, and its extra."""

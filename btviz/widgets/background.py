@@ -63,6 +63,10 @@ class Background:
         loop.call_later(PATIENCE_SECONDS, lambda: None if future.done() else self._show(number, None))
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(deliver, done))
 
+    def cancel(self) -> None:
+        """Drop the job in work: it ends at its next report, and `on_done` is not called."""
+        self._newest += 1
+
     @property
     def is_running(self) -> bool:
         """Whether the newest job is still being done."""

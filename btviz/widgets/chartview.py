@@ -31,6 +31,9 @@ class ChartView(anywidget.AnyWidget):
         Takes the keys: two for a cell or a level, one for a bar.
     on_hide : callable
         Called when the key that hides every text is pressed here.
+    on_brush : callable, optional
+        Takes the name of an interval selection, which begins with "brush", and its ranges by field;
+        none where it was cleared.
 
     Attributes
     ----------
@@ -51,10 +54,15 @@ class ChartView(anywidget.AnyWidget):
     busy = traitlets.Dict().tag(sync=True)
 
     def __init__(
-        self, chart: alt.TopLevelMixin | None, *, on_click: Callable[..., None], on_hide: Callable[[], None]
+        self,
+        chart: alt.TopLevelMixin | None,
+        *,
+        on_click: Callable[..., None],
+        on_hide: Callable[[], None],
+        on_brush: Callable[[str, Mapping[str, list[float]]], None] | None = None,
     ) -> None:
         super().__init__(_esm=_bundle(), spec=_spec(chart))
-        self._on_click, self._on_hide = on_click, on_hide
+        self._on_click, self._on_hide, self._on_brush = on_click, on_hide, on_brush
         self.on_msg(self._answer)
 
     def draw(self, chart: alt.TopLevelMixin | None) -> None:
@@ -65,6 +73,8 @@ class ChartView(anywidget.AnyWidget):
         self.send({"kind": "heard"})
         if message["kind"] == "click":
             self._on_click(*message["keys"])
+        elif message["kind"] == "brush" and self._on_brush is not None:
+            self._on_brush(message["name"], message["ranges"])
         elif message["kind"] == "hide":
             self._on_hide()
 

@@ -10,6 +10,9 @@ function keysOf(item) {
 // What hovering shows, for those who listen.
 const spoken = (tooltip) => Object.entries(tooltip ?? {}).map(([name, value]) => `${name}: ${value}`).join("; ");
 
+// Tells what an interval selection named "brush..." holds, once the hand rests: {field: [low, high]}, or {} for none.
+const brushesOf = (spec) => (spec.params ?? []).map(({ name }) => name).filter((name) => name.startsWith("brush"));
+
 // The mark to go to with an arrow key: the nearest one that lies in its direction.
 function neighbour(marks, from, key) {
   const [across, along] = { ArrowRight: [1, 0], ArrowLeft: [-1, 0], ArrowDown: [0, 1], ArrowUp: [0, -1] }[key];
@@ -48,6 +51,7 @@ async function render({ model, el }) {
     const keys = keysOf(item);
     if (keys) speak.send({ kind: "click", keys });
   };
+  const brushed = debounce(250, (name, ranges) => speak.send({ kind: "brush", name, ranges }));
   const clickable = () => [...el.querySelectorAll("svg path")].filter((mark) => mark.__data__?.cursor === "pointer" && keysOf(mark.__data__));
   const focus = (mark) => {
     focused?.setAttribute("tabindex", -1);
@@ -87,10 +91,12 @@ async function render({ model, el }) {
     embedded?.finalize();
     embedded = null;
     if (!wanted.$schema) return canvas.replaceChildren();
+    canvas.classList.toggle("btviz-unscaled", brushesOf(wanted).length > 0);
     const made = await vegaEmbed(canvas, structuredClone(wanted), { actions: false, renderer: "svg" });
     if (wanted !== model.get("spec")) return made.finalize(); // another chart was asked for meanwhile
     embedded = made;
     made.view.addEventListener("click", (_, item) => click(item));
+    for (const name of brushesOf(wanted)) made.view.addSignalListener(name, brushed);
     for (const mark of clickable()) {
       mark.setAttribute("role", "button");
       mark.setAttribute("aria-label", spoken(mark.__data__.tooltip));

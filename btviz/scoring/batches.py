@@ -1,0 +1,97 @@
+"""What a model is given of a batch: token ids where it reads them, else texts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+
+from btviz.scoring.memory import sparing
+from btviz.scoring.protocol import ScoreModel
+from btviz.scoring.templates import Encoded
+
+TEXT_BUDGET = 65_536
+"""Estimated tokens of a batch of texts, for models that make batches of their own."""
+
+LETTERS_PER_TOKEN = 4
+
+Floats = npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class TokenModel(ScoreModel, Protocol):
+    """A score model that takes token ids, so that texts are tokenised once and shipped small."""
+
+    tokens_per_batch: int
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair."""
+        ...
+
+    def score_encoded(self, rows: Sequence[Encoded], *, length: int | None = None) -> Floats:
+        """Scores of token ids, padded to `length`, in one pass."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pairs that are scored together.
+
+    Attributes
+    ----------
+    number : int
+        Of the batch in its plan.
+    pair_ids : list of int
+        Its pairs.
+    inputs : list
+        Token ids, or (prompt, response), of each pair.
+    length : int
+        Tokens that each row is padded to.
+    tokens : int
+        Tokens of all pairs, without padding.
+    """
+
+    number: int
+    pair_ids: list[int]
+    inputs: list[Any]
+    length: int
+    tokens: int
+
+
+def budget_of(model: ScoreModel) -> int:
+    """Tokens of a batch that suit a model."""
+    return model.tokens_per_batch if isinstance(model, TokenModel) else TEXT_BUDGET
+
+
+def inputs_of(model: ScoreModel, prompts: Sequence[str], *, responses: Sequence[str]) -> list[Any]:
+    """What the model is given of each pair."""
+    if isinstance(model, TokenModel):
+        return list(model.encode(prompts, responses))
+    return list(zip(prompts, responses, strict=True))
+
+
+def lengths_of(inputs: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """Tokens of each input, estimated where it is text."""
+    sizes = (
+        row.shape[-1] if isinstance(row, np.ndarray) else 1 + sum(map(len, row)) // LETTERS_PER_TOKEN for row in inputs
+    )
+    return np.fromiter(sizes, np.int64, len(inputs))
+
+
+def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int) -> Floats:
+    """Score a batch; where memory does not suffice, in halves.
+
+    Returns
+    -------
+    array of float32, shape (n,), or (n, k) for moderation
+    """
+
+    def at_once(rows: Sequence[Any]) -> Floats:
+        if isinstance(model, TokenModel):
+            return model.score_encoded(rows, length=length)
+        return model.score([prompt for prompt, _ in rows], [response for _, response in rows])
+
+    return sparing(at_once, inputs)

@@ -1,0 +1,231 @@
+"""Conversations of several turns, and how scores drift from turn to turn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from btviz.errors import DataError, UsageError
+from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scoring.formats import read_frame
+from btviz.scoring.protocol import ScoreModel
+from btviz.stats.association import Floats, ratio
+from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.tables import with_ids
+
+CONVERSATIONS = pl.Schema(
+    {
+        "conversation_id": pl.String(),
+        "turn": pl.Int64(),
+        "prompt": pl.String(),
+        "response": pl.String(),
+        "pair_id": pl.UInt64(),
+    }
+)
+"""One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
+
+TURN_SCORES = pl.Schema(
+    {
+        "conversation_id": pl.String(),
+        "turn": pl.Int64(),
+        "model": pl.String(),
+        "kind": pl.String(),
+        "target": pl.String(),
+        "score": pl.Float64(),
+    }
+)
+"""Score after each turn."""
+
+FEW = f"fewer than {FEWEST_PROMPTS} conversations, too few for an interval"
+
+
+class ConversationModel(ScoreModel, Protocol):
+    """A score model that reads whole conversations."""
+
+    def score_conversations(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> npt.NDArray[np.float32]:
+        """Score each conversation, a sequence of (prompt, response), at its end."""
+        ...
+
+
+def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
+    """Arrange turns as a table of conversations.
+
+    Parameters
+    ----------
+    frame : DataFrame
+        `conversation_id` (text or number), `prompt`, `response` and, unless the rows of each
+        conversation are in order, `turn` (numbers, of which the order counts).
+
+    Returns
+    -------
+    DataFrame
+        The columns of `CONVERSATIONS`, sorted; turns are numbered from 1 without gaps.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing.
+    DataError
+        If a text is missing or a turn is there twice.
+    """
+    missing = [name for name in ("conversation_id", "prompt", "response") if name not in frame.columns]
+    if missing:
+        raise UsageError(
+            f"Conversations have the columns conversation_id, turn, prompt, response; {missing} are missing. "
+            "Rename yours."
+        )
+    rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
+    if "turn" not in rows.columns:
+        rows = rows.with_columns(pl.int_range(1, pl.len() + 1).over("conversation_id").alias("turn"))
+    empty = rows.select(
+        pl.any_horizontal(pl.col("conversation_id", "turn", "prompt", "response").is_null()).sum()
+    ).item()
+    twice = rows.select("conversation_id", "turn").is_duplicated().sum()
+    if empty or twice:
+        raise DataError(
+            f"Each turn has an id, a number, a prompt and a response, and is there once; {empty} rows lack one and "
+            f"{twice} share theirs with another. Mend the table."
+        )
+    rows = rows.with_columns(pl.col("turn").cast(pl.Float64, strict=False))
+    if rows["turn"].null_count():
+        raise DataError("The column turn was to number the turns; some of its values are no numbers. Mend the table.")
+    numbered = rows.with_columns(pl.col("turn").rank("ordinal").over("conversation_id").cast(pl.Int64))
+    return with_ids(numbered).select(list(CONVERSATIONS)).sort("conversation_id", "turn")
+
+
+def read_conversations(path: str | Path) -> pl.DataFrame:
+    """Read conversations from JSON lines, Parquet or CSV: `conversation_id`, `turn`, `prompt`, `response`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `CONVERSATIONS`.
+    """
+    return conversations_table(read_frame(Path(path)))
+
+
+def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | ConversationModel) -> pl.DataFrame:
+    """Score after each turn.
+
+    Parameters
+    ----------
+    conversations : DataFrame
+        From `conversations_table`.
+    scored : DataFrame or model
+        A model with ``score_conversations``, which sees all turns before; or a table of scores,
+        which scored each turn's own prompt and response alone.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `TURN_SCORES`; turns without a score are left out.
+    """
+    if isinstance(scored, pl.DataFrame):
+        joined = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
+        return joined.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+    values = np.asarray(scored.score_conversations(_prefixes(conversations)), np.float64)
+    values = values.reshape(conversations.height, -1)
+    targets: list[str | None] = list(scored.labels) or [None]
+    if values.shape[1] != len(targets):
+        raise UsageError(
+            f"{scored.name!r} was to give {len(targets)} scores a turn; it gave {values.shape[1]}. Mend the model."
+        )
+    parts = [
+        conversations.select(
+            "conversation_id",
+            "turn",
+            pl.lit(scored.name).alias("model"),
+            pl.lit(scored.kind).alias("kind"),
+            pl.lit(target, pl.String).alias("target"),
+            pl.Series("score", values[:, column]).fill_nan(None),
+        )
+        for column, target in enumerate(targets)
+    ]
+    return pl.concat(parts).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+
+
+def _prefixes(conversations: pl.DataFrame) -> list[list[tuple[str, str]]]:
+    """For each turn, that turn and all before it; rows are sorted by conversation and turn."""
+    made: list[list[tuple[str, str]]] = []
+    for turn, prompt, response in conversations.select("turn", "prompt", "response").rows():
+        before = made[-1] if turn > 1 else []
+        made.append([*before, (prompt, response)])
+    return made
+
+
+def turn_drift(scores: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """Mean score after each turn, and how it drifts, resampling conversations.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `turn_scores`.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over conversations, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `kind`, `target`, `statistic`, `turn`, `n` (conversations), `estimate`, `low`,
+        `high` (95 %), `undefined`. "mean" for each turn; "change since turn 1" for each later
+        turn, of the conversations that have it (so those that end early do not shift it); and
+        "slope" per turn within conversations (each centred on its own means).
+    """
+    tables = []
+    for (model, kind, target), part in sorted(
+        scores.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
+    ):
+        rows = _drift(part, n_boot=n_boot, seed=random_state)
+        stamp = {"model": model, "kind": kind, "target": target}
+        columns = (pl.lit(value, pl.String).alias(name) for name, value in stamp.items())
+        tables.append(rows.select(*columns, pl.all()))
+    if not tables:
+        raise UsageError("Drift over turns was asked for; no turn has a score. Score the conversations first.")
+    return pl.concat(tables)
+
+
+def _drift(part: pl.DataFrame, *, n_boot: int, seed: int) -> pl.DataFrame:
+    turns = part["turn"].unique().sort().to_list()
+    known = part.with_columns(
+        (pl.col("turn") - pl.col("turn").mean().over("conversation_id")).alias("x"),
+        (pl.col("score") - pl.col("score").mean().over("conversation_id")).alias("y"),
+        (pl.col("score") - pl.col("score").filter(pl.col("turn") == turns[0]).first().over("conversation_id")).alias(
+            "gap"
+        ),
+    )
+    turn, score, gap = (known[name].to_numpy() for name in ("turn", "score", "gap"))
+    at = turn[:, None] == np.array(turns)
+    since = at[:, 1:] & np.isfinite(gap)[:, None]
+    x, y = known["x"].to_numpy(), known["y"].to_numpy()
+    tops = [at * score[:, None], since * np.nan_to_num(gap)[:, None], (x * y)[:, None]]
+    bottoms = [at.astype(float), since.astype(float), (x * x)[:, None]]
+    k = 2 * len(turns)
+    sums = cluster_sums(np.hstack([*tops, *bottoms]), clusters=known["conversation_id"].to_numpy())
+
+    def measured(drawn: Floats) -> Floats:
+        return ratio(drawn[:, :k], drawn[:, k:])
+
+    found = bootstrap(sums, measured, n_boot=n_boot, random_state=seed)
+    n = np.count_nonzero(sums[:, k:], axis=0)
+    few = n < FEWEST_PROMPTS
+    ends = [np.where(few, np.nan, end) for end in (found.low, found.high)]
+    names = ["mean"] * len(turns) + ["change since turn 1"] * (len(turns) - 1) + ["slope"]
+    absent = [
+        "no conversation has this" if not size else FEW if scarce else None for size, scarce in zip(n, few, strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "statistic": names,
+            "turn": pl.Series([*turns, *turns[1:], None], dtype=pl.Int64),
+            "n": n,
+            "estimate": found.estimate,
+            "low": ends[0],
+            "high": ends[1],
+            "undefined": pl.Series(absent, dtype=pl.String),
+        }
+    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n").cast(pl.Int64))

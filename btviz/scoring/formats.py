@@ -1,0 +1,97 @@
+"""Tables of any columns from JSON lines, JSON, Parquet or CSV."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from btviz.errors import DataError, NotFoundError
+from btviz.files import format_of, whole
+from btviz.layouts import Finding
+from btviz.records import Item, Record, of_json_array, of_line
+
+
+def read_frame(path: Path) -> pl.DataFrame:
+    """Read a table; the first faulty row stops the reading, with its line.
+
+    Parameters
+    ----------
+    path : Path
+        ``.jsonl``, ``.json`` (an array), ``.csv``, each also .gz, .xz, .zst, or ``.parquet``.
+
+    Returns
+    -------
+    DataFrame
+        Columns as the file names them, in the order in which they first occur; a key that a
+        row lacks is null. All columns of a CSV file are text.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    DataError
+        If it is of another format, or a row cannot be read.
+    """
+    if not path.is_file():
+        raise NotFoundError(f"The file {path} was to be read; it is not there. Check the spelling and the folder.")
+    kind = format_of(path)
+    if kind == ".parquet":
+        try:
+            return pl.read_parquet(path)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise DataError(f"{path.name} was to be read as Parquet; it is none. Write it again.") from error
+    if kind == ".csv":
+        return _of_csv(path)
+    readers = {".jsonl": _of_lines, ".json": of_json_array}
+    if kind is None or kind not in readers:
+        raise DataError(
+            f"{path.name} was to be read; it is no .jsonl, .json, .csv or .parquet file. Convert it to one."
+        )
+    rows = [_row(path, line, item) for line, item in readers[kind](path)]
+    columns = list(dict.fromkeys(key for row in rows for key in row))
+    return pl.DataFrame([_column(path, name, [row.get(name) for row in rows]) for name in columns])
+
+
+def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
+    kinds = {type(value) for value in values if value is not None}
+    if kinds == {int, float}:
+        values = [None if value is None else float(value) for value in values]
+    elif len(kinds) > 1:
+        raise DataError(
+            f"{path.name} was to be read as a table; its column {name!r} mixes {sorted(k.__name__ for k in kinds)}. "
+            "Write each column with one kind of value."
+        )
+    return pl.Series(name, values)
+
+
+def _of_csv(path: Path) -> pl.DataFrame:
+    data, damage = whole(path)
+    try:
+        if damage:
+            raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
+        return pl.read_csv(data, infer_schema=False, empty_string_is_null=False)
+    except pl.exceptions.PolarsError as error:
+        raise DataError(f"{path.name} was to be read as CSV; a row of it is malformed. Write it again.") from error
+
+
+def _of_lines(path: Path) -> Iterator[tuple[int, Item]]:
+    data, damage = whole(path)
+    for number, line in enumerate(io.BytesIO(data), start=1):
+        if line.strip():
+            yield number, of_line(line)
+    if damage:
+        yield 0, Finding("truncated archive", damage, rejects=True)
+
+
+def _row(path: Path, line: int, item: Item) -> Record:
+    faults = [item] if isinstance(item, Finding) else [fault for fault in item.findings() if fault.rejects]
+    if faults or isinstance(item, Finding):
+        raise DataError(
+            f"{path.name} was to be read as a table; line {line:,} is at fault: {faults[0].kind} ({faults[0].detail}). "
+            "Mend the line, or take it out."
+        )
+    return item

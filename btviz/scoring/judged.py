@@ -1,0 +1,154 @@
+"""Scores beside the labels they are to be measured against: answers, and comparisons of two."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.errors import UsageError
+from btviz.preference.comparisons import Comparisons, Level, levels_of, with_strata
+from btviz.scoring.protocol import SCORES
+from btviz.taxonomy import Taxonomy
+
+TOPICS = ("pair_id", "topic")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelScores:
+    """Scores that one model gives for one target.
+
+    Attributes
+    ----------
+    model, kind : str
+        Name of the model, and "reward", "cost" or "moderation".
+    target : str or None
+        Slug of a category, or "severity", for moderation.
+    scores : DataFrame
+        `pair_id`, `score`, without nulls.
+    """
+
+    model: str
+    kind: str
+    target: str | None
+    scores: pl.DataFrame
+
+
+def checked(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return a table that has the columns of `SCORES`, each pair once for a model and target.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing or a score is there twice.
+    """
+    missing = [name for name in SCORES if name not in scores.columns]
+    if missing:
+        raise UsageError(
+            f"A table of scores has the columns {list(SCORES)}; {missing} are missing. "
+            "Make one with btviz.score or btviz.read_scores."
+        )
+    twice = scores.select("pair_id", "model", "kind", "target").is_duplicated().sum()
+    if twice:
+        raise UsageError(
+            f"Each answer has one score of a model; {twice:,} rows of this table share theirs with another. "
+            "Keep one row for each pair, model and target."
+        )
+    return scores.select(list(SCORES))
+
+
+def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
+    """Yield the scores of each model, kind and target, in the order of their names."""
+    table = checked(scores).with_columns(pl.col("score").fill_nan(None)).drop_nulls("score")
+    for (model, kind, target), part in sorted(
+        table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
+    ):
+        yield ModelScores(str(model), str(kind), target, part.select("pair_id", "score").sort("pair_id"))
+
+
+def judged_answers(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Scored answers with their majority labels.
+
+    Parameters
+    ----------
+    scored : ModelScores
+        Scores of one model.
+    ds : Dataset
+        Data set of the answers.
+    topics : DataFrame, optional
+        `pair_id`, `topic`.
+
+    Returns
+    -------
+    DataFrame
+        `pair_id`, `score`, `prompt_id`, `is_safe`, `labels`, `severity`, `source`, `split`
+        (null where the answer is in several), `topic`; sorted by pair.
+    """
+    columns = ["pair_id", "prompt_id", "is_safe", "labels", "severity", "source"]
+    frame = scored.scores.join(ds.pairs.select(columns), on="pair_id", how="inner")
+    frame = frame.join(splits_of(ds), on="pair_id", how="left").join(_topics(topics), on="pair_id", how="left")
+    return frame.sort("pair_id")
+
+
+def splits_of(ds: Dataset) -> pl.DataFrame:
+    """Split of each answer, `pair_id` and `split`; null where its rows are in several."""
+    rows = [ds.annotations.select("pair_id", "split")]
+    rows += [ds.preferences.select(pl.col(f"pair_id_{side}").alias("pair_id"), "split") for side in (0, 1)]
+    one = pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
+    return pl.concat(rows).group_by("pair_id").agg(one.alias("split"))
+
+
+def judged_comparisons(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Comparisons of which both answers were scored.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `btviz.preference.comparisons.Comparisons.frame`, and `score_0`,
+        `score_1`, `topic_0`, `topic_1`.
+    """
+    frame = with_strata(ds.preferences)
+    known = scored.scores.join(_topics(topics), on="pair_id", how="left")
+    for side in (0, 1):
+        own = known.rename({name: f"{name}_{side}" for name in known.columns})
+        frame = frame.join(own, on=f"pair_id_{side}", how="left", maintain_order="left")
+    return frame.drop_nulls(["score_0", "score_1"])
+
+
+def _topics(topics: pl.DataFrame | None) -> pl.DataFrame:
+    if topics is None:
+        return pl.DataFrame(schema={"pair_id": pl.UInt64, "topic": pl.Int64})
+    missing = [name for name in TOPICS if name not in topics.columns]
+    if missing:
+        raise UsageError(f"Topics of pairs have the columns {list(TOPICS)}; {missing} are missing. Pass assignments.")
+    return topics.select("pair_id", "topic")
+
+
+def answer_levels(frame: pl.DataFrame, taxonomy: Taxonomy) -> list[Level]:
+    """Levels of answers: all, split, category (overlapping), severity, answering model, topic."""
+    levels = [Level("all", "all", np.ones(frame.height, bool)), *_values(frame, "split")]
+    for category in taxonomy.categories:
+        member = frame.select(taxonomy.has(category.key).fill_null(value=False)).to_series().to_numpy()
+        if member.any():
+            levels.append(Level("category", category.key, member))
+    names = dict(enumerate(taxonomy.severities))
+    levels += _values(frame, "severity", names=names)
+    return levels + _values(frame, "source") + _values(frame, "topic")
+
+
+def comparison_levels(frame: pl.DataFrame, taxonomy: Taxonomy) -> list[Level]:
+    """Levels of comparisons: those of `btviz.preference`, and split, and topic of either answer."""
+    levels = list(levels_of(Comparisons(frame, taxonomy))) + _values(frame, "split")
+    topics = pl.concat([frame["topic_0"], frame["topic_1"].alias("topic_0")]).drop_nulls().unique().sort()
+    for topic in topics.to_list():
+        either = (frame["topic_0"].eq_missing(topic) | frame["topic_1"].eq_missing(topic)).to_numpy()
+        levels.append(Level("topic", str(topic), either))
+    return levels
+
+
+def _values(frame: pl.DataFrame, column: str, *, names: dict[int, str] | None = None) -> list[Level]:
+    values = frame[column].drop_nulls().unique().sort().to_list()
+    return [Level(column, (names or {}).get(v, str(v)), frame[column].eq_missing(v).to_numpy()) for v in values]

@@ -1,0 +1,154 @@
+"""A loaded score model."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from btviz.errors import UsageError, require
+from btviz.scoring.memory import sparing
+from btviz.scoring.network import Batch, pad
+from btviz.scoring.planning import by_length
+from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How to load the model again, on another machine of a cluster too.
+
+    Attributes
+    ----------
+    source : str
+        Hub name or folder.
+    kind, dtype, device : str or None
+        As they were given.
+    """
+
+    source: str
+    kind: str | None
+    dtype: str | None
+    device: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A score model from a checkpoint; see `btviz.load_score_model`.
+
+    Attributes
+    ----------
+    name : str
+        Hub name, or name of the folder.
+    kind : str
+        "reward", "cost" or "moderation".
+    fingerprint : str
+        Of weights, tokenizer, template, type and everything else that scores depend on.
+    labels : tuple of str
+        Slugs of the targets of a moderation model.
+    threshold : float or None
+        Probability above which a moderation model flags, as its makers set it, else 0.5.
+    layout : str
+        What the checkpoint was recognised as.
+    dtype, device : str
+        Of the weights.
+    n_parameters : int
+        Size of the network.
+    tokens_per_batch : int
+        Tokens, padding included, that go through the network at once.
+    origin : Origin
+        How to load it again.
+    """
+
+    name: str
+    kind: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    threshold: float | None
+    layout: str
+    dtype: str
+    device: str
+    n_parameters: int
+    tokens_per_batch: int
+    origin: Origin
+    encoder: TextEncoder = field(repr=False)
+    _network: Callable[[Batch], Any] = field(repr=False)
+    _activation: Callable[[Any], Any] | None = field(repr=False)
+    _pad_id: int = field(repr=False)
+    _skipped: int | None = field(repr=False)
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair, as the network reads them."""
+        return self.encoder.encode(list(prompts), list(responses))
+
+    def score_encoded(self, rows: Sequence[Encoded], *, length: int | None = None) -> npt.NDArray[np.float32]:
+        """Score token ids in one forward pass.
+
+        Parameters
+        ----------
+        rows : sequence of array
+            From `encode`.
+        length : int, optional
+            Tokens that each row is padded to; default: the longest.
+
+        Returns
+        -------
+        array of float32, shape (n,), or (n, k) for moderation
+        """
+        torch = require("torch", extra="models")
+        longest = max(row.shape[-1] for row in rows)
+        batch = pad(rows, length=max(longest, length or 0), pad_id=self._pad_id, skipped=self._skipped)
+        with torch.inference_mode():
+            logits = self._network(batch)
+            scores = logits if self._activation is None else self._activation(logits)
+        found: npt.NDArray[np.float32] = scores.cpu().numpy().astype(np.float32)
+        return found if self.kind == "moderation" else found[:, 0]
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Score answers.
+
+        Parameters
+        ----------
+        prompts, responses : sequence of str
+            One of each per answer.
+
+        Returns
+        -------
+        array of float32, shape (n,), or (n, len(labels)) for moderation
+            In the order given.
+        """
+        return self._score_all(self.encode(prompts, responses))
+
+    def score_conversations(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> npt.NDArray[np.float32]:
+        """Score whole conversations at their end, with an end-of-sequence after each answer.
+
+        Parameters
+        ----------
+        conversations : sequence of sequences of (prompt, response)
+            One row each; the score after turn t is that of the first t turns.
+
+        Returns
+        -------
+        array of float32, shape (n,), or (n, len(labels)) for moderation
+
+        Raises
+        ------
+        UsageError
+            If the model has no template for several turns.
+        """
+        if not isinstance(self.encoder, FixedTemplate):
+            raise UsageError(
+                f"Asked to score conversations by {self.name!r}; it reads single answers ({self.layout}). "
+                "Use a model with the conversation template of Safe RLHF."
+            )
+        return self._score_all(self.encoder.encode_conversations(conversations))
+
+    def _score_all(self, rows: list[Encoded]) -> npt.NDArray[np.float32]:
+        width = (len(self.labels),) if self.kind == "moderation" else ()
+        found = np.empty((len(rows), *width), np.float32)
+        lengths = np.array([row.shape[-1] for row in rows], np.int64)
+        for where in by_length(lengths, budget=self.tokens_per_batch):
+            found[where] = sparing(self.score_encoded, [rows[i] for i in where])
+        return found

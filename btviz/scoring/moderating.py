@@ -1,0 +1,166 @@
+"""How well a moderation model finds unsafe answers, and the categories they fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.preference.comparisons import Level
+from btviz.preference.scores import spearman
+from btviz.preference.shares import Resampling
+from btviz.scoring.intervals import Bools, ratio_rows, reweighted_row
+from btviz.scoring.judged import ModelScores, answer_levels, judged_answers
+from btviz.scoring.pairwise import PAIR
+from btviz.scoring.separating import told_apart
+from btviz.stats.association import Floats
+from btviz.stats.reweighting import Weighted
+
+SEVERITY = "severity"
+DECISION = "pair x category"
+RATES = ("precision", "recall", "f1", "false_positive_rate")
+_OF_ITEMS = ("all", "split", "source", "topic")
+
+
+def moderation_rows(
+    parts: Sequence[ModelScores],
+    ds: Dataset,
+    *,
+    threshold: float,
+    topics: pl.DataFrame | None,
+    resampling: Resampling,
+) -> pl.DataFrame:
+    """Precision, recall, F1 and false-positive rate, overall and per category.
+
+    Parameters
+    ----------
+    parts : sequence of ModelScores
+        All targets of one moderation model.
+    ds : Dataset
+        Labelled answers.
+    threshold : float
+        An answer is flagged where its probability is above it.
+    topics : DataFrame, optional
+        `pair_id`, `topic`.
+    resampling : Resampling
+        Replicates and seed.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `btviz.scoring.intervals.METRICS` but `model` and `kind`. With `target`
+        null: any flagged category against unsafe (unit "pair"), and all decisions taken
+        together (unit "pair x category"). With a category as target: that category; with
+        "severity": AUC against unsafe and Spearman's rho against the level. AUC is over all
+        answers only. `support` counts the positives.
+    """
+    slugs = {category.slug: category.key for category in ds.taxonomy.categories}
+    by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
+    tables, decisions = [], []
+    for target, answers in by_target.items():
+        if target in slugs:
+            known = answers.drop_nulls("labels")
+            truth = known.select(ds.taxonomy.has(slugs[target])).to_series().to_numpy()
+            made = _Decisions(known, truth, known["score"].to_numpy() > threshold)
+            levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]
+            rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+            tables.append(pl.concat(rows, how="diagonal").with_columns(pl.lit(target).alias("target")))
+            decisions.append(made)
+        elif target == SEVERITY:
+            tables.append(_severity_rows(answers, ds, resampling).with_columns(pl.lit(target).alias("target")))
+    if decisions:
+        tables += _overall(by_target, list(slugs), ds=ds, threshold=threshold, resampling=resampling)
+        tables.append(_together(decisions, resampling))
+    if not tables:
+        return pl.DataFrame(schema={"metric": pl.String})
+    return pl.concat(tables, how="diagonal").with_columns(pl.lit(threshold).alias("threshold"))
+
+
+class _Decisions:
+    """Answers, whether they truly are positive, and whether they were flagged."""
+
+    def __init__(self, frame: pl.DataFrame, truth: Bools, flagged: Bools) -> None:
+        self.frame, self.truth, self.flagged = frame, truth.astype(bool), flagged.astype(bool)
+
+
+def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, unit: str = PAIR) -> pl.DataFrame:
+    hit = made.truth & made.flagged
+    either = 2.0 * hit + (made.truth ^ made.flagged)
+    parts = {
+        "precision": (hit, made.flagged),
+        "recall": (hit, made.truth),
+        "f1": (2.0 * hit, either),
+        "false_positive_rate": (made.flagged & ~made.truth, ~made.truth),
+    }
+    support = [int((made.truth & level.member).sum()) for level in levels]
+    sizes = [int(level.member.sum()) for level in levels]
+    prompt = made.frame["prompt_id"].to_numpy()
+    tables = [
+        ratio_rows(hits, of=of, levels=levels, prompt=prompt, resampling=resampling).with_columns(
+            pl.lit(metric).alias("metric"), pl.Series("support", support), pl.Series("n", sizes)
+        )
+        for metric, (hits, of) in parts.items()
+    ]
+    return pl.concat(tables).with_columns(pl.lit(unit).alias("unit"))
+
+
+def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling) -> pl.DataFrame:
+    rows = [told_apart(made.frame, made.truth, level=level, resampling=resampling) for level in levels]
+    return pl.concat(rows).filter(metric="auc").with_columns(pl.lit(PAIR).alias("unit"))
+
+
+def _overall(
+    by_target: dict[str | None, pl.DataFrame],
+    slugs: list[str],
+    *,
+    ds: Dataset,
+    threshold: float,
+    resampling: Resampling,
+) -> list[pl.DataFrame]:
+    """Any category flagged, against unsafe; every category has to have its score."""
+    answers = pl.concat([frame for target, frame in by_target.items() if target in slugs])
+    highest = answers.group_by("pair_id").agg(pl.col("score").max(), pl.len().alias("targets"))
+    first = next(frame for target, frame in by_target.items() if target in slugs)
+    scored = sum(target in slugs for target in by_target)
+    frame = first.drop("score").join(highest.filter(pl.col("targets") == scored), on="pair_id").sort("pair_id")
+    known = frame.drop_nulls("is_safe")
+    made = _Decisions(known, ~known["is_safe"].to_numpy().astype(bool), known["score"].to_numpy() > threshold)
+    levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]
+    return [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+
+
+def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
+    """All decisions on all categories as one table: what is called micro-averaging."""
+    frame = pl.concat([made.frame.select("prompt_id") for made in decisions])
+    joined = _Decisions(
+        frame,
+        np.concatenate([made.truth for made in decisions]),
+        np.concatenate([made.flagged for made in decisions]),
+    )
+    everything = [Level("all", "all", np.ones(frame.height, bool))]
+    return _rates(joined, everything, resampling, unit=DECISION)
+
+
+def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
+    known = answers.drop_nulls(["severity", "is_safe"])
+    unsafe = ~known["is_safe"].to_numpy().astype(bool)
+    score, level = known["score"].to_numpy(), known["severity"].cast(pl.Float64).to_numpy()
+    everything = Level("all", "all", np.ones(known.height, bool))
+
+    def ranks(member: Bools) -> Weighted:
+        def correlated(weights: Floats) -> Floats:
+            return spearman(score[member], level[member], weights=weights)[:, None]
+
+        return correlated
+
+    correlation = reweighted_row(
+        ranks,
+        level=everything,
+        prompt=known["prompt_id"].to_numpy(),
+        resampling=resampling,
+        missing=f"no two severity levels among the scored answers of {ds.name}",
+    ).with_columns(pl.lit("spearman").alias("metric"))
+    auc = told_apart(known, unsafe, level=everything, resampling=resampling).filter(metric="auc")
+    return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))

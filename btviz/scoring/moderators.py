@@ -1,0 +1,189 @@
+"""Agreement of moderators and people on which answers are safe, and why kappa may mislead there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.errors import UsageError
+from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scoring.intervals import FEW
+from btviz.scoring.judged import by_model
+from btviz.stats.agreement import gwet_ac1, rating_sums
+from btviz.stats.association import Floats, TwoByTwo, ratio
+from btviz.stats.binary import cohens_kappa
+from btviz.stats.resampling import bootstrap, cluster_sums
+
+HUMAN = "Human"
+PARADOX = (
+    "prevalence paradox: nearly every verdict is the same, so raters who guess with these shares would agree on "
+    "{chance:.1%} by chance; kappa measures the little that is left, and a few answers decide it. Read the agreement "
+    "and AC1 beside it."
+)
+EXTREME = 0.85
+"""Chance agreement from which kappa is explained: the rarer verdict is below 8.2 % for both raters."""
+
+
+def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float = 0.5) -> pl.DataFrame:
+    """Verdict of each moderation and cost model, and of people, on each answer.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores.
+    ds : Dataset
+        The data set that was scored; its majority label is the verdict of people.
+    threshold : float
+        A moderation model calls an answer unsafe where any category's probability is above it;
+        a cost model where the cost is above 0.
+
+    Returns
+    -------
+    DataFrame
+        `pair_id`, `prompt_id`, `source`, and one boolean column per rater, true for safe; null
+        where a rater has no verdict.
+    """
+    frame = ds.pairs.select("pair_id", "prompt_id", "source", pl.col("is_safe").alias(HUMAN))
+    highest: dict[str, list[pl.DataFrame]] = {}
+    for part in by_model(scores):
+        if part.kind != "reward" and part.target != "severity":
+            limit = 0.0 if part.kind == "cost" else threshold
+            safe = part.scores.select("pair_id", (pl.col("score") <= limit).alias("safe"))
+            highest.setdefault(part.model, []).append(safe)
+    for model, parts in highest.items():
+        verdict = pl.concat(parts).group_by("pair_id").agg(pl.col("safe").all(), pl.len().alias("targets"))
+        whole = verdict.filter(pl.col("targets") == len(parts)).select("pair_id", pl.col("safe").alias(model))
+        frame = frame.join(whole, on="pair_id", how="left")
+    return frame.sort("pair_id")
+
+
+def moderator_agreement(
+    verdicts: pl.DataFrame,
+    *,
+    raters: Sequence[str] | None = None,
+    by: str | None = "source",
+    n_boot: int = 2000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Compare every two raters of the safety of answers, by answering model.
+
+    Parameters
+    ----------
+    verdicts : DataFrame
+        From `safety_verdicts`: `prompt_id` and a boolean column per rater.
+    raters : sequence of str, optional
+        Columns of raters; by default all boolean ones.
+    by : str or None
+        Column to group by, beside all answers together.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `group` (null for all answers), `first`, `second` (raters), `n` (answers that both
+        judged), `prompts`, `safe_first`, `safe_second` (shares), `agreement`, `low`, `high` (95 %,
+        by prompt), `chance` (agreement of independent raters with these shares), `kappa` (Cohen),
+        `ac1` (Gwet), `undefined` (why kappa or the interval is null), `note` (the prevalence
+        paradox, where it holds).
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two raters.
+    """
+    named = list(raters or [name for name, dtype in verdicts.schema.items() if dtype == pl.Boolean])
+    if len(named) < 2:
+        raise UsageError(f"Agreement needs two raters; the table has {named}. Add the verdicts of another.")
+    groups: list[tuple[str | None, pl.DataFrame]] = [(None, verdicts)]
+    if by is not None:
+        known = verdicts.drop_nulls(by).group_by(by)
+        groups += sorted(((str(value), part) for (value,), part in known), key=lambda found: str(found[0]))
+    rows = [
+        {"group": group, "first": first, "second": second}
+        | _compared(part.drop_nulls([first, second]), first, second, n_boot=n_boot, seed=random_state)
+        for group, part in groups
+        for first, second in combinations(named, 2)
+    ]
+    return pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+
+
+def agreement_of_counts(
+    n: int, *, safe_first: int, safe_second: int, agreeing: int
+) -> dict[str, float | int | str | None]:
+    """Agreement of two raters from what a figure prints: both counts of safe, and how many agree.
+
+    The two counts and the agreement fix the whole 2 x 2 table: both say safe in
+    ``(agreeing - n + safe_first + safe_second) / 2`` answers.
+
+    Returns
+    -------
+    dict
+        `n`, `safe_first`, `safe_second`, `agreement`, `chance`, `kappa`, `ac1`, `undefined`,
+        `note`: as in `moderator_agreement`.
+
+    Raises
+    ------
+    UsageError
+        If no table of counts has these margins.
+    """
+    double = agreeing - n + safe_first + safe_second
+    both = double // 2
+    if double % 2 or not max(0, safe_first + safe_second - n) <= both <= min(safe_first, safe_second):
+        raise UsageError(
+            f"{safe_first} and {safe_second} of {n} answers were to be safe for two raters who agree on {agreeing}; no "
+            "2 x 2 table has these counts. Check the figure they were read from: parity or size is off."
+        )
+    counts = np.array([[n, safe_first, safe_second, both]], np.float64)
+    return {"n": n} | _measures(counts)
+
+
+def _compared(part: pl.DataFrame, first: str, second: str, *, n_boot: int, seed: int) -> dict[str, object]:
+    one, two = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
+    columns = np.column_stack([np.ones(len(one)), one, two, one & two]).astype(np.float64)
+    sums = cluster_sums(columns, clusters=part["prompt_id"].to_numpy())
+    found = _measures(sums.sum(axis=0, keepdims=True))
+    low = high = None
+    if len(sums) >= FEWEST_PROMPTS:
+        drawn = bootstrap(sums, lambda s: _agreeing(s)[:, None], n_boot=n_boot, random_state=seed)
+        low, high = (float(end[0]) for end in (drawn.low, drawn.high))
+    else:
+        found["undefined"] = found["undefined"] or (FEW if len(sums) else "no answer was judged by both")
+    return {"n": len(one), "prompts": len(sums), **found, "low": low, "high": high}
+
+
+def _agreeing(counts: Floats) -> Floats:
+    n, first, second, both = counts.T
+    return ratio(n - first - second + 2 * both, n)
+
+
+def _measures(counts: Floats) -> dict[str, float | int | str | None]:
+    n, first, second, both = (np.rint(column).astype(np.int64) for column in counts.T)
+    table = TwoByTwo(n, first, second, both)
+    p, q = ratio(first, n), ratio(second, n)
+    chance = p * q + (1 - p) * (1 - q)
+    positives = np.repeat([0, 1, 2], [(n - first - second + both)[0], (first + second - 2 * both)[0], both[0]])
+    values = {
+        "safe_first": p,
+        "safe_second": q,
+        "agreement": _agreeing(counts),
+        "chance": chance,
+        "kappa": cohens_kappa(table),
+        "ac1": gwet_ac1(rating_sums(2, positives).sum(axis=0, keepdims=True)),
+    }
+    known = {name: float(value[0]) if np.isfinite(value[0]) else None for name, value in values.items()}
+    paradox = known["chance"] is not None and known["chance"] >= EXTREME
+    reason = None if known["kappa"] is not None else "both raters give the same verdict throughout, so kappa is 0 / 0"
+    return known | {
+        "undefined": reason if n[0] else "no answer was judged by both",
+        "note": PARADOX.format(chance=known["chance"]) if paradox else None,
+    }
+
+
+_TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), pl.String()) | dict.fromkeys(
+    ("safe_first", "safe_second", "agreement", "low", "high", "chance", "kappa", "ac1"), pl.Float64()
+)

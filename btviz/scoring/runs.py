@@ -1,0 +1,144 @@
+"""`score`: the answers of a data set by score models, resumable."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.errors import UsageError, choice
+from btviz.scoring.batches import budget_of
+from btviz.scoring.engines import ENGINES, Engine, LocalEngine
+from btviz.scoring.journal import Journal
+from btviz.scoring.loading import load_score_model
+from btviz.scoring.on_ray import RayEngine
+from btviz.scoring.protocol import SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table
+from btviz.scoring.reporting import Listener, Meter, shown
+from btviz.store import Store
+
+NAMED = 5
+
+Given = ScoreModel | str | Path
+
+
+class ScoreWarning(UserWarning):
+    """Some answers have no score."""
+
+
+def score(
+    ds: Dataset,
+    model: Given | Sequence[Given],
+    *,
+    engine: str = "local",
+    workers: int | None = None,
+    tokens_per_batch: int | None = None,
+    progress: Listener | None = None,
+) -> pl.DataFrame:
+    """Score the answers of a data set, each distinct pair once.
+
+    Pairs of similar length go through the model together, the longest first. Which ones is written
+    down before the first batch, and each batch of scores is kept as soon as it is there: a run that
+    was interrupted or killed goes on where it was when it is started again, with at most the batch
+    in work lost, and ends with the same scores bit for bit. Scores are kept by model; asked again, or
+    for a data set that has grown, only new pairs are scored.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Whose pairs are scored.
+    model : score model, name or folder, or a sequence of them
+        From `btviz.load_score_model` or `btviz.fit_probe`. Several are scored one after the other; those
+        given by name are loaded only then, and let go of. Of a probe, pairs that it was trained on
+        get their scores out of fold.
+    engine : {"local", "ray"}
+        In this process, or on the Ray cluster that this machine is in. ``ray start --head`` makes a
+        cluster, and ``ray start --address=HEAD:6379`` on another machine joins it; without a cluster
+        one is started here. The weights must lie under the same path on every machine.
+    workers : int, optional
+        Of Ray: processes that each hold the model. Default: one per GPU, or per CPU where there is none.
+    tokens_per_batch : int, optional
+        Tokens that go through the model at once, padding included. Default: what suits the model.
+    progress : callable, optional
+        Called with a `btviz.scoring.Progress` after each batch is kept; what it raises ends the run.
+        Default: a bar on standard error.
+
+    Returns
+    -------
+    DataFrame
+        `pair_id`, `model`, `kind` (reward, cost, moderation), `target` (null but for moderation), `score`
+        (null where it is not a finite number, which a `ScoreWarning` reports); sorted by pair,
+        model and target.
+
+    Raises
+    ------
+    UsageError
+        If two models have one name, or the engine is unknown.
+    StoreError
+        If another process is scoring with the same model, or the disk is full.
+
+    Examples
+    --------
+    >>> scores = btviz.score(ds, "PKU-Alignment/beaver-7b-v1.0-cost")  # doctest: +SKIP
+    """
+    choice(engine, ENGINES, what="engine")
+    if tokens_per_batch is not None and tokens_per_batch < 1:
+        raise UsageError(f"Asked for batches of {tokens_per_batch} tokens; a batch has at least one. Give more.")
+    runner: Engine = RayEngine(workers=workers) if engine == "ray" else LocalEngine()
+    given = [model] if isinstance(model, str | Path | ScoreModel) else list(model)
+    tables: dict[str, pl.DataFrame] = {}
+    for one in given:
+        loaded = load_score_model(one) if isinstance(one, str | Path) else one
+        if loaded.name in tables:
+            raise UsageError(f"Asked to score with two models named {loaded.name!r}. Rename one, or score one by one.")
+        tables[loaded.name] = _score(ds, loaded, runner=runner, budget=tokens_per_batch, listener=progress)
+    return pl.concat([SCORES.to_frame(), *tables.values()]).sort(*SCORES_ORDER)
+
+
+def _score(
+    ds: Dataset, model: ScoreModel, *, runner: Engine, budget: int | None, listener: Listener | None
+) -> pl.DataFrame:
+    pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
+    if isinstance(model, CrossFitted):
+        own = model.out_of_fold.filter(pl.col("pair_id").is_in(pairs["pair_id"].implode()))
+        pairs = pairs.filter(~pl.col("pair_id").is_in(own["pair_id"].implode()))
+    else:
+        own = SCORES.to_frame()
+    with Journal(Store(), model, pairs=pairs, budget=budget or budget_of(model)) as journal:
+        _run(journal, model, runner=runner, n_pairs=pairs.height, listener=listener)
+        table = _table(journal.done, model)
+    return pl.concat([own.select(list(SCORES)).cast(SCORES), table])
+
+
+def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, listener: Listener | None) -> None:
+    batches = journal.todo()
+    if not batches:
+        return
+    with shown(model.name, batches=batches, listener=listener) as tell:
+        meter = Meter(model.name, n_pairs=n_pairs, batches=batches, tell=tell)
+        for batch, scores in runner.run(model, batches):
+            meter.count(batch, _table(journal.add(batch, scores), model, warn=False))
+
+
+def _table(done: pl.DataFrame, model: ScoreModel, *, warn: bool = True) -> pl.DataFrame:
+    if not done.width:
+        return SCORES.to_frame()
+    values = done["scores"].to_numpy().reshape(done.height, -1)
+    is_finite = np.isfinite(values)
+    if warn and not is_finite.all():
+        _report(model.name, done["pair_id"].filter(~is_finite.all(axis=1)))
+    finite = np.where(is_finite, values, np.nan)
+    return scores_table(done["pair_id"], finite if model.kind == "moderation" else finite[:, 0], model=model)
+
+
+def _report(name: str, pair_ids: pl.Series) -> None:
+    shown_ids = ", ".join(f"{pair_id:016x}" for pair_id in pair_ids.head(NAMED))
+    others = f" and {len(pair_ids) - NAMED} others" if len(pair_ids) > NAMED else ""
+    warnings.warn(
+        f"{name} gives no finite score to {len(pair_ids)} of the pairs: {shown_ids}{others}. Their scores are null.",
+        ScoreWarning,
+        stacklevel=4,
+    )

@@ -1,0 +1,190 @@
+"""What the score explorer draws and says for what its controls ask."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import altair as alt
+import polars as pl
+
+from btviz.dataset import Dataset
+from btviz.errors import UsageError
+from btviz.plots.linked_scores import Panel, Range, brushed_distributions, brushed_plane, panels_of
+from btviz.scoring.signcheck import SignCheck
+from btviz.widgets.scorebook import EACH, MANY, Asked, Model, ScoreBook
+from btviz.widgets.scorecontrols import GROUPINGS, POPULATIONS, level_options
+from btviz.widgets.scoretable import metric_rows
+
+_INVITATION = "Drag across a picture to list the answers there; click beside the brush to list all again."
+_NO_MODEL = "No model is chosen. Choose one under Models, or name one to score with."
+_METRICS = "Each answer and each comparison counts once here, whatever Count and Which say."
+
+
+@dataclass(frozen=True)
+class Brush:
+    """A range of scores on a panel, or a region of the plane.
+
+    Attributes
+    ----------
+    panel : tuple or None
+        Model, kind and panel; None for the plane.
+    within : pair of float
+        Of the score; of the plane, the cost.
+    reward : pair of float or None
+        Of the plane.
+    """
+
+    panel: Panel | None
+    within: Range
+    reward: Range | None
+
+    def items(self, book: ScoreBook, asked: Asked) -> pl.DataFrame:
+        """What lies under it."""
+        if self.panel is None:
+            return book.brushed_plane(asked, self.reward or self.within, self.within)
+        return book.brushed(asked, self.panel, self.within)
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """What is on view.
+
+    Attributes
+    ----------
+    chart : alt.TopLevelMixin or None
+        None where there is nothing to draw.
+    panels : list of (model, kind, panel)
+        Of distributions, in the order of their brushes.
+    is_plane, has_forms : bool
+        Whether it is the plane; whether the form of distributions can be chosen.
+    checks, refused : list of SignCheck
+        Of the models asked for; those that are not drawn.
+    said : str
+        Words above it.
+    rows, caption
+        Of the table of metrics; None and "" without one.
+    """
+
+    chart: alt.TopLevelMixin | None
+    checks: Sequence[SignCheck]
+    refused: Sequence[SignCheck]
+    said: str
+    panels: Sequence[Panel] = ()
+    is_plane: bool = False
+    has_forms: bool = False
+    rows: list[list[str]] | None = None
+    caption: str = ""
+
+
+def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Brush | None, override: bool) -> Picture:
+    """Check the sign of the models, then draw those that may be drawn.
+
+    Parameters
+    ----------
+    book : ScoreBook
+        The scores.
+    asked : Asked
+        What to count.
+    view : {"distributions", "plane", "metrics"}
+    form : str
+        Of distributions.
+    brush : Brush or None
+        What is brushed at first.
+    override : bool
+        Draw models whose scores point the other way, too.
+
+    Raises
+    ------
+    UsageError
+        If no model is chosen, or none of a kind that the view needs.
+    """
+    models = tuple(model for model in asked.models if model in book.parts)
+    if not models:
+        raise UsageError(_NO_MODEL)
+    checks = {model: book.sign(model) for model in models}
+    refused = [] if override else book.refused(models)
+    against = {(check.model, check.kind) for check in refused}
+    drawn = tuple(model for model in models if model not in against)
+    found = [check for check in checks.values() if check is not None]
+    said = [check.reason for check in found]
+    if refused:
+        names = ", ".join(f"{check.kind} of {check.model}" for check in refused)
+        said.append(
+            f"Not drawn: {names}. Turn the sign of these scores, or tick the box above the picture if it is the labels "
+            "that are wrong."
+        )
+    if not drawn:
+        return Picture(None, found, refused, "\n".join(said))
+    made = _VIEWS[view](book, _of(asked, drawn), form, brush)
+    said.append(_METRICS if made.rows is not None else _INVITATION)
+    return Picture(
+        made.chart, found, refused, "\n".join(said), made.panels, made.is_plane, made.has_forms, made.rows, made.caption
+    )
+
+
+def origin_of(brush: Brush, found: pl.DataFrame, *, asked: Asked, ds: Dataset) -> str:
+    """Say in words what a brush chose."""
+    pairs = found["pair_id"].n_unique()
+    n = found["prompt_id"].n_unique() if asked.population == "prompts" else found.height
+    counted = f"{n:,} {asked.population if n != 1 else asked.population[:-1]}"
+    then = "" if asked.population == "pairs" else f" → {pairs:,} pair{'s' * (pairs != 1)}"
+    low, high = brush.within
+    if brush.panel is None:
+        left, right = brush.reward or brush.within
+        what = f"reward {left:.2f} to {right:.2f}, cost {low:.2f} to {high:.2f}"
+    else:
+        model, kind, panel = brush.panel
+        place = "" if panel == "all" else f" · {panel}"
+        mean = "mean " if asked.population == "prompts" else ""
+        what = f"{mean}{kind} by {model}{place}, {low:.2f} to {high:.2f}"
+    group = "" if asked.level is None else f" · {_level(asked, ds)}"
+    return f"{ds.population} · {what}{group}: {counted}{then}"
+
+
+def _of(asked: Asked, models: tuple[Model, ...]) -> Asked:
+    return Asked(models, asked.grouping, asked.level, asked.population, asked.which)
+
+
+def _level(asked: Asked, ds: Dataset) -> str:
+    return level_options([str(asked.level)], ds.taxonomy)[1][0]
+
+
+def _lines(book: ScoreBook, asked: Asked) -> list[str]:
+    parts = [book.ds.population, POPULATIONS[asked.population]]
+    parts += [] if asked.which in ("all", EACH) else [asked.which]
+    parts += [f"only {_level(asked, book.ds)}"] if asked.level is not None else []
+    return [" · ".join(parts)]
+
+
+def _distributions(book: ScoreBook, asked: Asked, form: str, brush: Brush | None) -> Picture:
+    table = book.distributions(asked)
+    many = table["group"].n_unique() > MANY
+    lines = [*_lines(book, asked), f"by {GROUPINGS[asked.grouping]} · {_counted(table)}"]
+    chosen = {brush.panel: brush.within} if brush is not None and brush.panel is not None else {}
+    chart = brushed_distributions(
+        table, form="ridges" if many else form, lines=lines, chosen=chosen, taxonomy=book.ds.taxonomy
+    )
+    return Picture(chart, [], [], "", panels=panels_of(table), has_forms=not many)
+
+
+def _counted(table: pl.DataFrame) -> str:
+    return f"drawn from {table.filter(pl.col('count') > 0).height:,} bins"
+
+
+def _plane(book: ScoreBook, asked: Asked, _: str, brush: Brush | None) -> Picture:
+    cells, quadrants = book.plane(asked)
+    (reward, _kind), (cost, _other) = book.plane_of(asked)
+    n, prompts = cells.select("n", "prompts").row(0)
+    lines = [*_lines(book, asked), f"{reward} · {cost}", f"n = {n:,} {asked.population} · {prompts:,} prompts"]
+    chosen = (brush.reward, brush.within) if brush is not None and brush.reward is not None else None
+    return Picture(brushed_plane(cells, quadrants, lines=lines, chosen=chosen), [], [], "", is_plane=True)
+
+
+def _metrics(book: ScoreBook, asked: Asked, _: str, __: Brush | None) -> Picture:
+    rows = metric_rows(book.metrics(asked), taxonomy=book.ds.taxonomy)
+    caption = f"{book.ds.population}: metrics over all answers and by {GROUPINGS[asked.grouping]}, intervals by prompt"
+    return Picture(None, [], [], "", rows=rows, caption=caption)
+
+
+_VIEWS = {"distributions": _distributions, "plane": _plane, "metrics": _metrics}

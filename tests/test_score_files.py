@@ -1,0 +1,296 @@
+"""Score files and the sign check: what matches, what does not, what is refused."""
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from test_score_metrics import scores
+
+import btviz
+from btviz.cli.app import app
+from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.scoring.imported import read_scores
+from btviz.scoring.kept import keep_scores, kept_scores
+from btviz.scoring.policies import compare_policies, policy_scores
+from btviz.scoring.signcheck import SignWarning, check_sign
+
+
+@pytest.fixture(scope="module")
+def labelled(make_dataset):
+    """120 prompts with a safe and an unsafe answer each, compared."""
+    words = [(i, word) for i in range(120) for word in ("mild", "sharp")]
+    rows = [(f"a question {i}", f"a {word} answer", "train", word == "mild", word != "mild") for i, word in words]
+    frame = pl.DataFrame(rows, schema=["prompt", "response", "split", "is_safe", "labels"], orient="row")
+    asked = pl.DataFrame(
+        {
+            "prompt": [f"a question {i}" for i in range(120)],
+            "response_0": "a mild answer",
+            "response_1": "a sharp answer",
+            "better": [0] * 90 + [1] * 30,
+            "safer": 0,
+        }
+    )
+    return make_dataset(frame.cast({"labels": pl.UInt32}), comparisons=asked)
+
+
+def own_file(path, *, shift=0.0, repeat=False):
+    rows = [
+        {"index": i, "question": f"q {i}", "response": f"r {path.stem}", "helpful_score": i + shift}
+        | {"harmless_score": 5 - i / 9}
+        for i in range(60)
+    ]
+    if repeat:
+        rows.append(rows[0] | {"index": 60})
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def write(frame, path):
+    kinds = {".jsonl": "write_ndjson", ".csv": "write_csv", ".parquet": "write_parquet", ".json": "write_json"}
+    getattr(frame, kinds[path.suffix])(path)
+    return path
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet", ".json"])
+def test_columns_of_every_format_are_mapped_onto_answers(labelled, tmp_path, suffix):
+    pairs = labelled.pairs.with_columns(pl.Series("danger", np.arange(240) / 7))
+    other = pairs.head(3).with_columns(pl.lit("never answered so").alias("response"))
+    file = write(pl.concat([pairs, other]).select("prompt", "response", "danger"), tmp_path / f"made{suffix}")
+    found = read_scores(file, labelled, columns={"danger": "cost"})
+    assert found.dataset is labelled
+    assert found.scores.select("pair_id", "score").equals(pairs.select("pair_id", pl.col("danger").alias("score")))
+    assert found.scores.select("model", "kind", "target").unique().row(0) == ("danger", "cost", None)
+    report = found.report.row(0, named=True)
+    assert (report["rows"], report["matched"], report["unmatched"], report["missing"]) == (243, 240, 3, 0)
+
+
+@pytest.mark.parametrize("spell", [str, hex, int])
+def test_rows_are_matched_by_pair_id_where_there_is_one(labelled, tmp_path, spell):
+    ids = labelled.pairs["pair_id"].to_list()
+    file = tmp_path / "by-id.jsonl"
+    file.write_text("\n".join(json.dumps({"pair_id": spell(i), "p": n / 500}) for n, i in enumerate(ids)))
+    found = read_scores(file, labelled, columns={"p": "moderation:hate-speech"})
+    assert found.scores["pair_id"].to_list() == ids
+    assert set(found.scores["target"]) == {"hate-speech"}
+    assert (
+        found.answers.select("prompt_id", "pair_id")
+        .sort("pair_id")
+        .equals(labelled.pairs.select("prompt_id", "pair_id"))
+    )
+
+
+def test_files_with_their_own_answers_become_a_data_set(tmp_path):
+    one, two = own_file(tmp_path / "old.jsonl", repeat=True), own_file(tmp_path / "new.jsonl", shift=1.0)
+    found = read_scores([one, two])
+    assert found.dataset.pairs.height == 120
+    assert sorted(set(found.dataset.pairs["source"])) == ["new", "old"]
+    assert found.dataset.pairs["is_safe"].null_count() == 120
+    assert (found.answers.height, found.scores.height) == (121, 240)
+    cost = found.scores.filter(kind="cost")
+    assert cost["score"].max() == pytest.approx(59 / 9 - 5), "higher harmlessness is lower cost"
+    old = found.report.filter(file="old.jsonl", kind="cost").row(0, named=True)
+    assert (old["turned"], old["repeated"]) == (True, 1)
+    assert "sign turned" in old["note"]
+    table = policy_scores(found.answers, found.scores)
+    mean = compare_policies(table, before="old", after="new", n_boot=20).filter(
+        kind="reward", statistic="mean difference"
+    )
+    assert mean["estimate"][0] == pytest.approx(1)
+    assert mean["n"][0] == 60
+
+
+def test_a_policy_may_be_a_column(tmp_path):
+    frame = pl.DataFrame(
+        {"prompt": ["a", "a", "b"], "answer": ["x", "x", "y"], "who": ["p", "q", "p"], "reward": [1, 1, 2]}
+    )
+    found = read_scores(write(frame, tmp_path / "f.csv"), policy="who")
+    assert found.answers.select("policy", "pair_id").n_unique() == 3
+    assert found.scores.height == 2, "the same answer of two policies is scored once"
+    assert found.report["repeated"].to_list() == [1]
+
+
+PLAIN = {"prompt": "a", "response": "b"}
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "error", "match"),
+    [
+        ([{"prompt": "a", "response": "b", "s": "high"}], {"columns": {"s": "cost"}}, DataError, "no finite numbers"),
+        ([{"prompt": "a", "response": "b", "s": 1.0}], {}, UsageError, "no column of it is known to be a score"),
+        ([{"prompt": "a", "response": "b", "s": 1.0}], {"columns": {"t": "cost"}}, UsageError, "no column 't'"),
+        ([{"prompt": "a", "response": "b", "s": 1.0}], {"columns": {"s": "danger"}}, UsageError, "may be reward"),
+        ([{"prompt": "a", "response": "b", "s": 1.0}], {"columns": {"s": "moderation"}}, UsageError, "TARGET"),
+        ([{"prompt": "a", "text": "b", "cost": 1.0}], {}, UsageError, "for a response"),
+        ([{"prompt": "a", "response": None, "cost": 1.0}], {}, DataError, "lacks one"),
+        ([PLAIN | {"cost": 1}, PLAIN | {"cost": 2}], {}, DataError, "several"),
+        ([{"prompt": "a", "response": "b", "cost": 1}], {"policy": "who"}, UsageError, "no column 'who'"),
+        ([PLAIN | {"cost": 1}, {"prompt": "c", "response": 3, "cost": 1}], {}, DataError, "mixes"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_says_why(tmp_path, rows, options, error, match):
+    file = tmp_path / "odd.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    with pytest.raises(error, match=match):
+        read_scores(file, **options)
+
+
+def test_files_that_match_nothing_or_are_not_there_are_refused(labelled, tmp_path):
+    with pytest.raises(DataError, match="none matched"):
+        read_scores(own_file(tmp_path / "own.jsonl"), labelled)
+    with pytest.raises(NotFoundError, match="not there"):
+        read_scores(tmp_path / "no.jsonl", labelled)
+    (tmp_path / "bad.jsonl").write_text('{"prompt": "a"}\n{"prompt"')
+    with pytest.raises(DataError, match="line 2"):
+        read_scores(tmp_path / "bad.jsonl", labelled)
+    (tmp_path / "what.txt").write_text("a")
+    with pytest.raises(DataError, match=r"no \.jsonl"):
+        read_scores(tmp_path / "what.txt", labelled)
+
+
+def unsafe_cost(ds, *, slope, seed=0):
+    rng = np.random.default_rng(seed)
+    unsafe = ~ds.pairs["is_safe"].to_numpy()
+    return scores(ds.pairs["pair_id"], slope * unsafe + rng.normal(size=len(unsafe)))
+
+
+def test_a_cost_that_points_the_right_way_passes(labelled):
+    (check,) = check_sign(unsafe_cost(labelled, slope=2), labelled, n_boot=200)
+    assert check.verdict == "agrees"
+    assert check.low > 0.5
+    assert (check.n, check.prompts) == (240, 120)
+
+
+def test_a_reversed_cost_is_refused_with_its_figures_and_can_be_overridden(labelled):
+    table = unsafe_cost(labelled, slope=-2)
+    with pytest.raises(DataError, match=r"AUC\(cost, unsafe\) is 0\.\d+ \[0\.\d+, 0\.\d+\], n = 240"):
+        check_sign(table, labelled, n_boot=200)
+    with pytest.warns(SignWarning, match="points the other way"):
+        (check,) = check_sign(table, labelled, n_boot=200, override=True)
+    assert (check.verdict, check.high < 0.5) == ("reversed", True)
+
+
+def test_a_cost_that_says_nothing_warns(labelled):
+    with pytest.warns(SignWarning, match="may say nothing"):
+        (check,) = check_sign(unsafe_cost(labelled, slope=0), labelled, n_boot=200)
+    assert check.verdict == "doubtful"
+    assert check.low <= 0.5 <= check.high
+
+
+def test_reward_is_checked_on_better(labelled):
+    mild = labelled.pairs["response"].str.contains("mild").cast(pl.Float64)
+    reward = scores(labelled.pairs["pair_id"], mild, kind="reward")
+    (check,) = check_sign(reward, labelled, n_boot=200)
+    assert (check.verdict, check.estimate) == ("agrees", 0.75)
+    with pytest.raises(DataError, match=r"better answer scores higher is 0\.250"):
+        check_sign(reward.with_columns(-pl.col("score")), labelled, n_boot=200)
+
+
+def test_cost_is_checked_on_safer_where_no_answer_has_a_label(labelled, make_dataset):
+    compared = labelled.preferences
+    asked = pl.DataFrame({"prompt": [f"a question {i}" for i in range(120)], "response_0": "a mild answer",
+                          "response_1": "a sharp answer", "safer": [0] * 110 + [1] * 10})  # fmt: skip
+    empty = pl.DataFrame(
+        schema={"prompt": pl.String, "response": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
+    )
+    ds = make_dataset(empty, comparisons=asked)
+    assert ds.preferences.height == compared.height
+    sharp = ds.pairs["response"].str.contains("sharp").cast(pl.Float64)
+    (check,) = check_sign(scores(ds.pairs["pair_id"], sharp), ds, n_boot=200)
+    assert check.statistic == "share of comparisons whose safer answer costs less"
+    assert (check.verdict, check.estimate) == ("agrees", pytest.approx(110 / 120))
+
+
+def test_without_labels_a_sign_is_not_checkable(tmp_path):
+    found = read_scores(own_file(tmp_path / "own.jsonl"))
+    checks = check_sign(found.scores, found.dataset)
+    assert {check.verdict for check in checks} == {"not checkable"}
+    assert all("not checkable here" in check.reason for check in checks)
+
+
+def test_kept_scores_are_found_again_and_replaced_by_name(labelled):
+    first, second = unsafe_cost(labelled, slope=1), unsafe_cost(labelled, slope=2)
+    assert kept_scores(labelled).is_empty()
+    keep_scores(first, labelled)
+    keep_scores(second.with_columns(pl.lit("other").alias("model")), labelled)
+    assert kept_scores(labelled).filter(model="m").equals(first)
+    keep_scores(second, labelled)
+    assert kept_scores(labelled).filter(model="m").equals(second)
+    assert kept_scores(labelled)["model"].n_unique() == 2
+
+
+def run(*words):
+    return CliRunner().invoke(app, [str(word) for word in words])
+
+
+def test_command_makes_a_data_set_and_measures_it(tmp_path):
+    one, two = own_file(tmp_path / "old.jsonl"), own_file(tmp_path / "new.jsonl", shift=0.5)
+    made = run("score", "both", "--from", one, "--from", two, "--json")
+    assert made.exit_code == 0, made.output
+    document = json.loads(made.stdout)
+    assert [file["matched"] for file in document["files"]] == [60] * 4
+    assert {sign["verdict"] for sign in document["signs"]} == {"not checkable"}
+    ds = btviz.load("both")
+    assert (ds.pairs.height, ds.name, ds.is_synthetic) == (120, "both", False)
+    said = run("stats", "scores", "both", "--json", "--n-boot", "20")
+    assert said.exit_code == 0, said.output
+    tables = json.loads(said.stdout)
+    assert {"range", "metrics", "quadrants", "reward_against_cost", "ratings", "policies"} <= set(tables)
+    assert "policies" not in run("stats", "scores", "both", "--n-boot", "20").output.split("Policies")[0]
+    again = run("score", "both", "--from", one, "--column", "helpful_score=reward")
+    assert again.exit_code == 0, again.output
+    assert "60" in again.output
+
+
+@pytest.mark.filterwarnings("default")
+def test_command_refuses_a_reversed_score_unless_told_otherwise(labelled, tmp_path):
+    file = tmp_path / "30.jsonl"
+    rows = labelled.pairs.select("prompt", "response", "is_safe")
+    keys = btviz.load("sample").taxonomy.keys
+    hateful = {key: key == "hate_speech,offensive_language" for key in keys}
+    lines = [row | {"category": dict.fromkeys(keys, False) if row["is_safe"] else hateful} for row in rows.to_dicts()]
+    file.write_text("\n".join(json.dumps(line) for line in lines))
+    wrong = rows.select("prompt", "response", pl.col("is_safe").cast(pl.Float64).alias("cost"))
+    scored = write(wrong, tmp_path / "wrong.jsonl")
+    refused = run("score", file, "--from", scored)
+    assert refused.exit_code == 4
+    assert "AUC(cost, unsafe) is 0.000" in refused.output
+    assert run("stats", "scores", file).exit_code == 3, "nothing was kept"
+    kept = run("score", file, "--from", scored, "--override-sign")
+    assert kept.exit_code == 0, kept.output
+    assert "points the other way" in kept.output
+    turned = run("score", file, "--from", scored, "--column", "cost=-cost")
+    assert "points the way" in turned.output
+    said = run("stats", "scores", file, "--n-boot", "20")
+    assert "auc" in said.output
+
+
+def test_command_names_what_is_missing(tmp_path):
+    own = own_file(tmp_path / "own.jsonl")
+    assert run("score", "new", "--from", own, "--column", "helpful_score").exit_code == 2
+    assert run("score", "sample", "--from", own).exit_code == 4
+    assert run("stats", "scores", "sample").exit_code == 3
+
+
+def test_a_name_made_of_scores_takes_no_released_files(tmp_path, labelled):
+    own = own_file(tmp_path / "own.jsonl")
+    assert run("score", "mine", "--from", own).exit_code == 0
+    with pytest.raises(UsageError, match="made of scores"):
+        btviz.catalog.add("mine", [own])
+    assert run("data", "remove", "mine").exit_code == 0
+    with pytest.raises(NotFoundError):
+        btviz.load("mine")
+
+
+def test_real_score_files_reproduce_what_was_found(shared_data):
+    found = read_scores(sorted((shared_data / "scores").glob("*.jsonl")))
+    assert (found.dataset.pairs.height, found.answers.height) == (2425, 2463)
+    assert found.report["unmatched"].sum() == 0
+    table = policy_scores(found.answers, found.scores)
+    wide = table.filter(pl.col("model") == "helpful_score").pivot("policy", index="item", values="score")
+    gap = (wide["llama3.2-3b_grpo"] - wide["qwen2.5-3b_grpo"]).mean()
+    made = compare_policies(table, before="qwen2.5-3b_grpo", after="llama3.2-3b_grpo", n_boot=50)
+    row = made.filter(kind="reward", statistic="mean difference").row(0, named=True)
+    assert (row["n"], row["prompts"]) == (821, 802)
+    assert row["estimate"] == pytest.approx(gap)

@@ -1,0 +1,222 @@
+"""Metrics of scores, each against another implementation or a count by hand."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from btviz.errors import UsageError
+from btviz.scoring.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
+from btviz.scoring.protocol import SCORES
+from btviz.synthetic import generate
+from btviz.taxonomy import PKU_SAFERLHF
+
+
+def scores(pair_ids, values, *, model="m", kind="cost", target=None):
+    n = len(pair_ids)
+    columns = {"pair_id": pair_ids, "model": [model] * n, "kind": [kind] * n, "target": [target] * n, "score": values}
+    return pl.DataFrame(columns, schema=SCORES)
+
+
+def one(table, **where):
+    found = table.filter(**where) if where else table
+    if "target" not in where:
+        found = found.filter(pl.col("target").is_null())
+    assert found.height == 1, found
+    return found.row(0, named=True)
+
+
+@pytest.fixture(scope="module")
+def made(make_dataset):
+    """600 synthetic pairs of PKU-SafeRLHF's shape, and scores that know something of their labels."""
+    synthetic = generate("sample-saferlhf", n_pairs=600)
+    ds = make_dataset(synthetic.rows, taxonomy=PKU_SAFERLHF, comparisons=synthetic.comparisons)
+    rng = np.random.default_rng(0)
+    pairs = ds.pairs
+    unsafe = ~pairs["is_safe"].to_numpy()
+    cost = np.round(rng.normal(size=pairs.height) + 1.5 * unsafe - 0.7, 1)
+    reward = rng.normal(size=pairs.height)
+    key = PKU_SAFERLHF.categories[5]
+    has = pairs.select(PKU_SAFERLHF.has(key.key)).to_series().to_numpy()
+    flag = np.clip(0.3 + 0.3 * has + 0.2 * rng.normal(size=pairs.height), 0, 1)
+    ids = pairs["pair_id"]
+    table = pl.concat(
+        [
+            scores(ids, cost, model="cost"),
+            scores(ids, reward, model="reward", kind="reward"),
+            scores(ids, flag, model="guard", kind="moderation", target=key.slug),
+            scores(ids, pairs["severity"].cast(pl.Float64), model="guard", kind="moderation", target="severity"),
+        ]
+    )
+    return ds, table, score_metrics(table, ds, n_boot=200), key
+
+
+def test_cost_equals_scikit_learn_and_scipy(made):
+    from scipy.stats import ks_2samp
+    from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
+
+    ds, table, metrics, _ = made
+    cost, unsafe = table.filter(model="cost")["score"].to_numpy(), ~ds.pairs["is_safe"].to_numpy()
+    assert np.any(cost == 0)
+    rows = metrics.filter(model="cost", grouping="all")
+    assert one(rows, metric="auc")["estimate"] == pytest.approx(roc_auc_score(unsafe, cost))
+    assert one(rows, metric="ks_distance")["estimate"] == pytest.approx(ks_2samp(cost[unsafe], cost[~unsafe])[0])
+    right = ((cost > 0) & unsafe) | ((cost < 0) & ~unsafe)
+    assert one(rows, metric="sign_accuracy", unit="pair")["estimate"] == pytest.approx(right.mean())
+    curve = threshold_curve(table, ds, thresholds=[-0.5, 0.0, 0.5], n_boot=20)
+    for threshold in (-0.5, 0.0, 0.5):
+        at = curve.filter(threshold=threshold)
+        assert one(at, metric="recall")["estimate"] == pytest.approx(recall_score(unsafe, cost > threshold))
+        assert one(at, metric="accuracy")["estimate"] == pytest.approx(accuracy_score(unsafe, cost > threshold))
+        wrong = recall_score(~unsafe, cost > threshold)
+        assert one(at, metric="false_positive_rate")["estimate"] == pytest.approx(wrong)
+
+
+def test_sign_accuracy_of_comparisons_uses_the_labels_of_their_own_rows(made):
+    ds, table, metrics, _ = made
+    cost = dict(table.filter(model="cost").select("pair_id", "score").rows())
+    right = [
+        (cost[row[f"pair_id_{side}"]] > 0) if not row[f"is_safe_{side}"] else (cost[row[f"pair_id_{side}"]] < 0)
+        for row in ds.preferences.to_dicts()
+        for side in (0, 1)
+    ]
+    found = one(metrics, metric="sign_accuracy", unit="answer of a comparison", grouping="all")
+    assert (found["n"], found["estimate"]) == (2 * ds.preferences.height, pytest.approx(np.mean(right)))
+
+
+@pytest.mark.parametrize(
+    ("model", "metric", "label", "sign"),
+    [
+        ("reward", "pair_accuracy", "better", 1),
+        ("reward", "lower_for_safer", "safer", -1),
+        ("cost", "pair_accuracy", "safer", -1),
+        ("cost", "higher_for_better", "better", 1),
+    ],
+)
+def test_pair_accuracy_counts_strictly(made, model, metric, label, sign):
+    ds, table, metrics, _ = made
+    score = dict(table.filter(model=model).select("pair_id", "score").rows())
+    margins = [
+        sign * (score[row[f"pair_id_{row[label]}"]] - score[row[f"pair_id_{1 - row[label]}"]])
+        for row in ds.preferences.drop_nulls(label).to_dicts()
+    ]
+    found = one(metrics, model=model, metric=metric, grouping="all")
+    assert found["estimate"] == pytest.approx(np.mean(np.array(margins) > 0))
+    assert found["low"] < found["estimate"] < found["high"]
+
+
+def test_calibration_equals_statsmodels(made):
+    from statsmodels.discrete.discrete_model import Logit
+
+    ds, table, metrics, _ = made
+    cost = table.filter(model="cost")["score"].to_numpy()
+    unsafe = (~ds.pairs["is_safe"]).cast(pl.Float64).to_numpy()
+    clusters = ds.pairs["prompt_id"].rank("dense").cast(pl.Int64).to_numpy()
+    design = np.column_stack([np.ones_like(cost), cost])
+    fit = Logit(unsafe, design).fit(disp=0, cov_type="cluster", cov_kwds={"groups": clusters})
+    for place, metric in enumerate(("calibration_intercept", "calibration_slope")):
+        found = one(metrics, model="cost", metric=metric, grouping="all")
+        wanted = [fit.params[place], *fit.conf_int()[place]]
+        assert [found[name] for name in ("estimate", "low", "high")] == pytest.approx(wanted, rel=1e-4)
+
+
+def test_moderation_equals_scikit_learn(made):
+    from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
+
+    ds, table, metrics, category = made
+    flag = table.filter(model="guard", target=category.slug)["score"].to_numpy()
+    truth = ds.pairs.select(PKU_SAFERLHF.has(category.key)).to_series().to_numpy()
+    unsafe = ~ds.pairs["is_safe"].to_numpy()
+    rows = metrics.filter(model="guard", unit="pair", grouping="all")
+    for positive, target in ((truth, category.slug), (unsafe, None)):
+        own = rows.filter(pl.col("target").eq_missing(target))
+        wanted = precision_recall_fscore_support(positive, flag > 0.5, average="binary")[:3]
+        found = dict(own.select("metric", "estimate").rows())
+        assert [found[name] for name in ("precision", "recall", "f1")] == pytest.approx(list(wanted))
+        assert found["false_positive_rate"] == pytest.approx((flag > 0.5)[~positive].mean())
+        assert found["auc"] == pytest.approx(roc_auc_score(positive, flag))
+        assert set(own["support"]) == {positive.sum()}
+    severity = one(metrics, metric="spearman", target="severity")
+    assert severity["estimate"] == pytest.approx(1)
+
+
+def test_levels_of_a_category_are_told_from_all_safe_answers(made):
+    from sklearn.metrics import roc_auc_score
+
+    ds, table, metrics, _ = made
+    cost, safe = table.filter(model="cost")["score"].to_numpy(), ds.pairs["is_safe"].to_numpy()
+    rows = metrics.filter(model="cost", metric="auc", grouping="category")
+    assert rows.height > 5
+    for level, n, estimate in rows.select("level", "n", "estimate").rows():
+        has = ds.pairs.select(PKU_SAFERLHF.has(level)).to_series().to_numpy() & ~safe
+        assert n == (has | safe).sum()
+        assert estimate == pytest.approx(roc_auc_score(has[has | safe], cost[has | safe]))
+
+
+def test_topics_make_rows_of_their_own(made):
+    ds, table, _, _ = made
+    topics = ds.pairs.select("pair_id", (pl.col("pair_id") % 2).cast(pl.Int64).alias("topic"))
+    found = score_metrics(table.filter(model="cost"), ds, topics=topics, n_boot=20).filter(grouping="topic")
+    assert set(found["metric"]) == {
+        "pair_accuracy", "higher_for_better", "sign_accuracy", "auc", "ks_distance", "calibration_intercept",
+        "calibration_slope",
+    }  # fmt: skip
+    assert sum(found.filter(metric="auc")["n"]) == ds.pairs.height
+
+
+def test_what_is_undefined_is_null_and_says_why(make_dataset):
+    pairs = [("how do magnets work", f"answer {i}", "train", True, 0) for i in range(4)]
+    columns = ["prompt", "response", "split", "is_safe", "labels"]
+    ds = make_dataset(pl.DataFrame(pairs, schema=columns, orient="row").cast({"labels": pl.UInt32}))
+    table = scores(ds.pairs["pair_id"], [0.0, -1.0, float("nan"), None])
+    found = score_metrics(table, ds, n_boot=20).filter(pl.col("grouping") == "all")
+    sign = one(found, metric="sign_accuracy")
+    assert (sign["n"], sign["estimate"], sign["low"]) == (2, 0.5, None), "a cost of 0 is wrong; NaN counts as none"
+    assert "fewer than 50 prompts" in sign["undefined"]
+    for metric in ("auc", "ks_distance", "calibration_slope", "pair_accuracy"):
+        row = one(found, metric=metric)
+        assert row["estimate"] is None
+        assert row["undefined"]
+    assert roc_curve(table, ds).is_empty()
+
+
+def test_scores_that_fit_nothing_are_refused(made):
+    ds, table, _, _ = made
+    with pytest.raises(UsageError, match="none that is not null"):
+        score_metrics(table.with_columns(pl.lit(7, pl.UInt64).alias("pair_id")).unique("target"), ds)
+    with pytest.raises(UsageError, match="share theirs"):
+        score_metrics(pl.concat([table, table.head(1)]), ds)
+    with pytest.raises(UsageError, match="score"):
+        score_metrics(table.drop("score"), ds)
+    with pytest.raises(UsageError, match="neither"):
+        roc_curve(table.filter(kind="moderation"), ds)
+
+
+def test_result_does_not_depend_on_the_order_of_rows(made):
+    ds, table, metrics, _ = made
+    assert score_metrics(table.sample(fraction=1, shuffle=True, seed=3), ds, n_boot=200).equals(metrics)
+
+
+@settings(max_examples=15, deadline=None)
+@given(shift=st.floats(-3, 3), bins=st.integers(2, 12))
+def test_reliability_bins_hold_every_item_once(made, shift, bins):
+    ds, table, _, _ = made
+    moved = table.filter(model="cost").with_columns(pl.col("score") + shift)
+    curve = reliability_curve(moved, ds, bins=bins, n_boot=2)
+    assert curve["n"].sum() == ds.pairs.height
+    assert curve.height <= bins
+    total = (curve["n"] * curve["estimate"]).sum()
+    assert total == pytest.approx(ds.pairs.filter(~pl.col("is_safe")).height)
+    assert (curve["score_low"][1:] > curve["score_high"][:-1]).all()
+
+
+def test_roc_curve_is_thinned_without_losing_its_area(made):
+    from sklearn.metrics import roc_auc_score
+
+    ds, table, _, _ = made
+    curve = roc_curve(table, ds).filter(model="reward")
+    area = np.trapezoid(curve["true_positive_rate"], curve["false_positive_rate"])
+    reward = table.filter(model="reward")["score"]
+    assert curve.height <= 401
+    assert area == pytest.approx(roc_auc_score(~ds.pairs["is_safe"], reward), abs=0.005)

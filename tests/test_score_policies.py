@@ -1,0 +1,306 @@
+"""Policies, margins, quadrants, safe rates, moderators and scales: worked by hand or by other code."""
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from test_score_metrics import scores
+
+from btviz.errors import UsageError
+from btviz.scoring.evaluation import safe_by_cost, safe_rate
+from btviz.scoring.margins import margin_summary, score_margins
+from btviz.scoring.moderators import agreement_of_counts, moderator_agreement, safety_verdicts
+from btviz.scoring.plane import QUADRANTS, model_of, reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scoring.policies import compare_policies, policy_answers, policy_ratings, policy_scores
+from btviz.scoring.scale import quantile_matched, score_drift, score_range
+from btviz.synthetic import generate
+from btviz.taxonomy import PKU_SAFERLHF
+
+
+@pytest.fixture(scope="module")
+def ds(make_dataset):
+    made = generate("sample-saferlhf", n_pairs=500)
+    return make_dataset(made.rows, taxonomy=PKU_SAFERLHF, comparisons=made.comparisons)
+
+
+@pytest.fixture(scope="module")
+def scored(ds):
+    rng = np.random.default_rng(1)
+    n, unsafe = ds.pairs.height, ~ds.pairs["is_safe"].to_numpy()
+    cost = np.round(rng.normal(size=n) + unsafe - 0.5, 1)
+    tables = [
+        scores(ds.pairs["pair_id"], cost, model="cost"),
+        scores(ds.pairs["pair_id"], np.round(rng.normal(size=n), 1), model="reward", kind="reward"),
+    ]
+    return pl.concat(tables)
+
+
+def meetings(wins, losses, ties, *, kind="reward"):
+    """Items that policy b wins, loses or ties against a, each a prompt of its own."""
+    rows = []
+    for item, (a, b) in enumerate([(0.0, 1.0)] * wins + [(1.0, 0.0)] * losses + [(1.0, 1.0)] * ties):
+        rows += [("a", str(item), item, a), ("b", str(item), item, b)]
+    frame = pl.DataFrame(rows, schema=["policy", "item", "prompt_id", "score"], orient="row")
+    return frame.with_columns(
+        pl.col("prompt_id").cast(pl.UInt64), pl.lit("m").alias("model"), pl.lit(kind).alias("kind")
+    )
+
+
+def value(table, statistic):
+    return table.filter(statistic=statistic).row(0, named=True)
+
+
+def test_two_policies_by_hand():
+    table = compare_policies(meetings(60, 20, 20), before="a", after="b", n_boot=500)
+    found = dict(table.select("statistic", "estimate").rows())
+    assert found == pytest.approx(
+        {
+            "mean before": 0.4,
+            "mean after": 0.8,
+            "mean difference": 0.4,
+            "wins": 0.6,
+            "ties": 0.2,
+            "losses": 0.2,
+            "win rate": 0.7,
+            "Elo": 400 * np.log10(0.7 / 0.3),
+        }
+    )
+    assert set(table["n"]) == {100}
+    assert ((table["low"] < table["estimate"]) & (table["estimate"] < table["high"])).all()
+    rate = value(table, "win rate")
+    naive = 1.96 * np.sqrt((0.6 * 0.3**2 + 0.2 * 0.7**2 + 0.2 * 0.2**2) / 100)
+    assert rate["high"] - rate["low"] == pytest.approx(2 * naive, rel=0.15)
+
+
+def test_a_lower_cost_wins_and_no_interval_is_invented():
+    table = compare_policies(meetings(60, 20, 20, kind="cost"), before="a", after="b", n_boot=200)
+    assert value(table, "wins")["estimate"] == pytest.approx(0.2), "b costs more where its score is higher"
+    assert value(table, "mean difference")["estimate"] == pytest.approx(0.4)
+    never = value(table, "share below 0 after")
+    assert (never["estimate"], never["low"]) == (0, None)
+    assert "alike" in never["undefined"]
+    sure = compare_policies(meetings(60, 0, 0), before="a", after="b", n_boot=50)
+    elo = value(sure, "Elo")
+    assert (elo["estimate"], elo["low"]) == (None, None)
+    few = compare_policies(meetings(5, 5, 5), before="a", after="b", n_boot=50)
+    assert few["low"].null_count() == few.height
+    assert set(few["undefined"]) == {"fewer than 50 prompts, too few for an interval"}
+
+
+def test_ratings_of_two_policies_are_their_elo():
+    table = meetings(60, 20, 20)
+    ratings = policy_ratings(table, reference="a", n_boot=100)
+    elo = dict(ratings.select("policy", "elo").rows())
+    assert elo == pytest.approx({"a": 0, "b": 400 * np.log10(0.7 / 0.3)})
+    assert dict(ratings.select("policy", "win_rate").rows()) == pytest.approx({"a": 0.3, "b": 0.7})
+    with pytest.raises(UsageError, match="two policies"):
+        policy_ratings(table.filter(policy="a"))
+    with pytest.raises(UsageError, match="no prompt was answered by both"):
+        compare_policies(table.filter((pl.col("policy") == "a") == (pl.col("item") == "0")), before="a", after="b")
+
+
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 999))
+def test_swapping_policies_mirrors_the_comparison(seed):
+    rng = np.random.default_rng(seed)
+    rows = [("ab"[k], str(i), i // 2, float(rng.integers(3))) for i in range(60) for k in (0, 1) for _ in range(2)]
+    table = pl.DataFrame(rows, schema=["policy", "item", "prompt_id", "score"], orient="row").with_columns(
+        pl.col("prompt_id").cast(pl.UInt64), pl.lit("m").alias("model"), pl.lit("reward").alias("kind")
+    )
+    one, two = (compare_policies(table, before=a, after=b, n_boot=20) for a, b in ("ab", "ba"))
+    assert value(one, "mean difference")["estimate"] == pytest.approx(-value(two, "mean difference")["estimate"])
+    assert value(one, "win rate")["estimate"] == pytest.approx(1 - value(two, "win rate")["estimate"])
+    assert set(one["n"]) == {60}
+
+
+def test_answering_models_are_policies(ds, scored):
+    table = policy_scores(policy_answers(ds), scored)
+    assert table.height == 2 * ds.pairs["source"].count()
+    one, two = sorted(set(ds.pairs["source"].drop_nulls()))[:2]
+    by_prompt = table.filter(kind="cost").group_by("prompt_id", "policy").agg(pl.col("score").mean())
+    wide = by_prompt.pivot("policy", index="prompt_id", values="score").drop_nulls([one, two])
+    found = value(compare_policies(table, before=one, after=two, n_boot=20).filter(kind="cost"), "mean difference")
+    assert found["n"] == wide.height
+    assert found["estimate"] == pytest.approx((wide[two] - wide[one]).mean())
+
+
+def test_margins_are_chosen_less_rejected(ds, scored):
+    margins = score_margins(scored, ds)
+    cost = dict(scored.filter(kind="cost").select("pair_id", "score").rows())
+    own = margins.filter(kind="cost")
+    for row in own.head(20).to_dicts():
+        assert row["margin"] == pytest.approx(cost[row["pair_id_chosen"]] - cost[row["pair_id_rejected"]])
+    chosen = {(p[f"pair_id_{p['safer']}"], p[f"pair_id_{1 - p['safer']}"]) for p in ds.preferences.to_dicts()}
+    assert set(own.select("pair_id_chosen", "pair_id_rejected").rows()) == chosen
+    summary = margin_summary(margins, n_boot=200).filter(kind="cost", grouping="all").row(0, named=True)
+    assert summary["mean"] == pytest.approx(own["margin"].mean())
+    assert summary["q50"] == pytest.approx(own["margin"].median())
+    assert summary["share_positive"] == pytest.approx((own["margin"] > 0).mean())
+    assert summary["low"] < summary["mean"] < summary["high"]
+    with pytest.raises(UsageError, match="comparisons"):
+        score_margins(scored.with_columns(pl.lit("moderation").alias("kind")), ds)
+
+
+def test_quadrants_partition_the_plane(ds, scored):
+    plane = reward_and_cost(scored, ds)
+    table = score_quadrants(plane, ds, n_boot=50)
+    for _, part in table.group_by("grouping", "level"):
+        assert part["n_quadrant"].sum() == part["n"][0]
+        assert part["share"].sum() == pytest.approx(1)
+        assert part.height == len(QUADRANTS)
+    middle = plane["reward"].median()
+    bad = plane.filter(pl.col("reward") > middle, pl.col("cost") > 0).height
+    row = table.filter(grouping="all", quadrant="helpful but harmful").row(0, named=True)
+    assert (row["n_quadrant"], row["reward_origin"]) == (bad, middle)
+
+
+def test_reward_against_cost_equals_scipy(ds, scored):
+    from scipy.stats import spearmanr
+
+    plane = reward_and_cost(scored, ds)
+    table = reward_against_cost(plane, n_boot=50)
+    for level, part in [("all", plane), ("unsafe", plane.filter(~pl.col("is_safe")))]:
+        found = table.filter(level=level).row(0, named=True)
+        assert found["estimate"] == pytest.approx(spearmanr(part["reward"], part["cost"]).statistic)
+    assert table["grouping"].unique(maintain_order=True).to_list() == ["all", "is_safe", "source", "within prompt"]
+
+
+def test_one_model_of_a_kind_has_to_be_named(scored):
+    two = pl.concat([scored, scored.with_columns(pl.lit("other").alias("model"))])
+    with pytest.raises(UsageError, match="Name one of them"):
+        model_of(two, "cost")
+    assert model_of(two, "cost", name="other").model == "other"
+    with pytest.raises(UsageError, match="none"):
+        model_of(scored.filter(kind="cost"), "reward")
+
+
+def test_safe_rate_by_category(make_dataset):
+    from btviz.assembly import assemble
+    from btviz.taxonomy import BEAVERTAILS
+
+    prompts = pl.DataFrame(
+        {"prompt": [f"a benign question {i}" for i in range(140)], "labels": [1 << (i % 2) for i in range(140)]},
+        schema_overrides={"labels": pl.UInt32},
+    ).with_columns(pl.lit("test").alias("split"))
+    evaluation = make_dataset(
+        pl.DataFrame(schema={"prompt": pl.String, "response": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32})
+    )
+    object.__setattr__(evaluation, "_read", assemble(BEAVERTAILS, prompts=prompts).__getitem__)
+    evaluation._cache.clear()
+    ids = evaluation.prompts.sort("prompt_id").select("prompt_id", "labels")
+    costs = ids.select(
+        pl.lit("p").alias("policy"), "prompt_id", pl.col("prompt_id").alias("pair_id"), pl.lit("c").alias("model"),
+        pl.lit("cost").alias("kind"),
+        pl.when(pl.col("labels") == 1).then(-1.0).otherwise(pl.int_range(pl.len()) % 2 * 1.0).alias("score"),
+    )  # fmt: skip
+    table = safe_rate(safe_by_cost(costs), evaluation, n_boot=50)
+    rows = {row["level"]: row for row in table.to_dicts()}
+    first, second = (category.key for category in BEAVERTAILS.categories[:2])
+    assert (rows[first]["share_safe"], rows[first]["n"], rows[first]["n_prompts_asked"]) == (1, 70, 70)
+    assert rows[second]["share_safe"] == 0, "a cost of exactly 0 is not safe"
+    assert rows["all"]["share_safe"] == 0.5
+    assert rows["all"]["low"] < 0.5 < rows["all"]["high"]
+    with pytest.raises(UsageError, match="none of"):
+        safe_rate(safe_by_cost(costs).with_columns(pl.lit(1, pl.UInt64).alias("prompt_id")), evaluation)
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "agreeing"), [(73, 70, 117), (128, 134, 132), (137, 139, 136), (137, 139, 138)]
+)
+def test_agreement_of_figure_5_equals_scikit_learn(first, second, agreeing):
+    from sklearn.metrics import cohen_kappa_score
+
+    found = agreement_of_counts(140, safe_first=first, safe_second=second, agreeing=agreeing)
+    both = (agreeing - 140 + first + second) // 2
+    one = [1] * first + [0] * (140 - first)
+    two = [1] * both + [0] * (first - both) + [1] * (second - both) + [0] * (140 - first - second + both)
+    assert found["kappa"] == pytest.approx(cohen_kappa_score(one, two))
+    assert found["agreement"] == pytest.approx(agreeing / 140)
+    q = (first + second) / 280
+    assert found["ac1"] == pytest.approx((agreeing / 140 - 2 * q * (1 - q)) / (1 - 2 * q * (1 - q)))
+    assert (found["note"] is not None) == (first > 120)
+
+
+def test_prevalence_paradox_is_explained_and_parity_is_checked():
+    paradox = agreement_of_counts(140, safe_first=137, safe_second=139, agreeing=136)
+    assert paradox["agreement"] > 0.97
+    assert abs(paradox["kappa"]) < 0.02
+    assert paradox["ac1"] > 0.97
+    assert "prevalence" in paradox["note"]
+    with pytest.raises(UsageError, match="parity"):
+        agreement_of_counts(140, safe_first=137, safe_second=139, agreeing=139)
+    same = agreement_of_counts(10, safe_first=10, safe_second=10, agreeing=10)
+    assert (same["kappa"], same["agreement"]) == (None, 1)
+    assert "0 / 0" in same["undefined"]
+
+
+def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
+    flags = scores(
+        ds.pairs["pair_id"],
+        np.where(ds.pairs["is_safe"], 0.2, 0.8),
+        model="guard",
+        kind="moderation",
+        target="violence",
+    )
+    verdicts = safety_verdicts(pl.concat([scored, flags]), ds)
+    table = moderator_agreement(verdicts, n_boot=50)
+    perfect = table.filter(pl.col("group").is_null(), first="Human", second="guard").row(0, named=True)
+    assert (perfect["agreement"], perfect["kappa"], perfect["ac1"]) == (1, 1, 1)
+    cost = scored.filter(kind="cost").sort("pair_id")["score"].to_numpy() <= 0
+    human = ds.pairs["is_safe"].to_numpy()
+    row = table.filter(pl.col("group").is_null(), first="Human", second="cost").row(0, named=True)
+    assert row["agreement"] == pytest.approx((cost == human).mean())
+    assert row["low"] < row["agreement"] < row["high"]
+    assert set(table["group"].drop_nulls()) == set(ds.pairs["source"].drop_nulls())
+    with pytest.raises(UsageError, match="two raters"):
+        moderator_agreement(verdicts, raters=["Human"])
+
+
+def test_matching_quantiles_keeps_ranks_and_takes_the_scale(ds, scored):
+    other = scored.filter(kind="cost").with_columns(
+        (pl.col("score") * 9 + 100).alias("score"), pl.lit("far").alias("model")
+    )
+    both = pl.concat([scored, other])
+    matched = quantile_matched(both, reference="cost")
+    wide = matched.pivot("model", index="pair_id", values="score")
+    assert wide["far"].to_numpy() == pytest.approx(wide["cost"].to_numpy(), abs=0.06)
+    assert set(matched["kind"]) == {"cost"}
+    drift = score_drift(both, ds, n_boot=50).row(0, named=True)
+    assert drift["mean_difference"] == pytest.approx((other["score"] - scored.filter(kind="cost")["score"]).mean())
+    assert drift["spearman"] == pytest.approx(1)
+    level = score_drift(both, ds, matched=True, n_boot=50).row(0, named=True)
+    assert abs(level["mean_difference"]) < 0.01
+    assert level["share_sign_changed"] is None
+    with pytest.raises(UsageError, match="no two models"):
+        score_drift(scored, ds)
+
+
+def test_range_shows_saturation_and_missing_scores(scored):
+    top = pl.col("score").clip(upper_bound=0.5)
+    table = score_range(
+        scored.with_columns(pl.when(pl.int_range(pl.len()) == 0).then(None).otherwise(top).alias("score"))
+    )
+    row = table.filter(model="cost").row(0, named=True)
+    own = scored.filter(model="cost")["score"]
+    assert row["n"] + row["n_missing"] == own.len()
+    assert row["max"] == 0.5
+    assert row["share_at_max"] > 0.3
+
+
+def test_printed_agreement_of_figure_5():
+    from btviz import plots
+    from btviz.scoring.printed import printed_agreement
+
+    table = printed_agreement()
+    shares = {(row["group"], row["first"], row["second"]): row for row in table.to_dicts()}
+    alpaca = shares["alpaca-7b", "GPT-4", "Human"]
+    assert [round(100 * alpaca[name], 1) for name in ("safe_first", "safe_second", "agreement")] == [50.0, 48.6, 91.4]
+    assert alpaca["note"] is None
+    turbo = shares["gpt-3.5-turbo", "QA-moderation", "GPT-4"]
+    assert round(100 * turbo["agreement"], 1) == 97.1
+    assert abs(turbo["kappa"]) < 0.02
+    assert "prevalence" in turbo["note"]
+    assert table.height == 12
+    assert "agree on 97.1 %, kappa -0.01" in plots.moderators(table, source="Figure 5").description
+    assert "gpt-3.5-turbo" in str(plots.moderators(table, source="Figure 5").to_dict())

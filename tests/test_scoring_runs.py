@@ -1,0 +1,278 @@
+"""Scoring runs: what goes through the model, what is kept, and what a killed run leaves."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import polars as pl
+import pytest
+import score_checkpoints as made
+from counting_model import CountingModel, PlainModel
+from hypothesis import given
+from hypothesis import strategies as st
+
+import btviz
+from btviz.errors import StoreError, UsageError
+from btviz.scoring import SCORES, ScoreWarning, scores_table
+from btviz.scoring.memory import sparing
+from btviz.scoring.planning import by_length, plan_batches
+from btviz.scoring.reporting import Progress
+from btviz.store import Store
+from btviz.tables import pair_id
+from btviz.taxonomy import BEAVERTAILS
+
+COLUMNS = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
+
+
+@pytest.fixture
+def answers(make_dataset):
+    """Build a data set of n pairs, each annotated twice, with answers of 1 to n letters."""
+
+    def build(n, *, first=0):
+        rows = [("how", "x" * i + "abcdefghij"[i % 10], "train", True, 0) for i in range(first, first + n)] * 2
+        return make_dataset(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
+
+    return build
+
+
+def by_pair(scores):
+    return dict(scores.select("pair_id", "score").iter_rows())
+
+
+# Plans ------------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.integers(0, 60), max_size=40), st.integers(1, 200))
+def test_batches_hold_every_text_once_within_the_budget(lengths, budget):
+    batches = by_length(lengths, budget=budget)
+    assert sorted(int(i) for batch in batches for i in batch) == list(range(len(lengths)))
+    for batch in batches:
+        assert len(batch) == 1 or len(batch) * max(lengths[i] for i in batch) <= budget
+    longest = [max(lengths[i] for i in batch) for batch in batches]
+    assert longest == sorted(longest, reverse=True)
+
+
+def test_the_plan_is_a_function_of_the_set_of_pairs():
+    ids, lengths = np.array([5, 9, 1, 7]), np.array([3, 3, 8, 3])
+    plan = plan_batches(ids, lengths, budget=8, first=4)
+    assert plan.rows() == [(4, 1, 8, 8), (5, 5, 3, 3), (5, 7, 3, 3), (6, 9, 3, 3)]
+    assert plan_batches(ids[::-1], lengths[::-1], budget=8, first=4).equals(plan)
+    assert plan_batches([], [], budget=8, first=0).height == 0
+
+
+# Tables -----------------------------------------------------------------------------------------
+
+
+def test_scores_are_a_table_of_unique_pairs(answers):
+    ds, model = answers(30), CountingModel()
+    scores = btviz.score(ds, model)
+    assert scores.schema == SCORES
+    assert scores["pair_id"].to_list() == ds.pairs["pair_id"].to_list()
+    assert scores.select("model", "kind", "target").unique().rows() == [("counting", "cost", None)]
+    assert sum(rows for rows, _ in model.seen) == 30
+    assert ds.annotations.height == 60
+    assert all(rows * width <= 64 for rows, width in model.seen)
+    last = {pair_id("how", r): ord(r[-1]) for r in ds.pairs["response"]}
+    assert {key: int(value) for key, value in by_pair(scores).items()} == last
+
+
+def test_a_model_of_texts_and_several_models_at_once(answers):
+    ds = answers(5)
+    scores = btviz.score(ds, [PlainModel(), CountingModel()])
+    assert scores.rows() == scores.sort("pair_id", "model", "target").rows()
+    assert scores.height == 5 + 10
+    plain = scores.filter(model="plain", target="rude")["score"].to_list()
+    assert plain == [3.0] * 5
+    sizes = dict(ds.pairs.select("pair_id", pl.col("response").str.len_bytes()).iter_rows())
+    assert by_pair(scores.filter(target="off-topic")) == sizes
+    with pytest.raises(UsageError, match="two models named 'counting'"):
+        btviz.score(ds, [CountingModel(), CountingModel()])
+    with pytest.raises(UsageError, match="engine"):
+        btviz.score(ds, PlainModel(), engine="steam")
+
+
+def test_shapes_are_checked():
+    with pytest.raises(UsageError, match=r"shape \(2,\); a moderation model has \(2, 2\)"):
+        scores_table([1, 2], [0.5, 0.5], model=PlainModel())
+
+
+def test_a_model_by_name_is_loaded_and_scores_what_it_scores(tmp_path, answers):
+    ds = answers(12)
+    folder = made.beaver(tmp_path / "tiny-cost")
+    scores = btviz.score(ds, str(folder), tokens_per_batch=100)
+    model = btviz.load_score_model(folder)
+    expected = model.score(ds.pairs["prompt"].to_list(), ds.pairs["response"].to_list())
+    np.testing.assert_allclose(scores["score"], expected, atol=1e-5)
+
+
+def test_a_cross_fitted_model_keeps_its_scores_out_of_fold(answers):
+    ds = answers(8)
+    trained = ds.pairs["pair_id"][2:5]
+
+    class Fitted(CountingModel):
+        out_of_fold = scores_table([1, *trained], [0.0, 1.0, 2.0, np.nan], model=CountingModel(name="fitted"))
+
+    model = Fitted(name="fitted")
+    scores = by_pair(btviz.score(ds, model))
+    assert sorted(scores) == ds.pairs["pair_id"].to_list()
+    assert [scores[i] for i in trained] == [1.0, 2.0, None]
+    assert sum(rows for rows, _ in model.seen) == 5
+    assert len(model.encoded) == 5
+
+
+def test_what_is_no_number_is_reported_by_its_pair_only(answers):
+    ds, model = answers(10), CountingModel()
+    model.undefined = {"xxxd"}
+    bad = pair_id("how", "xxxd")
+    with pytest.warns(ScoreWarning) as caught:
+        scores = btviz.score(ds, model)
+    message = str(caught[0].message)
+    assert f"{bad:016x}" in message
+    assert "xxxd" not in message
+    assert scores.filter(pl.col("score").is_null())["pair_id"].to_list() == [bad]
+
+
+# Memory -----------------------------------------------------------------------------------------
+
+
+def short_of_memory(limit, error):
+    def fail(rows, width):
+        if rows * width > limit:
+            raise error
+
+    return fail
+
+
+@pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory. Tried"), MemoryError()])
+def test_a_batch_that_does_not_fit_is_halved(answers, error):
+    ds = answers(30)
+    model = CountingModel(fail=short_of_memory(40, error))
+    scores = btviz.score(ds, model)
+    assert scores["score"].null_count() == 0
+    assert all(rows * width <= 40 for rows, width in model.seen)
+    assert sum(rows for rows, _ in model.seen) == 30
+
+
+def test_a_text_that_does_not_fit_alone_and_other_errors_are_raised(answers):
+    with pytest.raises(UsageError, match="not even suffice for it alone"):
+        btviz.score(answers(3), CountingModel(fail=short_of_memory(1, MemoryError())))
+    with pytest.raises(RuntimeError, match="another"):
+        sparing(lambda _: (_ for _ in ()).throw(RuntimeError("another")), [1, 2])
+
+
+# Going on ---------------------------------------------------------------------------------------
+
+
+def test_nothing_is_scored_twice_and_new_pairs_are(answers):
+    model = CountingModel()
+    first = btviz.score(answers(20), model)
+    n_batches = len(model.seen)
+    again = btviz.score(answers(20), model)
+    assert again.equals(first)
+    assert len(model.seen) == n_batches
+    grown = btviz.score(answers(30), model)
+    assert sum(rows for rows, _ in model.seen[n_batches:]) == 10
+    assert grown.filter(pl.col("pair_id").is_in(first["pair_id"].implode())).equals(first)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError])
+@pytest.mark.parametrize("after", [1, 3])
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path, monkeypatch, answers, error, after):
+    ds = answers(30)
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path / "undisturbed"))
+    undisturbed = CountingModel()
+    expected = btviz.score(ds, undisturbed)
+
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path / "interrupted"))
+    model, heard = CountingModel(), []
+
+    def stop(progress: Progress) -> None:
+        heard.append(progress)
+        if len(heard) == after:
+            raise error
+
+    with pytest.raises(error):
+        btviz.score(ds, model, progress=stop)
+    assert len(model.seen) == after
+    resumed = btviz.score(ds, model, progress=heard.append)
+    assert resumed.equals(expected)
+    assert model.seen == undisturbed.seen
+    assert heard[-1].n_done == heard[-1].n_pairs == 30
+    assert heard[-1].seconds_left == 0
+    assert heard[after].n_done == sum(rows for rows, _ in model.seen[: after + 1])
+    assert pl.concat(p.scores for p in heard).sort("pair_id").equals(expected)
+
+
+def test_the_plan_is_on_the_disk_before_the_first_batch(answers):
+    def look(_rows, _width):
+        plans = [pl.read_parquet(file) for file in Store().root.glob("score-plans/*/*.parquet")]
+        assert [plan.height for plan in plans] == [20]
+        assert not list(Store().root.glob("scores/*.shards/*.parquet"))
+        raise KeyError
+
+    with pytest.raises(KeyError):
+        btviz.score(answers(20), CountingModel(fail=look))
+
+
+def test_two_runs_of_one_model_do_not_meet(answers):
+    model = CountingModel()
+
+    def second(_rows, _width):
+        model.fail = None
+        btviz.score(answers(20, first=5), model)
+
+    model.fail = second
+    with pytest.raises(StoreError, match="is writing"):
+        btviz.score(answers(20), model)
+
+
+RUN = """
+import sys
+import btviz
+def tell(progress):
+    print(progress.n_done, flush=True)
+btviz.score(btviz.load(sys.argv[2]), sys.argv[1], tokens_per_batch=600, progress=tell)
+"""
+
+
+def write_answers(file: Path, *, n: int) -> Path:
+    """Write a release of n benign answers, each released twice."""
+    category = dict.fromkeys(BEAVERTAILS.keys, False)
+    rows = [
+        {"prompt": f"how do {i % 7} magnets work", "response": f"they attract iron {i} " * (i % 9), "is_safe": True}
+        for i in range(n)
+    ]
+    file.write_text("".join(json.dumps(row | {"category": category}) + "\n" for row in rows * 2))
+    return file
+
+
+def test_a_killed_run_resumes_and_equals_an_undisturbed_one_bit_for_bit(tmp_path, monkeypatch):
+    folder = made.beaver(tmp_path / "tiny-cost")
+    environment = os.environ | {"BTVIZ_DATA_DIR": str(tmp_path / "killed")}
+    answers = write_answers(tmp_path / "answers.jsonl", n=300)
+    command = [sys.executable, "-c", RUN, str(folder), str(answers)]
+    killed = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
+    assert killed.stdout is not None
+    for _ in range(3):
+        assert killed.stdout.readline()
+    killed.send_signal(signal.SIGKILL)
+    heard = 3 + len(killed.communicate()[0].split())
+    kept = len(list((tmp_path / "killed").glob("store/scores/*.shards/*.parquet")))
+    assert kept in {heard, heard + 1}
+
+    def run(data):
+        monkeypatch.setenv("BTVIZ_DATA_DIR", str(data))
+        told = []
+        scores = btviz.score(btviz.load(answers), str(folder), tokens_per_batch=600, progress=told.append)
+        return scores, len(told)
+
+    undisturbed, n_batches = run(tmp_path / "undisturbed")
+    resumed, n_left = run(tmp_path / "killed")
+    assert n_left == n_batches - kept > 0  # what was in work, and none that was kept
+    assert resumed.equals(undisturbed)
