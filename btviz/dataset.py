@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from btviz.errors import choice
+from btviz.errors import UsageError, choice
 from btviz.tables import SCHEMAS
 from btviz.taxonomy import Taxonomy
 
@@ -110,3 +110,16 @@ class Dataset:
         return table.with_columns(
             pl.col(c).replace_strict(names, default=None, return_dtype=pl.List(pl.String)) for c in columns
         )
+
+
+def expect_dataset(ds: object) -> None:
+    """Check that something is a data set: a name is easily passed in place of what it names.
+
+    Raises
+    ------
+    UsageError
+        If it is anything else.
+    """
+    if not isinstance(ds, Dataset):
+        found = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
+        raise UsageError(f"A data set was to be passed, and this is {found}. Pass what btviz.load(...) gives.")

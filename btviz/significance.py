@@ -10,8 +10,7 @@ import polars as pl
 import polars.selectors as cs
 from numpy.typing import NDArray
 
-from btviz.dataset import Dataset
-from btviz.errors import UsageError
+from btviz.dataset import Dataset, expect_dataset
 from btviz.items import items_of
 from btviz.labels import cooccurrence
 from btviz.stats.association import Floats, Integers, TwoByTwo, phi, phi_given_any
@@ -87,8 +86,7 @@ def cooccurrence_tests(
     UsageError
         If an option is unknown, or the data have not what it needs.
     """
-    if not isinstance(ds, Dataset):
-        raise UsageError(f"Tests resample prompts, so they take a Dataset; this is a {type(ds).__name__}. Load one.")
+    expect_dataset(ds)
     table = _distinct(cooccurrence(ds, population=population, where=where), ds.taxonomy)
     items = _items(ds, population=population, where=where, random_state=random_state)
     k = len(ds.taxonomy)

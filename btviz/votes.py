@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.sources import RELEASES
 
 SAFETY = "is_safe"
@@ -43,6 +43,7 @@ class PairVotes:
 
 def pair_votes(ds: Dataset) -> PairVotes:
     """Count the votes on each pair; a pair found in two splits has the annotations of both."""
+    expect_dataset(ds)
     bits = range(len(ds.taxonomy))
     flag = {str(bit): (pl.col("labels") & pl.lit(1 << bit, pl.UInt32)) != 0 for bit in bits}
     counted = ds.annotations.group_by("pair_id").agg(

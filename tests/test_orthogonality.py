@@ -605,6 +605,31 @@ def test_a_group_without_contrast_gives_no_interval(make_dataset: Made) -> None:
     assert free["undefined"].null_count() == free.height
 
 
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda name, ds: orthogonality(name),
+        lambda name, ds: compare_releases([ds, name]),
+        lambda name, ds: compare_categories(ds, other=name),
+        lambda name, ds: flags_against_safer(name),
+        lambda name, ds: implied_trade_off(ds, single=name),
+        lambda name, ds: btviz.annotator_agreement(name),
+        lambda name, ds: btviz.check(name),
+        lambda name, ds: btviz.preference.quadrants(name),
+        lambda name, ds: btviz.widgets.OrthogonalityLab(name),
+        lambda name, ds: btviz.widgets.PreferenceInspector(name),
+    ],
+)
+def test_a_name_in_place_of_a_data_set_is_told(tiny: Dataset, asked: Callable[..., Any]) -> None:
+    with pytest.raises(UsageError, match=r"the text 'sample'. Pass what btviz.load"):
+        asked("sample", tiny)
+
+
+def test_synthetic_data_are_compared_under_their_name() -> None:
+    sets = [btviz.load(name) for name in ("sample", "sample-saferlhf")]
+    assert set(compare_releases(sets, n_boot=40)["name"]) == {ds.population for ds in sets}
+
+
 # -- other labels of the same comparisons -----------------------------------------------------------------
 
 
@@ -726,6 +751,7 @@ def test_the_surface_marks_what_cannot_be() -> None:
     assert "do not allow" in impossible["undefined"][0]
     with pytest.raises(UsageError, match="accuracy"):
         reliability_surface(0.7, accuracy_better=[1.2])
+    assert reliability_surface(0.7, accuracy_better=[]).is_empty()
 
 
 def test_weighted_spearman_is_scipys_of_repeated_items() -> None:

@@ -249,7 +249,7 @@ def test_prompts_are_one_item_each(topical: Dataset):
 def test_wrong_requests_are_named(topical: Dataset):
     with pytest.raises(UsageError, match="no population 'rows'"):
         cooccurrence_tests(topical, population="rows")
-    with pytest.raises(UsageError, match="take a Dataset"):
+    with pytest.raises(UsageError, match=r"Pass what btviz\.load"):
         cooccurrence_tests(topical.annotations.lazy())
 
 

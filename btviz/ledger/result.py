@@ -7,7 +7,7 @@ from functools import cached_property
 
 import polars as pl
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.ledger.contradictions import contradiction_table
 from btviz.ledger.numbers import Holdings, number_table
 from btviz.ledger.part import Resampling
@@ -93,4 +93,5 @@ def check(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataF
         `note`. Synthetic data have a row per target, whose verdict is "synthetic" and which
         names no published value.
     """
+    expect_dataset(ds)
     return Ledger(ds, n_boot, random_state).numbers

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.errors import NotFoundError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, Level, levels_of, with_strata
 from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
@@ -191,6 +191,7 @@ def measured(
 
 def _numbered(ds: Dataset, within: str) -> Comparisons:
     """Comparisons with both labels, with their `row` in ``ds.preferences``."""
+    expect_dataset(ds)
     frame = with_strata(ds.preferences.with_row_index("row").drop_nulls(["better", "safer"]))
     frame = frame.with_columns(pl.col("row").cast(pl.Int64))
     return Comparisons(frame if within == "all" else frame.filter(stratum=within), ds.taxonomy)

@@ -9,7 +9,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.crosswalk import carried_over, counterparts
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.preference.comparisons import Comparisons, comparisons_of
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, sums_of
 from btviz.stats.association import ratio
@@ -56,6 +56,8 @@ def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, rando
         If there is no correspondence between the two taxonomies, there are fewer than 39
         replicates or the seed is negative.
     """
+    for one in (ds, other):
+        expect_dataset(one)
     kin = counterparts(ds.taxonomy, other.taxonomy)
     sums = [_by_category(one, ds.taxonomy) for one in (ds, other)]
     drawn = [_replicates(one, Resampling(n_boot, random_state + place)) for place, one in enumerate(sums)]

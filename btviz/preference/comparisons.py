@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.taxonomy import Taxonomy
 
 STRATA = ("both_safe", "mixed", "both_unsafe")
@@ -64,6 +64,7 @@ class Level:
 
 def comparisons_of(ds: Dataset) -> Comparisons:
     """Comparisons of a data set in which both labels are known."""
+    expect_dataset(ds)
     return Comparisons(with_strata(ds.preferences.drop_nulls(["better", "safer"])), ds.taxonomy)
 
 

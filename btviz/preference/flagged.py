@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.preference.comparisons import STRATA, with_strata
 from btviz.preference.shares import Resampling, share_table, sums_of
 
@@ -35,6 +35,7 @@ def flags_against_safer(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
         p is the share of comparisons whose safer answer carries fewer categories. In the mixed
         stratum the labels force it.
     """
+    expect_dataset(ds)
     counts = (pl.col(f"labels_{side}").bitwise_count_ones().cast(pl.Int64) for side in (0, 1))
     rows = (
         with_strata(ds.preferences.drop_nulls(["safer", "labels_0", "labels_1"]))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 
 RANKS = ("better", "worse")
 
@@ -28,6 +28,7 @@ def quadrants(ds: Dataset) -> pl.DataFrame:
         `safe` (the answer's own label), `n_answers`, `share` (of the answers of that rank,
         0 .. 1; null without comparisons), `n` (comparisons).
     """
+    expect_dataset(ds)
     known = ds.preferences.drop_nulls(["better", "is_safe_0", "is_safe_1"])
     first, second = pl.col("is_safe_0"), pl.col("is_safe_1")
     by_rank = known.select(

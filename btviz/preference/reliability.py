@@ -71,7 +71,7 @@ def reliability_surface(
         if accuracy_safer is None
         else [(a, b) for a in accuracy_better for b in accuracy_safer]
     )
-    grid = np.array([(a, b, r) for a, b in accuracies for r in correlation])
+    grid = np.array([(a, b, r) for a, b in accuracies for r in correlation]).reshape(-1, 3)
     return _corrected(p, grid)
 
 

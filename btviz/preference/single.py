@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.preference.shares import Resampling, share_table, sums_of
 
 STATISTICS = {
@@ -37,6 +37,8 @@ def implied_trade_off(dual: Dataset, *, single: Dataset, n_boot: int = 2000, ran
         `join_rate` (0 .. 1), `meaning`. The third is the weight that the overall choice gives
         to helpfulness where it must choose.
     """
+    for one in (dual, single):
+        expect_dataset(one)
     overall = _turned(single.preferences.drop_nulls("better"), ["better"]).rename({"better": "overall"})
     both = _turned(dual.preferences.drop_nulls(["better", "safer"]), ["better", "safer"])
     keys = ["prompt_id", "pair_id_0", "pair_id_1"]

@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.categories import has_category, interval_of, no_interval
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of
@@ -98,6 +98,8 @@ def compare_releases(
     choice(over, OVER, what="grouping")
     for name in strata:
         choice(name, STRATA, what="stratum")
+    for one in datasets:
+        expect_dataset(one)
     if len(datasets) < 2:
         raise UsageError(f"{len(datasets)} data sets were to be compared; two are needed. Load another one.")
     names = list(strata) if over == "strata" else list(datasets[0].taxonomy.keys)

@@ -81,7 +81,9 @@ class Share:
 
 
 def name_of(ds: Dataset) -> str:
-    """How a verdict names the data: the release, or the file of which no release is known."""
+    """How a verdict names the data: the release, synthetic, or the file of which no release is known."""
+    if ds.is_synthetic:
+        return ds.population
     if ds.release is not None:
         return RELEASES[ds.release].title
     return f"{ds.name} (no known release)"

@@ -8,7 +8,8 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.preference import Orthogonality
-from btviz.sentences.phrases import against_half, estimated, interval, lines, listed, named, p_value, percent, points
+from btviz.preference.verdicts import name_of
+from btviz.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, percent, points
 
 STRATA = {
     "both_safe": "Both safe",
@@ -77,11 +78,11 @@ def quadrants(table: pl.DataFrame, ds: Dataset) -> str:
         One line.
     """
     if not table["n"][0]:
-        return lines(f"In {named(ds)}, no comparison tells the better answer and whether both are safe.")
+        return lines(f"In {name_of(ds)}, no comparison tells the better answer and whether both are safe.")
     better, worse = (table.filter(rank=rank, safe=True)["share"].item() for rank in ("better", "worse"))
     more = "more" if better >= worse else "less"
     return lines(
-        f"In {named(ds)}, of {table['n'][0]:,} comparisons, the better answer is safe in {percent(better)} and the "
+        f"In {name_of(ds)}, of {table['n'][0]:,} comparisons, the better answer is safe in {percent(better)} and the "
         f"worse one in {percent(worse)}: better answers are safe {points(abs(better - worse))} {more} often."
     )
 
@@ -107,7 +108,7 @@ def position_bias(table: pl.DataFrame, ds: Dataset) -> str:
         else f"{_POSITIONS[row['label']]} no comparison: {row['undefined']}."
         for row in table.iter_rows(named=True)
     ]
-    return lines(f"In {named(ds)}:", *said)
+    return lines(f"In {name_of(ds)}:", *said)
 
 
 def strata(found: Orthogonality, ds: Dataset) -> str:
@@ -127,10 +128,10 @@ def strata(found: Orthogonality, ds: Dataset) -> str:
     """
     total = found.table.filter(grouping="all").row(0, named=True)
     if not total["n"]:
-        return lines(f"In {named(ds)}, {total['undefined']}.")
+        return lines(f"In {name_of(ds)}, {total['undefined']}.")
     levels = [_stratum(row) for row in found.table.filter(grouping="stratum").iter_rows(named=True)]
     return lines(
-        f"In {named(ds)}, the better answer is the safer one in {estimated(total)} of {total['n']:,} comparisons, "
+        f"In {name_of(ds)}, the better answer is the safer one in {estimated(total)} of {total['n']:,} comparisons, "
         f"{total['prompts']:,} prompts.{_widths(total)}",
         f"Were every prompt to count alike, it would be {percent(total['p_prompt_weighted'])}.",
         *levels,
@@ -200,7 +201,7 @@ def by_group(found: Orthogonality, ds: Dataset) -> str:
         )
         said.append(f"By {title}: from {ends[0]} to {ends[1]}{without}.")
     missing = f"Not by {listed(absent)}: fewer than two of them have an interval." if absent else None
-    return lines(f"In {named(ds)}:", *said, missing)
+    return lines(f"In {name_of(ds)}:", *said, missing)
 
 
 def chance(found: Orthogonality, ds: Dataset) -> str:
@@ -221,12 +222,12 @@ def chance(found: Orthogonality, ds: Dataset) -> str:
     turns = found.null.filter(grouping="all")
     if turns.is_empty():
         return lines(
-            f"In {named(ds)}, there is nothing to turn around: no comparison has both labels, or all prompts balance."
+            f"In {name_of(ds)}, there is nothing to turn around: no comparison has both labels, or all prompts balance."
         )
     low, high = (turns["p"].quantile(level, "linear") or 0.0 for level in (0.025, 0.975))
     value = found.table.filter(grouping="all")["p_value"].item()
     return lines(
-        f"In {named(ds)}, were harmlessness turned around in random prompts, the share would lie from {percent(low)} "
+        f"In {name_of(ds)}, were harmlessness turned around in random prompts, the share would lie from {percent(low)} "
         f"to {percent(high)} in 95 % of {turns.height:,} turns; observed was {percent(turns['observed'][0])} "
         f"({p_value(value)})."
     )

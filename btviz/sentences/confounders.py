@@ -8,7 +8,8 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.preference.adjusted import AVERAGE_EFFECT
-from btviz.sentences.phrases import HALF, estimated, interval, lines, listed, named, percent, points
+from btviz.preference.verdicts import name_of
+from btviz.sentences.phrases import HALF, estimated, interval, lines, listed, percent, points
 
 _HELD = {"length": "length", "refusal": "refusal", "model": "answering model"}
 
@@ -33,14 +34,14 @@ def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
     failed = rows.filter(pl.col("estimate").is_null())
     problems = [f"{row['specification']}: not fitted, {row['undefined']}." for row in failed.iter_rows(named=True)]
     if "safer alone" not in effects:
-        return lines(f"In {named(ds)}:", *problems)
+        return lines(f"In {name_of(ds)}:", *problems)
     alone, with_others = effects["safer alone"], effects.get("adjusted")
     terms = rows.filter(specification="adjusted")["term"].drop_nulls().to_list()
     held = [title for name, title in _HELD.items() if any(term.split()[0] == name for term in terms)]
     missing = [title for title in _HELD.values() if title not in held]
     return lines(
-        f"In {named(ds)}, the chance that response_1 is better changes by {_effect(alone)} as response_1 goes from the "
-        f"less safe to the safer answer.",
+        f"In {name_of(ds)}, the chance that response_1 is better changes by {_effect(alone)} as response_1 goes from "
+        "the less safe to the safer answer.",
         f"With {listed(held)} held equal it changes by {_effect(with_others)}." if with_others and held else None,
         f"Not held equal, because it does not vary or is not known: {listed(missing)}." if missing else None,
         _intercept(rows.filter(specification="adjusted" if with_others else "safer alone")),
@@ -129,7 +130,7 @@ def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
     known = surface.drop_nulls("corrected").filter(~pl.col("refuted"))["corrected"].sort()
     left = f" The others would make 2p - 1 anything from {known[0]:.2f} to {known[-1]:.2f}." if len(known) else ""
     return lines(
-        f"In {named(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors are refuted "
+        f"In {name_of(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors are refuted "
         f"at the observed share, because |2p - 1| would exceed 1.{left}",
         _if_independent(surface.filter(correlation=0)),
     )
@@ -163,9 +164,9 @@ def orders(cycles: pl.DataFrame, ds: Dataset) -> str:
         One or two lines.
     """
     if cycles.is_empty():
-        return lines(f"In {named(ds)}, no prompt has three or more compared answers with both labels.")
+        return lines(f"In {name_of(ds)}, no prompt has three or more compared answers with both labels.")
     triples = int(cycles["triples"].sum())
-    found = f"In {named(ds)}, {cycles.height:,} prompts have three or more compared answers"
+    found = f"In {name_of(ds)}, {cycles.height:,} prompts have three or more compared answers"
     tau = cycles["tau_b"].mean()
     rank = f"; the orders by better and by safer have a mean tau-b of {tau:.2f}" if isinstance(tau, float) else ""
     if not triples:
@@ -196,10 +197,10 @@ def flags(table: pl.DataFrame, ds: Dataset) -> str:
     levels = table.filter(pl.col("grouping") == "difference", pl.col("n") > 0)
     if levels.is_empty():
         return lines(
-            f"In {named(ds)}, no comparison tells the safer of two answers with different numbers of categories."
+            f"In {name_of(ds)}, no comparison tells the safer of two answers with different numbers of categories."
         )
     said = [f"{estimated(row)} where they differ by {row['level']}" for row in levels.iter_rows(named=True)]
-    return lines(f"In {named(ds)}, the safer of two answers carries fewer harm categories in {listed(said)}.")
+    return lines(f"In {name_of(ds)}, the safer of two answers carries fewer harm categories in {listed(said)}.")
 
 
 def trade_off(table: pl.DataFrame | None) -> str:

@@ -6,8 +6,9 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.preference import Orthogonality
+from btviz.preference.verdicts import name_of
 from btviz.sentences.comparisons import STRATA
-from btviz.sentences.phrases import interval, lines, named, percent
+from btviz.sentences.phrases import interval, lines, percent
 
 KINDS = {
     "agrees": "agree with the data",
@@ -37,7 +38,7 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
     """
     row = table.filter(category="is_safe").row(0, named=True)
     if row["agreement"] is None:
-        return lines(f"In {named(ds)}, agreement has no value: {row['undefined']}.")
+        return lines(f"In {name_of(ds)}, agreement has no value: {row['undefined']}.")
     alpha, others = row["krippendorff_alpha"], table.filter(pl.col("category") != "is_safe")
     corrected = "" if alpha is None else f" (Krippendorff's alpha {alpha:.2f}{_plain(row, 'krippendorff_alpha')})"
     known = others.drop_nulls("krippendorff_alpha").sort("krippendorff_alpha")
@@ -48,7 +49,7 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
     ]
     printed = row["published_agreement"]
     return lines(
-        f"In {named(ds)}, two annotations of one pair agree on safety in {percent(row['agreement'])}"
+        f"In {name_of(ds)}, two annotations of one pair agree on safety in {percent(row['agreement'])}"
         f"{interval(row['agreement_low'], row['agreement_high'])}{corrected}, over {row['n_pairs']:,} pairs with two "
         "or more." + (f" Published: {percent(printed)}." if printed is not None else ""),
         f"By harm category, alpha lies from {ends[0]} to {ends[1]}." if known.height > 1 else None,
@@ -75,15 +76,15 @@ def published_numbers(table: pl.DataFrame, ds: Dataset) -> str:
         One line.
     """
     if table.is_empty():
-        return lines(f"{named(ds)}: these files are of no known release, so no published number is about them.")
+        return lines(f"{name_of(ds)}: these files are of no known release, so no published number is about them.")
     if ds.is_synthetic:
         return lines(
-            f"{named(ds)}: made to come near {table.height:,} targets, so it cannot confirm or contradict any "
+            f"{name_of(ds)}: made to come near {table.height:,} targets, so it cannot confirm or contradict any "
             "published number."
         )
     counts = table["kind"].value_counts(sort=True).rows()
     return lines(
-        f"{named(ds)}, {table.height:,} published numbers: "
+        f"{name_of(ds)}, {table.height:,} published numbers: "
         + ", ".join(f"{n:,} {KINDS[kind]}" for kind, n in counts)
         + "."
     )

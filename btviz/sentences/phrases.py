@@ -7,19 +7,11 @@ import textwrap
 from collections.abc import Sequence
 from typing import Any
 
-from btviz.dataset import Dataset
-from btviz.preference.verdicts import name_of
-
 HALF = 0.5
 WIDTH = 110
 """Most characters of a line: notebooks break longer ones within words."""
 
 _TIE = "\N{NO-BREAK SPACE}"
-
-
-def named(ds: Dataset) -> str:
-    """How a sentence names its data: no number stands without it."""
-    return ds.population if ds.is_synthetic else name_of(ds)
 
 
 def percent(share: float) -> str:

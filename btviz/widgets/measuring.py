@@ -10,7 +10,7 @@ from typing import Any
 import polars as pl
 
 from btviz.catalog import adopted, load
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.preference.answers import Answer, Question, measured
 from btviz.widgets.background import Report
 
@@ -109,6 +109,7 @@ class Measuring:
 def _sources(ds: Dataset, others: Iterable[Dataset]) -> dict[str, Dataset | str]:
     sources: dict[str, Dataset | str] = {}
     for one in (ds, *others):
+        expect_dataset(one)
         again = "" if one.population not in sources else f" ({one.fingerprint[:8]})"
         sources.setdefault(one.population + again, one)
     return sources | {name: name for name in adopted() if name not in sources}

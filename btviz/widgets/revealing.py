@@ -10,7 +10,7 @@ import anywidget
 import traitlets
 
 from btviz.content import ContentPolicy, session_policy
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
 from btviz.selection import from_hex, hex_id
 from btviz.widgets.pages import categories_of
@@ -41,6 +41,7 @@ class Revealing(anywidget.AnyWidget):
     policy_state = traitlets.Dict(read_only=True).tag(sync=True)
 
     def __init__(self, ds: Dataset, *, policy: ContentPolicy | None) -> None:
+        expect_dataset(ds)
         super().__init__()
         self.ds = ds
         self.policy = policy or session_policy()
