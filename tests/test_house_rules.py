@@ -116,6 +116,8 @@ def exported() -> dict[str, object]:
         "btviz.ledger",
         "btviz.plots",
         "btviz.preference",
+        "btviz.scoring",
+        "btviz.scoring.probes",
         "btviz.sentences",
         "btviz.sources",
         "btviz.widgets",
