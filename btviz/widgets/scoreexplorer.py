@@ -63,7 +63,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     Examples
     --------
     >>> explorer = btviz.widgets.ScoreExplorer(ds, scores=scores)
-    >>> explorer.brush("my-cost-model", 0.0, 1.5)  # or with the mouse
+    >>> explorer.brush("my-cost-model", within=(0.0, 1.5))  # or with the mouse
     >>> explorer.score_with("PKU-Alignment/beaver-7b-v1.0-cost")
     """
 
@@ -144,14 +144,14 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._settled()
         return str(self._chart.said)
 
-    def brush(self, model: str, low: float, high: float, *, kind: str | None = None, panel: str = "all") -> None:
+    def brush(self, model: str, *, within: Range, kind: str | None = None, panel: str = "all") -> None:
         """Choose the answers whose score lies in a range, ends included, as a brush on its picture does.
 
         Parameters
         ----------
         model : str
             Name of a model that is drawn.
-        low, high : float
+        within : pair of float
             Ends of the range.
         kind : str, optional
             Where two models have one name.
@@ -166,7 +166,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         picture = self._settled()
         for place in picture.panels:
             if place[0] == model and kind in (None, place[1]) and panel in ("all", place[2]):
-                self._choose(Brush(place, (low, high), None))
+                self._choose(Brush(place, _ordered(within), None))
                 return
         drawn = [f"{name} ({panel})" for name, _, panel in picture.panels]
         raise UsageError(f"Scores of {model!r} were to be brushed; drawn are {drawn or 'none'}. Choose one of these.")
@@ -183,7 +183,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             raise UsageError(
                 'A region of the plane was to be brushed; it is not drawn. Set controls["view"] to "plane".'
             )
-        self._choose(Brush(None, cost, reward))
+        self._choose(Brush(None, _ordered(cost), _ordered(reward)))
 
     def score_with(self, model: str | Path | ScoreModel, *, kind: str | None = None) -> None:
         """Load a model, score the answers beside the kernel, and draw its scores while they come.
@@ -213,7 +213,8 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     def _asked(self) -> Asked:
         value = {name: control.value for name, control in self.controls.items()}
-        return Asked(tuple(value["models"]), value["grouping"], value["level"], value["population"], value["which"])
+        level = value["level"] or None  # a drop-down list shows nothing where its value is None
+        return Asked(tuple(value["models"]), value["grouping"], level, value["population"], value["which"])
 
     def _ask(self, _: object = None) -> None:
         """Check, count and draw what the controls ask for, beside the kernel."""
@@ -336,7 +337,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def _score_clicked(self, _: object) -> None:
         name = self._scoring["model"].value.strip()
         if name:
-            self.score_with(name, kind=self._scoring["kind"].value)
+            self.score_with(name, kind=self._scoring["kind"].value or None)
         else:
             self._line.said("Name a model: one of the hub, or the folder that holds one.")
 
