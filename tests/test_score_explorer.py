@@ -177,6 +177,7 @@ def test_it_shares_its_selection(ds):
     few = ds.pairs["pair_id"].head(300)
     shared.set(few, origin="the map")
     assert explorer._brush is None
+    assert explorer._chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
     assert all("value" not in param for param in explorer._chart.spec["params"])
     explorer.controls["which"].value = "chosen"
     assert explorer._book.items(explorer._asked())["pair_id"].n_unique() == 300

@@ -8,7 +8,7 @@ from __future__ import annotations
 from btviz.sentences.comparisons import by_group, chance, data, position_bias, quadrants, strata
 from btviz.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
 from btviz.sentences.context import agreement, published_counts, published_numbers, verdicts
-from btviz.sentences.models import accuracies, margins, moderation, plane, policies, scored, signs, turns
+from btviz.sentences.models import accuracies, margins, middles, moderation, plane, policies, scored, signs, turns
 from btviz.sentences.reasons import saying_why
 from btviz.sentences.simulated import simulation
 
@@ -21,6 +21,7 @@ __all__ = [
     "data",
     "flags",
     "margins",
+    "middles",
     "moderation",
     "orders",
     "plane",

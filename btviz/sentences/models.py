@@ -70,6 +70,33 @@ def signs(checks: Sequence[_Checked], ds: Dataset) -> str:
     return lines(f"In {named(ds)}:", *(check.reason for check in checks))
 
 
+def middles(scores: pl.DataFrame, ds: Dataset) -> str:
+    """Say where the middle of the scores of safe and of unsafe answers lies.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation is left out.
+    ds : Dataset
+        The data set that was scored.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    known = scores.filter(pl.col("kind") != "moderation").drop_nulls("score")
+    labelled = known.join(ds.pairs.select("pair_id", "is_safe"), on="pair_id").drop_nulls("is_safe")
+    said = []
+    for part in labelled.sort("kind", "model").partition_by("model", "kind", maintain_order=True):
+        middle = part.group_by("is_safe").agg(pl.col("score").median(), pl.len()).sort("is_safe", descending=True)
+        groups = [
+            f"{'safe' if safe else 'unsafe'} answers {score:.2f} (n = {n:,})" for safe, score, n in middle.iter_rows()
+        ]
+        said.append(f"{part['model'][0]}: the median {part['kind'][0]} of {listed(groups)}.")
+    return lines(f"In {named(ds)}:", *(said or ["no scored answer has a safety label."]))
+
+
 def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
     """Say how often reward and cost models agree with the labels, over all answers.
 
@@ -179,10 +206,11 @@ def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
     """
     own = metrics.filter(pl.col("kind") == "moderation", pl.col("grouping") == "all")
     said: list[str | None] = []
-    for (model,), part in own.group_by("model", maintain_order=True):
+    for part in own.partition_by("model", maintain_order=True):
         overall = part.filter(pl.col("target").is_null(), pl.col("unit") == "pair")
         rates = [f"{_RATES.get(row['metric'], row['metric'])} {_share(row)}" for row in overall.iter_rows(named=True)]
-        said.append(f"{model!s}, any category against unsafe, n = {overall['n'].max() or 0:,}: {listed(rates)}.")
+        n = max(overall["n"].to_list(), default=0)
+        said.append(f"{part['model'][0]}, any category against unsafe, n = {n:,}: {listed(rates)}.")
         by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1").drop_nulls("estimate")
         said.append(_extremes(by.sort("estimate", descending=True), ds.taxonomy))
     return lines(f"In {named(ds)}:", *(said or ["no moderation model has scored."]))

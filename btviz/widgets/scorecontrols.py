@@ -39,11 +39,14 @@ def controls_of(ds: Dataset, models: Sequence[Model], *, topics: pl.DataFrame | 
     """Make the controls of a data set, by the name of what they choose."""
     groupings = [(GROUPINGS[name], name) for name in groupings_of(ds, topics=topics)]
     populations = [(POPULATIONS[name], name) for name in populations_of(ds)]
-    rows = min(max(len(models), 2), 5)
     return {
         "view": ipywidgets.ToggleButtons(options=VIEWS, style={"button_width": "max-content"}),
         "models": ipywidgets.SelectMultiple(
-            options=model_options(models), value=tuple(models), description="Models", rows=rows, layout=_WIDE
+            options=model_options(models),
+            value=tuple(models),
+            description="Models",
+            rows=rows_for(models),
+            layout=_WIDE,
         ),
         "grouping": ipywidgets.Dropdown(options=groupings, description="Group by", layout=_WIDE),
         "level": ipywidgets.Dropdown(options=[(EVERY_GROUP, "")], description="Show", layout=_WIDE),
@@ -64,6 +67,11 @@ def scoring_controls() -> dict[str, Any]:
         "score": ipywidgets.Button(description="Score", icon="play", tooltip="Load this model and score the answers"),
         "stop": ipywidgets.Button(description="Stop", icon="stop", disabled=True, tooltip="What is scored is kept"),
     }
+
+
+def rows_for(models: Sequence[object]) -> int:
+    """Height of the list of models, in lines."""
+    return min(max(len(models), 2), 6)
 
 
 def model_options(models: Sequence[Model]) -> list[tuple[str, Model]]:

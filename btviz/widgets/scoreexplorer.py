@@ -23,12 +23,20 @@ from btviz.widgets.chartview import ChartView
 from btviz.widgets.inspector import PairInspector
 from btviz.widgets.plain import ProgressLine, TableView
 from btviz.widgets.scorebook import Asked, Model, ScoreBook
-from btviz.widgets.scorecontrols import controls_of, level_options, model_options, scoring_controls, which_options
+from btviz.widgets.scorecontrols import (
+    controls_of,
+    level_options,
+    model_options,
+    rows_for,
+    scoring_controls,
+    which_options,
+)
 from btviz.widgets.scorejob import ScoreJob, said_of
 from btviz.widgets.scoretable import COLUMNS
 from btviz.widgets.scoreview import Brush, Picture, origin_of, picture_of
 
 _WRAP = {"flex_flow": "row wrap"}
+_RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
 _STOPPED = "Stopped. What is scored so far is kept: score with the same model again to go on from there."
 
 
@@ -82,6 +90,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._job: ScoreJob | None = None
         self._brush: Brush | None = None
         self._brushing = False
+        self._drawings = 0
         self._known: set[Model] = set()
         self._picture: Picture | None = None
         self.inspector = PairInspector(ds, selection=selection, policy=policy)
@@ -246,9 +255,12 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     def _show(self, picture: Picture) -> None:
         self._picture = picture
-        self._chart.said = picture.said
+        running = "" if self._live is None else f"{_RUNNING}\n"
+        self._chart.said = running + picture.said
         self._override.layout.display = "" if picture.refused or self._override.value else "none"
         self.controls["form"].disabled = not picture.has_forms
+        if picture.chart is not None:
+            picture.chart.usermeta = {"drawing": self._drawings}
         self._chart.draw(picture.chart)
         if picture.rows is None:
             self._table.clear()
@@ -262,6 +274,8 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return picture
 
     def _show_busy(self, _: float | None) -> None:
+        if self._live is not None:
+            return  # the picture follows a run; dimming it for each step would make it flicker
         doing = "Measuring" if self.controls["view"].value == "metrics" else "Checking the sign, counting"
         self._chart.busy = {"words": doing, "share": None}
 
@@ -285,6 +299,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         control.options = options
         values = [value for _, value in options]
         if name == "models":
+            control.rows = rows_for(options)
             control.value = tuple(value for value in values if value in before or value not in self._known)
         else:
             control.value = before if before in values else values[0]
@@ -326,6 +341,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         if self._brushing:
             return
         had_brush, self._brush = self._brush is not None, None
+        self._drawings += had_brush  # else a chart that is otherwise the same would keep what the hand drew on it
         chosen = self.selection.pair_ids
         self._book = self._book.with_chosen(chosen)
         self._offer("which", which_options(self.ds, has_chosen=chosen is not None))

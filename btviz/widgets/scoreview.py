@@ -52,7 +52,7 @@ class Picture:
 
     Attributes
     ----------
-    chart : alt.TopLevelMixin or None
+    chart : alt.ConcatChart or None
         None where there is nothing to draw.
     panels : list of (model, kind, panel)
         Of distributions, in the order of their brushes.
@@ -66,7 +66,7 @@ class Picture:
         Of the table of metrics; None and "" without one.
     """
 
-    chart: alt.TopLevelMixin | None
+    chart: alt.ConcatChart | None
     checks: Sequence[SignCheck]
     refused: Sequence[SignCheck]
     said: str
