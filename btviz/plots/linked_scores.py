@@ -12,7 +12,7 @@ from btviz.plots.distributed import KINDS, STRATA, score_distributions
 from btviz.plots.planar import score_plane
 from btviz.plots.rendering import ConcatChart
 from btviz.plots.ridges import category_ridges
-from btviz.plots.theme import ACCENT, GROUPS, config, heading, needed
+from btviz.plots.theme import ACCENT, INK, config, heading, needed
 from btviz.taxonomy import Taxonomy
 
 SIZE = 11.0
@@ -20,7 +20,7 @@ SIZE = 11.0
 ACROSS, ALONE = 400.0, 620.0
 """Width of a panel beside another, and of the only one."""
 GAP = 40.0
-MOST_GROUPS = len(GROUPS)
+HEIGHT = 180.0
 PLANE = "brush_plane"
 
 Panel = tuple[str, str, str]
@@ -81,6 +81,8 @@ def brushed_distributions(
     for place, (model, kind, panel) in enumerate(panels):
         part = table.filter(model=model, kind=kind, panel=panel)
         picture = _ridged(part, width, taxonomy) if form == "ridges" else _curved(part, form, width)
+        if form != "ridges":
+            picture.height = HEIGHT
         picture.title = _head(part, width, with_sizes=form != "ridges")
         drawn.append(_with_brush(picture, part, brush_of(place), (chosen or {}).get((model, kind, panel))))
     across = min(2, len(panels))
@@ -122,7 +124,7 @@ def brushed_plane(
     corners = pl.DataFrame({kind: list(map(float, both)) for kind, both in ends.items()})  # type: ignore[arg-type]  # numbers
     scales = {kind: alt.Scale(domain=corners[kind].to_list(), nice=False, zero=False) for kind in ends}
     value = None if chosen is None else {"x": list(chosen[0]), "y": list(chosen[1])}
-    brush = _brush(PLANE, ["x", "y"], value)
+    brush = _brush(PLANE, ["x", "y"], value, stroke=INK)
     catcher = (
         alt.Chart(corners)
         .mark_point(opacity=0)
@@ -191,7 +193,7 @@ def _with_brush(picture: alt.LayerChart, part: pl.DataFrame, name: str, chosen: 
     return made
 
 
-def _brush(name: str, encodings: list[Any], value: Mapping[str, Any] | None) -> alt.Parameter:
-    mark = alt.BrushConfig(fill=ACCENT, fillOpacity=0.14, stroke=ACCENT, strokeWidth=1.2)
+def _brush(name: str, encodings: list[Any], value: Mapping[str, Any] | None, *, stroke: str = ACCENT) -> alt.Parameter:
+    mark = alt.BrushConfig(fill=ACCENT, fillOpacity=0.14, stroke=stroke, strokeWidth=1.2)
     given: Any = alt.Undefined if value is None else value
     return alt.selection_interval(name=name, encodings=encodings, mark=mark, value=given)

@@ -108,7 +108,8 @@ def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
             f"Asked for the score model {name!r}; there is no such folder, and it is no hub name (owner/name). "
             "Give the folder that holds its config.json."
         )
-    hub = require("huggingface_hub", extra="models")
+    import huggingface_hub as hub  # noqa: PLC0415  # slow, and a folder needs none
+
     try:
         return name, Path(hub.snapshot_download(name, allow_patterns=_NEEDED, token=False))
     except (OSError, ValueError, hub.errors.HTTPError) as error:

@@ -40,13 +40,24 @@ class ScoreModel(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102  # see Attributes
+    def name(self) -> str:
+        """How tables and pictures call it."""
+        ...
+
     @property
-    def kind(self) -> str: ...  # noqa: D102  # see Attributes
+    def kind(self) -> str:
+        """Say whether it gives a reward, a cost or moderation."""
+        ...
+
     @property
-    def fingerprint(self) -> str: ...  # noqa: D102  # see Attributes
+    def fingerprint(self) -> str:
+        """Of weights and of every setting that scores depend on."""
+        ...
+
     @property
-    def labels(self) -> tuple[str, ...]: ...  # noqa: D102  # see Attributes
+    def labels(self) -> tuple[str, ...]:
+        """Targets of a moderation model; else empty."""
+        ...
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.float32]:
         """Score answers: float32 of shape (n,), or (n, len(labels)) for moderation; NaN where undefined."""

@@ -8,26 +8,36 @@ from __future__ import annotations
 from btviz.sentences.comparisons import by_group, chance, data, position_bias, quadrants, strata
 from btviz.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
 from btviz.sentences.context import agreement, published_counts, published_numbers, verdicts
+from btviz.sentences.models import accuracies, margins, middles, moderation, plane, policies, scored, signs, turns
 from btviz.sentences.reasons import saying_why
 from btviz.sentences.simulated import simulation
 
 __all__ = [
+    "accuracies",
     "adjusted",
     "agreement",
     "by_group",
     "chance",
     "data",
     "flags",
+    "margins",
+    "middles",
+    "moderation",
     "orders",
+    "plane",
+    "policies",
     "position_bias",
     "published_counts",
     "published_numbers",
     "quadrants",
     "reliability",
     "saying_why",
+    "scored",
     "scores",
+    "signs",
     "simulation",
     "strata",
     "trade_off",
+    "turns",
     "verdicts",
 ]

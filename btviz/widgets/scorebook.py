@@ -181,13 +181,13 @@ class ScoreBook:
         rows = counted.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in unlabelled.items())
         return plane_bins(counted), score_quadrants(rows, self.ds, n_boot=N_BOOT)
 
-    def brushed(self, asked: Asked, panel: Panel, within: Range) -> pl.DataFrame:
+    def brushed(self, asked: Asked, *, panel: Panel, within: Range) -> pl.DataFrame:
         """Items on a panel whose value lies in a range, ends included."""
         model, kind, name = panel
         own = self.items(asked).filter(model=model, kind=kind, panel=name)
         return own.filter(pl.col("value").is_between(*within))
 
-    def brushed_plane(self, asked: Asked, reward: Range, cost: Range) -> pl.DataFrame:
+    def brushed_plane(self, asked: Asked, *, reward: Range, cost: Range) -> pl.DataFrame:
         """Items whose reward and cost lie in two ranges, ends included."""
         return self.plane_items(asked).filter(pl.col("reward").is_between(*reward), pl.col("cost").is_between(*cost))
 

@@ -29,7 +29,7 @@ GROUPINGS = {
 }
 FORMS = (("density", "density"), ("histogram", "histogram"), ("cumulative (ECDF)", "ecdf"), ("violin", "violin"))
 POPULATIONS = {"pairs": "each answer once", "annotations": "each annotation once", "prompts": "each prompt once"}
-KINDS = (("as the model says", None), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
+KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
 EVERY_GROUP = "all groups"
 
 _WIDE = {"width": "max-content", "max_width": "100%"}
@@ -39,15 +39,18 @@ def controls_of(ds: Dataset, models: Sequence[Model], *, topics: pl.DataFrame | 
     """Make the controls of a data set, by the name of what they choose."""
     groupings = [(GROUPINGS[name], name) for name in groupings_of(ds, topics=topics)]
     populations = [(POPULATIONS[name], name) for name in populations_of(ds)]
-    rows = min(max(len(models), 2), 5)
     return {
         "view": ipywidgets.ToggleButtons(options=VIEWS, style={"button_width": "max-content"}),
         "models": ipywidgets.SelectMultiple(
-            options=model_options(models), value=tuple(models), description="Models", rows=rows, layout=_WIDE
+            options=model_options(models),
+            value=tuple(models),
+            description="Models",
+            rows=rows_for(models),
+            layout=_WIDE,
         ),
         "grouping": ipywidgets.Dropdown(options=groupings, description="Group by", layout=_WIDE),
-        "level": ipywidgets.Dropdown(options=[(EVERY_GROUP, None)], description="Show", layout=_WIDE),
-        "form": ipywidgets.Dropdown(options=FORMS, description="As", layout=_WIDE),
+        "level": ipywidgets.Dropdown(options=[(EVERY_GROUP, "")], description="Show", layout=_WIDE),
+        "form": ipywidgets.Dropdown(options=FORMS, description="Draw as", layout=_WIDE),
         "population": ipywidgets.Dropdown(options=populations, description="Count", layout=_WIDE),
         "which": ipywidgets.Dropdown(options=which_options(ds, has_chosen=False), description="Which", layout=_WIDE),
     }
@@ -66,6 +69,11 @@ def scoring_controls() -> dict[str, Any]:
     }
 
 
+def rows_for(models: Sequence[object]) -> int:
+    """Height of the list of models, in lines."""
+    return min(max(len(models), 2), 6)
+
+
 def model_options(models: Sequence[Model]) -> list[tuple[str, Model]]:
     """Models with the words that offer them."""
     return [(f"{kind}: {name}", (name, kind)) for name, kind in models]
@@ -82,7 +90,7 @@ def which_options(ds: Dataset, *, has_chosen: bool) -> list[tuple[str, str]]:
     return options + ([("those chosen in another view", "chosen")] if has_chosen else [])
 
 
-def level_options(groups: Sequence[str], taxonomy: Taxonomy) -> list[tuple[str, str | None]]:
+def level_options(groups: Sequence[str], taxonomy: Taxonomy) -> list[tuple[str, str]]:
     """All groups, and each of them by its title."""
     named: Mapping[str, str] = titles([group for group in groups if group != "safe"], taxonomy=taxonomy) | STRATA
-    return [(EVERY_GROUP, None), *((named.get(group, group), group) for group in groups)]
+    return [(EVERY_GROUP, ""), *((named.get(group, group), group) for group in groups)]

@@ -23,12 +23,20 @@ from btviz.widgets.chartview import ChartView
 from btviz.widgets.inspector import PairInspector
 from btviz.widgets.plain import ProgressLine, TableView
 from btviz.widgets.scorebook import Asked, Model, ScoreBook
-from btviz.widgets.scorecontrols import controls_of, level_options, model_options, scoring_controls, which_options
+from btviz.widgets.scorecontrols import (
+    controls_of,
+    level_options,
+    model_options,
+    rows_for,
+    scoring_controls,
+    which_options,
+)
 from btviz.widgets.scorejob import ScoreJob, said_of
 from btviz.widgets.scoretable import COLUMNS
 from btviz.widgets.scoreview import Brush, Picture, origin_of, picture_of
 
 _WRAP = {"flex_flow": "row wrap"}
+_RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
 _STOPPED = "Stopped. What is scored so far is kept: score with the same model again to go on from there."
 
 
@@ -63,7 +71,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     Examples
     --------
     >>> explorer = btviz.widgets.ScoreExplorer(ds, scores=scores)
-    >>> explorer.brush("my-cost-model", 0.0, 1.5)  # or with the mouse
+    >>> explorer.brush("my-cost-model", within=(0.0, 1.5))  # or with the mouse
     >>> explorer.score_with("PKU-Alignment/beaver-7b-v1.0-cost")
     """
 
@@ -82,6 +90,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._job: ScoreJob | None = None
         self._brush: Brush | None = None
         self._brushing = False
+        self._drawings = 0
         self._known: set[Model] = set()
         self._picture: Picture | None = None
         self.inspector = PairInspector(ds, selection=selection, policy=policy)
@@ -144,14 +153,14 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._settled()
         return str(self._chart.said)
 
-    def brush(self, model: str, low: float, high: float, *, kind: str | None = None, panel: str = "all") -> None:
+    def brush(self, model: str, *, within: Range, kind: str | None = None, panel: str = "all") -> None:
         """Choose the answers whose score lies in a range, ends included, as a brush on its picture does.
 
         Parameters
         ----------
         model : str
             Name of a model that is drawn.
-        low, high : float
+        within : pair of float
             Ends of the range.
         kind : str, optional
             Where two models have one name.
@@ -166,7 +175,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         picture = self._settled()
         for place in picture.panels:
             if place[0] == model and kind in (None, place[1]) and panel in ("all", place[2]):
-                self._choose(Brush(place, (low, high), None))
+                self._choose(Brush(place, _ordered(within), None))
                 return
         drawn = [f"{name} ({panel})" for name, _, panel in picture.panels]
         raise UsageError(f"Scores of {model!r} were to be brushed; drawn are {drawn or 'none'}. Choose one of these.")
@@ -183,7 +192,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             raise UsageError(
                 'A region of the plane was to be brushed; it is not drawn. Set controls["view"] to "plane".'
             )
-        self._choose(Brush(None, cost, reward))
+        self._choose(Brush(None, _ordered(cost), _ordered(reward)))
 
     def score_with(self, model: str | Path | ScoreModel, *, kind: str | None = None) -> None:
         """Load a model, score the answers beside the kernel, and draw its scores while they come.
@@ -213,7 +222,8 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     def _asked(self) -> Asked:
         value = {name: control.value for name, control in self.controls.items()}
-        return Asked(tuple(value["models"]), value["grouping"], value["level"], value["population"], value["which"])
+        level = value["level"] or None  # a drop-down list shows nothing where its value is None
+        return Asked(tuple(value["models"]), value["grouping"], level, value["population"], value["which"])
 
     def _ask(self, _: object = None) -> None:
         """Check, count and draw what the controls ask for, beside the kernel."""
@@ -245,9 +255,12 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     def _show(self, picture: Picture) -> None:
         self._picture = picture
-        self._chart.said = picture.said
+        running = "" if self._live is None else f"{_RUNNING}\n"
+        self._chart.said = running + picture.said
         self._override.layout.display = "" if picture.refused or self._override.value else "none"
         self.controls["form"].disabled = not picture.has_forms
+        if picture.chart is not None:
+            picture.chart.usermeta = {"drawing": self._drawings}
         self._chart.draw(picture.chart)
         if picture.rows is None:
             self._table.clear()
@@ -261,6 +274,8 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         return picture
 
     def _show_busy(self, _: float | None) -> None:
+        if self._live is not None:
+            return  # the picture follows a run; dimming it for each step would make it flicker
         doing = "Measuring" if self.controls["view"].value == "metrics" else "Checking the sign, counting"
         self._chart.busy = {"words": doing, "share": None}
 
@@ -284,6 +299,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         control.options = options
         values = [value for _, value in options]
         if name == "models":
+            control.rows = rows_for(options)
             control.value = tuple(value for value in values if value in before or value not in self._known)
         else:
             control.value = before if before in values else values[0]
@@ -325,6 +341,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         if self._brushing:
             return
         had_brush, self._brush = self._brush is not None, None
+        self._drawings += had_brush  # else a chart that is otherwise the same would keep what the hand drew on it
         chosen = self.selection.pair_ids
         self._book = self._book.with_chosen(chosen)
         self._offer("which", which_options(self.ds, has_chosen=chosen is not None))
@@ -336,7 +353,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def _score_clicked(self, _: object) -> None:
         name = self._scoring["model"].value.strip()
         if name:
-            self.score_with(name, kind=self._scoring["kind"].value)
+            self.score_with(name, kind=self._scoring["kind"].value or None)
         else:
             self._line.said("Name a model: one of the hub, or the folder that holds one.")
 

@@ -21,7 +21,7 @@ COLUMNS: Sequence[tuple[str, str]] = (
     ("of which positive", "number"),
     ("Prompts", "number"),
     ("Counted", "text"),
-    ("Why not", "text"),
+    ("Undefined because", "text"),
 )
 
 NAMES = {

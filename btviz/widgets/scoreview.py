@@ -42,8 +42,8 @@ class Brush:
     def items(self, book: ScoreBook, asked: Asked) -> pl.DataFrame:
         """What lies under it."""
         if self.panel is None:
-            return book.brushed_plane(asked, self.reward or self.within, self.within)
-        return book.brushed(asked, self.panel, self.within)
+            return book.brushed_plane(asked, reward=self.reward or self.within, cost=self.within)
+        return book.brushed(asked, panel=self.panel, within=self.within)
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class Picture:
 
     Attributes
     ----------
-    chart : alt.TopLevelMixin or None
+    chart : alt.ConcatChart or None
         None where there is nothing to draw.
     panels : list of (model, kind, panel)
         Of distributions, in the order of their brushes.
@@ -66,7 +66,7 @@ class Picture:
         Of the table of metrics; None and "" without one.
     """
 
-    chart: alt.TopLevelMixin | None
+    chart: alt.ConcatChart | None
     checks: Sequence[SignCheck]
     refused: Sequence[SignCheck]
     said: str
@@ -176,7 +176,10 @@ def _plane(book: ScoreBook, asked: Asked, _: str, brush: Brush | None) -> Pictur
     cells, quadrants = book.plane(asked)
     (reward, _kind), (cost, _other) = book.plane_of(asked)
     n, prompts = cells.select("n", "prompts").row(0)
-    lines = [*_lines(book, asked), f"{reward} · {cost}", f"n = {n:,} {asked.population} · {prompts:,} prompts"]
+    lines = [
+        *_lines(book, asked),
+        f"reward: {reward} · cost: {cost} · n = {n:,} {asked.population}, {prompts:,} prompts",
+    ]
     chosen = (brush.reward, brush.within) if brush is not None and brush.reward is not None else None
     return Picture(brushed_plane(cells, quadrants, lines=lines, chosen=chosen), [], [], "", is_plane=True)
 

@@ -1,0 +1,190 @@
+"""The fourth notebook in JupyterLab: brush scores, load a model from the view, watch it score, stop it."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+import score_checkpoints
+from hostile import MARK, write_comparisons
+from playwright.sync_api import expect
+
+pytestmark = pytest.mark.browser
+
+NAME = "04_reward_and_cost.ipynb"
+PANELS = """(chart) => [...chart.querySelectorAll("svg .mark-group.role-scope .background")]
+  .map((path) => path.getBoundingClientRect())
+  .filter((box) => box.width > 150 && box.height > 100)
+  .map((box) => [box.x, box.y, box.width, box.height])"""
+
+
+@pytest.fixture(scope="module")
+def opened(lab):
+    """The notebook, run once on comparisons of its own; every test begins from `notebook`."""
+    release = write_comparisons(lab.folder / "scored.jsonl")
+    with lab.notebook(NAME) as notebook:
+        notebook.wait_for_kernel()
+        notebook.ask(f"import os; os.environ['BTVIZ_NOTEBOOK_DATA'] = {str(release)!r}")
+        notebook.run_all()
+        expect(chart(notebook).locator("svg")).to_be_visible(timeout=300_000)
+        expect(said(notebook)).to_contain_text("Drag across a picture")
+        yield notebook
+
+
+@pytest.fixture
+def notebook(opened):
+    opened.ask(
+        "explorer.stop(); explorer.inspector.policy.hide_all(); "
+        "explorer.selection.clear(); explorer.controls['view'].value = 'distributions'; explorer._settled()"
+    )
+    expect(origin(opened)).to_have_text("All pairs")
+    return opened
+
+
+def chart(notebook):
+    return notebook.page.locator(".btviz-chart")
+
+
+def said(notebook):
+    return chart(notebook).locator(".btviz-said")
+
+
+def origin(notebook):
+    return notebook.page.locator(".btviz-origin")
+
+
+def line(notebook):
+    """What is said of a run."""
+    return notebook.page.locator(".btviz-busy span[role=status]").first
+
+
+def kernel(notebook, expression):
+    """Value of an expression in the kernel."""
+    return json.loads(notebook.ask(f"import json; print(json.dumps({expression}))"))
+
+
+def drag(notebook, panel, *, across, up=(0.5, 0.5)):
+    """Drag over a part of a picture, given as shares of its width and height."""
+    chart(notebook).scroll_into_view_if_needed()
+    boxes = chart(notebook).evaluate(PANELS)
+    distinct = list(dict.fromkeys(map(tuple, boxes)))
+    x, y, width, height = distinct[panel]
+    mouse = notebook.page.mouse
+    mouse.move(x + across[0] * width, y + up[0] * height)
+    mouse.down()
+    mouse.move(x + sum(across) / 2 * width, y + sum(up) / 2 * height, steps=3)
+    mouse.move(x + across[1] * width, y + up[1] * height, steps=3)
+    mouse.up()
+
+
+def score_with(notebook, folder):
+    notebook.page.get_by_placeholder("name on the hub, or a folder").fill(str(folder))
+    notebook.page.get_by_role("button", name="Score").click()
+
+
+def test_every_cell_ran_and_the_sign_is_said_above_the_picture(notebook):
+    assert notebook.page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
+    checks = kernel(notebook, "[check.reason for check in explorer.checks]")
+    assert len(checks) == 2
+    for reason in checks:
+        expect(said(notebook)).to_contain_text(reason)
+    n = kernel(notebook, "ds.pairs.filter('is_safe').height")
+    expect(chart(notebook).locator("svg")).to_contain_text(f"safe n = {n:,}")
+
+
+def test_a_brush_on_a_distribution_lists_the_answers_under_it(notebook):
+    drag(notebook, 1, across=(0.5, 0.8))
+    expect(origin(notebook)).to_contain_text("cost by cost probe")
+    low, high = kernel(notebook, "explorer._brush.within")
+    ends = kernel(notebook, "[scores.filter(kind='cost')['score'].min(), scores.filter(kind='cost')['score'].max()]")
+    span = ends[1] - ends[0]
+    assert abs(low - (ends[0] + 0.5 * span)) < 0.02 * span
+    assert abs(high - (ends[0] + 0.8 * span)) < 0.02 * span
+    n = kernel(notebook, f"scores.filter(pl.col('score').is_between({low!r}, {high!r}), kind='cost').height")
+    assert n > 5
+    expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n}")
+    assert kernel(notebook, "explorer.selected.height") == n
+    notebook.page.get_by_role("button", name="Show all pairs").click()
+    expect(chart(notebook).locator(".brush_1_brush path").first).not_to_have_attribute("d", re.compile("h[1-9]"))
+
+
+def test_a_region_of_the_plane_lists_the_answers_in_it(notebook):
+    notebook.page.get_by_role("button", name="Reward × cost").click()
+    expect(chart(notebook).locator("svg")).to_contain_text("Helpful but harmful")
+    drag(notebook, 0, across=(0.3, 0.8), up=(0.2, 0.7))
+    expect(origin(notebook)).to_contain_text("reward ")
+    (low, high), (left, right) = kernel(notebook, "[explorer._brush.within, explorer._brush.reward]")
+    inside = (
+        f"plane.filter(pl.col('reward').is_between({left!r}, {right!r}), pl.col('cost').is_between({low!r}, {high!r}))"
+    )
+    n = kernel(notebook, f"{inside}.height")
+    assert n > 5
+    expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n}")
+    ends = kernel(notebook, "[plane['reward'].min(), plane['reward'].max()]")
+    assert abs(left - (ends[0] + 0.3 * (ends[1] - ends[0]))) < 0.02 * (ends[1] - ends[0])
+
+
+def test_metrics_stand_in_a_table_with_their_intervals(notebook):
+    notebook.page.get_by_role("button", name="Metrics").click()
+    table = notebook.page.locator(".btviz-table table")
+    expect(table).to_contain_text("Pair accuracy: safer costs less")
+    row = kernel(notebook, "explorer._book.metrics(explorer._asked()).filter(metric='auc', kind='cost').row(0)")
+    expect(table).to_contain_text(f"{row[11]:.3f}")
+    expect(table).to_contain_text(f"{row[12]:.3f} to {row[13]:.3f}")
+
+
+def test_a_model_loaded_from_the_view_scores_and_is_drawn(notebook, lab):
+    folder = score_checkpoints.beaver(lab.folder / "tiny-beaver-cost")
+    score_with(notebook, folder)
+    n = kernel(notebook, "ds.pairs.height")
+    expect(line(notebook)).to_contain_text(f"Scored {n:,} pairs", timeout=300_000)
+    expect(chart(notebook).locator("svg")).to_contain_text("tiny-beaver-cost")
+    expect(said(notebook)).to_contain_text("cost of tiny-beaver-cost")
+    same = "explorer.scores.filter(model='tiny-beaver-cost').equals(btviz.score(ds, 'tiny-beaver-cost'))"
+    assert kernel(notebook, same) is True
+
+
+def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(notebook, lab):
+    notebook.ask(
+        "import time\n"
+        "slow = btviz.load_score_model('tiny-beaver-cost', kind='reward')\n"
+        "quick = slow.score_encoded\n"
+        "object.__setattr__(slow, 'name', 'slow'); object.__setattr__(slow, 'fingerprint', 'slow')\n"
+        "object.__setattr__(slow, 'tokens_per_batch', 256)\n"
+        "object.__setattr__(slow, 'score_encoded', lambda *a, **k: (time.sleep(0.3), quick(*a, **k))[1])"
+    )
+    notebook.ask("explorer.score_with(slow)")
+    expect(chart(notebook).locator("svg")).to_contain_text("slow", timeout=120_000)
+    expect(said(notebook)).to_contain_text("Still scoring")
+    first = line(notebook).text_content()
+    assert "tokens/s" in first
+    expect(line(notebook)).not_to_have_text(first)
+    notebook.page.get_by_role("button", name="Stop").click()
+    expect(line(notebook)).to_contain_text("Stopped.")
+    expect(chart(notebook).locator("svg")).not_to_contain_text("slow")
+    assert "slow" not in kernel(notebook, "explorer.scores['model'].unique().to_list()")
+
+
+def test_what_cannot_be_loaded_is_said(notebook, lab):
+    score_with(notebook, lab.folder / "no-such-model")
+    expect(line(notebook)).to_contain_text("no-such-model")
+    expect(line(notebook)).to_contain_text("there is no such folder")
+
+
+def test_no_text_is_on_view_or_saved(notebook, lab):
+    page = notebook.page
+    assert MARK not in page.content()
+    page.locator(".btviz-card").first.focus()
+    page.keyboard.press("Shift+R")
+    expect(page.locator(".btviz-words").first).to_contain_text(MARK)
+    notebook.save()
+    saved = (lab.folder / NAME).read_text()
+    assert "image/svg+xml" in saved
+    assert "points the way" in saved or "may say nothing" in saved  # the state of the widgets was saved too
+    assert MARK not in saved
+
+
+def test_nothing_went_wrong_in_the_browser_and_nothing_was_asked_of_the_network(lab, notebook):
+    assert notebook.errors == []
+    assert {request for request in notebook.requests if f"//127.0.0.1:{lab.port}/" not in request} == set()

@@ -1,0 +1,317 @@
+"""The score explorer without a browser: what it checks, draws, chooses, scores and keeps."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+
+import numpy as np
+import polars as pl
+import pytest
+from counting_model import CountingModel
+
+import btviz
+from btviz.content import ContentPolicy
+from btviz.errors import NotFoundError, UsageError
+from btviz.scoring.counting import counted_items, groupings_of
+from btviz.scoring.judged import by_model
+from btviz.selection import Selection
+from btviz.widgets import ScoreExplorer
+from btviz.widgets import scorebook as module
+
+
+def scores_of(ds, *, sign=1.0):
+    """A cost that unsafe answers have more of, and an unrelated reward."""
+    rng = np.random.default_rng(0)
+    pairs = ds.pairs.select("pair_id", unsafe=(~pl.col("is_safe")).cast(pl.Float64))
+    noise = {kind: pl.Series(rng.normal(size=pairs.height)) for kind in ("cost", "reward")}
+    parts = [
+        pairs.select(
+            "pair_id",
+            pl.lit(f"made-{kind}").alias("model"),
+            pl.lit(kind).alias("kind"),
+            pl.lit(None, pl.String).alias("target"),
+            (sign * slope * pl.col("unsafe") + noise[kind]).alias("score"),
+        )
+        for kind, slope in (("cost", 2.0), ("reward", 0.0))
+    ]
+    return pl.concat(parts)
+
+
+@pytest.fixture(scope="module")
+def samples(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
+        loaded = [btviz.load(name) for name in ("sample-saferlhf", "sample")]
+        for ds in loaded:
+            ds.preferences, ds.pairs, ds.annotations  # noqa: B018  # read while the folder is set
+        return loaded
+
+
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch):
+    monkeypatch.setattr(module, "N_BOOT", 60)
+
+
+@pytest.fixture
+def ds(samples):
+    return samples[0]
+
+
+@pytest.fixture
+def explorer(ds):
+    return ScoreExplorer(ds, scores=scores_of(ds), policy=ContentPolicy())
+
+
+def brush(explorer, name, **ranges):
+    explorer._chart._handle_custom_msg({"kind": "brush", "name": name, "ranges": ranges}, [])
+
+
+def rows_of(chart):
+    return [row for rows in chart.spec["datasets"].values() for row in rows]
+
+
+def titles(explorer):
+    return json.dumps([part.get("title") for part in [explorer._chart.spec, *explorer._chart.spec["concat"]]])
+
+
+def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refused(ds):
+    explorer = ScoreExplorer(ds, scores=scores_of(ds, sign=-1.0), policy=ContentPolicy())
+    assert "The cost of made-cost points the other way: AUC(cost, unsafe) is 0.0" in explorer.said
+    assert "Not drawn: cost of made-cost" in explorer.said
+    assert [panel[0] for panel in explorer._picture.panels] == ["made-reward"]
+    assert "made-cost" not in json.dumps(explorer._chart.spec)
+    explorer._override.value = True
+    assert [panel[0] for panel in explorer._picture.panels] == ["made-reward", "made-cost"]
+    explorer._override.value = False
+    explorer.controls["models"].value = (("made-cost", "cost"),)
+    assert explorer._chart.spec == {}
+
+
+def test_the_checks_are_those_of_check_sign(explorer, ds):
+    cost = next(check for check in explorer.checks if check.kind == "cost")
+    same = btviz.check_sign(scores_of(ds).filter(kind="cost"), ds, n_boot=60)
+    assert [cost] == same
+
+
+def test_population_and_n_stand_on_the_pictures(explorer, ds):
+    safe = ds.pairs["is_safe"].sum()
+    assert "sample-saferlhf (synthetic sample) \\u00b7 each answer once" in titles(explorer)
+    assert f"safe n = {safe:,}" in titles(explorer)
+    explorer.controls["population"].value = "prompts"
+    n = ds.pairs.filter("is_safe")["prompt_id"].n_unique()
+    assert "each prompt once" in titles(explorer)
+    assert f"safe n = {n:,}" in titles(explorer)
+    explorer.controls["view"].value = "plane"
+    assert f"n = {ds.pairs['prompt_id'].n_unique():,} prompts" in titles(explorer)
+
+
+def test_every_control_moves_the_picture(explorer):
+    changes = {
+        "form": "ecdf",
+        "grouping": "stratum",
+        "population": "annotations",
+        "which": "test",
+        "level": "mixed",
+        "models": (("made-cost", "cost"), ("made-reward", "reward")),
+        "view": "plane",
+    }
+    explorer.controls["models"].value = (("made-cost", "cost"),)
+    assert set(changes) == set(explorer.controls)
+    for name, value in changes.items():
+        before = explorer._chart.spec
+        explorer.controls[name].value = value
+        assert explorer._chart.spec not in ({}, before), name
+
+
+def test_it_draws_bins_and_not_answers(explorer, ds):
+    assert explorer._picture.panels == [("made-reward", "reward", "all"), ("made-cost", "cost", "all")]
+    for view in ("distributions", "plane"):
+        explorer.controls["view"].value = view
+        assert "pair_id" not in json.dumps(explorer._chart.spec)
+        assert len(json.dumps(explorer._chart.spec)) < 400_000
+    cells = [row["count"] for row in rows_of(explorer._chart) if "cost_low" in row and "reward_low" in row]
+    assert sum(cells) == ds.pairs.height
+
+
+def test_a_brush_lists_the_answers_under_it(explorer, ds):
+    brush(explorer, "brush_1", at=[1.5, 0.5])
+    expected = scores_of(ds).filter(pl.col("score").is_between(0.5, 1.5), kind="cost")
+    assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
+    assert explorer.selected.height == expected.height
+    assert f"cost by made-cost, 0.50 to 1.50: {expected.height:,} pairs" in explorer.selection.origin
+    brush(explorer, "brush_1")
+    assert explorer.selection.pair_ids is None
+
+
+def test_a_region_of_the_plane_lists_the_answers_in_it(explorer, ds):
+    explorer.controls["view"].value = "plane"
+    brush(explorer, "brush_plane", reward=[0.0, 1.0], cost=[2.0, 0.0])
+    both = scores_of(ds).pivot("kind", index="pair_id", values="score")
+    expected = both.filter(pl.col("reward").is_between(0, 1), pl.col("cost").is_between(0, 2))
+    assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
+    explorer.brush_plane(reward=(1.0, 0.0), cost=(0.0, 2.0))
+    assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
+
+
+def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
+    explorer.controls["level"].value = "unsafe"
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    unsafe = ds.pairs.filter(~pl.col("is_safe"))["pair_id"]
+    assert explorer.selection.pair_ids.is_in(unsafe.implode()).all()
+    assert "unsafe" in explorer.selection.origin
+    spec = explorer._chart.spec
+    assert next(one for one in spec["params"] if one["name"] == "brush_1")["value"] == {"x": [0.0, 1.0]}
+    with pytest.raises(UsageError, match="drawn are"):
+        explorer.brush("no-such-model", within=(0, 1))
+    with pytest.raises(UsageError, match="not drawn"):
+        explorer.brush_plane(reward=(0, 1), cost=(0, 1))
+
+
+def test_it_shares_its_selection(ds):
+    shared = Selection()
+    explorer = ScoreExplorer(ds, scores=scores_of(ds), selection=shared, policy=ContentPolicy())
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    assert len(shared.pair_ids) == explorer.selected.height
+    few = ds.pairs["pair_id"].head(300)
+    shared.set(few, origin="the map")
+    assert explorer._brush is None
+    assert explorer._chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
+    assert all("value" not in param for param in explorer._chart.spec["params"])
+    explorer.controls["which"].value = "chosen"
+    assert explorer._book.items(explorer._asked())["pair_id"].n_unique() == 300
+
+
+def test_scores_are_counted_once_an_answer_an_annotation_or_a_prompt(samples):
+    ds = samples[1]
+    part = next(one for one in by_model(scores_of(ds)) if one.kind == "cost")
+    found = {
+        name: counted_items(part, ds, population=name).filter("counts") for name in ("pairs", "annotations", "prompts")
+    }
+    assert found["pairs"].height == ds.pairs.filter(pl.col("is_safe").is_not_null()).height
+    assert found["annotations"].height == ds.annotations.height
+    by_label = ds.pairs.drop_nulls("is_safe").select("prompt_id", "is_safe").n_unique()
+    assert found["prompts"].height == by_label
+    row = found["prompts"].row(0, named=True)
+    mean = part.scores.join(ds.pairs.filter(prompt_id=row["prompt_id"], is_safe=row["group"] == "safe"), on="pair_id")[
+        "score"
+    ].mean()
+    assert row["value"] == pytest.approx(mean)
+
+
+def test_groupings_are_those_that_the_data_know(samples):
+    assert groupings_of(samples[1]) == ["is_safe", "split", "category", "stratum", "all"]
+    topics = samples[0].pairs.select("pair_id", topic=pl.int_range(pl.len()) % 3)
+    assert "topic" in groupings_of(samples[0], topics=topics)
+    part = next(by_model(scores_of(samples[0])))
+    items = counted_items(part, samples[0], by="topic", topics=topics)
+    assert set(items["group"]) == {"topic 0", "topic 1", "topic 2"}
+
+
+def test_many_groups_are_drawn_as_ridges(explorer, ds):
+    explorer.controls["grouping"].value = "category"
+    assert explorer.controls["form"].disabled
+    assert len(explorer.controls["level"].options) == len(ds.taxonomy.categories) + 2
+    assert len(json.dumps(explorer._chart.spec)) < 900_000
+
+
+def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
+    explorer.controls["view"].value = "metrics"
+    rows = {(row[0], row[1], row[2], row[8]): row for row in explorer._table.content["rows"]}
+    table = btviz.score_metrics(scores_of(ds), ds, n_boot=60)
+    auc = table.filter(metric="auc", model="made-cost", grouping="all").row(0, named=True)
+    shown = rows["made-cost", "AUC, unsafe scores higher", "all", "pair"]
+    assert shown[3:8] == [
+        f"{auc['estimate']:.3f}", f"{auc['low']:.3f} to {auc['high']:.3f}", f"{auc['n']:,}", f"{auc['support']:,}",
+        f"{auc['prompts']:,}",
+    ]  # fmt: skip
+    assert explorer._table.content["caption"].startswith("sample-saferlhf (synthetic sample)")
+
+
+def test_a_model_is_scored_with_from_here(explorer, ds):
+    before = explorer.scores.height
+    explorer.score_with(CountingModel())
+    assert explorer.scores.height == before + ds.pairs.height
+    assert ("counting", "cost", "all") in explorer._picture.panels
+    assert f"Scored {ds.pairs.height:,} pairs" in explorer._line.state["words"]
+    assert explorer._scoring["stop"].disabled
+
+
+def test_what_goes_wrong_in_a_run_is_said(explorer, tmp_path):
+    explorer._scoring["model"].value = str(tmp_path / "nothing")
+    explorer._scoring["score"].click()
+    assert "nothing" in explorer._line.state["words"]
+    assert not explorer._line.state["running"]
+    explorer._scoring["model"].value = " "
+    explorer._scoring["score"].click()
+    assert "Name a model" in explorer._line.state["words"]
+
+    def fail(*_):
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        explorer.score_with(CountingModel(name="broken", fail=fail))
+    assert "could not be used: ZeroDivisionError" in explorer._line.state["words"]
+    with pytest.raises(NotFoundError):
+        explorer._runs.run(lambda _: btviz.load_score_model(tmp_path / "nothing"), on_done=lambda f: f.result())
+
+
+def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypatch):
+    monkeypatch.setattr("btviz.widgets.scorejob.EVERY_SECONDS", 0.0)
+    go, seen = threading.Event(), []
+
+    def fail(rows, _):
+        seen.append(rows)
+        if len(seen) > 3:
+            go.wait(30)
+
+    async def cell():
+        explorer.score_with(CountingModel(name="slow", fail=fail))
+        while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._picture, "panels", ()):
+            await asyncio.sleep(0.02)
+        shown = explorer._live.parts["slow", "cost"].scores.height
+        words = explorer._line.state["words"]
+        explorer.stop()
+        go.set()
+        while explorer._runs.is_running or explorer._background.is_running:
+            await asyncio.sleep(0.02)
+        await asyncio.sleep(0.05)
+        return shown, words
+
+    shown, words = asyncio.run(asyncio.wait_for(cell(), 120))
+    assert 0 < shown < ds.pairs.height
+    assert "pairs · " in words
+    assert "tokens/s" in words
+    assert ("slow", "cost") not in explorer._book.parts
+    assert explorer._line.state["words"].startswith("Stopped.")
+    assert len(seen) < 10  # of some thousand batches
+    assert explorer._scoring["stop"].disabled
+
+
+def test_without_scores_it_says_what_to_do(ds):
+    explorer = ScoreExplorer(ds, policy=ContentPolicy())
+    assert "name one to score with" in explorer._chart.said
+    explorer.score_with(CountingModel())
+    assert explorer._picture.panels == [("counting", "cost", "all")]
+
+
+def test_the_plane_says_which_kind_is_missing(explorer):
+    explorer.controls["models"].value = (("made-cost", "cost"),)
+    explorer.controls["view"].value = "plane"
+    assert "no reward model is chosen" in explorer._chart.said
+    assert explorer._chart.spec == {}
+
+
+def test_nothing_that_is_saved_holds_a_text(explorer, ds):
+    explorer.policy = explorer.inspector.policy
+    explorer.policy.reveal_all = True
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    explorer.controls["view"].value = "metrics"
+    widgets = (explorer._chart, explorer.inspector, explorer._table, explorer._line, *explorer.controls.values())
+    saved = json.dumps([widget.get_state() for widget in widgets], default=str)
+    texts = ds.pairs["response"].head(200).to_list() + ds.pairs["prompt"].head(200).to_list()
+    assert not [text for text in texts if text and text in saved]
+    assert "run its cell" in repr(explorer)
+    explorer._chart._handle_custom_msg({"kind": "hide"}, [])
+    assert explorer.inspector.policy.reveal_all is False
