@@ -16,6 +16,7 @@ from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
 from btviz.cli.lab import lab_command
+from btviz.cli.map import map_command
 from btviz.cli.stats import stats_group
 from btviz.errors import BtvizError
 from btviz.lab import NO_TELEMETRY
@@ -76,5 +77,6 @@ app.add_command(demo_command)
 app.add_command(data_group)
 app.add_command(stats_group)
 app.add_command(check_command)
+app.add_command(map_command)
 app.add_command(figures_command)
 app.add_command(lab_command)

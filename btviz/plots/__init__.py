@@ -11,6 +11,7 @@ from btviz.plots.annotators import AGREEMENT, agreement
 from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.coverage import simulated_intervals
+from btviz.plots.datamap import topic_map
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
 from btviz.plots.linked_contrast import selection_contrast
@@ -37,5 +38,6 @@ __all__ = [
     "reliability_surface",
     "selection_contrast",
     "simulated_intervals",
+    "topic_map",
     "vote_splits",
 ]
