@@ -11,12 +11,14 @@ from typing import Any
 import polars as pl
 
 from btviz.datamap import fit_data_map, map_quality
+from btviz.datamap.fit import check_layout
 from btviz.datamap.landmarks import drawn, subset
 from btviz.dataset import Dataset
 from btviz.embedding import Embeddings, Encoder, embed
 from btviz.embedding.engines import Engine
 from btviz.neighbors import Neighbors, nearest_neighbors
 from btviz.topics import Topics, fit_topics
+from btviz.topics.scales import offered_scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,15 +99,15 @@ def make_topic_map(
     DataError
         If the data hold no texts.
     """
+    check_layout(random_state=random_state, landmarks=landmarks)
+    offered_scales(0, asked=scale)
     say = progress or (lambda _: None)
     clock = _Clock(say)
     with clock.stage("embedding", f"Embedding each {text} of {ds.population}"):
         emb = embed(ds, text=text, encoder=encoder, engine=engine)
     say(f"  {emb.summary}")
-    few = landmarks is not None and landmarks < len(emb)
     with clock.stage("neighbors", "Finding neighbours"):
-        mapped = subset(emb, drawn(emb, landmarks, random_state=random_state)) if few and landmarks else emb
-        graph = nearest_neighbors(mapped)
+        graph = nearest_neighbors(_laid_out(emb, landmarks, random_state=random_state))
     with clock.stage("map", "Laying out the map"):
         points = fit_data_map(emb, random_state=random_state, landmarks=landmarks)
     with clock.stage("quality", "Judging the map"):
@@ -113,6 +115,13 @@ def make_topic_map(
     with clock.stage("topics", "Finding topics"):
         topics = fit_topics(ds, points, embeddings=emb, scale=scale, random_state=random_state)
     return TopicMap(ds, emb, graph, points, quality, topics, clock.seconds)
+
+
+def _laid_out(emb: Embeddings, landmarks: int | None, *, random_state: int) -> Embeddings:
+    """What `fit_data_map` lays out: all texts, or the landmarks."""
+    if landmarks is None or landmarks >= len(emb):
+        return emb
+    return subset(emb, drawn(emb, landmarks, random_state=random_state))
 
 
 class _Clock:
