@@ -63,6 +63,11 @@ def _observed(ds: Dataset) -> float:
     return float((known["better"] == known["safer"]).mean())  # type: ignore[arg-type]  # of a boolean
 
 
+def origin(ds: Dataset) -> dict[str, Any]:
+    """Which data a figure shows."""
+    return {"name": ds.name, "fingerprint": ds.fingerprint, "release": ds.release, "is_synthetic": ds.is_synthetic}
+
+
 _MATRIX = {"coefficient": "phi", "order": "similarity"}
 
 
@@ -147,12 +152,7 @@ class Figure:
             "figure": self.key,
             "title": self.title,
             "after": self.after,
-            "data": {
-                "name": ds.name,
-                "fingerprint": ds.fingerprint,
-                "release": ds.release,
-                "is_synthetic": ds.is_synthetic,
-            },
+            "data": origin(ds),
             "table": {
                 "function": f"btviz.{self.compute.__name__}",
                 "part": self.part or None,

@@ -13,12 +13,15 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.figure_list import FIGURES, Figure
+from btviz.figure_list import FIGURES, Figure, origin
+from btviz.plots.datamap import topic_map
 from btviz.plots.rendering import FORMATS, render
 from btviz.store import write_file
 
 if TYPE_CHECKING:
     import altair as alt
+
+    from btviz.topic_map import TopicMap
 
 MANIFEST = pl.Schema(
     {
@@ -109,6 +112,47 @@ def write_all(ds: Dataset, out: Path, *, progress: Callable[[str], None] | None 
         if progress is not None:
             progress(figure.title)
         rows += _written(figure, ds, out, known=known)
+    return _listed(rows, ds, out)
+
+
+def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
+    """Write a topic map as a figure for print, and `manifest.json`.
+
+    Parameters
+    ----------
+    made : TopicMap
+        From `btviz.topic_map.make_topic_map`.
+    out : path-like
+        Folder to write to.
+
+    Returns
+    -------
+    DataFrame
+        One row per file, with the columns of `write_all`.
+
+    Raises
+    ------
+    StoreError
+        If the files cannot be written.
+    """
+    out, ds, text = Path(out), made.ds, made.embeddings.text
+    chart = topic_map(made.placed, made.topics.topics, quality=made.quality, source=ds.population, text=text)
+    row: dict[str, str | None] = {"figure": f"topic_map_{text}", "title": "Topic map", "after": ""}
+    provenance: dict[str, Any] = {
+        **row,
+        "data": origin(ds),
+        "table": {
+            "function": "btviz.fit_topics",
+            "parameters": {**made.topics.facts, "scale": made.topics.scale},
+            "quality": made.quality.to_dicts(),
+        },
+        "plot": {"function": "btviz.plots.topic_map", "parameters": {"text": text}},
+    }
+    *pictures, _ = save_figure(chart, out / f"topic_map_{text}", provenance=provenance)
+    return _listed(_rows(row, pictures), ds, out)
+
+
+def _listed(rows: Sequence[Mapping[str, str | None]], ds: Dataset, out: Path) -> pl.DataFrame:
     manifest = pl.DataFrame(rows, schema=MANIFEST)
     named = manifest.with_columns(pl.col("file").str.split("/").list.last())
     write_file(out / "manifest.json", _document({"data": ds.population, "files": named.to_dicts()}))
@@ -122,6 +166,10 @@ def _written(figure: Figure, ds: Dataset, out: Path, *, known: dict[Any, Any]) -
     except UsageError as error:  # these data have not what this figure shows
         return [{**row, "not_drawn": str(error)}]
     *pictures, _ = save_figure(chart, out / figure.key, provenance=figure.provenance(ds))
+    return _rows(row, pictures)
+
+
+def _rows(row: Mapping[str, str | None], pictures: Sequence[Path]) -> list[dict[str, str | None]]:
     return [
         {
             **row,

@@ -16,6 +16,7 @@ from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
 from btviz.cli.lab import lab_command
+from btviz.cli.map import map_command
 from btviz.cli.score import score_command
 from btviz.cli.stats import stats_group
 from btviz.errors import BtvizError
@@ -78,5 +79,6 @@ app.add_command(data_group)
 app.add_command(stats_group)
 app.add_command(score_command)
 app.add_command(check_command)
+app.add_command(map_command)
 app.add_command(figures_command)
 app.add_command(lab_command)

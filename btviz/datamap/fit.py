@@ -62,7 +62,7 @@ def fit_data_map(
     UsageError
         If an option is out of its range.
     """
-    _check(random_state=random_state, n_neighbors=n_neighbors, min_dist=min_dist, landmarks=landmarks)
+    check_layout(random_state=random_state, n_neighbors=n_neighbors, min_dist=min_dist, landmarks=landmarks)
     chosen = landmarks if landmarks is not None and landmarks < len(emb) else None
     params: dict[str, int | float | str | None] = {
         "random_state": random_state,
@@ -89,7 +89,16 @@ def fit_data_map(
     return table.with_columns(pl.Series("landmark", is_landmark[emb.rows]))
 
 
-def _check(*, random_state: int, n_neighbors: int, min_dist: float, landmarks: int | None) -> None:
+def check_layout(
+    *, random_state: int = 0, n_neighbors: int = 15, min_dist: float = 0.0, landmarks: int | None = None
+) -> None:
+    """Check the options of `fit_data_map`, before anything that takes time.
+
+    Raises
+    ------
+    UsageError
+        If one is out of its range.
+    """
     if not 0 <= random_state < 2**32:
         raise UsageError(f"A map was asked for with random_state {random_state}. Use 0 to 2^32 - 1.")
     if n_neighbors < 2:

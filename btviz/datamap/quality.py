@@ -17,6 +17,7 @@ from btviz.embedding import Embeddings
 from btviz.errors import UsageError
 from btviz.neighbors.grid import Grid, blocks
 from btviz.progress import bar
+from btviz.store import Draft, Key, Store, fingerprint
 
 _STREAM = 0x71  # another than that of the landmarks, so that one seed does not judge only these
 
@@ -35,7 +36,7 @@ def map_quality(
 
     Each distinct text counts once, however many pairs share its point, and is compared with all
     others. Above `max_texts` the neighbourhoods of a seeded sample are judged, still among all
-    texts, so that the values estimate those of the whole.
+    texts, so that the values estimate those of the whole. What was measured is stored.
 
     Parameters
     ----------
@@ -69,12 +70,19 @@ def map_quality(
     groups = {"all": np.arange(len(emb))}
     if is_landmark is not None:
         groups |= {"landmarks": np.flatnonzero(is_landmark), "placed": np.flatnonzero(~is_landmark)}
-    return pl.concat(
-        _judged(plane, emb, rows, n_neighbors=n_neighbors, max_texts=max_texts, random_state=random_state).select(
-            "statistic", pl.lit(name).alias("texts"), pl.exclude("statistic")
+    options = {"n_neighbors": n_neighbors, "max_texts": max_texts, "random_state": random_state}
+
+    def make(draft: Draft) -> None:
+        judged = (
+            _judged(plane, emb, rows, **options).select(
+                "statistic", pl.lit(name).alias("texts"), pl.exclude("statistic")
+            )
+            for name, rows in groups.items()
         )
-        for name, rows in groups.items()
-    )
+        draft.table("quality", pl.concat(judged))
+
+    places = fingerprint(plane.tobytes(), b"" if is_landmark is None else is_landmark.tobytes())
+    return Store().build(Key("map-quality", (emb.fingerprint, places), options), make).table("quality")
 
 
 def _per_text(points: pl.DataFrame, emb: Embeddings) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_] | None]:

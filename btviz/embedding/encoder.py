@@ -29,13 +29,19 @@ class Encoder(Protocol):
     """
 
     @property
-    def name(self) -> str: ...  # noqa: D102  # documented above
+    def name(self) -> str:
+        """To be shown."""
+        ...
 
     @property
-    def settings(self) -> Mapping[str, JSON]: ...  # noqa: D102
+    def settings(self) -> Mapping[str, JSON]:
+        """What its vectors depend on."""
+        ...
 
     @property
-    def max_tokens(self) -> int | None: ...  # noqa: D102
+    def max_tokens(self) -> int | None:
+        """Longest text it reads to the end."""
+        ...
 
     def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Tokens of each text before truncation; shape (len(texts),)."""

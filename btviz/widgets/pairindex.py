@@ -85,7 +85,7 @@ class PairIndex:
 
     def rows_of(self, pair_ids: pl.Series) -> Rows:
         """Rows of the ids that the data set holds, ascending."""
-        wanted = np.unique(pair_ids.to_numpy())
+        wanted = pair_ids.unique().sort().to_numpy()
         rows = np.searchsorted(self.pair_ids, wanted)
         inside = rows < len(self)
         rows, wanted = rows[inside], wanted[inside]

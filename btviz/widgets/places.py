@@ -43,12 +43,13 @@ class Places:
 
     def at_rows(self, rows: Rows) -> Rows:
         """Places of some pairs, ascending."""
-        places = np.unique(self.of_row[rows])
-        return places[places >= 0]
+        chosen = np.zeros(len(self) + 1, np.bool_)  # the last one stands for "no place"
+        chosen[self.of_row[rows]] = True
+        return np.flatnonzero(chosen[:-1])
 
     def rows_at(self, places: ArrayLike) -> Rows:
         """Rows of all pairs that lie at some places, ascending."""
-        chosen = np.zeros(len(self) + 1, np.bool_)  # the last one stands for "no place"
+        chosen = np.zeros(len(self) + 1, np.bool_)
         chosen[np.asarray(places, np.intp)] = True
         chosen[-1] = False
         return np.flatnonzero(chosen[self.of_row])

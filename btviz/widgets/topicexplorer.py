@@ -37,7 +37,7 @@ from btviz.widgets.topiclayer import TopicLayer, lay
 NEAREST = 50
 """Texts that a search by meaning chooses."""
 
-_WRAP = {"flex_flow": "row wrap", "align_items": "flex-start"}
+_WRAP = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
 _TEXTS = {"prompt": "prompts", "response": "responses", "qa": "prompts with their responses"}
 
 
@@ -195,12 +195,11 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         places : array-like of int
             Numbers of points, in the order of `map`.
         """
-        wanted = np.unique(np.asarray(places, np.intp))
-        if not len(wanted):
+        rows = self._places.rows_at(places)
+        if not len(rows):
             self.selection.clear()
             return
-        rows = self._places.rows_at(wanted)
-        origin = f"{_counted(len(wanted), 'point')} of the map: {_counted(len(rows), 'pair')}"
+        origin = f"{_counted(len(self._places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
         self._choose(self.ds.pairs["pair_id"][rows], origin=origin)
 
     def search(self, words: str) -> None:
@@ -252,6 +251,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             "texts": _TEXTS.get(topics.facts.get("text", ""), "texts"),
             "encoder": topics.facts.get("encoder"),
             "points": len(self._places),
+            "reach": np.abs(self._places.xy).max(axis=0).tolist(),
             "quality": [] if quality is None else quality.filter(pl.col("texts") == "all").to_dicts(),
             "colorings": [(name, one.title, one.group, one.why_not) for name, one in self._offers.items()],
             "scales": topics.layers.select("scale", "n_topics").rows(),
@@ -284,13 +284,13 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         topics = layer.topics
         self.map.tell(scale=topics.scale, n_topics=topics.topics.height, outliers=topics.outlier_share, topic=None)
         self._paint()
-        self._send_labels()
 
     def _paint(self) -> None:
         colouring = self._offers[self._color].make(self._layer)
         self.map.paint(colouring)
         legend = [(colouring.colours[number], words) for number, words in colouring.legend]
         self.map.tell(color=self._color, legend=legend, legend_title=colouring.title)
+        self._send_labels()
 
     def _send_labels(self, _: object = None) -> None:
         """Topic names are words of the texts: they go as a message, so that no saved file keeps them."""
@@ -336,6 +336,10 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
                 return
             except BtvizError as error:
                 self.map.send({"kind": "say", "text": str(error)})
+            except Exception as error:
+                words = f"This could not be done: {type(error).__name__}. The kernel's log says where."
+                self.map.send({"kind": "say", "text": words})
+                raise
 
         self._background.run(lambda _: job(), on_done=done)
 

@@ -1,6 +1,6 @@
 // The topic map: points by jupyter-scatter, or a density picture, with names of topics above them.
 
-const LASSO_HINT = "Drag to move, scroll to zoom, hold Shift and drag to lasso, click the name of a topic.";
+const HINT = "Drag to move, scroll to zoom, click the name of a topic. To lasso, press l or the second button, then drag.";
 
 async function frames(ready, tries = 600) {
   for (let k = 0; k < tries; k++) {
@@ -13,13 +13,14 @@ async function frames(ready, tries = 600) {
 function render({ model, el, host, signal }) {
   const stage = element("div", { class: "btviz-stage" });
   const status = element("div", { class: "btviz-status", role: "status" });
-  const pointed = element("div", { class: "btviz-pointed btviz-quiet" }, LASSO_HINT);
+  const pointed = element("div", { class: "btviz-pointed btviz-quiet" }, HINT);
   const title = element("div", { class: "btviz-counts" });
   const busy = element("progress", { class: "btviz-busy-bar", "aria-label": "Working" });
   const quality = element("p", { class: "btviz-quiet btviz-quality" });
   let where = () => null;
   let names = new Map();
   let stopDensity = () => {};
+  let toggleLasso = () => {};
 
   const say = (words) => status.replaceChildren(words);
   const speak = speaker(model, say);
@@ -37,7 +38,12 @@ function render({ model, el, host, signal }) {
     const container = () => [...canvasHost.querySelectorAll("[id]")].find((one) => one.api);
     if (!(await frames(container))) throw new Error("the points were not drawn");
     const { api } = container();
-    container().append(labels.node, legend.node);
+    const points = await host.getModel(model.get("scatter"));
+    toggleLasso = () => (points.set("mouse_mode", points.get("mouse_mode") === "lasso" ? "panZoom" : "lasso"), points.save_changes());
+    const { clientWidth: across, clientHeight: down } = container();
+    const [x, y] = model.get("state").reach;
+    api.set({ cameraDistance: 1.06 * Math.max(y, (x * down) / across) }); // else a narrow map is cut, and a wide one small
+    container().append(labels.node);
     where = (x, y) => [api.get("xScale")(x), api.get("yScale")(y)];
     api.subscribe("view", () => labels.place());
     const canvas = container().querySelector("canvas");
@@ -51,7 +57,7 @@ function render({ model, el, host, signal }) {
 
   function drawDensity(why) {
     const picture = densityPicture(model, { lasso: (polygon) => act.send({ kind: "lasso", polygon }) });
-    stage.replaceChildren(picture.node, labels.node, legend.node);
+    stage.replaceChildren(picture.node, labels.node);
     where = picture.where;
     stopDensity = picture.stop;
     speak.send({ kind: "no_webgl" });
@@ -70,7 +76,7 @@ function render({ model, el, host, signal }) {
   }
 
   function point({ topic, pairs, unsafe }) {
-    if (topic == null) return pointed.replaceChildren(LASSO_HINT);
+    if (topic == null) return pointed.replaceChildren(HINT);
     const named = topic < 0 ? "no topic" : `topic ${topic}: ${names.get(topic) ?? ""}`;
     pointed.replaceChildren(`${plural(pairs, "pair")} here${unsafe == null ? "" : `, ${count(unsafe)} unsafe`} · ${named}`);
   }
@@ -92,7 +98,7 @@ function render({ model, el, host, signal }) {
     labels.choose(state.topic);
   }
 
-  const keys = { h: () => act.send({ kind: "hide" }), Escape: () => act.send({ kind: "clear" }), "/": () => search.focus() };
+  const keys = { h: () => act.send({ kind: "hide" }), Escape: () => act.send({ kind: "clear" }), "/": () => search.focus(), l: () => toggleLasso() };
   function press(event) {
     const typing = event.target.matches("input, select");
     if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
@@ -102,7 +108,7 @@ function render({ model, el, host, signal }) {
   }
 
   const tools = element("div", { class: "btviz-row" }, colour.node, scale.node, busy);
-  el.append(element("section", { class: "btviz-inspector btviz-map", tabindex: -1, "aria-label": "Topic map", "data-lm-suppress-shortcuts": "true", on: { keydown: press } }, title, tools, search.node, chosen.node, stage, pointed, status, quality));
+  el.append(element("section", { class: "btviz-inspector btviz-map", tabindex: -1, "aria-label": "Topic map", "data-lm-suppress-shortcuts": "true", on: { keydown: press } }, title, tools, search.node, chosen.node, stage, legend.node, pointed, status, quality));
   model.on("change:state", update);
   model.on("msg:custom", receive);
   update();

@@ -1,0 +1,127 @@
+"""`btviz map`: embeddings, data map and topics; what was made before is read from the store."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.paths import data_dir, notebooks_dir
+
+if TYPE_CHECKING:
+    from btviz.topic_map import TopicMap
+
+SHOWN = 15
+NOTEBOOK = "03_topic_map.ipynb"
+_JUDGED = ("value", "standard_error", "n_judged")
+
+
+@click.command("map")
+@click.argument("name")
+@click.option("--text", default="prompt", show_default=True, help="prompt, response, or qa: both of a pair.")
+@click.option(
+    "--encoder",
+    default="minilm",
+    show_default=True,
+    help="minilm, static (a first picture in seconds), a folder, or the name of a model on the hub.",
+)
+@click.option("--scale", type=int, help="Fewest texts of a topic; by default what suits their number.")
+@click.option("--landmarks", type=int, help="Lay out that many texts only, and place the others beside them.")
+@click.option("--engine", default="local", show_default=True, help="Where texts are embedded: local or ray.")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write a figure of it to.")
+@json_option
+def map_command(
+    name: str,
+    *,
+    text: str,
+    encoder: str,
+    scale: int | None,
+    landmarks: int | None,
+    engine: Any,
+    out: Path | None,
+    as_json: bool,
+) -> None:
+    """Lay out the texts of NAME as a map, and find its topics.
+
+    Every text is stored once it is embedded: stopped or killed, the same command goes on where it
+    was. A second run reads what the first one made.
+    """
+    from btviz import load
+    from btviz.topic_map import make_topic_map
+
+    options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
+    made = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
+    files = [] if out is None else _draw(made, out)
+    if as_json:
+        print_json({**_document(made), "files": files})
+        return
+    _print(made)
+    for file in files[:1]:
+        click.echo(f"Figure for print: {file['file']}, and more in that folder")
+
+
+def _draw(made: TopicMap, out: Path) -> list[dict[str, Any]]:
+    from btviz.figures import write_topic_map
+
+    say("Drawing: Topic map")
+    return write_topic_map(made, out).to_dicts()
+
+
+def _document(made: TopicMap) -> dict[str, Any]:
+    emb, graph, topics = made.embeddings, made.neighbors, made.topics
+    facts = ("rows", "texts", "new", "truncated", "max_tokens", "storage")
+    n, k = graph.indices.shape
+    return {
+        "name": made.ds.name,
+        "is_synthetic": made.ds.is_synthetic,
+        "fingerprint": made.ds.fingerprint,
+        "text": emb.text,
+        "encoder": emb.encoder,
+        "embeddings": {
+            **{fact: emb.facts[fact] for fact in facts},
+            "truncated_share": emb.facts["truncated"] / len(emb),
+            "fingerprint": emb.fingerprint,
+        },
+        "neighbors": {"n_texts": n, "n_neighbors": k, "method": graph.method, "recall": graph.recall},
+        "quality": made.quality.to_dicts(),
+        "scales": topics.layers.to_dicts(),
+        "scale": topics.scale,
+        "n_topics": topics.topics.height,
+        "outlier_share": topics.outlier_share,
+        "topics": topics.topics.to_dicts(),
+        "seconds": made.seconds,
+        "store": data_dir() / "store",
+    }
+
+
+def _print(made: TopicMap) -> None:
+    import polars as pl
+
+    emb, graph, topics = made.embeddings, made.neighbors, made.topics
+    n, k = graph.indices.shape
+    cut = "" if emb.facts["truncated"] else "; none is cut short"
+    click.echo(f"Each {emb.text} of {made.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
+    found = "all compared" if graph.method == "exact" else f"{graph.method}, recall {graph.recall:.3f}"
+    click.echo(f"Neighbours: {k} of each of {n:,} texts ({found})\n")
+    judged = made.quality.select(pl.col("statistic").str.replace("_", " "), "texts", *_JUDGED)
+    columns = [column.replace("_", " ") for column in judged.columns]
+    print_table(judged.rows(), columns, title="How far the map can be trusted, from 0 to 1")
+    click.echo("")
+    shown = pl.when(pl.col("scale") == topics.scale).then(pl.lit("shown here"))
+    scales = topics.layers.select("scale", "n_topics", "outlier_share", shown.fill_null("").alias("here"))
+    print_table(scales.rows(), ["fewest texts", "topics", "outliers", ""], title="Topics by --scale")
+    click.echo("")
+    some = topics.topics.head(SHOWN)
+    title = "Topics" if some.height == topics.topics.height else f"The largest of {topics.topics.height} topics"
+    print_table(some.select("n_pairs", "share_unsafe", "name").rows(), ["pairs", "unsafe", "words"], title=title)
+    _say_where(made)
+
+
+def _say_where(made: TopicMap) -> None:
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in made.seconds.items())
+    click.echo(f"\nTime: {spent}")
+    click.echo(f"Stored in {data_dir() / 'store'}; the same command reads it from there.")
+    lab = "make lab, or btviz lab" if notebooks_dir() else "btviz lab"
+    click.echo(f"Explore the map in JupyterLab: {lab}, then {NOTEBOOK}")

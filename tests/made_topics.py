@@ -1,0 +1,45 @@
+"""Topics made by hand, at two scales, over planted texts: no clustering, no BERTopic."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import polars as pl
+from topic_data import SUBJECTS, planted
+
+from btviz.errors import UsageError
+from btviz.topics.result import topics_at
+
+
+def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}"):
+    """Data, embeddings, points, and topics: the subjects at scale 2, the first two of them at scale 5."""
+    ds, emb, points, truth = planted(make_dataset, subjects=3, each=each, loose=loose, answers=answers)
+    subject = emb.pairs.with_columns(pl.col("text_id").replace_strict(truth, return_dtype=pl.Int64).alias("topic"))
+    at = {2: subject["topic"], 5: subject["topic"].replace(2, -1)}
+
+    def assignments(scale):
+        topic = pl.Series("topic", at[scale], dtype=pl.Int64)
+        flags = {"probability": pl.lit(1.0), "reassigned": pl.lit(value=False)}
+        return subject.select("pair_id").with_columns(topic, **flags)
+
+    def tables(scale):
+        if scale not in at:
+            raise UsageError("no such scale")
+        counts = [int((at[scale] == topic).sum()) for topic in range({2: 3, 5: 2}[scale])]
+        topics = pl.DataFrame(
+            {
+                "topic": range(len(counts)),
+                "n_pairs": counts,
+                "n_texts": [each] * len(counts),
+                "name": [name.format(subject=list(SUBJECTS)[topic]) for topic in range(len(counts))],
+                "keywords": [SUBJECTS[list(SUBJECTS)[topic]].split() for topic in range(len(counts))],
+                "share_unsafe": [0.5] * len(counts),
+            }
+        )
+        return SimpleNamespace(topics=topics, hierarchy=pl.DataFrame())
+
+    summary = pl.DataFrame({"scale": [2, 5], "n_topics": [3, 2], "outlier_share": [0.0, 0.3], "first": [True, False]})
+    layers = SimpleNamespace(assignments=assignments, by_scale={2: None, 5: None}, summary=lambda: summary)
+    facts = {"data": ds.population, "text": "prompt", "encoder": "by hand"}
+    book = SimpleNamespace(layers=layers, tables=tables, facts=facts, embeddings=emb)
+    return ds, emb, points, topics_at(book, 2)

@@ -1,0 +1,301 @@
+"""The topic explorer without a browser: one selection, in both directions, and no text in what is saved."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from made_topics import made_topics
+
+import btviz
+from btviz.content import ContentPolicy
+from btviz.embedding import CallableEncoder
+from btviz.errors import NotFoundError, UsageError
+from btviz.plots.theme import GROUPS
+from btviz.selection import Selection, hex_id
+from btviz.widgets import TopicExplorer
+from btviz.widgets.colouring import GREY, UNKNOWN, by_category, by_score, by_topic
+from btviz.widgets.mapview import GRID, UNSELECTED
+from btviz.widgets.pairindex import index_pairs
+from btviz.widgets.places import places_of
+
+HOSTILE = "<img src=x onerror=alert(1)> $x^2$"
+
+
+@pytest.fixture
+def made(make_dataset):
+    return made_topics(make_dataset)
+
+
+@pytest.fixture
+def explorer(made):
+    ds, _, points, topics = made
+    return TopicExplorer(ds, points=points, topics=topics, policy=ContentPolicy())
+
+
+class Front:
+    """Stands for the browser: asks, and keeps what comes back."""
+
+    def __init__(self, widget, monkeypatch):
+        self._widget, self.received = widget, []
+        monkeypatch.setattr(widget, "send", lambda content, buffers=None: self.received.append(content))
+
+    def tell(self, kind, **message):
+        self.received.clear()
+        self._widget._handle_custom_msg({"kind": kind, **message}, [])
+        assert self.received.pop(0) == {"kind": "heard"}
+        return self.received
+
+
+@pytest.fixture
+def front(explorer, monkeypatch):
+    return Front(explorer.map, monkeypatch)
+
+
+def chosen(explorer):
+    return set(explorer.selection.pair_ids)
+
+
+def pairs_of_topic(topics, topic):
+    return set(topics.assignments.filter(pl.col("topic") == topic)["pair_id"])
+
+
+def test_pairs_with_one_text_share_a_point_and_are_chosen_together(explorer, made):
+    ds, emb, points, _ = made
+    assert (len(explorer._places), ds.pairs.height) == (len(emb), points.height)
+    place = 3
+    text = points.join(emb.pairs, on="pair_id").group_by("text_id", "x", "y").agg("pair_id")
+    explorer.map.scatter.selection = np.array([place], np.uint32)  # as the lasso of the browser does
+    assert chosen(explorer) in [set(ids) for ids in text["pair_id"]]
+    assert len(chosen(explorer)) == 2
+    assert explorer.selection.origin == "1 point of the map: 2 pairs"
+    assert explorer.inspector.view["chosen"] == 2
+
+
+def test_the_lasso_chooses_by_point_and_an_empty_one_drops_the_selection(explorer):
+    rows = explorer._places.rows_at([0, 1, 2])
+    explorer.map.scatter.selection = np.array([2, 0, 1], np.uint32)
+    assert chosen(explorer) == set(explorer.ds.pairs["pair_id"][rows])
+    explorer.map.scatter.selection = np.empty(0, np.uint32)
+    assert explorer.selection.pair_ids is None
+    assert explorer.map.state["chosen"] is None
+
+
+def test_a_selection_from_python_marks_points_and_leaves_the_others_grey(explorer):
+    ids = explorer.ds.pairs["pair_id"][[0, 5]]
+    explorer.selection.set(ids, origin="mine")
+    assert set(explorer.map.scatter.selection) == set(explorer._places.of_row[[0, 5]])
+    assert explorer.map.state["origin"] == "mine"
+    scatter = explorer.map.scatter
+    assert len(scatter.color) == len(scatter.color_selected) == len(scatter.color_hover)  # else all look alike
+    grey = int(UNSELECTED[1:3], 16) / 255
+    assert scatter.color == [[grey, grey, grey, 1.0]] * len(scatter.color)
+    assert scatter.color_selected[1][2] == int(GROUPS[0][5:7], 16) / 255
+    explorer.selection.clear()
+    assert scatter.color == scatter.color_selected
+    assert len(scatter.selection) == 0
+
+
+def test_a_topic_is_chosen_by_its_name_and_found_again_by_its_expression(explorer, front, made):
+    ds, _, _, topics = made
+    front.tell("topic", topic=1)
+    assert chosen(explorer) == pairs_of_topic(topics, 1)
+    assert explorer.map.state["topic"] == 1
+    names = {"ds": ds, "pl": pl, "topics": topics}
+    again = ds.pairs.filter(eval(explorer.selection.expression, names))
+    assert set(again["pair_id"]) == chosen(explorer)
+    explorer.selection.set([1])
+    assert explorer.map.state["topic"] is None
+    with pytest.raises(NotFoundError, match="0 to 2"):
+        explorer.click(9)
+
+
+def test_the_scale_slides(explorer, front):
+    assert explorer.map.state["n_topics"] == 3
+    front.tell("scale", scale=5)
+    assert explorer.topics.scale == explorer.map.state["scale"] == 5
+    assert explorer.map.state["n_topics"] == 2
+    assert [one["topic"] for one in front.received[-1]["labels"]] == [0, 1]
+    said = front.tell("scale", scale=4)
+    assert said[-1]["text"] == "no such scale"
+    assert explorer.topics.scale == 5
+
+
+def test_search_finds_words_and_meaning(explorer, front, made):
+    ds, emb, _, topics = made
+    front.tell("words", text="ROSES")
+    wanted = ds.pairs.filter(pl.col("prompt").str.contains("roses"))
+    assert chosen(explorer) == set(wanted["pair_id"])
+    first = emb.pairs.filter(pl.col("pair_id").is_in(list(pairs_of_topic(topics, 2))))
+    explorer.selection.set(first["pair_id"][:1])
+    explorer.more_like(n=3)
+    assert chosen(explorer) == pairs_of_topic(topics, 2) - set(
+        emb.pairs.filter(pl.col("text_id") == first["text_id"][0])["pair_id"]
+    )
+    assert front.tell("meaning", text="planets")[-1]["text"].startswith(
+        "A search by meaning was asked for, but the enc"
+    )
+    explorer.selection.clear()
+    with pytest.raises(UsageError, match="no pair is selected"):
+        explorer.more_like()
+
+
+def test_search_by_meaning_asks_the_encoder(made):
+    ds, emb, points, topics = made
+    spot = emb.vectors[emb.rows[0]]
+    source = CallableEncoder(lambda texts: np.stack([spot] * len(texts)), name="spot", version="1")
+    known = type(emb)(emb.text_ids, emb.vectors, emb.pairs, emb.text, emb.encoder, emb.fingerprint, source=source)
+    explorer = TopicExplorer(ds, points=points, topics=topics, embeddings=known)
+    explorer.search_meaning("anything", n=1)
+    assert chosen(explorer) == set(emb.pairs.filter(pl.col("text_id") == emb.pairs["text_id"][0])["pair_id"])
+
+
+def test_bars_and_matrix_follow_and_choose(explorer):
+    explorer.click(0)
+    table = explorer.contrast.contrast
+    assert table["n"][0] == len(chosen(explorer))
+    assert table["n"][0] + table["n_rest"][0] == explorer.ds.pairs.height
+    category = explorer.ds.taxonomy.categories[0]
+    explorer.contrast.click(category.slug)
+    carriers = explorer.ds.pairs.filter(explorer.ds.taxonomy.has(category.slug))
+    assert chosen(explorer) == set(carriers["pair_id"])
+    assert explorer.contrast._chart.chosen == {"chosen_row": category.key, "chosen_col": ""}
+    explorer.selection.set([])
+    assert explorer.contrast._chart.spec == {}
+    assert "nothing to count" in explorer.contrast._chart.said
+
+
+def test_one_selection_is_shared_with_other_views(made):
+    ds, _, points, topics = made
+    shared = Selection()
+    other = btviz.widgets.PairInspector(ds, selection=shared)
+    explorer = TopicExplorer(ds, points=points, topics=topics, selection=shared)
+    explorer.click(0)
+    assert other.view["chosen"] == topics.topics["n_pairs"][0]
+
+
+def test_nothing_that_is_saved_holds_a_text_or_what_was_searched(make_dataset):
+    ds, _, points, topics = made_topics(make_dataset, name=f"{HOSTILE} {{subject}}")
+    explorer = TopicExplorer(ds, points=points, topics=topics)
+    explorer.policy.reveal_all = True
+    explorer.click(0)
+    explorer.search("roses")
+    widgets = [explorer.map, explorer.map.scatter, explorer.inspector, explorer.contrast._chart]
+    for widget in widgets:
+        state = {k: v for k, v in widget.get_state().items() if not k.startswith("_") and k != "points"}
+        saved = json.dumps(state, default=str)
+        assert "onerror" not in saved
+        assert "roses" not in saved
+        assert not any(prompt in saved for prompt in ds.pairs["prompt"])
+    explorer.policy.hide_all()
+
+
+def test_topic_names_cross_as_messages_of_plain_text(make_dataset, monkeypatch):
+    ds, _, points, topics = made_topics(make_dataset, name=HOSTILE)
+    explorer = TopicExplorer(ds, points=points, topics=topics)
+    sent = Front(explorer.map, monkeypatch).tell("ready")
+    assert {one["name"] for one in sent[0]["labels"]} == {HOSTILE}
+    script = explorer.map._esm
+    assert not any(word in script for word in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write"))
+
+
+def test_without_webgl_a_density_picture_takes_a_lasso(explorer, front):
+    assert explorer.map.density == b""
+    front.tell("no_webgl")
+    assert len(explorer.map.density) == 2 * GRID * GRID
+    assert not any(explorer.map.density[GRID * GRID :])
+    front.tell("lasso", polygon=[[-2, -2], [2, -2], [2, 2], [-2, 2]])
+    assert len(chosen(explorer)) == explorer.ds.pairs.height
+    assert any(explorer.map.density[GRID * GRID :])
+    front.tell("lasso", polygon=[])
+    assert explorer.selection.pair_ids is None
+
+
+def test_an_export_holds_topic_and_place_and_texts_only_by_the_policy(explorer, front, tmp_path):
+    explorer.click(0)
+    table = pl.read_csv(explorer.export(tmp_path / "out.csv"))
+    assert table.height == len(chosen(explorer))
+    assert set(table["topic"]) == {0}
+    assert table["prompt"].null_count() == table.height
+    assert table["pair_id"].to_list() == [f"0x{hex_id(pair)}" for pair in sorted(chosen(explorer))]
+    assert front.tell("export")[-1]["text"].encode() == (tmp_path / "out.csv").read_bytes()
+    explorer.policy.reveal_all = True
+    assert pl.read_csv(explorer.export(tmp_path / "all.csv"))["prompt"].null_count() == 0
+    explorer.policy.hide_all()
+
+
+def test_colours_are_offered_as_far_as_the_data_have_them(explorer, front):
+    offered = {name: why for name, _, _, why in explorer.map.state["colorings"]}
+    assert "annotated once" in offered["disagreement"]
+    assert offered["safety"] == ""
+    assert "severity" in offered["severity"]
+    assert "annotated once" in front.tell("color", name="disagreement")[-1]["text"]
+    with pytest.raises(UsageError, match="colouring"):
+        explorer.color_by("mood")
+    explorer.color_by("category:animal-abuse")
+    assert explorer.map.state["legend"][0] == (GREY, "no pair")
+    explorer.color_by("topic")
+    assert explorer.map.state["color"] == "topic"
+
+
+def test_colours_by_category_and_score_are_means_over_the_pairs_of_a_point(made):
+    ds, _, points, _ = made
+    index = index_pairs(ds)
+    places = places_of(points, index)
+    first = ds.taxonomy.categories[0]
+    codes = by_category(places, index, bit=first.bit, title=first.title).codes
+    share = places.mean(index.labels >> np.uint32(first.bit) & 1)
+    assert set(share) == {0.0, 0.5}  # one of two answers to each prompt of the first subject
+    assert set(codes[share == 0]) == {1}
+    assert set(codes[share == 0.5]) == {3}
+    scores = pl.DataFrame({"pair_id": ds.pairs["pair_id"][:4], "score": [0.0, 1.0, 2.0, 3.0]})
+    colouring = by_score(places, index, scores=scores, title="reward")
+    assert colouring.colours[0] == UNKNOWN
+    assert (colouring.codes == 0).sum() == len(places) - len(set(places.of_row[:4]))
+
+
+def test_at_most_eight_topics_have_a_colour():
+    topics = np.arange(-1, 12)
+    colouring = by_topic(topics, shown=range(8))
+    assert colouring.codes.tolist() == [0, *range(1, 9), 0, 0, 0, 0]
+    assert len(colouring.colours) == 9
+
+
+def test_scores_become_colours_one_for_each_model_and_target(made):
+    ds, _, points, topics = made
+    scores = ds.pairs.select("pair_id", score=pl.lit(0.5)).with_columns(
+        pl.lit("probe").alias("model"), pl.lit("cost").alias("kind"), pl.lit(None, pl.String).alias("target")
+    )
+    explorer = TopicExplorer(ds, points=points, topics=topics, scores=scores)
+    explorer.color_by("score:probe · cost")
+    assert explorer.map.state["legend_title"] == "Mean probe · cost"
+    with pytest.raises(UsageError, match="several"):
+        TopicExplorer(ds, points=points, topics=topics, scores=pl.concat([scores, scores]))
+
+
+def test_the_map_says_how_far_to_trust_it_and_what_it_shows(explorer, made):
+    ds, emb, points, topics = made
+    state = explorer.map.state
+    assert (state["pairs"], state["points"], state["unplaced"]) == (ds.pairs.height, len(emb), 0)
+    assert [row["statistic"] for row in state["quality"]] == ["trustworthiness", "continuity", "neighbor_recall"]
+    fewer = TopicExplorer(ds, points=points[:6], topics=topics, quality=pl.DataFrame({"texts": ["all"]}))
+    assert fewer.map.state["unplaced"] == ds.pairs.height - 6
+
+
+def test_a_map_of_other_data_is_refused(made):
+    ds, _, points, topics = made
+    with pytest.raises(UsageError, match="place none"):
+        TopicExplorer(ds, points=points.with_columns(pl.col("pair_id") + 1), topics=topics)
+    with pytest.raises(UsageError, match="without"):
+        TopicExplorer(ds, points=points.drop("x"), topics=topics)
+
+
+def test_points_inside_a_polygon_are_those_of_a_plain_test(made):
+    ds, _, points, _ = made
+    places = places_of(points, index_pairs(ds))
+    band = [[-0.5, -9], [0.5, -9], [0.5, 9], [-0.5, 9]]
+    assert places.inside(band).tolist() == np.flatnonzero(abs(places.xy[:, 0]) < 0.5).tolist()
+    assert np.abs(places.xy).max() <= 1
+    assert places.inside([]).tolist() == []

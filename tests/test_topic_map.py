@@ -1,0 +1,198 @@
+"""`btviz map`, from a file to a figure: what it says, that it says it again, and that row order is nothing to it."""
+
+from __future__ import annotations
+
+import json
+import random
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+from pypdf import PdfReader
+from topic_data import SUBJECTS
+
+from btviz.cli import app
+from btviz.embedding import run
+from btviz.taxonomy import BEAVERTAILS
+
+EACH = 30
+PROMPTS = EACH * len(SUBJECTS)
+REMARK = "quite unrelated remark"
+
+
+def rows_of_subjects() -> list[str]:
+    """Two answers to each of 30 prompts about each subject, as released; the first prompt is given once more."""
+    draw = random.Random(1)
+    rows = []
+    for place, words in enumerate(SUBJECTS.values()):
+        for number in range(EACH):
+            prompt = f"{' '.join(draw.sample(words.split(), 6))} {number}"
+            for answer in range(2):
+                flagged = {key: answer == 1 and bit == place for bit, key in enumerate(BEAVERTAILS.keys)}
+                record = {"prompt": prompt, "response": f"{REMARK} {answer}", "category": flagged}
+                rows.append(json.dumps({**record, "is_safe": answer == 0}))
+    return [*rows, rows[0]]
+
+
+def called(file: Path, *arguments: str) -> Result:
+    result = CliRunner(env={"COLUMNS": "200"}).invoke(app, ["map", str(file), *arguments])
+    assert result.exit_code == 0, result.stderr
+    return result
+
+
+def written(folder: Path, rows: list[str]) -> Path:
+    path = folder / "mine_test.jsonl"
+    path.write_text("\n".join(rows) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory, hash_encoder):
+    """A data folder of this module, and an encoder that loads nothing."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(run, "load_encoder", lambda *_, **__: hash_encoder)
+        yield tmp_path_factory.mktemp("maps")
+
+
+@pytest.fixture(scope="module")
+def first(place):
+    """What the first run says, its figures written."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTVIZ_DATA_DIR", str(place / "data"))
+        result = called(written(place, rows_of_subjects()), "--json", "--out", str(place / "figures"))
+    return result, json.loads(result.stdout)
+
+
+@pytest.fixture
+def again(place, first, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(place / "data"))
+    return lambda *arguments: called(place / "mine_test.jsonl", *arguments)
+
+
+def test_rows_texts_and_new_ones_are_told(first):
+    _, document = first
+    embedded = document["embeddings"]
+    assert (embedded["rows"], embedded["texts"], embedded["new"]) == (2 * PROMPTS + 1, PROMPTS, PROMPTS)
+    assert (embedded["truncated"], embedded["truncated_share"], embedded["max_tokens"]) == (0, 0, None)
+    assert document["neighbors"] == {"n_texts": PROMPTS, "n_neighbors": 30, "method": "exact", "recall": 1}
+
+
+def test_planted_subjects_are_found_and_scales_offered(first):
+    _, document = first
+    assert document["n_topics"] == len(document["topics"])
+    inside = sum(topic["n_pairs"] for topic in document["topics"])
+    assert inside == pytest.approx(2 * PROMPTS * (1 - document["outlier_share"]))
+    found = set()
+    for topic in document["topics"]:  # each is about one subject, and each subject has one at least
+        (subject,) = [words for words in SUBJECTS.values() if set(topic["keywords"][:3]) <= set(words.split())]
+        found.add(subject)
+    assert found == set(SUBJECTS.values())
+    (shown,) = [layer for layer in document["scales"] if layer["scale"] == document["scale"]]
+    assert (shown["n_topics"], shown["outlier_share"]) == (document["n_topics"], document["outlier_share"])
+    trusted = {row["statistic"]: row["value"] for row in document["quality"]}
+    assert trusted["trustworthiness"] > 0.8
+
+
+def test_stages_are_told_on_standard_error_only(first):
+    result, document = first
+    said = result.stderr.splitlines()
+    assert said[0] == "Embedding each prompt of mine_test"
+    assert said[1] == f"  {2 * PROMPTS + 1} rows, {PROMPTS} texts, {PROMPTS} new"
+    assert list(document["seconds"]) == ["embedding", "neighbors", "map", "quality", "topics"]
+
+
+def test_a_second_run_embeds_nothing_and_says_the_same(again, first):
+    document = json.loads(again("--json").stdout)
+    assert document["embeddings"]["new"] == 0
+    for same in ("fingerprint", "neighbors", "quality", "scales", "topics", "store"):
+        assert document[same] == first[1][same]
+    assert document["files"] == []
+
+
+def test_a_person_reads_where_things_are_and_how_to_go_on(again, first, place):
+    shown = again().stdout
+    assert f"Each prompt of mine_test, by hashed words: {2 * PROMPTS + 1} rows, {PROMPTS} texts, 0 new" in shown
+    assert f"Neighbours: 30 of each of {PROMPTS} texts (all compared)" in shown
+    document = first[1]
+    scale = rf"^ *{document['scale']} +{document['n_topics']} +{document['outlier_share']:.3f}  shown here"
+    assert re.search(scale, shown, re.MULTILINE)
+    assert f"Stored in {place / 'data' / 'store'}" in shown
+    assert "03_topic_map.ipynb" in shown
+
+
+def test_another_scale_and_landmarks(again):
+    document = json.loads(again("--scale", "4", "--landmarks", "60", "--json").stdout)
+    assert document["scale"] == 4
+    assert document["neighbors"]["n_texts"] == 60
+    assert {row["texts"] for row in document["quality"]} == {"all", "landmarks", "placed"}
+
+
+def test_the_order_of_rows_is_nothing_to_it(first, place, tmp_path):
+    rows = rows_of_subjects()
+    random.Random(2).shuffle(rows)
+    document = json.loads(called(written(tmp_path, rows), "--json", "--out", str(tmp_path / "figures")).stdout)
+    assert document["embeddings"]["new"] == PROMPTS  # another store: nothing was read from the first
+    for same in ("fingerprint", "quality", "scales", "topics"):
+        assert document[same] == first[1][same]
+    names = [f"topic_map_prompt.{ending}" for ending in ("svg", "pdf", "png", "provenance.json")]
+    for name in names:
+        assert (tmp_path / "figures" / name).read_bytes() == (place / "figures" / name).read_bytes()
+
+
+def test_the_figure_has_names_as_type_and_no_text_of_the_data(first, place):
+    _, document = first
+    image = (place / "figures" / "topic_map_prompt.svg").read_text()
+    assert image.count("data:image/png;base64,") == 1
+    assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]+"', "", image)
+    page = PdfReader(place / "figures" / "topic_map_prompt.pdf", strict=True).pages[0]
+    said = " ".join(page.extract_text().split())
+    assert f"mine_test · pairs · n = {2 * PROMPTS} · {PROMPTS} places, one a prompt" in said
+    assert "Map of 15 neighbours: trustworthiness 0." in said
+    assert all(topic["name"] in said.replace(" , ", ", ") for topic in document["topics"])
+    assert REMARK not in said + image
+    assert len(page.images) == 1
+
+
+def test_the_figure_is_listed_with_where_it_comes_from(first, place):
+    _, document = first
+    manifest = json.loads((place / "figures" / "manifest.json").read_text())
+    assert [file["file"] for file in manifest["files"]] == [Path(file["file"]).name for file in document["files"]]
+    record = json.loads((place / "figures" / "topic_map_prompt.provenance.json").read_text())
+    assert record["data"]["fingerprint"] == document["fingerprint"]
+    assert record["table"]["parameters"]["embeddings"] == document["embeddings"]["fingerprint"]
+    assert record["table"]["parameters"]["scale"] == document["scale"]
+    assert set(record["files"]) == {file["file"] for file in manifest["files"]}
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "said"),
+    [
+        ("--text", "question", "no text 'question'"),
+        ("--engine", "spark", "no engine 'spark'"),
+        ("--scale", "1", "at least 1 texts"),
+        ("--landmarks", "-1", "-1 landmarks"),
+    ],
+)
+def test_a_wrong_request_says_what_to_do_before_anything_is_embedded(
+    place, tmp_path, own_data_dir, option, value, said
+):
+    result = CliRunner().invoke(app, ["map", str(written(tmp_path, rows_of_subjects())), option, value])
+    assert result.exit_code == 2
+    assert not (own_data_dir / "store" / "vectors").exists()
+    assert said in result.stderr
+    assert "Use" in result.stderr
+
+
+def test_data_that_are_not_here(place):
+    assert CliRunner().invoke(app, ["map", "nowhere"]).exit_code == 3
+
+
+def test_data_without_texts_of_pairs(place, tmp_path):
+    path = tmp_path / "only_prompts.jsonl"
+    path.write_text(
+        json.dumps({"prompt": "how do magnets work", "category": BEAVERTAILS.keys[0], "category_id": 0}) + "\n"
+    )
+    result = CliRunner().invoke(app, ["map", str(path)])
+    assert result.exit_code == 4
+    assert "has no pairs" in result.stderr
