@@ -51,7 +51,7 @@ def test_version():
 
 def test_help_names_every_command():
     listed = done("--help").stdout
-    for command in ("demo", "data", "stats", "figures", "lab"):
+    for command in ("demo", "data", "stats", "map", "figures", "lab"):
         assert f"\n  {command} " in listed
 
 

@@ -101,7 +101,8 @@ function render({ model, el, host, signal }) {
   const keys = { h: () => act.send({ kind: "hide" }), Escape: () => act.send({ kind: "clear" }), "/": () => search.focus(), l: () => toggleLasso() };
   function press(event) {
     const typing = event.target.matches("input, select");
-    if (typing || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
+    if (typing) return event.stopPropagation(); // JupyterLab would take the arrow keys from the slider
+    if (event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
     event.preventDefault();
     event.stopPropagation();
     keys[event.key]();
