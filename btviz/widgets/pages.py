@@ -48,8 +48,8 @@ def cards_of(rows: Rows, *, ds: Dataset, index: PairIndex) -> list[dict[str, Any
     list of dict
         `row`, `pair` (hexadecimal id), `safe` (null where contradictory, or not `labelled`),
         `labelled`, `unsafe` (number of unsafe annotations), `annotations`, `disputed` (null
-        where annotated once), `votes` (bit and count), `answers` (pairs with the same prompt), and the split, source, severity
-        and word counts as far as they are known.
+        where annotated once), `votes` (bit and count), `answers` (pairs with the same prompt),
+        and the split, source, severity and word counts as far as they are known.
     """
     columns = [name for name in _FACTS if name in ds.pairs.columns]
     facts = ds.pairs.select(columns)[rows].to_dicts()
