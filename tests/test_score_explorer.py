@@ -315,3 +315,15 @@ def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     assert "run its cell" in repr(explorer)
     explorer._chart._handle_custom_msg({"kind": "hide"}, [])
     assert explorer.inspector.policy.reveal_all is False
+
+
+def test_answers_without_labels_are_not_called_contradictory(ds, tmp_path):
+    rows = [{"prompt": f"question {k}", "response": "an answer", "reward": k / 7, "cost": -k / 5} for k in range(60)]
+    (tmp_path / "policy.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    read = btviz.read_scores(tmp_path / "policy.jsonl")
+    explorer = ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())
+    assert "not checkable" in explorer.said
+    assert {name for _, name in explorer.controls["grouping"].options} == {"source", "all"}
+    assert [card["labelled"] for card in explorer.inspector.cards] == [False] * 5
+    labelled = ScoreExplorer(ds, scores=scores_of(ds), policy=ContentPolicy())
+    assert [card["labelled"] for card in labelled.inspector.cards] == [True] * 5

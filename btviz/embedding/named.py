@@ -1,4 +1,4 @@
-"""Encoders by name: "minilm", "static", a folder, or a model of the hub."""
+"""Encoders by name: "minilm", "static", "words", a folder, or a model of the hub."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from btviz.embedding.encoder import Encoder
 from btviz.embedding.minilm import minilm_folder
 from btviz.embedding.static import StaticEncoder
 from btviz.embedding.transformer import READ, TransformerEncoder
+from btviz.embedding.words import WordEncoder
 from btviz.errors import FetchError, NotFoundError, UsageError
 from btviz.store import Store
 
@@ -29,8 +30,9 @@ def load_encoder(
     ----------
     name : str or path-like
         "minilm" (all-MiniLM-L6-v2, from an installed package, no network), "static" (distilled from
-        it, for a first picture in seconds), the folder of a sentence-transformers model, or the name
-        of one on the hub. Of the hub only safetensors, tokenizers and settings are fetched.
+        it, for a first picture in seconds), "words" (counts words, no model at all), the folder of a
+        sentence-transformers model, or the name of one on the hub. Of the hub only safetensors,
+        tokenizers and settings are fetched.
     prompt : str
         Put before each text ("query: ", "passage: "), for models that want it.
     max_tokens : int, optional
@@ -62,8 +64,10 @@ def load_encoder(
     """
     if max_tokens is not None and max_tokens < 3:
         raise UsageError(f"An encoder was asked to read {max_tokens} tokens of a text. Give at least 3.")
-    if str(name) == "static" and (prompt or max_tokens):
-        raise UsageError("A static encoder takes no prompt and no maximum length. Leave them out.")
+    if str(name) in {"static", "words"} and (prompt or max_tokens):
+        raise UsageError(f"The encoder {name!r} takes no prompt and no maximum length. Leave them out.")
+    if str(name) == "words":
+        return WordEncoder()
     if str(name) in {"minilm", "static"}:
         folder, shown = minilm_folder(), "minilm"
     else:

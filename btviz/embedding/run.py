@@ -46,7 +46,7 @@ def embed(
     text : {"prompt", "response", "qa"}
         Which text of a pair; "qa" is the prompt and, on the next line, the response.
     encoder : str or Encoder
-        "minilm", "static", a folder, the hub's name of a sentence-transformers model, or what
+        "minilm", "static", "words", a folder, the hub's name of a sentence-transformers model, or what
         `load_encoder` or `CallableEncoder` give.
     storage : {"float32", "float16"}
         How a number is kept. Half the size costs 0.0005 of a number at most.

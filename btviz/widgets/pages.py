@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 
 from btviz.content import ContentPolicy
 from btviz.dataset import Dataset
@@ -45,14 +46,28 @@ def cards_of(rows: Rows, *, ds: Dataset, index: PairIndex) -> list[dict[str, Any
     Returns
     -------
     list of dict
-        `row`, `pair` (hexadecimal id), `safe` (null where contradictory), `unsafe` (number of
-        unsafe annotations), `annotations`, `disputed` (null where annotated once), `votes`
-        (bit and count), `answers` (pairs with the same prompt), and the split, source, severity
-        and word counts as far as they are known.
+        `row`, `pair` (hexadecimal id), `safe` (null where contradictory, or not `labelled`),
+        `labelled`, `unsafe` (number of unsafe annotations), `annotations`, `disputed` (null
+        where annotated once), `votes` (bit and count), `answers` (pairs with the same prompt),
+        and the split, source, severity and word counts as far as they are known.
     """
     columns = [name for name in _FACTS if name in ds.pairs.columns]
     facts = ds.pairs.select(columns)[rows].to_dicts()
-    return [_card(ds, index, int(row), fact) for row, fact in zip(rows, facts, strict=True)]
+    told = _told_by_comparisons(ds, index, rows)
+    return [_card(ds, index, int(row), fact | {"told": row in told}) for row, fact in zip(rows, facts, strict=True)]
+
+
+def _told_by_comparisons(ds: Dataset, index: PairIndex, rows: Rows) -> set[int]:
+    """Rows without annotations of their own whose safety some comparison tells."""
+    open_rows = rows[index.n_annotations[rows] == 0]
+    ids = pl.Series(index.pair_ids[open_rows], dtype=pl.UInt64).implode()
+    found = [
+        ds.preferences.filter(pl.col(f"pair_id_{side}").is_in(ids), pl.col(f"is_safe_{side}").is_not_null())[
+            f"pair_id_{side}"
+        ]
+        for side in (0, 1)
+    ]
+    return set(index.rows_of(pl.concat(found)).tolist())
 
 
 def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> dict[str, Any]:
@@ -63,6 +78,7 @@ def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> 
         "row": row,
         "pair": hex_id(int(index.pair_ids[row])),
         "safe": bool(index.is_safe[row]) if index.is_safe[row] or index.is_unsafe[row] else None,
+        "labelled": n > 0 or facts["told"],
         "unsafe": int(index.n_unsafe[row]),
         "annotations": n,
         "disputed": bool(index.disputed[row]) if n > 1 else None,

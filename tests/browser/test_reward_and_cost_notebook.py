@@ -18,6 +18,20 @@ PANELS = """(chart) => [...chart.querySelectorAll("svg .mark-group.role-scope .b
   .filter((box) => box.width > 150 && box.height > 100)
   .map((box) => [box.x, box.y, box.width, box.height])"""
 
+SLOW = """
+import time
+import numpy as np
+class Slow:
+    name, kind, fingerprint, labels, tokens_per_batch = "slow", "reward", "slow", (), 1000
+    def encode(self, prompts, responses):
+        return [np.arange(20 + len(text) % 9) for text in responses]
+    def score_encoded(self, rows, *, length=None):
+        time.sleep(0.2)
+        return np.array([len(row) for row in rows], np.float32)
+    def score(self, prompts, responses):
+        return self.score_encoded(self.encode(prompts, responses))
+"""
+
 
 @pytest.fixture(scope="module")
 def opened(lab):
@@ -141,20 +155,13 @@ def test_a_model_loaded_from_the_view_scores_and_is_drawn(notebook, lab):
     expect(line(notebook)).to_contain_text(f"Scored {n:,} pairs", timeout=300_000)
     expect(chart(notebook).locator("svg")).to_contain_text("tiny-beaver-cost")
     expect(said(notebook)).to_contain_text("cost of tiny-beaver-cost")
-    same = "explorer.scores.filter(model='tiny-beaver-cost').equals(btviz.score(ds, 'tiny-beaver-cost'))"
-    assert kernel(notebook, same) is True
+    notebook.ask("anew = btviz.score(ds, 'tiny-beaver-cost')")
+    assert kernel(notebook, "explorer.scores.filter(model='tiny-beaver-cost').equals(anew)") is True
 
 
 def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(notebook, lab):
-    notebook.ask(
-        "import time\n"
-        "slow = btviz.load_score_model('tiny-beaver-cost', kind='reward')\n"
-        "quick = slow.score_encoded\n"
-        "object.__setattr__(slow, 'name', 'slow'); object.__setattr__(slow, 'fingerprint', 'slow')\n"
-        "object.__setattr__(slow, 'tokens_per_batch', 256)\n"
-        "object.__setattr__(slow, 'score_encoded', lambda *a, **k: (time.sleep(0.3), quick(*a, **k))[1])"
-    )
-    notebook.ask("explorer.score_with(slow)")
+    notebook.ask(SLOW)
+    notebook.ask("explorer.score_with(Slow())")
     expect(chart(notebook).locator("svg")).to_contain_text("slow", timeout=120_000)
     expect(said(notebook)).to_contain_text("Still scoring")
     first = line(notebook).text_content()

@@ -3,7 +3,8 @@
 const PARTS = { prompt: "Prompt", response: "Response" };
 
 function verdict(card) {
-  if (card.safe == null) return element("span", { class: "btviz-badge" }, "Contradictory labels");
+  const unknown = card.labelled ? "Contradictory labels" : "No safety label";
+  if (card.safe == null) return element("span", { class: "btviz-badge" }, unknown);
   const words = card.safe ? "Safe" : "Unsafe";
   const of = card.annotations > 1 ? ` ${card.safe ? card.annotations - card.unsafe : card.unsafe} of ${card.annotations}` : "";
   return element(
