@@ -8,7 +8,8 @@ from typing import Any, Protocol
 import polars as pl
 
 from btviz.dataset import Dataset
-from btviz.sentences.phrases import interval, lines, listed, named, percent
+from btviz.preference.verdicts import name_of
+from btviz.sentences.phrases import interval, lines, listed, percent
 from btviz.taxonomy import Taxonomy
 
 _COUNTED = {
@@ -42,7 +43,7 @@ def scored(scores: pl.DataFrame, ds: Dataset) -> str:
     str
         A line a model.
     """
-    said = [f"In {named(ds)}:"]
+    said = [f"In {name_of(ds)}:"]
     for (model, kind), part in sorted(scores.group_by("model", "kind"), key=lambda found: str(found[0])):
         n, absent = part["pair_id"].n_unique(), part.filter(pl.col("score").is_null())
         targets = part["target"].drop_nulls().n_unique()
@@ -67,7 +68,7 @@ def signs(checks: Sequence[_Checked], ds: Dataset) -> str:
     str
         A line a model.
     """
-    return lines(f"In {named(ds)}:", *(check.reason for check in checks))
+    return lines(f"In {name_of(ds)}:", *(check.reason for check in checks))
 
 
 def middles(scores: pl.DataFrame, ds: Dataset) -> str:
@@ -94,7 +95,7 @@ def middles(scores: pl.DataFrame, ds: Dataset) -> str:
             f"{'safe' if safe else 'unsafe'} answers {score:.2f} (n = {n:,})" for safe, score, n in middle.iter_rows()
         ]
         said.append(f"{part['model'][0]}: the median {part['kind'][0]} of {listed(groups)}.")
-    return lines(f"In {named(ds)}:", *(said or ["no scored answer has a safety label."]))
+    return lines(f"In {name_of(ds)}:", *(said or ["no scored answer has a safety label."]))
 
 
 def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
@@ -125,7 +126,7 @@ def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
         for row in apart.iter_rows(named=True)
         if row["estimate"] is not None
     ]
-    return lines(f"In {named(ds)}:", *(said or ["no label is there to measure these scores against."]))
+    return lines(f"In {name_of(ds)}:", *(said or ["no label is there to measure these scores against."]))
 
 
 def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) -> str:
@@ -154,7 +155,7 @@ def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) ->
     rows |= {row["grouping"]: row for row in association.filter(grouping="within prompt").iter_rows(named=True)}
     total, within = rows.get("all"), rows.get("within prompt")
     return lines(
-        f"In {named(ds)}, of {corners['n'][0]:,} answers {listed(shares)}.",
+        f"In {name_of(ds)}, of {corners['n'][0]:,} answers {listed(shares)}.",
         None
         if total is None or total["estimate"] is None
         else f"Over all answers the rank correlation of reward and cost is {total['estimate']:.2f}"
@@ -186,7 +187,7 @@ def margins(summary: pl.DataFrame, ds: Dataset) -> str:
         f"above it in {percent(row['share_positive'])} of {row['n']:,} comparisons of {row['prompts']:,} prompts."
         for row in summary.filter(grouping="all").iter_rows(named=True)
     ]
-    return lines(f"In {named(ds)}:", *said)
+    return lines(f"In {name_of(ds)}:", *said)
 
 
 def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
@@ -213,7 +214,7 @@ def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
         said.append(f"{part['model'][0]}, any category against unsafe, n = {n:,}: {listed(rates)}.")
         by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1").drop_nulls("estimate")
         said.append(_extremes(by.sort("estimate", descending=True), ds.taxonomy))
-    return lines(f"In {named(ds)}:", *(said or ["no moderation model has scored."]))
+    return lines(f"In {name_of(ds)}:", *(said or ["no moderation model has scored."]))
 
 
 def policies(table: pl.DataFrame, ds: Dataset) -> str:
@@ -231,7 +232,7 @@ def policies(table: pl.DataFrame, ds: Dataset) -> str:
     str
         A line a model.
     """
-    said = [f"In {named(ds)}:"]
+    said = [f"In {name_of(ds)}:"]
     for (model, kind), part in table.group_by("model", "kind", maintain_order=True):
         rows = {row["statistic"]: row for row in part.iter_rows(named=True)}
         difference, wins = rows["mean difference"], rows["win rate"]
