@@ -49,6 +49,15 @@ def load_probe(folder: Path | str) -> Probe:
 
     Its encoder is found by name if it can be; `Probe.with_encoder` takes one of yours.
 
+    Parameters
+    ----------
+    folder : Path or str
+        Where `Probe.save` has put it.
+
+    Returns
+    -------
+    Probe
+
     Raises
     ------
     NotFoundError
@@ -80,7 +89,17 @@ def load_probe(folder: Path | str) -> Probe:
 
 
 def is_probe(folder: Path | str) -> bool:
-    """Whether a folder looks like a saved probe."""
+    """Tell whether a folder looks like a saved probe.
+
+    Parameters
+    ----------
+    folder : Path or str
+        May be missing.
+
+    Returns
+    -------
+    bool
+    """
     return (Path(folder) / "probe.json").is_file()
 
 
