@@ -1,4 +1,4 @@
-"""One JupyterLab and one open notebook for all browser tests."""
+"""One JupyterLab and one open notebook for each module of browser tests."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ NOTEBOOK = NOTEBOOKS / "01_harm_categories.ipynb"
 expect.set_options(timeout=60_000)  # machines that do other things, too, are slow
 
 
-@pytest.fixture(scope="session")
+# not for the session: an open Playwright keeps an event loop running, and tests of other modules start their own
+@pytest.fixture(scope="module")
 def lab(tmp_path_factory):
     if chromium() is None:
         words = "Browser tests need Chromium, which is not installed. On Debian: apt-get install chromium"
@@ -33,7 +34,7 @@ def lab(tmp_path_factory):
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def opened(lab):
     """The notebook, run once; every test begins from `notebook`."""
     with lab.notebook(NOTEBOOK.name) as notebook:
