@@ -78,7 +78,7 @@ def narrow(rows: Rows, *, ds: Dataset, index: PairIndex, by: Filter, tagged: Ite
     kept = rows[_has_categories(index, ds.taxonomy, by)[rows] & _has_verdict(index, by)[rows]]
     if by.tag:
         kept = kept[np.isin(index.pair_ids[kept], np.fromiter(tagged, np.uint64))]
-    return containing(ds, kept, by.search) if by.search else kept
+    return containing(ds, kept, words=by.search) if by.search else kept
 
 
 def _has_categories(index: PairIndex, taxonomy: Taxonomy, by: Filter) -> NDArray[np.bool_]:
@@ -101,7 +101,7 @@ def _has_verdict(index: PairIndex, by: Filter) -> NDArray[np.bool_]:
     return passes
 
 
-def containing(ds: Dataset, rows: Rows, words: str) -> Rows:
+def containing(ds: Dataset, rows: Rows, *, words: str) -> Rows:
     """Rows whose prompt or response contains words, taken literally, upper or lower case."""
     pattern = "(?i)" + pl.escape_regex(words)
     texts = ds.pairs.select("prompt", "response")[rows]

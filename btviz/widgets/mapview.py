@@ -69,9 +69,9 @@ class MapView(anywidget.AnyWidget):
         self.scatter.observe(self._pointed_at, names="hovering")
         self.on_msg(self._answer)
 
-    def tell(self, **changes: Any) -> None:
+    def tell(self, changes: Mapping[str, Any]) -> None:
         """Change some of the state."""
-        self.state = {**self.state, **changes}
+        self.state = self.state | dict(changes)
 
     def paint(self, colouring: Colouring) -> None:
         """Colour the places anew."""

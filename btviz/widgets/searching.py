@@ -22,7 +22,7 @@ def with_words(ds: Dataset, words: str) -> pl.Series:
     """
     if not words.strip():
         raise UsageError("A search for words was asked for without any. Type at least one.")
-    return ds.pairs["pair_id"][containing(ds, np.arange(ds.pairs.height), words.strip())]
+    return ds.pairs["pair_id"][containing(ds, np.arange(ds.pairs.height), words=words.strip())]
 
 
 def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:

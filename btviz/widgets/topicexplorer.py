@@ -100,10 +100,10 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._unsafe = self._places.mean(self._index.is_unsafe, known=self._index.is_safe | self._index.is_unsafe)
         self._color = TOPIC
         self._setting: int | None = None
-        self._background = Background(lambda _: self.map.tell(busy=True))
+        self._background = Background(lambda _: self.map.tell({"busy": True}))
         self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
         self.map = MapView(self._places, on_message=self._answer)
-        self.map.tell(**self._facts(topics, quality))
+        self.map.tell(self._facts(topics, quality))
         self._show_layer(lay(topics, self._places, index=self._index))
         self.selection.observe(self._selection_moved)
         self._selection_moved()
@@ -274,7 +274,8 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         places = None if ids is None else self._places.at_rows(self._index.rows_of(ids))
         self.map.choose(places)
         n = None if places is None else len(places)
-        self.map.tell(topic=self._setting, chosen=n, origin=self.selection.origin, expression=self.selection.expression)
+        now = self.selection.choice
+        self.map.tell({"topic": self._setting, "chosen": n, "origin": now.origin, "expression": now.expression})
 
     def _laid(self, smallest: int) -> TopicLayer:
         return lay(self.topics.at(smallest), self._places, index=self._index)
@@ -282,14 +283,15 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def _show_layer(self, layer: TopicLayer) -> None:
         self._layer = layer
         topics = layer.topics
-        self.map.tell(scale=topics.scale, n_topics=topics.topics.height, outliers=topics.outlier_share, topic=None)
+        n, loose = topics.topics.height, topics.outlier_share
+        self.map.tell({"scale": topics.scale, "n_topics": n, "outliers": loose, "topic": None})
         self._paint()
 
     def _paint(self) -> None:
         colouring = self._offers[self._color].make(self._layer)
         self.map.paint(colouring)
         legend = [(colouring.colours[number], words) for number, words in colouring.legend]
-        self.map.tell(color=self._color, legend=legend, legend_title=colouring.title)
+        self.map.tell({"color": self._color, "legend": legend, "legend_title": colouring.title})
         self._send_labels()
 
     def _send_labels(self, _: object = None) -> None:
@@ -329,7 +331,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         """Do what may take seconds beside the kernel, so that the map keeps answering."""
 
         def done(future: Future[Any]) -> None:
-            self.map.tell(busy=False)
+            self.map.tell({"busy": False})
             try:
                 then(future.result())
             except SupersededError:
