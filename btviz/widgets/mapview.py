@@ -71,7 +71,7 @@ class MapView(anywidget.AnyWidget):
 
     def tell(self, changes: Mapping[str, Any]) -> None:
         """Change some of the state."""
-        self.state = {**self.state, **changes}
+        self.state = self.state | dict(changes)
 
     def paint(self, colouring: Colouring) -> None:
         """Colour the places anew."""

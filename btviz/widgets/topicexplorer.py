@@ -274,14 +274,8 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         places = None if ids is None else self._places.at_rows(self._index.rows_of(ids))
         self.map.choose(places)
         n = None if places is None else len(places)
-        self.map.tell(
-            {
-                "topic": self._setting,
-                "chosen": n,
-                "origin": self.selection.origin,
-                "expression": self.selection.expression,
-            }
-        )
+        now = self.selection.choice
+        self.map.tell({"topic": self._setting, "chosen": n, "origin": now.origin, "expression": now.expression})
 
     def _laid(self, smallest: int) -> TopicLayer:
         return lay(self.topics.at(smallest), self._places, index=self._index)
@@ -289,9 +283,8 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def _show_layer(self, layer: TopicLayer) -> None:
         self._layer = layer
         topics = layer.topics
-        self.map.tell(
-            {"scale": topics.scale, "n_topics": topics.topics.height, "outliers": topics.outlier_share, "topic": None}
-        )
+        n, loose = topics.topics.height, topics.outlier_share
+        self.map.tell({"scale": topics.scale, "n_topics": n, "outliers": loose, "topic": None})
         self._paint()
 
     def _paint(self) -> None:

@@ -146,7 +146,7 @@ def test_the_colour_and_the_scale_are_chosen_in_the_browser(notebook):
     notebook.page.locator(".btviz-colour").select_option("category:animal-abuse")
     expect(notebook.page.locator(".btviz-legend")).to_contain_text("Animal abuse")
     notebook.page.locator(".btviz-map input[type=range]").press("ArrowRight")
-    expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics of 5+ texts")
+    expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics of 5+ texts, 34 %")
     assert kernel(notebook, "explorer.topics.scale") == 5
 
 
