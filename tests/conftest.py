@@ -2,21 +2,15 @@
 
 from __future__ import annotations
 
-import re
-import zlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import polars as pl
 import pytest
+from small_data import dataset_from_rows, hashed_words
 
-from btviz.assembly import assemble, fingerprint_of
 from btviz.dataset import Dataset
 from btviz.embedding import CallableEncoder
-from btviz.rows import PROBLEMS
-from btviz.taxonomy import BEAVERTAILS, Taxonomy
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 
@@ -33,25 +27,6 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data are not here: {SHARED_DATA} is missing")
     return SHARED_DATA
-
-
-def dataset_from_rows(
-    rows: pl.DataFrame, *, taxonomy: Taxonomy = BEAVERTAILS, name: str = "tiny", comparisons: pl.DataFrame | None = None
-) -> Dataset:
-    """A data set in memory; rows: prompt, response, split, is_safe, labels[, severity]."""
-    tables = assemble(taxonomy, annotations=rows, comparisons=comparisons) | {"problems": PROBLEMS.to_frame()}
-    order = ("annotations", "preferences", "prompts")
-    fingerprint = fingerprint_of(tables[table] for table in order)
-    facts: dict[str, Any] = {"files": [], "assumptions": {}}
-    return Dataset(
-        name=name,
-        taxonomy=taxonomy,
-        fingerprint=fingerprint,
-        is_synthetic=False,
-        release=None,
-        facts=facts,
-        _read=tables.__getitem__,
-    )
 
 
 @pytest.fixture(scope="session")
@@ -79,16 +54,6 @@ def tiny() -> Dataset:
         "labels": pl.UInt32,
     }
     return dataset_from_rows(pl.DataFrame(rows, schema=columns, orient="row"))
-
-
-def hashed_words(texts: list[str]) -> np.ndarray:
-    """Counts of words in 32 bins, and one more that is never empty: texts that share words are near."""
-    found = np.zeros((len(texts), 33))
-    found[:, 32] = 0.1
-    for row, text in enumerate(texts):
-        for word in re.findall(r"\w+", text.lower()):
-            found[row, zlib.crc32(word.encode()) % 32] += 1
-    return found
 
 
 @pytest.fixture(scope="session")

@@ -5,9 +5,9 @@ import textwrap
 import numpy as np
 import polars as pl
 import pytest
-from conftest import dataset_from_rows, hashed_words
 from hypothesis import given
 from hypothesis import strategies as st
+from small_data import dataset_from_rows, hashed_words
 
 import btviz
 from btviz.embedding import CallableEncoder, Embeddings, embed, text_id

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import hashed_words
+from small_data import hashed_words
 from test_embedding import some
 
 from btviz.embedding import CallableEncoder, embed

@@ -94,7 +94,7 @@ def test_files_with_their_own_answers_become_a_data_set(tmp_path):
     assert (old["turned"], old["repeated"]) == (True, 1)
     assert "sign turned" in old["note"]
     table = policy_scores(found.answers, found.scores)
-    mean = compare_policies(table, before="old", after="new", n_boot=20).filter(
+    mean = compare_policies(table, before="old", after="new", n_boot=40).filter(
         kind="reward", statistic="mean difference"
     )
     assert mean["estimate"][0] == pytest.approx(1)
@@ -233,11 +233,11 @@ def test_command_makes_a_data_set_and_measures_it(tmp_path):
     assert {sign["verdict"] for sign in document["signs"]} == {"not checkable"}
     ds = btviz.load("both")
     assert (ds.pairs.height, ds.name, ds.is_synthetic) == (120, "both", False)
-    said = run("stats", "scores", "both", "--json", "--n-boot", "20")
+    said = run("stats", "scores", "both", "--json", "--n-boot", "40")
     assert said.exit_code == 0, said.output
     tables = json.loads(said.stdout)
     assert {"range", "metrics", "quadrants", "reward_against_cost", "ratings", "policies"} <= set(tables)
-    assert "policies" not in run("stats", "scores", "both", "--n-boot", "20").output.split("Policies")[0]
+    assert "policies" not in run("stats", "scores", "both", "--n-boot", "40").output.split("Policies")[0]
     again = run("score", "both", "--from", one, "--column", "helpful_score=reward")
     assert again.exit_code == 0, again.output
     assert "60" in again.output
@@ -262,7 +262,7 @@ def test_command_refuses_a_reversed_score_unless_told_otherwise(labelled, tmp_pa
     assert "points the other way" in kept.output
     turned = run("score", file, "--from", scored, "--column", "cost=-cost")
     assert "points the way" in turned.output
-    said = run("stats", "scores", file, "--n-boot", "20")
+    said = run("stats", "scores", file, "--n-boot", "40")
     assert "auc" in said.output
 
 

@@ -64,7 +64,7 @@ def test_cost_equals_scikit_learn_and_scipy(made):
     assert one(rows, metric="ks_distance")["estimate"] == pytest.approx(ks_2samp(cost[unsafe], cost[~unsafe])[0])
     right = ((cost > 0) & unsafe) | ((cost < 0) & ~unsafe)
     assert one(rows, metric="sign_accuracy", unit="pair")["estimate"] == pytest.approx(right.mean())
-    curve = threshold_curve(table, ds, thresholds=[-0.5, 0.0, 0.5], n_boot=20)
+    curve = threshold_curve(table, ds, thresholds=[-0.5, 0.0, 0.5], n_boot=40)
     for threshold in (-0.5, 0.0, 0.5):
         at = curve.filter(threshold=threshold)
         assert one(at, metric="recall")["estimate"] == pytest.approx(recall_score(unsafe, cost > threshold))
@@ -157,7 +157,7 @@ def test_levels_of_a_category_are_told_from_all_safe_answers(made):
 def test_topics_make_rows_of_their_own(made):
     ds, table, _, _ = made
     topics = ds.pairs.select("pair_id", (pl.col("pair_id") % 2).cast(pl.Int64).alias("topic"))
-    found = score_metrics(table.filter(model="cost"), ds, topics=topics, n_boot=20).filter(grouping="topic")
+    found = score_metrics(table.filter(model="cost"), ds, topics=topics, n_boot=40).filter(grouping="topic")
     assert set(found["metric"]) == {
         "pair_accuracy", "higher_for_better", "sign_accuracy", "auc", "ks_distance", "calibration_intercept",
         "calibration_slope",
@@ -170,7 +170,7 @@ def test_what_is_undefined_is_null_and_says_why(make_dataset):
     columns = ["prompt", "response", "split", "is_safe", "labels"]
     ds = make_dataset(pl.DataFrame(pairs, schema=columns, orient="row").cast({"labels": pl.UInt32}))
     table = scores(ds.pairs["pair_id"], [0.0, -1.0, float("nan"), None])
-    found = score_metrics(table, ds, n_boot=20).filter(pl.col("grouping") == "all")
+    found = score_metrics(table, ds, n_boot=40).filter(pl.col("grouping") == "all")
     sign = one(found, metric="sign_accuracy")
     assert (sign["n"], sign["estimate"], sign["low"]) == (2, 0.5, None), "a cost of 0 is wrong; NaN counts as none"
     assert "fewer than 50 prompts" in sign["undefined"]
@@ -203,7 +203,7 @@ def test_result_does_not_depend_on_the_order_of_rows(made):
 def test_reliability_bins_hold_every_item_once(made, shift, bins):
     ds, table, _, _ = made
     moved = table.filter(model="cost").with_columns(pl.col("score") + shift)
-    curve = reliability_curve(moved, ds, bins=bins, n_boot=2)
+    curve = reliability_curve(moved, ds, bins=bins, n_boot=40)
     assert curve["n"].sum() == ds.pairs.height
     assert curve.height <= bins
     total = (curve["n"] * curve["estimate"]).sum()

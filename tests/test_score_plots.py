@@ -44,16 +44,16 @@ def table(ds):
 @pytest.fixture(scope="module")
 def charts(ds, table):
     plane = reward_and_cost(table, ds)
-    metrics = score_metrics(table, ds, n_boot=20)
+    metrics = score_metrics(table, ds, n_boot=40)
     return {
         "distributions": plots.score_distributions(score_bins(table, ds), source=SOURCE),
         "policies": plots.score_distributions(policy_bins(policy_scores(policy_answers(ds), table)), source=SOURCE),
         "margins": plots.margins(margin_bins(score_margins(table, ds)), source=SOURCE),
         "ridges": plots.category_ridges(score_bins(table, ds, by="category", split=False), source=SOURCE),
-        "plane": plots.score_plane(plane_bins(plane), score_quadrants(plane, ds, n_boot=20), source=SOURCE),
+        "plane": plots.score_plane(plane_bins(plane), score_quadrants(plane, ds, n_boot=40), source=SOURCE),
         "roc": plots.roc(roc_curve(table, ds), metrics, source=SOURCE),
-        "calibration": plots.calibration(reliability_curve(table, ds, n_boot=20), source=SOURCE),
-        "moderators": plots.moderators(moderator_agreement(safety_verdicts(table, ds), n_boot=20), source=SOURCE),
+        "calibration": plots.calibration(reliability_curve(table, ds, n_boot=40), source=SOURCE),
+        "moderators": plots.moderators(moderator_agreement(safety_verdicts(table, ds), n_boot=40), source=SOURCE),
     }
 
 
@@ -161,7 +161,7 @@ def test_density_equals_scipy():
 
 def test_corners_show_the_quadrants(charts, table, ds):
     plane = reward_and_cost(table, ds)
-    counts = score_quadrants(plane, ds, n_boot=5).filter(grouping="all")
+    counts = score_quadrants(plane, ds, n_boot=40).filter(grouping="all")
     said = words(charts["plane"])
     for quadrant, n in counts.select("quadrant", "n_quadrant").rows():
         assert quadrant.capitalize() in said
@@ -169,7 +169,7 @@ def test_corners_show_the_quadrants(charts, table, ds):
 
 
 def test_roc_names_the_auc_and_marks_zero(charts, table, ds):
-    row = score_metrics(table, ds, n_boot=20).filter(model="the cost", metric="auc", grouping="all").row(0, named=True)
+    row = score_metrics(table, ds, n_boot=40).filter(model="the cost", metric="auc", grouping="all").row(0, named=True)
     assert f"AUC {row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in words(charts["roc"])
     unsafe = ~ds.pairs["is_safe"].to_numpy()
     cost = table.filter(kind="cost")["score"].to_numpy()

@@ -108,7 +108,7 @@ def test_swapping_policies_mirrors_the_comparison(seed):
     table = pl.DataFrame(rows, schema=["policy", "item", "prompt_id", "score"], orient="row").with_columns(
         pl.col("prompt_id").cast(pl.UInt64), pl.lit("m").alias("model"), pl.lit("reward").alias("kind")
     )
-    one, two = (compare_policies(table, before=a, after=b, n_boot=20) for a, b in ("ab", "ba"))
+    one, two = (compare_policies(table, before=a, after=b, n_boot=40) for a, b in ("ab", "ba"))
     assert value(one, "mean difference")["estimate"] == pytest.approx(-value(two, "mean difference")["estimate"])
     assert value(one, "win rate")["estimate"] == pytest.approx(1 - value(two, "win rate")["estimate"])
     assert set(one["n"]) == {60}
@@ -120,7 +120,7 @@ def test_answering_models_are_policies(ds, scored):
     one, two = sorted(set(ds.pairs["source"].drop_nulls()))[:2]
     by_prompt = table.filter(kind="cost").group_by("prompt_id", "policy").agg(pl.col("score").mean())
     wide = by_prompt.pivot("policy", index="prompt_id", values="score").drop_nulls([one, two])
-    found = value(compare_policies(table, before=one, after=two, n_boot=20).filter(kind="cost"), "mean difference")
+    found = value(compare_policies(table, before=one, after=two, n_boot=40).filter(kind="cost"), "mean difference")
     assert found["n"] == wide.height
     assert found["estimate"] == pytest.approx((wide[two] - wide[one]).mean())
 

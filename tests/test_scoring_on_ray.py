@@ -25,14 +25,14 @@ from pathlib import Path
 import polars as pl
 import btviz
 import score_checkpoints as made
-from conftest import dataset_from_rows
+from small_data import dataset_from_rows
 from counting_model import LethalModel
 from btviz.errors import NotFoundError
 
 folder = Path(sys.argv[1])
 
 columns = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
-rows = [("how", "they attract iron " * (i % 5) + "abcdefghij"[i % 10], "train", True, 0) for i in range(40)]
+rows = [("how", "they attract iron " * (i % 5) + f"abcdefghij {i}", "train", True, 0) for i in range(40)]
 ds = dataset_from_rows(pl.DataFrame(rows, schema=columns, orient="row"))
 
 def scored(model, data, **options):

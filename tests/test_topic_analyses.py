@@ -117,7 +117,7 @@ def test_the_first_category_is_the_lowest_bit(four):
         labels=pl.when(pl.col("pair_id") % 3 == 0).then(pl.col("labels") | 1 << 9).otherwise("labels")
     )
     other = replace(ds, _read={"pairs": doubled}.__getitem__)
-    agreement = btviz.topic_agreement(other, topics, n_boot=20)
+    agreement = btviz.topic_agreement(other, topics, n_boot=40)
     joined = doubled.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
     first = [min(bit for bit in range(14) if mask >> bit & 1) if mask else None for mask in joined["labels"]]
     codes = [-1 if bit is None else bit for bit in first]

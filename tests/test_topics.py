@@ -356,7 +356,7 @@ def test_all_outliers_can_be_saved_described_and_reassigned(make_dataset, tmp_pa
     assert back.assignments.equals(topics.assignments)
     with pytest.raises(NotFoundError, match="holds none"):
         back.bertopic()
-    agreement = btviz.topic_agreement(ds, topics, n_boot=10)
+    agreement = btviz.topic_agreement(ds, topics, n_boot=40)
     assert agreement.ami is None
     assert "nothing to agree on" in agreement.undefined
     assert agreement.undescribed.is_empty()

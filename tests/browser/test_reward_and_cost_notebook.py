@@ -90,6 +90,15 @@ def drag(notebook, panel, *, across, up=(0.5, 0.5)):
     mouse.move(x + sum(across) / 2 * width, y + sum(up) / 2 * height, steps=3)
     mouse.move(x + across[1] * width, y + up[1] * height, steps=3)
     mouse.up()
+    settle(notebook)
+
+
+def settle(notebook):
+    """Wait until the last of a drag has reached the kernel: it comes in parts."""
+    before, now = None, kernel(notebook, "repr(explorer._brush)")
+    while now != before:
+        notebook.page.wait_for_timeout(700)
+        before, now = now, kernel(notebook, "repr(explorer._brush)")
 
 
 def score_with(notebook, folder):

@@ -17,7 +17,7 @@ CELL = f"""
 import sys
 sys.path.insert(0, {str(TESTS)!r})
 import btviz
-from conftest import dataset_from_rows
+from small_data import dataset_from_rows
 from made_topics import made_topics
 name = "<b onmouseover='window.ran = true'>{{subject}}</b> $x^2$"
 ds, emb, points, topics = made_topics(dataset_from_rows, each=30, name=name)
