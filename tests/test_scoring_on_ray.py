@@ -23,6 +23,7 @@ DRIVER = """
 import json, os, sys
 from pathlib import Path
 import polars as pl
+import torch
 import btviz
 import score_checkpoints as made
 from small_data import dataset_from_rows
@@ -41,6 +42,7 @@ def scored(model, data, **options):
     return btviz.score(ds, model, progress=told.append, **options), [progress.n_done for progress in told]
 
 model = btviz.load_score_model(made.beaver(folder / "tiny-cost"))
+torch.set_num_threads(1)  # as a worker has: the last bits of a product depend on it
 here, _ = scored(model, "here", tokens_per_batch=200)
 there, told = scored(model, "there", tokens_per_batch=200, engine="ray", workers=2)
 (folder / "tiny-cost").rename(folder / "moved-cost")

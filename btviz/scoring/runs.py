@@ -57,7 +57,9 @@ def score(
     engine : {"local", "ray"}
         In this process, or on the Ray cluster that this machine is in. ``ray start --head`` makes a
         cluster, and ``ray start --address=HEAD:6379`` on another machine joins it; without a cluster
-        one is started here. The weights must lie under the same path on every machine.
+        one is started here. The weights must lie under the same path on every machine. On CPUs the
+        last bits of a score depend on the number of threads, and a Ray worker has one: the same scores
+        as here bit for bit after ``torch.set_num_threads(1)``, else within rounding.
     workers : int, optional
         Of Ray: processes that each hold the model. Default: one per GPU, or per CPU where there is none.
     tokens_per_batch : int, optional
