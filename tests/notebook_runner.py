@@ -25,5 +25,10 @@ def execute(notebook: nbformat.NotebookNode, *, timeout: float = 300) -> nbforma
         return client.execute()
 
 
+def printed(notebook: nbformat.NotebookNode) -> str:
+    """Everything that the cells of an executed notebook have printed."""
+    return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
+
+
 if __name__ == "__main__":
     execute(nbformat.read(Path(sys.argv[1]), as_version=4))

@@ -7,7 +7,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, write_release
-from notebook_runner import execute
+from notebook_runner import execute, printed
 
 pytestmark = pytest.mark.notebook
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_harm_categories.ipynb"
@@ -30,10 +30,6 @@ def executed(notebook, *, more=()):
     """Run a notebook, with more cells after its own, keeping the state of its widgets."""
     notebook.cells += [nbformat.v4.new_code_cell(source) for source in more]
     return execute(notebook)
-
-
-def printed(notebook):
-    return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
 
 
 def test_the_executed_notebook_keeps_no_text_even_after_a_reveal(release):

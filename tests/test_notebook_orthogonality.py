@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, write_comparisons
-from notebook_runner import execute
+from notebook_runner import execute, printed
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_label_orthogonality.ipynb"
 OF_METHODS = {"95", "50", "0", "0.1", "1", "2", "0.3", "6", "0.8"}
@@ -31,10 +31,6 @@ def prose(notebook):
     """What the notebook says in words, without its code spans, headings' numbers and lists' numbers."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     return re.sub(r"`[^`]*`|^(#+ )?\d+\. |response_\d", "", text, flags=re.MULTILINE)
-
-
-def printed(notebook):
-    return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
 
 
 @pytest.mark.notebook

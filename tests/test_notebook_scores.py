@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, write_comparisons
-from notebook_runner import execute
+from notebook_runner import execute, printed
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "04_reward_and_cost.ipynb"
 OF_METHODS = {"0"}
@@ -31,10 +31,6 @@ def prose(notebook):
     """What the notebook says in words, without its code spans, headings' numbers and lists' numbers."""
     text = "\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
     return re.sub(r"`[^`]*`|^(#+ )?\d+\. |AC1", "", text, flags=re.MULTILINE)
-
-
-def printed(notebook):
-    return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))
 
 
 @pytest.mark.notebook

@@ -32,7 +32,6 @@ FLAGS = [
 ]
 SOFTWARE_WEBGL = ["--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader", "--ignore-gpu-blocklist"]
 """Machines for tests have no graphics card."""
-NO_WEBGL = ["--disable-gpu", "--disable-3d-apis"]
 SETTINGS = {
     # Otherwise JupyterLab unloads cells that are scrolled out of sight.
     "@jupyterlab/notebook-extension/tracker": '{"windowingMode": "none"}',
