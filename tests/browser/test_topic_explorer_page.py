@@ -33,6 +33,11 @@ HIDE_WEBGL = """() => {
 }"""
 DRAWN = "() => [...document.querySelectorAll('.btviz-points [id]')].some((one) => one.api?.get('points').length > 0)"
 
+DRAWN_CODES = """(codes) => {
+  const { api } = [...document.querySelectorAll('.btviz-points [id]')].find((one) => one.api);
+  return api.get('points').every((point, k) => point[2] === codes[k]);
+}"""
+
 
 def written(lab, name):
     cell = nbformat.v4.new_code_cell(CELL)
@@ -140,6 +145,14 @@ def test_python_moves_the_map_and_its_colours(notebook):
     expect(notebook.page.locator(".btviz-legend")).to_contain_text("unsafe")
     notebook.ask("explorer.scale(5)")
     expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics of 5+ texts")
+
+
+def test_of_changes_in_a_row_the_last_is_drawn(notebook):
+    turns = " ".join(f"explorer.color_by({by!r});" for by in ["safety", "topic"] * 4 + ["safety"])
+    notebook.ask(turns)
+    codes = kernel(notebook, "explorer.map.scatter.points[:, 2].tolist()")
+    assert len(set(codes)) == 2  # safe and unsafe, not the topics
+    notebook.page.wait_for_function(DRAWN_CODES, arg=codes, timeout=10_000)
 
 
 def test_the_colour_and_the_scale_are_chosen_in_the_browser(notebook):

@@ -10,6 +10,28 @@ async function frames(ready, tries = 600) {
   return false;
 }
 
+// jupyter-scatter drops a draw that comes during another, and the picture keeps the colours before it: they wait instead.
+function oneDrawAtATime(api) {
+  const draw = api.draw;
+  let last = null;
+  let drawing = null;
+  const drawLast = async () => {
+    try {
+      while (last && (await frames(() => !api.get("isDrawing")))) {
+        const asked = last;
+        last = null;
+        await draw(...asked);
+      }
+    } finally {
+      drawing = null;
+    }
+  };
+  api.draw = (...asked) => {
+    last = asked;
+    return (drawing ??= drawLast());
+  };
+}
+
 function render({ model, el, host, signal }) {
   const stage = element("div", { class: "btviz-stage" });
   const status = element("div", { class: "btviz-status", role: "status" });
@@ -38,6 +60,7 @@ function render({ model, el, host, signal }) {
     const container = () => [...canvasHost.querySelectorAll("[id]")].find((one) => one.api);
     if (!(await frames(container))) throw new Error("the points were not drawn");
     const { api } = container();
+    oneDrawAtATime(api);
     const points = await host.getModel(model.get("scatter"));
     toggleLasso = () => (points.set("mouse_mode", points.get("mouse_mode") === "lasso" ? "panZoom" : "lasso"), points.save_changes());
     const { clientWidth: across, clientHeight: down } = container();
