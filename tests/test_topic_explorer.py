@@ -284,6 +284,22 @@ def test_the_map_says_how_far_to_trust_it_and_what_it_shows(explorer, made):
     assert fewer.map.state["unplaced"] == ds.pairs.height - 6
 
 
+def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
+    ds, emb, points, topics = made
+    n = topics.topics.height
+    shares = [0.59, *[0.6] * (n - 1)]
+    found = topics.topics.select("topic", "name").with_columns(pl.Series("stability", shares))
+    explorer = TopicExplorer(
+        ds, points=points, topics=topics, quality=pl.DataFrame({"texts": ["all"]}), stability=found
+    )
+    assert [label["unstable"] for label in explorer._panel.layer.labels()] == [True, *[False] * (n - 1)]
+    assert explorer.map.state["unstable"] == 1
+    explorer.scale(next(scale for scale in topics.scales if scale != topics.scale))
+    assert explorer.map.state["unstable"] == 0  # not known there
+    with pytest.raises(UsageError, match="not that of these"):
+        TopicExplorer(ds, points=points, topics=topics, stability=found.head(n - 1))
+
+
 def test_a_map_of_other_data_is_refused(made):
     ds, _, points, topics = made
     with pytest.raises(UsageError, match="place none"):

@@ -57,6 +57,8 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         For search by meaning, and the quality of the map; those behind `topics` by default.
     quality : DataFrame, optional
         From `btviz.map_quality`; measured if it is not given and the embeddings are known.
+    stability : DataFrame, optional
+        From `btviz.topic_stability`: topics that other fits do not find again get a mark.
     selection : Selection, optional
         Shared with other views; setting it from Python moves this one.
     policy : ContentPolicy, optional
@@ -75,7 +77,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     >>> explorer.selected["n_unsafe"].mean()
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first three are optional
         self,
         ds: Dataset,
         *,
@@ -84,6 +86,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         scores: pl.DataFrame | None = None,
         embeddings: Embeddings | None = None,
         quality: pl.DataFrame | None = None,
+        stability: pl.DataFrame | None = None,
         selection: Selection | None = None,
         policy: ContentPolicy | None = None,
     ) -> None:
@@ -99,10 +102,11 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             index=self._index,
             scores=scores,
             quality=self._measured() if quality is None else quality,
-            can_search=self._embeddings is not None,
+            stability=stability,
             on_message=self._answer,
         )
         self.map = self._panel.view
+        self.map.tell({"meaning": self._embeddings is not None})
         self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
         self.selection.observe(self._selection_moved)
         self._selection_moved()

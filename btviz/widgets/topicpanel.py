@@ -13,6 +13,7 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.plots.theme import GROUPS
 from btviz.topics.result import Topics
+from btviz.topics.stability import STABLE
 from btviz.widgets.colours import TOPIC, offers
 from btviz.widgets.mapview import MapView
 from btviz.widgets.pairindex import PairIndex
@@ -40,8 +41,8 @@ class TopicPanel:
         Colours to choose from.
     quality : DataFrame or None
         What to say of the map.
-    can_search : bool
-        Whether texts near in meaning can be found.
+    stability : DataFrame or None
+        From `btviz.topic_stability`, of `topics` at their scale.
     on_message : callable
         Takes what the browser asks for.
     """
@@ -55,13 +56,14 @@ class TopicPanel:
         index: PairIndex,
         scores: pl.DataFrame | None,
         quality: pl.DataFrame | None,
-        can_search: bool,
+        stability: pl.DataFrame | None,
         on_message: Callable[[Message], None],
     ) -> None:
         self._index, self.places = index, places
         self._offers = offers(ds, places=places, index=index, scores=scores)
         self._unsafe = places.mean(index.is_unsafe, known=index.is_safe | index.is_unsafe)
         self._color = TOPIC
+        self._stability = _shares(stability, topics)
         self.view = MapView(places, on_message=on_message)
         self.view.tell(
             self._sizes()
@@ -72,22 +74,22 @@ class TopicPanel:
                 "quality": [] if quality is None else quality.filter(pl.col("texts") == "all").to_dicts(),
                 "colorings": [(name, one.title, one.group, one.why_not) for name, one in self._offers.items()],
                 "scales": topics.layers.select("scale", "n_topics").rows(),
-                "meaning": can_search,
                 "busy": False,
             }
         )
-        self.show(lay(topics, places, index=index))
+        self.show(self._lay(topics))
 
     def laid(self, smallest: int) -> TopicLayer:
         """The topics of at least so many texts, ready to be shown."""
-        return lay(self.layer.topics.at(smallest), self.places, index=self._index)
+        return self._lay(self.layer.topics.at(smallest))
 
     def show(self, layer: TopicLayer) -> None:
         """Change to topics of another scale."""
         self.layer = layer
         topics = layer.topics
         n, loose = topics.topics.height, topics.outlier_share
-        self.view.tell({"scale": topics.scale, "n_topics": n, "outliers": loose, "topic": None})
+        unstable = sum(share < STABLE for share in layer.stability.values())
+        self.view.tell({"scale": topics.scale, "n_topics": n, "outliers": loose, "unstable": unstable, "topic": None})
         self._paint()
 
     def color_by(self, name: str) -> None:
@@ -118,6 +120,10 @@ class TopicPanel:
         colours = GROUPS if self._color == TOPIC else ()
         self.view.send({"kind": "labels", "labels": self.layer.labels(), "colours": colours})
 
+    def _lay(self, topics: Topics) -> TopicLayer:
+        stability = self._stability.get(topics.scale, {})
+        return lay(topics, self.places, index=self._index, stability=stability)
+
     def _sizes(self) -> dict[str, Any]:
         placed = int(self.places.n_pairs.sum())
         return {
@@ -133,3 +139,15 @@ class TopicPanel:
         legend = [(colouring.colours[number], words) for number, words in colouring.legend]
         self.view.tell({"color": self._color, "legend": legend, "legend_title": colouring.title})
         self.send_labels()
+
+
+def _shares(stability: pl.DataFrame | None, topics: Topics) -> dict[int, dict[int, float]]:
+    """Stability of each topic, by scale: it is known for one."""
+    if stability is None:
+        return {}
+    if not stability["name"].equals(topics.topics["name"]):
+        raise UsageError(
+            f"The stability of {stability.height} topics was given, and it is not that of these "
+            f"{topics.topics.height}. Pass stability=btviz.topic_stability(ds, topics, embeddings=embeddings)."
+        )
+    return {topics.scale: dict(stability.select("topic", "stability").iter_rows())}

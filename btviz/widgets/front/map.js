@@ -131,7 +131,7 @@ function render({ model, el, host, signal }) {
     busy.hidden = !state.busy;
     const unplaced = state.unplaced ? ` · ${count(state.unplaced)} pairs are not on the map` : "";
     title.replaceChildren(`${state.population} · n = ${plural(state.pairs, "pair")} at ${plural(state.points, "point")}, one for each of their distinct ${state.texts}${unplaced}`);
-    quality.replaceChildren(qualityLine(state));
+    quality.replaceChildren(qualityLine(state) + unstableLine(state));
     labels.choose(state.topic);
   }
 
