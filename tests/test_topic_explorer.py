@@ -285,7 +285,7 @@ def test_the_map_says_how_far_to_trust_it_and_what_it_shows(explorer, made):
 
 
 def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
-    ds, emb, points, topics = made
+    ds, _, points, topics = made
     n = topics.topics.height
     shares = [0.59, *[0.6] * (n - 1)]
     found = topics.topics.select("topic", "name").with_columns(pl.Series("stability", shares))
