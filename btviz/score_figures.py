@@ -86,6 +86,8 @@ class ScoreFigure:
         Public functions that `compute` calls.
     plot : callable
         Function of `btviz.plots` that takes the tables.
+    population : str
+        What its n count, where the plot does not say it.
     drawing : Mapping
         Keyword arguments of the plot.
     names_categories : bool
@@ -98,6 +100,7 @@ class ScoreFigure:
     steps: tuple[Callable[..., Any], ...]
     plot: Callable[..., alt.TopLevelMixin]
     after: str = ""
+    population: str = ""
     drawing: Mapping[str, str] = field(default_factory=dict)
     names_categories: bool = False
 
@@ -110,7 +113,8 @@ class ScoreFigure:
             If these scores have not what the figure shows; the message says what is missing.
         """
         taxonomy = {"taxonomy": scored.ds.taxonomy} if self.names_categories else {}
-        return self.plot(*self.compute(scored), source=scored.ds.population, **taxonomy, **self.drawing)
+        source = " · ".join(part for part in (scored.ds.population, self.population) if part)
+        return self.plot(*self.compute(scored), source=source, **taxonomy, **self.drawing)
 
     def provenance(self, scored: Scored) -> dict[str, Any]:
         """What a reader needs to make the figure again."""
@@ -143,6 +147,7 @@ SCORE_FIGURES = {
             (score_bins,),
             plots.score_distributions,
             after="BeaverTails Fig 6",
+            population="pairs, by split if they are in one only",
         ),
         ScoreFigure(
             "scores_by_policy",
@@ -151,6 +156,7 @@ SCORE_FIGURES = {
             (policy_scores, on_same_items, policy_bins),
             plots.score_distributions,
             after="BeaverTails Fig 7",
+            population="answers",
             drawing={"title": "Scores of policies on the same prompts"},
         ),
         ScoreFigure(

@@ -73,6 +73,8 @@ class Scored:
         UsageError
             If there are none, or a sign is reversed; the message says what to do.
         """
+        if self.ds.pairs.is_empty():
+            raise UsageError(f"A figure of the scores of {self.ds.name!r} was asked for; it has no answers to score.")
         if self.refusal is not None:
             raise UsageError(self.refusal)
         found = self.scores.filter(pl.col("kind").is_in(kinds))
