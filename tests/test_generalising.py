@@ -73,6 +73,8 @@ def test_both_probes_are_drawn_with_the_intervals_there_are(table):
     assert f"{VIOLENCE.title}: 90.0 %, without it 25.0 %." in spec["description"]
     with pytest.raises(UsageError, match="leave_one_category_out"):
         plots.left_out(table.drop("training"))
+    with pytest.raises(UsageError, match='Use width="double"'):
+        plots.left_out(table, width="single", taxonomy=BEAVERTAILS)
 
 
 def transfer():

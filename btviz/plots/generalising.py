@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from btviz.errors import UsageError
 from btviz.plots.intervals import PERCENT
 from btviz.plots.naming import titles
 from btviz.plots.rendering import ConcatChart
@@ -28,6 +29,8 @@ METRICS = {"recall": "Unsafe answers of it above cost 0", "false_positive_rate":
 NOTE = "Lines: 95 % intervals by prompt; none where there are too few prompts"
 ROW = 22.0
 GAP = 24.0
+NARROWEST = 70.0
+"""Width of a panel, in points, in which its axis can still be read."""
 APART = 4.5
 """From a category's middle to its two dots, in points."""
 
@@ -62,7 +65,7 @@ def left_out(
     Raises
     ------
     UsageError
-        If a column is missing.
+        If a column is missing, or names of categories leave no room for the panels.
     """
     needed(
         table,
@@ -83,6 +86,11 @@ def left_out(
     sizes = dict(losses.select("category", "support").rows())
     labels = {key: f"{named[key]}, n = {sizes[key]:,}" for key in order}
     room = (points(width) - 2 * PADDING - max(text_width(text) for text in labels.values()) - 12 - GAP) / 2
+    if room < NARROWEST:
+        raise UsageError(
+            f"Two panels beside these names were to fit in {points(width):.0f} points; {room:.0f} are left for each. "
+            'Use width="double".'
+        )
     drawn = shown.with_columns(pl.col("category").replace_strict(labels).alias("name"))
     safe = max(shown.filter(metric="false_positive_rate")["n"].to_list(), default=0)
     caption = " · ".join(part for part in (source, f"pairs, of which {safe:,} safe") if part)
@@ -105,24 +113,20 @@ def _panel(drawn: pl.DataFrame, metric: str, *, names: list[str], room: float, i
     grid = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, grid=True, gridColor=FAINT, labelFlush=False)
     y_axis = alt.Axis(labelLimit=0) if is_first else None
     x = alt.X("estimate:Q", scale=scale, axis=grid, title=METRICS[metric])
-    colours = alt.Scale(domain=list(TRAININGS.values()), range=[ACCENT, GROUPS[3]])
+    said = list(TRAININGS.values())
+    legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="circle", offset=4)
+    stroke = alt.Stroke("training:N", scale=alt.Scale(domain=said, range=[ACCENT, GROUPS[3]]), legend=legend)
+    fill = alt.Fill("training:N", scale=alt.Scale(domain=said, range=[ACCENT, PAPER]), legend=legend)
+    y = alt.Y("name:N", scale=alt.Scale(domain=names), title=None, axis=y_axis)
     layers: list[alt.Chart] = []
-    for (training, said), offset in zip(TRAININGS.items(), (-APART, APART), strict=True):
-        part = own.filter(training=training).with_columns(pl.lit(said).alias("training"))
-        base = alt.Chart(part).encode(
-            y=alt.Y("name:N", scale=alt.Scale(domain=names), title=None, axis=y_axis),
-            stroke=alt.Stroke(
-                "training:N",
-                scale=colours,
-                legend=alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="circle", offset=4),
-            ),
-        )
-        fill = ACCENT if training == "all" else PAPER
+    for training, offset in zip(TRAININGS, (-APART, APART), strict=True):
+        part = own.filter(training=training).with_columns(pl.col("training").replace(TRAININGS))
+        base = alt.Chart(part).encode(y=y, stroke=stroke)
         layers += [
             base.transform_filter("datum.low !== null")
             .mark_rule(strokeWidth=1.6, yOffset=offset)
             .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
-            base.mark_point(size=26, opacity=1, strokeWidth=1.3, fill=fill, yOffset=offset).encode(x=x),
+            base.mark_point(size=26, opacity=1, strokeWidth=1.3, yOffset=offset).encode(x=x, fill=fill),
         ]
     return alt.LayerChart(layer=layers, width=room, height=ROW * len(names))
 

@@ -56,7 +56,7 @@ class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no ty
         self.fields, self.line = scoring_controls(), ProgressLine()
         self.fields["score"].on_click(self._clicked)
         self.fields["stop"].on_click(lambda _: self.stop())
-        layout = {"flex_flow": "row wrap", "align_items": "center"}
+        layout = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"}
         super().__init__([*self.fields.values(), self.line], layout=layout)
 
     def start(self, model: str | Path | ScoreModel, *, kind: str | None = None) -> None:
