@@ -80,7 +80,8 @@ def _side_by_side(table: pl.DataFrame) -> pl.DataFrame:
     for (metric, training), part in parts.items():
         name = f"{metric}_{training}"
         columns = {"estimate": name, "low": f"{name}_low", "high": f"{name}_high", "undefined": f"{name}_undefined"}
-        wide = wide.join(part.select("category", *columns).rename(columns), on="category", how="left")
+        own = part.select("category", *(pl.col(old).alias(new) for old, new in columns.items()))
+        wide = wide.join(own, on="category", how="left")
     return wide
 
 

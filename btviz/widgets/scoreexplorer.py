@@ -208,7 +208,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         picture = self._canvas.picture
         if picture is None:
             return
-        brush = brush_on(picture, name, ranges) if ranges else None
+        brush = brush_on(picture, name, ranges=ranges) if ranges else None
         if brush is not None or not ranges:
             self._choose(brush, drawn=bool(ranges))
 

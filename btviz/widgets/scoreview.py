@@ -96,7 +96,7 @@ class Picture:
         raise UsageError(f"Scores of {model!r} were to be brushed; drawn are {drawn or 'none'}. Choose one of these.")
 
 
-def brush_on(picture: Picture, name: str, ranges: Mapping[str, Sequence[float]]) -> Brush | None:
+def brush_on(picture: Picture, name: str, *, ranges: Mapping[str, Sequence[float]]) -> Brush | None:
     """What a hand has brushed on a picture; None for a brush that is not on it."""
     if name == PLANE and picture.is_plane:
         return Brush.over(None, ranges["cost"], reward=ranges["reward"])
