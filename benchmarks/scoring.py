@@ -101,7 +101,8 @@ def _half(folder: Path, half: int) -> None:
     lengths = lengths_of(inputs)
     ends = []
     for rows in by_length(lengths, budget=2048)[half::2]:
-        score_inputs(model, [inputs[i] for i in rows], length=int(lengths[rows].max()))
+        ids = pairs["pair_id"].gather(rows).to_list()
+        score_inputs(model, [inputs[i] for i in rows], length=int(lengths[rows].max()), pair_ids=ids)
         ends.append(time.perf_counter())
     print(json.dumps([ends[0], ends[-1], len(ends)]))
 

@@ -150,5 +150,6 @@ class LoadedModel:
         found = np.empty((len(rows), *width), np.float32)
         lengths = np.array([row.shape[-1] for row in rows], np.int64)
         for where in by_length(lengths, budget=self.tokens_per_batch):
-            found[where] = sparing(self.score_encoded, [rows[i] for i in where])
+            names = [f"text {i + 1:,} of {len(rows):,}, of {lengths[i]:,} tokens" for i in where]
+            found[where] = sparing(self.score_encoded, [rows[i] for i in where], names=names)
         return found
