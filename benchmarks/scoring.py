@@ -148,7 +148,7 @@ def metrics_replica(folder: Path) -> float:
 
 
 def _replica_vectors(ds: Any) -> Any:
-    """Vectors of the replica's answers, made on the first call, then read from the store: words in random directions."""
+    """Vectors of the answers, made on the first call, then read from the store: words in random directions."""
     import zlib
 
     import numpy as np

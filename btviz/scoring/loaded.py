@@ -14,6 +14,7 @@ from btviz.scoring.memory import sparing
 from btviz.scoring.network import Batch, pad
 from btviz.scoring.planning import by_length
 from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
+from btviz.scoring.throughput import Shape
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class LoadedModel:
         Of the weights.
     n_parameters : int
         Size of the network.
+    shape : Shape
+        What its arithmetic depends on.
     tokens_per_batch : int
         Tokens, padding included, that go through the network at once.
     origin : Origin
@@ -71,6 +74,7 @@ class LoadedModel:
     dtype: str
     device: str
     n_parameters: int
+    shape: Shape
     tokens_per_batch: int
     origin: Origin
     encoder: TextEncoder = field(repr=False)

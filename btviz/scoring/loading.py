@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib.util
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from btviz.scoring.probes import Probe, is_probe, load_probe
 from btviz.scoring.protocol import KINDS
 from btviz.scoring.recognition import BEAVER, CLASSIFIER, Layout, recognise
 from btviz.scoring.templates import MAX_LENGTH, ChatTemplate, FixedTemplate, TextEncoder, TextPair
+from btviz.scoring.throughput import Shape
 from btviz.store import fingerprint
 
 VERSION = 1
@@ -108,6 +109,7 @@ def load_score_model(
         dtype=form,
         device=place,
         n_parameters=checkpoint.n_parameters,
+        shape=Shape.of(read_config(checkpoint).get_text_config(), n_parameters=checkpoint.n_parameters),
         tokens_per_batch=TOKENS[place.partition(":")[0]],
         origin=Origin(str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device),
         encoder=encoder,
@@ -186,7 +188,7 @@ def _check_readable(checkpoint: Checkpoint) -> None:
     """Say which package a tokenizer needs that is there in another form than tokenizer.json only."""
     held = [file for file in _TOKENIZER_FILES if (checkpoint.folder / file).is_file()]
     packages = _READERS.get(held[0], ())
-    if packages and not any(importlib.util.find_spec(package) for package in packages):
+    if packages and not any(find_spec(package) for package in packages):
         raise MissingExtraError(
             f"Asked to load {checkpoint.name!r}; its tokenizer is there as {held[0]} only, which takes the package "
             f"{packages[0]!r}, and that is not installed. Install it with: pip install {packages[0]} "
