@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.maps import MAP_CASES
-from benchmarks.scoring import scoring, scoring_plain_loop, scoring_ray, scoring_two_processes
+from benchmarks.scoring import SCORING_CASES
 from benchmarks.topics import TOPIC_CASES
 
 Case = Callable[[Path], float]
@@ -388,13 +388,9 @@ CASES: dict[str, Case] = {
         static_replica,
         static_reopened,
         click,
-        scoring,
-        scoring_plain_loop,
-        scoring_ray,
-        scoring_two_processes,
     )
 }
-CASES |= MAP_CASES | TOPIC_CASES
+CASES |= SCORING_CASES | MAP_CASES | TOPIC_CASES
 
 
 def main(name: str, folder: Path) -> None:

@@ -52,17 +52,17 @@ def run_models(
     from btviz.scoring.protocol import SCORES
 
     ds = load(name)
-    tables = [SCORES.to_frame()]
+    tables: dict[str, pl.DataFrame] = {}
     for model in models:  # one after the other, so that memory holds one
         loaded = load_score_model(model, kind=kind, dtype=dtype)
+        if loaded.name in tables:
+            raise UsageError(f"Asked to score with {list(models)}; two are named {loaded.name!r}. Score one at a time.")
         try:
-            tables.append(score(ds, loaded, engine=engine, workers=workers))
+            tables[loaded.name] = score(ds, loaded, engine=engine, workers=workers)
         except KeyboardInterrupt:
             say("Interrupted. Run the same command again: it goes on from the last batch.")
             raise
-    scores = pl.concat(tables)
-    if scores.select("pair_id", "model", "target").is_duplicated().any():
-        raise UsageError(f"Asked to score with {list(models)}; two have the same name. Score one at a time.")
+    scores = pl.concat([SCORES.to_frame(), *tables.values()])
     _kept(scores, ds, name=name, override_sign=override_sign, as_json=as_json)
 
 
