@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import hypothesis
 import polars as pl
 import pytest
 from small_data import dataset_from_rows, hashed_words
 
 from btviz.dataset import Dataset
 from btviz.embedding import CallableEncoder
+
+hypothesis.settings.register_profile("untimed", deadline=None)  # other work on the machine is no fault of a test
+hypothesis.settings.load_profile("untimed")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
 

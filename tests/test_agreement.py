@@ -23,7 +23,7 @@ from btviz.cli.agreement import stats_agreement
 from btviz.dataset import Dataset
 from btviz.stats import agreement as agr
 
-relaxed = settings(max_examples=60, deadline=None)
+relaxed = settings(max_examples=60)
 ratings = st.lists(st.lists(st.integers(0, 1), max_size=5), min_size=1, max_size=12)
 
 

@@ -15,7 +15,7 @@ from btviz.stats.binary import chi_squared, cohens_kappa, mcnemar, mutual_inform
 from btviz.stats.stratified import cochran_mantel_haenszel, common_odds_ratio
 
 Cells = tuple[int, int, int, int]
-relaxed = settings(max_examples=60, deadline=None)
+relaxed = settings(max_examples=60)
 tables = st.tuples(*[st.integers(0, 40)] * 4).filter(any)
 filled = st.tuples(*[st.integers(1, 40)] * 4)
 

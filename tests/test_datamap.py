@@ -19,9 +19,7 @@ from btviz.neighbors import nearest_neighbors
 from btviz.store import fingerprint
 
 SEEDS = st.integers(0, 2**32 - 1)
-RELAXED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+RELAXED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def as_points(emb, plane):

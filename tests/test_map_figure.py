@@ -79,7 +79,7 @@ PLACES = st.tuples(st.floats(-20, 320), st.floats(-20, 220))
 NAMES = st.lists(st.sampled_from(["roses", "soil compost", "tulips"]), min_size=1, max_size=4).map(", ".join)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.tuples(NAMES, PLACES), max_size=25), st.integers(0, 9))
 def test_names_keep_clear_of_each_other_and_inside(named, seed):
     ink = np.random.default_rng(seed).random((200, 300)) < 0.3

@@ -15,9 +15,7 @@ from btviz.neighbors import descent, duplicates, graph, grid
 from btviz.store import Store
 
 SEEDS = st.integers(0, 2**32 - 1)
-RELAXED = settings(
-    max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+RELAXED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 
 
 def cosine_distances(emb):

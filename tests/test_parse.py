@@ -162,7 +162,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(["prompt", "response", "is_safe", "category", "other"])
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(changes=st.lists(st.dictionaries(KEYS, JSON, max_size=3), max_size=6), junk=st.binary(max_size=40))
 def test_counts_in_are_counts_out_and_counts_reported(
     tmp_path_factory: pytest.TempPathFactory, changes: list[dict[str, Any]], junk: bytes

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from scipy.special import expit
@@ -34,7 +34,6 @@ def prompts_of(texts):
 
 
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join), min_size=1, max_size=12))
-@settings(deadline=None)
 def test_groups_are_the_components_of_all_pairs_that_share_their_words(texts):
     sets = [set(text.split()) for text in texts]
     group = list(range(len(texts)))

@@ -18,7 +18,7 @@ from btviz.stats.multiple import benjamini_hochberg, holm
 from btviz.stats.resampling import bootstrap, cluster_sums
 from btviz.stats.signflips import sign_flip
 
-relaxed = settings(max_examples=60, deadline=None)
+relaxed = settings(max_examples=60)
 
 
 def share(totals: np.ndarray) -> np.ndarray:

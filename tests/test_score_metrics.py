@@ -208,7 +208,7 @@ def test_result_does_not_depend_on_the_order_of_rows(made):
     assert score_metrics(table.sample(fraction=1, shuffle=True, seed=3), ds, n_boot=200).equals(metrics)
 
 
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 @given(shift=st.floats(-3, 3), bins=st.integers(2, 12))
 def test_reliability_bins_hold_every_item_once(made, shift, bins):
     ds, table, _, _ = made

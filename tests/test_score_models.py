@@ -220,7 +220,7 @@ def test_tokens_of_the_parts_are_tokens_of_the_whole(build):
         "".join
     )
 
-    @settings(max_examples=150, deadline=None)
+    @settings(max_examples=150)
     @given(words, words)
     def same(prompt, response):
         whole = tokenizer(f"{BEGIN} {prompt} ASSISTANT:{response}{eos}", add_special_tokens=False)["input_ids"]

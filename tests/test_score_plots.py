@@ -139,7 +139,7 @@ def test_cells_of_the_plane_count_every_answer_once(table, ds):
     assert inside.height == first["count"]
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=60), bins=st.integers(2, 30))
 def test_histogram_and_density_hold_all_values(values, bins):
     edges = grid_of(values, bins=bins)

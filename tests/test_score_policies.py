@@ -100,7 +100,7 @@ def test_ratings_of_two_policies_are_their_elo():
         compare_policies(table.filter((pl.col("policy") == "a") == (pl.col("item") == "0")), before="a", after="b")
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 999))
 def test_swapping_policies_mirrors_the_comparison(seed):
     rng = np.random.default_rng(seed)

@@ -22,7 +22,7 @@ from btviz.stats.association import TwoByTwo, chi_squared_p
 from btviz.stats.multiple import benjamini_hochberg, holm
 from btviz.stats.permutation import permute_clusters
 
-relaxed = settings(max_examples=40, deadline=None)
+relaxed = settings(max_examples=40)
 blocks = st.integers(1, 3).flatmap(
     lambda size: st.lists(st.tuples(*[st.integers(0, 1)] * 2), min_size=size, max_size=size)
 )

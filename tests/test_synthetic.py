@@ -285,7 +285,7 @@ def test_rows_agree_with_themselves(made):
         assert rows["severity"].null_count() == rows["source"].null_count() == rows.height
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.sampled_from(synthetic.NAMES), st.integers(1, 60), st.integers(0, 2**40))
 def test_any_size_gives_consistent_tables(name, n_pairs, seed):
     made = synthetic.generate(name, n_pairs=n_pairs, seed=seed)

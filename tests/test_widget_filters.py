@@ -80,7 +80,7 @@ def expected(ds, need, *, population, unsafe):
 
 @pytest.mark.parametrize("where", ["all", "unsafe"])
 @pytest.mark.parametrize("population", ["annotations", "pairs", "prompts"])
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=rows, one=st.sampled_from(SLUGS), other=st.sampled_from(SLUGS))
 def test_the_pairs_behind_a_cell_are_those_of_the_definition(make_dataset, population, where, drawn, one, other):
     ds = build(make_dataset, drawn)
@@ -186,7 +186,7 @@ def test_disputed_is_measurable_only_where_pairs_were_annotated_more_than_once(t
     assert not index_pairs(make_dataset(pl.DataFrame([], schema=columns))).dispute_measurable
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(drawn=rows)
 def test_votes_of_the_index_are_those_of_the_table(make_dataset, drawn):
     ds = build(make_dataset, drawn)
