@@ -39,6 +39,10 @@ def _counting(where: str) -> Callable[[Dataset], dict[str, Any]]:
     return parameters
 
 
+def _labels(ds: Dataset) -> str | None:
+    return "these data have no labels" if ds.annotations.is_empty() and ds.preferences.is_empty() else None
+
+
 def _votes(ds: Dataset) -> str | None:
     return pair_votes(ds).undefined
 
@@ -172,6 +176,7 @@ FIGURES = {
             plots.category_shares,
             after="BeaverTails Fig 1",
             parameters=_counting("all"),
+            lacks=_labels,
         ),
         Figure(
             "association",
@@ -180,6 +185,7 @@ FIGURES = {
             plots.association_matrix,
             after="BeaverTails Fig 3",
             parameters=_counting("all"),
+            lacks=_labels,
             drawing=_MATRIX,
         ),
         Figure(
@@ -189,6 +195,7 @@ FIGURES = {
             plots.association_matrix,
             after="BeaverTails Fig 3",
             parameters=_counting("unsafe"),
+            lacks=_labels,
             drawing=_MATRIX,
         ),
         Figure(
@@ -197,6 +204,7 @@ FIGURES = {
             labels.label_sets,
             plots.label_sets,
             parameters=_counting("unsafe"),
+            lacks=_labels,
             drawing={"top": 20},
         ),
         Figure(
@@ -205,6 +213,7 @@ FIGURES = {
             labels.labels_per_item,
             plots.labels_per_item,
             parameters=_counting("all"),
+            lacks=_labels,
             names_categories=False,
         ),
         Figure("agreement", "Agreement of annotators", annotator_agreement, plots.agreement, lacks=_votes),

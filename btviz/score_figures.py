@@ -157,7 +157,8 @@ SCORE_FIGURES = {
             plots.score_distributions,
             after="BeaverTails Fig 7",
             population="answers",
-            drawing={"title": "Scores of policies on the same prompts"},
+            # training drives scores to the end of their range, where a density is one spike
+            drawing={"title": "Scores of policies on the same prompts", "form": "ecdf"},
         ),
         ScoreFigure(
             "scores_by_category",

@@ -281,6 +281,18 @@ def test_a_figure_these_data_cannot_show_is_reported(make_dataset, tmp_path):
     assert "nothing to draw" in missing.filter(pl.col("figure") == "label_sets")["not_drawn"][0]
 
 
+@pytest.mark.parametrize(
+    "key", ["category_shares", "association", "association_unsafe", "label_sets", "labels_per_item"]
+)
+def test_answers_without_labels_have_no_figure_of_labels(key, tiny):
+    bare = replace(
+        tiny,
+        _read=lambda name: tiny.table(name).clear() if name in {"annotations", "preferences"} else tiny.table(name),
+    )
+    with pytest.raises(UsageError, match="these data have no labels"):
+        figures.FIGURES[key].draw(bare)
+
+
 def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
     written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
     missing = written.drop_nulls("not_drawn").filter(pl.col("figure").is_in(figures.FIGURES))
