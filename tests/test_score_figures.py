@@ -131,7 +131,7 @@ def test_the_record_names_models_their_signs_and_the_functions(written, ds, scor
     assert {sign["verdict"] for sign in record["scores"]["signs"]} == {"agrees"}
     assert record["plot"] == {
         "function": "btviz.plots.score_distributions",
-        "parameters": {"title": "Scores of policies on the same prompts"},
+        "parameters": {"title": "Scores of policies on the same prompts", "form": "ecdf"},
     }
     other = Scored.of(ds, scores=scores.with_columns(pl.col("score") + 1e-9)).facts()
     assert other["fingerprint"] != record["scores"]["fingerprint"]
