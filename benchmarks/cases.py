@@ -17,7 +17,7 @@ from benchmarks.lasso import LASSO_CASES
 from benchmarks.maps import MAP_CASES
 from benchmarks.populations import timed
 from benchmarks.quality import QUALITY_CASES
-from benchmarks.scoring import scoring, scoring_plain_loop, scoring_ray, scoring_two_processes
+from benchmarks.scoring import SCORING_CASES
 from benchmarks.topics import TOPIC_CASES
 
 Case = Callable[[Path], float | str]
@@ -312,13 +312,10 @@ CASES: dict[str, Case] = {
         scipy_share,
         orthogonality,
         click,
-        scoring,
-        scoring_plain_loop,
-        scoring_ray,
-        scoring_two_processes,
     )
 }
-CASES |= EMBEDDING_CASES | MAP_CASES | TOPIC_CASES | REOPENING_CASES | LASSO_CASES | QUALITY_CASES
+CASES |= SCORING_CASES | EMBEDDING_CASES | MAP_CASES | TOPIC_CASES
+CASES |= REOPENING_CASES | LASSO_CASES | QUALITY_CASES
 
 ONCE = {
     "cold_xz", "pandas_xz", "only_xz", "cooccurrence_100m", "bootstrap_phi_loop", "scoring_plain_loop",

@@ -1,4 +1,4 @@
-"""Scoring a small LLaMA of the Beaver layout: ours, the plain loop users copy, Ray and local processes."""
+"""Scores: a small LLaMA of the Beaver layout by us, a plain loop, Ray and local processes; probes; metrics."""
 
 from __future__ import annotations
 
@@ -18,6 +18,8 @@ COPIES = 3
 
 PLAIN_ROWS = 32
 N_PAIRS = 512
+N_REPLICA = 110_822
+WIDTH = 384
 HIDDEN, LAYERS, VOCAB = 128, 2, 512
 
 
@@ -89,6 +91,98 @@ def scoring_two_processes(folder: Path) -> float:
     return per_batch * sum(n for *_, n in found)
 
 
+# Probes and metrics -----------------------------------------------------------------------------
+
+
+def probe_replica(folder: Path) -> float:
+    """A cost probe cross-fitted on the replica's 110,822 pairs, and their scores, from cached vectors."""
+    import btviz
+
+    ds = btviz.load("replica")
+    emb = _replica_vectors(ds)
+    fit_probe, score = btviz.fit_probe, btviz.score
+
+    def work() -> None:
+        scores = score(ds, fit_probe(ds, emb, kind="cost"))
+        assert scores.drop_nulls("score").height == N_REPLICA
+
+    return _timed(work)[0]
+
+
+def probe_replica_moderation(folder: Path) -> float:
+    """The same with one head for each of 14 categories, and for severity."""
+    import btviz
+
+    ds = btviz.load("replica")
+    emb = _replica_vectors(ds)
+    fit_probe = btviz.fit_probe
+    seconds, probe = _timed(lambda: fit_probe(ds, emb, kind="moderation"))
+    assert probe.out_of_fold["pair_id"].n_unique() == N_REPLICA
+    return seconds
+
+
+def metrics_replica(folder: Path) -> float:
+    """All metrics of a reward and a cost of the replica's 110,822 pairs, with 1,000 replicates."""
+    import numpy as np
+    import polars as pl
+
+    import btviz
+
+    ds = btviz.load("replica")
+    rng = np.random.default_rng(0)
+    unsafe = (~ds.pairs["is_safe"]).to_numpy().astype(float)
+    scores = pl.concat(
+        ds.pairs.select(
+            "pair_id",
+            pl.lit(kind).alias("model"),
+            pl.lit(kind).alias("kind"),
+            pl.lit(None, pl.String).alias("target"),
+            pl.Series("score", rng.normal(size=len(unsafe)) + lead * unsafe),
+        )
+        for kind, lead in (("cost", 0.8), ("reward", -0.3))
+    )
+    score_metrics = btviz.score_metrics
+    seconds, found = _timed(lambda: score_metrics(scores, ds, n_boot=1000))
+    assert found.filter(grouping="all", metric="auc")["n"].to_list() == [N_REPLICA] * 2
+    return seconds
+
+
+def _replica_vectors(ds: Any) -> Any:
+    """Vectors of the answers, made on the first call, then read from the store: words in random directions."""
+    import zlib
+
+    import numpy as np
+
+    import btviz
+    from btviz.embedding.encoder import CallableEncoder
+
+    directions = np.random.default_rng(0).normal(size=(4096, WIDTH)).astype(np.float32)
+
+    def mean_of_words(texts: list[str]) -> Any:
+        return np.stack(
+            [directions[[zlib.crc32(w.encode()) % 4096 for w in text.split()]].mean(axis=0) for text in texts]
+        )
+
+    return btviz.embed(ds, text="qa", encoder=CallableEncoder(mean_of_words, name="mean-of-words", version="1"))
+
+
+SCORING_CASES = {
+    case.__name__: case
+    for case in (
+        scoring,
+        scoring_plain_loop,
+        scoring_ray,
+        scoring_two_processes,
+        probe_replica,
+        probe_replica_moderation,
+        metrics_replica,
+    )
+}
+
+
+# What the cases read ----------------------------------------------------------------------------
+
+
 def _half(folder: Path, half: int) -> None:
     """Score every second batch; print when the first one was done, the last one, and how many."""
     import btviz
@@ -101,7 +195,8 @@ def _half(folder: Path, half: int) -> None:
     lengths = lengths_of(inputs)
     ends = []
     for rows in by_length(lengths, budget=2048)[half::2]:
-        score_inputs(model, [inputs[i] for i in rows], length=int(lengths[rows].max()))
+        ids = pairs["pair_id"].gather(rows).to_list()
+        score_inputs(model, [inputs[i] for i in rows], length=int(lengths[rows].max()), pair_ids=ids)
         ends.append(time.perf_counter())
     print(json.dumps([ends[0], ends[-1], len(ends)]))
 

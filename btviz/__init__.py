@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from btviz.repeats import prompt_overlap, response_repeats
     from btviz.scanning import scan
     from btviz.scoring import load_score_model, score
+    from btviz.scoring.ceilings import score_ceilings
     from btviz.scoring.imported import read_scores
     from btviz.scoring.metrics import score_metrics
     from btviz.scoring.policies import compare_policies
@@ -111,6 +112,7 @@ _HOME = {
     "scan": "scanning",
     "score": "scoring",
     "score_association": "preference",
+    "score_ceilings": "scoring.ceilings",
     "score_metrics": "scoring.metrics",
     "topic_agreement": "topics",
     "topic_categories": "topics",
@@ -175,6 +177,7 @@ __all__ = [
     "scan",
     "score",
     "score_association",
+    "score_ceilings",
     "score_metrics",
     "sentences",
     "topic_agreement",

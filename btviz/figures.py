@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,12 +17,16 @@ from btviz.errors import UsageError, choice
 from btviz.figure_list import FIGURES, Figure, origin
 from btviz.plots.datamap import topic_map
 from btviz.plots.rendering import FORMATS, render
+from btviz.score_figures import SCORE_FIGURES, ScoreFigure
+from btviz.scoring.scored import Scored
 from btviz.store import write_file
 
 if TYPE_CHECKING:
     import altair as alt
 
     from btviz.topic_map import TopicMap
+
+_Drawing = tuple[Figure | ScoreFigure, Callable[[], "alt.TopLevelMixin"], Callable[[], dict[str, Any]]]
 
 MANIFEST = pl.Schema(
     {
@@ -82,8 +87,15 @@ def save_figure(
     return [*written, write_file(path.with_name(f"{path.name}.provenance.json"), _document(record))]
 
 
-def write_all(ds: Dataset, out: Path, *, progress: Callable[[str], None] | None = None) -> pl.DataFrame:
-    """Write every figure of a data set, and `manifest.json`.
+def write_all(
+    ds: Dataset,
+    out: Path,
+    *,
+    scores: pl.DataFrame | None = None,
+    override_sign: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> pl.DataFrame:
+    """Write every figure of a data set and of its scores, and `manifest.json`.
 
     Parameters
     ----------
@@ -91,6 +103,10 @@ def write_all(ds: Dataset, out: Path, *, progress: Callable[[str], None] | None 
         What to draw.
     out : path-like
         Folder to write to.
+    scores : DataFrame, optional
+        A table of scores; by default those that `btviz score` has kept for this data set.
+    override_sign : bool
+        Draw scores that point against the labels, too.
     progress : callable, optional
         Called with the title of each figure before it is drawn.
 
@@ -100,6 +116,11 @@ def write_all(ds: Dataset, out: Path, *, progress: Callable[[str], None] | None 
         One row per file, or per figure that could not be drawn: `figure`, `title`, `after` (the
         published figure it follows), `format`, `file` (path), `sha256`, `not_drawn` (why, or null).
 
+    Warns
+    -----
+    SignWarning
+        If the labels do not tell which way a score points.
+
     Raises
     ------
     StoreError
@@ -107,12 +128,20 @@ def write_all(ds: Dataset, out: Path, *, progress: Callable[[str], None] | None 
     """
     out = Path(out)
     rows = []
-    known: dict[Any, Any] = {}
-    for figure in FIGURES.values():
+    for figure, draw, provenance in _drawings(ds, Scored.of(ds, scores=scores, override_sign=override_sign)):
         if progress is not None:
             progress(figure.title)
-        rows += _written(figure, ds, out, known=known)
+        rows += _written(figure, out, draw=draw, provenance=provenance)
     return _listed(rows, ds, out)
+
+
+def _drawings(ds: Dataset, scored: Scored) -> Iterator[_Drawing]:
+    """Each figure, with what draws it and what says where it comes from."""
+    known: dict[Any, Any] = {}
+    for figure in FIGURES.values():
+        yield figure, partial(figure.draw, ds, known=known), partial(figure.provenance, ds)
+    for of_scores in SCORE_FIGURES.values():
+        yield of_scores, partial(of_scores.draw, scored), partial(of_scores.provenance, scored)
 
 
 def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
@@ -159,13 +188,19 @@ def _listed(rows: Sequence[Mapping[str, str | None]], ds: Dataset, out: Path) ->
     return manifest
 
 
-def _written(figure: Figure, ds: Dataset, out: Path, *, known: dict[Any, Any]) -> list[dict[str, str | None]]:
+def _written(
+    figure: Figure | ScoreFigure,
+    out: Path,
+    *,
+    draw: Callable[[], alt.TopLevelMixin],
+    provenance: Callable[[], Mapping[str, Any]],
+) -> list[dict[str, str | None]]:
     row: dict[str, str | None] = {"figure": figure.key, "title": figure.title, "after": figure.after}
     try:
-        chart = figure.draw(ds, known=known)
+        chart = draw()
     except UsageError as error:  # these data have not what this figure shows
         return [{**row, "not_drawn": str(error)}]
-    *pictures, _ = save_figure(chart, out / figure.key, provenance=figure.provenance(ds))
+    *pictures, _ = save_figure(chart, out / figure.key, provenance=provenance())
     return _rows(row, pictures)
 
 

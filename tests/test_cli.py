@@ -13,7 +13,7 @@ import btviz
 from btviz import catalog, sources
 from btviz.cli import app, report
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
-from btviz.figures import FIGURES
+from btviz.figures import FIGURES, SCORE_FIGURES
 from btviz.taxonomy import BEAVERTAILS
 
 MARKER = "zebra crossing"
@@ -206,8 +206,9 @@ def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_p
     assert (result.exit_code, result.stdout) == (2, "")
     assert "holds prompts without answers" in result.stderr
     shown = done("demo", str(prompts), "--out", str(tmp_path / "out")).stdout
-    assert shown.count("not drawn") == len(FIGURES)
+    assert shown.count("not drawn") == len(FIGURES) + len(SCORE_FIGURES)
     assert shown.count("holds prompts without answers") == 1
+    assert shown.count("it has no answers to score") == 1
 
 
 def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatch):

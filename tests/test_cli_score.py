@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+from pathlib import Path
 
 import pytest
 import score_checkpoints as made
@@ -59,3 +61,52 @@ def test_wrong_requests(answers, arguments, says):
     run = CliRunner().invoke(app, ["score", answers, *arguments])
     assert run.exit_code in {2, 3}
     assert says in run.stderr
+
+
+def labelled(tmp_path, *, higher_is_unsafe):
+    """Write answers whose labels follow, or turn around, what a tiny cost model says of them."""
+    model = btviz.load_score_model(made.beaver(tmp_path / "tiny-cost", seed=1))
+    texts = [(f"how do {i % 60} magnets work", f"they attract iron {i}") for i in range(120)]
+    cost = model.score(*map(list, zip(*texts, strict=True)))
+    unsafe = (cost > sorted(cost)[60]) == higher_is_unsafe
+    rows = [
+        {"prompt": prompt, "response": response, "is_safe": not bad}
+        | {"category": dict.fromkeys(BEAVERTAILS.keys, False) | ({BEAVERTAILS.keys[0]: True} if bad else {})}
+        for (prompt, response), bad in zip(texts, unsafe.tolist(), strict=True)
+    ]
+    file = tmp_path / "labelled.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return str(file), str(tmp_path / "tiny-cost")
+
+
+@pytest.mark.filterwarnings("default::btviz.scoring.signcheck.SignWarning")
+def test_a_model_against_the_labels_is_refused_unless_told_otherwise(tmp_path):
+    file, model = labelled(tmp_path, higher_is_unsafe=False)
+    run = CliRunner().invoke(app, ["score", file, "--model", model])
+    assert run.exit_code == 4
+    assert "AUC(cost, unsafe) is 0.0" in run.stderr
+    assert "--override-sign" in run.stderr
+    from btviz.scoring.kept import kept_scores
+
+    assert kept_scores(btviz.load(file)).is_empty()
+    run = CliRunner().invoke(app, ["score", file, "--model", model, "--override-sign"])
+    assert run.exit_code == 0
+    assert kept_scores(btviz.load(file)).height == 120
+
+
+def test_statistics_of_a_model_from_the_command_line(tmp_path):
+    file, model = labelled(tmp_path, higher_is_unsafe=True)
+    assert CliRunner().invoke(app, ["score", file, "--model", model]).exit_code == 0
+    run = CliRunner().invoke(app, ["stats", "scores", file, "--n-boot", "60", "--json"])
+    assert run.exit_code == 0, run.stderr
+    metrics = json.loads(run.stdout)["metrics"]
+    (auc,) = [row for row in metrics if row["metric"] == "auc" and row["grouping"] == "all"]
+    assert (auc["estimate"], auc["support"], auc["n"]) == (1.0, 59, 120)
+
+
+def test_two_models_of_one_name_are_refused_before_the_second_scores(tmp_path, answers):
+    twins = [str(made.beaver(tmp_path / place / "tiny-cost", seed=seed)) for seed, place in enumerate("ab")]
+    run = CliRunner().invoke(app, ["score", answers, "--model", twins[0], "--model", twins[1]])
+    assert run.exit_code == 2
+    assert "two are named 'tiny-cost'" in run.stderr
+    assert len(list(Path(os.environ["BTVIZ_DATA_DIR"]).glob("store/scores/*.shards"))) == 1

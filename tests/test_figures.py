@@ -211,7 +211,7 @@ def test_a_result_that_two_figures_show_is_computed_once(everything, tmp_path, m
     chosen = {key: figures.FIGURES[key] for key in ("preferences", "null_distribution")}
     counted = {key: replace(figure, compute=orthogonality) for key, figure in chosen.items()}
     monkeypatch.setattr(figures, "FIGURES", counted)
-    assert figures.write_all(everything, tmp_path)["not_drawn"].null_count() == 6
+    assert figures.write_all(everything, tmp_path)["file"].count() == 6
     assert len(calls) == 1
 
 
@@ -245,9 +245,10 @@ def test_comparisons_without_a_label_are_not_drawn(everything):
 def test_manifest_names_every_file(tiny, written):
     files = json.loads((written / "manifest.json").read_text())["files"]
     assert {(one["figure"], one["format"]) for one in files} == {
-        (key, form) for key in figures.FIGURES for form in figures.FORMATS
+        *((key, form) for key in figures.FIGURES for form in figures.FORMATS),
+        *((key, None) for key in figures.SCORE_FIGURES),
     }
-    for one in files:
+    for one in (one for one in files if one["file"]):
         assert hashlib.sha256((written / one["file"]).read_bytes()).hexdigest() == one["sha256"]
 
 
@@ -263,9 +264,9 @@ def test_second_run_writes_the_same(everything, written, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "FIGURES", {key: figures.FIGURES[key] for key in keys})
     told = []
     table = figures.write_all(everything, tmp_path, progress=told.append)
-    assert told == ["Labels per item"]
+    assert told == ["Labels per item", *(figure.title for figure in figures.SCORE_FIGURES.values())]
     assert table.columns == list(figures.MANIFEST)
-    for file in [*table["file"], str(tmp_path / "labels_per_item.provenance.json")]:
+    for file in [*table["file"].drop_nulls(), str(tmp_path / "labels_per_item.provenance.json")]:
         name = file.rpartition("/")[2]
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes()
 
@@ -282,7 +283,7 @@ def test_a_figure_these_data_cannot_show_is_reported(make_dataset, tmp_path):
 
 def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
     written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
-    missing = written.drop_nulls("not_drawn")
+    missing = written.drop_nulls("not_drawn").filter(pl.col("figure").is_in(figures.FIGURES))
     assert missing["figure"].to_list() == ["agreement", "disputed", "votes"]
     assert missing["not_drawn"].str.contains("comparisons are released without the votes of several people").all()
     assert "comparisons · pairs, all · n = 4" in words((tmp_path / "out" / "association.pdf").read_bytes())

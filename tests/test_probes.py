@@ -281,6 +281,18 @@ def test_an_unseen_category_is_recognised_where_it_shares_words_with_a_seen_one(
     assert by_row[keys[1], "without", "false_positive_rate"]["estimate"] < 0.05
 
 
+def test_chosen_categories_are_left_out_as_all_are(make_dataset):
+    ds = two_harms(make_dataset, second="calm ornate")
+    emb = btviz.embed(ds, text="qa", encoder=ENCODER)
+    key = ds.taxonomy.keys[1]
+    everything = btviz.leave_one_category_out(ds, emb, n_boot=50)
+    for name in (key, ds.taxonomy[key].slug):
+        some = btviz.leave_one_category_out(ds, emb, categories=[name], n_boot=50)
+        assert some.equals(everything.filter(category=key))
+    with pytest.raises(DataError, match=f"has one of .*{ds.taxonomy.categories[5].slug}"):
+        btviz.leave_one_category_out(ds, emb, categories=[ds.taxonomy.keys[5]], n_boot=50)
+
+
 def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
     ds, other = made(make_dataset, n=60), made(make_dataset, n=90, seed=1)
     emb, to_emb = (btviz.embed(each, text="qa", encoder=ENCODER) for each in (ds, other))

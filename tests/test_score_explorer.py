@@ -65,7 +65,7 @@ def explorer(ds):
 
 
 def brush(explorer, name, **ranges):
-    explorer._chart._handle_custom_msg({"kind": "brush", "name": name, "ranges": ranges}, [])
+    explorer._canvas.chart._handle_custom_msg({"kind": "brush", "name": name, "ranges": ranges}, [])
 
 
 def rows_of(chart):
@@ -73,20 +73,22 @@ def rows_of(chart):
 
 
 def titles(explorer):
-    return json.dumps([part.get("title") for part in [explorer._chart.spec, *explorer._chart.spec["concat"]]])
+    return json.dumps(
+        [part.get("title") for part in [explorer._canvas.chart.spec, *explorer._canvas.chart.spec["concat"]]]
+    )
 
 
 def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refused(ds):
     explorer = ScoreExplorer(ds, scores=scores_of(ds, sign=-1.0), policy=ContentPolicy())
     assert "The cost of made-cost points the other way: AUC(cost, unsafe) is 0.0" in explorer.said
     assert "Not drawn: cost of made-cost" in explorer.said
-    assert [panel[0] for panel in explorer._picture.panels] == ["made-reward"]
-    assert "made-cost" not in json.dumps(explorer._chart.spec)
-    explorer._override.value = True
-    assert [panel[0] for panel in explorer._picture.panels] == ["made-reward", "made-cost"]
-    explorer._override.value = False
+    assert [panel[0] for panel in explorer._canvas.picture.panels] == ["made-reward"]
+    assert "made-cost" not in json.dumps(explorer._canvas.chart.spec)
+    explorer._canvas.override.value = True
+    assert [panel[0] for panel in explorer._canvas.picture.panels] == ["made-reward", "made-cost"]
+    explorer._canvas.override.value = False
     explorer.controls["models"].value = (("made-cost", "cost"),)
-    assert explorer._chart.spec == {}
+    assert explorer._canvas.chart.spec == {}
 
 
 def test_the_checks_are_those_of_check_sign(explorer, ds):
@@ -120,18 +122,18 @@ def test_every_control_moves_the_picture(explorer):
     explorer.controls["models"].value = (("made-cost", "cost"),)
     assert set(changes) == set(explorer.controls)
     for name, value in changes.items():
-        before = explorer._chart.spec
+        before = explorer._canvas.chart.spec
         explorer.controls[name].value = value
-        assert explorer._chart.spec not in ({}, before), name
+        assert explorer._canvas.chart.spec not in ({}, before), name
 
 
 def test_it_draws_bins_and_not_answers(explorer, ds):
-    assert explorer._picture.panels == [("made-reward", "reward", "all"), ("made-cost", "cost", "all")]
+    assert explorer._canvas.picture.panels == [("made-reward", "reward", "all"), ("made-cost", "cost", "all")]
     for view in ("distributions", "plane"):
         explorer.controls["view"].value = view
-        assert "pair_id" not in json.dumps(explorer._chart.spec)
-        assert len(json.dumps(explorer._chart.spec)) < 400_000
-    cells = [row["count"] for row in rows_of(explorer._chart) if "cost_low" in row and "reward_low" in row]
+        assert "pair_id" not in json.dumps(explorer._canvas.chart.spec)
+        assert len(json.dumps(explorer._canvas.chart.spec)) < 400_000
+    cells = [row["count"] for row in rows_of(explorer._canvas.chart) if "cost_low" in row and "reward_low" in row]
     assert sum(cells) == ds.pairs.height
 
 
@@ -161,7 +163,7 @@ def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
     unsafe = ds.pairs.filter(~pl.col("is_safe"))["pair_id"]
     assert explorer.selection.pair_ids.is_in(unsafe.implode()).all()
     assert "unsafe" in explorer.selection.origin
-    spec = explorer._chart.spec
+    spec = explorer._canvas.chart.spec
     assert next(one for one in spec["params"] if one["name"] == "brush_1")["value"] == {"x": [0.0, 1.0]}
     with pytest.raises(UsageError, match="drawn are"):
         explorer.brush("no-such-model", within=(0, 1))
@@ -177,10 +179,10 @@ def test_it_shares_its_selection(ds):
     few = ds.pairs["pair_id"].head(300)
     shared.set(few, origin="the map")
     assert explorer._brush is None
-    assert explorer._chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
-    assert all("value" not in param for param in explorer._chart.spec["params"])
+    assert explorer._canvas.chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
+    assert all("value" not in param for param in explorer._canvas.chart.spec["params"])
     explorer.controls["which"].value = "chosen"
-    assert explorer._book.items(explorer._asked())["pair_id"].n_unique() == 300
+    assert explorer._book.items(explorer._choices.asked)["pair_id"].n_unique() == 300
 
 
 def test_scores_are_counted_once_an_answer_an_annotation_or_a_prompt(samples):
@@ -213,12 +215,12 @@ def test_many_groups_are_drawn_as_ridges(explorer, ds):
     explorer.controls["grouping"].value = "category"
     assert explorer.controls["form"].disabled
     assert len(explorer.controls["level"].options) == len(ds.taxonomy.categories) + 2
-    assert len(json.dumps(explorer._chart.spec)) < 900_000
+    assert len(json.dumps(explorer._canvas.chart.spec)) < 900_000
 
 
 def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
     explorer.controls["view"].value = "metrics"
-    rows = {(row[0], row[1], row[2], row[8]): row for row in explorer._table.content["rows"]}
+    rows = {(row[0], row[1], row[2], row[8]): row for row in explorer._canvas.table.content["rows"]}
     table = btviz.score_metrics(scores_of(ds), ds, n_boot=60)
     auc = table.filter(metric="auc", model="made-cost", grouping="all").row(0, named=True)
     shown = rows["made-cost", "AUC, unsafe scores higher", "all", "pair"]
@@ -226,35 +228,35 @@ def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
         f"{auc['estimate']:.3f}", f"{auc['low']:.3f} to {auc['high']:.3f}", f"{auc['n']:,}", f"{auc['support']:,}",
         f"{auc['prompts']:,}",
     ]  # fmt: skip
-    assert explorer._table.content["caption"].startswith("sample-saferlhf (synthetic sample)")
+    assert explorer._canvas.table.content["caption"].startswith("sample-saferlhf (synthetic sample)")
 
 
 def test_a_model_is_scored_with_from_here(explorer, ds):
     before = explorer.scores.height
     explorer.score_with(CountingModel())
     assert explorer.scores.height == before + ds.pairs.height
-    assert ("counting", "cost", "all") in explorer._picture.panels
-    assert f"Scored {ds.pairs.height:,} pairs" in explorer._line.state["words"]
-    assert explorer._scoring["stop"].disabled
+    assert ("counting", "cost", "all") in explorer._canvas.picture.panels
+    assert f"Scored {ds.pairs.height:,} pairs" in explorer._runner.line.state["words"]
+    assert explorer._runner.fields["stop"].disabled
 
 
 def test_what_goes_wrong_in_a_run_is_said(explorer, tmp_path):
-    explorer._scoring["model"].value = str(tmp_path / "nothing")
-    explorer._scoring["score"].click()
-    assert "nothing" in explorer._line.state["words"]
-    assert not explorer._line.state["running"]
-    explorer._scoring["model"].value = " "
-    explorer._scoring["score"].click()
-    assert "Name a model" in explorer._line.state["words"]
+    explorer._runner.fields["model"].value = str(tmp_path / "nothing")
+    explorer._runner.fields["score"].click()
+    assert "nothing" in explorer._runner.line.state["words"]
+    assert not explorer._runner.line.state["running"]
+    explorer._runner.fields["model"].value = " "
+    explorer._runner.fields["score"].click()
+    assert "Name a model" in explorer._runner.line.state["words"]
 
     def fail(*_):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         explorer.score_with(CountingModel(name="broken", fail=fail))
-    assert "could not be used: ZeroDivisionError" in explorer._line.state["words"]
+    assert "could not be used: ZeroDivisionError" in explorer._runner.line.state["words"]
     with pytest.raises(NotFoundError):
-        explorer._runs.run(lambda _: btviz.load_score_model(tmp_path / "nothing"), on_done=lambda f: f.result())
+        explorer._runner.runs.run(lambda _: btviz.load_score_model(tmp_path / "nothing"), on_done=lambda f: f.result())
 
 
 def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypatch):
@@ -268,13 +270,13 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
 
     async def cell():
         explorer.score_with(CountingModel(name="slow", fail=fail))
-        while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._picture, "panels", ()):
+        while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._canvas.picture, "panels", ()):
             await asyncio.sleep(0.02)
         shown = explorer._live.parts["slow", "cost"].scores.height
-        words = explorer._line.state["words"]
+        words = explorer._runner.line.state["words"]
         explorer.stop()
         go.set()
-        while explorer._runs.is_running or explorer._background.is_running:
+        while explorer._runner.runs.is_running or explorer._canvas.background.is_running:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.05)
         return shown, words
@@ -284,23 +286,23 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert "pairs · " in words
     assert "tokens/s" in words
     assert ("slow", "cost") not in explorer._book.parts
-    assert explorer._line.state["words"].startswith("Stopped.")
+    assert explorer._runner.line.state["words"].startswith("Stopped.")
     assert len(seen) < 10  # of some thousand batches
-    assert explorer._scoring["stop"].disabled
+    assert explorer._runner.fields["stop"].disabled
 
 
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
-    assert "name one to score with" in explorer._chart.said
+    assert "name one to score with" in explorer._canvas.chart.said
     explorer.score_with(CountingModel())
-    assert explorer._picture.panels == [("counting", "cost", "all")]
+    assert explorer._canvas.picture.panels == [("counting", "cost", "all")]
 
 
 def test_the_plane_says_which_kind_is_missing(explorer):
     explorer.controls["models"].value = (("made-cost", "cost"),)
     explorer.controls["view"].value = "plane"
-    assert "no reward model is chosen" in explorer._chart.said
-    assert explorer._chart.spec == {}
+    assert "no reward model is chosen" in explorer._canvas.chart.said
+    assert explorer._canvas.chart.spec == {}
 
 
 def test_nothing_that_is_saved_holds_a_text(explorer, ds):
@@ -308,12 +310,18 @@ def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     explorer.policy.reveal_all = True
     explorer.brush("made-cost", within=(0.0, 1.0))
     explorer.controls["view"].value = "metrics"
-    widgets = (explorer._chart, explorer.inspector, explorer._table, explorer._line, *explorer.controls.values())
+    widgets = (
+        explorer._canvas.chart,
+        explorer.inspector,
+        explorer._canvas.table,
+        explorer._runner.line,
+        *explorer.controls.values(),
+    )
     saved = json.dumps([widget.get_state() for widget in widgets], default=str)
     texts = ds.pairs["response"].head(200).to_list() + ds.pairs["prompt"].head(200).to_list()
     assert not [text for text in texts if text and text in saved]
     assert "run its cell" in repr(explorer)
-    explorer._chart._handle_custom_msg({"kind": "hide"}, [])
+    explorer._canvas.chart._handle_custom_msg({"kind": "hide"}, [])
     assert explorer.inspector.policy.reveal_all is False
 
 

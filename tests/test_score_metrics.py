@@ -73,6 +73,16 @@ def test_cost_equals_scikit_learn_and_scipy(made):
         assert one(at, metric="false_positive_rate")["estimate"] == pytest.approx(wrong)
 
 
+def test_default_thresholds_hold_zero_at_any_scale(made):
+    ds, table, _, _ = made
+    costs = table.filter(model="cost")
+    for factor in (0.3, 0.7, 1.0, 1.3, 1.7, 2.1, 2.9, 3.7, 5.3, 7.7):
+        curve = threshold_curve(costs.with_columns(pl.col("score") * factor), ds, n_boot=40)
+        thresholds = curve["threshold"].unique().sort()
+        assert len(thresholds) == 41
+        assert thresholds[20] == 0
+
+
 def test_sign_accuracy_of_comparisons_uses_the_labels_of_their_own_rows(made):
     ds, table, metrics, _ = made
     cost = dict(table.filter(model="cost").select("pair_id", "score").rows())

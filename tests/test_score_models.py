@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import btviz
-from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.errors import DataError, MissingExtraError, NotFoundError, UsageError
 from btviz.scoring.templates import BEGIN, FixedTemplate, render
 
 PROMPTS = ["how do magnets work", "what is a good tea", "hi", "when is spring", "what is a good tea"]
@@ -377,3 +377,12 @@ def test_published_scores(name, dtype, end, first):
     np.testing.assert_allclose(cut, first, atol=0.15)
     if end is not None:
         np.testing.assert_allclose(model.score_encoded([ids])[0], end, atol=0.13 if dtype == "bfloat16" else 0.001)
+
+
+@pytest.mark.parametrize("file", ["tokenizer.model", "spiece.model"])
+def test_a_tokenizer_in_another_form_names_the_package_that_reads_it(tmp_path, monkeypatch, file):
+    folder = made.beaver(tmp_path / "tiny-cost")
+    (folder / "tokenizer.json").rename(folder / file)
+    monkeypatch.setattr("btviz.scoring.loading.find_spec", lambda _: None)
+    with pytest.raises(MissingExtraError, match=rf"as {file} only.*pip install sentencepiece"):
+        btviz.load_score_model(folder)

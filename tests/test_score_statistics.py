@@ -83,10 +83,11 @@ def test_reweighting_equals_the_bootstrap_of_sums():
     cluster = rng.integers(80, size=500)
     value = rng.normal(size=500) + cluster / 40
 
-    def mean(weights):
+    def mean(drawn):
+        weights = drawn[:, cluster]
         return (weights @ value / weights.sum(axis=1))[:, None]
 
-    one = reweighted(mean, clusters=cluster, n_boot=4000)
+    one = reweighted(mean, n_clusters=80, width=500, n_boot=4000)
     sums = cluster_sums(np.column_stack([value, np.ones(500)]), clusters=cluster)
     two = bootstrap(sums, lambda s: s[:, :1] / s[:, 1:], n_boot=4000)
     assert one.estimate == pytest.approx(two.estimate)
@@ -99,11 +100,11 @@ def test_reweighting_without_clusters_or_with_undefined_replicates_gives_no_inte
     def hollow(weights):
         return np.where(np.arange(len(weights)) % 2, np.nan, 1.0)[:, None]
 
-    one = reweighted(lambda w: w.sum(axis=1, keepdims=True), clusters=[7, 7, 7], n_boot=10)
+    one = reweighted(lambda w: w.sum(axis=1, keepdims=True), n_clusters=1, width=3, n_boot=10)
     assert np.isnan([one.low, one.high]).all()
-    assert np.isnan(reweighted(hollow, clusters=np.arange(50), n_boot=40).low).all()
+    assert np.isnan(reweighted(hollow, n_clusters=50, width=50, n_boot=40).low).all()
     with pytest.raises(UsageError, match="at least 1"):
-        reweighted(hollow, clusters=[1, 2], n_boot=0)
+        reweighted(hollow, n_clusters=2, width=2, n_boot=0)
 
 
 def test_logistic_fit_equals_statsmodels_with_cluster_errors():

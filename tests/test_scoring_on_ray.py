@@ -99,7 +99,7 @@ class Actor:
     def __init__(self, given):
         worker = Worker(given)
         self.fingerprint = SimpleNamespace(remote=worker.fingerprint)
-        self.score = SimpleNamespace(remote=lambda inputs, length: Task(lambda: worker.score(inputs, length)))
+        self.score = SimpleNamespace(remote=lambda *given, **named: Task(lambda: worker.score(*given, **named)))
 
 
 class Task:

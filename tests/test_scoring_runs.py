@@ -160,10 +160,12 @@ def test_a_batch_that_does_not_fit_is_halved(answers, error):
 
 
 def test_a_text_that_does_not_fit_alone_and_other_errors_are_raised(answers):
-    with pytest.raises(UsageError, match="not even suffice for it alone"):
-        btviz.score(answers(3), CountingModel(fail=short_of_memory(1, MemoryError())))
+    ds = answers(3)
+    ids = "|".join(f"{pair_id:016x}" for pair_id in ds.pairs["pair_id"])
+    with pytest.raises(UsageError, match=f"the pair ({ids}) of .* tokens; memory does not even suffice for it alone"):
+        btviz.score(ds, CountingModel(fail=short_of_memory(1, MemoryError())))
     with pytest.raises(RuntimeError, match="another"):
-        sparing(lambda _: (_ for _ in ()).throw(RuntimeError("another")), [1, 2])
+        sparing(lambda _: (_ for _ in ()).throw(RuntimeError("another")), [1, 2], names="ab")
 
 
 # Going on ---------------------------------------------------------------------------------------

@@ -64,7 +64,7 @@ def pairs_of_topic(topics, topic):
 
 def test_pairs_with_one_text_share_a_point_and_are_chosen_together(explorer, made):
     ds, emb, points, _ = made
-    assert (len(explorer._places), ds.pairs.height) == (len(emb), points.height)
+    assert (len(explorer._panel.places), ds.pairs.height) == (len(emb), points.height)
     place = 3
     text = points.join(emb.pairs, on="pair_id").group_by("text_id", "x", "y").agg("pair_id")
     explorer.map.scatter.selection = np.array([place], np.uint32)  # as the lasso of the browser does
@@ -75,7 +75,7 @@ def test_pairs_with_one_text_share_a_point_and_are_chosen_together(explorer, mad
 
 
 def test_the_lasso_chooses_by_point_and_an_empty_one_drops_the_selection(explorer):
-    rows = explorer._places.rows_at([0, 1, 2])
+    rows = explorer._panel.places.rows_at([0, 1, 2])
     explorer.map.scatter.selection = np.array([2, 0, 1], np.uint32)
     assert chosen(explorer) == set(explorer.ds.pairs["pair_id"][rows])
     explorer.map.scatter.selection = np.empty(0, np.uint32)
@@ -86,7 +86,7 @@ def test_the_lasso_chooses_by_point_and_an_empty_one_drops_the_selection(explore
 def test_a_selection_from_python_marks_points_and_leaves_the_others_grey(explorer):
     ids = explorer.ds.pairs["pair_id"][[0, 5]]
     explorer.selection.set(ids, origin="mine")
-    assert set(explorer.map.scatter.selection) == set(explorer._places.of_row[[0, 5]])
+    assert set(explorer.map.scatter.selection) == set(explorer._panel.places.of_row[[0, 5]])
     assert explorer.map.state["origin"] == "mine"
     scatter = explorer.map.scatter
     assert len(scatter.color) == len(scatter.color_selected) == len(scatter.color_hover)  # else all look alike
@@ -282,6 +282,22 @@ def test_the_map_says_how_far_to_trust_it_and_what_it_shows(explorer, made):
     assert [row["statistic"] for row in state["quality"]] == ["trustworthiness", "continuity", "neighbor_recall"]
     fewer = TopicExplorer(ds, points=points[:6], topics=topics, quality=pl.DataFrame({"texts": ["all"]}))
     assert fewer.map.state["unplaced"] == ds.pairs.height - 6
+
+
+def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
+    ds, _, points, topics = made
+    n = topics.topics.height
+    shares = [0.59, *[0.6] * (n - 1)]
+    found = topics.topics.select("topic", "name").with_columns(pl.Series("stability", shares))
+    explorer = TopicExplorer(
+        ds, points=points, topics=topics, quality=pl.DataFrame({"texts": ["all"]}), stability=found
+    )
+    assert [label["unstable"] for label in explorer._panel.layer.labels()] == [True, *[False] * (n - 1)]
+    assert explorer.map.state["unstable"] == 1
+    explorer.scale(next(scale for scale in topics.scales if scale != topics.scale))
+    assert explorer.map.state["unstable"] == 0  # not known there
+    with pytest.raises(UsageError, match="not that of these"):
+        TopicExplorer(ds, points=points, topics=topics, stability=found.head(n - 1))
 
 
 def test_a_map_of_other_data_is_refused(made):

@@ -128,6 +128,16 @@ def test_another_scale_and_landmarks(again):
     assert {row["texts"] for row in document["quality"]} == {"all", "landmarks", "placed"}
 
 
+def test_topics_that_come_back_are_told_when_asked(again, first):
+    assert first[1]["stability"] is None
+    document = json.loads(again("--stability", "--json").stdout)
+    assert [row["topic"] for row in document["stability"]] == list(range(document["n_topics"]))
+    assert all(0 <= row["stability"] <= 1 for row in document["stability"])
+    shown = again("--stability").stdout
+    assert "those found again to less than 0.6 are unstable" in shown
+    assert f"{document['stability'][0]['stability']:.3f}" in shown
+
+
 def test_the_order_of_rows_is_nothing_to_it(first, place, tmp_path):
     rows = rows_of_subjects()
     random.Random(2).shuffle(rows)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,14 +25,23 @@ out_option = click.option(
 @click.command("figures")
 @click.argument("name")
 @out_option
+@click.option(
+    "--model", "models", multiple=True, metavar="MODEL", help="draw only this model's scores; may be repeated"
+)
+@click.option("--override-sign", is_flag=True, help="draw scores that point against the labels")
 @json_option
-def figures_command(name: str, *, out: Path | None, as_json: bool) -> None:
-    """Write every figure of NAME as SVG, PDF and PNG, with where it comes from."""
+def figures_command(
+    name: str, *, out: Path | None, models: tuple[str, ...], override_sign: bool, as_json: bool
+) -> None:
+    """Write every figure of NAME as SVG, PDF and PNG, with where it comes from.
+
+    Figures of scores show those that `btviz score NAME` has kept.
+    """
     from btviz import load
 
     ds = load(name)
     folder = out or figures_dir() / ds.name
-    manifest = draw(ds, folder)
+    manifest = draw(ds, folder, scores=_scores_of(ds, models), override_sign=override_sign)
     if not manifest["file"].count():
         raise UsageError(f"Figures of {ds.name!r} were asked for; none could be drawn. {manifest['not_drawn'][0]}")
     if as_json:
@@ -40,11 +50,33 @@ def figures_command(name: str, *, out: Path | None, as_json: bool) -> None:
     print_figures(ds, manifest, folder=folder)
 
 
-def draw(ds: Dataset, folder: Path) -> pl.DataFrame:
+def draw(ds: Dataset, folder: Path, *, scores: pl.DataFrame | None = None, override_sign: bool = False) -> pl.DataFrame:
     """Draw every figure into a folder, saying on standard error which is on its way."""
     from btviz.figures import write_all
 
-    return write_all(ds, folder, progress=lambda title: say(f"Drawing: {title}"))
+    return write_all(
+        ds,
+        folder,
+        scores=scores,
+        override_sign=override_sign,
+        progress=lambda title: say(f"Drawing: {title}"),
+    )
+
+
+def _scores_of(ds: Dataset, models: Sequence[str]) -> pl.DataFrame:
+    """Scores kept for a data set: all, or those of some models."""
+    import polars as pl
+
+    from btviz.scoring.kept import kept_scores
+
+    scores = kept_scores(ds)
+    known = scores["model"].unique().sort().to_list()
+    if strange := [model for model in models if model not in known]:
+        raise UsageError(
+            f"Figures of the scores of {strange} were asked for; {ds.name!r} has scores of {known or 'no model'}. "
+            f"Make them first: btviz score {ds.name} --model MODEL."
+        )
+    return scores.filter(pl.col("model").is_in(models)) if models else scores
 
 
 def print_figures(ds: Dataset, manifest: pl.DataFrame, *, folder: Path) -> None:

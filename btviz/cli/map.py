@@ -11,6 +11,8 @@ from btviz.cli.report import json_option, print_json, print_table, say
 from btviz.paths import data_dir, notebooks_dir
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from btviz.topic_map import TopicMap
 
 SHOWN = 15
@@ -29,16 +31,18 @@ _JUDGED = ("value", "standard_error", "n_judged")
 )
 @click.option("--scale", type=int, help="Fewest texts of a topic; by default what suits their number.")
 @click.option("--landmarks", type=int, help="Lay out that many texts only, and place the others beside them.")
+@click.option("--stability", is_flag=True, help="Also fit five times more, and say which topics come back.")
 @click.option("--engine", default="local", show_default=True, help="Where texts are embedded: local or ray.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write a figure of it to.")
 @json_option
-def map_command(
+def map_command(  # noqa: PLR0913  # one for each option
     name: str,
     *,
     text: str,
     encoder: str,
     scale: int | None,
     landmarks: int | None,
+    stability: bool,
     engine: Any,
     out: Path | None,
     as_json: bool,
@@ -54,10 +58,11 @@ def map_command(
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
     made = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
     files = [] if out is None else _draw(made, out)
+    again = _again(made) if stability else None
     if as_json:
-        print_json({**_document(made), "files": files})
+        print_json({**_document(made), "stability": None if again is None else again.to_dicts(), "files": files})
         return
-    _print(made)
+    _print(made, again)
     for file in files[:1]:
         click.echo(f"Figure for print: {file['file']}, and more in that folder")
 
@@ -96,8 +101,17 @@ def _document(made: TopicMap) -> dict[str, Any]:
     }
 
 
-def _print(made: TopicMap) -> None:
+def _again(made: TopicMap) -> pl.DataFrame:
+    from btviz.topics import topic_stability
+
+    say("Fitting map and topics again, to see which topics come back")
+    return topic_stability(made.ds, made.topics, embeddings=made.embeddings)
+
+
+def _print(made: TopicMap, again: pl.DataFrame | None) -> None:
     import polars as pl
+
+    from btviz.topics.stability import STABLE
 
     emb, graph, topics = made.embeddings, made.neighbors, made.topics
     n, k = graph.indices.shape
@@ -109,13 +123,18 @@ def _print(made: TopicMap) -> None:
     columns = [column.replace("_", " ") for column in judged.columns]
     print_table(judged.rows(), columns, title="How far the map can be trusted, from 0 to 1")
     click.echo("")
-    shown = pl.when(pl.col("scale") == topics.scale).then(pl.lit("shown here"))
-    scales = topics.layers.select("scale", "n_topics", "outlier_share", shown.fill_null("").alias("here"))
+    here = pl.when(pl.col("scale") == topics.scale).then(pl.lit("shown here"))
+    scales = topics.layers.select("scale", "n_topics", "outlier_share", here.fill_null("").alias("here"))
     print_table(scales.rows(), ["fewest texts", "topics", "outliers", ""], title="Topics by --scale")
     click.echo("")
     some = topics.topics.head(SHOWN)
     title = "Topics" if some.height == topics.topics.height else f"The largest of {topics.topics.height} topics"
-    print_table(some.select("n_pairs", "share_unsafe", "name").rows(), ["pairs", "unsafe", "words"], title=title)
+    shown = {"n_pairs": "pairs", "share_unsafe": "unsafe", "name": "words"}
+    if again is not None:
+        some = some.join(again.select("topic", "stability"), on="topic", maintain_order="left")
+        shown["stability"] = "found again"
+        title += f"; those found again to less than {STABLE} are unstable"
+    print_table(some.select(*shown).rows(), list(shown.values()), title=title)
     _say_where(made)
 
 

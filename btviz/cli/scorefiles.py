@@ -64,7 +64,8 @@ def import_scores(
     owner = ds or keep_dataset(name, found.dataset)
     keep_scores(found.scores, owner, answers=found.answers)
     if ds is None:
-        say(f"{name} is a new data set: {owner.pairs.height:,} prompts with answers, without labels.")
+        prompts = owner.pairs["prompt_id"].n_unique()
+        say(f"{name} is a new data set: {owner.pairs.height:,} answers to {prompts:,} prompts, without labels.")
     _report(found, checks, name=name, as_json=as_json)
 
 
@@ -92,7 +93,7 @@ def _report(found: ScoreFile, checks: list[SignCheck], *, name: str, as_json: bo
         return
     print_table(found.report.select(_SHOWN).rows(), _SHOWN, title=f"Scores of {name}")
     click.echo("")
-    for column, note in found.report.select("column", "note").drop_nulls("note").unique(maintain_order=True).rows():
-        click.echo(f"{column}: {note}.")
+    for file, column, note in found.report.select("file", "column", "note").drop_nulls("note").rows():
+        click.echo(f"{file}, {column}: {note}.")
     for check in checks:
         click.echo(check.reason)

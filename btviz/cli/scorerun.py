@@ -1,4 +1,4 @@
-"""`btviz score NAME --model M`: answers scored by models, resumable."""
+"""`btviz score NAME --model M`, or `--probes`: answers scored by models, resumable, or by probes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.report import print_json, print_table, say
-from btviz.errors import UsageError
+from btviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
+
+    from btviz.dataset import Dataset
 
 _SHOWN = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "median", "high")
 
@@ -47,22 +49,62 @@ def run_models(
     import polars as pl
 
     from btviz import load, load_score_model, score
-    from btviz.scoring.kept import keep_scores
     from btviz.scoring.protocol import SCORES
-    from btviz.scoring.signcheck import check_sign
 
     ds = load(name)
-    tables = [SCORES.to_frame()]
+    tables: dict[str, pl.DataFrame] = {}
     for model in models:  # one after the other, so that memory holds one
         loaded = load_score_model(model, kind=kind, dtype=dtype)
+        if loaded.name in tables:
+            raise UsageError(f"Asked to score with {list(models)}; two are named {loaded.name!r}. Score one at a time.")
         try:
-            tables.append(score(ds, loaded, engine=engine, workers=workers))
+            tables[loaded.name] = score(ds, loaded, engine=engine, workers=workers)
         except KeyboardInterrupt:
             say("Interrupted. Run the same command again: it goes on from the last batch.")
             raise
-    scores = pl.concat(tables)
-    if scores.select("pair_id", "model", "target").is_duplicated().any():
-        raise UsageError(f"Asked to score with {list(models)}; two have the same name. Score one at a time.")
+    scores = pl.concat([SCORES.to_frame(), *tables.values()])
+    _kept(scores, ds, name=name, override_sign=override_sign, as_json=as_json)
+
+
+def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool, as_json: bool) -> None:
+    """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them.
+
+    Parameters
+    ----------
+    name : str
+        A data set that is here.
+    kind : str or None
+        The only kind to fit.
+    encoder : str
+        See `btviz.embed`.
+    override_sign, as_json
+        As for `run_models`.
+    """
+    import polars as pl
+
+    from btviz import embed, fit_probe, load
+    from btviz.scoring.protocol import KINDS
+
+    ds = load(name)
+    vectors = embed(ds, text="qa", encoder=encoder)
+    tables: list[pl.DataFrame] = []
+    reasons = []
+    for each in KINDS if kind is None else (kind,):
+        try:
+            tables.append(fit_probe(ds, vectors, kind=each, name=f"{each}-probe").out_of_fold)
+        except DataError as error:  # it lacks the labels of this kind
+            reasons.append(str(error))
+            say(str(error))
+    if not tables:
+        raise DataError(reasons[0])
+    _kept(pl.concat(tables), ds, name=name, override_sign=override_sign, as_json=as_json)
+
+
+def _kept(scores: pl.DataFrame, ds: Dataset, *, name: str, override_sign: bool, as_json: bool) -> None:
+    """Check signs, keep scores, report both."""
+    from btviz.scoring.kept import keep_scores
+    from btviz.scoring.signcheck import check_sign
+
     checks = check_sign(scores, ds, override=override_sign)
     keep_scores(scores, ds)
     table = _summary(scores)

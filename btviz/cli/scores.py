@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from btviz.dataset import Dataset
 
 _METRICS = ("model", "target", "metric", "unit", "n", "support", "prompts", "estimate", "low", "high")
+_CEILINGS = ("metric", "label", "n", "n_distinct", "n_contradictory", "ceiling")
 _RANGE = ("model", "kind", "target", "n", "mean", "sd", "min", "q50", "max", "share_at_max")
 _PAIRED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
 _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
@@ -54,13 +55,14 @@ def _tables(
 ) -> dict[str, pl.DataFrame]:
     import polars as pl
 
+    from btviz.scoring.ceilings import score_ceilings
     from btviz.scoring.metrics import score_metrics
     from btviz.scoring.plane import reward_against_cost, reward_and_cost, score_quadrants
     from btviz.scoring.policies import compare_policies, policy_ratings
     from btviz.scoring.scale import score_range
 
     metrics = score_metrics(scores, ds, threshold=threshold, n_boot=n_boot, random_state=seed)
-    found = {"range": score_range(scores), "metrics": metrics}
+    found = {"range": score_range(scores), "metrics": metrics, "ceilings": score_ceilings(ds)}
     kinds = scores.select("model", "kind").unique()["kind"].to_list()
     if kinds.count("reward") == 1 and kinds.count("cost") == 1:
         plane = reward_and_cost(scores, ds)
@@ -77,6 +79,8 @@ def _tables(
 
 
 def _print(ds: Dataset, found: dict[str, Any]) -> None:
+    import polars as pl
+
     print_table(found["range"].select(_RANGE).rows(), _RANGE, title=f"Range of the scores of {ds.population}")
     metrics = found["metrics"].filter(grouping="all").drop_nulls("estimate")
     click.echo("")
@@ -86,6 +90,11 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
         )
     else:
         click.echo("No label of these answers is known, so no score can be measured against one.")
+    ceilings = found["ceilings"].filter(pl.col("n_contradictory") > 0)
+    if ceilings.height:
+        click.echo("")
+        title = "No score can agree more often than this, since labels contradict each other"
+        print_table(ceilings.select(_CEILINGS).rows(), _CEILINGS, title=title)
     if "reward_against_cost" in found:
         columns = ("grouping", "level", "statistic", "n", "prompts", "estimate", "low", "high")
         click.echo("")

@@ -16,6 +16,7 @@ import numpy.typing as npt
 from btviz.embedding.batches import BUDGET, batches, padded, unit
 from btviz.errors import DataError, NotFoundError, choice, require
 from btviz.store.keys import JSON, fingerprint
+from btviz.threads import on_each_core
 
 CUDA_BUDGET = 1 << 15
 READ = ("*.json", "*.safetensors", "*.txt", "*.model")
@@ -135,15 +136,20 @@ class TransformerEncoder:
         return whole[: starts[0]], inner, whole[starts[0] + len(inner) :]
 
     def _encoded(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
+        if not tokens:
+            return np.empty((0, 0), np.float32)
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-        found: npt.NDArray[np.float32] | None = None
-        for batch in batches(lengths, budget=self._budget):
+        parts = batches(lengths, budget=self._budget)
+        model = self._model  # loaded once, before several threads ask for it
+
+        def forward(batch: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
             ids, mask = padded([tokens[i] for i in batch], filler=self._filler, budget=self._budget)
-            part = unit(self._forward(ids, mask)[: len(batch)])
-            if found is None:
-                found = np.empty((len(tokens), part.shape[1]), np.float32)
-            found[batch] = part
-        return np.empty((0, 0), np.float32) if found is None else found
+            return unit(self._forward(model, ids, mask)[: len(batch)])
+
+        made = list(on_each_core(forward, parts) if self.device == "cpu" else map(forward, parts))
+        found = np.empty((len(tokens), made[0].shape[1]), np.float32)
+        found[np.concatenate(parts)] = np.concatenate(made)
+        return found
 
     @property
     def _budget(self) -> int:
@@ -188,13 +194,13 @@ class TransformerEncoder:
             )
         return model.float().eval()
 
-    def _forward(self, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
+    def _forward(self, model: Any, ids: npt.NDArray[np.int64], mask: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         torch = require("torch", extra="topics")
         half = torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
         with torch.inference_mode(), half:
             features = {"input_ids": ids, "attention_mask": mask}
             given = {name: torch.from_numpy(value).to(self.device) for name, value in features.items()}
-            vectors: npt.NDArray[Any] = self._model(given)["sentence_embedding"].float().cpu().numpy()
+            vectors: npt.NDArray[Any] = model(given)["sentence_embedding"].float().cpu().numpy()
         return vectors
 
 

@@ -15,6 +15,7 @@ from btviz.plots.curves import calibration, roc
 from btviz.plots.datamap import topic_map
 from btviz.plots.distributed import margins, score_distributions
 from btviz.plots.forest import preference_forest
+from btviz.plots.generalising import left_out
 from btviz.plots.linked import explorer
 from btviz.plots.linked_contrast import selection_contrast
 from btviz.plots.matrix import association_matrix
@@ -39,6 +40,7 @@ __all__ = [
     "explorer",
     "label_sets",
     "labels_per_item",
+    "left_out",
     "margins",
     "moderators",
     "null_distribution",

@@ -212,7 +212,15 @@ def _curves(part: pl.DataFrame, *, form: str, colours: dict[str, str]) -> list[a
 
 def _scale(drawn: pl.DataFrame, colours: dict[str, str]) -> alt.Color:
     groups = [group for group in colours if group in set(drawn["group"])]
-    legend = alt.Legend(title=None, orient="bottom", symbolType="square", direction="horizontal", columns=3, offset=4)
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        symbolType="square",
+        symbolOpacity=1,  # that of the areas is too faint to tell colours apart
+        direction="horizontal",
+        columns=3,
+        offset=4,
+    )
     domain = alt.Scale(domain=groups, range=[colours[group] for group in groups])
     return alt.Color("group:N", scale=domain, legend=legend)
 

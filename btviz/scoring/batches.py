@@ -81,8 +81,19 @@ def lengths_of(inputs: Sequence[Any]) -> npt.NDArray[np.int64]:
     return np.fromiter(sizes, np.int64, len(inputs))
 
 
-def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int) -> Floats:
+def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_ids: Sequence[int]) -> Floats:
     """Score a batch; where memory does not suffice, in halves.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        What scores.
+    inputs : sequence
+        From `inputs_of`.
+    length : int
+        Tokens that each row is padded to.
+    pair_ids : sequence of int
+        Whose inputs they are, so that one that fits no memory can be named.
 
     Returns
     -------
@@ -94,4 +105,6 @@ def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int) -> Fl
             return model.score_encoded(rows, length=length)
         return model.score([prompt for prompt, _ in rows], [response for _, response in rows])
 
-    return sparing(at_once, inputs)
+    sizes = lengths_of(inputs)
+    names = [f"the pair {pair_id:016x} of {size:,} tokens" for pair_id, size in zip(pair_ids, sizes, strict=True)]
+    return sparing(at_once, inputs, names=names)

@@ -30,4 +30,4 @@ class LocalEngine:
     def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[Scored]:
         """Each batch with its scores, in order."""
         for batch in batches:
-            yield batch, score_inputs(model, batch.inputs, length=batch.length)
+            yield batch, score_inputs(model, batch.inputs, length=batch.length, pair_ids=batch.pair_ids)

@@ -88,7 +88,7 @@ def _by_level(values: ArrayLike) -> Floats:
 
 
 def reweighted_row(
-    statistic: Callable[[Bools], Weighted],
+    statistic: Callable[[NDArray[np.int64], int], Weighted],
     *,
     level: Level,
     prompt: NDArray[np.generic],
@@ -100,7 +100,8 @@ def reweighted_row(
     Parameters
     ----------
     statistic : callable
-        From the items that count, shape (n,), to a function of weights of these.
+        From the number of the prompt of each item of the level, and the number of prompts, to a
+        function of weights of the prompts.
     level : Level
         Which items count.
     prompt : array, shape (n,)
@@ -115,16 +116,21 @@ def reweighted_row(
     DataFrame
         One row per value, columns as in `ratio_rows`.
     """
-    clusters = prompt[level.member]
-    prompts = len(np.unique(clusters))
-    n_boot = resampling.n_boot if prompts >= FEWEST_PROMPTS else 1
-    found = reweighted(statistic(level.member), clusters=clusters, n_boot=n_boot, random_state=resampling.random_state)
+    kinds, number = np.unique(prompt[level.member], return_inverse=True)
+    prompts = len(kinds)
     few = prompts < FEWEST_PROMPTS
+    found = reweighted(
+        statistic(number, prompts),
+        n_clusters=prompts,
+        width=len(number),
+        n_boot=1 if few else resampling.n_boot,
+        random_state=resampling.random_state,
+    )
     rows = [
         {
             "grouping": level.grouping,
             "level": level.name,
-            "n": len(clusters),
+            "n": len(number),
             "prompts": prompts,
             "estimate": value if np.isfinite(value) else None,
             "low": low if np.isfinite(low) and not few else None,

@@ -14,6 +14,7 @@ from btviz.scoring.memory import sparing
 from btviz.scoring.network import Batch, pad
 from btviz.scoring.planning import by_length
 from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
+from btviz.scoring.throughput import Shape
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,8 @@ class LoadedModel:
         Of the weights.
     n_parameters : int
         Size of the network.
+    shape : Shape
+        What its arithmetic depends on.
     tokens_per_batch : int
         Tokens, padding included, that go through the network at once.
     origin : Origin
@@ -71,6 +74,7 @@ class LoadedModel:
     dtype: str
     device: str
     n_parameters: int
+    shape: Shape
     tokens_per_batch: int
     origin: Origin
     encoder: TextEncoder = field(repr=False)
@@ -150,5 +154,6 @@ class LoadedModel:
         found = np.empty((len(rows), *width), np.float32)
         lengths = np.array([row.shape[-1] for row in rows], np.int64)
         for where in by_length(lengths, budget=self.tokens_per_batch):
-            found[where] = sparing(self.score_encoded, [rows[i] for i in where])
+            names = [f"text {i + 1:,} of {len(rows):,}, of {lengths[i]:,} tokens" for i in where]
+            found[where] = sparing(self.score_encoded, [rows[i] for i in where], names=names)
         return found

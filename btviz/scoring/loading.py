@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from btviz.errors import DataError, choice, require
+from btviz.errors import DataError, MissingExtraError, choice, require
 from btviz.scoring.checkpoint import Checkpoint, open_checkpoint, resolve_folder
 from btviz.scoring.loaded import LoadedModel, Origin
 from btviz.scoring.memory import BYTES, announce_need
@@ -16,6 +17,7 @@ from btviz.scoring.probes import Probe, is_probe, load_probe
 from btviz.scoring.protocol import KINDS
 from btviz.scoring.recognition import BEAVER, CLASSIFIER, Layout, recognise
 from btviz.scoring.templates import MAX_LENGTH, ChatTemplate, FixedTemplate, TextEncoder, TextPair
+from btviz.scoring.throughput import Shape
 from btviz.store import fingerprint
 
 VERSION = 1
@@ -28,6 +30,12 @@ LONGEST = 4096
 """Tokens of a text at most, where a model would read more."""
 
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model", "spm.model")
+_READERS = {
+    "tokenizer.model": ("sentencepiece", "tiktoken"),
+    "spiece.model": ("sentencepiece",),
+    "spm.model": ("sentencepiece",),
+}
+"""Packages of which transformers takes one to read a tokenizer that lacks tokenizer.json."""
 
 
 def load_score_model(
@@ -68,6 +76,8 @@ def load_score_model(
         another shape or the architecture is unknown.
     UsageError
         If its kind is known from nowhere.
+    MissingExtraError
+        If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed.
 
     Examples
     --------
@@ -99,6 +109,7 @@ def load_score_model(
         dtype=form,
         device=place,
         n_parameters=checkpoint.n_parameters,
+        shape=Shape.of(read_config(checkpoint).get_text_config(), n_parameters=checkpoint.n_parameters),
         tokens_per_batch=TOKENS[place.partition(":")[0]],
         origin=Origin(str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device),
         encoder=encoder,
@@ -161,6 +172,7 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             f"{asked}{checkpoint.folder} holds no tokenizer ({', '.join(_TOKENIZER_FILES[:2])} ...). "
             "Copy the tokenizer files of the model there."
         )
+    _check_readable(checkpoint)
     try:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=False
@@ -170,3 +182,15 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
             f"{asked}its tokenizer cannot be read ({type(error).__name__}). Add the tokenizer.json of the model."
         ) from error
     return tokenizer
+
+
+def _check_readable(checkpoint: Checkpoint) -> None:
+    """Say which package a tokenizer needs that is there in another form than tokenizer.json only."""
+    held = [file for file in _TOKENIZER_FILES if (checkpoint.folder / file).is_file()]
+    packages = _READERS.get(held[0], ())
+    if packages and not any(find_spec(package) for package in packages):
+        raise MissingExtraError(
+            f"Asked to load {checkpoint.name!r}; its tokenizer is there as {held[0]} only, which takes the package "
+            f"{packages[0]!r}, and that is not installed. Install it with: pip install {packages[0]} "
+            "(or add the tokenizer.json of the model)."
+        )

@@ -65,7 +65,7 @@ def _free_pages() -> int | None:
         return None
 
 
-def sparing(score: Callable[[Sequence[Row]], Floats], rows: Sequence[Row]) -> Floats:
+def sparing(score: Callable[[Sequence[Row]], Floats], rows: Sequence[Row], *, names: Sequence[str]) -> Floats:
     """Score rows at once, or where memory does not suffice in halves, and halves of these.
 
     Parameters
@@ -74,11 +74,13 @@ def sparing(score: Callable[[Sequence[Row]], Floats], rows: Sequence[Row]) -> Fl
         Takes rows, returns an array with one entry each.
     rows : sequence
         At least one.
+    names : sequence of str
+        What an error calls each row.
 
     Raises
     ------
     UsageError
-        If not even a single row fits.
+        If not even a single row fits; it is named.
     """
     try:
         return score(rows)
@@ -87,12 +89,13 @@ def sparing(score: Callable[[Sequence[Row]], Floats], rows: Sequence[Row]) -> Fl
             raise
         if len(rows) == 1:
             raise UsageError(
-                "Asked to score a text; memory does not even suffice for it alone. Use dtype='bfloat16', a smaller "
-                "model, or another device."
+                f"Asked to score {names[0]}; memory does not even suffice for it alone. Use dtype='bfloat16', a "
+                "smaller model, or another device."
             ) from error
     _release()  # outside the handler, which keeps the frames of the failed pass alive
     half = len(rows) // 2
-    return np.concatenate([sparing(score, rows[:half]), sparing(score, rows[half:])])
+    first, second = slice(None, half), slice(half, None)
+    return np.concatenate([sparing(score, rows[part], names=names[part]) for part in (first, second)])
 
 
 def _is_out_of_memory(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.dataset import Dataset
 from btviz.preference.comparisons import Level
@@ -149,9 +150,9 @@ def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -
     score, level = known["score"].to_numpy(), known["severity"].cast(pl.Float64).to_numpy()
     everything = Level("all", "all", np.ones(known.height, bool))
 
-    def ranks(member: Bools) -> Weighted:
+    def ranks(number: NDArray[np.int64], _: int) -> Weighted:
         def correlated(weights: Floats) -> Floats:
-            return spearman(score[member], level[member], weights=weights)[:, None]
+            return spearman(score, level, weights=weights[:, number])[:, None]
 
         return correlated
 

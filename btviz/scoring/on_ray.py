@@ -75,7 +75,7 @@ def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int)
 
 
 def _submit(worker: Any, batch: Batch) -> Any:
-    return worker.score.remote(batch.inputs, batch.length)
+    return worker.score.remote(batch.inputs, batch.length, pair_ids=batch.pair_ids)
 
 
 class Worker:
@@ -91,6 +91,6 @@ class Worker:
         """Fingerprint of the model, once it is loaded."""
         return self._model.fingerprint
 
-    def score(self, inputs: list[Any], length: int) -> npt.NDArray[np.float32]:
+    def score(self, inputs: list[Any], length: int, *, pair_ids: list[int]) -> npt.NDArray[np.float32]:
         """Scores of a batch."""
-        return score_inputs(self._model, inputs, length=length)
+        return score_inputs(self._model, inputs, length=length, pair_ids=pair_ids)

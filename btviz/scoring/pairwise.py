@@ -143,4 +143,5 @@ def _around_zero(cost: np.ndarray) -> list[float]:
     if not len(cost):
         return [0.0]
     reach = float(np.abs(np.quantile(cost, [0.01, 0.99])).max()) or 1.0
-    return [float(f"{value:.4g}") for value in np.linspace(-reach, reach, N_THRESHOLDS)]
+    half = N_THRESHOLDS // 2
+    return [float(f"{reach * step / half:.4g}") for step in range(-half, half + 1)]  # linspace may miss 0

@@ -58,6 +58,40 @@ def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     return joined.sort("model", "kind", "policy", "item", "pair_id")
 
 
+def on_same_items(table: pl.DataFrame) -> pl.DataFrame:
+    """Keep the items that every policy answered, so that distributions differ by the policy alone.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `policy_scores`.
+
+    Returns
+    -------
+    DataFrame
+        Rows of `table`.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer than two policies, or no item was answered by all.
+    """
+    known = table["policy"].unique().sort().to_list()
+    if len(known) < 2:
+        raise UsageError(
+            f"Policies were to be compared, such as before and after training; the scores are of {known or 'none'}. "
+            "Score the answers of two: btviz score NAME --from BEFORE --from AFTER."
+        )
+    answered = pl.col("policy").n_unique().over("model", "kind", "item")
+    same = table.filter(answered == len(known))
+    if same.is_empty():
+        raise UsageError(
+            f"{', '.join(known)} were to be compared; no prompt was answered by all of them. "
+            "Compare policies that answered the same prompts."
+        )
+    return same
+
+
 def compare_policies(
     table: pl.DataFrame, *, before: str, after: str, n_boot: int = 2000, random_state: int = 0
 ) -> pl.DataFrame:

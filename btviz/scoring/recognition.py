@@ -88,7 +88,7 @@ def _kind_of(checkpoint: Checkpoint) -> str:
         return str(stated)
     raise UsageError(
         f"Asked to load {checkpoint.name!r}; neither its name nor its config.json says whether a high score is good. "
-        "Say kind='reward' (high is helpful) or kind='cost' (high is harmful)."
+        "Say kind='reward' (high is helpful) or kind='cost' (high is harmful); --kind on the command line."
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,13 +12,15 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.scoring.batches import budget_of
+from btviz.scoring.batches import budget_of, lengths_of
 from btviz.scoring.engines import ENGINES, Engine, LocalEngine
 from btviz.scoring.journal import Journal
+from btviz.scoring.loaded import LoadedModel
 from btviz.scoring.loading import load_score_model
 from btviz.scoring.on_ray import RayEngine
 from btviz.scoring.protocol import SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table
 from btviz.scoring.reporting import Listener, Meter, shown
+from btviz.scoring.throughput import announce_speed
 from btviz.store import Store
 
 NAMED = 5
@@ -121,8 +124,15 @@ def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, l
         return
     with shown(model.name, batches=batches, listener=listener) as tell:
         meter = Meter(model.name, n_pairs=n_pairs, batches=batches, tell=tell)
+        started = time.monotonic()
         for batch, scores in runner.run(model, batches):
             meter.count(batch, _table(journal.add(batch, scores), model, warn=False))
+    if isinstance(model, LoadedModel) and isinstance(runner, LocalEngine):
+        lengths = np.concatenate([lengths_of(batch.inputs) for batch in batches])
+        seconds = time.monotonic() - started
+        announce_speed(
+            model.name, shape=model.shape, lengths=lengths, seconds=seconds, device=model.device, dtype=model.dtype
+        )
 
 
 def _table(done: pl.DataFrame, model: ScoreModel, *, warn: bool = True) -> pl.DataFrame:

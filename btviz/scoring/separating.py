@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.preference.comparisons import Level
 from btviz.preference.shares import Resampling
 from btviz.scoring.intervals import METRICS, Bools, reweighted_row
 from btviz.scoring.judged import answer_levels
 from btviz.scoring.pairwise import PAIR
-from btviz.stats.association import Floats
-from btviz.stats.ordering import roc_points, separation
+from btviz.stats.ordering import Contrast, roc_points
 from btviz.stats.reweighting import Weighted
 from btviz.taxonomy import Taxonomy
 
@@ -54,17 +54,13 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
 
 def told_apart(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling) -> pl.DataFrame:
     """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
-    order = answers["score"].arg_sort().to_numpy()  # sorted once, so that no replicate need be
-    score, prompt = (answers[name].to_numpy()[order] for name in ("score", "prompt_id"))
-    positive, level = positive[order], Level(level.grouping, level.name, level.member[order])
+    score, member = answers["score"].to_numpy(), level.member
 
-    def of_level(member: Bools) -> Weighted:
-        def measured(weights: Floats) -> Floats:
-            return separation(score[member], positive[member], weights=weights)
+    def measured(number: NDArray[np.int64], prompts: int) -> Weighted:
+        return Contrast.of(score[member], positive[member], clusters=number, n_clusters=prompts).separation
 
-        return measured
-
-    rows = reweighted_row(of_level, level=level, prompt=prompt, resampling=resampling, missing=NO_CONTRAST)
+    prompt = answers["prompt_id"].to_numpy()
+    rows = reweighted_row(measured, level=level, prompt=prompt, resampling=resampling, missing=NO_CONTRAST)
     support = int((positive & level.member).sum())
     return rows.with_columns(pl.Series("metric", SEPARATION), pl.lit(support, METRICS["support"]).alias("support"))
 

@@ -96,7 +96,7 @@ def check_sign(
     against = [check for check in found if check.verdict == REVERSED]
     if against and not override:
         raise DataError(
-            f"Scores were to follow the convention (reward high = more helpful, cost high = more harmful); "
+            "Scores were to follow the convention: reward high = more helpful, cost high = more harmful. "
             f"{' '.join(check.reason for check in against)} Turn the sign of these scores, or pass override=True "
             "(--override-sign) if it is the labels that are wrong."
         )

@@ -5,9 +5,11 @@ Each function takes a table that an analysis gave, and returns text: plain, to b
 
 from __future__ import annotations
 
+from btviz.sentences.ceilings import ceilings
 from btviz.sentences.comparisons import by_group, chance, data, position_bias, quadrants, strata
 from btviz.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
 from btviz.sentences.context import agreement, published_counts, published_numbers, verdicts
+from btviz.sentences.generalising import left_out, transferred
 from btviz.sentences.models import accuracies, margins, middles, moderation, plane, policies, scored, signs, turns
 from btviz.sentences.reasons import saying_why
 from btviz.sentences.simulated import simulation
@@ -17,9 +19,11 @@ __all__ = [
     "adjusted",
     "agreement",
     "by_group",
+    "ceilings",
     "chance",
     "data",
     "flags",
+    "left_out",
     "margins",
     "middles",
     "moderation",
@@ -38,6 +42,7 @@ __all__ = [
     "simulation",
     "strata",
     "trade_off",
+    "transferred",
     "turns",
     "verdicts",
 ]

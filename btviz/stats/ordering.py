@@ -1,15 +1,101 @@
 """How well a score orders two classes: ROC, area under it, Kolmogorov-Smirnov distance.
 
-Items are weighted, for many sets of weights at once, so that a bootstrap over clusters of items
-is exact: an item counts as often as its cluster was drawn.
+Clusters of items are weighted, for many sets of weights at once, so that a bootstrap over them is
+exact: an item counts as often as its cluster was drawn.
 """
 
 from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from btviz.stats.association import Floats, ratio
+
+
+@dataclass(frozen=True, eq=False)
+class Contrast:
+    """Two classes of scored items, sorted once, so that any weights are measured in one pass.
+
+    Of items in ascending order only the weight of each run of one class matters. A negative run and
+    the positive one above it make a step; negatives and positives of equal score make one of their own.
+
+    Attributes
+    ----------
+    cluster : array of int
+        Cluster of each item, run by run; an empty run has one item of a cluster without weight, the last.
+    starts : array of int, shape (2 S,)
+        Where the negative and the positive run of each of the S steps start.
+    is_tied : array of bool, shape (S,)
+        Whether the two runs of a step have equal scores.
+    """
+
+    cluster: NDArray[np.int64]
+    starts: NDArray[np.int64]
+    is_tied: NDArray[np.bool_]
+
+    @classmethod
+    def of(cls, score: ArrayLike, positive: ArrayLike, *, clusters: NDArray[np.int64], n_clusters: int) -> Self:
+        """Arrange items.
+
+        Parameters
+        ----------
+        score : array of float, shape (n,)
+            Finite scores.
+        positive : array of bool, shape (n,)
+            Class of each item.
+        clusters : array of int, shape (n,)
+            Cluster of each item, 0 .. n_clusters - 1.
+        n_clusters : int
+            Clusters that have a weight.
+        """
+        values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
+        tie = np.unique(values, return_inverse=True)[1]
+        n_ties = tie.max(initial=-1) + 1
+        has = [np.bincount(tie[label == kind], minlength=n_ties) > 0 for kind in (False, True)]
+        both = has[0] & has[1]
+        begins = both.copy()
+        begins[1:] |= both[:-1] | (has[0][1:] & has[1][:-1])
+        begins[:1] = True
+        step = np.cumsum(begins) - 1
+        run = 2 * step[tie] + label
+        n_runs = 2 * int(begins.sum())
+        empty = np.flatnonzero(np.bincount(run, minlength=n_runs) == 0)
+        order = np.argsort(np.r_[run, empty], kind="stable")
+        sizes = np.bincount(np.r_[run, empty], minlength=n_runs)
+        code = np.r_[np.asarray(clusters, np.int64), np.full(len(empty), n_clusters)]
+        return cls(code[order], np.cumsum(sizes) - sizes, both[begins])
+
+    def separation(self, weights: ArrayLike) -> Floats:
+        """Area under the ROC curve and Kolmogorov-Smirnov distance.
+
+        Parameters
+        ----------
+        weights : array of float, shape (R, n_clusters)
+            How often the items of each cluster count.
+
+        Returns
+        -------
+        array of float, shape (R, 2)
+            As of the function `separation`.
+        """
+        given = np.asarray(weights, np.float64)
+        if not len(self.starts):
+            return np.full((len(given), 2), np.nan)
+        padded = np.column_stack([given, np.zeros(len(given))])
+        runs = np.add.reduceat(np.take(padded, self.cluster, axis=1), self.starts, axis=1)
+        miss, hit = runs[:, ::2], runs[:, 1::2]
+        misses, hits = np.cumsum(miss, axis=1), np.cumsum(hit, axis=1)
+        n_misses, n_hits = misses[:, -1:], hits[:, -1:]
+        below = np.einsum("rk,rk->r", hits - hit, miss)
+        level = np.einsum("rk,rk->r", hit[:, self.is_tied], miss[:, self.is_tied])
+        ends = hits * n_misses - misses * n_hits  # of the two distribution functions, times both totals
+        between = (ends - hit * n_misses)[:, ~self.is_tied]
+        gap = np.maximum(np.abs(ends).max(axis=1), np.abs(between).max(axis=1, initial=0.0))
+        total = (n_hits * n_misses)[:, 0]
+        return np.column_stack([ratio(total - below - level / 2, total), ratio(gap, total)])
 
 
 def separation(score: ArrayLike, positive: ArrayLike, *, weights: ArrayLike | None = None) -> Floats:
@@ -31,24 +117,9 @@ def separation(score: ArrayLike, positive: ArrayLike, *, weights: ArrayLike | No
         Whitney 1947); and the largest distance of the two distribution functions, 0 .. 1. NaN
         where a class has no weight.
     """
-    values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
-    counted = np.ones((1, len(values))) if weights is None else np.asarray(weights)
-    if not len(values):
-        return np.full((len(counted), 2), np.nan)
-    if (values[1:] < values[:-1]).any():
-        order = np.argsort(values, kind="stable")
-        values, label, counted = values[order], label[order], counted[:, order]
-    miss = counted * ~label
-    hits, misses = (np.cumsum(part, axis=1, dtype=np.float64) for part in (counted * label, miss))
-    last = np.flatnonzero(np.r_[values[1:] > values[:-1], True])
-    if len(last) < len(values):
-        hits, misses = hits[:, last], misses[:, last]
-        miss = np.diff(misses, axis=1, prepend=0.0)
-    n_hits, n_misses = hits[:, -1], misses[:, -1]
-    above = n_hits * n_misses - np.einsum("rk,rk->r", hits, miss)  # positives strictly above each negative
-    level = np.einsum("rk,rk->r", np.diff(hits, axis=1, prepend=0.0), miss)
-    gap = np.abs(hits * n_misses[:, None] - misses * n_hits[:, None]).max(axis=1)
-    return np.column_stack([ratio(above + level / 2, n_hits * n_misses), ratio(gap, n_hits * n_misses)])
+    n = np.size(score)
+    contrast = Contrast.of(score, positive, clusters=np.arange(n), n_clusters=n)
+    return contrast.separation(np.ones((1, n)) if weights is None else weights)
 
 
 def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, Floats]:

@@ -13,6 +13,7 @@ from btviz.datamap import fit_data_map
 from btviz.dataset import Dataset
 from btviz.embedding.result import Embeddings
 from btviz.errors import UsageError, require
+from btviz.progress import bar
 from btviz.store import Draft, Key, Store, fingerprint
 from btviz.topics.density import Floats, Integers, density_tree
 from btviz.topics.result import Topics
@@ -91,7 +92,11 @@ def topic_stability(
     key = Key("topic-stability", (topics.fingerprint, embeddings.fingerprint), options, _VERSION)
 
     def make(draft: Draft) -> None:
-        rows = [(run.kind, _overlaps(topics, run)) for run in _runs(ds, topics, embeddings, options)]
+        rows = []
+        with bar("Fitting map and topics again", total=n_seeds + n_subsamples) as show:
+            for run in _runs(ds, topics, embeddings, options):
+                rows.append((run.kind, _overlaps(topics, run)))
+                show(len(rows))
         draft.table("stability", _table(topics, rows))
 
     return Store().build(key, make).table("stability")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import ipywidgets
@@ -14,7 +15,7 @@ from btviz.plots.naming import titles
 from btviz.scoring.counting import groupings_of, populations_of
 from btviz.scoring.judged import splits_of
 from btviz.taxonomy import Taxonomy
-from btviz.widgets.scorebook import EACH, Model
+from btviz.widgets.scorebook import EACH, Asked, Model, ScoreBook
 
 VIEWS = (("Distributions", "distributions"), ("Reward × cost", "plane"), ("Metrics", "metrics"))
 GROUPINGS = {
@@ -33,6 +34,89 @@ KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("mo
 EVERY_GROUP = "all groups"
 
 _WIDE = {"width": "max-content", "max_width": "100%"}
+
+
+class ScoreControls:
+    """The controls of a data set, and what they ask for together.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What was scored.
+    topics : DataFrame or None
+        `pair_id`, `topic`.
+    book : callable
+        Returns the scores that are on view.
+    on_change : callable
+        Called with no argument when something else is asked for.
+
+    Attributes
+    ----------
+    named : Mapping
+        `view`, `models`, `grouping`, `level`, `form`, `population`, `which`.
+    """
+
+    def __init__(
+        self,
+        ds: Dataset,
+        *,
+        topics: pl.DataFrame | None,
+        book: Callable[[], ScoreBook],
+        on_change: Callable[[], None],
+    ) -> None:
+        self._ds, self._book, self._on_change = ds, book, on_change
+        self.named: Mapping[str, Any] = MappingProxyType(controls_of(ds, list(book().parts), topics=topics))
+        for name in self.named:
+            self._listen(name)
+
+    @property
+    def asked(self) -> Asked:
+        """What is to be counted."""
+        value = {name: control.value for name, control in self.named.items()}
+        level = value["level"] or None  # a drop-down list shows nothing where its value is None
+        return Asked(tuple(value["models"]), value["grouping"], level, value["population"], value["which"])
+
+    def offer_groups(self) -> None:
+        """Offer the groups that the scores on view fall into."""
+        asked = self.asked
+        groups: list[str] = []
+        if asked.models:
+            first = Asked(asked.models[:1], asked.grouping, population=asked.population)
+            found = set(self._book().items(first)["group"])
+            known = [key for key in self._ds.taxonomy.keys if key in found]
+            groups = [*sorted(found - set(known)), *known]
+        self._offer("level", level_options(groups, self._ds.taxonomy))
+
+    def offer_which(self, *, has_chosen: bool) -> None:
+        """Offer the answers that can be drawn."""
+        self._offer("which", which_options(self._ds, has_chosen=has_chosen))
+
+    def offer_models(self, *, known: Sequence[Model]) -> None:
+        """Offer the models on view; those that were not known before are chosen, too."""
+        control, before = self.named["models"], self.named["models"].value
+        options = model_options(list(self._book().parts))
+        control.unobserve_all("value")
+        control.options, control.rows = options, rows_for(options)
+        control.value = tuple(model for _, model in options if model in before or model not in known)
+        self._listen("models")
+
+    def regroup(self) -> None:
+        """Offer the groups anew, then say that something else is asked for."""
+        self.offer_groups()
+        self._on_change()
+
+    def _offer(self, name: str, options: Sequence[tuple[str, Any]]) -> None:
+        """Replace the options of a list; what was chosen stays chosen where it can."""
+        control, before = self.named[name], self.named[name].value
+        control.unobserve_all("value")
+        control.options = options
+        values = [value for _, value in options]
+        control.value = before if before in values else values[0]
+        self._listen(name)
+
+    def _listen(self, name: str) -> None:
+        changes_groups = name in ("models", "grouping", "population")
+        self.named[name].observe(lambda _: self.regroup() if changes_groups else self._on_change(), names="value")
 
 
 def controls_of(ds: Dataset, models: Sequence[Model], *, topics: pl.DataFrame | None) -> dict[str, Any]:

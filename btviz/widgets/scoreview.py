@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import altair as alt
@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.plots.linked_scores import Panel, Range, brushed_distributions, brushed_plane, panels_of
+from btviz.plots.linked_scores import PLANE, Panel, Range, brush_of, brushed_distributions, brushed_plane, panels_of
 from btviz.scoring.signcheck import SignCheck
 from btviz.widgets.scorebook import EACH, MANY, Asked, Model, ScoreBook
 from btviz.widgets.scorecontrols import GROUPINGS, POPULATIONS, level_options
@@ -38,6 +38,11 @@ class Brush:
     panel: Panel | None
     within: Range
     reward: Range | None
+
+    @classmethod
+    def over(cls, panel: Panel | None, within: Sequence[float], *, reward: Sequence[float] | None = None) -> Brush:
+        """Make a brush of ends in any order."""
+        return cls(panel, (min(within), max(within)), None if reward is None else (min(reward), max(reward)))
 
     def items(self, book: ScoreBook, asked: Asked) -> pl.DataFrame:
         """What lies under it."""
@@ -75,6 +80,28 @@ class Picture:
     has_forms: bool = False
     rows: list[list[str]] | None = None
     caption: str = ""
+
+    def panel_of(self, model: str, *, kind: str | None, panel: str) -> Panel:
+        """Find the distribution of a model; any kind fits where that is None, and any panel fits "all".
+
+        Raises
+        ------
+        UsageError
+            If it is not drawn.
+        """
+        for place in self.panels:
+            if place[0] == model and kind in (None, place[1]) and panel in ("all", place[2]):
+                return place
+        drawn = [f"{name} ({part})" for name, _, part in self.panels]
+        raise UsageError(f"Scores of {model!r} were to be brushed; drawn are {drawn or 'none'}. Choose one of these.")
+
+
+def brush_on(picture: Picture, name: str, *, ranges: Mapping[str, Sequence[float]]) -> Brush | None:
+    """What a hand has brushed on a picture; None for a brush that is not on it."""
+    if name == PLANE and picture.is_plane:
+        return Brush.over(None, ranges["cost"], reward=ranges["reward"])
+    panels = {brush_of(place): panel for place, panel in enumerate(picture.panels)}
+    return Brush.over(panels[name], ranges["at"]) if name in panels else None
 
 
 def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Brush | None, override: bool) -> Picture:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import ipywidgets
-import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
@@ -17,28 +16,24 @@ from btviz.content import ContentPolicy
 from btviz.datamap import map_quality
 from btviz.dataset import Dataset
 from btviz.embedding import Embeddings
-from btviz.errors import BtvizError, NotFoundError, UsageError, choice
+from btviz.errors import BtvizError, NotFoundError
 from btviz.exports import export_table, table_bytes
 from btviz.notes import Notes
-from btviz.plots.theme import GROUPS
 from btviz.selection import Selection
 from btviz.topics.result import Topics
 from btviz.widgets.background import Background, SupersededError
-from btviz.widgets.colours import TOPIC, offers
 from btviz.widgets.contrastview import ContrastView
 from btviz.widgets.inspector import PairInspector
-from btviz.widgets.mapview import MapView
 from btviz.widgets.pairindex import index_pairs
 from btviz.widgets.places import places_of
 from btviz.widgets.revealing import Message
 from btviz.widgets.searching import near_pairs, near_text, with_words
-from btviz.widgets.topiclayer import TopicLayer, lay
+from btviz.widgets.topicpanel import TopicPanel
 
 NEAREST = 50
 """Texts that a search by meaning chooses."""
 
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
-_TEXTS = {"prompt": "prompts", "response": "responses", "qa": "prompts with their responses"}
 
 
 class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
@@ -62,6 +57,8 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         For search by meaning, and the quality of the map; those behind `topics` by default.
     quality : DataFrame, optional
         From `btviz.map_quality`; measured if it is not given and the embeddings are known.
+    stability : DataFrame, optional
+        From `btviz.topic_stability`: topics that other fits do not find again get a mark.
     selection : Selection, optional
         Shared with other views; setting it from Python moves this one.
     policy : ContentPolicy, optional
@@ -80,7 +77,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     >>> explorer.selected["n_unsafe"].mean()
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # all but the first three are optional
         self,
         ds: Dataset,
         *,
@@ -89,22 +86,28 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         scores: pl.DataFrame | None = None,
         embeddings: Embeddings | None = None,
         quality: pl.DataFrame | None = None,
+        stability: pl.DataFrame | None = None,
         selection: Selection | None = None,
         policy: ContentPolicy | None = None,
     ) -> None:
         self.ds, self._points = ds, points
         self._embeddings = embeddings or topics.embeddings
         self._index = index_pairs(ds)
-        self._places = places_of(points, self._index)
-        self._offers = offers(ds, places=self._places, index=self._index, scores=scores)
-        self._unsafe = self._places.mean(self._index.is_unsafe, known=self._index.is_safe | self._index.is_unsafe)
-        self._color = TOPIC
         self._setting: int | None = None
         self._background = Background(lambda _: self.map.tell({"busy": True}))
+        self._panel = TopicPanel(
+            ds,
+            places=places_of(points, self._index),
+            topics=topics,
+            index=self._index,
+            scores=scores,
+            quality=self._measured() if quality is None else quality,
+            stability=stability,
+            on_message=self._answer,
+        )
+        self.map = self._panel.view
+        self.map.tell({"meaning": self._embeddings is not None})
         self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
-        self.map = MapView(self._places, on_message=self._answer)
-        self.map.tell(self._facts(topics, quality))
-        self._show_layer(lay(topics, self._places, index=self._index))
         self.selection.observe(self._selection_moved)
         self._selection_moved()
         self.contrast = ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy)
@@ -135,7 +138,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     @property
     def topics(self) -> Topics:
         """Topics at the scale on view."""
-        return self._layer.topics
+        return self._panel.layer.topics
 
     def scale(self, smallest: int) -> None:
         """Show topics of at least so many texts.
@@ -145,7 +148,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         UsageError
             If the topics were not fitted at that scale.
         """
-        self._show_layer(self._laid(smallest))
+        self._panel.show(self._panel.laid(smallest))
 
     def color_by(self, name: str) -> None:
         """Let the colour of a point stand for something else.
@@ -160,11 +163,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         UsageError
             If there is no such colouring, or these data have nothing to show for it.
         """
-        offer = self._offers[choice(name, self._offers, what="colouring")]
-        if offer.why_not:
-            raise UsageError(f"Colours by {name} were asked for, but {offer.why_not}. Choose another colouring.")
-        self._color = name
-        self._paint()
+        self._panel.color_by(name)
 
     def click(self, topic: int) -> None:
         """Choose the pairs of a topic.
@@ -179,13 +178,13 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         NotFoundError
             If there is no such topic.
         """
-        ids = self._layer.pair_ids(topic)
+        ids = self._panel.layer.pair_ids(topic)
         if ids.is_empty():
             last = self.topics.topics.height - 1
             raise NotFoundError(f"Topic {topic} was asked for; at scale {self.topics.scale} there are 0 to {last}.")
         named = "Outliers" if topic < 0 else f"Topic {topic}"
         origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), 'pair')}"
-        self._choose(ids, origin=origin, expression=self._layer.expression(topic), topic=topic)
+        self._choose(ids, origin=origin, expression=self._panel.layer.expression(topic), topic=topic)
 
     def lasso(self, places: ArrayLike) -> None:
         """Choose all pairs at some points of the map; none drops the selection.
@@ -195,11 +194,11 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         places : array-like of int
             Numbers of points, in the order of `map`.
         """
-        rows = self._places.rows_at(places)
+        rows = self._panel.places.rows_at(places)
         if not len(rows):
             self.selection.clear()
             return
-        origin = f"{_counted(len(self._places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
+        origin = f"{_counted(len(self._panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
         self._choose(self.ds.pairs["pair_id"][rows], origin=origin)
 
     def search(self, words: str) -> None:
@@ -240,24 +239,8 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def __repr__(self) -> str:
         return f"<TopicExplorer of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
 
-    def _facts(self, topics: Topics, quality: pl.DataFrame | None) -> dict[str, Any]:
-        """What the map says of itself and offers, whatever is chosen."""
-        if quality is None and self._embeddings is not None:
-            quality = map_quality(self._points, self._embeddings)
-        return {
-            "population": self.ds.population,
-            "pairs": int(self._places.n_pairs.sum()),
-            "unplaced": len(self._index) - int(self._places.n_pairs.sum()),
-            "texts": _TEXTS.get(topics.facts.get("text", ""), "texts"),
-            "encoder": topics.facts.get("encoder"),
-            "points": len(self._places),
-            "reach": np.abs(self._places.xy).max(axis=0).tolist(),
-            "quality": [] if quality is None else quality.filter(pl.col("texts") == "all").to_dicts(),
-            "colorings": [(name, one.title, one.group, one.why_not) for name, one in self._offers.items()],
-            "scales": topics.layers.select("scale", "n_topics").rows(),
-            "meaning": self._embeddings is not None,
-            "busy": False,
-        }
+    def _measured(self) -> pl.DataFrame | None:
+        return None if self._embeddings is None else map_quality(self._points, self._embeddings)
 
     def _choose(self, ids: pl.Series, *, origin: str, expression: str | None = None, topic: int | None = None) -> None:
         self._setting = topic
@@ -271,40 +254,15 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
 
     def _selection_moved(self) -> None:
         ids = self.selection.pair_ids
-        places = None if ids is None else self._places.at_rows(self._index.rows_of(ids))
-        self.map.choose(places)
-        n = None if places is None else len(places)
+        n = self._panel.mark(None if ids is None else self._index.rows_of(ids))
         now = self.selection.choice
         self.map.tell({"topic": self._setting, "chosen": n, "origin": now.origin, "expression": now.expression})
-
-    def _laid(self, smallest: int) -> TopicLayer:
-        return lay(self.topics.at(smallest), self._places, index=self._index)
-
-    def _show_layer(self, layer: TopicLayer) -> None:
-        self._layer = layer
-        topics = layer.topics
-        n, loose = topics.topics.height, topics.outlier_share
-        self.map.tell({"scale": topics.scale, "n_topics": n, "outliers": loose, "topic": None})
-        self._paint()
-
-    def _paint(self) -> None:
-        colouring = self._offers[self._color].make(self._layer)
-        self.map.paint(colouring)
-        legend = [(colouring.colours[number], words) for number, words in colouring.legend]
-        self.map.tell({"color": self._color, "legend": legend, "legend_title": colouring.title})
-        self._send_labels()
-
-    def _send_labels(self, _: object = None) -> None:
-        """Topic names are words of the texts: they go as a message, so that no saved file keeps them."""
-        self.map.send(
-            {"kind": "labels", "labels": self._layer.labels(), "colours": GROUPS if self._color == TOPIC else ()}
-        )
 
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         """What is done on each kind of message from the map."""
         return {
-            "ready": self._send_labels,
-            "point": lambda asked: self._point_at(asked["place"]),
+            "ready": lambda _: self._panel.send_labels(),
+            "point": lambda asked: self._panel.point_at(asked["place"]),
             "lasso": lambda asked: self.lasso(asked["places"]),
             "topic": lambda asked: self.click(asked["topic"]),
             "color": lambda asked: self.color_by(asked["name"]),
@@ -312,7 +270,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             "clear": lambda _: self.selection.clear(),
             "export": lambda _: self._download(),
             "hide": lambda _: self.policy.hide_all(),
-            "scale": lambda asked: self._run(partial(self._laid, asked["scale"]), self._show_layer),
+            "scale": lambda asked: self._run(partial(self._panel.laid, asked["scale"]), self._panel.show),
             "meaning": lambda asked: self._run(
                 partial(near_text, self._embeddings, asked["text"], n=NEAREST), self._choose_near
             ),
@@ -344,14 +302,6 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
                 raise
 
         self._background.run(lambda _: job(), on_done=done)
-
-    def _point_at(self, place: int | None) -> None:
-        if place is None:
-            self.map.send({"kind": "pointed", "topic": None})
-            return
-        topic, n = int(self._layer.of_place[place]), int(self._places.n_pairs[place])
-        unsafe = int(np.round(self._unsafe[place] * n)) if np.isfinite(self._unsafe[place]) else None
-        self.map.send({"kind": "pointed", "topic": topic, "pairs": n, "unsafe": unsafe})
 
     def _exported(self) -> pl.DataFrame:
         topics = self.topics.assignments.select("pair_id", "topic", "probability")

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -11,6 +13,7 @@ from numpy.typing import NDArray
 
 from btviz.plots.theme import GROUPS
 from btviz.topics.result import Topics
+from btviz.topics.stability import STABLE
 from btviz.widgets.pairindex import PairIndex
 from btviz.widgets.places import Places
 
@@ -31,11 +34,14 @@ class TopicLayer:
     centres : array of float32, shape (number of topics, 2)
         For each topic, that of its places which lies nearest to the median of all; NaN where it
         has no place on this map.
+    stability : dict of int to float
+        How much of a topic other fits find again, 0 .. 1; empty where that is not known.
     """
 
     topics: Topics
     of_place: NDArray[np.int64]
     centres: NDArray[np.float32]
+    stability: Mapping[int, float]
 
     @property
     def coloured(self) -> tuple[int, ...]:
@@ -46,7 +52,14 @@ class TopicLayer:
         """Names and words of the topics, with where to write them: for a message, never for a trait."""
         table = self.topics.topics.select("topic", "name", "keywords", "n_pairs", "n_texts", "share_unsafe")
         return [
-            {**row, "keywords": row["keywords"][:KEYWORDS], "x": float(x), "y": float(y)}
+            {
+                **row,
+                "keywords": row["keywords"][:KEYWORDS],
+                "x": float(x),
+                "y": float(y),
+                "stability": (again := self.stability.get(row["topic"])),
+                "unstable": again is not None and again < STABLE,
+            }
             for row, (x, y) in zip(table.to_dicts(), self.centres, strict=True)
             if np.isfinite(x)
         ]
@@ -61,7 +74,9 @@ class TopicLayer:
         return f'pl.col("pair_id").is_in({rows}["pair_id"].implode())'
 
 
-def lay(topics: Topics, places: Places, *, index: PairIndex) -> TopicLayer:
+def lay(
+    topics: Topics, places: Places, *, index: PairIndex, stability: Mapping[int, float] = MappingProxyType({})
+) -> TopicLayer:
     """Lay the topics of one scale on a map."""
     pairs = pl.DataFrame({"pair_id": index.pair_ids})
     assigned = pairs.join(
@@ -73,4 +88,4 @@ def lay(topics: Topics, places: Places, *, index: PairIndex) -> TopicLayer:
         spots = places.xy[of_place == number]
         if len(spots):
             centres[number] = spots[np.argmin(((spots - np.median(spots, axis=0)) ** 2).sum(axis=1))]
-    return TopicLayer(topics, of_place, centres)
+    return TopicLayer(topics, of_place, centres, stability)

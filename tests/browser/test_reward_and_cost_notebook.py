@@ -50,7 +50,7 @@ def opened(lab):
 def notebook(opened):
     opened.ask(
         "explorer.stop(); explorer.inspector.policy.hide_all(); "
-        "explorer.selection.clear(); explorer.controls['view'].value = 'distributions'; explorer._settled()"
+        "explorer.selection.clear(); explorer.controls['view'].value = 'distributions'; explorer._canvas.settled()"
     )
     expect(origin(opened)).to_have_text("All pairs")
     return opened
@@ -152,7 +152,7 @@ def test_metrics_stand_in_a_table_with_their_intervals(notebook):
     notebook.page.get_by_role("button", name="Metrics").click()
     table = notebook.page.locator(".btviz-table table")
     expect(table).to_contain_text("Pair accuracy: safer costs less")
-    row = kernel(notebook, "explorer._book.metrics(explorer._asked()).filter(metric='auc', kind='cost').row(0)")
+    row = kernel(notebook, "explorer._book.metrics(explorer._choices.asked).filter(metric='auc', kind='cost').row(0)")
     expect(table).to_contain_text(f"{row[11]:.3f}")
     expect(table).to_contain_text(f"{row[12]:.3f} to {row[13]:.3f}")
 

@@ -38,6 +38,13 @@ DRAWN_CODES = """(codes) => {
   return api.get('points').every((point, k) => point[2] === codes[k]);
 }"""
 
+A_POINT = """() => {
+  const { api } = [...document.querySelectorAll('.btviz-points [id]')].find((one) => one.api);
+  const [x, y] = api.get('points')[0];
+  const box = document.querySelector('.btviz-points canvas').getBoundingClientRect();
+  return [box.x + api.get('xScale')(x), box.y + api.get('yScale')(y)];
+}"""
+
 
 def written(lab, name):
     cell = nbformat.v4.new_code_cell(CELL)
@@ -128,6 +135,24 @@ def test_words_choose_pairs_and_leave_no_trace_in_the_saved_notebook(lab, notebo
     assert "Search for words" in kept  # the state of the widgets was saved
     assert [words for words in ("ROSES", "onmouseover", "What about the") if words in kept] == []
     field.fill("")
+
+
+def test_a_lasso_that_ends_on_the_point_where_it_began_is_no_click(notebook):
+    notebook.page.keyboard.press("l")
+    box, start = notebook.page.locator(".btviz-stage").bounding_box(), notebook.page.evaluate(A_POINT)
+    mouse = notebook.page.mouse
+    mouse.move(*start)
+    notebook.page.wait_for_timeout(200)
+    mouse.down()
+    for x, y in ((60, 8), (box["width"] - 8, 8), (box["width"] - 8, box["height"] - 8), (60, box["height"] - 8)):
+        mouse.move(box["x"] + x, box["y"] + y, steps=15)
+        notebook.page.wait_for_timeout(60)
+    mouse.move(*start, steps=15)
+    notebook.page.wait_for_timeout(60)
+    mouse.up()
+    notebook.page.wait_for_timeout(500)
+    expect(origin(notebook)).to_contain_text("points of the map:")  # "1 point" would be the click
+    notebook.page.keyboard.press("l")
 
 
 def test_more_like_these_asks_for_their_neighbours(notebook):

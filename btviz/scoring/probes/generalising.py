@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -32,6 +33,7 @@ def leave_one_category_out(
     ds: Dataset,
     emb: Embeddings,
     *,
+    categories: Sequence[str] | None = None,
     n_folds: int = 5,
     l2: float = RIDGE,
     n_boot: int = 1000,
@@ -47,6 +49,8 @@ def leave_one_category_out(
         With harm categories, over pairs by majority.
     emb : Embeddings
         Vectors of its answers.
+    categories : sequence of str, optional
+        Keys or slugs of those to leave out; by default all. Each takes a fit for each fold.
     n_folds, l2, random_state
         As for `fit_probe`.
     n_boot : int, optional
@@ -69,11 +73,13 @@ def leave_one_category_out(
     """
     sample = Sample.of(ds, emb, kind="cost", n_folds=n_folds, random_state=random_state)
     trial = _Trial(ds, sample, n_folds=n_folds, l2=l2, resampling=Resampling(n_boot, random_state))
-    found = [category for category in ds.taxonomy.categories if trial.having(category.key).any()]
+    asked = ds.taxonomy.categories if categories is None else [ds.taxonomy[name] for name in categories]
+    found = [category for category in asked if trial.having(category.key).any()]
     if not found:
+        named = "" if categories is None else f" of {[category.slug for category in asked]}"
         raise DataError(
-            f"Categories were to be left out one by one; no unsafe answer of {ds.name!r} has one. Use a data set with "
-            "harm categories."
+            f"Categories were to be left out one by one; no unsafe answer of {ds.name!r} has one{named}. Use a data "
+            "set with harm categories, or name others."
         )
     known = trial.costs(without=None)
     tables = []
@@ -125,7 +131,8 @@ def transfer_metrics(
     DataError
         If no prompt of `to` is new.
     """
-    probe = fit_probe(ds, emb, kind="cost", l2=l2, random_state=random_state)
+    # nothing out of fold is needed of it
+    probe = fit_probe(ds, emb, kind="cost", n_folds=2, l2=l2, random_state=random_state)
     pairs = _new_pairs(ds, to)
     if pairs.is_empty():
         raise DataError(

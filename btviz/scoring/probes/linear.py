@@ -16,6 +16,8 @@ Vectors = npt.NDArray[np.float32]
 FEWEST = 10
 """Groups of prompts with, and without, what a head looks for; below that it is not fitted."""
 
+_BLOCK = 4096
+
 
 @dataclass(frozen=True, eq=False)
 class LinearHeads:
@@ -59,9 +61,7 @@ def fit_heads(
     LinearHeads
     """
     signs, owners = examples.signs[rows], examples.answer[rows]
-    known = vectors[np.unique(owners)]
-    mean, spread = known.mean(axis=0, dtype=np.float64), known.std(axis=0, dtype=np.float64)
-    spread[spread == 0] = 1
+    mean, spread = _moments(vectors, np.unique(owners))
     weights = np.full((vectors.shape[1], signs.shape[1]), np.nan)
     intercepts = np.full(signs.shape[1], np.nan)
     contrasts = examples.contrasts[rows]
@@ -74,6 +74,20 @@ def fit_heads(
         weights[:, enough] = found[:-1] / spread[:, None]
         intercepts[enough] = found[-1] - mean @ weights[:, enough]
     return LinearHeads(weights, intercepts)
+
+
+def _moments(vectors: Vectors, rows: npt.NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Mean and standard deviation (1 where it is 0) of some rows, a block at a time: they may be many."""
+    blocks = [rows[start : start + _BLOCK] for start in range(0, len(rows), _BLOCK)]
+    n = max(len(rows), 1)
+    mean = sum((vectors[block].sum(axis=0, dtype=np.float64) for block in blocks), np.zeros(vectors.shape[1])) / n
+    squares = np.zeros(vectors.shape[1])
+    for block in blocks:
+        centred = vectors[block] - mean
+        squares += np.einsum("nd,nd->d", centred, centred)
+    spread = np.sqrt(squares / n)
+    spread[spread == 0] = 1
+    return mean, spread
 
 
 def learnable(contrasts: object, signs: Floats, *, groups: npt.NDArray[np.uint64]) -> npt.NDArray[np.bool_]:

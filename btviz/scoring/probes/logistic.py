@@ -47,9 +47,10 @@ def fit_logistic(vectors: npt.NDArray[np.float32], contrasts: Any, *, signs: Flo
     def loss(flat: Floats) -> tuple[float, Floats]:
         weights = flat.reshape(shape)
         margins = signs * (contrasts @ (vectors @ (whitening @ weights).astype(np.float32)))
-        pull = contrasts.T @ (signs * _logistic(-margins))
+        losses, steps = _log_loss(margins)
+        pull = contrasts.T @ (signs * steps)
         penalised = metric @ weights
-        value = np.logaddexp(0, -margins).sum() / n + (weights * penalised).sum() / 2
+        value = losses.sum() / n + (weights * penalised).sum() / 2
         slope = penalised - whitening.T @ (vectors.T @ pull.astype(np.float32)) / n
         return float(value), slope.ravel()
 
@@ -69,5 +70,10 @@ def _whitening(vectors: npt.NDArray[np.float32], contrasts: Any, *, l2: float) -
     return np.asarray(np.linalg.inv(np.linalg.cholesky(bound)).T)
 
 
-def _logistic(x: Floats) -> Floats:
-    return np.exp(-np.logaddexp(0, -x))
+def _log_loss(margins: Floats) -> tuple[Floats, Floats]:
+    """Values of log(1 + exp(-margin)), and of their slope, the sign turned; one exponential serves both."""
+    small = np.exp(-np.abs(margins))
+    wrong = margins < 0
+    losses = np.log(1 + small)
+    losses -= np.where(wrong, margins, 0)
+    return losses, np.where(wrong, 1, small) / (1 + small)

@@ -5,11 +5,12 @@ function topicLabels({ where, click }) {
   const node = element("div", { class: "btviz-labels" });
   let made = [];
 
-  const label = ({ topic, name, keywords, n_pairs: pairs, n_texts: texts, x, y }, colour) => {
+  const again = (stability, unstable) => (stability == null ? "" : `\nOther fits find ${Math.round(100 * stability)} % of it again${unstable ? ": unstable" : ""}.`);
+  const label = ({ topic, name, keywords, n_pairs: pairs, n_texts: texts, stability, unstable, x, y }, colour) => {
     const dot = colour ? element("span", { class: "btviz-dot", style: `background: ${colour}` }) : null;
-    const about = `Topic ${topic}: ${plural(pairs, "pair")}, ${plural(texts, "text")}.\n${keywords.join(", ")}`;
+    const about = `Topic ${topic}: ${plural(pairs, "pair")}, ${plural(texts, "text")}.${again(stability, unstable)}\n${keywords.join(", ")}`;
     const made = button("", about, () => click(topic), { class: "btviz-topic", "data-topic": topic });
-    made.append(...[dot, element("span", {}, name)].filter(Boolean));
+    made.append(...[dot, element("span", {}, name), unstable ? element("span", { class: "btviz-unstable" }, "?") : null].filter(Boolean));
     return { topic, node: made, x, y, width: 0, height: 0 };
   };
   const overlaps = (box, other) => box.x0 < other.x1 && other.x0 < box.x1 && box.y0 < other.y1 && other.y0 < box.y1;

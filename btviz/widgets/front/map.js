@@ -32,6 +32,14 @@ function oneDrawAtATime(api) {
   };
 }
 
+// A drag that ends where it began, as a closed lasso does, is no click: that would choose one point instead.
+function noClickAfterDrag(around) {
+  let [x, y, dragged] = [0, 0, false];
+  around.addEventListener("mousedown", (event) => ([x, y, dragged] = [event.clientX, event.clientY, false]), true);
+  around.addEventListener("mousemove", (event) => (dragged ||= event.buttons === 1 && Math.hypot(event.clientX - x, event.clientY - y) > 5), true);
+  around.addEventListener("click", (event) => dragged && event.stopPropagation(), true);
+}
+
 function render({ model, el, host, signal }) {
   const stage = element("div", { class: "btviz-stage" });
   const status = element("div", { class: "btviz-status", role: "status" });
@@ -63,9 +71,15 @@ function render({ model, el, host, signal }) {
     oneDrawAtATime(api);
     const points = await host.getModel(model.get("scatter"));
     toggleLasso = () => (points.set("mouse_mode", points.get("mouse_mode") === "lasso" ? "panZoom" : "lasso"), points.save_changes());
+    const markLasso = () => labels.node.classList.toggle("btviz-lassoing", points.get("mouse_mode") === "lasso");
+    points.on("change:mouse_mode", markLasso); // a lasso may begin on a name
+    signal.addEventListener("abort", () => points.off("change:mouse_mode", markLasso));
     const { clientWidth: across, clientHeight: down } = container();
     const [x, y] = model.get("state").reach;
-    api.set({ cameraDistance: 1.06 * Math.max(y, (x * down) / across) }); // else a narrow map is cut, and a wide one small
+    const distance = 1.06 * Math.max(y, (x * down) / across); // else a narrow map is cut, and a wide one small
+    api.set({ cameraDistance: distance });
+    api.get("camera").setScaleBounds([1 / (2 * distance), 200 / distance]); // nobody should lose the map by scrolling
+    noClickAfterDrag(container());
     container().append(labels.node);
     where = (x, y) => [api.get("xScale")(x), api.get("yScale")(y)];
     api.subscribe("view", () => labels.place());
@@ -117,7 +131,7 @@ function render({ model, el, host, signal }) {
     busy.hidden = !state.busy;
     const unplaced = state.unplaced ? ` · ${count(state.unplaced)} pairs are not on the map` : "";
     title.replaceChildren(`${state.population} · n = ${plural(state.pairs, "pair")} at ${plural(state.points, "point")}, one for each of their distinct ${state.texts}${unplaced}`);
-    quality.replaceChildren(qualityLine(state));
+    quality.replaceChildren(qualityLine(state) + unstableLine(state));
     labels.choose(state.topic);
   }
 

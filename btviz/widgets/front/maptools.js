@@ -11,6 +11,10 @@ function qualityLine(state) {
   return `How far to trust the map: ${values.join(" · ")} (${k} neighbours, ${judged === texts ? "all" : `${count(judged)} of`} ${count(texts)} texts judged). Axes, and distances between far groups, mean nothing.`;
 }
 
+function unstableLine({ unstable, n_topics: n }) {
+  return unstable ? ` ${unstable} of ${plural(n, "topic")}, marked with a ?, ${unstable === 1 ? "is" : "are"} hardly found again by other fits.` : "";
+}
+
 function colouringList(model, act) {
   const list = element("select", { "aria-label": "Colour", title: "What the colour of a point stands for", class: "btviz-colour", on: { change: () => act.send({ kind: "color", name: list.value }) } });
   const option = ([name, title, , whyNot]) => element("option", { value: name, disabled: Boolean(whyNot) }, whyNot ? `${title}: ${whyNot}` : title);
