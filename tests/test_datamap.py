@@ -151,18 +151,6 @@ def test_wrong_options_of_a_map(options, message):
         fit_data_map(embeddings_of(clustered(30)), **options)
 
 
-def test_layouts_take_as_many_epochs_whatever_the_size(monkeypatch):
-    import umap
-
-    asked = []
-    whole = umap.UMAP.fit_transform
-    monkeypatch.setattr(
-        umap.UMAP, "fit_transform", lambda self, *data: asked.append(self.n_epochs) or whole(self, *data)
-    )
-    fit_data_map(embeddings_of(clustered(40)))
-    assert asked == [layout.EPOCHS]
-
-
 def test_start_is_the_principal_plane():
     vectors = embeddings_of(clustered(300)).vectors
     plane = layout.start(vectors, random_state=0)

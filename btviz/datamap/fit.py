@@ -9,7 +9,7 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.datamap import landmarks as marks
-from btviz.datamap.layout import EPOCHS, lay_out, start
+from btviz.datamap.layout import lay_out, start
 from btviz.embedding import Embeddings
 from btviz.errors import UsageError
 from btviz.neighbors import nearest_neighbors
@@ -69,7 +69,6 @@ def fit_data_map(
         "n_neighbors": n_neighbors,
         "min_dist": float(min_dist),
         "landmarks": chosen,
-        "epochs": EPOCHS,
         "umap": version("umap-learn"),
     }
 
