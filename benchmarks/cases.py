@@ -6,26 +6,22 @@ Each prepares what it needs, then times only the work, and runs in a process of 
 from __future__ import annotations
 
 import itertools
-import json
 import lzma
 import shutil
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.embedding import EMBEDDING_CASES, REOPENING_CASES
+from benchmarks.lasso import LASSO_CASES
 from benchmarks.maps import MAP_CASES
+from benchmarks.populations import timed
+from benchmarks.quality import QUALITY_CASES
 from benchmarks.scoring import SCORING_CASES
 from benchmarks.topics import TOPIC_CASES
 
-Case = Callable[[Path], float]
-
-
-def timed(work: Callable[[], Any]) -> float:
-    """Seconds that one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+Case = Callable[[Path], float | str]
+"""Gives seconds, or what it found as Markdown."""
 
 
 # Loading ----------------------------------------------------------------------------------------
@@ -234,74 +230,6 @@ def orthogonality(folder: Path) -> float:
     return timed(lambda: report(ds).adjusted)
 
 
-# Embedding --------------------------------------------------------------------------------------
-
-REAL = Path(__file__).resolve().parents[2] / "shared" / "data" / "beavertails" / "30k_test.jsonl"
-FEW_TEXTS = 600
-
-
-def embed_qa(folder: Path) -> float:
-    """600 QA texts, real ones where they are here, to vectors in fixed shapes; model loaded before."""
-    import btviz
-
-    encoder = btviz.load_encoder("minilm")
-    texts = _qa_texts()
-    encoder.encode(texts[:32])
-    return timed(lambda: encoder.encode(texts))
-
-
-def plain_encode_qa(folder: Path) -> float:
-    """The same by `SentenceTransformer.encode` with its defaults."""
-    from sentence_transformers import SentenceTransformer
-
-    from btviz.embedding.minilm import minilm_folder
-
-    model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
-    texts = _qa_texts()
-    model.encode(texts[:32])
-    return timed(lambda: model.encode(texts, show_progress_bar=False))
-
-
-def static_replica(folder: Path) -> float:
-    """All QA texts of the replica by the static model, distilled before: fewer texts than rows by a factor of 3."""
-    import btviz
-
-    ds = btviz.load("replica")
-    encoder = btviz.load_encoder("static")
-    encoder.encode(["distils"])
-    shutil.rmtree(folder / "store" / "vectors", ignore_errors=True)
-    shutil.rmtree(folder / "store" / "embeddings", ignore_errors=True)
-    embed = btviz.embed
-
-    def work() -> None:
-        found = embed(ds, text="qa", encoder=encoder)
-        assert ds.annotations.height > 3 * len(found)
-
-    return timed(work)
-
-
-def static_reopened(folder: Path) -> float:
-    """The same from the store."""
-    import btviz
-
-    ds = btviz.load("replica")
-    embed = btviz.embed
-    embed(ds, text="qa", encoder="static")
-
-    def work() -> None:
-        assert embed(ds, text="qa", encoder="static").facts["new"] == 0
-
-    return timed(work)
-
-
-def _qa_texts() -> list[str]:
-    import btviz
-    from btviz.embedding.texts import texts_of
-
-    texts, _ = texts_of(btviz.load(REAL if REAL.exists() else "replica"), "qa")
-    return texts["text"].head(FEW_TEXTS).to_list()
-
-
 # Clicks -----------------------------------------------------------------------------------------
 
 
@@ -383,20 +311,20 @@ CASES: dict[str, Case] = {
         bootstrap_share,
         scipy_share,
         orthogonality,
-        embed_qa,
-        plain_encode_qa,
-        static_replica,
-        static_reopened,
         click,
     )
 }
-CASES |= SCORING_CASES | MAP_CASES | TOPIC_CASES
+CASES |= SCORING_CASES | EMBEDDING_CASES | MAP_CASES | TOPIC_CASES
+CASES |= REOPENING_CASES | LASSO_CASES | QUALITY_CASES
 
+ONCE = {
+    "cold_xz", "pandas_xz", "only_xz", "cooccurrence_100m", "bootstrap_phi_loop", "scoring_plain_loop",
+    *EMBEDDING_CASES, *MAP_CASES, *TOPIC_CASES, *LASSO_CASES, *QUALITY_CASES,
+} - {"embed_qa", "plain_encode_qa"}  # fmt: skip
+"""Cases that are not repeated, because of how long they take or repeat themselves."""
 
-def main(name: str, folder: Path) -> None:
-    """Run one case and print seconds and the peak memory of this process as JSON."""
-    import resource
-
-    seconds = CASES[name](folder)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak}))
+NEED_FILES = (
+    "cold", "pandas", "datasets", "only", "warm", "cooccurrence", "bootstrap", "scipy", "orthogonality", "click",
+    "scoring",
+)  # fmt: skip
+"""Beginnings of cases that read what `prepare` writes."""

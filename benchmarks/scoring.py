@@ -214,19 +214,6 @@ def _note(folder: Path, name: str, **seen: Any) -> None:
     file.write_text(json.dumps(known | {name: seen}))
 
 
-def scoring_ratios(folder: Path) -> str:
-    """Lines of the table of ratios that are not of seconds alone."""
-    seen = json.loads((folder / "scoring.json").read_text())
-    ours, plain = seen["scoring"], seen["plain"]
-    return "\n".join(
-        (
-            f"| padded tokens, plain loop against `btviz.score` | {plain['padded'] / ours['padded']:.1f}x | 3x |",
-            f"| annotated rows per second, `btviz.score` | {ours['rows'] / ours['seconds']:,.0f} | – |",
-            f"| annotated rows per second, plain loop | {plain['rows'] / plain['seconds']:,.0f} | – |",
-        )
-    )
-
-
 def _timed(work: Callable[[], Any]) -> tuple[float, Any]:
     start = time.perf_counter()
     result = work()

@@ -242,6 +242,28 @@ def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
     assert load_encoder("static").encode(texts).tobytes() == found.tobytes()
 
 
+def test_tokens_that_stand_for_no_text_have_no_part_in_the_static_model(monkeypatch):
+    monkeypatch.setattr(TransformerEncoder, "vocabulary_size", 2200)
+    encoder = load_encoder("static")
+    ordinary = encoder.teacher.ordinary_tokens
+    names = encoder.teacher._tokenizer.convert_ids_to_tokens(range(2200))
+    assert len(ordinary) == 2200 - 999  # five special tokens, 994 free ones
+    assert [names[i] for i in ordinary[:3]] == ["!", '"', "#"]
+    others = np.setdiff1d(np.arange(2200), ordinary)
+    assert {"[PAD]", "[unused0]", "[CLS]", "[unused993]"} < {names[i] for i in others}
+    given = []
+    encode_tokens = TransformerEncoder.encode_tokens
+    monkeypatch.setattr(
+        TransformerEncoder, "encode_tokens", lambda self, ids: given.extend(ids) or encode_tokens(self, ids)
+    )
+    table = encoder._table
+    assert given == ordinary.tolist()
+    assert not table[others].any()
+    np.testing.assert_array_equal(
+        table[ordinary], token_table(encode_tokens(encoder.teacher, ordinary.tolist()), dimensions=256)
+    )
+
+
 def test_a_static_model_takes_no_prompt():
     with pytest.raises(UsageError, match="no prompt"):
         load_encoder("static", prompt="query: ")

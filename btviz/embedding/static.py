@@ -1,9 +1,10 @@
 """A static model distilled from a transformer: one vector a token, and their weighted mean as the text's.
 
-Distilled once: each token of the vocabulary goes through the transformer alone, principal
+Distilled once: each token that stands for text goes through the transformer alone, principal
 components decorrelate the vectors and shorten them, and frequent tokens count less (smooth
 inverse frequency; Arora, Liang & Ma, 2017), with frequencies by Zipf's law from the order of
-the vocabulary. No text is needed for it.
+the vocabulary. No text is needed for it. Special tokens, and those that a vocabulary keeps free,
+have no part: a thousand of them before the first word would make frequent words look rare.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from btviz.store.keys import JSON, fingerprint
 
 DIMENSIONS = 256
 SIF = 1e-4
-VERSION = 1
+VERSION = 2
 _GROUP = 4096
 
 
@@ -80,13 +81,16 @@ class StaticEncoder:
         return cast("npt.NDArray[np.float32]", entry.array("tokens", mmap=False))
 
     def _distil(self, draft: Draft) -> None:
-        size = self.teacher.vocabulary_size
+        tokens = self.teacher.ordinary_tokens
         vectors = []
-        with bar(f"Distilling {self.name}", total=size) as show:
-            for start in range(0, size, _GROUP):
-                vectors.append(self.teacher.encode_tokens(range(start, min(start + _GROUP, size))))
-                show(min(start + _GROUP, size))
-        draft.array("tokens", token_table(np.concatenate(vectors), dimensions=DIMENSIONS))
+        with bar(f"Distilling {self.name}", total=len(tokens)) as show:
+            for start in range(0, len(tokens), _GROUP):
+                vectors.append(self.teacher.encode_tokens(tokens[start : start + _GROUP].tolist()))
+                show(min(start + _GROUP, len(tokens)))
+        kept = token_table(np.concatenate(vectors), dimensions=DIMENSIONS)
+        table = np.zeros((self.teacher.vocabulary_size, kept.shape[1]), np.float32)
+        table[tokens] = kept
+        draft.array("tokens", table)
 
 
 def token_table(vectors: npt.NDArray[np.float32], *, dimensions: int) -> npt.NDArray[np.float32]:

@@ -123,6 +123,14 @@ class TransformerEncoder:
         """Number of different tokens."""
         return len(self._tokenizer)
 
+    @property
+    def ordinary_tokens(self) -> npt.NDArray[np.int64]:
+        """Tokens that stand for text, ascending: neither special ones nor those kept free, as "[unused7]" is."""
+        special = set(self._tokenizer.all_special_ids)
+        names = self._tokenizer.convert_ids_to_tokens(range(self.vocabulary_size))
+        kept = (i for i, name in enumerate(names) if i not in special and not name.startswith("[unused"))
+        return np.fromiter(kept, np.int64)
+
     def encode_tokens(self, tokens: Sequence[int]) -> npt.NDArray[np.float32]:
         """Unit vectors of single tokens, each between the special tokens of a text."""
         before, _, after = self._frame
