@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -13,7 +15,7 @@ import btviz
 from btviz.embedding import CallableEncoder, Embeddings, embed, text_id
 from btviz.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import Key, Store, fingerprint
+from btviz.store import Key, Store, disk, fingerprint
 
 
 def unlabelled(prompts, responses):
@@ -134,6 +136,30 @@ def test_stopped_half_way_it_goes_on_and_gives_the_same_bytes(tmp_path):
     assert len(stopped.seen) + len(rest.seen) == 200
     assert resumed.vectors.tobytes() == whole.vectors.tobytes()
     assert resumed.fingerprint == whole.fingerprint
+
+
+def test_of_two_runs_with_one_encoder_the_second_waits_and_repeats_nothing(own_data_dir, monkeypatch):
+    began, warned = threading.Event(), threading.Event()
+
+    class Held(Counting):
+        def __call__(self, texts):
+            began.set()
+            warned.wait(30)
+            return super().__call__(texts)
+
+    monkeypatch.setattr(disk, "PATIENCE", 0.01)
+    monkeypatch.setattr(disk._LOG, "warning", lambda *_: warned.set())
+    first, second = Held(), Counting()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(embed, some(400), encoder=first.encoder)
+        began.wait(30)
+        try:
+            found = embed(some(600), encoder=second.encoder)
+        finally:
+            warned.set()
+        assert running.result().facts["new"] == 200
+    assert found.facts["new"] == len(second.seen) == 100
+    assert not {*first.seen} & {*second.seen}
 
 
 def test_killed_half_way_nothing_is_lost(own_data_dir):

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from btviz.dataset import Dataset
@@ -36,8 +37,9 @@ def embed(
     """Give every pair of a data set the vector of its prompt, its response, or both.
 
     Equal texts are encoded once. What has been encoded is kept in the store as it comes: a run that
-    was stopped, or killed, goes on where it was, and added data cost only what is new. A vector
-    depends on its text and the encoder and on nothing else, not even in its last bit.
+    was stopped, or killed, goes on where it was, and added data cost only what is new. Of several runs
+    with one encoder, one embeds and the others wait, and say so. A vector depends on its text and the
+    encoder and on nothing else, not even in its last bit.
 
     Parameters
     ----------
@@ -69,7 +71,7 @@ def embed(
     DataError
         If the data set has no pairs, or the encoder is not what it should be.
     StoreError
-        If the disk is full, or another process embeds other data with the same encoder.
+        If the disk is full, or the store cannot be written.
 
     Examples
     --------
@@ -118,7 +120,7 @@ class _Run:
 
         def make(draft: Draft) -> None:
             try:
-                self._encode(pool, self.texts.filter(~pl.col("text_id").is_in(pl.Series(pool.known()).implode())))
+                self._encode(pool, self._missing(pool))
             finally:
                 pool.close()
             found = pool.of(ids)
@@ -128,6 +130,14 @@ class _Run:
             draft.document("facts", {"texts": len(ids), "truncated": truncated, "max_tokens": limit})
 
         return store.build(key, make)
+
+    def _missing(self, pool: Pool) -> pl.DataFrame:
+        """Texts without a vector; if there are any, nobody else adds some from now on."""
+        unknown = _without(self.texts, pool.known())
+        if unknown.is_empty():
+            return unknown
+        pool.claim()
+        return _without(unknown, pool.known())  # others may have embedded some of them meanwhile
 
     def _encode(self, pool: Pool, missing: pl.DataFrame) -> None:
         self.new = missing.height
@@ -147,3 +157,7 @@ class _Run:
                 pool.add(ids[part], vectors, tokens=lengths[part])
                 done += int(lengths[part].sum())
                 show(done)
+
+
+def _without(texts: pl.DataFrame, known: npt.NDArray[np.uint64]) -> pl.DataFrame:
+    return texts.filter(~pl.col("text_id").is_in(pl.Series(known).implode()))
