@@ -215,6 +215,15 @@ def test_float16_halves_the_disk_and_keeps_unit_length(hash_encoder):
 # Refusals ---------------------------------------------------------------------------------------
 
 
+def test_what_is_no_data_and_no_encoder_is_refused(tiny, hash_encoder, tmp_path):
+    with pytest.raises(UsageError, match=r"btviz\.load"):
+        embed("sample", encoder=hash_encoder)
+    with pytest.raises(UsageError, match="CallableEncoder"):
+        embed(tiny, encoder=hashed_words)
+    with pytest.raises(NotFoundError, match=r"config\.json"):
+        embed(tiny, encoder=tmp_path)  # a path is a folder's name
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"text": "answer"}, "no text"), ({"storage": "int8"}, "no storage"), ({"engine": "dask"}, "no engine")],
@@ -225,7 +234,16 @@ def test_unknown_options_are_named(tiny, hash_encoder, options, message):
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda t: np.zeros(len(t)), lambda t: np.full((len(t), 2), np.nan), lambda t: np.ones((len(t) + 1, 2))]
+    "wrong",
+    [
+        lambda t: np.zeros(len(t)),
+        lambda t: np.full((len(t), 2), np.nan),
+        lambda t: np.ones((len(t) + 1, 2)),
+        lambda t: np.ones((len(t), 0)),
+        lambda t: np.ones((len(t), 2)) * 1j,
+        lambda t: [["word"]] * len(t),
+        lambda t: [[1.0] * (place + 1) for place in range(len(t))],
+    ],
 )
 def test_a_function_that_gives_no_vectors_is_refused(tiny, wrong):
     with pytest.raises(DataError, match="one finite vector a text"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
@@ -9,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.embedding.batches import unit
 from btviz.embedding.encoder import Encoder
 from btviz.embedding.engines import Engine, encoded_by_ray, encoded_here
@@ -17,7 +18,7 @@ from btviz.embedding.named import load_encoder
 from btviz.embedding.pool import Pool, Storage
 from btviz.embedding.result import Embeddings
 from btviz.embedding.texts import texts_of
-from btviz.errors import DataError, choice
+from btviz.errors import DataError, UsageError, choice
 from btviz.progress import bar
 from btviz.store import Draft, Entry, Key, Store, fingerprint
 
@@ -28,7 +29,7 @@ def embed(
     ds: Dataset,
     *,
     text: str = "prompt",
-    encoder: str | Encoder = "minilm",
+    encoder: str | os.PathLike[str] | Encoder = "minilm",
     storage: Storage = "float32",
     engine: Engine = "local",
     workers: int | None = None,
@@ -47,7 +48,7 @@ def embed(
         Its `pairs` are embedded.
     text : {"prompt", "response", "qa"}
         Which text of a pair; "qa" is the prompt and, on the next line, the response.
-    encoder : str or Encoder
+    encoder : str, path-like or Encoder
         "minilm", "static", "words", a folder, the hub's name of a sentence-transformers model, or what
         `load_encoder` or `CallableEncoder` give.
     storage : {"float32", "float16"}
@@ -67,7 +68,7 @@ def embed(
     Raises
     ------
     UsageError
-        If `text`, `storage` or `engine` is unknown.
+        If `text`, `storage` or `engine` is unknown, or something else is passed for data or encoder.
     DataError
         If the data set has no pairs, or the encoder is not what it should be.
     StoreError
@@ -78,10 +79,16 @@ def embed(
     >>> import btviz
     >>> vectors = btviz.embed(btviz.load("sample"), encoder="static")  # doctest: +SKIP
     """
+    expect_dataset(ds)
     choice(storage, ("float32", "float16"), what="storage")
     choice(engine, ("local", "ray"), what="engine")
     begun = time.monotonic()
-    used = load_encoder(encoder, store=store) if isinstance(encoder, str) else encoder
+    used = load_encoder(encoder, store=store) if isinstance(encoder, str | os.PathLike) else encoder
+    if not hasattr(used, "encode"):  # to ask for the whole protocol would load its tokenizer
+        raise UsageError(
+            f"A {type(used).__name__} was passed as an encoder. Pass a name, a folder, or a function of yours as "
+            "btviz.embedding.CallableEncoder(function, name=..., version=...)."
+        )
     texts, pairs = texts_of(ds, text)
     if texts.is_empty():
         raise DataError(f"Asked to embed {ds.name}; it has no pairs. Choose data with prompts and responses.")
