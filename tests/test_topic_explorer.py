@@ -308,6 +308,8 @@ def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
     assert explorer.map.state["unstable"] == 0  # not known there
     with pytest.raises(UsageError, match="not that of these"):
         TopicExplorer(ds, points=points, topics=topics, stability=found.head(n - 1))
+    with pytest.raises(UsageError, match="topic_stability"):
+        TopicExplorer(ds, points=points, topics=topics, stability=points)  # another table altogether
 
 
 def test_a_map_of_other_data_is_refused(made):
