@@ -19,12 +19,16 @@ from btviz.plots.datamap import topic_map
 from btviz.plots.rendering import FORMATS, render
 from btviz.score_figures import SCORE_FIGURES, ScoreFigure
 from btviz.scoring.scored import Scored
-from btviz.store import write_file
+from btviz.store import Draft, Entry, Key, Store, fingerprint, write_file
+from btviz.store.keys import JSON
 
 if TYPE_CHECKING:
     import altair as alt
 
     from btviz.topic_map import TopicMap
+
+_DRAWING = 1
+"""To be raised when `btviz.plots` draws topic maps in another way."""
 
 _Drawing = tuple[Figure | ScoreFigure, Callable[[], "alt.TopLevelMixin"], Callable[[], dict[str, Any]]]
 
@@ -76,8 +80,11 @@ def save_figure(
     """
     for name in formats:
         choice(name, FORMATS, what="figure format")
-    path = Path(path)
-    drawn = {path.with_name(f"{path.name}.{name}"): render(chart, format=name) for name in formats}
+    return _saved({name: render(chart, format=name) for name in formats}, Path(path), provenance=provenance)
+
+
+def _saved(pictures: Mapping[str, bytes], path: Path, *, provenance: Mapping[str, Any] | None) -> list[Path]:
+    drawn = {path.with_name(f"{path.name}.{name}"): picture for name, picture in pictures.items()}
     record = {
         **(provenance or {}),
         "btviz": version("btviz"),
@@ -145,7 +152,7 @@ def _drawings(ds: Dataset, scored: Scored) -> Iterator[_Drawing]:
 
 
 def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
-    """Write a topic map as a figure for print, and `manifest.json`.
+    """Write a topic map as a figure for print, and `manifest.json`; drawn once, and then read from the store.
 
     Parameters
     ----------
@@ -165,7 +172,6 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
         If the files cannot be written.
     """
     out, ds, text = Path(out), made.ds, made.embeddings.text
-    chart = topic_map(made.placed, made.topics.topics, quality=made.quality, source=ds.population, text=text)
     row: dict[str, str | None] = {"figure": f"topic_map_{text}", "title": "Topic map", "after": ""}
     provenance: dict[str, Any] = {
         **row,
@@ -177,8 +183,23 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
         },
         "plot": {"function": "btviz.plots.topic_map", "parameters": {"text": text}},
     }
-    *pictures, _ = save_figure(chart, out / f"topic_map_{text}", provenance=provenance)
+    entry = _drawn_topic_map(made)
+    drawn = {name: entry.blob(f"map.{name}") for name in FORMATS}
+    *pictures, _ = _saved(drawn, out / f"topic_map_{text}", provenance=provenance)
     return _listed(_rows(row, pictures), ds, out)
+
+
+def _drawn_topic_map(made: TopicMap) -> Entry:
+    topics, text = made.topics, made.embeddings.text
+    shown = fingerprint(topics.fingerprint, topics.topics.write_json(), made.quality.write_json())
+    drawn_by: dict[str, JSON] = {name: version(name) for name in ("btviz", "altair", "vl-convert-python", "fonttools")}
+
+    def make(draft: Draft) -> None:
+        chart = topic_map(made.placed, topics.topics, quality=made.quality, source=made.ds.population, text=text)
+        for name in FORMATS:
+            draft.blob(f"map.{name}", render(chart, format=name))
+
+    return Store().build(Key("figures", (shown,), drawn_by, _DRAWING), make)
 
 
 def _listed(rows: Sequence[Mapping[str, str | None]], ds: Dataset, out: Path) -> pl.DataFrame:

@@ -1,6 +1,8 @@
 import subprocess
 import sys
 import textwrap
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -13,7 +15,7 @@ import btviz
 from btviz.embedding import CallableEncoder, Embeddings, embed, text_id
 from btviz.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import Key, Store, fingerprint
+from btviz.store import Key, Store, disk, fingerprint
 
 
 def unlabelled(prompts, responses):
@@ -136,6 +138,30 @@ def test_stopped_half_way_it_goes_on_and_gives_the_same_bytes(tmp_path):
     assert resumed.fingerprint == whole.fingerprint
 
 
+def test_of_two_runs_with_one_encoder_the_second_waits_and_repeats_nothing(own_data_dir, monkeypatch):
+    began, warned = threading.Event(), threading.Event()
+
+    class Held(Counting):
+        def __call__(self, texts):
+            began.set()
+            warned.wait(30)
+            return super().__call__(texts)
+
+    monkeypatch.setattr(disk, "PATIENCE", 0.01)
+    monkeypatch.setattr(disk._LOG, "warning", lambda *_: warned.set())
+    first, second = Held(), Counting()
+    with ThreadPoolExecutor(1) as pool:
+        running = pool.submit(embed, some(400), encoder=first.encoder)
+        began.wait(30)
+        try:
+            found = embed(some(600), encoder=second.encoder)
+        finally:
+            warned.set()
+        assert running.result().facts["new"] == 200
+    assert found.facts["new"] == len(second.seen) == 100
+    assert not {*first.seen} & {*second.seen}
+
+
 def test_killed_half_way_nothing_is_lost(own_data_dir):
     program = """
         import os, signal, sys
@@ -189,6 +215,15 @@ def test_float16_halves_the_disk_and_keeps_unit_length(hash_encoder):
 # Refusals ---------------------------------------------------------------------------------------
 
 
+def test_what_is_no_data_and_no_encoder_is_refused(tiny, hash_encoder, tmp_path):
+    with pytest.raises(UsageError, match=r"btviz\.load"):
+        embed("sample", encoder=hash_encoder)
+    with pytest.raises(UsageError, match="CallableEncoder"):
+        embed(tiny, encoder=hashed_words)
+    with pytest.raises(NotFoundError, match=r"config\.json"):
+        embed(tiny, encoder=tmp_path)  # a path is a folder's name
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [({"text": "answer"}, "no text"), ({"storage": "int8"}, "no storage"), ({"engine": "dask"}, "no engine")],
@@ -199,7 +234,16 @@ def test_unknown_options_are_named(tiny, hash_encoder, options, message):
 
 
 @pytest.mark.parametrize(
-    "wrong", [lambda t: np.zeros(len(t)), lambda t: np.full((len(t), 2), np.nan), lambda t: np.ones((len(t) + 1, 2))]
+    "wrong",
+    [
+        lambda t: np.zeros(len(t)),
+        lambda t: np.full((len(t), 2), np.nan),
+        lambda t: np.ones((len(t) + 1, 2)),
+        lambda t: np.ones((len(t), 0)),
+        lambda t: np.ones((len(t), 2)) * 1j,
+        lambda t: [["word"]] * len(t),
+        lambda t: [[1.0] * (place + 1) for place in range(len(t))],
+    ],
 )
 def test_a_function_that_gives_no_vectors_is_refused(tiny, wrong):
     with pytest.raises(DataError, match="one finite vector a text"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -82,6 +83,38 @@ def test_only_one_writes_shards_and_others_read(store: Store) -> None:
         assert store.shards(Key("datasets", ("other",))).append(FRAME) == 0
     with store.shards(KEY) as writer:
         assert writer.append(FRAME[1:2]) == 1
+
+
+def test_who_can_wait_for_the_right_to_write_waits_and_says_so(
+    store: Store, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(disk, "PATIENCE", 0.01)
+    began, enough = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with store.shards(KEY) as first:
+            first.append(FRAME[:1])
+            began.set()
+            enough.wait(30)
+
+    holder = threading.Thread(target=hold)
+    holder.start()
+    began.wait(30)
+    monkeypatch.setattr(disk._LOG, "warning", lambda *said: (enough.set(), disk._LOG.error(*said)))
+    with store.shards(KEY) as second:
+        second.claim(wait=True)
+        assert second.append(FRAME[1:2]) == 1
+    holder.join()
+    assert "another process is working on it" in caplog.text
+    assert_frame_equal(store.shards(KEY).read(), FRAME[:2])
+
+
+def test_nobody_waits_for_himself(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "PATIENCE", 0.01)
+    with store.shards(KEY) as first:
+        first.append(FRAME[:1])
+        with pytest.raises(UsageError, match="in its own making"):
+            store.shards(KEY).claim(wait=True)
 
 
 def test_a_failed_resume_gives_the_right_to_write_back(store: Store) -> None:

@@ -170,8 +170,9 @@ def test_planted_topics_are_stable_and_a_torn_one_is_marked(four, monkeypatch):
     ds, emb, points, truth, topics = four
     calls = []
 
-    def fake_map(part, *, random_state):
+    def fake_map(part, *, random_state, landmarks):
         """The planted map; under a new seed the texts of the first subject lie among the others."""
+        assert landmarks is None
         calls.append((random_state, part.pairs.height))
         placed = part.pairs.join(points, on="pair_id", maintain_order="left")
         if random_state == 0:
@@ -195,6 +196,26 @@ def test_planted_topics_are_stable_and_a_torn_one_is_marked(four, monkeypatch):
     assert [(3 * seed + 2 * part) / 5 for seed, part, _ in rows] == pytest.approx([mean for *_, mean in rows])
     monkeypatch.setattr(stability_module, "fit_data_map", None)  # the second call reads the store
     assert btviz.topic_stability(ds, topics, embeddings=emb, n_seeds=3, n_subsamples=2).equals(table)
+
+
+def test_topics_of_a_landmark_map_are_compared_with_those_of_others(four, monkeypatch):
+    ds, emb, points, _, topics = four
+    asked = []
+
+    def fake_map(part, *, random_state, landmarks):
+        asked.append((random_state, landmarks))
+        return part.pairs.join(points, on="pair_id", maintain_order="left")
+
+    monkeypatch.setattr(stability_module, "fit_data_map", fake_map)
+    runs = {"n_seeds": 1, "n_subsamples": 1}
+    btviz.topic_stability(ds, topics, embeddings=emb, landmarks=40, **runs)
+    assert asked == [(1, 40), (0, 32)]
+    btviz.topic_stability(ds, topics, embeddings=emb, **runs)
+    assert asked[2:] == [(1, None), (0, None)]
+    btviz.topic_stability(ds, topics, embeddings=emb, landmarks=10, **runs)
+    assert asked[4:] == [(1, 10), (0, 10)]  # the fewest that a map takes
+    with pytest.raises(UsageError, match="9 landmarks"):
+        btviz.topic_stability(ds, topics, embeddings=emb, landmarks=9)
 
 
 def test_stability_refuses_what_it_cannot_answer(four):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -110,6 +111,15 @@ def test_a_topic_is_chosen_by_its_name_and_found_again_by_its_expression(explore
     assert explorer.map.state["topic"] is None
     with pytest.raises(NotFoundError, match="0 to 2"):
         explorer.click(9)
+
+
+def test_what_cannot_be_chosen_is_said_where_there_is_no_topic_and_no_outlier(make_dataset):
+    ds, _, points, topics = made_topics(make_dataset, loose=0)
+    with pytest.raises(NotFoundError, match="0 to 2, and no outliers"):
+        TopicExplorer(ds, points=points, topics=topics).click(-1)
+    none = replace(topics, topics=topics.topics.clear())
+    with pytest.raises(NotFoundError, match="at scale 2 there is none"):
+        TopicExplorer(ds, points=points, topics=none).click(9)
 
 
 def test_the_scale_slides(explorer, front):
@@ -298,6 +308,8 @@ def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
     assert explorer.map.state["unstable"] == 0  # not known there
     with pytest.raises(UsageError, match="not that of these"):
         TopicExplorer(ds, points=points, topics=topics, stability=found.head(n - 1))
+    with pytest.raises(UsageError, match="topic_stability"):
+        TopicExplorer(ds, points=points, topics=topics, stability=points)  # another table altogether
 
 
 def test_a_map_of_other_data_is_refused(made):

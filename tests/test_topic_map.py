@@ -7,13 +7,17 @@ import random
 import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 from pypdf import PdfReader
 from topic_data import SUBJECTS
 
+import btviz.topics
+from btviz import figures
 from btviz.cli import app
 from btviz.embedding import run
+from btviz.errors import UsageError
 from btviz.taxonomy import BEAVERTAILS
 
 EACH = 30
@@ -128,6 +132,19 @@ def test_another_scale_and_landmarks(again):
     assert {row["texts"] for row in document["quality"]} == {"all", "landmarks", "placed"}
 
 
+def test_a_landmark_map_is_compared_with_landmark_maps(again, monkeypatch):
+    asked = []
+
+    def asks(ds, topics, *, embeddings, landmarks):
+        asked.append(landmarks)
+        return topics.topics.select("topic", stability=pl.lit(1.0))
+
+    monkeypatch.setattr(btviz.topics, "topic_stability", asks)
+    again("--scale", "4", "--landmarks", "60", "--stability", "--json")
+    again("--stability", "--json")
+    assert asked == [60, None]
+
+
 def test_topics_that_come_back_are_told_when_asked(again, first):
     assert first[1]["stability"] is None
     document = json.loads(again("--stability", "--json").stdout)
@@ -148,6 +165,18 @@ def test_the_order_of_rows_is_nothing_to_it(first, place, tmp_path):
     names = [f"topic_map_prompt.{ending}" for ending in ("svg", "pdf", "png", "provenance.json")]
     for name in names:
         assert (tmp_path / "figures" / name).read_bytes() == (place / "figures" / name).read_bytes()
+
+
+def test_the_figure_is_drawn_once_and_then_read(place, again, tmp_path, monkeypatch):
+    def draws(*_, **__):
+        raise UsageError("Drawn anew.")
+
+    monkeypatch.setattr(figures, "topic_map", draws)
+    again("--out", str(tmp_path))
+    for file in (place / "figures").iterdir():
+        assert (tmp_path / file.name).read_bytes() == file.read_bytes()
+    other = ["map", str(place / "mine_test.jsonl"), "--scale", "5", "--out", str(tmp_path)]
+    assert "Drawn anew" in CliRunner().invoke(app, other).stderr
 
 
 def test_the_figure_has_names_as_type_and_no_text_of_the_data(first, place):

@@ -58,7 +58,7 @@ def map_command(  # noqa: PLR0913  # one for each option
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
     made = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
     files = [] if out is None else _draw(made, out)
-    again = _again(made) if stability else None
+    again = _again(made, landmarks) if stability else None
     if as_json:
         print_json({**_document(made), "stability": None if again is None else again.to_dicts(), "files": files})
         return
@@ -101,11 +101,11 @@ def _document(made: TopicMap) -> dict[str, Any]:
     }
 
 
-def _again(made: TopicMap) -> pl.DataFrame:
+def _again(made: TopicMap, landmarks: int | None) -> pl.DataFrame:
     from btviz.topics import topic_stability
 
     say("Fitting map and topics again, to see which topics come back")
-    return topic_stability(made.ds, made.topics, embeddings=made.embeddings)
+    return topic_stability(made.ds, made.topics, embeddings=made.embeddings, landmarks=landmarks)
 
 
 def _print(made: TopicMap, again: pl.DataFrame | None) -> None:

@@ -100,10 +100,17 @@ class CallableEncoder:
         DataError
             If the function gives anything but one finite vector a text.
         """
-        vectors = np.asarray(self.function(list(texts)))
-        if vectors.ndim != 2 or len(vectors) != len(texts) or not np.isfinite(vectors).all():
-            raise DataError(
-                f"Encoder {self.name!r} was asked for {len(texts)} vectors; it gave an array of shape {vectors.shape}, "
-                "or values that are not finite. Have it return one finite vector a text."
-            )
+        given = self.function(list(texts))
+        asked, do = (
+            f"Encoder {self.name!r} was asked for {len(texts)} vectors",
+            "Have it return one finite vector a text.",
+        )
+        try:
+            vectors = np.asarray(given)
+        except ValueError as error:
+            raise DataError(f"{asked}; it gave rows of unequal lengths. {do}") from error
+        if vectors.dtype.kind not in "biuf":
+            raise DataError(f"{asked}; it gave no real numbers but {vectors.dtype}. {do}")
+        if vectors.ndim != 2 or len(vectors) != len(texts) or not vectors.shape[1] or not np.isfinite(vectors).all():
+            raise DataError(f"{asked}; it gave an array of shape {vectors.shape}, or values that are not finite. {do}")
         return unit(vectors)

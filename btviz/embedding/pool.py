@@ -58,6 +58,10 @@ class Pool:
         self.encoder = fingerprint(dict(settings))
         self._shards: Shards = store.shards(Key("vectors", (self.encoder,), {"storage": storage}, version=VERSION))
 
+    def claim(self) -> None:
+        """Wait until nobody else adds vectors; from here on nobody will before `close`."""
+        self._shards.claim(wait=True)
+
     def close(self) -> None:
         """Let others write."""
         self._shards.close()

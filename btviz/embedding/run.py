@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
 import time
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
-from btviz.dataset import Dataset
+from btviz.dataset import Dataset, expect_dataset
 from btviz.embedding.batches import unit
 from btviz.embedding.encoder import Encoder
 from btviz.embedding.engines import Engine, encoded_by_ray, encoded_here
@@ -16,7 +18,7 @@ from btviz.embedding.named import load_encoder
 from btviz.embedding.pool import Pool, Storage
 from btviz.embedding.result import Embeddings
 from btviz.embedding.texts import texts_of
-from btviz.errors import DataError, choice
+from btviz.errors import DataError, UsageError, choice
 from btviz.progress import bar
 from btviz.store import Draft, Entry, Key, Store, fingerprint
 
@@ -27,7 +29,7 @@ def embed(
     ds: Dataset,
     *,
     text: str = "prompt",
-    encoder: str | Encoder = "minilm",
+    encoder: str | os.PathLike[str] | Encoder = "minilm",
     storage: Storage = "float32",
     engine: Engine = "local",
     workers: int | None = None,
@@ -36,8 +38,9 @@ def embed(
     """Give every pair of a data set the vector of its prompt, its response, or both.
 
     Equal texts are encoded once. What has been encoded is kept in the store as it comes: a run that
-    was stopped, or killed, goes on where it was, and added data cost only what is new. A vector
-    depends on its text and the encoder and on nothing else, not even in its last bit.
+    was stopped, or killed, goes on where it was, and added data cost only what is new. Of several runs
+    with one encoder, one embeds and the others wait, and say so. A vector depends on its text and the
+    encoder and on nothing else, not even in its last bit.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ def embed(
         Its `pairs` are embedded.
     text : {"prompt", "response", "qa"}
         Which text of a pair; "qa" is the prompt and, on the next line, the response.
-    encoder : str or Encoder
+    encoder : str, path-like or Encoder
         "minilm", "static", "words", a folder, the hub's name of a sentence-transformers model, or what
         `load_encoder` or `CallableEncoder` give.
     storage : {"float32", "float16"}
@@ -65,21 +68,27 @@ def embed(
     Raises
     ------
     UsageError
-        If `text`, `storage` or `engine` is unknown.
+        If `text`, `storage` or `engine` is unknown, or something else is passed for data or encoder.
     DataError
         If the data set has no pairs, or the encoder is not what it should be.
     StoreError
-        If the disk is full, or another process embeds other data with the same encoder.
+        If the disk is full, or the store cannot be written.
 
     Examples
     --------
     >>> import btviz
     >>> vectors = btviz.embed(btviz.load("sample"), encoder="static")  # doctest: +SKIP
     """
+    expect_dataset(ds)
     choice(storage, ("float32", "float16"), what="storage")
     choice(engine, ("local", "ray"), what="engine")
     begun = time.monotonic()
-    used = load_encoder(encoder, store=store) if isinstance(encoder, str) else encoder
+    used = load_encoder(encoder, store=store) if isinstance(encoder, str | os.PathLike) else encoder
+    if not hasattr(used, "encode"):  # to ask for the whole protocol would load its tokenizer
+        raise UsageError(
+            f"A {type(used).__name__} was passed as an encoder. Pass a name, a folder, or a function of yours as "
+            "btviz.embedding.CallableEncoder(function, name=..., version=...)."
+        )
     texts, pairs = texts_of(ds, text)
     if texts.is_empty():
         raise DataError(f"Asked to embed {ds.name}; it has no pairs. Choose data with prompts and responses.")
@@ -118,7 +127,7 @@ class _Run:
 
         def make(draft: Draft) -> None:
             try:
-                self._encode(pool, self.texts.filter(~pl.col("text_id").is_in(pl.Series(pool.known()).implode())))
+                self._encode(pool, self._missing(pool))
             finally:
                 pool.close()
             found = pool.of(ids)
@@ -128,6 +137,14 @@ class _Run:
             draft.document("facts", {"texts": len(ids), "truncated": truncated, "max_tokens": limit})
 
         return store.build(key, make)
+
+    def _missing(self, pool: Pool) -> pl.DataFrame:
+        """Texts without a vector; if there are any, nobody else adds some from now on."""
+        unknown = _without(self.texts, pool.known())
+        if unknown.is_empty():
+            return unknown
+        pool.claim()
+        return _without(unknown, pool.known())  # others may have embedded some of them meanwhile
 
     def _encode(self, pool: Pool, missing: pl.DataFrame) -> None:
         self.new = missing.height
@@ -147,3 +164,7 @@ class _Run:
                 pool.add(ids[part], vectors, tokens=lengths[part])
                 done += int(lengths[part].sum())
                 show(done)
+
+
+def _without(texts: pl.DataFrame, known: npt.NDArray[np.uint64]) -> pl.DataFrame:
+    return texts.filter(~pl.col("text_id").is_in(pl.Series(known).implode()))

@@ -198,15 +198,19 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
     with disk_errors(f"lock {what}", path.parent):
         make_folder(path.parent)
         lock = filelock.FileLock(path)
-        try:
-            lock.acquire(timeout=PATIENCE)
-        except filelock.Timeout:
-            _LOG.warning("Waiting for %s: another process is working on it and holds %s.", what, path)
-            _acquire_patiently(lock, what=what)
+        _acquire(lock, what=what)
     try:
         yield
     finally:
         lock.release()
+
+
+def _acquire(lock: filelock.BaseFileLock, *, what: str) -> None:
+    try:
+        lock.acquire(timeout=PATIENCE)
+    except filelock.Timeout:
+        _LOG.warning("Waiting for %s: another process is working on it and holds %s.", what, lock.lock_file)
+        _acquire_patiently(lock, what=what)
 
 
 def _acquire_patiently(lock: filelock.BaseFileLock, *, what: str) -> None:
@@ -220,10 +224,21 @@ def _acquire_patiently(lock: filelock.BaseFileLock, *, what: str) -> None:
 
 def try_lock(path: Path) -> filelock.BaseFileLock | None:
     """Return the held lock, which any thread may release, or None if somebody else holds it."""
-    make_folder(path.parent)
-    lock = filelock.FileLock(path, thread_local=False)
+    lock = _of_any_thread(path)
     try:
         lock.acquire(blocking=False)
     except filelock.Timeout:
         return None
     return lock
+
+
+def await_lock(path: Path, *, what: str) -> filelock.BaseFileLock:
+    """Wait for a lock as `locked` does, and return it held; any thread may release it."""
+    lock = _of_any_thread(path)
+    _acquire(lock, what=what)
+    return lock
+
+
+def _of_any_thread(path: Path) -> filelock.BaseFileLock:
+    make_folder(path.parent)
+    return filelock.FileLock(path, thread_local=False)

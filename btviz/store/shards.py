@@ -13,7 +13,16 @@ import filelock
 import polars as pl
 
 from btviz.errors import StoreError, UsageError
-from btviz.store.disk import disk_errors, make_folder, new_hash, set_aside, sweep_files, try_lock, write_file
+from btviz.store.disk import (
+    await_lock,
+    disk_errors,
+    make_folder,
+    new_hash,
+    set_aside,
+    sweep_files,
+    try_lock,
+    write_file,
+)
 from btviz.store.documents import encode
 from btviz.store.keys import Key
 
@@ -64,16 +73,23 @@ class Shards:
             self._lock.release()
             self._lock = None
 
-    def claim(self) -> None:
+    def claim(self, *, wait: bool = False) -> None:
         """Take the right to write now, for who first reads what is there and then decides what to add.
+
+        Parameters
+        ----------
+        wait : bool
+            Wait until nobody else is writing, saying so after a while.
 
         Raises
         ------
         StoreError
-            If another process, or another `Shards` here, is writing.
+            If another process, or another `Shards` here, is writing, and `wait` is False.
+        UsageError
+            If `wait` is True, and another `Shards` of this thread is writing.
         """
         if self._lock is None:
-            self._resume()
+            self._resume(wait=wait)
 
     @property
     def names(self) -> list[str]:
@@ -143,10 +159,10 @@ class Shards:
         frames = list(self.frames())
         return pl.concat(frames) if frames else pl.DataFrame()
 
-    def _resume(self) -> None:
+    def _resume(self, *, wait: bool) -> None:
         """Take the right to write, and find where to go on."""
         with disk_errors(f"append to {self.key}", self.path):
-            self._lock = try_lock(self._lock_path)
+            self._lock = await_lock(self._lock_path, what=str(self.key)) if wait else try_lock(self._lock_path)
             if self._lock is None:
                 raise StoreError(
                     f"Asked to append to {self.path}; another process, or another open run in this one, is writing "

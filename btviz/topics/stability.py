@@ -10,6 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.datamap import fit_data_map
+from btviz.datamap.fit import FEWEST_LANDMARKS, check_layout
 from btviz.dataset import Dataset
 from btviz.embedding.result import Embeddings
 from btviz.errors import UsageError, require
@@ -31,6 +32,7 @@ class _Run:
     embeddings: Embeddings
     seed: int
     scale: int
+    landmarks: int | None
 
 
 def topic_stability(
@@ -42,6 +44,7 @@ def topic_stability(
     n_subsamples: int = 3,
     share: float = 0.8,
     random_state: int = 0,
+    landmarks: int | None = None,
 ) -> pl.DataFrame:
     """Fit map and topics anew, and see how much of each topic is found again.
 
@@ -65,6 +68,9 @@ def topic_stability(
         Share of the prompts in each part, above 0 and below 1; the scale shrinks by as much.
     random_state : int
         Seed of the parts.
+    landmarks : int, optional
+        As the map of the topics was laid out: new maps of all texts have as many, drawn anew, and
+        new maps of a part have that share of them.
 
     Returns
     -------
@@ -88,7 +94,9 @@ def topic_stability(
         raise UsageError(
             "Stability was asked of topics that hold reassigned outliers. Fit them with reassign_outliers=False."
         )
+    check_layout(landmarks=landmarks)
     options = {"n_seeds": n_seeds, "n_subsamples": n_subsamples, "share": share, "random_state": random_state}
+    options |= {} if landmarks is None else {"landmarks": landmarks}
     key = Key("topic-stability", (topics.fingerprint, embeddings.fingerprint), options, _VERSION)
 
     def make(draft: Draft) -> None:
@@ -104,12 +112,14 @@ def topic_stability(
 
 def _runs(ds: Dataset, topics: Topics, embeddings: Embeddings, options: dict[str, int | float]) -> Iterator[_Run]:
     seed = int(topics.facts["random_state"])
+    landmarks = int(options["landmarks"]) if "landmarks" in options else None
     for place in range(int(options["n_seeds"])):
-        yield _Run("seed", embeddings, seed + 1 + place, topics.scale)
+        yield _Run("seed", embeddings, seed + 1 + place, topics.scale, landmarks)
     share, rng = float(options["share"]), np.random.default_rng(int(options["random_state"]))
     for _ in range(int(options["n_subsamples"])):
         part = subsample(ds, embeddings, share=share, rng=rng)
-        yield _Run("subsample", part, seed, max(2, round(share * topics.scale)))
+        fewer = None if landmarks is None else max(FEWEST_LANDMARKS, round(share * landmarks))
+        yield _Run("subsample", part, seed, max(2, round(share * topics.scale)), fewer)
 
 
 def subsample(ds: Dataset, embeddings: Embeddings, *, share: float, rng: np.random.Generator) -> Embeddings:
@@ -130,7 +140,7 @@ def subsample(ds: Dataset, embeddings: Embeddings, *, share: float, rng: np.rand
 
 
 def _overlaps(topics: Topics, run: _Run) -> Floats:
-    points = fit_data_map(run.embeddings, random_state=run.seed)
+    points = fit_data_map(run.embeddings, random_state=run.seed, landmarks=run.landmarks)
     again = density_tree(places_of(points, run.embeddings)).cut(run.scale).labels
     first_pair = run.embeddings.pairs.group_by("text_id").agg(pl.col("pair_id").min()).sort("text_id")
     before = first_pair.join(topics.assignments, on="pair_id", how="left", maintain_order="left")["topic"].to_numpy()

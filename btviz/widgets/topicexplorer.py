@@ -180,8 +180,13 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         """
         ids = self._panel.layer.pair_ids(topic)
         if ids.is_empty():
-            last = self.topics.topics.height - 1
-            raise NotFoundError(f"Topic {topic} was asked for; at scale {self.topics.scale} there are 0 to {last}.")
+            n = self.topics.topics.height
+            there = f"there are 0 to {n - 1}" if n else "there is none"
+            outliers = ", and no outliers" if topic == -1 else ""
+            raise NotFoundError(
+                f"Topic {topic} was asked for; at scale {self.topics.scale} {there}{outliers}. "
+                "Choose another topic, or another scale."
+            )
         named = "Outliers" if topic < 0 else f"Topic {topic}"
         origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), 'pair')}"
         self._choose(ids, origin=origin, expression=self._panel.layer.expression(topic), topic=topic)

@@ -145,7 +145,9 @@ def _shares(stability: pl.DataFrame | None, topics: Topics) -> dict[int, dict[in
     """Stability of each topic, by scale: it is known for one."""
     if stability is None:
         return {}
-    if not stability["name"].equals(topics.topics["name"]):
+    if not {"topic", "name", "stability"} <= {*stability.columns} or not stability["name"].equals(
+        topics.topics["name"]
+    ):
         raise UsageError(
             f"The stability of {stability.height} topics was given, and it is not that of these "
             f"{topics.topics.height}. Pass stability=btviz.topic_stability(ds, topics, embeddings=embeddings)."
