@@ -128,6 +128,7 @@ def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | Conversation
     if isinstance(scored, pl.DataFrame):
         joined = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
         return joined.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+    conversations = conversations.sort("conversation_id", "turn")
     values = np.asarray(scored.score_conversations(_prefixes(conversations)), np.float64)
     values = values.reshape(conversations.height, -1)
     targets: list[str | None] = list(scored.labels) or [None]
@@ -152,9 +153,11 @@ def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | Conversation
 def _prefixes(conversations: pl.DataFrame) -> list[list[tuple[str, str]]]:
     """For each turn, that turn and all before it; rows are sorted by conversation and turn."""
     made: list[list[tuple[str, str]]] = []
-    for turn, prompt, response in conversations.select("turn", "prompt", "response").rows():
-        before = made[-1] if turn > 1 else []
+    last = None
+    for conversation, prompt, response in conversations.select("conversation_id", "prompt", "response").rows():
+        before = made[-1] if conversation == last else []
         made.append([*before, (prompt, response)])
+        last = conversation
     return made
 
 

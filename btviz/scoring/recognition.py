@@ -94,7 +94,8 @@ def _kind_of(checkpoint: Checkpoint) -> str:
 
 def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> Layout:
     names = checkpoint.config.get("id2label") or {}
-    outputs = [str(names[key]) for key in sorted(names, key=int)]
+    unnamed = [f"LABEL_{i}" for i in range(checkpoint.config.get("num_labels") or 0)]
+    outputs = [str(names[key]) for key in sorted(names, key=int)] or unnamed
     if len(outputs) == 1 and kind != "moderation":
         named = re.search(r"(?<![a-z])cost(?![a-z])", checkpoint.name.lower())
         return Layout(CLASSIFIER, kind or ("cost" if named else "reward"))
