@@ -16,7 +16,7 @@ from test_score_metrics import scores
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
-from btviz.scoring.conversations import conversations_table, turn_scores
+from btviz.scoring.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
 from btviz.scoring.imported import read_scores
 from btviz.scoring.judged import by_model
 from btviz.scoring.loaded import CutWarning
@@ -24,6 +24,7 @@ from btviz.scoring.metrics import score_metrics, threshold_curve
 from btviz.scoring.moderators import safety_verdicts
 from btviz.scoring.policies import compare_policies, policy_ratings, policy_scores
 from btviz.taxonomy import BEAVERTAILS
+from btviz.widgets import ScoreExplorer
 from btviz.widgets.scorebook import ScoreBook
 
 
@@ -261,3 +262,43 @@ def test_why_a_probe_gives_no_score_of_a_rare_category_is_said(tmp_path):
     assert run.exit_code == 0, run.output
     rare = BEAVERTAILS.categories[1].slug
     assert f"moderation-probe gives no score of {rare}: fewer than 10 groups" in " ".join(run.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("turns", "says"),
+    [(["1", "01"], "2 share theirs"), ([1.0, float("nan")], "no numbers"), ([[1], [2]], "hold lists")],
+)
+def test_turns_are_numbers_each_there_once(turns, says):
+    frame = pl.DataFrame({"conversation_id": ["a", "a"], "turn": turns, "prompt": ["x", "y"], "response": ["r", "s"]})
+    with pytest.raises(DataError, match=says):
+        conversations_table(frame)
+
+
+def test_a_change_is_since_the_first_turn_that_has_a_score():
+    rows = [(str(number), turn, "m", "cost", None, float(turn)) for number in range(60) for turn in (2, 3)]
+    table = turn_drift(pl.DataFrame(rows, schema=TURN_SCORES, orient="row"), n_boot=50)
+    assert table["statistic"].to_list() == ["mean", "mean", "change since turn 2", "slope"]
+
+
+@pytest.mark.parametrize("names", [["x", "y"], {"a": "x", "b": "y"}])
+def test_a_label_map_without_numbers_is_refused(tmp_path, names):
+    folder = made.classifier(tmp_path / "mine", labels=["x", "y"])
+    config = json.loads((folder / "config.json").read_text())
+    made.save_config(folder, config | {"id2label": names})
+    with pytest.raises(DataError, match="no map from numbers"):
+        btviz.load_score_model(folder)
+
+
+def test_a_numbered_cpu_is_a_cpu(tmp_path):
+    assert btviz.load_score_model(made.beaver(tmp_path / "tiny-cost"), device="cpu:0").dtype == "float32"
+
+
+def test_prompts_without_answers_are_not_scored(tmp_path):
+    rows = [{"prompt": f"ask {i}", "category": BEAVERTAILS.keys[0], "category_id": 0} for i in range(5)]
+    file, folder = written(tmp_path / "asked.jsonl", rows), made.beaver(tmp_path / "tiny-cost")
+    run = CliRunner().invoke(app, ["score", str(file), "--model", str(folder)])
+    assert run.exit_code != 0
+    assert "it has none" in run.stderr
+    explorer = ScoreExplorer(btviz.load(str(file)))
+    explorer.score_with(folder)
+    assert "no answer to score" in str(explorer._runner.line.get_state())

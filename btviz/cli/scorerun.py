@@ -52,6 +52,8 @@ def run_models(
     from btviz.scoring.protocol import SCORES
 
     ds = load(name)
+    if ds.pairs.is_empty():
+        raise DataError(f"Answers of {name} were to be scored; it has none. Choose data with prompts and responses.")
     tables: dict[str, pl.DataFrame] = {}
     for model in models:  # one after the other, so that memory holds one
         loaded = load_score_model(model, kind=kind, dtype=dtype)
