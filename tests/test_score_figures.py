@@ -210,6 +210,7 @@ def policies(*rows):
 
 def test_policies_are_drawn_on_what_all_of_them_answered():
     table = policies(("a", "1", 0.0), ("b", "1", 1.0), ("a", "2", 2.0), ("b", "3", 3.0), ("b", "1", 4.0))
+    table = table.with_columns(pl.col("item").cast(pl.UInt64).alias("prompt_id"))
     assert on_same_items(table)["score"].to_list() == [0.0, 1.0, 4.0]
     with pytest.raises(UsageError, match="no prompt was answered by all"):
         on_same_items(table.filter(pl.col("item") != "1"))

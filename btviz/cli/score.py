@@ -27,7 +27,9 @@ from btviz.errors import UsageError
 )
 @click.option("--prompt", metavar="COLUMN", help="column of the prompts")
 @click.option("--response", metavar="COLUMN", help="column of the answers")
-@click.option("--policy", metavar="COLUMN", help="column of the answering model; by default the file's name")
+@click.option(
+    "--policy", metavar="COLUMN", help="column of the answering model; by default what NAME knows, else the file's name"
+)
 @click.option("--override-sign", is_flag=True, help="keep scores that point against the labels")
 @json_option
 def score_command(  # noqa: PLR0913  # an option each

@@ -52,6 +52,8 @@ def run_models(
     from btviz.scoring.protocol import SCORES
 
     ds = load(name)
+    if ds.pairs.is_empty():
+        raise DataError(f"Answers of {name} were to be scored; it has none. Choose data with prompts and responses.")
     tables: dict[str, pl.DataFrame] = {}
     for model in models:  # one after the other, so that memory holds one
         loaded = load_score_model(model, kind=kind, dtype=dtype)
@@ -91,10 +93,14 @@ def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool
     reasons = []
     for each in KINDS if kind is None else (kind,):
         try:
-            tables.append(fit_probe(ds, vectors, kind=each, name=f"{each}-probe").out_of_fold)
+            probe = fit_probe(ds, vectors, kind=each, name=f"{each}-probe")
         except DataError as error:  # it lacks the labels of this kind
             reasons.append(str(error))
             say(str(error))
+        else:
+            tables.append(probe.out_of_fold)
+            for target, reason in probe.undefined.items():
+                say(f"{probe.name} gives no score of {target}: {reason}.")
     if not tables:
         raise DataError(reasons[0])
     _kept(pl.concat(tables), ds, name=name, override_sign=override_sign, as_json=as_json)

@@ -71,11 +71,23 @@ def _tables(
     names = policies["policy"].unique().sort().to_list()
     if len(names) > 1:
         found["ratings"] = policy_ratings(policies, n_boot=n_boot, random_state=seed)
-        found["policies"] = pl.concat(
-            compare_policies(policies, before=one, after=two, n_boot=n_boot, random_state=seed)
+        compared = [
+            compare_policies(part, before=one, after=two, n_boot=n_boot, random_state=seed)
             for one, two in combinations(names, 2)
-        )
+            for part in _meeting(policies, one, two)
+        ]
+        if compared:
+            found["policies"] = pl.concat(compared)
     return found
+
+
+def _meeting(policies: pl.DataFrame, one: str, two: str) -> list[pl.DataFrame]:
+    """Scores of two policies by each model that scored answers of both to the same prompts."""
+    import polars as pl
+
+    own = policies.filter(pl.col("policy").is_in([one, two]))
+    same = pl.col("policy").n_unique().over("model", "kind", "item", "prompt_id") == 2
+    return own.filter(same).partition_by("model", "kind", maintain_order=True)
 
 
 def _print(ds: Dataset, found: dict[str, Any]) -> None:
@@ -103,5 +115,6 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
     if "ratings" in found:
         click.echo("")
         print_table(found["ratings"].select(_RATINGS).rows(), _RATINGS, title="Policies, by Elo")
+    if "policies" in found:
         click.echo("")
         print_table(found["policies"].select(_PAIRED).rows(), _PAIRED, title="Policies on the same prompts")

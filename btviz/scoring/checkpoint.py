@@ -136,6 +136,8 @@ def open_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         config = json.loads(file.read_bytes())
     except ValueError as error:
         raise DataError(f"Asked to load {name!r}; its config.json is not JSON ({error}). Fetch it again.") from error
+    if not isinstance(config, dict):
+        raise DataError(f"Asked to load {name!r}; its config.json is no JSON object. Fetch it again.")
     tensors: dict[str, TensorEntry] = {}
     for part in _weight_files(folder, name=name):
         tensors |= _header(part)
@@ -143,9 +145,14 @@ def open_checkpoint(folder: Path, *, name: str) -> Checkpoint:
 
 
 def _weight_files(folder: Path, *, name: str) -> list[Path]:
-    index = folder / "model.safetensors.index.json"
+    whole, index = folder / "model.safetensors", folder / "model.safetensors.index.json"
+    if whole.is_file():
+        return [whole]  # others beside it are the same weights in another form, or an adapter
     if index.is_file():
-        parts = sorted({folder / part for part in json.loads(index.read_bytes())["weight_map"].values()})
+        try:
+            parts = sorted({folder / part for part in json.loads(index.read_bytes())["weight_map"].values()})
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise DataError(f"Asked to load {name!r}; {index.name} lists no parts. Fetch it again.") from error
         if missing := [part.name for part in parts if not part.is_file()]:
             raise DataError(f"Asked to load {name!r}; its parts {missing} are missing from {folder}. Fetch them again.")
         return parts

@@ -79,9 +79,18 @@ def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
             f"Conversations have the columns conversation_id, turn, prompt, response; {missing} are missing. "
             "Rename yours."
         )
+    nested = [name for name, dtype in frame.schema.items() if name in CONVERSATIONS and dtype.is_nested()]
+    if nested:
+        raise DataError(
+            f"Conversations have one row per turn; the columns {nested} hold lists or objects. Unfold them."
+        )
     rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
     if "turn" not in rows.columns:
         rows = rows.with_columns(pl.int_range(1, pl.len() + 1).over("conversation_id").alias("turn"))
+    numbers = rows.with_columns(pl.col("turn").cast(pl.Float64, strict=False).fill_nan(None))
+    if numbers["turn"].null_count() > rows["turn"].null_count():
+        raise DataError("The column turn was to number the turns; some of its values are no numbers. Mend the table.")
+    rows = numbers
     empty = rows.select(
         pl.any_horizontal(pl.col("conversation_id", "turn", "prompt", "response").is_null()).sum()
     ).item()
@@ -91,9 +100,6 @@ def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
             f"Each turn has an id, a number, a prompt and a response, and is there once; {empty} rows lack one and "
             f"{twice} share theirs with another. Mend the table."
         )
-    rows = rows.with_columns(pl.col("turn").cast(pl.Float64, strict=False))
-    if rows["turn"].null_count():
-        raise DataError("The column turn was to number the turns; some of its values are no numbers. Mend the table.")
     numbered = rows.with_columns(pl.col("turn").rank("ordinal").over("conversation_id").cast(pl.Int64))
     return with_ids(numbered).select(list(CONVERSATIONS)).sort("conversation_id", "turn")
 
@@ -128,6 +134,7 @@ def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | Conversation
     if isinstance(scored, pl.DataFrame):
         joined = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
         return joined.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+    conversations = conversations.sort("conversation_id", "turn")
     values = np.asarray(scored.score_conversations(_prefixes(conversations)), np.float64)
     values = values.reshape(conversations.height, -1)
     targets: list[str | None] = list(scored.labels) or [None]
@@ -152,9 +159,11 @@ def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | Conversation
 def _prefixes(conversations: pl.DataFrame) -> list[list[tuple[str, str]]]:
     """For each turn, that turn and all before it; rows are sorted by conversation and turn."""
     made: list[list[tuple[str, str]]] = []
-    for turn, prompt, response in conversations.select("turn", "prompt", "response").rows():
-        before = made[-1] if turn > 1 else []
+    last = None
+    for conversation, prompt, response in conversations.select("conversation_id", "prompt", "response").rows():
+        before = made[-1] if conversation == last else []
         made.append([*before, (prompt, response)])
+        last = conversation
     return made
 
 
@@ -172,9 +181,9 @@ def turn_drift(scores: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 
     -------
     DataFrame
         `model`, `kind`, `target`, `statistic`, `turn`, `n` (conversations), `estimate`, `low`,
-        `high` (95 %), `undefined`. "mean" for each turn; "change since turn 1" for each later
-        turn, of the conversations that have it (so those that end early do not shift it); and
-        "slope" per turn within conversations (each centred on its own means).
+        `high` (95 %), `undefined`. "mean" for each turn; "change since turn 1" (the first with a
+        score) for each later turn, of the conversations that have it (so those that end early
+        do not shift it); and "slope" per turn within conversations (each centred on its own means).
     """
     tables = []
     for (model, kind, target), part in sorted(
@@ -214,7 +223,7 @@ def _drift(part: pl.DataFrame, *, n_boot: int, seed: int) -> pl.DataFrame:
     n = np.count_nonzero(sums[:, k:], axis=0)
     few = n < FEWEST_PROMPTS
     ends = [np.where(few, np.nan, end) for end in (found.low, found.high)]
-    names = ["mean"] * len(turns) + ["change since turn 1"] * (len(turns) - 1) + ["slope"]
+    names = ["mean"] * len(turns) + [f"change since turn {turns[0]}"] * (len(turns) - 1) + ["slope"]
     absent = [
         "no conversation has this" if not size else FEW if scarce else None for size, scarce in zip(n, few, strict=True)
     ]

@@ -84,8 +84,8 @@ def read_scores(
     prompt, response : str, optional
         Columns of the texts; by default the first of `PROMPTS` and `RESPONSES` that is there.
     policy : str, optional
-        Column that names the answering model; by default one of `POLICIES`, else each file is a
-        policy, named as the file.
+        Column that names the answering model; by default one of `POLICIES`, else what `ds` knows
+        of an answer, else each file is a policy, named as the file.
     taxonomy : Taxonomy, optional
         Meaning of targets where the files make a data set of their own.
 
@@ -101,18 +101,18 @@ def read_scores(
         If a score is no finite number, one answer has two different scores, or nothing matched.
     """
     given = [paths] if isinstance(paths, str | Path) else list(paths)
-    files = [_File(Path(path), read_frame(Path(path))) for path in given]
-    if not files:
+    if not given:
         raise UsageError("Scores were to be read; no file was named. Name one or more.")
+    files = _opened([Path(path) for path in given])
     texts = {"prompt": prompt, "response": response, "policy": policy}
     answers = [_answers(file, texts, needs_texts=ds is None) for file in files]
     owner = ds if ds is not None else own_dataset(answers, [file.path for file in files], taxonomy=taxonomy)
-    known = owner.pairs.select("pair_id", "prompt_id")
+    known = owner.pairs.select("pair_id", "prompt_id", "source")
     read = [_read(file, rows, known, owner, columns) for file, rows in zip(files, answers, strict=True)]
     scores = _once(pl.concat([table for part in read for table in part.tables]))
-    item = pl.coalesce("item", pl.col("prompt_id").cast(pl.String))
-    found = (rows.drop("prompt_id").join(known, on="pair_id").with_columns(item) for rows in answers)
-    matched = pl.concat([rows.select(list(ANSWERS)) for rows in found])
+    found = (rows.drop("prompt_id").join(known, on="pair_id") for rows in answers)
+    named = pl.coalesce("policy", "source", "file").alias("policy")
+    matched = _asked(pl.concat([rows.with_columns(named).select(list(ANSWERS)) for rows in found]))
     report = pl.concat([part.report for part in read])
     if scores.is_empty():
         raise DataError(
@@ -126,16 +126,34 @@ def read_scores(
 class _File:
     path: Path
     frame: pl.DataFrame
-
-    @property
-    def name(self) -> str:
-        return self.path.name.split(".json")[0].split(".csv")[0].split(".parquet")[0]
+    name: str
 
 
 @dataclass(frozen=True, eq=False)
 class _Read:
     tables: list[pl.DataFrame]
     report: pl.DataFrame
+
+
+def _opened(paths: Sequence[Path]) -> list[_File]:
+    """Read files, each with a name of its own: that of its folder, too, where two files have one name."""
+    stems = [path.name.split(".json")[0].split(".csv")[0].split(".parquet")[0] for path in paths]
+    names = [
+        stem if stems.count(stem) == 1 else f"{path.resolve().parent.name}/{stem}"
+        for path, stem in zip(paths, stems, strict=True)
+    ]
+    return [_File(path, read_frame(path), name) for path, name in zip(paths, names, strict=True)]
+
+
+def _asked(answers: pl.DataFrame) -> pl.DataFrame:
+    """Answers with what was asked as their item: the prompt, where the file numbers none or numbers its rows."""
+    policies = pl.col("policy").n_unique()
+    shares = answers.select(
+        own=(policies.over("item", "prompt_id") > 1).any(), prompt=(policies.over("prompt_id") > 1).any()
+    ).row(0, named=True)
+    prompt = pl.col("prompt_id").cast(pl.String)
+    item = prompt if shares["prompt"] and not shares["own"] else pl.coalesce("item", prompt)
+    return answers.with_columns(item.alias("item"))
 
 
 def _answers(file: _File, texts: Mapping[str, str | None], *, needs_texts: bool) -> pl.DataFrame:
@@ -146,6 +164,7 @@ def _answers(file: _File, texts: Mapping[str, str | None], *, needs_texts: bool)
         rows = pl.DataFrame({"pair_id": ids}).with_columns(pl.lit(None, pl.UInt64).alias("prompt_id"))
     else:
         own = {name: _column(file, name, texts[name], known) for name, known in _TEXTS.items()}
+        _check_flat(file, list(own.values()))
         written = frame.select(pl.col(column).cast(pl.String).alias(name) for name, column in own.items())
         if written.select(pl.any_horizontal(pl.col("prompt", "response").is_null()).any()).item():
             raise DataError(f"{file.path.name} was to be matched by its texts; a row lacks one. Take it out.")
@@ -156,10 +175,22 @@ def _answers(file: _File, texts: Mapping[str, str | None], *, needs_texts: bool)
             f"{file.path.name} has no column {texts['policy']!r}; it has {frame.columns}. Name one of them."
         )
     item = next((name for name in ITEMS if name in frame.columns), None)
+    _check_flat(file, [name for name in (named, item) if name])
+    by_file = pl.lit(file.name if needs_texts else None, pl.String).alias("policy")
     return rows.with_columns(
-        pl.lit(file.name).alias("policy") if named is None else frame[named].cast(pl.String).alias("policy"),
+        pl.lit(file.name).alias("file"),
+        by_file if named is None else frame[named].cast(pl.String).alias("policy"),
         pl.lit(None, pl.String).alias("item") if item is None else frame[item].cast(pl.String).alias("item"),
     )
+
+
+def _check_flat(file: _File, columns: Sequence[str]) -> None:
+    nested = [name for name, dtype in file.frame.schema.items() if name in columns and dtype.is_nested()]
+    if nested:
+        raise DataError(
+            f"{file.path.name} was to be read for texts, names and numbers; its columns {nested} hold lists or "
+            "objects. Write one value in each, or name other columns."
+        )
 
 
 _TEXTS = {"prompt": PROMPTS, "response": RESPONSES}
@@ -196,6 +227,7 @@ def _read(
             + (f"it has no column {missing[0]!r}" if missing else "no column of it is known to be a score")
             + f". It has {file.frame.columns}. Say which are scores: COLUMN=reward, COLUMN=cost or COLUMN=-cost."
         )
+    _check_flat(file, list(found))
     tables, reports = [], []
     for name, meaning in found.items():
         kind, target, turned = meaning_of(meaning, owner.taxonomy)

@@ -9,9 +9,9 @@ import numpy as np
 import polars as pl
 
 from btviz.dataset import Dataset
-from btviz.errors import UsageError
+from btviz.errors import UsageError, choice
 from btviz.preference.comparisons import Comparisons, Level, levels_of, with_strata
-from btviz.scoring.protocol import SCORES
+from btviz.scoring.protocol import KINDS, SCORES
 from btviz.taxonomy import Taxonomy
 
 TOPICS = ("pair_id", "topic")
@@ -38,12 +38,12 @@ class ModelScores:
 
 
 def checked(scores: pl.DataFrame) -> pl.DataFrame:
-    """Return a table that has the columns of `SCORES`, each pair once for a model and target.
+    """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
     Raises
     ------
     UsageError
-        If a column is missing or a score is there twice.
+        If a column is missing, a kind is unknown, ids are no numbers, or a score is there twice.
     """
     missing = [name for name in SCORES if name not in scores.columns]
     if missing:
@@ -51,18 +51,32 @@ def checked(scores: pl.DataFrame) -> pl.DataFrame:
             f"A table of scores has the columns {list(SCORES)}; {missing} are missing. "
             "Make one with btviz.score or btviz.read_scores."
         )
+    for kind in scores["kind"].unique().sort().to_list():
+        choice(kind, KINDS, what="kind of score")
+    if scores.height and not (scores["pair_id"].dtype.is_integer() and _is_number(scores["score"].dtype)):
+        raise UsageError(
+            f"A table of scores has ids as integers and scores as numbers; these are {scores['pair_id'].dtype} and "
+            f"{scores['score'].dtype}. Read files of scores with btviz.read_scores."
+        )
     twice = scores.select("pair_id", "model", "kind", "target").is_duplicated().sum()
     if twice:
         raise UsageError(
             f"Each answer has one score of a model; {twice:,} rows of this table share theirs with another. "
             "Keep one row for each pair, model and target."
         )
-    return scores.select(list(SCORES))
+    finite = pl.when(pl.col("score").is_finite()).then("score")
+    return (
+        scores.select(list(SCORES)).cast({"pair_id": SCORES["pair_id"], "score": SCORES["score"]}).with_columns(finite)
+    )
+
+
+def _is_number(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Null()
 
 
 def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     """Yield the scores of each model, kind and target, in the order of their names."""
-    table = checked(scores).with_columns(pl.col("score").fill_nan(None)).drop_nulls("score")
+    table = checked(scores).drop_nulls("score")
     for (model, kind, target), part in sorted(
         table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):

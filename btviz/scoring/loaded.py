@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,6 +16,10 @@ from btviz.scoring.network import Batch, pad
 from btviz.scoring.planning import by_length
 from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
 from btviz.scoring.throughput import Shape
+
+
+class CutWarning(UserWarning):
+    """A model does not read the ends of some conversations."""
 
 
 @dataclass(frozen=True)
@@ -141,13 +146,26 @@ class LoadedModel:
         ------
         UsageError
             If the model has no template for several turns.
+
+        Warns
+        -----
+        CutWarning
+            If conversations are longer than what the model reads: their later turns count for nothing.
         """
         if not isinstance(self.encoder, FixedTemplate):
             raise UsageError(
                 f"Asked to score conversations by {self.name!r}; it reads single answers ({self.layout}). "
                 "Use a model with the conversation template of Safe RLHF."
             )
-        return self._score_all(self.encoder.encode_conversations(conversations))
+        rows = self.encoder.encode_conversations(conversations)
+        if cut := sum(row.shape[-1] == self.encoder.max_length for row in rows):
+            warnings.warn(
+                f"{cut:,} of {len(rows):,} conversations reach the {self.encoder.max_length:,} tokens that {self.name} "
+                "reads; what comes later does not change their scores, so no drift shows from there on.",
+                CutWarning,
+                stacklevel=2,
+            )
+        return self._score_all(rows)
 
     def _score_all(self, rows: list[Encoded]) -> npt.NDArray[np.float32]:
         width = (len(self.labels),) if self.kind == "moderation" else ()

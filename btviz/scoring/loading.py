@@ -124,7 +124,7 @@ def _form(dtype: str | None, device: str | None) -> tuple[str, str]:
     has_gpu = require("torch", extra="models").cuda.is_available()
     place = device or ("cuda" if has_gpu else "cpu")
     choice(place.partition(":")[0], TOKENS, what="device")
-    return dtype or ("float32" if place == "cpu" else "bfloat16"), place
+    return dtype or ("float32" if place.partition(":")[0] == "cpu" else "bfloat16"), place
 
 
 def _activation(layout: Layout) -> Callable[[Any], Any] | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import polars as pl
@@ -21,8 +21,18 @@ from btviz.stats.reweighting import Weighted
 
 SEVERITY = "severity"
 DECISION = "pair x category"
+HARMLESS = frozenset(
+    {"safe", "harmless", "benign", "ok", "none", "neutral", "normal", "no-harm", "non-harmful", "not-harmful"}
+    | {"non-toxic", "not-toxic", "nontoxic", "not-unsafe", "not-hate", "sfw"}
+)
+"""Outputs by which classifiers say that nothing is wrong; a high probability of these flags nothing."""
 RATES = ("precision", "recall", "f1", "false_positive_rate")
 _OF_ITEMS = ("all", "split", "source", "topic")
+
+
+def flagging(targets: Iterable[str | None]) -> list[str]:
+    """Targets of a moderation model whose probability speaks of harm: not severity, and not "safe"."""
+    return [target for target in targets if target is not None and target != SEVERITY and target not in HARMLESS]
 
 
 def moderation_rows(
@@ -52,9 +62,10 @@ def moderation_rows(
     -------
     DataFrame
         The columns of `btviz.scoring.intervals.METRICS` but `model` and `kind`. With `target`
-        null: any flagged category against unsafe (unit "pair"), and all decisions taken
-        together (unit "pair x category"). With a category as target: that category; with
-        "severity": AUC against unsafe and Spearman's rho against the level. AUC is over all
+        null: any flagged target, of this taxonomy or not, against unsafe (unit "pair"; see
+        `flagging`), and all decisions on categories together (unit "pair x category"). With a
+        category as target: that category; with "severity": AUC against unsafe and Spearman's rho
+        against the level. AUC is over all
         answers only. `support` counts the positives.
     """
     slugs = {category.slug: category.key for category in ds.taxonomy.categories}
@@ -71,8 +82,9 @@ def moderation_rows(
             decisions.append(made)
         elif target == SEVERITY:
             tables.append(_severity_rows(answers, ds, resampling).with_columns(pl.lit(target).alias("target")))
+    if harmful := flagging(by_target):
+        tables += _overall(by_target, harmful, ds=ds, threshold=threshold, resampling=resampling)
     if decisions:
-        tables += _overall(by_target, list(slugs), ds=ds, threshold=threshold, resampling=resampling)
         tables.append(_together(decisions, resampling))
     if not tables:
         return pl.DataFrame(schema={"metric": pl.String})
@@ -114,18 +126,17 @@ def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling) -> pl
 
 def _overall(
     by_target: dict[str | None, pl.DataFrame],
-    slugs: list[str],
+    harmful: list[str],
     *,
     ds: Dataset,
     threshold: float,
     resampling: Resampling,
 ) -> list[pl.DataFrame]:
-    """Any category flagged, against unsafe; every category has to have its score."""
-    answers = pl.concat([frame for target, frame in by_target.items() if target in slugs])
+    """Any of the harmful targets flagged, against unsafe; each has to have its score."""
+    answers = pl.concat([by_target[target] for target in harmful])
     highest = answers.group_by("pair_id").agg(pl.col("score").max(), pl.len().alias("targets"))
-    first = next(frame for target, frame in by_target.items() if target in slugs)
-    scored = sum(target in slugs for target in by_target)
-    frame = first.drop("score").join(highest.filter(pl.col("targets") == scored), on="pair_id").sort("pair_id")
+    whole = highest.filter(pl.col("targets") == len(harmful))
+    frame = by_target[harmful[0]].drop("score").join(whole, on="pair_id").sort("pair_id")
     known = frame.drop_nulls("is_safe")
     made = _Decisions(known, ~known["is_safe"].to_numpy().astype(bool), known["score"].to_numpy() > threshold)
     levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]

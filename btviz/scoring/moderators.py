@@ -13,6 +13,7 @@ from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import FEW
 from btviz.scoring.judged import by_model
+from btviz.scoring.moderating import flagging
 from btviz.stats.agreement import gwet_ac1, rating_sums
 from btviz.stats.association import Floats, TwoByTwo, ratio
 from btviz.stats.binary import cohens_kappa
@@ -38,7 +39,7 @@ def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float = 0.5
     ds : Dataset
         The data set that was scored; its majority label is the verdict of people.
     threshold : float
-        A moderation model calls an answer unsafe where any category's probability is above it;
+        A moderation model calls an answer unsafe where the probability of any harm is above it;
         a cost model where the cost is above 0.
 
     Returns
@@ -50,7 +51,7 @@ def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float = 0.5
     frame = ds.pairs.select("pair_id", "prompt_id", "source", pl.col("is_safe").alias(HUMAN))
     highest: dict[str, list[pl.DataFrame]] = {}
     for part in by_model(scores):
-        if part.kind != "reward" and part.target != "severity":
+        if part.kind == "cost" or flagging([part.target]):
             limit = 0.0 if part.kind == "cost" else threshold
             safe = part.scores.select("pair_id", (pl.col("score") <= limit).alias("safe"))
             highest.setdefault(part.model, []).append(safe)

@@ -128,10 +128,12 @@ def threshold_rows(
         levels = [Level("threshold", f"{value:g}", counted) for value in values]
         right = np.column_stack([cost > value for value in values]) if values else np.zeros((len(cost), 0), bool)
         hit = right == ~safe[:, None] if metric == "accuracy" else right
-        tables.append(_by_threshold(hit, levels, known, resampling).with_columns(pl.lit(metric).alias("metric")))
-    return pl.concat(tables).with_columns(
-        pl.lit(PAIR).alias("unit"), pl.col("level").cast(pl.Float64).alias("threshold")
-    )
+        tables.append(
+            _by_threshold(hit, levels, known, resampling).with_columns(
+                pl.lit(metric).alias("metric"), pl.Series("threshold", values, pl.Float64)
+            )
+        )
+    return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
 
 def _by_threshold(hit: np.ndarray, levels: list[Level], known: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:

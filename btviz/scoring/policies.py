@@ -15,7 +15,7 @@ from btviz.stats.bradley_terry import elo_ratings
 from btviz.stats.resampling import bootstrap, cluster_sums
 
 ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl.UInt64(), "pair_id": pl.UInt64()})
-"""One row per answer of a policy; `item` is what was asked, the same for all policies."""
+"""One row per answer of a policy; answers meet where `item` and prompt are the same."""
 
 NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
 _BETTER = {"reward": 1.0, "cost": -1.0}
@@ -82,7 +82,7 @@ def on_same_items(table: pl.DataFrame) -> pl.DataFrame:
             f"Policies were to be compared, such as before and after training; the scores are of {known or 'none'}. "
             "Score the answers of two: btviz score NAME --from BEFORE --from AFTER."
         )
-    answered = pl.col("policy").n_unique().over("model", "kind", "item")
+    answered = pl.col("policy").n_unique().over("model", "kind", "item", "prompt_id")
     same = table.filter(answered == len(known))
     if same.is_empty():
         raise UsageError(
@@ -163,9 +163,9 @@ def policy_ratings(
     Returns
     -------
     DataFrame
-        `model`, `kind`, `policy`, `n` (items met), `prompts`, `win_rate` (against all others,
-        ties half), `elo` (Bradley-Terry, maximum likelihood), `low`, `high` (95 %, by prompt),
-        `undefined`.
+        `model`, `kind`, `policy`, `n` (items on which it met another), `prompts` (of these
+        items), `win_rate` (against all others, ties half), `elo` (Bradley-Terry, maximum
+        likelihood), `low`, `high` (95 %, by prompt), `undefined`.
     """
     policies = table["policy"].unique().sort().to_list()
     if len(policies) < 2:
@@ -183,8 +183,9 @@ def _met(part: pl.DataFrame, before: str, after: str) -> pl.DataFrame:
     """Every meeting of two answers to one item, with the weight that makes each item count once."""
     own = part.with_columns(pl.col("score") * _BETTER[part["kind"][0]])
     one, two = (own.filter(policy=policy).select("item", "prompt_id", "score") for policy in (before, after))
-    met = one.join(two.select("item", pl.col("score").alias("score_after")), on="item")
-    return met.with_columns((1 / pl.len().over("item")).alias("weight"))
+    same = ("item", "prompt_id")  # files may number other prompts alike
+    met = one.join(two.select(*same, pl.col("score").alias("score_after")), on=same)
+    return met.with_columns((1 / pl.len().over(same)).alias("weight"))
 
 
 def _compared(met: pl.DataFrame, *, cost: bool, n_boot: int, seed: int) -> pl.DataFrame:
@@ -215,7 +216,7 @@ def _compared(met: pl.DataFrame, *, cost: bool, n_boot: int, seed: int) -> pl.Da
     return pl.DataFrame(
         {
             "statistic": names,
-            "n": [met["item"].n_unique()] * len(names),
+            "n": [met.select("item", "prompt_id").n_unique()] * len(names),
             "prompts": [len(sums)] * len(names),
             "estimate": found.estimate,
             "low": ends[0],
@@ -228,6 +229,8 @@ def _compared(met: pl.DataFrame, *, cost: bool, n_boot: int, seed: int) -> pl.Da
 def _rated(part: pl.DataFrame, policies: list[str], *, zero: int, n_boot: int, seed: int) -> pl.DataFrame:
     k = len(policies)
     sums = _wins(part, policies)
+    sums = sums[sums.any(axis=1)]  # prompts that one policy alone answered say nothing
+    items, prompts = _met_by_each(part, policies)
 
     def rated(drawn: Floats) -> Floats:
         return elo_ratings(drawn.reshape(-1, k, k), reference=zero)
@@ -236,7 +239,7 @@ def _rated(part: pl.DataFrame, policies: list[str], *, zero: int, n_boot: int, s
     total = sums.sum(axis=0).reshape(k, k)
     few = len(sums) < FEWEST_PROMPTS
     ends = [np.full(k, np.nan) if few else end for end in (found.low, found.high)]
-    absent = "some policy never won or never lost, so the likelihood has no maximum"
+    absent = "some policy never won, never lost or never met the others, so the likelihood has no maximum"
     reasons = [
         absent if not np.isfinite(value) else FEW if few else None if np.isfinite(low) else NO_SUMS
         for value, low in zip(found.estimate, ends[0], strict=True)
@@ -245,15 +248,22 @@ def _rated(part: pl.DataFrame, policies: list[str], *, zero: int, n_boot: int, s
     return pl.DataFrame(
         {
             "policy": policies,
-            "n": np.rint(met.sum(axis=1) / max(k - 1, 1)).astype(np.int64),
-            "prompts": [len(sums)] * k,
+            "n": items,
+            "prompts": prompts,
             "win_rate": ratio(total.sum(axis=1), met.sum(axis=1)),
             "elo": found.estimate,
             "low": ends[0],
             "high": ends[1],
             "undefined": pl.Series(reasons, dtype=pl.String),
         }
-    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("prompts").cast(pl.Int64))
+    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
+
+
+def _met_by_each(part: pl.DataFrame, policies: list[str]) -> tuple[list[int], list[int]]:
+    """How many items each policy met another on, and their prompts."""
+    shared = part.filter(pl.col("policy").n_unique().over("item", "prompt_id") > 1)
+    own = [shared.filter(policy=policy).select("item", "prompt_id") for policy in policies]
+    return [rows.n_unique() for rows in own], [rows["prompt_id"].n_unique() for rows in own]
 
 
 def _wins(part: pl.DataFrame, policies: list[str]) -> Floats:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from btviz.errors import DataError, UsageError
@@ -94,7 +95,12 @@ def _kind_of(checkpoint: Checkpoint) -> str:
 
 def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> Layout:
     names = checkpoint.config.get("id2label") or {}
-    outputs = [str(names[key]) for key in sorted(names, key=int)]
+    unnamed = [f"LABEL_{i}" for i in range(checkpoint.config.get("num_labels") or 0)]
+    if not (isinstance(names, Mapping) and all(str(key).isdecimal() for key in names)):
+        raise DataError(
+            f"Asked to load {checkpoint.name!r}; id2label of its config.json is no map from numbers to names. Mend it."
+        )
+    outputs = [str(names[key]) for key in sorted(names, key=int)] or unnamed
     if len(outputs) == 1 and kind != "moderation":
         named = re.search(r"(?<![a-z])cost(?![a-z])", checkpoint.name.lower())
         return Layout(CLASSIFIER, kind or ("cost" if named else "reward"))

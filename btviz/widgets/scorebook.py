@@ -15,6 +15,7 @@ from btviz.scoring.counting import counted_items
 from btviz.scoring.distributions import binned, plane_bins
 from btviz.scoring.judged import ModelScores, by_model, checked
 from btviz.scoring.metrics import score_metrics
+from btviz.scoring.moderating import HARMLESS, SEVERITY
 from btviz.scoring.plane import score_quadrants
 from btviz.scoring.protocol import KINDS, SCORES_ORDER
 from btviz.scoring.signcheck import REVERSED, SignCheck, sign_checks
@@ -23,7 +24,6 @@ BINS, BINS_OF_RIDGES = 80, 48
 MANY = 8
 """More groups than this are drawn as ridges: colours no longer tell them apart."""
 N_BOOT = 500
-SEVERITY = "severity"
 EACH = "each split"
 
 Model = tuple[str, str]
@@ -78,10 +78,10 @@ class ScoreBook:
 
     @cached_property
     def parts(self) -> Mapping[Model, ModelScores]:
-        """One score for each answer, by model; of a moderation model the highest of its categories."""
+        """One score for each answer, by model; of a moderation model the highest of any harm."""
         known = checked(self.scores)
         highest = (
-            known.filter(pl.col("kind") == "moderation", pl.col("target") != SEVERITY)
+            known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
             .group_by("pair_id", "model", "kind")
             .agg(pl.lit(None, pl.String).alias("target"), pl.col("score").max())
             .select(known.columns)

@@ -10,6 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from btviz.dataset import Dataset
+from btviz.errors import DataError
 from btviz.scoring import load_score_model, score
 from btviz.scoring.protocol import SCORES, ScoreModel
 from btviz.scoring.reporting import Progress
@@ -53,6 +54,8 @@ class ScoreJob:
     def run(self, report: Report) -> pl.DataFrame:
         """Score, reporting after each batch; returns the table of scores."""
         report(None)
+        if self._book.ds.pairs.is_empty():
+            raise DataError("There is no answer to score here. Choose data with prompts and responses.")
         model = self._loaded()
         self.words = f"Preparing the texts for {model.name}"
         report(None)

@@ -24,7 +24,7 @@ from btviz.scoring.protocol import scores_table
 from btviz.scoring.separating import told_apart
 
 TRAININGS = ("all", "without")
-"""Trained on every category, and on rows in which no answer has the category."""
+"""Trained on every category, and on rows with no answer to which anybody gave the category."""
 
 COLUMNS = ("category", "training", "metric", "n", "support", "prompts", "estimate", "low", "high", "undefined")
 
@@ -169,11 +169,22 @@ class _Trial:
         flag = self.ds.taxonomy.has(category).fill_null(value=False).alias("flag")
         return self.ds.pairs.select(flag)["flag"].to_numpy() & self.unsafe
 
+    def mentioned(self, category: str) -> npt.NDArray[np.bool_]:
+        """Which answers anybody gave a category, be it against the majority, shape (m,)."""
+        ds, has = self.ds, self.ds.taxonomy.has
+        sides = [
+            ds.preferences.select(pl.col(f"pair_id_{side}").alias("pair_id"), pl.col(f"labels_{side}").alias("labels"))
+            for side in (0, 1)
+        ]
+        rows = pl.concat([ds.annotations.select("pair_id", "labels"), ds.pairs.select("pair_id", "labels"), *sides])
+        return self.sample.ids.is_in(rows.filter(has(category))["pair_id"].implode()).to_numpy()
+
     def costs(self, *, without: str | None) -> npt.NDArray[np.float64]:
         """Cost of each answer out of fold, shape (m,), no row with the category having been shown."""
         shown = None
         if without is not None:
-            shown = np.asarray(abs(self.sample.examples.contrasts) @ self.having(without).astype(np.float32) == 0)
+            hidden = self.mentioned(without).astype(np.float32)
+            shown = np.asarray(abs(self.sample.examples.contrasts) @ hidden == 0)
         costs = np.full(len(self.sample.ids), np.nan)
         for held_out, scorer in cross_fitted(self.sample, n_folds=self.n_folds, l2=self.l2, allowed=shown):
             costs[held_out] = scorer.scores(self.sample.vectors[held_out])

@@ -1,0 +1,304 @@
+"""What small, odd or clumsy input does to scores: it is refused with a reason, or it counts for nothing."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+import score_checkpoints as made
+from click.testing import CliRunner
+from safetensors.torch import save_file
+from test_probes import ENCODER, TOPICS
+from test_score_metrics import scores
+
+import btviz
+from btviz.cli.app import app
+from btviz.errors import DataError, UsageError
+from btviz.scoring.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
+from btviz.scoring.imported import read_scores
+from btviz.scoring.judged import by_model
+from btviz.scoring.loaded import CutWarning
+from btviz.scoring.metrics import score_metrics, threshold_curve
+from btviz.scoring.moderators import safety_verdicts
+from btviz.scoring.policies import compare_policies, policy_ratings, policy_scores
+from btviz.taxonomy import BEAVERTAILS
+from btviz.widgets import ScoreExplorer
+from btviz.widgets.scorebook import ScoreBook
+
+
+def written(path, rows):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("\n".join(map(json.dumps, rows)))
+    return path
+
+
+def row(i, *, policy=None, item=None, answer="an answer", reward=None, **others):
+    texts = {"prompt": f"question {i}", "response": f"{answer} {policy}"}
+    named = {name: value for name, value in (("policy", policy), ("index", item)) if value is not None}
+    return texts | {"reward": float(i % 7 if reward is None else reward)} | named | others
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"reward": [1.0]},
+        {"reward": {"a": 1}},
+        {"prompt": [{"role": "user", "content": "hi"}]},
+        {"policy": ["a"]},
+        {"index": [1]},
+    ],
+)
+def test_lists_and_objects_are_no_cells_of_a_score_file(tmp_path, others):
+    name = next(iter(others))
+    with pytest.raises(DataError, match=rf"\['{name}'\] hold lists or objects"):
+        read_scores(written(tmp_path / "s.jsonl", [row(1) | others]))
+
+
+def test_a_nested_column_that_is_not_read_does_no_harm(tmp_path):
+    found = read_scores(written(tmp_path / "s.jsonl", [row(1, answer_tokens=[1], answer=["x"])]))
+    assert found.report["matched"].to_list() == [1]
+
+
+def test_files_of_one_name_in_two_folders_are_two_policies(tmp_path):
+    files = [written(tmp_path / folder / "out.jsonl", [row(i, answer=folder) for i in range(3)]) for folder in "ab"]
+    assert read_scores(files).answers["policy"].unique().sort().to_list() == ["a/out", "b/out"]
+
+
+def test_answers_meet_by_their_prompt_where_files_number_other_prompts_alike(tmp_path):
+    files = [
+        written(tmp_path / f"{name}.jsonl", [row(i + shift, item=i, answer=name) for i in range(60)])
+        for name, shift in (("before", 0), ("after", 50))
+    ]
+    found = read_scores(files)
+    table = compare_policies(policy_scores(found.answers, found.scores), before="before", after="after", n_boot=50)
+    assert (table["n"] == 10).all()
+    assert table.filter(statistic="ties")["estimate"].to_list() == [1.0]
+
+
+def test_rows_numbered_one_by_one_meet_by_their_prompts(tmp_path):
+    rows = [row(i // 2, policy="ab"[i % 2], item=i, reward=i % 2) for i in range(120)]
+    found = read_scores(written(tmp_path / "s.jsonl", rows))
+    table = compare_policies(policy_scores(found.answers, found.scores), before="a", after="b", n_boot=50)
+    assert table.filter(statistic="wins").row(0, named=True)["estimate"] == 1.0
+    assert (table["n"] == 60).all()
+
+
+def test_scores_of_known_answers_keep_their_answering_models(make_dataset, tmp_path):
+    rows = [(f"question {i}", f"{name} says", "train", True, 0, name) for i in range(60) for name in "ab"]
+    columns = ["prompt", "response", "split", "is_safe", "labels", "source"]
+    ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row").cast({"labels": pl.UInt32}))
+    texts = ds.pairs.select("prompt", "response").to_dicts()
+    file = written(tmp_path / "run.jsonl", [text | {"reward": float(i % 5)} for i, text in enumerate(texts)])
+    assert read_scores(file, ds).answers["policy"].unique().sort().to_list() == ["a", "b"]
+
+
+@pytest.fixture
+def three(tmp_path):
+    """Policies a and b answered the same 60 prompts; c answered 60 others."""
+    rows = [row(i, policy=p, reward=(7 * i + ord(p) ** 2) % 11) for i in range(60) for p in "ab"]
+    rows += [row(i, policy="c") for i in range(60, 120)]
+    return written(tmp_path / "three.jsonl", rows)
+
+
+def test_policies_that_never_met_are_left_out_of_statistics(three):
+    run = CliRunner().invoke(app, ["score", "mine", "--from", str(three)])
+    assert run.exit_code == 0, run.output
+    run = CliRunner().invoke(app, ["stats", "scores", "mine", "--json", "--n-boot", "50"])
+    assert run.exit_code == 0, run.output
+    document = json.loads(run.stdout)
+    assert {(one["before"], one["after"]) for one in document["policies"]} == {("a", "b")}
+    run = CliRunner().invoke(app, ["stats", "scores", "mine", "--n-boot", "50"])
+    assert run.exit_code == 0, run.output
+
+
+def test_ratings_count_the_items_on_which_a_policy_met_another(three):
+    found = read_scores(three)
+    table = policy_ratings(policy_scores(found.answers, found.scores), n_boot=50)
+    assert table.select("policy", "n", "prompts").rows() == [("a", 60, 60), ("b", 60, 60), ("c", 0, 0)]
+    assert table["undefined"].str.contains("never met").all()
+
+
+def test_scores_that_are_not_finite_are_no_scores(tiny):
+    ids = tiny.pairs["pair_id"]
+    (part,) = by_model(scores(ids, [np.inf, -np.inf, np.nan, 1.0, 2.0]))
+    assert part.scores["score"].sort().to_list() == [1.0, 2.0]
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (pl.lit("Cost").alias("kind"), "Did you mean 'cost'"),
+        (pl.col("pair_id").cast(pl.String), "ids as integers"),
+        (pl.col("score").cast(pl.String), "scores as numbers"),
+    ],
+)
+def test_a_table_of_another_form_is_refused_in_words(tiny, change, says):
+    table = scores(tiny.pairs["pair_id"], np.arange(5.0)).with_columns(change)
+    with pytest.raises(UsageError, match=says):
+        score_metrics(table, tiny, n_boot=50)
+
+
+def test_ids_in_a_wider_or_signed_type_match(tiny):
+    table = scores(tiny.pairs["pair_id"], np.arange(5.0)).with_columns(pl.col("pair_id").cast(pl.Int128))
+    assert score_metrics(table, tiny, n_boot=50).height
+
+
+def test_a_threshold_is_reported_as_it_was_asked(tiny):
+    table = threshold_curve(scores(tiny.pairs["pair_id"], np.arange(5.0)), tiny, thresholds=[0.12345678], n_boot=50)
+    assert table["threshold"].unique().to_list() == [0.12345678]
+
+
+@pytest.fixture
+def guard(tiny):
+    """A classifier that tells "safe" from "unsafe", and is right."""
+    wrong = np.where(tiny.pairs["is_safe"].to_numpy(), 0.1, 0.9)
+    ids = tiny.pairs["pair_id"]
+    chances = {"safe": 1 - wrong, "unsafe": wrong}
+    return pl.concat(scores(ids, chances[target], kind="moderation", target=target) for target in chances)
+
+
+def test_a_likely_safe_answer_is_not_flagged(tiny, guard):
+    verdicts = safety_verdicts(guard, tiny)
+    assert verdicts["m"].to_list() == verdicts["Human"].to_list()
+    (part,) = ScoreBook(tiny, guard).parts.values()
+    harm = guard.filter(target="unsafe").select("pair_id", "score").sort("pair_id")
+    assert part.scores.equals(harm)
+
+
+def test_a_moderator_with_outputs_of_its_own_is_measured_overall(tiny, guard):
+    table = score_metrics(guard, tiny, n_boot=50).filter(grouping="all")
+    found = dict(table.filter(pl.col("target").is_null()).select("metric", "estimate").rows())
+    assert found == {"precision": 1.0, "recall": 1.0, "f1": 1.0, "false_positive_rate": 0.0, "auc": 1.0}
+
+
+class Counting:
+    """Scores a conversation by its number of turns."""
+
+    name, kind, labels, fingerprint = "turns", "cost", (), "f"
+
+    def score_conversations(self, conversations):
+        return np.array([len(turns) for turns in conversations], np.float32)
+
+
+def test_turns_of_one_conversation_are_never_read_in_another():
+    rows = [(name, turn, f"ask {turn}", f"say {turn}") for name in "ab" for turn in (1, 2, 3)]
+    table = conversations_table(
+        pl.DataFrame(rows, schema=["conversation_id", "turn", "prompt", "response"], orient="row")
+    )
+    later = turn_scores(table.filter(pl.col("turn") > 1), Counting())
+    assert later["score"].to_list() == [1.0, 2.0, 1.0, 2.0]
+    assert turn_scores(table.reverse(), Counting()).equals(turn_scores(table, Counting()))
+
+
+def test_turns_beyond_what_a_model_reads_are_told(tmp_path):
+    model = btviz.load_score_model(made.beaver(tmp_path / "tiny-cost"))
+    turn = ("what is a good tea " * 30, "green tea is fine " * 30)
+    with pytest.warns(CutWarning, match="1 of 2 conversations reach the 512 tokens"):
+        found = model.score_conversations([[turn] * 3, [("hi", "hello")]])
+    assert np.isfinite(found).all()
+
+
+def test_a_classifier_whose_configuration_only_counts_its_outputs(tmp_path):
+    folder = made.classifier(tmp_path / "mine", labels=["LABEL_0"], chat="{{ messages[0].content }}")
+    config = json.loads((folder / "config.json").read_text())
+    del config["id2label"]
+    made.save_config(folder, config | {"num_labels": 1})
+    assert btviz.load_score_model(folder).kind == "reward"
+
+
+def test_weights_beside_the_whole_ones_are_not_counted(tmp_path):
+    folder = made.beaver(tmp_path / "tiny-cost")
+    alone = btviz.load_score_model(folder).n_parameters
+    save_file({"adapter": made.llama_weights(0)["model.norm.weight"]}, folder / "adapter_model.safetensors")
+    assert btviz.load_score_model(folder).n_parameters == alone
+
+
+@pytest.mark.parametrize("text", ["not json", "{}", "[]", '{"weight_map": []}'])
+def test_an_index_without_parts_is_refused(tmp_path, text):
+    folder = made.beaver(tmp_path / "tiny-cost", shards=2)
+    (folder / "model.safetensors.index.json").write_text(text)
+    with pytest.raises(DataError, match="lists no parts"):
+        btviz.load_score_model(folder)
+
+
+def test_a_configuration_that_is_a_list_is_refused(tmp_path):
+    folder = made.beaver(tmp_path / "tiny-cost")
+    (folder / "config.json").write_text("[]")
+    with pytest.raises(DataError, match="no JSON object"):
+        btviz.load_score_model(folder)
+
+
+def test_what_a_minority_gave_the_category_is_left_out_too(make_dataset):
+    """Answers that one annotator of three gave it share its words; shown, they would teach it."""
+    masks = {"plain calm": [0, 0, 0], "plain loud": [1, 1, 1], "calm ornate": [2, 2, 2], "calm ornate too": [1, 1, 2]}
+    rows = [
+        (topic, f"{words} {topic}", "train", mask == 0, mask)
+        for topic in TOPICS[:80]
+        for words, votes in masks.items()
+        for mask in votes
+    ]
+    columns = ["prompt", "response", "split", "is_safe", "labels"]
+    ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row").cast({"labels": pl.UInt32}))
+    key = ds.taxonomy.keys[1]
+    emb = btviz.embed(ds, text="qa", encoder=ENCODER)
+    table = btviz.leave_one_category_out(ds, emb, categories=[key], n_boot=50)
+    found = {row["training"]: row["estimate"] for row in table.filter(metric="recall").to_dicts()}
+    assert found["all"] > 0.95
+    assert found["without"] < 0.05
+
+
+def test_why_a_probe_gives_no_score_of_a_rare_category_is_said(tmp_path):
+    never = dict.fromkeys(BEAVERTAILS.keys, False)
+    rows = [
+        {"prompt": topic, "response": f"{word} {topic}", "is_safe": word == "calm"}
+        | {"category": never | {BEAVERTAILS.keys[0 if i else 1]: word == "loud"}}
+        for i, topic in enumerate(TOPICS[:60])
+        for word in ("calm", "loud")
+    ]
+    file = written(tmp_path / "mine.jsonl", rows)
+    run = CliRunner().invoke(app, ["score", str(file), "--probes", "--kind", "moderation"])
+    assert run.exit_code == 0, run.output
+    rare = BEAVERTAILS.categories[1].slug
+    assert f"moderation-probe gives no score of {rare}: fewer than 10 groups" in " ".join(run.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("turns", "says"),
+    [(["1", "01"], "2 share theirs"), ([1.0, float("nan")], "no numbers"), ([[1], [2]], "hold lists")],
+)
+def test_turns_are_numbers_each_there_once(turns, says):
+    frame = pl.DataFrame({"conversation_id": ["a", "a"], "turn": turns, "prompt": ["x", "y"], "response": ["r", "s"]})
+    with pytest.raises(DataError, match=says):
+        conversations_table(frame)
+
+
+def test_a_change_is_since_the_first_turn_that_has_a_score():
+    rows = [(str(number), turn, "m", "cost", None, float(turn)) for number in range(60) for turn in (2, 3)]
+    table = turn_drift(pl.DataFrame(rows, schema=TURN_SCORES, orient="row"), n_boot=50)
+    assert table["statistic"].to_list() == ["mean", "mean", "change since turn 2", "slope"]
+
+
+@pytest.mark.parametrize("names", [["x", "y"], {"a": "x", "b": "y"}])
+def test_a_label_map_without_numbers_is_refused(tmp_path, names):
+    folder = made.classifier(tmp_path / "mine", labels=["x", "y"])
+    config = json.loads((folder / "config.json").read_text())
+    made.save_config(folder, config | {"id2label": names})
+    with pytest.raises(DataError, match="no map from numbers"):
+        btviz.load_score_model(folder)
+
+
+def test_a_numbered_cpu_is_a_cpu(tmp_path):
+    assert btviz.load_score_model(made.beaver(tmp_path / "tiny-cost"), device="cpu:0").dtype == "float32"
+
+
+def test_prompts_without_answers_are_not_scored(tmp_path):
+    rows = [{"prompt": f"ask {i}", "category": BEAVERTAILS.keys[0], "category_id": 0} for i in range(5)]
+    file, folder = written(tmp_path / "asked.jsonl", rows), made.beaver(tmp_path / "tiny-cost")
+    run = CliRunner().invoke(app, ["score", str(file), "--model", str(folder)])
+    assert run.exit_code != 0
+    assert "it has none" in run.stderr
+    explorer = ScoreExplorer(btviz.load(str(file)))
+    explorer.score_with(folder)
+    assert "no answer to score" in str(explorer._runner.line.get_state())
