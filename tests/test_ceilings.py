@@ -97,14 +97,14 @@ def test_real_comparisons_contradict_each_other(shared_data):
     assert (safer["n"], safer["n_distinct"], safer["n_contradictory"]) == (4114, 2728, 109)
     assert (signs["n"], signs["n_distinct"], signs["n_contradictory"]) == (8228, 3759, 371)
     assert (round(safer["ceiling"], 4), round(signs["ceiling"], 4)) == (0.9735, 0.9511)
-    said = sentences.ceilings(btviz.score_ceilings(ds), ds)
+    said = sentences.attainable(btviz.score_ceilings(ds), ds)
     assert "109 of 2,728 distinct comparisons" in said
     assert "no score can agree with more than 97.4 % of 4,114" in said.replace("\n", " ")
 
 
 def test_sentences_say_when_nothing_contradicts_or_nothing_is_known():
-    said = sentences.ceilings(btviz.score_ceilings(saferlhf()), saferlhf())
+    said = sentences.attainable(btviz.score_ceilings(saferlhf()), saferlhf())
     assert said.count("no two labels contradict each other") == 3
     single = btviz.load("sample").table("preferences").clear()
     alone = replace(saferlhf(), _read=lambda name: single if name == "preferences" else saferlhf().table(name))
-    assert "no comparison has a label" in sentences.ceilings(btviz.score_ceilings(alone), alone)
+    assert "no comparison has a label" in sentences.attainable(btviz.score_ceilings(alone), alone)

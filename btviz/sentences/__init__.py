@@ -5,7 +5,7 @@ Each function takes a table that an analysis gave, and returns text: plain, to b
 
 from __future__ import annotations
 
-from btviz.sentences.ceilings import ceilings
+from btviz.sentences.ceilings import attainable
 from btviz.sentences.comparisons import by_group, chance, data, position_bias, quadrants, strata
 from btviz.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
 from btviz.sentences.context import agreement, published_counts, published_numbers, verdicts
@@ -18,8 +18,8 @@ __all__ = [
     "accuracies",
     "adjusted",
     "agreement",
+    "attainable",
     "by_group",
-    "ceilings",
     "chance",
     "data",
     "flags",

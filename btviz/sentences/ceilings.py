@@ -14,7 +14,7 @@ _ITEMS = {"comparison": "comparisons", "answer of a comparison": "answers"}
 _LABELS = {"better": "which answer is better", "safer": "which answer is safer", "is_safe": "whether an answer is safe"}
 
 
-def ceilings(table: pl.DataFrame, ds: Dataset) -> str:
+def attainable(table: pl.DataFrame, ds: Dataset) -> str:
     """Say where labels contradict each other, and what accuracy that leaves.
 
     Parameters
