@@ -36,7 +36,7 @@ class StaticEncoder:
     Parameters
     ----------
     teacher : TransformerEncoder
-        What it is distilled from, in a minute or two on a CPU, when first used.
+        What it is distilled from, in a few minutes on a CPU, when first used.
     store : Store, optional
         Where the result is kept.
     """
