@@ -40,7 +40,9 @@ def _counting(where: str) -> Callable[[Dataset], dict[str, Any]]:
 
 
 def _labels(ds: Dataset) -> str | None:
-    return "these data have no labels" if ds.annotations.is_empty() and ds.preferences.is_empty() else None
+    if ds.annotations.is_empty() and ds.preferences.is_empty():
+        return "it holds prompts without answers" if ds.pairs.is_empty() else "these data have no labels"
+    return None
 
 
 def _votes(ds: Dataset) -> str | None:
