@@ -33,7 +33,7 @@ def beside(make_dataset):
 def places_of(view, ids):
     """Places on the map of some pairs."""
     rows = view.ds.pairs.with_row_index("row").filter(pl.col("pair_id").is_in(ids.implode()))["row"]
-    return set(view._places.of_row[rows.to_numpy()])
+    return set(view._panel.places.of_row[rows.to_numpy()])
 
 
 def test_a_brush_on_scores_marks_its_answers_on_the_map(beside):
