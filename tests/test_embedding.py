@@ -288,14 +288,15 @@ def test_it_is_offered_at_the_top():
 # Batches ----------------------------------------------------------------------------------------
 
 
-@given(st.lists(st.integers(1, 300), max_size=200))
-def test_batches_are_a_permutation_of_one_shape_each(lengths):
-    found = batches(np.array(lengths, np.int64))
+@given(st.lists(st.integers(1, 300), max_size=200), st.integers(1, 40))
+def test_batches_are_a_permutation_of_one_shape_each(lengths, step):
+    found = batches(np.array(lengths, np.int64), step=step)
     assert sorted(i for batch in found for i in batch) == list(range(len(lengths)))
     for batch in found:
-        (columns,) = {columns_of(lengths[i]) for i in batch}
-        assert len(batch) <= rows_of(columns)
-    columns = [columns_of(lengths[batch[0]]) for batch in found]
+        (columns,) = {columns_of(lengths[i], step=step) for i in batch}
+        ids, _ = padded([[0] * lengths[i] for i in batch], filler=1, step=step)
+        assert ids.shape == (rows_of(columns), columns)
+    columns = [columns_of(lengths[batch[0]], step=step) for batch in found]
     assert columns == sorted(columns)
 
 

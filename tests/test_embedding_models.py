@@ -226,6 +226,14 @@ def test_token_vectors_are_principal_components_weighted_by_rank():
     np.testing.assert_allclose(np.abs(plain), np.abs(expected), rtol=1e-3, atol=1e-3)
 
 
+def test_a_token_alone_has_the_vector_of_a_text_of_that_token():
+    """In batches without padding, whereas those of texts have some."""
+    encoder = load_encoder("minilm", precision="float32")
+    words = ["green", "tea", "magnet"]
+    tokens = [row[0] for row in encoder.tokens(words, special=False)]
+    np.testing.assert_allclose(encoder.encode_tokens(tokens), encoder.encode(words), atol=1e-5)
+
+
 def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
     from btviz.embedding import static
 

@@ -27,7 +27,7 @@ _JUDGED = ("value", "standard_error", "n_judged")
     "--encoder",
     default="minilm",
     show_default=True,
-    help="minilm, static (quick once it is distilled, in minutes), a folder, or the name of a model on the hub.",
+    help="minilm, static (quick once it is distilled, in seconds), a folder, or the name of a model on the hub.",
 )
 @click.option("--scale", type=int, help="Fewest texts of a topic; by default what suits their number.")
 @click.option("--landmarks", type=int, help="Lay out that many texts only, and place the others beside them.")

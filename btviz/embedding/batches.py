@@ -13,15 +13,15 @@ import numpy as np
 import numpy.typing as npt
 
 STEP = 16
-"""Lengths are rounded up to a multiple of so many tokens."""
+"""Lengths of texts are rounded up to a multiple of so many tokens."""
 
 BUDGET = 512
 """Tokens of a batch, padding included; a batch that stays in the processor's cache is the fastest."""
 
 
-def columns_of(length: int) -> int:
+def columns_of(length: int, *, step: int = STEP) -> int:
     """Tokens a row has for a text of `length` tokens."""
-    return max(STEP, -(-length // STEP) * STEP)
+    return max(step, -(-length // step) * step)
 
 
 def rows_of(columns: int, *, budget: int = BUDGET) -> int:
@@ -29,7 +29,7 @@ def rows_of(columns: int, *, budget: int = BUDGET) -> int:
     return 1 << max(0, (budget // columns).bit_length() - 1)
 
 
-def batches(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt.NDArray[np.int64]]:
+def batches(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET, step: int = STEP) -> list[npt.NDArray[np.int64]]:
     """Sort texts by length and cut them into batches of one shape each.
 
     Parameters
@@ -38,6 +38,8 @@ def batches(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt
         Tokens of each text, truncation included.
     budget : int
         Tokens of a batch.
+    step : int
+        Lengths are rounded up to a multiple of it.
 
     Returns
     -------
@@ -45,17 +47,17 @@ def batches(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET) -> list[npt
         Positions in `lengths`, short texts first; together a permutation.
     """
     order = np.argsort(lengths, kind="stable")
-    columns = np.maximum(STEP, -(-lengths[order] // STEP) * STEP)
+    columns = np.maximum(step, -(-lengths[order] // step) * step)
     parts = []
     for group in np.split(order, np.flatnonzero(np.diff(columns)) + 1):
         if len(group):
-            rows = rows_of(columns_of(int(lengths[group[0]])), budget=budget)
+            rows = rows_of(columns_of(int(lengths[group[0]]), step=step), budget=budget)
             parts += np.split(group, range(rows, len(group), rows))
     return parts
 
 
 def padded(
-    tokens: list[list[int]], *, filler: int, budget: int = BUDGET
+    tokens: list[list[int]], *, filler: int, budget: int = BUDGET, step: int = STEP
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Tokens of the texts of one batch, and the mask of those that count, in the batch's full shape.
 
@@ -67,12 +69,14 @@ def padded(
         Token that pads. A filler row counts it once, so that its mean is defined.
     budget : int
         Tokens of a batch.
+    step : int
+        Lengths are rounded up to a multiple of it.
 
     Returns
     -------
     ids, mask : ndarray of int64, shape (rows, columns)
     """
-    columns = columns_of(len(tokens[0]))
+    columns = columns_of(len(tokens[0]), step=step)
     ids = np.full((rows_of(columns, budget=budget), columns), filler, np.int64)
     mask = np.zeros_like(ids)
     mask[len(tokens) :, 0] = 1

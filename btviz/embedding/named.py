@@ -30,7 +30,7 @@ def load_encoder(
     ----------
     name : str or path-like
         "minilm" (all-MiniLM-L6-v2, from an installed package, no network), "static" (distilled from
-        it once, in minutes, then quick), "words" (counts words, no model at all), the folder of a
+        it once, in seconds, then quick), "words" (counts words, no model at all), the folder of a
         sentence-transformers model, or the name of one on the hub. Of the hub only safetensors,
         tokenizers and settings are fetched.
     prompt : str

@@ -24,7 +24,7 @@ from btviz.store.keys import JSON, fingerprint
 
 DIMENSIONS = 256
 SIF = 1e-4
-VERSION = 2
+VERSION = 3
 _GROUP = 4096
 
 
@@ -36,7 +36,7 @@ class StaticEncoder:
     Parameters
     ----------
     teacher : TransformerEncoder
-        What it is distilled from, in a few minutes on a CPU, when first used.
+        What it is distilled from, in about ten seconds on two cores, when first used.
     store : Store, optional
         Where the result is kept.
     """

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from btviz.embedding.batches import BUDGET, batches, padded, unit
+from btviz.embedding.batches import BUDGET, STEP, batches, padded, unit
 from btviz.errors import DataError, NotFoundError, choice, require
 from btviz.store.keys import JSON, fingerprint
 from btviz.threads import on_each_core
@@ -134,7 +134,9 @@ class TransformerEncoder:
     def encode_tokens(self, tokens: Sequence[int]) -> npt.NDArray[np.float32]:
         """Unit vectors of single tokens, each between the special tokens of a text."""
         before, _, after = self._frame
-        return self._encoded([[*before, token, *after] for token in tokens])
+        framed = [[*before, token, *after] for token in tokens]
+        # all are of one length, so nothing need be padded
+        return self._encoded(framed, step=len(before) + 1 + len(after))
 
     @cached_property
     def _frame(self) -> tuple[list[int], list[int], list[int]]:
@@ -143,15 +145,16 @@ class TransformerEncoder:
         starts = [i for i in range(len(whole) - len(inner) + 1) if whole[i : i + len(inner)] == inner]
         return whole[: starts[0]], inner, whole[starts[0] + len(inner) :]
 
-    def _encoded(self, tokens: list[list[int]]) -> npt.NDArray[np.float32]:
+    def _encoded(self, tokens: list[list[int]], *, step: int = STEP) -> npt.NDArray[np.float32]:
         if not tokens:
             return np.empty((0, 0), np.float32)
         lengths = np.fromiter(map(len, tokens), np.int64, len(tokens))
-        parts = batches(lengths, budget=self._budget)
+        parts = batches(lengths, budget=self._budget, step=step)
         model = self._model  # loaded once, before several threads ask for it
 
         def forward(batch: npt.NDArray[np.int64]) -> npt.NDArray[np.float32]:
-            ids, mask = padded([tokens[i] for i in batch], filler=self._filler, budget=self._budget)
+            rows = [tokens[i] for i in batch]
+            ids, mask = padded(rows, filler=self._filler, budget=self._budget, step=step)
             return unit(self._forward(model, ids, mask)[: len(batch)])
 
         made = list(on_each_core(forward, parts) if self.device == "cpu" else map(forward, parts))
