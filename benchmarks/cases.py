@@ -12,10 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from benchmarks.browser import BROWSER_CASES
 from benchmarks.embedding import EMBEDDING_CASES, REOPENING_CASES
 from benchmarks.lasso import LASSO_CASES
 from benchmarks.maps import MAP_CASES
 from benchmarks.populations import timed
+from benchmarks.probes import PROBE_CASES
 from benchmarks.quality import QUALITY_CASES
 from benchmarks.scoring import SCORING_CASES
 from benchmarks.topics import TOPIC_CASES
@@ -314,12 +316,12 @@ CASES: dict[str, Case] = {
         click,
     )
 }
-CASES |= SCORING_CASES | EMBEDDING_CASES | MAP_CASES | TOPIC_CASES
-CASES |= REOPENING_CASES | LASSO_CASES | QUALITY_CASES
+CASES |= SCORING_CASES | PROBE_CASES | EMBEDDING_CASES | MAP_CASES | TOPIC_CASES
+CASES |= REOPENING_CASES | LASSO_CASES | BROWSER_CASES | QUALITY_CASES
 
 ONCE = {
-    "cold_xz", "pandas_xz", "only_xz", "cooccurrence_100m", "bootstrap_phi_loop", "scoring_plain_loop",
-    *EMBEDDING_CASES, *MAP_CASES, *TOPIC_CASES, *LASSO_CASES, *QUALITY_CASES,
+    "cold_xz", "pandas_xz", "only_xz", "cooccurrence_100m", "bootstrap_phi_loop", "scoring_plain_loop", "scoring_card",
+    *PROBE_CASES, *BROWSER_CASES, *EMBEDDING_CASES, *MAP_CASES, *TOPIC_CASES, *LASSO_CASES, *QUALITY_CASES,
 } - {"embed_qa", "plain_encode_qa"}  # fmt: skip
 """Cases that are not repeated, because of how long they take or repeat themselves."""
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import Any
 
-PATIENCE = 900.0
+PATIENCE = 600.0
 """Seconds that a case may take; the peers' spectral start may not come to an end."""
 
 
@@ -25,7 +25,7 @@ class Skipped(Exception):  # noqa: N818  # nothing went wrong
 
 @dataclass(frozen=True)
 class Stage:
-    """One step of a case: its seconds, and the largest memory of the process during it."""
+    """One step of a case: its seconds, and the largest memory of the process during it, NaN if that is not its own."""
 
     name: str
     seconds: float

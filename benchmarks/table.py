@@ -29,12 +29,7 @@ RATIOS: tuple[tuple[str, str, str, float | None], ...] = (
     ("topics_real", "bertopic_real", "map and topics of 3,021 real pairs against BERTopic's README", 5),
     ("topics_real", "bertopic_real_map", "the same against BERTopic's README and its 2-D map", 5),
     ("topics_real", "bertopic_real_pca", "the same against BERTopic with a PCA start", None),
-    (
-        "topics_prompts",
-        "bertopic_prompts",
-        "map and topics of the replica's 16,851 prompts against the README",
-        5,
-    ),
+    ("topics_prompts", "bertopic_prompts", "map and topics of the replica's 16,851 prompts against the README", 5),
     ("topics_prompts", "bertopic_prompts_pca", "the same against BERTopic with a PCA start", None),
     ("topics_qa", "bertopic_qa", "map and topics of the replica's 110,822 pairs against BERTopic's README", 5),
     ("topics_qa", "bertopic_qa_pca", "the same against BERTopic with a PCA start", None),
@@ -46,6 +41,7 @@ LIMITS: tuple[tuple[str, str, str, float], ...] = (
     ("lasso_few", "lasso of 1,000 of 100,000 points to the list of pairs, Python's part", "s", 0.3),
     ("lasso_half", "the same of 50,000 points", "s", 0.3),
     ("lasso_most", "the same of 93,000 points", "s", 0.3),
+    ("lasso_browser", "slowest of five lassos, mouse to list of pairs in the browser, 100,000 points", "s", 0.3),
     ("prompts_reopened", "reopening the map and topics of the replica's prompts", "s", 2),
     ("qa_reopened", "reopening those of the replica's 110,822 pairs", "s", 2),
     ("cooccurrence_100m", "co-occurrence over 100 million rows, peak", "MB", 2000),
@@ -77,10 +73,14 @@ def _case(name: str, outcome: Outcome) -> str:
 
 def _stages(seen: Mapping[str, Outcome]) -> list[str]:
     return [
-        f"| {name} | {stage.name} | {stage.seconds:.2f} | {stage.peak_mb:,.0f} |"
+        f"| {name} | {stage.name} | {stage.seconds:.2f} | {_mb(stage.peak_mb)} |"
         for name, outcome in seen.items()
         for stage in outcome.stages
     ]
+
+
+def _mb(peak: float) -> str:
+    return "–" if math.isnan(peak) else f"{peak:,.0f}"
 
 
 def _ratios(seen: Mapping[str, Outcome]) -> list[str]:

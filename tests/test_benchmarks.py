@@ -3,13 +3,17 @@
 import math
 import sys
 
+import numpy as np
 import pytest
 
 from benchmarks import running
 from benchmarks.__main__ import chosen
 from benchmarks.cases import CASES, NEED_FILES, ONCE
+from benchmarks.models import small_model
 from benchmarks.running import Outcome, Skipped, Stage, measure, run_case, stage
 from benchmarks.table import LIMITS, RATIOS, tables
+from btviz import load_score_model
+from btviz.scoring.recognition import BEAVER
 
 FINISHES = 'print(\'{"stage": {"name": "first", "seconds": 1.5, "peak_mb": 10}}\', flush=True)\n'
 
@@ -82,7 +86,7 @@ def test_a_case_tells_seconds_memory_stages_and_tables(capsys, program, tmp_path
 
 def test_the_tables_have_words_where_there_is_no_number(tmp_path):
     seen = {
-        "topics_real": Outcome(2.0, 100, stages=(Stage("map", 1.0, 90),)),
+        "topics_real": Outcome(2.0, 100, stages=(Stage("map", 1.0, 90), Stage("browser", 0.5, math.nan))),
         "bertopic_real": Outcome(11.0, 200),
         "bertopic_real_map": Outcome(math.inf, said="did not finish in 900 s"),
         "bertopic_real_pca": Outcome(said="failed with status 1; its error is above"),
@@ -93,6 +97,7 @@ def test_the_tables_have_words_where_there_is_no_number(tmp_path):
     lines = tables(seen, tmp_path).splitlines()
     assert "| topics_real | 2.000 | 100 |" in lines
     assert "| topics_real | map | 1.00 | 90 |" in lines
+    assert "| topics_real | browser | 0.50 | – |" in lines
     assert "| bertopic_real_map | did not finish in 900 s | – |" in lines
     ratios = [line for line in lines if line.count("|") == 4 and "against BERTopic" in line]
     assert [line.split("|")[2].strip() for line in ratios] == [
@@ -118,9 +123,19 @@ def test_scoring_is_compared_as_far_as_it_was_run(tmp_path):
     assert "against `btviz.score` | 3.5x |" in both
 
 
+def test_models_of_random_weights_are_read_as_beaver_models(tmp_path):
+    model = load_score_model(small_model(tmp_path))
+    assert (model.layout, model.kind, model.n_parameters) == (BEAVER, "cost", 492_288)
+    first, second = model.score(["green tea", "green tea"], ["is fine", "in march"])
+    assert np.isfinite([first, second]).all()
+    assert first != second
+    written = sum(file.stat().st_size for file in small_model(tmp_path).glob("*.safetensors"))
+    assert written > 4 * model.n_parameters
+
+
 def test_cases_are_chosen_by_the_beginnings_of_their_names():
     assert chosen("") == list(CASES)
-    assert chosen("lasso, topics_real") == ["topics_real", "lasso_few", "lasso_half", "lasso_most"]
+    assert chosen("lasso, topics_real") == ["topics_real", "lasso_few", "lasso_half", "lasso_most", "lasso_browser"]
     with pytest.raises(SystemExit, match="nosuch"):
         chosen("lasso,nosuch")
 
