@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from btviz.plots.distributed import KINDS, STRATA, score_distributions
+from btviz.plots.binned import KINDS
+from btviz.plots.distributed import STRATA, score_distributions
 from btviz.plots.planar import score_plane
 from btviz.plots.rendering import ConcatChart
 from btviz.plots.ridges import category_ridges
