@@ -29,12 +29,14 @@ HEIGHTS = {"density": 120.0, "histogram": 120.0, "ecdf": 120.0, "violin": 130.0}
 SAFETY = {"safe": GROUPS[0], "unsafe": GROUPS[3]}
 GAP = 34.0
 LEFT = 40.0
+"""Room for the axis beside a panel, in points."""
 NOTES = {
     "density": "Smooth density",
     "histogram": "Histogram",
     "ecdf": "Cumulative share",
     "violin": "Width: density, scaled to each group's highest",
 }
+"""What the caption says of each form."""
 STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}
 
 _COLUMNS = ("model", "kind", "panel", "group", "left", "right", "count", "n", "density", "smooth", "cumulative")
@@ -158,6 +160,7 @@ def _panel(part: pl.DataFrame, *, form: str, colours: dict[str, str], room: floa
 
 
 def _lines(parts: Sequence[str], *, room: float) -> list[str]:
+    """Parts one behind the other, on as few lines as fit the room."""
     lines: list[str] = []
     for part in parts:
         longer = f"{lines[-1]} · {part}" if lines else part
