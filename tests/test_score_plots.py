@@ -5,7 +5,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from test_preference_plots import rows_of, words
 from test_score_metrics import scores
@@ -141,9 +141,12 @@ def test_cells_of_the_plane_count_every_answer_once(table, ds):
 
 @settings(max_examples=30)
 @given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=60), bins=st.integers(2, 30))
+@example(values=[0.0, 2.225073858507e-311], bins=2)
+@example(values=[100.0, np.nextafter(100.0, 101.0)], bins=20)
 def test_histogram_and_density_hold_all_values(values, bins):
     edges = grid_of(values, bins=bins)
     assert counts_in(values, edges=edges).sum() == len(values)
+    assert (np.diff(edges) > 0).all()
     assert (density_at(values, edges=edges) >= 0).all()
 
 

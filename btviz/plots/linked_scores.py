@@ -8,7 +8,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from btviz.plots.distributed import KINDS, STRATA, score_distributions
+from btviz.plots.binned import KINDS, score_scale, span_of
+from btviz.plots.distributed import STRATA, score_distributions
 from btviz.plots.planar import score_plane
 from btviz.plots.rendering import ConcatChart
 from btviz.plots.ridges import category_ridges
@@ -179,12 +180,14 @@ def _head(part: pl.DataFrame, width: float, *, with_sizes: bool) -> alt.TitlePar
 
 
 def _with_brush(picture: alt.LayerChart, part: pl.DataFrame, name: str, chosen: Range | None) -> alt.LayerChart:
-    ends = [float(part["left"].min()), float(part["right"].max())]  # type: ignore[arg-type]  # numbers
     kind = part["kind"][0]
     value = None if chosen is None else {"x": list(chosen)}
-    x = alt.X("at:Q", scale=alt.Scale(domain=ends, nice=False, zero=False), title=KINDS.get(kind, kind))
+    x = alt.X("at:Q", scale=score_scale(part), title=KINDS.get(kind, kind))
     catcher = (
-        alt.Chart(pl.DataFrame({"at": ends})).mark_point(opacity=0).encode(x=x).add_params(_brush(name, ["x"], value))
+        alt.Chart(pl.DataFrame({"at": span_of(part)}))
+        .mark_point(opacity=0)
+        .encode(x=x)
+        .add_params(_brush(name, ["x"], value))
     )
     made = alt.LayerChart(layer=[*picture.layer, catcher], width=picture.width, height=picture.height)
     made.title = picture.title

@@ -8,7 +8,7 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.distributed import KINDS
+from btviz.plots.binned import KINDS
 from btviz.plots.rendering import ConcatChart
 from btviz.plots.theme import (
     INK,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from btviz.plots.distributed import KINDS
+from btviz.plots.binned import KINDS, MIDDLE, score_scale, span_of
 from btviz.plots.naming import lookup, titles
 from btviz.plots.rendering import ConcatChart
 from btviz.plots.theme import (
@@ -85,8 +85,7 @@ def category_ridges(
 
 
 def _mean() -> pl.Expr:
-    middle = (pl.col("left") + pl.col("right")) / 2
-    return (middle * pl.col("count")).sum() / pl.col("count").sum()
+    return (MIDDLE * pl.col("count")).sum() / pl.col("count").sum()
 
 
 def _order(table: pl.DataFrame) -> list[str]:
@@ -102,12 +101,11 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
     top = pl.col("smooth").max()
     drawn = part.select(
         "group",
-        ((pl.col("left") + pl.col("right")) / 2).alias("at"),
+        MIDDLE.alias("at"),
         place.alias("foot"),
         (place + TALLEST * pl.col("smooth") / top).alias("top"),
     ).sort(pl.col("foot"), "at", descending=[True, False])
-    low, high = float(part["left"].min()), float(part["right"].max())  # type: ignore[arg-type]  # numbers
-    x_scale = alt.Scale(domain=[low, high], nice=False, zero=False)
+    x_scale = score_scale(part)
     down = alt.Scale(domain=[1 - len(order) - 0.1, TALLEST + 0.1], nice=False)
     axis = alt.Axis(
         values=[-i for i in range(len(order))],
@@ -128,6 +126,7 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
             layers.append(
                 ridge.encode(x=x, y=alt.Y("top:Q", scale=down, axis=shown, title=None, stack=None), y2="foot:Q")
             )
+    low, high = span_of(part)
     if kind == "cost" and low <= 0 <= high:
         zero = alt.Chart(pl.DataFrame({"zero": [0.0]}))
         layers.append(zero.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x=alt.X("zero:Q", scale=x_scale)))

@@ -11,11 +11,10 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.errors import DataError, UsageError
-from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.formats import read_frame
+from btviz.scoring.intervals import stamped
 from btviz.scoring.protocol import ScoreModel
-from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.scoring.turndrift import drift_rows
 from btviz.tables import with_ids
 
 CONVERSATIONS = pl.Schema(
@@ -40,8 +39,6 @@ TURN_SCORES = pl.Schema(
     }
 )
 """Score after each turn."""
-
-FEW = f"fewer than {FEWEST_PROMPTS} conversations, too few for an interval"
 
 
 class ConversationModel(ScoreModel, Protocol):
@@ -73,6 +70,17 @@ def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
     DataError
         If a text is missing or a turn is there twice.
     """
+    _check_columns(frame)
+    rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
+    if "turn" not in rows.columns:
+        rows = rows.with_columns(pl.int_range(1, pl.len() + 1).over("conversation_id").alias("turn"))
+    rows = _with_numbers(rows)
+    _check_turns(rows)
+    numbered = rows.with_columns(pl.col("turn").rank("ordinal").over("conversation_id").cast(pl.Int64))
+    return with_ids(numbered).select(list(CONVERSATIONS)).sort("conversation_id", "turn")
+
+
+def _check_columns(frame: pl.DataFrame) -> None:
     missing = [name for name in ("conversation_id", "prompt", "response") if name not in frame.columns]
     if missing:
         raise UsageError(
@@ -84,24 +92,24 @@ def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
         raise DataError(
             f"Conversations have one row per turn; the columns {nested} hold lists or objects. Unfold them."
         )
-    rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
-    if "turn" not in rows.columns:
-        rows = rows.with_columns(pl.int_range(1, pl.len() + 1).over("conversation_id").alias("turn"))
-    numbers = rows.with_columns(pl.col("turn").cast(pl.Float64, strict=False).fill_nan(None))
-    if numbers["turn"].null_count() > rows["turn"].null_count():
+
+
+def _with_numbers(rows: pl.DataFrame) -> pl.DataFrame:
+    numbers = rows["turn"].cast(pl.Float64, strict=False).fill_nan(None)
+    if numbers.null_count() > rows["turn"].null_count():
         raise DataError("The column turn was to number the turns; some of its values are no numbers. Mend the table.")
-    rows = numbers
-    empty = rows.select(
-        pl.any_horizontal(pl.col("conversation_id", "turn", "prompt", "response").is_null()).sum()
-    ).item()
+    return rows.with_columns(numbers)
+
+
+def _check_turns(rows: pl.DataFrame) -> None:
+    texts = pl.col("conversation_id", "turn", "prompt", "response")
+    empty = rows.select(pl.any_horizontal(texts.is_null()).sum()).item()
     twice = rows.select("conversation_id", "turn").is_duplicated().sum()
     if empty or twice:
         raise DataError(
             f"Each turn has an id, a number, a prompt and a response, and is there once; {empty} rows lack one and "
             f"{twice} share theirs with another. Mend the table."
         )
-    numbered = rows.with_columns(pl.col("turn").rank("ordinal").over("conversation_id").cast(pl.Int64))
-    return with_ids(numbered).select(list(CONVERSATIONS)).sort("conversation_id", "turn")
 
 
 def read_conversations(path: str | Path) -> pl.DataFrame:
@@ -132,28 +140,30 @@ def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | Conversation
         The columns of `TURN_SCORES`; turns without a score are left out.
     """
     if isinstance(scored, pl.DataFrame):
-        joined = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
-        return joined.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
-    conversations = conversations.sort("conversation_id", "turn")
-    values = np.asarray(scored.score_conversations(_prefixes(conversations)), np.float64)
+        found = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
+    else:
+        found = _scored_by(scored, conversations.sort("conversation_id", "turn"))
+    return found.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+
+
+def _scored_by(model: ConversationModel, conversations: pl.DataFrame) -> pl.DataFrame:
+    """Scores after each turn of sorted conversations, by a model that sees all turns before."""
+    values = np.asarray(model.score_conversations(_prefixes(conversations)), np.float64)
     values = values.reshape(conversations.height, -1)
-    targets: list[str | None] = list(scored.labels) or [None]
+    targets: list[str | None] = list(model.labels) or [None]
     if values.shape[1] != len(targets):
         raise UsageError(
-            f"{scored.name!r} was to give {len(targets)} scores a turn; it gave {values.shape[1]}. Mend the model."
+            f"{model.name!r} was to give {len(targets)} scores a turn; it gave {values.shape[1]}. Mend the model."
         )
+    turns = conversations.select("conversation_id", "turn")
     parts = [
-        conversations.select(
-            "conversation_id",
-            "turn",
-            pl.lit(scored.name).alias("model"),
-            pl.lit(scored.kind).alias("kind"),
-            pl.lit(target, pl.String).alias("target"),
-            pl.Series("score", values[:, column]).fill_nan(None),
+        stamped(
+            turns.with_columns(pl.Series("score", values[:, column]).fill_nan(None)),
+            {"model": model.name, "kind": model.kind, "target": target},
         )
         for column, target in enumerate(targets)
     ]
-    return pl.concat(parts).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+    return pl.concat(parts)
 
 
 def _prefixes(conversations: pl.DataFrame) -> list[list[tuple[str, str]]]:
@@ -189,52 +199,8 @@ def turn_drift(scores: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 
     for (model, kind, target), part in sorted(
         scores.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):
-        rows = _drift(part, n_boot=n_boot, seed=random_state)
-        stamp = {"model": model, "kind": kind, "target": target}
-        columns = (pl.lit(value, pl.String).alias(name) for name, value in stamp.items())
-        tables.append(rows.select(*columns, pl.all()))
+        rows = drift_rows(part, n_boot=n_boot, random_state=random_state)
+        tables.append(stamped(rows, {"model": model, "kind": kind, "target": target}))
     if not tables:
         raise UsageError("Drift over turns was asked for; no turn has a score. Score the conversations first.")
     return pl.concat(tables)
-
-
-def _drift(part: pl.DataFrame, *, n_boot: int, seed: int) -> pl.DataFrame:
-    turns = part["turn"].unique().sort().to_list()
-    known = part.with_columns(
-        (pl.col("turn") - pl.col("turn").mean().over("conversation_id")).alias("x"),
-        (pl.col("score") - pl.col("score").mean().over("conversation_id")).alias("y"),
-        (pl.col("score") - pl.col("score").filter(pl.col("turn") == turns[0]).first().over("conversation_id")).alias(
-            "gap"
-        ),
-    )
-    turn, score, gap = (known[name].to_numpy() for name in ("turn", "score", "gap"))
-    at = turn[:, None] == np.array(turns)
-    since = at[:, 1:] & np.isfinite(gap)[:, None]
-    x, y = known["x"].to_numpy(), known["y"].to_numpy()
-    tops = [at * score[:, None], since * np.nan_to_num(gap)[:, None], (x * y)[:, None]]
-    bottoms = [at.astype(float), since.astype(float), (x * x)[:, None]]
-    k = 2 * len(turns)
-    sums = cluster_sums(np.hstack([*tops, *bottoms]), clusters=known["conversation_id"].to_numpy())
-
-    def measured(drawn: Floats) -> Floats:
-        return ratio(drawn[:, :k], drawn[:, k:])
-
-    found = bootstrap(sums, measured, n_boot=n_boot, random_state=seed)
-    n = np.count_nonzero(sums[:, k:], axis=0)
-    few = n < FEWEST_PROMPTS
-    ends = [np.where(few, np.nan, end) for end in (found.low, found.high)]
-    names = ["mean"] * len(turns) + [f"change since turn {turns[0]}"] * (len(turns) - 1) + ["slope"]
-    absent = [
-        "no conversation has this" if not size else FEW if scarce else None for size, scarce in zip(n, few, strict=True)
-    ]
-    return pl.DataFrame(
-        {
-            "statistic": names,
-            "turn": pl.Series([*turns, *turns[1:], None], dtype=pl.Int64),
-            "n": n,
-            "estimate": found.estimate,
-            "low": ends[0],
-            "high": ends[1],
-            "undefined": pl.Series(absent, dtype=pl.String),
-        }
-    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n").cast(pl.Int64))

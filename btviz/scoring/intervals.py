@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 import polars as pl
@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from btviz.preference.comparisons import Level
 from btviz.preference.shares import FEWEST_PROMPTS, Resampling, members
 from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.stats.resampling import Interval, bootstrap, cluster_sums
 from btviz.stats.reweighting import Weighted, reweighted
 
 METRICS = pl.Schema(
@@ -177,3 +177,31 @@ def _rows(
             "undefined": pl.Series(reasons, dtype=pl.String),
         }
     ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
+
+
+def interval_columns(found: Interval, *, hidden: ArrayLike, undefined: Sequence[str | None]) -> dict[str, pl.Series]:
+    """Columns of values with their intervals, null where there is none.
+
+    Parameters
+    ----------
+    found : Interval
+        Of m values.
+    hidden : array of bool, shape (m,), or bool
+        Whose interval is not to be shown.
+    undefined : sequence of str or None
+        Why a value or its interval is missing.
+
+    Returns
+    -------
+    dict
+        `estimate`, `low`, `high`, `undefined`, m values each.
+    """
+    ends = (np.where(hidden, np.nan, end) for end in (found.low, found.high))
+    numbers = zip(("estimate", "low", "high"), (found.estimate, *ends), strict=True)
+    columns = {name: pl.Series(name, values).fill_nan(None) for name, values in numbers}
+    return columns | {"undefined": pl.Series("undefined", undefined, dtype=pl.String)}
+
+
+def stamped(rows: pl.DataFrame, names: Mapping[str, str | None]) -> pl.DataFrame:
+    """Rows behind columns that are the same in all of them, such as the name of a model."""
+    return rows.select(*(pl.lit(value, pl.String).alias(column) for column, value in names.items()), pl.all())

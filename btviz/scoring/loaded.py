@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from btviz.errors import UsageError, require
+from btviz.scoring.forward import PaddedBatch, pad
 from btviz.scoring.memory import sparing
-from btviz.scoring.network import Batch, pad
 from btviz.scoring.planning import by_length
 from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
 from btviz.scoring.throughput import Shape
@@ -83,7 +83,7 @@ class LoadedModel:
     tokens_per_batch: int
     origin: Origin
     encoder: TextEncoder = field(repr=False)
-    _network: Callable[[Batch], Any] = field(repr=False)
+    _network: Callable[[PaddedBatch], Any] = field(repr=False)
     _activation: Callable[[Any], Any] | None = field(repr=False)
     _pad_id: int = field(repr=False)
     _skipped: int | None = field(repr=False)

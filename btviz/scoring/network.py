@@ -1,161 +1,25 @@
-"""Networks that give scores: a backbone with a head, or a whole classifier.
+"""Networks built from checkpoints: a backbone with a head, or a whole classifier.
 
-Everything here takes arrays of token ids and gives float32. Of PyTorch it imports nothing until
-a model is loaded.
+Of PyTorch this imports nothing until a model is loaded.
 """
 
 from __future__ import annotations
 
 import contextlib
 import warnings
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
 from typing import Any
-
-import numpy as np
-import numpy.typing as npt
 
 from btviz.errors import DataError, require
 from btviz.scoring.checkpoint import Checkpoint
-from btviz.scoring.templates import Encoded
+from btviz.scoring.forward import EndRead, PaddedBatch, WholeRead
+from btviz.scoring.normaliser import normaliser_of
+from btviz.scoring.recognition import HEAD
 
-HEAD = "score_head.weight"
 HEAD_BIAS = "score_head.bias"
-EPSILON = 1e-8
-
-Floats = npt.NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Batch:
-    """Texts of one forward pass, padded on the right.
-
-    Attributes
-    ----------
-    ids, mask : array of int64, shape (n, L)
-        Token ids, and 1 where there is a token.
-    segments : array of int64, shape (n, L), or None
-        For networks that tell two texts apart by them.
-    ends : array of int64, shape (n,)
-        Position at which the score is read.
-    """
-
-    ids: npt.NDArray[np.int64]
-    mask: npt.NDArray[np.int64]
-    segments: npt.NDArray[np.int64] | None
-    ends: npt.NDArray[np.int64]
-
-
-def pad(rows: Sequence[Encoded], *, length: int, pad_id: int, skipped: int | None = None) -> Batch:
-    """Pad token ids on the right to `length`.
-
-    Parameters
-    ----------
-    rows : sequence of array
-        Token ids (L,), or token ids and segments (2, L).
-    length : int
-        At least that of the longest row.
-    pad_id : int
-        What fills up.
-    skipped : int, optional
-        A token at which no score is read: the last other one is the end.
-    """
-    ids = np.full((len(rows), length), pad_id, np.int64)
-    mask = np.zeros_like(ids)
-    segments = np.zeros_like(ids) if any(row.ndim == 2 for row in rows) else None
-    ends = np.empty(len(rows), np.int64)
-    for i, row in enumerate(rows):
-        tokens = row[0] if row.ndim == 2 else row
-        ids[i, : len(tokens)] = tokens
-        mask[i, : len(tokens)] = 1
-        if segments is not None:
-            segments[i, : len(tokens)] = row[1]
-        read = np.arange(len(tokens)) if skipped is None else np.flatnonzero(tokens != skipped)
-        ends[i] = read[-1] if read.size else 0
-    return Batch(ids, mask, segments, ends)
-
-
-class EndRead:
-    """Score of a decoder: a linear head on the last hidden state at the end of each text.
-
-    Parameters
-    ----------
-    backbone : torch.nn.Module
-        Without a head of its own.
-    head : torch.nn.Linear
-        In the type of the backbone; its result is cast to float32.
-    """
-
-    def __init__(self, backbone: Any, head: Any) -> None:
-        self.backbone = backbone
-        self.head = head
-
-    def __call__(self, batch: Batch) -> Any:
-        """Logits, a float32 tensor (n, k)."""
-        torch = require("torch", extra="models")
-        device = self.head.weight.device
-        ids, mask, ends = (torch.from_numpy(a).to(device) for a in (batch.ids, batch.mask, batch.ends))
-        hidden = self.backbone(input_ids=ids, attention_mask=mask, use_cache=False).last_hidden_state
-        return self.head(hidden[torch.arange(len(ends), device=device), ends]).float()
-
-
-class WholeRead:
-    """Score of an encoder with a classifier of its own."""
-
-    def __init__(self, classifier: Any) -> None:
-        self.classifier = classifier
-
-    def __call__(self, batch: Batch) -> Any:
-        """Logits, a float32 tensor (n, k)."""
-        torch = require("torch", extra="models")
-        device = next(self.classifier.parameters()).device
-        given = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.segments}
-        tensors = {name: torch.from_numpy(a).to(device) for name, a in given.items() if a is not None}
-        return self.classifier(**tensors).logits.float()
-
-
-@dataclass(frozen=True)
-class Normaliser:
-    """Running mean and variance that a Safe RLHF model may apply to its scores.
-
-    Attributes
-    ----------
-    kind : str
-        "reward": ``(x - mean) / (std + 1e-8)``. "cost": ``x / (std + 1e-8)``, which keeps the sign.
-    mean, variance : float
-        Of the scores seen in training.
-    """
-
-    kind: str
-    mean: float
-    variance: float
-
-    def __call__(self, scores: Any) -> Any:
-        """Normalise scores."""
-        spread = self.variance**0.5 + EPSILON
-        return (scores - self.mean) / spread if self.kind == "reward" else scores / spread
-
-
-def normaliser(checkpoint: Checkpoint) -> Normaliser | None:
-    """Normaliser of a Safe RLHF checkpoint: its buffers, else its configuration; None unless it is to be used."""
-    config = checkpoint.config
-    kind = config.get("score_type", "reward")
-    if not config.get("do_normalize") or kind not in {"reward", "cost"}:
-        return None
-    found = [
-        float(checkpoint.read(key).float().reshape(-1)[0]) if key in checkpoint.tensors else _number(config.get(name))
-        for name, key in (("mean", "normalizer.mean"), ("var", "normalizer.var"))
-    ]
-    mean, variance = found
-    return Normaliser(kind, 0.0 if mean is None else mean, 1.0 if variance is None else variance)
-
-
-def _number(value: Any) -> float | None:
-    first = value[0] if isinstance(value, list) and value else value
-    return float(first) if isinstance(first, int | float) else None
-
-
-def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[Batch], Any]:
+def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[PaddedBatch], Any]:
     """Build the network of a checkpoint with a `score_head`, whatever its backbone.
 
     Raises
@@ -177,11 +41,11 @@ def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[
     head.weight.copy_(weight)
     if has_bias:
         head.bias.copy_(checkpoint.read(HEAD_BIAS).reshape(1))
-    network, scale = EndRead(backbone, head), normaliser(checkpoint)
+    network, scale = EndRead(backbone, head), normaliser_of(checkpoint)
     return network if scale is None else (lambda batch: scale(network(batch)))
 
 
-def read_classifier(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[Batch], Any]:
+def read_classifier(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[PaddedBatch], Any]:
     """Build the network of a sequence classifier.
 
     Raises

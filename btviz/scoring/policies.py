@@ -1,25 +1,21 @@
-"""Policies compared on the same prompts, such as before and after training: differences, wins, Elo."""
+"""Answers by policy, and policies compared on the same prompts, such as before and after training."""
 
 from __future__ import annotations
 
-import numpy as np
+from collections.abc import Iterator
+
 import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scoring.intervals import ALIKE, FEW
+from btviz.scoring.intervals import stamped
 from btviz.scoring.judged import checked
-from btviz.stats.association import Floats, ratio
-from btviz.stats.bradley_terry import elo_ratings
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.scoring.meetings import BETTER, meetings_of
+from btviz.scoring.paired import paired_statistics
+from btviz.scoring.ratings import elo_rows
 
 ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl.UInt64(), "pair_id": pl.UInt64()})
 """One row per answer of a policy; answers meet where `item` and prompt are the same."""
-
-NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
-_BETTER = {"reward": 1.0, "cost": -1.0}
-"""Direction in which a score is better."""
 
 
 def policy_answers(ds: Dataset) -> pl.DataFrame:
@@ -53,7 +49,7 @@ def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         The columns of `ANSWERS`, `model`, `kind`, `score`; moderation is left out.
     """
-    known = checked(scores).filter(pl.col("kind").is_in(list(_BETTER))).with_columns(pl.col("score").fill_nan(None))
+    known = checked(scores).filter(pl.col("kind").is_in(list(BETTER))).with_columns(pl.col("score").fill_nan(None))
     joined = answers.select(list(ANSWERS)).join(known.drop_nulls("score").drop("target"), on="pair_id")
     return joined.sort("model", "kind", "policy", "item", "pair_id")
 
@@ -128,21 +124,15 @@ def compare_policies(
     for policy in (before, after):
         choice(policy, known, what="policy")
     tables = []
-    for (model, kind), part in sorted(table.group_by("model", "kind"), key=lambda found: str(found[0])):
-        met = _met(part, before, after)
+    for model, kind, part in _by_score(table):
+        met = meetings_of(part, before=before, after=after)
         if met.is_empty():
             raise UsageError(
                 f"{before!r} and {after!r} were to be compared by {model}; no prompt was answered by both. "
                 "Compare policies that answered the same prompts."
             )
-        rows = _compared(met, cost=kind == "cost", n_boot=n_boot, seed=random_state)
-        tables.append(
-            rows.select(
-                *(pl.lit(str(value)).alias(name) for name, value in (("model", model), ("kind", kind))),
-                *(pl.lit(value).alias(name) for name, value in (("before", before), ("after", after))),
-                pl.all(),
-            )
-        )
+        rows = paired_statistics(met, is_cost=kind == "cost", n_boot=n_boot, random_state=random_state)
+        tables.append(stamped(rows, {"model": model, "kind": kind, "before": before, "after": after}))
     return pl.concat(tables)
 
 
@@ -172,112 +162,13 @@ def policy_ratings(
         raise UsageError(f"Ratings need two policies that met; there is only {policies}. Add the answers of another.")
     zero = policies.index(choice(reference, policies, what="policy")) if reference else 0
     tables = []
-    for (model, kind), part in sorted(table.group_by("model", "kind"), key=lambda found: str(found[0])):
-        rows = _rated(part, policies, zero=zero, n_boot=n_boot, seed=random_state)
-        named = (pl.lit(str(value)).alias(name) for name, value in (("model", model), ("kind", kind)))
-        tables.append(rows.select(*named, pl.all()))
+    for model, kind, part in _by_score(table):
+        rows = elo_rows(part, policies, reference=zero, n_boot=n_boot, random_state=random_state)
+        tables.append(stamped(rows, {"model": model, "kind": kind}))
     return pl.concat(tables)
 
 
-def _met(part: pl.DataFrame, before: str, after: str) -> pl.DataFrame:
-    """Every meeting of two answers to one item, with the weight that makes each item count once."""
-    own = part.with_columns(pl.col("score") * _BETTER[part["kind"][0]])
-    one, two = (own.filter(policy=policy).select("item", "prompt_id", "score") for policy in (before, after))
-    same = ("item", "prompt_id")  # files may number other prompts alike
-    met = one.join(two.select(*same, pl.col("score").alias("score_after")), on=same)
-    return met.with_columns((1 / pl.len().over(same)).alias("weight"))
-
-
-def _compared(met: pl.DataFrame, *, cost: bool, n_boot: int, seed: int) -> pl.DataFrame:
-    sign = -1.0 if cost else 1.0
-    first, second, weight = (met[name].to_numpy() for name in ("score", "score_after", "weight"))
-    columns = [np.ones(len(first)), sign * first, sign * second, sign * (second - first)]
-    columns += [second > first, second == first, second < first]
-    columns += [first > 0, second > 0]  # scores are turned, so above 0 is a cost below 0
-    sums = cluster_sums(np.column_stack(columns) * weight[:, None], clusters=met["prompt_id"].to_numpy())
-    names = ["mean before", "mean after", "mean difference", "wins", "ties", "losses", "win rate", "Elo"]
-    names += ["share below 0 before", "share below 0 after", "difference of shares below 0"] if cost else []
-
-    def measured(drawn: Floats) -> Floats:
-        shares = ratio(drawn[:, 1:], drawn[:, :1])
-        rate = shares[:, 3] + shares[:, 4] / 2
-        elo = 400 * np.log10(ratio(rate, 1 - rate), where=rate > 0, out=np.full(len(rate), np.nan))
-        below = [shares[:, 6], shares[:, 7], shares[:, 7] - shares[:, 6]] if cost else []
-        return np.column_stack([shares[:, :6], rate, elo, *below])
-
-    found = bootstrap(sums, measured, n_boot=n_boot, random_state=seed)
-    few = len(sums) < FEWEST_PROMPTS
-    fixed = (found.low == found.high) | few
-    ends = [np.where(fixed, np.nan, end) for end in (found.low, found.high)]
-    reasons = [
-        FEW if few else ALIKE if same else None if np.isfinite(low) else NO_SUMS
-        for same, low in zip(fixed, ends[0], strict=True)
-    ]
-    return pl.DataFrame(
-        {
-            "statistic": names,
-            "n": [met.select("item", "prompt_id").n_unique()] * len(names),
-            "prompts": [len(sums)] * len(names),
-            "estimate": found.estimate,
-            "low": ends[0],
-            "high": ends[1],
-            "undefined": pl.Series(reasons, dtype=pl.String),
-        }
-    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
-
-
-def _rated(part: pl.DataFrame, policies: list[str], *, zero: int, n_boot: int, seed: int) -> pl.DataFrame:
-    k = len(policies)
-    sums = _wins(part, policies)
-    sums = sums[sums.any(axis=1)]  # prompts that one policy alone answered say nothing
-    items, prompts = _met_by_each(part, policies)
-
-    def rated(drawn: Floats) -> Floats:
-        return elo_ratings(drawn.reshape(-1, k, k), reference=zero)
-
-    found = bootstrap(sums, rated, n_boot=n_boot, random_state=seed)
-    total = sums.sum(axis=0).reshape(k, k)
-    few = len(sums) < FEWEST_PROMPTS
-    ends = [np.full(k, np.nan) if few else end for end in (found.low, found.high)]
-    absent = "some policy never won, never lost or never met the others, so the likelihood has no maximum"
-    reasons = [
-        absent if not np.isfinite(value) else FEW if few else None if np.isfinite(low) else NO_SUMS
-        for value, low in zip(found.estimate, ends[0], strict=True)
-    ]
-    met = total + total.T
-    return pl.DataFrame(
-        {
-            "policy": policies,
-            "n": items,
-            "prompts": prompts,
-            "win_rate": ratio(total.sum(axis=1), met.sum(axis=1)),
-            "elo": found.estimate,
-            "low": ends[0],
-            "high": ends[1],
-            "undefined": pl.Series(reasons, dtype=pl.String),
-        }
-    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
-
-
-def _met_by_each(part: pl.DataFrame, policies: list[str]) -> tuple[list[int], list[int]]:
-    """How many items each policy met another on, and their prompts."""
-    shared = part.filter(pl.col("policy").n_unique().over("item", "prompt_id") > 1)
-    own = [shared.filter(policy=policy).select("item", "prompt_id") for policy in policies]
-    return [rows.n_unique() for rows in own], [rows["prompt_id"].n_unique() for rows in own]
-
-
-def _wins(part: pl.DataFrame, policies: list[str]) -> Floats:
-    """Wins of each policy over each other by prompt, shape (prompts, k * k); a tie is half a win."""
-    k = len(policies)
-    prompts = part["prompt_id"].unique().sort()
-    place = pl.int_range(len(prompts), eager=True)
-    wins = np.zeros((len(prompts), k, k))
-    for first in range(k):
-        for second in range(first + 1, k):
-            met = _met(part, policies[first], policies[second])
-            row = met["prompt_id"].replace_strict(prompts, place, return_dtype=pl.Int64).to_numpy()
-            lead = np.sign((met["score"] - met["score_after"]).to_numpy())
-            weight = met["weight"].to_numpy()
-            np.add.at(wins[:, first, second], row, weight * (1 + lead) / 2)
-            np.add.at(wins[:, second, first], row, weight * (1 - lead) / 2)
-    return wins.reshape(len(prompts), k * k)
+def _by_score(table: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
+    """Rows of each model and kind, in the order of their names."""
+    for (model, kind), part in sorted(table.group_by("model", "kind"), key=lambda found: str(found[0])):
+        yield str(model), str(kind), part

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from btviz.errors import DataError, UsageError
 from btviz.scoring.checkpoint import Checkpoint
-from btviz.scoring.network import HEAD
 from btviz.taxonomy import TAXONOMIES
 
 BEAVER_THRESHOLD = 0.4
@@ -18,6 +17,9 @@ THRESHOLD = 0.5
 BEAVER = "Safe RLHF score head"
 MODERATION = "BeaverTails moderation"
 CLASSIFIER = "sequence classifier"
+
+HEAD = "score_head.weight"
+"""Tensor by which a model of Safe RLHF is known: the weights of its head."""
 
 _GENERIC = re.compile(r"LABEL_\d+")
 

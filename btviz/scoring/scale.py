@@ -11,9 +11,10 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.scores import spearman
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scoring.intervals import FEW
+from btviz.scoring.intervals import FEW, stamped
 from btviz.scoring.judged import ModelScores, by_model, checked
 from btviz.scoring.margins import mean_interval
+from btviz.scoring.protocol import SCORES, SCORES_ORDER
 from btviz.stats.association import Floats
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -88,13 +89,10 @@ def quantile_matched(scores: pl.DataFrame, *, reference: str) -> pl.DataFrame:
         shared = part.scores.join(base.select("pair_id", pl.col("score").alias("base")), on="pair_id")
         if shared.is_empty():
             continue
-        rank = (shared["score"].rank("average").to_numpy() - 0.5) / shared.height
-        values = np.quantile(shared["base"].to_numpy(), rank, method="hazen")
-        identity = pl.Series(values if part.model != reference else shared["score"])
-        stamp = {"model": part.model, "kind": part.kind, "target": part.target}
-        columns = (pl.lit(value, pl.String).alias(name) for name, value in stamp.items())
-        matched.append(shared.select("pair_id", *columns, identity.cast(pl.Float64).alias("score")))
-    return pl.concat(matched).sort("pair_id", "model", "target")
+        score = shared["score"] if part.model == reference else _on_scale_of(shared["base"], shared["score"])
+        rows = pl.DataFrame({"pair_id": shared["pair_id"], "score": score.cast(pl.Float64)})
+        matched.append(stamped(rows, {"model": part.model, "kind": part.kind, "target": part.target}))
+    return pl.concat(matched).select(list(SCORES)).sort(*SCORES_ORDER)
 
 
 def score_drift(
@@ -149,9 +147,13 @@ def _both(one: ModelScores, two: ModelScores, *, matched: bool) -> pl.DataFrame:
     both = one.scores.join(two.scores, on="pair_id", suffix="_second").sort("pair_id")
     if not matched or both.is_empty():
         return both
-    rank = (both["score_second"].rank("average").to_numpy() - 0.5) / both.height
-    values = np.quantile(both["score"].to_numpy(), rank, method="hazen")
-    return both.with_columns(pl.Series("score_second", values))
+    return both.with_columns(_on_scale_of(both["score"], both["score_second"]).alias("score_second"))
+
+
+def _on_scale_of(reference: pl.Series, scores: pl.Series) -> pl.Series:
+    """The quantile of the reference at the mid-rank of each score."""
+    rank = (scores.rank("average").to_numpy() - 0.5) / len(scores)
+    return pl.Series(np.quantile(reference.to_numpy(), rank, method="hazen"))
 
 
 def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict[str, object]:

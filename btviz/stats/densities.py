@@ -11,10 +11,11 @@ FINE = 8
 """Cells in which a density is smoothed, per bin."""
 _WIDEST = 4.0
 """Bandwidths beyond which a kernel is cut off."""
+_NARROWEST = 1e-300  # densities over less overflow
 
 
 def grid_of(values: ArrayLike, *, bins: int) -> Floats:
-    """Edges of equal bins that hold all values; a single value gets a bin of its own.
+    """Edges of equal bins that hold all values; one value, or values too close to divide, get a width of 1.
 
     Returns
     -------
@@ -23,7 +24,8 @@ def grid_of(values: ArrayLike, *, bins: int) -> Floats:
     """
     given = np.asarray(values, np.float64)
     low, high = (float(given.min()), float(given.max())) if len(given) else (0.0, 1.0)
-    if low == high:
+    distinct = 2 * bins * FINE * float(np.spacing(max(abs(low), abs(high))))  # so that no two edges round to one
+    if high - low <= max(distinct, _NARROWEST):
         low, high = low - 0.5, high + 0.5
     return np.linspace(low, high, bins + 1)
 
