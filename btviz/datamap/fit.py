@@ -16,6 +16,8 @@ from btviz.neighbors import nearest_neighbors
 from btviz.store import Draft, Key, Store
 
 FEWEST_LANDMARKS = 10
+VERSION = 2
+"""Raised when the same vectors would get another map."""
 
 
 def fit_data_map(
@@ -81,7 +83,7 @@ def fit_data_map(
         draft.array("landmarks", rows)
         draft.array("points", _around(emb, rows, min_dist=min_dist, **options))
 
-    entry = Store().build(Key("maps", (emb.fingerprint,), params), make)
+    entry = Store().build(Key("maps", (emb.fingerprint,), params, version=VERSION), make)
     table = _per_pair(emb, entry.array("points"))
     if landmarks is None:
         return table

@@ -39,7 +39,7 @@ def fit_topics(
     random_state : int
         Recorded in `facts`. Nothing is drawn at random: the same map gives the same topics.
     scale : int, optional
-        Fewest texts of a topic, 2 or more. By default near ``0.4 sqrt(n)`` for n texts, or the
+        Fewest texts of a topic, 2 or more. By default near ``0.5 sqrt(n)`` for n texts, or the
         next smaller one with three topics or more.
     reassign_outliers : bool
         Give every outlier the topic whose mean vector is nearest, and mark it as `reassigned`.

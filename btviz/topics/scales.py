@@ -16,8 +16,8 @@ _SMALLEST = 5
 
 
 def usual_scale(n: int) -> int:
-    """Smallest topic size that suits n texts: near ``0.4 sqrt(n)``, 5 or more; 20 for 3,000 texts."""
-    wanted = max(_SMALLEST, 0.4 * math.sqrt(n))
+    """Smallest topic size that suits n texts: near ``0.5 sqrt(n)``, 5 or more; 30 for 3,000 texts."""
+    wanted = max(_SMALLEST, 0.5 * math.sqrt(n))
     return min((size for size in SIZES if size >= _SMALLEST), key=lambda size: abs(math.log(size / wanted)))
 
 

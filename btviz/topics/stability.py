@@ -23,7 +23,7 @@ from btviz.topics.texts import places_of
 STABLE = 0.6
 """Mean overlap below which a topic is not to be trusted (Hennig 2007)."""
 
-_VERSION = 1
+_VERSION = 2
 
 
 @dataclass(frozen=True, eq=False)
