@@ -257,8 +257,8 @@ def test_the_figure_is_listed_with_where_it_comes_from(first, place):
     [
         ("--text", "question", "no text 'question'"),
         ("--engine", "spark", "no engine 'spark'"),
-        ("--scale", "1", "at least 1 texts"),
-        ("--landmarks", "-1", "-1 landmarks"),
+        ("--scale", "1", "scale=1"),
+        ("--landmarks", "-1", "landmarks=-1"),
     ],
 )
 def test_a_wrong_request_says_what_to_do_before_anything_is_embedded(

@@ -65,7 +65,7 @@ class TopicExplorer(InspectedView):
     Raises
     ------
     UsageError
-        If points or scores are not tables of that kind, or not of this data set.
+        If points, quality or scores are not tables of that kind, or not of this data set.
 
     Examples
     --------
@@ -176,6 +176,11 @@ class TopicExplorer(InspectedView):
         ----------
         places : array-like of int
             Numbers of points, in the order of `map`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such point.
         """
         rows = self._panel.places.rows_at(places)
         if not len(rows):
