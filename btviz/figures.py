@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
     from btviz.topic_map import TopicMap
 
-_DRAWING = 1
-"""To be raised when `btviz.plots` draws topic maps in another way."""
+_DRAWN_BY = ("plots/**/*.py", "resources/fonts/*", "figures.py")
+"""Files of this package that decide what a picture looks like."""
 
 _Drawing = tuple[Figure | ScoreFigure, Callable[[], "alt.TopLevelMixin"], Callable[[], dict[str, Any]]]
 
@@ -192,14 +192,35 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
 def _drawn_topic_map(made: TopicMap) -> Entry:
     topics, text = made.topics, made.embeddings.text
     shown = fingerprint(topics.fingerprint, topics.topics.write_json(), made.quality.write_json())
-    drawn_by: dict[str, JSON] = {name: version(name) for name in ("btviz", "altair", "vl-convert-python", "fonttools")}
+    packages = ("btviz", "altair", "vl-convert-python", "fonttools", "numpy")
+    drawn_by: dict[str, JSON] = {name: version(name) for name in packages}
 
     def make(draft: Draft) -> None:
         chart = topic_map(made.placed, topics.topics, quality=made.quality, source=made.ds.population, text=text)
         for name in FORMATS:
             draft.blob(f"map.{name}", render(chart, format=name))
 
-    return Store().build(Key("figures", (shown,), drawn_by, _DRAWING), make)
+    return Store().build(Key("figures", (shown, _DRAWING), drawn_by), make)
+
+
+def fingerprint_drawing(package: Path) -> str:
+    """Hash the files that decide what a picture looks like, so that changed code never gives back an old one.
+
+    Parameters
+    ----------
+    package : Path
+        Folder with `plots`, `resources/fonts` and this module.
+
+    Returns
+    -------
+    str
+        32 hexadecimal characters, of the names and contents of the files.
+    """
+    found = {file for pattern in _DRAWN_BY for file in package.glob(pattern) if file.is_file()}
+    return fingerprint({file.relative_to(package).as_posix(): file.read_bytes() for file in found})
+
+
+_DRAWING = fingerprint_drawing(Path(__file__).parent)  # now: later the files may no longer be what was imported
 
 
 def _listed(rows: Sequence[Mapping[str, str | None]], ds: Dataset, out: Path) -> pl.DataFrame:

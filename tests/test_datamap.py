@@ -138,10 +138,10 @@ def test_opposite_vectors_keep_a_place():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"random_state": -1}, "random_state -1"),
-        ({"n_neighbors": 1}, "Use 2 or more"),
+        ({"random_state": -1}, "random_state=-1"),
+        ({"n_neighbors": 1}, "of at least 2"),
         ({"min_dist": 1.5}, "Use 0 to 1"),
-        ({"landmarks": 9}, "Use 10 or more"),
+        ({"landmarks": 9}, "of at least 10"),
     ],
 )
 def test_wrong_options_of_a_map(options, message):

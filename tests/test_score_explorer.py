@@ -306,7 +306,6 @@ def test_the_plane_says_which_kind_is_missing(explorer):
 
 
 def test_nothing_that_is_saved_holds_a_text(explorer, ds):
-    explorer.policy = explorer.inspector.policy
     explorer.policy.reveal_all = True
     explorer.brush("made-cost", within=(0.0, 1.0))
     explorer.controls["view"].value = "metrics"

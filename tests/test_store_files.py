@@ -105,7 +105,7 @@ def test_who_can_wait_for_the_right_to_write_waits_and_says_so(
         second.claim(wait=True)
         assert second.append(FRAME[1:2]) == 1
     holder.join()
-    assert "another process is working on it" in caplog.text
+    assert f"Waiting for {KEY.words}: another process is working on it" in caplog.text
     assert_frame_equal(store.shards(KEY).read(), FRAME[:2])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import btviz
 from btviz.errors import UsageError
 from btviz.store import Key, Store, fingerprint
+from btviz.store.keys import WORDS
 
 scalars = (
     st.none()
@@ -122,3 +125,12 @@ def test_unsafe_names_are_refused(tmp_path: Path, name: str) -> None:
 def test_inputs_given_as_one_text_are_refused() -> None:
     with pytest.raises(UsageError, match="tuple"):
         Key("a", "abc")
+
+
+def test_every_kind_that_is_stored_has_words_for_who_waits_for_it() -> None:
+    sources = "\n".join(file.read_text("utf-8") for file in Path(btviz.__file__).parent.rglob("*.py"))
+    kinds = {*re.findall(r'(?:\bKey\(|^KIND = )"([a-z-]+)"', sources, re.MULTILINE)}
+    assert {"maps", "topics", "vectors"} <= kinds
+    assert kinds - {*WORDS} <= {"probe"}  # saved where the user says, and never waited for
+    assert Key("maps", ()).words == "the data map"
+    assert Key("other-things", ()).words == "the stored other things"

@@ -214,14 +214,14 @@ def test_topics_of_a_landmark_map_are_compared_with_those_of_others(four, monkey
     assert asked[2:] == [(1, None), (0, None)]
     btviz.topic_stability(ds, topics, embeddings=emb, landmarks=10, **runs)
     assert asked[4:] == [(1, 10), (0, 10)]  # the fewest that a map takes
-    with pytest.raises(UsageError, match="9 landmarks"):
+    with pytest.raises(UsageError, match="landmarks=9"):
         btviz.topic_stability(ds, topics, embeddings=emb, landmarks=9)
 
 
 def test_stability_refuses_what_it_cannot_answer(four):
     ds, emb, points, _, topics = four
     for options in ({"share": 1.0}, {"share": 0.0}, {"n_seeds": 0, "n_subsamples": 0}, {"n_seeds": -1}):
-        with pytest.raises(UsageError, match="were asked for"):
+        with pytest.raises(UsageError, match=r"w(as|ere) asked for"):
             btviz.topic_stability(ds, topics, embeddings=emb, **options)
     given = btviz.fit_topics(ds, points, embeddings=emb, reassign_outliers=True)
     with pytest.raises(UsageError, match="reassigned outliers"):

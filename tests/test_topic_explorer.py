@@ -14,6 +14,7 @@ import btviz
 from btviz.content import ContentPolicy
 from btviz.embedding import CallableEncoder
 from btviz.errors import NotFoundError, UsageError
+from btviz.plots.datamap import QUALITY
 from btviz.plots.theme import GROUPS
 from btviz.selection import Selection, hex_id
 from btviz.widgets import TopicExplorer
@@ -22,6 +23,7 @@ from btviz.widgets.mapview import GRID, UNSELECTED
 from btviz.widgets.pairindex import index_pairs
 from btviz.widgets.places import places_of
 
+UNMEASURED = pl.DataFrame({**{name: [None] for name in QUALITY}, "texts": ["all"]})
 HOSTILE = "<img src=x onerror=alert(1)> $x^2$"
 
 
@@ -290,7 +292,7 @@ def test_the_map_says_how_far_to_trust_it_and_what_it_shows(explorer, made):
     state = explorer.map.state
     assert (state["pairs"], state["points"], state["unplaced"]) == (ds.pairs.height, len(emb), 0)
     assert [row["statistic"] for row in state["quality"]] == ["trustworthiness", "continuity", "neighbor_recall"]
-    fewer = TopicExplorer(ds, points=points[:6], topics=topics, quality=pl.DataFrame({"texts": ["all"]}))
+    fewer = TopicExplorer(ds, points=points[:6], topics=topics, quality=UNMEASURED)
     assert fewer.map.state["unplaced"] == ds.pairs.height - 6
 
 
@@ -299,9 +301,7 @@ def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
     n = topics.topics.height
     shares = [0.59, *[0.6] * (n - 1)]
     found = topics.topics.select("topic", "name").with_columns(pl.Series("stability", shares))
-    explorer = TopicExplorer(
-        ds, points=points, topics=topics, quality=pl.DataFrame({"texts": ["all"]}), stability=found
-    )
+    explorer = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, stability=found)
     assert [label["unstable"] for label in explorer._panel.layer.labels()] == [True, *[False] * (n - 1)]
     assert explorer.map.state["unstable"] == 1
     explorer.scale(next(scale for scale in topics.scales if scale != topics.scale))

@@ -179,6 +179,54 @@ def test_the_figure_is_drawn_once_and_then_read(place, again, tmp_path, monkeypa
     assert "Drawn anew" in CliRunner().invoke(app, other).stderr
 
 
+def test_the_figure_is_drawn_anew_when_what_draws_it_has_changed(place, again, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(figures, "render", lambda _, **asks: asked.append(asks["format"]) or b"another picture")
+    again("--out", str(tmp_path))
+    assert asked == []
+    monkeypatch.setattr(figures, "_DRAWING", figures.fingerprint_drawing(sources_in(tmp_path / "package")))
+    again("--out", str(tmp_path))
+    assert asked == [*figures.FORMATS]
+    assert (tmp_path / "topic_map_prompt.svg").read_bytes() == b"another picture"
+
+
+def sources_in(package: Path) -> Path:
+    """A package with two drawing modules, a font, and files that no picture depends on."""
+    files = ["plots/map.py", "plots/axes/ticks.py", "resources/fonts/Sans.ttf", "figures.py"]
+    for name in [*files, "plots/__pycache__/map.pyc", "labels.py"]:
+        path = package / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(f"content of {name}")
+    return package
+
+
+@pytest.mark.parametrize(
+    ("changed", "matters"),
+    [
+        ("plots/map.py", True),
+        ("plots/axes/ticks.py", True),
+        ("plots/added.py", True),
+        ("resources/fonts/Sans.ttf", True),
+        ("figures.py", True),
+        ("plots/__pycache__/map.pyc", False),
+        ("labels.py", False),
+    ],
+)
+def test_the_fingerprint_of_the_drawing_follows_its_sources(changed, matters, tmp_path):
+    package, other = sources_in(tmp_path / "one"), sources_in(tmp_path / "other")
+    assert figures.fingerprint_drawing(package) == figures.fingerprint_drawing(other)
+    (other / changed).write_text("changed")
+    assert (figures.fingerprint_drawing(package) != figures.fingerprint_drawing(other)) == matters
+
+
+def test_a_renamed_source_and_the_files_of_this_package_count(tmp_path):
+    package = sources_in(tmp_path / "package")
+    before = figures.fingerprint_drawing(package)
+    (package / "plots/map.py").rename(package / "plots/chart.py")
+    assert figures.fingerprint_drawing(package) != before
+    assert figures.fingerprint_drawing(tmp_path / "empty") != figures.fingerprint_drawing(Path(btviz.__file__).parent)
+
+
 def test_the_figure_has_names_as_type_and_no_text_of_the_data(first, place):
     _, document = first
     image = (place / "figures" / "topic_map_prompt.svg").read_text()
@@ -209,8 +257,8 @@ def test_the_figure_is_listed_with_where_it_comes_from(first, place):
     [
         ("--text", "question", "no text 'question'"),
         ("--engine", "spark", "no engine 'spark'"),
-        ("--scale", "1", "at least 1 texts"),
-        ("--landmarks", "-1", "-1 landmarks"),
+        ("--scale", "1", "scale=1"),
+        ("--landmarks", "-1", "landmarks=-1"),
     ],
 )
 def test_a_wrong_request_says_what_to_do_before_anything_is_embedded(

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import seed, whole_number
 from btviz.datamap import landmarks as marks
 from btviz.datamap.layout import lay_out, start
 from btviz.embedding import Embeddings
@@ -65,10 +66,10 @@ def fit_data_map(
         If an option is out of its range.
     """
     check_layout(random_state=random_state, n_neighbors=n_neighbors, min_dist=min_dist, landmarks=landmarks)
-    chosen = landmarks if landmarks is not None and landmarks < len(emb) else None
+    chosen = int(landmarks) if landmarks is not None and landmarks < len(emb) else None
     params: dict[str, int | float | str | None] = {
-        "random_state": random_state,
-        "n_neighbors": n_neighbors,
+        "random_state": int(random_state),
+        "n_neighbors": int(n_neighbors),
         "min_dist": float(min_dist),
         "landmarks": chosen,
         "umap": version("umap-learn"),
@@ -101,16 +102,12 @@ def check_layout(
     UsageError
         If one is out of its range.
     """
-    if not 0 <= random_state < 2**32:
-        raise UsageError(f"A map was asked for with random_state {random_state}. Use 0 to 2^32 - 1.")
-    if n_neighbors < 2:
-        raise UsageError(
-            f"A map was asked for with {n_neighbors} neighbours, each text itself included. Use 2 or more."
-        )
+    seed(random_state)
+    whole_number(n_neighbors, name="n_neighbors", least=2)
     if not 0 <= min_dist <= 1:
         raise UsageError(f"A map was asked for with min_dist {min_dist}. Use 0 to 1.")
-    if landmarks is not None and landmarks < FEWEST_LANDMARKS:
-        raise UsageError(f"A map was asked for with {landmarks} landmarks. Use {FEWEST_LANDMARKS} or more.")
+    if landmarks is not None:
+        whole_number(landmarks, name="landmarks", least=FEWEST_LANDMARKS)
 
 
 def _whole(emb: Embeddings, *, n_neighbors: int, min_dist: float, random_state: int) -> npt.NDArray[np.float32]:

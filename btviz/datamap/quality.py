@@ -13,6 +13,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import seed, whole_number
+from btviz.datamap.points import expect_points
 from btviz.embedding import Embeddings
 from btviz.errors import UsageError
 from btviz.neighbors.grid import Grid, blocks
@@ -64,13 +66,16 @@ def map_quality(
     UsageError
         If an option is out of range, or the map lacks a pair or has a point without place.
     """
-    if n_neighbors < 1 or max_texts < 1:
-        raise UsageError(f"{n_neighbors} neighbours of up to {max_texts} texts were asked for. Ask for at least 1.")
+    expect_points(points)
+    options = {
+        "n_neighbors": whole_number(n_neighbors, name="n_neighbors", least=1),
+        "max_texts": whole_number(max_texts, name="max_texts", least=1),
+        "random_state": seed(random_state),
+    }
     plane, is_landmark = _per_text(points, emb)
     groups = {"all": np.arange(len(emb))}
     if is_landmark is not None:
         groups |= {"landmarks": np.flatnonzero(is_landmark), "placed": np.flatnonzero(~is_landmark)}
-    options = {"n_neighbors": n_neighbors, "max_texts": max_texts, "random_state": random_state}
 
     def make(draft: Draft) -> None:
         judged = (

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import whole_number
 from btviz.dataset import Dataset, expect_dataset
 from btviz.embedding.batches import unit
 from btviz.embedding.encoder import Encoder
@@ -68,7 +69,8 @@ def embed(
     Raises
     ------
     UsageError
-        If `text`, `storage` or `engine` is unknown, or something else is passed for data or encoder.
+        If `text`, `storage` or `engine` is unknown, `workers` is no whole number of 1 or more, or
+        something else is passed for data or encoder.
     DataError
         If the data set has no pairs, or the encoder is not what it should be.
     StoreError
@@ -82,6 +84,8 @@ def embed(
     expect_dataset(ds)
     choice(storage, ("float32", "float16"), what="storage")
     choice(engine, ("local", "ray"), what="engine")
+    if workers is not None:
+        whole_number(workers, name="workers", least=1)
     begun = time.monotonic()
     used = load_encoder(encoder, store=store) if isinstance(encoder, str | os.PathLike) else encoder
     if not hasattr(used, "encode"):  # to ask for the whole protocol would load its tokenizer

@@ -9,6 +9,7 @@ from os import cpu_count
 import numpy as np
 import numpy.typing as npt
 
+from btviz.arguments import seed, whole_number
 from btviz.embedding import Embeddings
 from btviz.errors import UsageError, choice
 from btviz.neighbors.descent import approximate
@@ -101,16 +102,17 @@ def nearest_neighbors(
         If an option is wrong, vectors have not unit length, or there are more than 262,144
         texts for "exact".
     """
-    if n_neighbors < 1:
-        raise UsageError(f"{n_neighbors} neighbours were asked for. Ask for at least 1.")
+    n_neighbors = whole_number(n_neighbors, name="n_neighbors", least=1)
     n = len(emb)
     if choice(method, ["auto", "exact", "nndescent"], what="method") == "auto":
         method = "exact" if n <= EXACT_UP_TO else "nndescent"
     if method == "exact" and n > LARGEST:
         raise UsageError(f"The exact graph of {n:,} texts was asked for; it goes up to {LARGEST:,}. Use 'nndescent'.")
     width = min(max(n_neighbors, WIDTH), max(n - 1, 0))
-    n_threads = min(THREADS, cpu_count() or 1) if n_threads is None else n_threads
-    entry = _entry(emb, width=width, method=method, n_threads=n_threads, random_state=random_state)
+    if n_threads is None:
+        n_threads = min(THREADS, cpu_count() or 1)
+    threads = whole_number(n_threads, name="n_threads", least=1)
+    entry = _entry(emb, width=width, method=method, n_threads=threads, random_state=seed(random_state))
     k = min(n_neighbors, width)
     return Neighbors(
         indices=entry.array("indices")[:, :k],

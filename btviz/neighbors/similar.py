@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import whole_number
 from btviz.embedding import Embeddings
 from btviz.errors import NotFoundError, UsageError
 from btviz.neighbors.graph import Neighbors
 from btviz.neighbors.grid import cosine, squared_between
 
 _PRESELECTION = 1e-4  # of a cosine; far above the error of single precision
+
+_LARGEST_ID = 2**64 - 1
 
 Ids = pl.Series | Sequence[int]
 
@@ -61,8 +64,7 @@ def more_like(
     NotFoundError
         If a text or pair was not embedded.
     """
-    if n < 1:
-        raise UsageError(f"{n} similar texts were asked for. Ask for at least 1.")
+    n = whole_number(n, name="n", least=1)
     if neighbors is not None and neighbors.fingerprint != emb.fingerprint:
         raise UsageError("Similar texts were asked for with the graph of other embeddings. Give that of these.")
     given = [
@@ -93,7 +95,7 @@ def _rows_of_pairs(emb: Embeddings, pair_ids: Ids | None) -> npt.NDArray[np.int6
 
 
 def _rows(known: npt.NDArray[np.uint64], ids: Ids, *, what: str) -> npt.NDArray[np.int64]:
-    asked = np.unique(np.asarray(ids, np.uint64))
+    asked = np.unique(_as_ids(ids, what=what))
     if not len(asked):
         raise UsageError(f"Texts similar to no {what} were asked for. Name at least one.")
     found = np.isin(asked, known)
@@ -103,6 +105,15 @@ def _rows(known: npt.NDArray[np.uint64], ids: Ids, *, what: str) -> npt.NDArray[
             f"{len(known):,} embedded. Embed the data set they belong to."
         )
     return np.searchsorted(known, asked)
+
+
+def _as_ids(ids: Ids, *, what: str) -> npt.NDArray[np.uint64]:
+    if isinstance(ids, pl.Series) and ids.dtype == pl.UInt64 and not ids.null_count():
+        return ids.to_numpy()
+    if not isinstance(ids, Iterable):
+        raise UsageError(f"Texts similar to {ids!r} were asked for; that is no list of {what}. Use [{ids!r}].")
+    numbers = [whole_number(one, name=f"an id of {what}", least=0, most=_LARGEST_ID) for one in ids]
+    return np.array(numbers, np.uint64)
 
 
 def _unit(vector: npt.NDArray[np.float64], *, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import expect_table
 from btviz.errors import UsageError
 from btviz.plots.labelling import LEADING, Label, place_labels
 from btviz.plots.raster import channels, png, rasterised
@@ -30,6 +31,16 @@ BESIDE = 26.0
 """Room that the axis takes, in points."""
 PIXELS = 3.0
 """To the point: 216 to the inch."""
+
+QUALITY = {
+    "statistic": "text",
+    "texts": "text",
+    "value": "numbers",
+    "n_neighbors": "whole numbers",
+    "n_texts": "whole numbers",
+    "n_judged": "whole numbers",
+}
+"""Columns of `btviz.map_quality` that say how far a map can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -122,7 +133,7 @@ def topic_map(
     Raises
     ------
     UsageError
-        If a column is missing, there are no points, or one has no place.
+        If a column is missing, of `quality` too, there are no points, or one has no place.
     """
     needed(placed, "x", "y", "topic", call="fit_data_map")
     missing = {"topic", "name", "n_pairs"} - set(topics.columns)
@@ -247,6 +258,7 @@ def _legend(n_topics: int, *, named: int) -> str:
 def _trust(quality: pl.DataFrame | None) -> str:
     if quality is None:
         return ""
+    expect_table(quality, QUALITY, name="quality", source="btviz.map_quality(points, embeddings)")
     known = quality.filter(texts="all").drop_nulls("value")
     told = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in known.select("statistic", "value").rows()]
     return f"Map of {known['n_neighbors'][0]} neighbours: {', '.join(told)}" if told else ""

@@ -186,7 +186,7 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
     path : Path
         The lock file; it stays behind, empty.
     what : str
-        What is locked, for the message.
+        What is locked, in words, for the message: "the data map".
 
     Raises
     ------
@@ -209,7 +209,7 @@ def _acquire(lock: filelock.BaseFileLock, *, what: str) -> None:
     try:
         lock.acquire(timeout=PATIENCE)
     except filelock.Timeout:
-        _LOG.warning("Waiting for %s: another process is working on it and holds %s.", what, lock.lock_file)
+        _LOG.warning("Waiting for %s: another process is working on it. This goes on when that one ends.", what)
         _acquire_patiently(lock, what=what)
 
 

@@ -94,7 +94,7 @@ class Store:
         return self.root / key.kind / key.digest
 
     def _lock(self, key: Key) -> AbstractContextManager[None]:
-        return locked(self._lock_file(key.kind, key.digest), what=str(key))
+        return locked(self._lock_file(key.kind, key.digest), what=key.words)
 
     def _lock_file(self, kind: str, digest: str) -> Path:
         return self.root / kind / ".locks" / f"{digest}.lock"

@@ -19,6 +19,23 @@ Part: TypeAlias = "str | bytes | int | float | bool | Mapping[str, Part] | Seque
 FORMAT = 1
 """Layout of an entry on disk; part of every digest, so that layouts never meet."""
 
+WORDS = {
+    "datasets": "the data, read and checked",
+    "embeddings": "the vectors of these texts",
+    "encoders": "the encoder",
+    "figures": "the picture",
+    "map-quality": "the quality of the map",
+    "maps": "the data map",
+    "neighbors": "the neighbours of each text",
+    "score-plans": "the plan of what to score",
+    "scores": "the scores of this model",
+    "topic-layers": "the topics at every scale",
+    "topic-stability": "the stability of the topics",
+    "topics": "the words of the topics",
+    "vectors": "the vectors of this encoder",
+}
+"""What a person calls the entries of a kind."""
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -141,6 +158,11 @@ class Key:
 
     def __str__(self) -> str:
         return f"{self.kind}/{self.digest}"
+
+    @property
+    def words(self) -> str:
+        """What it is, for a person: "the data map"."""
+        return WORDS.get(self.kind, f"the stored {self.kind.replace('-', ' ')}")
 
     def to_document(self) -> dict[str, JSON]:
         """Everything the digest is made of, as JSON."""

@@ -162,7 +162,7 @@ class Shards:
     def _resume(self, *, wait: bool) -> None:
         """Take the right to write, and find where to go on."""
         with disk_errors(f"append to {self.key}", self.path):
-            self._lock = await_lock(self._lock_path, what=str(self.key)) if wait else try_lock(self._lock_path)
+            self._lock = await_lock(self._lock_path, what=self.key.words) if wait else try_lock(self._lock_path)
             if self._lock is None:
                 raise StoreError(
                     f"Asked to append to {self.path}; another process, or another open run in this one, is writing "

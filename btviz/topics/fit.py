@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import polars as pl
 
+from btviz.arguments import seed, whole_number
+from btviz.datamap.points import expect_points
 from btviz.dataset import Dataset
 from btviz.embedding.result import Embeddings
-from btviz.errors import UsageError
 from btviz.topics.book import FittedBook
 from btviz.topics.result import Topics, topics_at
 
@@ -56,13 +57,12 @@ def fit_topics(
     UsageError
         If the map or the embeddings are not of this data set, or an option is out of its range.
     """
-    if not 1 <= n_words <= 30:
-        raise UsageError(f"{n_words} words a topic were asked for; it can have 1 to 30. Use 10.")
+    expect_points(points)
     options = {
-        "scale": scale,
+        "scale": None if scale is None else whole_number(scale, name="scale", least=2),
         "reassign_outliers": reassign_outliers,
-        "random_state": random_state,
-        "n_words": n_words,
+        "random_state": seed(random_state),
+        "n_words": whole_number(n_words, name="n_words", least=1, most=30),
     }
     book = FittedBook(ds, points, embeddings=embeddings, options=options)
     return topics_at(book, book.layers.first)

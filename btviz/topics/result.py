@@ -9,6 +9,7 @@ from typing import Any
 
 import polars as pl
 
+from btviz.arguments import whole_number
 from btviz.embedding.result import Embeddings
 from btviz.store import Key, fingerprint, save_entry
 from btviz.topics.book import KIND, VERSION, Book, SavedBook, write_book
@@ -94,7 +95,8 @@ class Topics:
         UsageError
             If that scale was not fitted.
         """
-        return self if scale == self.scale else topics_at(self._book, scale)
+        asked = whole_number(scale, name="scale", least=2)
+        return self if asked == self.scale else topics_at(self._book, asked)
 
     def bertopic(self) -> Any:
         """BERTopic fitted on these topics.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from btviz.errors import UsageError
+from btviz.arguments import whole_number
 from btviz.topics.density import Clusters, DensityTree
 
 SIZES: tuple[int, ...] = tuple(step * 10**power for power in range(6) for step in (2, 3, 5, 7, 10, 15))
@@ -27,10 +27,10 @@ def offered_scales(n: int, *, asked: int | None = None) -> tuple[int, ...]:
     Raises
     ------
     UsageError
-        If `asked` is below 2.
+        If `asked` is no whole number of 2 or more.
     """
-    if asked is not None and asked < 2:
-        raise UsageError(f"Topics of at least {asked} texts were asked for; a topic has 2 or more. Use 2 or more.")
+    if asked is not None:
+        whole_number(asked, name="scale", least=2)
     usual = usual_scale(n)
     around = {size for size in SIZES if max(_SMALLEST, usual / 3) <= size <= min(6 * usual, n / 4)}
     return tuple(sorted(around | {usual} | ({asked} if asked else set())))

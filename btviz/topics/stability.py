@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from btviz.arguments import seed, whole_number
 from btviz.datamap import fit_data_map
 from btviz.datamap.fit import FEWEST_LANDMARKS, check_layout
 from btviz.dataset import Dataset
@@ -85,7 +86,9 @@ def topic_stability(
     UsageError
         If an option is out of its range, or outliers were reassigned.
     """
-    if not 0 < share < 1 or min(n_seeds, n_subsamples) < 0 or n_seeds + n_subsamples < 1:
+    seeds = whole_number(n_seeds, name="n_seeds", least=0)
+    subsamples = whole_number(n_subsamples, name="n_subsamples", least=0)
+    if not 0 < share < 1 or seeds + subsamples < 1:
         raise UsageError(
             f"{n_seeds} seeds and {n_subsamples} parts of {share} of the prompts were asked for; a share lies between "
             "0 and 1, and at least one run is needed. Use share=0.8."
@@ -95,13 +98,13 @@ def topic_stability(
             "Stability was asked of topics that hold reassigned outliers. Fit them with reassign_outliers=False."
         )
     check_layout(landmarks=landmarks)
-    options = {"n_seeds": n_seeds, "n_subsamples": n_subsamples, "share": share, "random_state": random_state}
-    options |= {} if landmarks is None else {"landmarks": landmarks}
+    options = {"n_seeds": seeds, "n_subsamples": subsamples, "share": share, "random_state": seed(random_state)}
+    options |= {} if landmarks is None else {"landmarks": int(landmarks)}
     key = Key("topic-stability", (topics.fingerprint, embeddings.fingerprint), options, _VERSION)
 
     def make(draft: Draft) -> None:
         rows = []
-        with bar("Fitting map and topics again", total=n_seeds + n_subsamples) as show:
+        with bar("Fitting map and topics again", total=seeds + subsamples) as show:
             for run in _runs(ds, topics, embeddings, options):
                 rows.append((run.kind, _overlaps(topics, run)))
                 show(len(rows))
@@ -111,15 +114,15 @@ def topic_stability(
 
 
 def _runs(ds: Dataset, topics: Topics, embeddings: Embeddings, options: dict[str, int | float]) -> Iterator[_Run]:
-    seed = int(topics.facts["random_state"])
+    own = int(topics.facts["random_state"])
     landmarks = int(options["landmarks"]) if "landmarks" in options else None
     for place in range(int(options["n_seeds"])):
-        yield _Run("seed", embeddings, seed + 1 + place, topics.scale, landmarks)
+        yield _Run("seed", embeddings, own + 1 + place, topics.scale, landmarks)
     share, rng = float(options["share"]), np.random.default_rng(int(options["random_state"]))
     for _ in range(int(options["n_subsamples"])):
         part = subsample(ds, embeddings, share=share, rng=rng)
         fewer = None if landmarks is None else max(FEWEST_LANDMARKS, round(share * landmarks))
-        yield _Run("subsample", part, seed, max(2, round(share * topics.scale)), fewer)
+        yield _Run("subsample", part, own, max(2, round(share * topics.scale)), fewer)
 
 
 def subsample(ds: Dataset, embeddings: Embeddings, *, share: float, rng: np.random.Generator) -> Embeddings:

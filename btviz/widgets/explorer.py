@@ -9,12 +9,12 @@ import polars as pl
 from btviz.content import ContentPolicy
 from btviz.dataset import Dataset
 from btviz.labels import category_counts, cooccurrence
-from btviz.notes import Notes
 from btviz.plots import COEFFICIENTS, explorer
 from btviz.selection import Selection
 from btviz.taxonomy import Category
 from btviz.widgets.behind import pairs_behind
 from btviz.widgets.chartview import ChartView
+from btviz.widgets.inspected import InspectedView
 from btviz.widgets.inspector import PairInspector
 from btviz.widgets.pairindex import index_pairs
 
@@ -23,7 +23,7 @@ _INVITATION = "Click a cell or a bar to list the pairs behind it."
 _WRAP = {"flex_flow": "row wrap"}
 
 
-class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class CategoryExplorer(InspectedView):
     """See how harm categories occur together, click, and read the pairs behind a number.
 
     A click on a cell of the matrix chooses the pairs behind it: over annotations, those with at
@@ -69,26 +69,6 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         views = ipywidgets.Box([self._chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
         super().__init__([controls, views])
 
-    @property
-    def selection(self) -> Selection:
-        """Pair ids behind the last click, or set from Python; shared with other views."""
-        return self.inspector.selection
-
-    @property
-    def policy(self) -> ContentPolicy:
-        """Decides which texts may be read."""
-        return self.inspector.policy
-
-    @property
-    def notes(self) -> Notes:
-        """Tags and notes on the pairs."""
-        return self.inspector.notes
-
-    @property
-    def selected(self) -> pl.DataFrame:
-        """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
-        return self.inspector.selected
-
     def click(self, row: str, col: str | None = None) -> None:
         """Choose the pairs behind a cell or, with one category, behind a bar.
 
@@ -111,9 +91,6 @@ class CategoryExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         finally:
             self._clicking = False
         self._outline()
-
-    def __repr__(self) -> str:
-        return f"<CategoryExplorer of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
 
     def _drawn(self) -> alt.HConcatChart:
         asked = (self._population.value, self._where.value)

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
+from btviz.datamap.points import expect_points
 from btviz.errors import UsageError
 from btviz.widgets.pairindex import PairIndex, Rows
 
@@ -48,9 +49,23 @@ class Places:
         return np.flatnonzero(chosen[:-1])
 
     def rows_at(self, places: ArrayLike) -> Rows:
-        """Rows of all pairs that lie at some places, ascending."""
+        """Rows of all pairs that lie at some places, ascending.
+
+        Raises
+        ------
+        UsageError
+            If there is no such place.
+        """
+        asked = np.asarray(places)
+        whole = np.issubdtype(asked.dtype, np.integer)
+        known = (asked >= 0) & (asked < len(self)) if whole else np.zeros(asked.shape, np.bool_)
+        if not known.all():
+            raise UsageError(
+                f"Points of the map were asked for by {asked.size:,} numbers; {(~known).sum():,} of them are none of "
+                f"0 to {len(self) - 1}. Give numbers of its points."
+            )
         chosen = np.zeros(len(self) + 1, np.bool_)
-        chosen[np.asarray(places, np.intp)] = True
+        chosen[asked.astype(np.intp)] = True
         chosen[-1] = False
         return np.flatnonzero(chosen[self.of_row])
 
@@ -108,13 +123,9 @@ def places_of(points: pl.DataFrame, index: PairIndex) -> Places:
     Raises
     ------
     UsageError
-        If a column is missing, or the map places no pair of the data set.
+        If it is no table of points, or the map places no pair of the data set.
     """
-    missing = {"pair_id", "x", "y"} - set(points.columns)
-    if missing:
-        raise UsageError(
-            f"A map was asked for of a table without {sorted(missing)}. Give the points of btviz.fit_data_map()."
-        )
+    expect_points(points)
     pairs = pl.DataFrame({"pair_id": index.pair_ids})
     placed = points.select("pair_id", pl.col("x", "y").cast(pl.Float32)).unique("pair_id", keep="first")
     xy = pairs.join(placed, on="pair_id", how="left", maintain_order="left").select("x", "y").to_numpy()

@@ -16,6 +16,7 @@ from btviz.plots.linked_scores import Range
 from btviz.scoring.protocol import SCORES, ScoreModel
 from btviz.scoring.signcheck import SignCheck
 from btviz.selection import Selection
+from btviz.widgets.inspected import InspectedView
 from btviz.widgets.inspector import PairInspector
 from btviz.widgets.scorebook import ScoreBook
 from btviz.widgets.scorecanvas import ScoreCanvas
@@ -27,7 +28,7 @@ _WRAP = {"flex_flow": "row wrap"}
 _RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
 
 
-class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ScoreExplorer(InspectedView):
     """See how scores are distributed, brush a range of them, and read the answers there.
 
     The sign of every reward and cost model is checked against the labels before anything is drawn; a
@@ -79,9 +80,7 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self.inspector = PairInspector(ds, selection=selection, policy=policy)
         self._choices = ScoreControls(ds, topics=topics, book=lambda: self._on_view, on_change=self._ask)
         self.controls: Mapping[str, Any] = self._choices.named
-        self._canvas = ScoreCanvas(
-            on_brush=self._brushed_in_chart, on_hide=self.inspector.policy.hide_all, on_shown=self._shown
-        )
+        self._canvas = ScoreCanvas(on_brush=self._brushed_in_chart, on_hide=self.policy.hide_all, on_shown=self._shown)
         self._runner = ScoreRunner(
             lambda: self._book, on_news=self._news, on_scored=self._turn_to, on_end=self._run_ended
         )
@@ -103,20 +102,10 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         ]
 
     @property
-    def selection(self) -> Selection:
-        """Pair ids under the last brush, or set elsewhere; shared with other views."""
-        return self.inspector.selection
-
-    @property
     def scores(self) -> pl.DataFrame:
         """Table of the scores of all models, those loaded from here included; waits for a run under way."""
         self._runner.finish()
         return self._book.scores
-
-    @property
-    def selected(self) -> pl.DataFrame:
-        """Rows of `ds.pairs`, without texts, that the inspector lists."""
-        return self.inspector.selected
 
     @property
     def checks(self) -> list[SignCheck]:
@@ -180,9 +169,6 @@ class ScoreExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     def stop(self) -> None:
         """End a run after the batch in work; what is scored is kept."""
         self._runner.stop()
-
-    def __repr__(self) -> str:
-        return f"<ScoreExplorer of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
 
     @property
     def _on_view(self) -> ScoreBook:

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from concurrent.futures import Future
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import ipywidgets
 import polars as pl
@@ -16,14 +14,14 @@ from btviz.content import ContentPolicy
 from btviz.datamap import map_quality
 from btviz.dataset import Dataset
 from btviz.embedding import Embeddings
-from btviz.errors import BtvizError, NotFoundError
+from btviz.errors import NotFoundError
 from btviz.exports import export_table, table_bytes
-from btviz.notes import Notes
 from btviz.selection import Selection
 from btviz.topics.result import Topics
-from btviz.widgets.background import Background, SupersededError
 from btviz.widgets.contrastview import ContrastView
+from btviz.widgets.inspected import InspectedView
 from btviz.widgets.inspector import PairInspector
+from btviz.widgets.mapjobs import MapJobs
 from btviz.widgets.pairindex import index_pairs
 from btviz.widgets.places import places_of
 from btviz.widgets.revealing import Message
@@ -36,7 +34,7 @@ NEAREST = 50
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
 
 
-class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class TopicExplorer(InspectedView):
     """See what texts are about, choose some on the map, and read and count them.
 
     Lasso points, click the name of a topic, search for words, or for texts like those chosen:
@@ -67,7 +65,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     Raises
     ------
     UsageError
-        If points or scores are not tables of that kind, or not of this data set.
+        If points, quality or scores are not tables of that kind, or not of this data set.
 
     Examples
     --------
@@ -94,7 +92,6 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._embeddings = embeddings or topics.embeddings
         self._index = index_pairs(ds)
         self._setting: int | None = None
-        self._background = Background(lambda _: self.map.tell({"busy": True}))
         self._panel = TopicPanel(
             ds,
             places=places_of(points, self._index),
@@ -106,6 +103,7 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             on_message=self._answer,
         )
         self.map = self._panel.view
+        self._jobs = MapJobs(self.map)
         self.map.tell({"meaning": self._embeddings is not None})
         self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
         self.selection.observe(self._selection_moved)
@@ -114,26 +112,6 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self.map.layout = {"flex": "3 1 560px", "min_width": "0"}
         self.inspector.layout = {"flex": "2 1 430px"}  # beside the map where there is room, else below
         super().__init__([ipywidgets.Box([self.map, self.inspector], layout=_WRAP), self.contrast])
-
-    @property
-    def selection(self) -> Selection:
-        """Pair ids that were chosen, here or in Python; shared with other views."""
-        return self.inspector.selection
-
-    @property
-    def policy(self) -> ContentPolicy:
-        """Decides which texts may be read."""
-        return self.inspector.policy
-
-    @property
-    def notes(self) -> Notes:
-        """Tags and notes on the pairs."""
-        return self.inspector.notes
-
-    @property
-    def selected(self) -> pl.DataFrame:
-        """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
-        return self.inspector.selected
 
     @property
     def topics(self) -> Topics:
@@ -198,6 +176,11 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         ----------
         places : array-like of int
             Numbers of points, in the order of `map`.
+
+        Raises
+        ------
+        UsageError
+            If there is no such point.
         """
         rows = self._panel.places.rows_at(places)
         if not len(rows):
@@ -241,9 +224,6 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         """Write the listed pairs to a ``.csv`` or ``.jsonl`` file: with topic and place, texts as the policy allows."""
         return export_table(path, self._exported())
 
-    def __repr__(self) -> str:
-        return f"<TopicExplorer of {self.ds.population}; run its cell to see it>"  # what a reopened notebook shows
-
     def _measured(self) -> pl.DataFrame | None:
         return None if self._embeddings is None else map_quality(self._points, self._embeddings)
 
@@ -275,38 +255,17 @@ class TopicExplorer(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
             "clear": lambda _: self.selection.clear(),
             "export": lambda _: self._download(),
             "hide": lambda _: self.policy.hide_all(),
-            "scale": lambda asked: self._run(partial(self._panel.laid, asked["scale"]), self._panel.show),
-            "meaning": lambda asked: self._run(
+            "scale": lambda asked: self._jobs.run(partial(self._panel.laid, asked["scale"]), self._panel.show),
+            "meaning": lambda asked: self._jobs.run(
                 partial(near_text, self._embeddings, asked["text"], n=NEAREST), self._choose_near
             ),
-            "like": lambda _: self._run(
+            "like": lambda _: self._jobs.run(
                 partial(near_pairs, self._embeddings, self.selection.pair_ids, n=NEAREST), self._choose_near
             ),
         }
 
     def _answer(self, message: Message) -> None:
-        try:
-            self._answers()[message["kind"]](message)
-        except BtvizError as error:
-            self.map.send({"kind": "say", "text": str(error)})
-
-    def _run(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do what may take seconds beside the kernel, so that the map keeps answering."""
-
-        def done(future: Future[Any]) -> None:
-            self.map.tell({"busy": False})
-            try:
-                then(future.result())
-            except SupersededError:
-                return
-            except BtvizError as error:
-                self.map.send({"kind": "say", "text": str(error)})
-            except Exception as error:
-                words = f"This could not be done: {type(error).__name__}. The kernel's log says where."
-                self.map.send({"kind": "say", "text": words})
-                raise
-
-        self._background.run(lambda _: job(), on_done=done)
+        self._jobs.answer(lambda: self._answers()[message["kind"]](message))
 
     def _exported(self) -> pl.DataFrame:
         topics = self.topics.assignments.select("pair_id", "topic", "probability")

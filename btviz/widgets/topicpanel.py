@@ -9,8 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from btviz.arguments import expect_table
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
+from btviz.plots.datamap import QUALITY
 from btviz.plots.theme import GROUPS
 from btviz.topics.result import Topics
 from btviz.topics.stability import STABLE
@@ -71,7 +73,7 @@ class TopicPanel:
                 "population": ds.population,
                 "texts": _TEXTS.get(topics.facts.get("text", ""), "texts"),
                 "encoder": topics.facts.get("encoder"),
-                "quality": [] if quality is None else quality.filter(pl.col("texts") == "all").to_dicts(),
+                "quality": _of_all(quality),
                 "colorings": [(name, one.title, one.group, one.why_not) for name, one in self._offers.items()],
                 "scales": topics.layers.select("scale", "n_topics").rows(),
                 "busy": False,
@@ -139,6 +141,14 @@ class TopicPanel:
         legend = [(colouring.colours[number], words) for number, words in colouring.legend]
         self.view.tell({"color": self._color, "legend": legend, "legend_title": colouring.title})
         self.send_labels()
+
+
+def _of_all(quality: pl.DataFrame | None) -> list[dict[str, Any]]:
+    """What is known of a map as a whole."""
+    if quality is None:
+        return []
+    expect_table(quality, QUALITY, name="quality", source="btviz.map_quality(points, embeddings)")
+    return quality.filter(pl.col("texts") == "all").to_dicts()
 
 
 def _shares(stability: pl.DataFrame | None, topics: Topics) -> dict[int, dict[int, float]]:
