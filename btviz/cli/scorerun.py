@@ -46,10 +46,8 @@ def run_models(
     as_json : bool
         Print one JSON document.
     """
-    import polars as pl
-
     from btviz import load, load_score_model, score
-    from btviz.scoring.protocol import SCORES
+    from btviz.scoring.protocol import stacked_scores
 
     ds = load(name)
     if ds.pairs.is_empty():
@@ -64,8 +62,7 @@ def run_models(
         except KeyboardInterrupt:
             say("Interrupted. Run the same command again: it goes on from the last batch.")
             raise
-    scores = pl.concat([SCORES.to_frame(), *tables.values()])
-    _kept(scores, ds, name=name, override_sign=override_sign, as_json=as_json)
+    _kept(stacked_scores(tables.values()), ds, name=name, override_sign=override_sign, as_json=as_json)
 
 
 def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool, as_json: bool) -> None:

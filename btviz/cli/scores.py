@@ -24,11 +24,11 @@ _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
 
 @click.command("scores")
 @click.argument("name")
-@click.option("--threshold", default=0.5, show_default=True, help="probability from which a moderator flags")
+@click.option("--threshold", type=float, help="probability above which moderators flag; by default as each records")
 @click.option("--n-boot", default=1000, show_default=True, help="bootstrap replicates, drawn over prompts")
 @click.option("--seed", default=0, show_default=True, help="seed of the bootstrap")
 @json_option
-def stats_scores(name: str, *, threshold: float, n_boot: int, seed: int, as_json: bool) -> None:
+def stats_scores(name: str, *, threshold: float | None, n_boot: int, seed: int, as_json: bool) -> None:
     """Measure the scores of NAME against its labels, and policies against each other; --json has all."""
     from btviz import load
     from btviz.scoring.kept import kept_answers, kept_scores
@@ -51,7 +51,7 @@ def stats_scores(name: str, *, threshold: float, n_boot: int, seed: int, as_json
 
 
 def _tables(
-    ds: Dataset, scores: pl.DataFrame, policies: pl.DataFrame, *, threshold: float, n_boot: int, seed: int
+    ds: Dataset, scores: pl.DataFrame, policies: pl.DataFrame, *, threshold: float | None, n_boot: int, seed: int
 ) -> dict[str, pl.DataFrame]:
     import polars as pl
 

@@ -74,10 +74,19 @@ def moderators(table: pl.DataFrame, *, source: str | None = None, width: str | f
         concat=[_bars(shares, raters, room=room), _agreement(known, names, room=room)],
         columns=1,
         spacing=18,
-        title=heading("Do moderators and people agree?", caption, notes, warning, width=width),
+        title=heading("Do moderators and people agree?", caption, notes, _limits(known), warning, width=width),
         description=_description(known, caption),
         config=config(),
     )
+
+
+def _limits(known: pl.DataFrame) -> str:
+    """Score above which each model calls an answer unsafe, where the table says it."""
+    if not {"threshold_first", "threshold_second"} <= set(known.columns):
+        return ""
+    sides = [known.select(pl.col(side), limit=f"threshold_{side}").rows() for side in ("first", "second")]
+    limits = {rater: limit for side in sides for rater, limit in side if limit is not None}
+    return f"Unsafe above: {', '.join(f'{rater} {limit:g}' for rater, limit in limits.items())}" if limits else ""
 
 
 def _shares(known: pl.DataFrame) -> pl.DataFrame:

@@ -59,7 +59,7 @@ class Scored:
         SignWarning
             If the labels do not tell which way a score points.
         """
-        table = checked(kept_scores(ds) if scores is None else scores).sort(list(SCORES)[:-1])
+        table = checked(kept_scores(ds) if scores is None else scores, thresholds=True).sort(list(SCORES)[:-1])
         try:
             return cls(ds, table, kept_answers(ds), check_sign(table, ds, override=override_sign))
         except DataError as error:
