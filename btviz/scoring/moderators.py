@@ -12,6 +12,7 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import FEW
+from btviz.scoring.joint import joint_agreement
 from btviz.scoring.judged import by_model
 from btviz.scoring.moderating import flagging
 from btviz.scoring.thresholds import threshold_of
@@ -96,7 +97,10 @@ def moderator_agreement(
         by prompt), `chance` (agreement of independent raters with these shares), `kappa` (Cohen),
         `ac1` (Gwet), `undefined` (why kappa or the interval is null), `note` (the prevalence
         paradox, where it holds), `threshold_first`, `threshold_second` (score above which each calls an
-        answer unsafe; null for people).
+        answer unsafe; null for people); and the same in each row of a group, of all raters together,
+        `joint_raters` (how many), `joint_n` (answers with two verdicts or more), `joint_alpha` (Krippendorff),
+        `joint_low`, `joint_high` (95 %, by prompt), `joint_undefined`: see
+        `btviz.scoring.joint.joint_agreement`.
 
     Raises
     ------
@@ -117,7 +121,9 @@ def moderator_agreement(
         for group, part in groups
         for first, second in combinations(named, 2)
     ]
-    return pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+    table = pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+    together = joint_agreement(verdicts, raters=named, by=by, n_boot=n_boot, random_state=random_state)
+    return table.join(together.select(_JOINT), on="group", how="left", nulls_equal=True, maintain_order="left")
 
 
 def agreement_of_counts(
@@ -212,4 +218,13 @@ _TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), p
         "threshold_second",
     ),
     pl.Float64(),
+)
+_JOINT = (
+    pl.col("group"),
+    pl.col("raters").list.len().cast(pl.Int64).alias("joint_raters"),
+    pl.col("n").alias("joint_n"),
+    pl.col("alpha").alias("joint_alpha"),
+    pl.col("alpha_low").alias("joint_low"),
+    pl.col("alpha_high").alias("joint_high"),
+    pl.col("undefined").alias("joint_undefined"),
 )
