@@ -104,6 +104,13 @@ def score(
     return stacked_scores(tables.values())
 
 
+def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
+    """Pairs of a data set whose scores by a model are kept, as of a run that was interrupted."""
+    pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
+    with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
+        return journal.done.height
+
+
 def _score(
     ds: Dataset, model: ScoreModel, *, runner: Engine, budget: int | None, listener: Listener | None
 ) -> pl.DataFrame:
