@@ -32,6 +32,7 @@ METRICS = pl.Schema(
         "high": pl.Float64(),
         "undefined": pl.String(),
         "threshold_origin": pl.String(),
+        "against": pl.String(),
     }
 )
 """Columns of the table of metrics."""

@@ -60,7 +60,9 @@ def score_metrics(
         `grouping` and `level` (all, split, stratum, category, severity, source, topic,
         threshold): `threshold`, `n`, `support` (positives), `prompts`, `estimate`, `low`, `high`
         (95 %, by prompt), `undefined` (why a value is null), `threshold_origin` (of moderation:
-        whether the threshold is as asked, recorded by the model, or the usual one). Metrics by kind:
+        whether the threshold is as asked, recorded by the model, or the usual one), `against` (slugs of
+        the categories that a target is measured against; those of another taxonomy are translated,
+        see `btviz.scoring.targets.truths_of`). Metrics by kind:
 
         - reward: `pair_accuracy` (better scores higher), `lower_for_safer`, `auc`,
           `ks_distance` (unsafe against safe), `calibration_intercept`, `calibration_slope` (of
