@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from btviz.dataset import Dataset
+    from btviz.scoring.protocol import ScoreModel
 
 _SHOWN = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "median", "high")
 
@@ -46,26 +47,36 @@ def run_models(
     as_json : bool
         Print one JSON document.
     """
-    import polars as pl
-
     from btviz import load, load_score_model, score
-    from btviz.scoring.protocol import SCORES
+    from btviz.scoring.protocol import stacked_scores
 
     ds = load(name)
     if ds.pairs.is_empty():
         raise DataError(f"Answers of {name} were to be scored; it has none. Choose data with prompts and responses.")
     tables: dict[str, pl.DataFrame] = {}
     for model in models:  # one after the other, so that memory holds one
-        loaded = load_score_model(model, kind=kind, dtype=dtype)
-        if loaded.name in tables:
-            raise UsageError(f"Asked to score with {list(models)}; two are named {loaded.name!r}. Score one at a time.")
+        loaded: ScoreModel | None = None
         try:
+            loaded = load_score_model(model, kind=kind, dtype=dtype)
+            if loaded.name in tables:
+                raise UsageError(
+                    f"Asked to score with {list(models)}; two are named {loaded.name!r}. Score one at a time."
+                )
             tables[loaded.name] = score(ds, loaded, engine=engine, workers=workers)
         except KeyboardInterrupt:
-            say("Interrupted. Run the same command again: it goes on from the last batch.")
+            say(_interrupted(ds, loaded, name=name, asked=model))
             raise
-    scores = pl.concat([SCORES.to_frame(), *tables.values()])
-    _kept(scores, ds, name=name, override_sign=override_sign, as_json=as_json)
+    _kept(stacked_scores(tables.values()), ds, name=name, override_sign=override_sign, as_json=as_json)
+
+
+def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str) -> str:
+    from btviz.scoring.runs import scored_pairs
+
+    n = 0 if model is None else scored_pairs(ds, model)
+    return (
+        f"Scores of {name} by {asked} were asked for; interrupted, with {n:,} of {ds.pairs.height:,} pairs scored and "
+        "kept. Run the same command again: it goes on with the next batch."
+    )
 
 
 def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool, as_json: bool) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.scoresections import SECTIONS, Asked, made_sections, print_sections
 from btviz.errors import NotFoundError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
     from btviz.dataset import Dataset
 
-_METRICS = ("model", "target", "metric", "unit", "n", "support", "prompts", "estimate", "low", "high")
+_METRICS = ("model", "target", "metric", "threshold", "unit", "n", "support", "prompts", "estimate", "low", "high")
 _CEILINGS = ("metric", "label", "n", "n_distinct", "n_contradictory", "ceiling")
 _RANGE = ("model", "kind", "target", "n", "mean", "sd", "min", "q50", "max", "share_at_max")
 _PAIRED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
@@ -24,11 +25,11 @@ _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
 
 @click.command("scores")
 @click.argument("name")
-@click.option("--threshold", default=0.5, show_default=True, help="probability from which a moderator flags")
+@click.option("--threshold", type=float, help="probability above which moderators flag; by default as each records")
 @click.option("--n-boot", default=1000, show_default=True, help="bootstrap replicates, drawn over prompts")
 @click.option("--seed", default=0, show_default=True, help="seed of the bootstrap")
 @json_option
-def stats_scores(name: str, *, threshold: float, n_boot: int, seed: int, as_json: bool) -> None:
+def stats_scores(name: str, *, threshold: float | None, n_boot: int, seed: int, as_json: bool) -> None:
     """Measure the scores of NAME against its labels, and policies against each other; --json has all."""
     from btviz import load
     from btviz.scoring.kept import kept_answers, kept_scores
@@ -41,17 +42,21 @@ def stats_scores(name: str, *, threshold: float, n_boot: int, seed: int, as_json
             f"Statistics of the scores of {name!r} were asked for; it has none. "
             f"Make some: btviz score {name} --model M, or btviz score {name} --from FILE."
         )
-    policies = policy_scores(kept_answers(ds), scores)
-    found = _tables(ds, scores, policies, threshold=threshold, n_boot=n_boot, seed=seed)
+    answers = kept_answers(ds)
+    found = _tables(ds, scores, policy_scores(answers, scores), threshold=threshold, n_boot=n_boot, seed=seed)
+    sections, absent = made_sections(Asked(ds, scores, answers, threshold, n_boot, seed))
     if as_json:
-        documents = {key: table.to_dicts() for key, table in found.items()}
-        print_json({"name": ds.name, "is_synthetic": ds.is_synthetic, **documents})
+        about = {"name": ds.name, "population": ds.population, "is_synthetic": ds.is_synthetic}
+        documents = {key: table.to_dicts() for key, table in (found | sections).items()}
+        counted = {key: SECTIONS[key].counted for key in sections}
+        print_json(about | documents | {"counted": counted, "does_not_apply": absent})
         return
     _print(ds, found)
+    print_sections(sections, absent, ds=ds)
 
 
 def _tables(
-    ds: Dataset, scores: pl.DataFrame, policies: pl.DataFrame, *, threshold: float, n_boot: int, seed: int
+    ds: Dataset, scores: pl.DataFrame, policies: pl.DataFrame, *, threshold: float | None, n_boot: int, seed: int
 ) -> dict[str, pl.DataFrame]:
     import polars as pl
 

@@ -74,10 +74,36 @@ def moderators(table: pl.DataFrame, *, source: str | None = None, width: str | f
         concat=[_bars(shares, raters, room=room), _agreement(known, names, room=room)],
         columns=1,
         spacing=18,
-        title=heading("Do moderators and people agree?", caption, notes, warning, width=width),
+        title=heading("Do moderators and people agree?", caption, notes, *_said(known), warning, width=width),
         description=_description(known, caption),
         config=config(),
     )
+
+
+def _said(known: pl.DataFrame) -> tuple[str, str]:
+    return _limits(known), _together(known)
+
+
+def _together(known: pl.DataFrame) -> str:
+    """Agreement of all raters as one figure, over all answers, where the table has it."""
+    if "joint_alpha" not in known.columns:
+        return ""
+    rows = known.filter(pl.col("group") == EVERYTHING).drop_nulls("joint_alpha").head(1).to_dicts()
+    return "".join(
+        f"All {row['joint_raters']} raters: Krippendorff's alpha {row['joint_alpha']:.2f}"
+        + (f" ({row['joint_low']:.2f} to {row['joint_high']:.2f})" if row["joint_low"] is not None else "")
+        + f", n = {row['joint_n']:,}"
+        for row in rows
+    )
+
+
+def _limits(known: pl.DataFrame) -> str:
+    """Score above which each model calls an answer unsafe, where the table says it."""
+    if not {"threshold_first", "threshold_second"} <= set(known.columns):
+        return ""
+    sides = [known.select(pl.col(side), limit=f"threshold_{side}").rows() for side in ("first", "second")]
+    limits = {rater: limit for side in sides for rater, limit in side if limit is not None}
+    return f"Unsafe above: {', '.join(f'{rater} {limit:g}' for rater, limit in limits.items())}" if limits else ""
 
 
 def _shares(known: pl.DataFrame) -> pl.DataFrame:
@@ -148,4 +174,11 @@ def _description(known: pl.DataFrame, caption: str) -> str:
         f"{first} and {second} agree on {100 * share:.1f} %, kappa {'undefined' if kappa is None else f'{kappa:.2f}'}."
         for first, second, share, kappa in rows
     ]
-    return f"Safe shares by rater and agreement of every two raters ({caption}). {' '.join(said)}"
+    together = _together(known)
+    return " ".join(
+        [
+            f"Safe shares by rater and agreement of every two raters ({caption}).",
+            *said,
+            *([together] if together else []),
+        ]
+    )

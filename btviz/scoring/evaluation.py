@@ -10,6 +10,8 @@ from btviz.errors import UsageError
 from btviz.preference.comparisons import Level
 from btviz.preference.shares import Resampling
 from btviz.scoring.intervals import ratio_rows
+from btviz.scoring.judged import by_model
+from btviz.scoring.moderators import LIMIT, safety_verdicts
 from btviz.taxonomy import Taxonomy
 
 
@@ -88,6 +90,74 @@ def safe_by_cost(table: pl.DataFrame, *, model: str | None = None, threshold: fl
             "Name one of them, or score with one."
         )
     return costs.select("policy", "prompt_id", "pair_id", (pl.col("score") < threshold).alias("safe"))
+
+
+def safe_rates(
+    scores: pl.DataFrame,
+    ds: Dataset,
+    *,
+    answers: pl.DataFrame,
+    evaluation: Dataset,
+    threshold: float | None = None,
+    n_boot: int = 2000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Share of safe answers by policy and category, according to each cost and moderation model.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores.
+    ds : Dataset
+        The data set that was scored.
+    answers : DataFrame
+        `btviz.scoring.policies.ANSWERS`; where it is empty, all answers are of one policy, named as the
+        data set.
+    evaluation : Dataset
+        Data set whose `prompts` have a category.
+    threshold : float, optional
+        Probability above which a moderation model flags; by default what it records, else 0.5.
+    n_boot, random_state : int
+        As for `safe_rate`.
+
+    Returns
+    -------
+    DataFrame
+        `rater`, `threshold` (a score above it is unsafe; a cost of exactly 0 is not safe either), and
+        the columns of `safe_rate`.
+
+    Raises
+    ------
+    UsageError
+        If no model says what is safe, or no answer is to a prompt of `evaluation`.
+    """
+    given = answers.select("policy", "prompt_id", "pair_id").unique()
+    if given.is_empty():
+        given = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
+    verdicts = _verdicts(scores, ds, threshold=threshold)
+    if not verdicts:
+        raise UsageError(
+            f"Safe rates by category were asked for; {ds.name} has scores of no cost or moderation model, which say "
+            "what is safe. Score with one."
+        )
+    tables = []
+    for rater, limit, safe in verdicts:
+        rates = safe_rate(given.join(safe, on="pair_id"), evaluation, n_boot=n_boot, random_state=random_state)
+        tables.append(rates.select(pl.lit(rater).alias("rater"), pl.lit(limit).alias("threshold"), pl.all()))
+    return pl.concat(tables)
+
+
+def _verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | None) -> list[tuple[str, float, pl.DataFrame]]:
+    """Name, limit and verdicts (`pair_id`, `safe`) of each cost model, then of each moderation model."""
+    costs = [part for part in by_model(scores) if part.kind == "cost"]
+    found = [(part.model, 0.0, part.scores.select("pair_id", (pl.col("score") < 0).alias("safe"))) for part in costs]
+    flags = safety_verdicts(scores.filter(pl.col("kind") == "moderation"), ds, threshold=threshold)
+    for name in flags.columns:
+        limit = LIMIT.format(name)
+        if limit in flags.columns:
+            value: float = flags.item(0, limit)
+            found.append((name, value, flags.select("pair_id", pl.col(name).alias("safe"))))
+    return found
 
 
 def _levels(part: pl.DataFrame, asked: pl.DataFrame, taxonomy: Taxonomy) -> tuple[list[Level], list[int]]:

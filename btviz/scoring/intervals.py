@@ -31,6 +31,8 @@ METRICS = pl.Schema(
         "low": pl.Float64(),
         "high": pl.Float64(),
         "undefined": pl.String(),
+        "threshold_origin": pl.String(),
+        "against": pl.String(),
     }
 )
 """Columns of the table of metrics."""

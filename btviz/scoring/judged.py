@@ -11,7 +11,7 @@ import polars as pl
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.comparisons import Comparisons, Level, levels_of, with_strata
-from btviz.scoring.protocol import KINDS, SCORES
+from btviz.scoring.protocol import KINDS, SCORES, THRESHOLD
 from btviz.taxonomy import Taxonomy
 
 TOPICS = ("pair_id", "topic")
@@ -29,21 +29,27 @@ class ModelScores:
         Slug of a category, or "severity", for moderation.
     scores : DataFrame
         `pair_id`, `score`, without nulls.
+    threshold : float or None
+        Probability above which the model flags, where it records one.
     """
 
     model: str
     kind: str
     target: str | None
     scores: pl.DataFrame
+    threshold: float | None = None
 
 
-def checked(scores: pl.DataFrame) -> pl.DataFrame:
+def checked(scores: pl.DataFrame, *, thresholds: bool = False) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
+
+    With ``thresholds``, their column is kept where it is there.
 
     Raises
     ------
     UsageError
-        If a column is missing, a kind is unknown, ids are no numbers, or a score is there twice.
+        If a column is missing, a kind is unknown, ids are no numbers, a score is there twice, or a model
+        records several thresholds.
     """
     missing = [name for name in SCORES if name not in scores.columns]
     if missing:
@@ -65,9 +71,20 @@ def checked(scores: pl.DataFrame) -> pl.DataFrame:
             "Keep one row for each pair, model and target."
         )
     finite = pl.when(pl.col("score").is_finite()).then("score")
-    return (
-        scores.select(list(SCORES)).cast({"pair_id": SCORES["pair_id"], "score": SCORES["score"]}).with_columns(finite)
-    )
+    typed = scores.select(list(SCORES)).cast({"pair_id": SCORES["pair_id"], "score": SCORES["score"]})
+    known = typed.with_columns(finite)
+    return known.with_columns(_thresholds(scores)) if thresholds and THRESHOLD in scores.columns else known
+
+
+def _thresholds(scores: pl.DataFrame) -> pl.Series:
+    recorded = scores.select("model", "kind", THRESHOLD).drop_nulls(THRESHOLD).unique()
+    several = recorded.filter(pl.struct("model", "kind").is_duplicated())
+    if several.height or not recorded[THRESHOLD].cast(pl.Float64).is_between(0, 1).all():
+        raise UsageError(
+            f"A moderation model flags above one probability; {recorded['model'].unique().sort().to_list()} record "
+            f"{recorded[THRESHOLD].unique().sort().to_list()}. Write one, 0 .. 1, into all rows of a model, or null."
+        )
+    return scores[THRESHOLD].cast(pl.Float64)
 
 
 def _is_number(dtype: pl.DataType) -> bool:
@@ -76,11 +93,13 @@ def _is_number(dtype: pl.DataType) -> bool:
 
 def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     """Yield the scores of each model, kind and target, in the order of their names."""
-    table = checked(scores).drop_nulls("score")
+    table = checked(scores, thresholds=True).drop_nulls("score")
     for (model, kind, target), part in sorted(
         table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):
-        yield ModelScores(str(model), str(kind), target, part.select("pair_id", "score").sort("pair_id"))
+        recorded = part[THRESHOLD].drop_nulls().to_list() if THRESHOLD in part.columns else []
+        known = part.select("pair_id", "score").sort("pair_id")
+        yield ModelScores(str(model), str(kind), target, known, recorded[0] if recorded else None)
 
 
 def judged_answers(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from btviz.scoring.judged import ModelScores, by_model, judged_answers, judged_c
 from btviz.scoring.moderating import moderation_rows
 from btviz.scoring.pairwise import pair_accuracy, sign_accuracy, threshold_rows
 from btviz.scoring.separating import roc_rows, separation_rows
+from btviz.scoring.thresholds import threshold_of
 from btviz.tables import conform
 
 _LABELS = {"reward": ("better", "safer"), "cost": ("safer", "better")}
@@ -31,7 +32,7 @@ def score_metrics(
     scores: pl.DataFrame,
     ds: Dataset,
     *,
-    threshold: float = 0.5,
+    threshold: float | None = None,
     topics: pl.DataFrame | None = None,
     n_boot: int = 1000,
     random_state: int = 0,
@@ -44,8 +45,9 @@ def score_metrics(
         A table of scores, of any number of models; nulls are left out.
     ds : Dataset
         The data set that was scored.
-    threshold : float
-        Probability above which a moderation model flags a category.
+    threshold : float, optional
+        Probability above which a moderation model flags a category. Default: what the model records
+        (column `threshold` of its scores), else 0.5.
     topics : DataFrame, optional
         `pair_id`, `topic`: adds rows by topic.
     n_boot, random_state : int
@@ -57,7 +59,10 @@ def score_metrics(
         One row for each `model`, `kind`, `target`, `metric`, `unit` (what is counted),
         `grouping` and `level` (all, split, stratum, category, severity, source, topic,
         threshold): `threshold`, `n`, `support` (positives), `prompts`, `estimate`, `low`, `high`
-        (95 %, by prompt), `undefined` (why a value is null). Metrics by kind:
+        (95 %, by prompt), `undefined` (why a value is null), `threshold_origin` (of moderation:
+        whether the threshold is as asked, recorded by the model, or the usual one), `against` (slugs of
+        the categories that a target is measured against; those of another taxonomy are translated,
+        see `btviz.scoring.targets.truths_of`). Metrics by kind:
 
         - reward: `pair_accuracy` (better scores higher), `lower_for_safer`, `auc`,
           `ks_distance` (unsafe against safe), `calibration_intercept`, `calibration_slope` (of
@@ -84,8 +89,10 @@ def score_metrics(
     moderators = sorted({part.model for part in parts if part.kind == "moderation"})
     for model in moderators:
         own = [part for part in parts if part.model == model and part.kind == "moderation"]
-        rows = moderation_rows(own, ds, threshold=threshold, topics=topics, resampling=resampling)
-        tables.append(rows.with_columns(pl.lit(model).alias("model"), pl.lit("moderation").alias("kind")))
+        limit = threshold_of(own[0].threshold, asked=threshold)
+        rows = moderation_rows(own, ds, threshold=limit.value, topics=topics, resampling=resampling)
+        named = {"model": model, "kind": "moderation", "threshold_origin": limit.origin}
+        tables.append(rows.with_columns(pl.lit(value).alias(name) for name, value in named.items()))
     return pl.concat([conform(table, METRICS) for table in tables])
 
 

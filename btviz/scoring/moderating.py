@@ -16,8 +16,10 @@ from btviz.scoring.intervals import Bools, ratio_rows, reweighted_row
 from btviz.scoring.judged import ModelScores, answer_levels, judged_answers
 from btviz.scoring.pairwise import PAIR
 from btviz.scoring.separating import told_apart
+from btviz.scoring.targets import truths_of
 from btviz.stats.association import Floats
 from btviz.stats.reweighting import Weighted
+from btviz.taxonomy import Taxonomy
 
 SEVERITY = "severity"
 DECISION = "pair x category"
@@ -64,21 +66,23 @@ def moderation_rows(
         The columns of `btviz.scoring.intervals.METRICS` but `model` and `kind`. With `target`
         null: any flagged target, of this taxonomy or not, against unsafe (unit "pair"; see
         `flagging`), and all decisions on categories together (unit "pair x category"). With a
-        category as target: that category; with "severity": AUC against unsafe and Spearman's rho
+        category as target: that category or, of another taxonomy, its counterparts, both named in
+        `against`; with "severity": AUC against unsafe and Spearman's rho
         against the level. AUC is over all
         answers only. `support` counts the positives.
     """
-    slugs = {category.slug: category.key for category in ds.taxonomy.categories}
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
+    truths = truths_of([target for target in by_target if target and target != SEVERITY], ds.taxonomy)
     tables, decisions = [], []
     for target, answers in by_target.items():
-        if target in slugs:
+        if target is not None and target in truths and not truths[target]:
+            tables.append(_without_counterpart(target, ds.taxonomy))
+        elif target is not None and target in truths:
             known = answers.drop_nulls("labels")
-            truth = known.select(ds.taxonomy.has(slugs[target])).to_series().to_numpy()
-            made = _Decisions(known, truth, known["score"].to_numpy() > threshold)
-            levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]
-            rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
-            tables.append(pl.concat(rows, how="diagonal").with_columns(pl.lit(target).alias("target")))
+            truth = known.select(pl.any_horizontal([ds.taxonomy.has(key) for key in truths[target]])).to_series()
+            made = _Decisions(known, truth.to_numpy(), known["score"].to_numpy() > threshold)
+            named = {"target": target, "against": ", ".join(ds.taxonomy[key].slug for key in truths[target])}
+            tables.append(_of_target(made, ds, resampling).with_columns(pl.lit(v).alias(k) for k, v in named.items()))
             decisions.append(made)
         elif target == SEVERITY:
             tables.append(_severity_rows(answers, ds, resampling).with_columns(pl.lit(target).alias("target")))
@@ -89,6 +93,23 @@ def moderation_rows(
     if not tables:
         return pl.DataFrame(schema={"metric": pl.String})
     return pl.concat(tables, how="diagonal").with_columns(pl.lit(threshold).alias("threshold"))
+
+
+def _of_target(made: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
+    levels = [level for level in answer_levels(made.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
+    rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+    return pl.concat(rows, how="diagonal")
+
+
+def _without_counterpart(target: str, taxonomy: Taxonomy) -> pl.DataFrame:
+    """Rows of a category of another taxonomy that no category of this one corresponds to."""
+    reason = f"no category of {taxonomy.name} corresponds to {target}"
+    named = {"target": target, "unit": PAIR, "grouping": "all", "level": "all", "undefined": reason}
+    counted = {name: pl.lit(0, pl.Int64) for name in ("n", "support", "prompts")}
+    values = {"estimate": pl.lit(None, pl.Float64)}
+    return pl.DataFrame({"metric": [*RATES, "auc"]}).with_columns(
+        **{k: pl.lit(v) for k, v in named.items()} | counted | values
+    )
 
 
 class _Decisions:

@@ -12,14 +12,18 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import FEW
+from btviz.scoring.joint import joint_agreement
 from btviz.scoring.judged import by_model
 from btviz.scoring.moderating import flagging
+from btviz.scoring.thresholds import threshold_of
 from btviz.stats.agreement import gwet_ac1, rating_sums
 from btviz.stats.association import Floats, TwoByTwo, ratio
 from btviz.stats.binary import cohens_kappa
 from btviz.stats.resampling import bootstrap, cluster_sums
 
 HUMAN = "Human"
+LIMIT = "threshold of {}"
+"""Column of verdicts that says above which score a model calls an answer unsafe."""
 PARADOX = (
     "prevalence paradox: nearly every verdict is the same, so raters who guess with these shares would agree on "
     "{chance:.1%} by chance; kappa measures the little that is left, and a few answers decide it. Read the agreement "
@@ -29,7 +33,7 @@ EXTREME = 0.85
 """Chance agreement from which kappa is explained: the rarer verdict is below 8.2 % for both raters."""
 
 
-def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float = 0.5) -> pl.DataFrame:
+def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | None = None) -> pl.DataFrame:
     """Verdict of each moderation and cost model, and of people, on each answer.
 
     Parameters
@@ -38,28 +42,30 @@ def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float = 0.5
         A table of scores.
     ds : Dataset
         The data set that was scored; its majority label is the verdict of people.
-    threshold : float
-        A moderation model calls an answer unsafe where the probability of any harm is above it;
-        a cost model where the cost is above 0.
+    threshold : float, optional
+        A moderation model calls an answer unsafe where the probability of any harm is above it, by
+        default what the model records, else 0.5; a cost model where the cost is above 0.
 
     Returns
     -------
     DataFrame
-        `pair_id`, `prompt_id`, `source`, and one boolean column per rater, true for safe; null
-        where a rater has no verdict.
+        `pair_id`, `prompt_id`, `source`, and for each rater a boolean column of its name, true for
+        safe, null where it has no verdict; for each model also a number, `threshold of` its name.
     """
     frame = ds.pairs.select("pair_id", "prompt_id", "source", pl.col("is_safe").alias(HUMAN))
     highest: dict[str, list[pl.DataFrame]] = {}
+    limits: dict[str, float] = {}
     for part in by_model(scores):
         if part.kind == "cost" or flagging([part.target]):
-            limit = 0.0 if part.kind == "cost" else threshold
+            limit = 0.0 if part.kind == "cost" else threshold_of(part.threshold, asked=threshold).value
             safe = part.scores.select("pair_id", (pl.col("score") <= limit).alias("safe"))
             highest.setdefault(part.model, []).append(safe)
+            limits[part.model] = limit
     for model, parts in highest.items():
         verdict = pl.concat(parts).group_by("pair_id").agg(pl.col("safe").all(), pl.len().alias("targets"))
         whole = verdict.filter(pl.col("targets") == len(parts)).select("pair_id", pl.col("safe").alias(model))
         frame = frame.join(whole, on="pair_id", how="left")
-    return frame.sort("pair_id")
+    return frame.sort("pair_id").with_columns(pl.lit(limit).alias(LIMIT.format(name)) for name, limit in limits.items())
 
 
 def moderator_agreement(
@@ -90,7 +96,11 @@ def moderator_agreement(
         judged), `prompts`, `safe_first`, `safe_second` (shares), `agreement`, `low`, `high` (95 %,
         by prompt), `chance` (agreement of independent raters with these shares), `kappa` (Cohen),
         `ac1` (Gwet), `undefined` (why kappa or the interval is null), `note` (the prevalence
-        paradox, where it holds).
+        paradox, where it holds), `threshold_first`, `threshold_second` (score above which each calls an
+        answer unsafe; null for people); and the same in each row of a group, of all raters together,
+        `joint_raters` (how many), `joint_n` (answers with two verdicts or more), `joint_alpha` (Krippendorff),
+        `joint_low`, `joint_high` (95 %, by prompt), `joint_undefined`: see
+        `btviz.scoring.joint.joint_agreement`.
 
     Raises
     ------
@@ -107,10 +117,13 @@ def moderator_agreement(
     rows = [
         {"group": group, "first": first, "second": second}
         | _compared(part.drop_nulls([first, second]), first, second, n_boot=n_boot, seed=random_state)
+        | {"threshold_first": _limit(verdicts, first), "threshold_second": _limit(verdicts, second)}
         for group, part in groups
         for first, second in combinations(named, 2)
     ]
-    return pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+    table = pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+    together = joint_agreement(verdicts, raters=named, by=by, n_boot=n_boot, random_state=random_state)
+    return table.join(together.select(_JOINT), on="group", how="left", nulls_equal=True, maintain_order="left")
 
 
 def agreement_of_counts(
@@ -141,6 +154,12 @@ def agreement_of_counts(
         )
     counts = np.array([[n, safe_first, safe_second, both]], np.float64)
     return {"n": n} | _measures(counts)
+
+
+def _limit(verdicts: pl.DataFrame, rater: str) -> float | None:
+    column = LIMIT.format(rater)
+    known = verdicts[column].drop_nulls() if column in verdicts.columns else None
+    return None if known is None or known.is_empty() else float(known[0])
 
 
 def _compared(part: pl.DataFrame, first: str, second: str, *, n_boot: int, seed: int) -> dict[str, object]:
@@ -186,5 +205,26 @@ def _measures(counts: Floats) -> dict[str, float | int | str | None]:
 
 
 _TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), pl.String()) | dict.fromkeys(
-    ("safe_first", "safe_second", "agreement", "low", "high", "chance", "kappa", "ac1"), pl.Float64()
+    (
+        "safe_first",
+        "safe_second",
+        "agreement",
+        "low",
+        "high",
+        "chance",
+        "kappa",
+        "ac1",
+        "threshold_first",
+        "threshold_second",
+    ),
+    pl.Float64(),
+)
+_JOINT = (
+    pl.col("group"),
+    pl.col("raters").list.len().cast(pl.Int64).alias("joint_raters"),
+    pl.col("n").alias("joint_n"),
+    pl.col("alpha").alias("joint_alpha"),
+    pl.col("alpha_low").alias("joint_low"),
+    pl.col("alpha_high").alias("joint_high"),
+    pl.col("undefined").alias("joint_undefined"),
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -19,6 +19,9 @@ SCORES = pl.Schema(
     {"pair_id": ID, "model": pl.String(), "kind": pl.String(), "target": pl.String(), "score": pl.Float64()}
 )
 """Columns of `scores`; `target` is a category's slug or "severity" for moderation, else null."""
+
+THRESHOLD = "threshold"
+"""Further column of `scores` where a moderation model records the probability above which it flags."""
 
 SCORES_ORDER = ("pair_id", "model", "target")
 
@@ -89,7 +92,8 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
     Returns
     -------
     DataFrame
-        `pair_id`, `model`, `kind`, `target`, `score`; sorted by pair, model and target.
+        `pair_id`, `model`, `kind`, `target`, `score`; sorted by pair, model and target. Of a moderation
+        model that has one, also `threshold`, the probability above which it flags.
 
     Raises
     ------
@@ -113,4 +117,11 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
         }
     )
     named = table.with_columns(pl.lit(model.name).alias("model"), pl.lit(model.kind).alias("kind"))
-    return named.select(list(SCORES)).sort(*SCORES_ORDER)
+    recorded = getattr(model, "threshold", None) if model.kind == "moderation" else None
+    own = [] if recorded is None else [pl.lit(recorded, pl.Float64).alias(THRESHOLD)]
+    return named.select(*SCORES, *own).sort(*SCORES_ORDER)
+
+
+def stacked_scores(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Put tables of scores into one, sorted by pair, model and target; only some may record thresholds."""
+    return pl.concat([SCORES.to_frame(), *tables], how="diagonal").sort(*SCORES_ORDER)

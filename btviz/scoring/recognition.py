@@ -8,12 +8,12 @@ from dataclasses import dataclass
 
 from btviz.errors import DataError, UsageError
 from btviz.scoring.checkpoint import Checkpoint
+from btviz.scoring.thresholds import THRESHOLD
 from btviz.taxonomy import TAXONOMIES
 
 BEAVER_THRESHOLD = 0.4
 """What the code released with beaver-dam-7b flags at; many of its users take 0.5."""
 
-THRESHOLD = 0.5
 BEAVER = "Safe RLHF score head"
 MODERATION = "BeaverTails moderation"
 CLASSIFIER = "sequence classifier"

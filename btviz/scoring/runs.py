@@ -18,7 +18,7 @@ from btviz.scoring.journal import Journal
 from btviz.scoring.loaded import LoadedModel
 from btviz.scoring.loading import load_score_model
 from btviz.scoring.on_ray import RayEngine
-from btviz.scoring.protocol import SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table
+from btviz.scoring.protocol import SCORES, CrossFitted, ScoreModel, scores_table, stacked_scores
 from btviz.scoring.reporting import Listener, Meter, shown
 from btviz.scoring.throughput import announce_speed
 from btviz.store import Store
@@ -76,7 +76,8 @@ def score(
     DataFrame
         `pair_id`, `model`, `kind` (reward, cost, moderation), `target` (null but for moderation), `score`
         (null where it is not a finite number, which a `ScoreWarning` reports); sorted by pair,
-        model and target.
+        model and target. Where a moderation model records the probability above which it flags, also
+        `threshold`, null in the rows of others.
 
     Raises
     ------
@@ -100,7 +101,14 @@ def score(
         if loaded.name in tables:
             raise UsageError(f"Asked to score with two models named {loaded.name!r}. Rename one, or score one by one.")
         tables[loaded.name] = _score(ds, loaded, runner=runner, budget=tokens_per_batch, listener=progress)
-    return pl.concat([SCORES.to_frame(), *tables.values()]).sort(*SCORES_ORDER)
+    return stacked_scores(tables.values())
+
+
+def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
+    """Pairs of a data set whose scores by a model are kept, as of a run that was interrupted."""
+    pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
+    with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
+        return journal.done.height
 
 
 def _score(
@@ -115,7 +123,7 @@ def _score(
     with Journal(Store(), model, pairs=pairs, budget=budget or budget_of(model)) as journal:
         _run(journal, model, runner=runner, n_pairs=pairs.height, listener=listener)
         table = _table(journal.done, model)
-    return pl.concat([own.select(list(SCORES)).cast(SCORES), table])
+    return stacked_scores([own.select(list(SCORES)).cast(SCORES), table])
 
 
 def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, listener: Listener | None) -> None:

@@ -33,6 +33,8 @@ class Scored:
         What the labels say of the direction of each reward and cost model.
     refusal : str or None
         Why none of them is drawn: the sign of one is reversed.
+    n_strange : int
+        Scores left out because their pairs are not in the data set, as of data that have changed since.
     """
 
     ds: Dataset
@@ -40,6 +42,7 @@ class Scored:
     answers: pl.DataFrame
     signs: Sequence[SignCheck] = ()
     refusal: str | None = None
+    n_strange: int = 0
 
     @classmethod
     def of(cls, ds: Dataset, *, scores: pl.DataFrame | None = None, override_sign: bool = False) -> Scored:
@@ -59,11 +62,14 @@ class Scored:
         SignWarning
             If the labels do not tell which way a score points.
         """
-        table = checked(kept_scores(ds) if scores is None else scores).sort(list(SCORES)[:-1])
+        given = checked(kept_scores(ds) if scores is None else scores, thresholds=True).sort(list(SCORES)[:-1])
+        table = given.filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].implode()))
+        n_strange = given.height - table.height
         try:
-            return cls(ds, table, kept_answers(ds), check_sign(table, ds, override=override_sign))
+            signs = check_sign(table, ds, override=override_sign)
         except DataError as error:
-            return cls(ds, table, kept_answers(ds), refusal=str(error))
+            return cls(ds, table, kept_answers(ds), refusal=str(error), n_strange=n_strange)
+        return cls(ds, table, kept_answers(ds), signs, n_strange=n_strange)
 
     def having(self, *kinds: str) -> pl.DataFrame:
         """Scores of some kinds.
@@ -77,6 +83,11 @@ class Scored:
             raise UsageError(f"A figure of the scores of {self.ds.name!r} was asked for; it has no answers to score.")
         if self.refusal is not None:
             raise UsageError(self.refusal)
+        if self.n_strange and self.scores.is_empty():
+            raise UsageError(
+                f"A figure of the scores of {self.ds.name!r} was asked for; none of the {self.n_strange:,} scores "
+                f"given is of an answer in it. Score this data set: btviz score {self.ds.name} --model MODEL."
+            )
         found = self.scores.filter(pl.col("kind").is_in(kinds))
         if found.drop_nulls("score").is_empty():
             of = "" if self.scores.is_empty() else f"{' or '.join(kinds)} "
@@ -87,7 +98,7 @@ class Scored:
         return found
 
     def facts(self) -> dict[str, Any]:
-        """Which models have scored what, what their signs are, and a fingerprint of the table."""
+        """Which models have scored what, what their signs are, a fingerprint of the table, and what was left out."""
         models = self.scores.group_by("model", "kind").agg(
             pl.col("pair_id").n_unique().alias("pairs"), pl.col("score").null_count().alias("undefined")
         )
@@ -95,4 +106,5 @@ class Scored:
             "models": models.sort("kind", "model").to_dicts(),
             "fingerprint": fingerprint(self.scores.write_csv()),
             "signs": [asdict(check) for check in self.signs],
+            "not_in_the_data": self.n_strange,
         }

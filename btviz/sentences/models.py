@@ -211,7 +211,7 @@ def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
         overall = part.filter(pl.col("target").is_null(), pl.col("unit") == "pair")
         rates = [f"{_RATES.get(row['metric'], row['metric'])} {_share(row)}" for row in overall.iter_rows(named=True)]
         n = max(overall["n"].to_list(), default=0)
-        said.append(f"{part['model'][0]}, any category against unsafe, n = {n:,}: {listed(rates)}.")
+        said.append(f"{part['model'][0]}, any category against unsafe{_flagged(overall)}, n = {n:,}: {listed(rates)}.")
         by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1").drop_nulls("estimate")
         said.append(_extremes(by.sort("estimate", descending=True), ds.taxonomy))
     return lines(f"In {name_of(ds)}:", *(said or ["no moderation model has scored."]))
@@ -272,6 +272,11 @@ def _share(row: dict[str, Any]) -> str:
     if row["estimate"] is None:
         return f"no share ({row['undefined']})"
     return percent(row["estimate"]) + interval(row["low"], row["high"])
+
+
+def _flagged(overall: pl.DataFrame) -> str:
+    limit = overall.row(0, named=True) if overall.height else None
+    return "" if limit is None else f", flagged above {limit['threshold']:g} ({limit['threshold_origin']})"
 
 
 def _turned(row: dict[str, Any]) -> tuple[float | None, float | None]:

@@ -17,7 +17,7 @@ from btviz.scoring.judged import ModelScores, by_model, checked
 from btviz.scoring.metrics import score_metrics
 from btviz.scoring.moderating import HARMLESS, SEVERITY
 from btviz.scoring.plane import score_quadrants
-from btviz.scoring.protocol import KINDS, SCORES_ORDER
+from btviz.scoring.protocol import KINDS, stacked_scores
 from btviz.scoring.signcheck import REVERSED, SignCheck, sign_checks
 
 BINS, BINS_OF_RIDGES = 80, 48
@@ -201,8 +201,7 @@ class ScoreBook:
         """Return a book that holds further scores, in place of those that the same models had."""
         own = added.select("model", "kind").unique()
         others = self.scores.join(own, on=["model", "kind"], how="anti")
-        scores = pl.concat([others, added.select(others.columns)]).sort(*SCORES_ORDER)
-        return ScoreBook(self.ds, scores, self.topics, self.chosen, self._checks)
+        return ScoreBook(self.ds, stacked_scores([others, added]), self.topics, self.chosen, self._checks)
 
     def with_chosen(self, chosen: pl.Series | None) -> ScoreBook:
         """Return a book in which "chosen" stands for other pairs."""

@@ -12,7 +12,7 @@ import polars as pl
 from btviz.dataset import Dataset
 from btviz.errors import DataError
 from btviz.scoring import load_score_model, score
-from btviz.scoring.protocol import SCORES, ScoreModel
+from btviz.scoring.protocol import ScoreModel, stacked_scores
 from btviz.scoring.reporting import Progress
 from btviz.widgets.background import Report
 from btviz.widgets.scorebook import ScoreBook
@@ -80,7 +80,7 @@ class ScoreJob:
 
     def _so_far(self) -> ScoreBook:
         """The book with what is scored, its sign checked while still beside the kernel."""
-        book = self._book.with_scores(pl.concat([SCORES.to_frame(), *self._tables]))
+        book = self._book.with_scores(stacked_scores(self._tables))
         for model in {(name, kind) for name, kind in self._tables[-1].select("model", "kind").unique().rows()}:
             book.sign(model)
         return book

@@ -34,6 +34,9 @@ NAMES = {
     "f1": {"moderation": "F1"},
 }
 
+FLAGGED = ("precision", "recall", "f1", "false_positive_rate")
+"""Metrics that depend on the threshold of a moderation model."""
+
 
 def metric_rows(table: pl.DataFrame, *, taxonomy: Taxonomy) -> list[list[str]]:
     """Cells of `COLUMNS` for rows of a table of metrics; thresholds around 0 are left out."""
@@ -46,10 +49,11 @@ def metric_rows(table: pl.DataFrame, *, taxonomy: Taxonomy) -> list[list[str]]:
 def _cells(row: dict[str, Any], levels: dict[str, str], slugs: dict[str, str]) -> list[str]:
     metric = NAMES.get(row["metric"], {}).get(row["kind"]) or row["metric"].replace("_", " ").capitalize()
     target = f" · {slugs.get(row['target'], row['target'])}" if row["target"] else ""
+    flagged = f", flagged above {row['threshold']:g}" if row["metric"] in FLAGGED and row["threshold_origin"] else ""
     has_interval = row["low"] is not None and row["high"] is not None
     return [
         row["model"],
-        metric + target,
+        metric + target + flagged,
         levels.get(row["level"], row["level"]),
         "–" if row["estimate"] is None else f"{row['estimate']:.3f}",
         f"{row['low']:.3f} to {row['high']:.3f}" if has_interval else "–",

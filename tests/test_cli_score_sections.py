@@ -1,0 +1,133 @@
+"""Margins, agreement, drift and safe rates in `btviz stats scores`, and why one of them does not apply."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import polars as pl
+import pytest
+from click.testing import CliRunner
+from test_score_metrics import scores
+
+import btviz
+from btviz.cli import app
+from btviz.cli.scoresections import SECTIONS
+from btviz.scoring.evaluation import safe_rates
+from btviz.scoring.joint import joint_agreement
+from btviz.scoring.kept import keep_scores, kept_answers, kept_scores
+from btviz.scoring.margins import margin_summary, score_margins
+from btviz.scoring.moderators import moderator_agreement, safety_verdicts
+from btviz.scoring.protocol import stacked_scores
+from btviz.scoring.scale import score_drift
+from btviz.taxonomy import BEAVERTAILS
+
+OPTIONS = ["--n-boot", "40", "--seed", "3"]
+BOOT = {"n_boot": 40, "random_state": 3}
+
+
+def made(ds, *kinds):
+    """Scores that know something of safety: two cost models, a reward model and a moderator with a threshold."""
+    rng, ids = np.random.default_rng(5), ds.pairs["pair_id"]
+    unsafe = (~ds.pairs["is_safe"].fill_null(value=True)).to_numpy()
+    cost = rng.normal(size=len(ids)) + unsafe - 0.5
+    flag = np.clip(0.3 + 0.3 * unsafe + 0.1 * rng.normal(size=len(ids)), 0, 1)
+    tables = {
+        "cost": scores(ids, cost, model="first"),
+        "other": scores(ids, 3 * cost + rng.normal(size=len(ids)), model="second"),
+        "reward": scores(ids, rng.normal(size=len(ids)), model="taste", kind="reward"),
+        "guard": scores(ids, flag, model="guard", kind="moderation", target="privacy").with_columns(threshold=0.4),
+    }
+    return stacked_scores(tables[kind] for kind in kinds)
+
+
+def said(name, *, as_json=True):
+    run = CliRunner().invoke(app, ["stats", "scores", name, *OPTIONS, *(["--json"] if as_json else [])])
+    assert run.exit_code == 0, run.stderr
+    return json.loads(run.stdout) if as_json else run.stdout
+
+
+def same(rows, table):
+    assert rows == json.loads(json.dumps(table.to_dicts(), default=str))
+
+
+def test_each_section_is_the_table_of_its_function():
+    ds = btviz.load("sample-saferlhf")
+    keep_scores(made(ds, "cost", "other", "reward", "guard"), ds)
+    own, found = kept_scores(ds), said(ds.name)
+    verdicts = safety_verdicts(own, ds)
+    raters = ["Human", "first", "guard", "second"]
+    same(found["margins"], margin_summary(score_margins(own, ds), **BOOT))
+    same(found["agreement"], moderator_agreement(verdicts, raters=raters, **BOOT))
+    same(found["joint_agreement"], joint_agreement(verdicts, raters=raters, **BOOT))
+    unmatched = [row for row in found["drift"] if not row["matched"]]
+    same(unmatched, score_drift(own, ds, **BOOT))
+    assert len(found["drift"]) == 2 * len(unmatched)
+    assert all(row["n"] for section in ("margins", "agreement", "drift") for row in found[section])
+    assert found["population"] == ds.population
+    assert set(found["counted"]) == {"margins", "agreement", "joint_agreement", "drift"}
+    assert "prompts released with a category" in found["does_not_apply"]["safe_rates"]
+
+    text = said(ds.name, as_json=False)
+    for name in found["counted"]:
+        assert f"{SECTIONS[name].title}; n: {SECTIONS[name].counted} of {ds.population}" in text
+    assert text.count("Does not apply (Safe rate by category of the prompt): ") == 1
+
+
+@pytest.mark.parametrize(
+    ("kind", "reasons"),
+    [
+        ("reward", {"agreement": "two raters", "joint_agreement": "two raters", "drift": "no two models"}),
+        ("guard", {"margins": "have a reward or a cost", "drift": "no two models"}),
+    ],
+)
+def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
+    ds = btviz.load("sample")
+    keep_scores(made(ds, kind), ds)
+    absent = said("sample")["does_not_apply"]
+    assert set(absent) == {*reasons, "safe_rates"}
+    assert all(why in absent[name] for name, why in reasons.items())
+
+
+@pytest.fixture
+def evaluation(tmp_path):
+    """Answers of two policies to 60 prompts with a category each, half of the answers costly."""
+    slugs = [category.key for category in BEAVERTAILS.categories[:2]]
+    prompts = [f"a benign question number {i}" for i in range(60)]
+    asked = tmp_path / "evaluation.json"
+    asked.write_text(
+        json.dumps([{"prompt": p, "category": slugs[i % 2], "category_id": i % 2} for i, p in enumerate(prompts)])
+    )
+    for policy, cost in {"before": lambda i: 1.0 if i % 2 else -1.0, "after": lambda i: -1.0}.items():
+        rows = [{"prompt": p, "response": f"{policy} {i}", "cost": cost(i)} for i, p in enumerate(prompts)]
+        (tmp_path / f"{policy}.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return asked, [tmp_path / "before.jsonl", tmp_path / "after.jsonl"], slugs
+
+
+def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation):
+    asked, files, slugs = evaluation
+    btviz.catalog.add("beavertails-evaluation", [asked])
+    arguments = [part for file in files for part in ("--from", str(file))]
+    run = CliRunner().invoke(app, ["score", "twopolicies", *arguments])
+    assert run.exit_code == 0, run.stderr
+    rows = said("twopolicies")["safe_rates"]
+    rates = {(row["policy"], row["level"]): (row["share_safe"], row["n"], row["n_prompts_asked"]) for row in rows}
+    assert rates["before", slugs[0]] == (1.0, 30, 30)
+    assert rates["before", slugs[1]] == (0.0, 30, 30)
+    assert rates["before", "all"] == (0.5, 60, 60)
+    assert rates["after", "all"] == (1.0, 60, 60)
+    assert {row["threshold"] for row in rows} == {0.0}
+
+
+def test_safe_rates_by_a_moderator_take_its_threshold(evaluation):
+    asked, files, _ = evaluation
+    btviz.catalog.add("beavertails-evaluation", [asked])
+    run = CliRunner().invoke(app, ["score", "one", "--from", str(files[0])])
+    assert run.exit_code == 0, run.stderr
+    ds, prompts = btviz.load("one"), btviz.load("beavertails-evaluation")
+    flags = scores(ds.pairs["pair_id"], [0.45] * 60, model="guard", kind="moderation", target="privacy")
+    for recorded, share in ((0.4, 0.0), (0.5, 1.0)):
+        table = flags.with_columns(pl.lit(recorded).alias("threshold"))
+        rates = safe_rates(table, ds, answers=kept_answers(ds), evaluation=prompts, n_boot=40)
+        assert set(rates["threshold"]) == {recorded}
+        assert set(rates["share_safe"]) == {share}
