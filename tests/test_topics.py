@@ -125,7 +125,10 @@ def test_columns_are_the_contract_and_counts_add_up(six):
     assert topics.topics["n_pairs"].is_sorted(descending=True)
     assert topics.assignments.filter(pl.col("topic") < 0)["probability"].sum() == 0
     assert topics.assignments["probability"].is_between(0, 1).all()
-    assert topics.topics["share_unsafe"].round(9).unique().to_list() in ([0.5], [0.48, 0.5], [0.5, 0.52])
+    unsafe = topics.assignments.join(ds.pairs.select("pair_id", ~pl.col("is_safe")), on="pair_id")
+    shares = unsafe.filter(pl.col("topic") >= 0).group_by("topic").agg(pl.col("is_safe").mean()).sort("topic")
+    np.testing.assert_allclose(topics.topics["share_unsafe"], shares["is_safe"])
+    assert topics.topics["share_unsafe"].is_between(0.4, 0.6).all()  # every second pair of each subject
 
 
 def test_equal_sizes_are_numbered_by_the_smallest_text_id(make_dataset):
