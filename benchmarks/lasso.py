@@ -68,7 +68,8 @@ def explorer_of(n: int) -> Any:
     pairs = pl.DataFrame({"pair_id": ids, "text_id": ids})
     emb = Embeddings(ids.to_numpy(), turned, pairs, text="prompt", encoder="none", fingerprint="lasso")
     topics = btviz.fit_topics(ds, points, embeddings=emb)
-    quality = pl.DataFrame(schema={"texts": pl.String})
+    whole = dict.fromkeys(("n_neighbors", "n_texts", "n_judged"), pl.Int64)
+    quality = pl.DataFrame(schema={"statistic": pl.String, "texts": pl.String, "value": pl.Float64, **whole})
     return btviz.widgets.TopicExplorer(ds, points=points, topics=topics, embeddings=emb, quality=quality)
 
 

@@ -12,6 +12,8 @@ from btviz.errors import UsageError
 LARGEST_SEED = 2**32 - 1
 """What NumPy's older generators take, which UMAP uses."""
 
+_LONGEST = 24
+
 TYPES: Mapping[str, Callable[[pl.DataType], bool]] = {
     "numbers": lambda found: found.is_numeric(),
     "whole numbers": lambda found: found.is_integer(),
@@ -44,7 +46,10 @@ def whole_number(value: object, *, name: str, least: int, most: int | None = Non
     """
     use = f"of at least {least}" if most is None else f"from {least} to {most}"
     if isinstance(value, bool) or not isinstance(value, Integral):
-        raise UsageError(f"{name}={value!r} was asked for; that is no whole number. Use one {use}.")
+        given = repr(value)
+        if len(given) > _LONGEST:  # it may hold texts of the data
+            given = f"a {type(value).__name__}"
+        raise UsageError(f"{name}={given} was asked for; that is no whole number. Use one {use}.")
     number = int(value)
     if number < least or (most is not None and number > most):
         side = f"below {least}" if number < least else f"above {most}"

@@ -191,7 +191,7 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
 
 def _drawn_topic_map(made: TopicMap) -> Entry:
     topics, text = made.topics, made.embeddings.text
-    shown = fingerprint(topics.fingerprint, topics.topics.write_json(), made.quality.write_json())
+    shown = fingerprint(made.ds.population, topics.fingerprint, topics.topics.write_json(), made.quality.write_json())
     packages = ("btviz", "altair", "vl-convert-python", "fonttools", "numpy")
     drawn_by: dict[str, JSON] = {name: version(name) for name in packages}
 
@@ -204,7 +204,9 @@ def _drawn_topic_map(made: TopicMap) -> Entry:
 
 
 def fingerprint_drawing(package: Path) -> str:
-    """Hash the files that decide what a picture looks like, so that changed code never gives back an old one.
+    """Hash the files that decide what a picture looks like, so that changed code gives back no old one.
+
+    Where the package is not laid out as files, nothing is found, and the versions of packages alone decide.
 
     Parameters
     ----------

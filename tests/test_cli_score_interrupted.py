@@ -101,7 +101,7 @@ app(["score", sys.argv[1], "--model", "tiny"])
 """
 
 
-def test_an_interrupt_while_the_model_loads_says_that_nothing_is_scored(tmp_path):
+def test_an_interrupt_while_the_model_loads_says_so(tmp_path):
     answers = write_answers(tmp_path / "answers.jsonl", n=5)
     command = [sys.executable, "-c", LOADING, str(answers)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -110,4 +110,4 @@ def test_an_interrupt_while_the_model_loads_says_that_nothing_is_scored(tmp_path
     process.send_signal(signal.SIGINT)
     _, errors = process.communicate(timeout=120)
     assert process.returncode == 130, errors
-    assert "with 0 of 5 pairs scored and kept. Run the same command again" in errors
+    assert "interrupted, while the model was being loaded. Run the same command again" in errors

@@ -16,7 +16,7 @@ from btviz.taxonomy import PKU_SAFERLHF
 def scores(pair_ids, values, *, model="m", kind="cost", target=None):
     n = len(pair_ids)
     columns = {"pair_id": pair_ids, "model": [model] * n, "kind": [kind] * n, "target": [target] * n, "score": values}
-    return pl.DataFrame(columns, schema=SCORES)
+    return pl.DataFrame(columns | {"threshold": [None] * n}, schema=SCORES)
 
 
 def one(table, **where):

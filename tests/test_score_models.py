@@ -185,7 +185,7 @@ def test_an_encoder_with_a_label_map(tmp_path):
         assert given["token_type_ids"].max() == 1
         with torch.no_grad():
             expected.append(theirs(**given).logits[0].softmax(-1).numpy())
-    assert (model.kind, model.threshold) == ("moderation", 0.5)
+    assert (model.kind, model.threshold) == ("moderation", None)
     assert model.labels == ("safe", "hate-speech", "self-harm")
     np.testing.assert_allclose(model.score(PROMPTS, RESPONSES), expected, atol=1e-6)
     assert np.ptp(expected, axis=0).min() > 1e-3
@@ -200,6 +200,13 @@ def test_a_multi_label_classifier_and_its_own_threshold(tmp_path):
     scores = model.score(PROMPTS, RESPONSES)
     assert (model.labels, model.threshold, scores.shape) == (("rude", "off-topic"), 0.7, (5, 2))
     assert np.abs(scores.sum(1) - 1).max() > 0.01
+
+
+@pytest.mark.parametrize("stated", [40, -1, True, "high"])
+def test_a_threshold_that_is_no_probability_is_refused_when_the_model_is_loaded(tmp_path, stated):
+    folder = made.classifier(tmp_path / "two", labels=["Rude", "Off topic"], chat=CHAT, threshold=stated)
+    with pytest.raises(DataError, match="above a probability"):
+        btviz.load_score_model(folder)
 
 
 def test_bias_of_a_decoder_classifier_counts(tmp_path):

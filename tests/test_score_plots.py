@@ -143,6 +143,7 @@ def test_cells_of_the_plane_count_every_answer_once(table, ds):
 @given(values=st.lists(st.floats(-100, 100), min_size=1, max_size=60), bins=st.integers(2, 30))
 @example(values=[0.0, 2.225073858507e-311], bins=2)
 @example(values=[100.0, np.nextafter(100.0, 101.0)], bins=20)
+@example(values=[1e17], bins=30)
 def test_histogram_and_density_hold_all_values(values, bins):
     edges = grid_of(values, bins=bins)
     assert counts_in(values, edges=edges).sum() == len(values)

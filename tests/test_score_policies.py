@@ -247,7 +247,7 @@ def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
     table = moderator_agreement(verdicts, n_boot=50)
     perfect = table.filter(pl.col("group").is_null(), first="Human", second="guard").row(0, named=True)
     assert (perfect["agreement"], perfect["kappa"], perfect["ac1"]) == (1, 1, 1)
-    cost = scored.filter(kind="cost").sort("pair_id")["score"].to_numpy() <= 0
+    cost = scored.filter(kind="cost").sort("pair_id")["score"].to_numpy() < 0
     human = ds.pairs["is_safe"].to_numpy()
     row = table.filter(pl.col("group").is_null(), first="Human", second="cost").row(0, named=True)
     assert row["agreement"] == pytest.approx((cost == human).mean())

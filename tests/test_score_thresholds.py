@@ -62,7 +62,7 @@ def test_metrics_are_those_at_the_recorded_threshold(ds, table):
 
 
 def test_scores_without_a_threshold_fall_back_and_say_so(ds, table):
-    plain = table.select(list(SCORES))
+    plain = table.drop("threshold")
     found = score_metrics(plain, ds, n_boot=40)
     assert found["estimate"].equals(score_metrics(table, ds, threshold=0.5, n_boot=40)["estimate"])
     assert found["threshold_origin"].unique().to_list() == ["the usual one; these scores record none"]
@@ -126,7 +126,7 @@ def test_scoring_with_the_layout_of_beaver_dam_and_the_command_line_flag_above_i
 def test_several_thresholds_of_one_model_and_impossible_ones_are_refused(ds, table, bad):
     wrong = table.with_columns(pl.Series("threshold", bad * (table.height // 2)))
     with pytest.raises(UsageError, match="flags above one probability"):
-        checked(wrong, thresholds=True)
+        checked(wrong)
     with pytest.raises(UsageError, match="Asked for the threshold 40;"):
         score_metrics(table, ds, threshold=40)
 
@@ -138,4 +138,27 @@ def test_a_run_records_the_threshold_in_its_scores_and_again_from_the_store(ds):
     first = btviz.score(ds, TwoHeaded())
     assert first["threshold"].unique().to_list() == [0.4]
     assert btviz.score(ds, TwoHeaded()).equals(first)
-    assert "threshold" not in btviz.score(ds, PlainModel()).columns
+    plain = btviz.score(ds, PlainModel())
+    assert plain["threshold"].null_count() == plain.height
+    assert pl.concat([first, plain]).schema == SCORES  # tables of all models have one shape
+
+
+@pytest.mark.parametrize("limit", [1.5, -0.1, True, "0.4", [0.4]])
+def test_a_model_whose_threshold_is_no_probability_is_refused_before_its_scores_are_kept(ds, limit):
+    class Odd(Guard):
+        threshold = limit
+
+    with pytest.raises(UsageError, match="flags above one probability"):
+        scores_table(ds.pairs["pair_id"], np.zeros((ds.pairs.height, 1)), model=Odd())
+
+
+@pytest.mark.parametrize("own", [[50.0, 60.0], ["low", "high"], [True, False]])
+def test_a_column_of_that_name_means_nothing_beside_costs(ds, own):
+    table = scores(ds.pairs["pair_id"][:2], [0.5, -0.5]).drop("threshold")
+    assert checked(table.with_columns(pl.Series("threshold", own)))["threshold"].to_list() == [None, None]
+
+
+def test_tables_of_other_types_are_stacked(ds):
+    table = scores(ds.pairs["pair_id"][:2], [0.5, -0.5])
+    small = table.cast({"score": pl.Float32, "threshold": pl.Null})
+    assert stacked_scores([small, table.drop("threshold")])["score"].to_list() == [0.5, 0.5, -0.5, -0.5]

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from test_score_metrics import scores
 
 import btviz
 from btviz import figures
@@ -29,6 +30,18 @@ def test_targets_of_the_other_release_are_its_counterparts():
     back = truths_of([category.slug for category in PKU_SAFERLHF.categories], BEAVERTAILS)
     assert set(back["economic-crime"]) == {BEAVERTAILS["financial-crime"].key}
     assert back["copyright"] == ()
+
+
+def test_an_output_that_speaks_of_no_harm_does_not_hide_the_others(ds):
+    slugs = [category.slug for category in BEAVERTAILS.categories]
+    draw = np.random.default_rng(0)
+    tables = [
+        scores(ds.pairs["pair_id"], draw.random(ds.pairs.height), kind="moderation", target=slug) for slug in slugs
+    ]
+    safe = scores(ds.pairs["pair_id"], draw.random(ds.pairs.height), kind="moderation", target="safe")
+    wanted, found = (score_metrics(pl.concat(one), ds, n_boot=40) for one in (tables, [*tables, safe]))
+    assert wanted["target"].n_unique() == len(slugs) + 1
+    assert found.equals(wanted)
 
 
 @pytest.mark.filterwarnings("ignore::btviz.scoring.runs.ScoreWarning")  # of categories too rare to fit

@@ -72,10 +72,12 @@ def run_models(
 def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str) -> str:
     from btviz.scoring.runs import scored_pairs
 
-    n = 0 if model is None else scored_pairs(ds, model)
+    so_far = "while the model was being loaded"
+    if model is not None:
+        so_far = f"with {scored_pairs(ds, model):,} of {ds.pairs.height:,} pairs scored and kept"
     return (
-        f"Scores of {name} by {asked} were asked for; interrupted, with {n:,} of {ds.pairs.height:,} pairs scored and "
-        "kept. Run the same command again: it goes on with the next batch."
+        f"Scores of {name} by {asked} were asked for; interrupted, {so_far}. "
+        "Run the same command again: it goes on with what is not scored yet."
     )
 
 
@@ -93,10 +95,8 @@ def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool
     override_sign, as_json
         As for `run_models`.
     """
-    import polars as pl
-
     from btviz import embed, fit_probe, load
-    from btviz.scoring.protocol import KINDS
+    from btviz.scoring.protocol import KINDS, stacked_scores
 
     ds = load(name)
     vectors = embed(ds, text="qa", encoder=encoder)
@@ -114,7 +114,7 @@ def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool
                 say(f"{probe.name} gives no score of {target}: {reason}.")
     if not tables:
         raise DataError(reasons[0])
-    _kept(pl.concat(tables), ds, name=name, override_sign=override_sign, as_json=as_json)
+    _kept(stacked_scores(tables), ds, name=name, override_sign=override_sign, as_json=as_json)
 
 
 def _kept(scores: pl.DataFrame, ds: Dataset, *, name: str, override_sign: bool, as_json: bool) -> None:

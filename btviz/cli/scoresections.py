@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import click
 
 from btviz.cli.report import print_table
-from btviz.errors import DataError, UsageError
+from btviz.errors import BtvizError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -43,6 +43,13 @@ class Asked:
     n_boot: int
     seed: int
 
+    @cached_property
+    def verdicts(self) -> pl.DataFrame:
+        """Of moderation and cost models, and of people."""
+        from btviz.scoring.moderators import safety_verdicts
+
+        return safety_verdicts(self.scores, self.ds, threshold=self.threshold)
+
 
 @dataclass(frozen=True)
 class Section:
@@ -55,7 +62,7 @@ class Section:
     columns : tuple of str
         Those that a terminal shows; --json has all.
     make : callable
-        From what was asked to the table; a `UsageError` or `DataError` says why there is none.
+        From what was asked to the table; a `BtvizError` says why there is none.
     """
 
     title: str
@@ -71,7 +78,7 @@ def made_sections(asked: Asked) -> tuple[dict[str, pl.DataFrame], dict[str, str]
     for name, section in SECTIONS.items():
         try:
             found[name] = section.make(asked)
-        except (UsageError, DataError) as error:
+        except BtvizError as error:  # one section that fails must not lose the others
             absent[name] = str(error)
     return found, absent
 
@@ -101,9 +108,9 @@ def _margins(asked: Asked) -> pl.DataFrame:
 
 def _verdicts(asked: Asked) -> tuple[pl.DataFrame, list[str]]:
     """Verdicts of models, and of people where there are any."""
-    from btviz.scoring.moderators import HUMAN, safety_verdicts
+    from btviz.scoring.moderators import HUMAN
 
-    verdicts = safety_verdicts(asked.scores, asked.ds, threshold=asked.threshold)
+    verdicts = asked.verdicts
     raters = [name for name, dtype in verdicts.schema.items() if str(dtype) == "Boolean"]
     raters = [name for name in raters if name != HUMAN or verdicts[HUMAN].count()]
     if len(raters) < 2:

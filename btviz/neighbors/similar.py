@@ -111,7 +111,9 @@ def _as_ids(ids: Ids, *, what: str) -> npt.NDArray[np.uint64]:
     if isinstance(ids, pl.Series) and ids.dtype == pl.UInt64 and not ids.null_count():
         return ids.to_numpy()
     if not isinstance(ids, Iterable):
-        raise UsageError(f"Texts similar to {ids!r} were asked for; that is no list of {what}. Use [{ids!r}].")
+        raise UsageError(
+            f"Texts similar to a {type(ids).__name__} were asked for; that is no list of {what}. Give a list of ids."
+        )
     numbers = [whole_number(one, name=f"an id of {what}", least=0, most=_LARGEST_ID) for one in ids]
     return np.array(numbers, np.uint64)
 

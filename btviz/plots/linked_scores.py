@@ -8,7 +8,7 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from btviz.plots.binned import KINDS, score_scale, span_of
+from btviz.plots.binned import KINDS, score_scale, score_title, span_of
 from btviz.plots.distributed import STRATA, score_distributions
 from btviz.plots.planar import score_plane
 from btviz.plots.rendering import ConcatChart
@@ -180,9 +180,8 @@ def _head(part: pl.DataFrame, width: float, *, with_sizes: bool) -> alt.TitlePar
 
 
 def _with_brush(picture: alt.LayerChart, part: pl.DataFrame, name: str, chosen: Range | None) -> alt.LayerChart:
-    kind = part["kind"][0]
     value = None if chosen is None else {"x": list(chosen)}
-    x = alt.X("at:Q", scale=score_scale(part), title=KINDS.get(kind, kind))
+    x = alt.X("at:Q", scale=score_scale(part), title=score_title(part))
     catcher = (
         alt.Chart(pl.DataFrame({"at": span_of(part)}))
         .mark_point(opacity=0)

@@ -74,14 +74,12 @@ def moderators(table: pl.DataFrame, *, source: str | None = None, width: str | f
         concat=[_bars(shares, raters, room=room), _agreement(known, names, room=room)],
         columns=1,
         spacing=18,
-        title=heading("Do moderators and people agree?", caption, notes, *_said(known), warning, width=width),
+        title=heading(
+            "Do moderators and people agree?", caption, notes, _limits(known), _together(known), warning, width=width
+        ),
         description=_description(known, caption),
         config=config(),
     )
-
-
-def _said(known: pl.DataFrame) -> tuple[str, str]:
-    return _limits(known), _together(known)
 
 
 def _together(known: pl.DataFrame) -> str:

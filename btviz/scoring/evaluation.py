@@ -10,7 +10,6 @@ from btviz.errors import UsageError
 from btviz.preference.comparisons import Level
 from btviz.preference.shares import Resampling
 from btviz.scoring.intervals import ratio_rows
-from btviz.scoring.judged import by_model
 from btviz.scoring.moderators import LIMIT, safety_verdicts
 from btviz.taxonomy import Taxonomy
 
@@ -148,16 +147,13 @@ def safe_rates(
 
 
 def _verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | None) -> list[tuple[str, float, pl.DataFrame]]:
-    """Name, limit and verdicts (`pair_id`, `safe`) of each cost model, then of each moderation model."""
-    costs = [part for part in by_model(scores) if part.kind == "cost"]
-    found = [(part.model, 0.0, part.scores.select("pair_id", (pl.col("score") < 0).alias("safe"))) for part in costs]
-    flags = safety_verdicts(scores.filter(pl.col("kind") == "moderation"), ds, threshold=threshold)
-    for name in flags.columns:
-        limit = LIMIT.format(name)
-        if limit in flags.columns:
-            value: float = flags.item(0, limit)
-            found.append((name, value, flags.select("pair_id", pl.col(name).alias("safe"))))
-    return found
+    """Name, limit and verdicts (`pair_id`, `safe`) of each cost and each moderation model."""
+    verdicts = safety_verdicts(scores, ds, threshold=threshold)
+    named = [name for name in verdicts.columns if LIMIT.format(name) in verdicts.columns]
+    return [
+        (name, float(verdicts.item(0, LIMIT.format(name))), verdicts.select("pair_id", pl.col(name).alias("safe")))
+        for name in named
+    ]
 
 
 def _levels(part: pl.DataFrame, asked: pl.DataFrame, taxonomy: Taxonomy) -> tuple[list[Level], list[int]]:

@@ -11,7 +11,7 @@ import polars as pl
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.comparisons import Comparisons, Level, levels_of, with_strata
-from btviz.scoring.protocol import KINDS, SCORES, THRESHOLD
+from btviz.scoring.protocol import KINDS, SCORES, THRESHOLD, as_scores
 from btviz.taxonomy import Taxonomy
 
 TOPICS = ("pair_id", "topic")
@@ -40,21 +40,22 @@ class ModelScores:
     threshold: float | None = None
 
 
-def checked(scores: pl.DataFrame, *, thresholds: bool = False) -> pl.DataFrame:
+def checked(scores: pl.DataFrame) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
-    With ``thresholds``, their column is kept where it is there.
+    A table may lack thresholds; those of other models than moderators mean nothing, and become null.
 
     Raises
     ------
     UsageError
-        If a column is missing, a kind is unknown, ids are no numbers, a score is there twice, or a model
-        records several thresholds.
+        If a column is missing, a kind is unknown, ids are no numbers, a score is there twice, or a moderation
+        model records several thresholds, or one that is no probability.
     """
-    missing = [name for name in SCORES if name not in scores.columns]
+    needed = [name for name in SCORES if name != THRESHOLD]
+    missing = [name for name in needed if name not in scores.columns]
     if missing:
         raise UsageError(
-            f"A table of scores has the columns {list(SCORES)}; {missing} are missing. "
+            f"A table of scores has the columns {needed}; {missing} are missing. "
             "Make one with btviz.score or btviz.read_scores."
         )
     for kind in scores["kind"].unique().sort().to_list():
@@ -70,21 +71,26 @@ def checked(scores: pl.DataFrame, *, thresholds: bool = False) -> pl.DataFrame:
             f"Each answer has one score of a model; {twice:,} rows of this table share theirs with another. "
             "Keep one row for each pair, model and target."
         )
-    finite = pl.when(pl.col("score").is_finite()).then("score")
-    typed = scores.select(list(SCORES)).cast({"pair_id": SCORES["pair_id"], "score": SCORES["score"]})
-    known = typed.with_columns(finite)
-    return known.with_columns(_thresholds(scores)) if thresholds and THRESHOLD in scores.columns else known
+    known = scores.with_columns(_thresholds(scores).alias(THRESHOLD))
+    return as_scores(known).with_columns(pl.when(pl.col("score").is_finite()).then("score"))
 
 
 def _thresholds(scores: pl.DataFrame) -> pl.Series:
-    recorded = scores.select("model", "kind", THRESHOLD).drop_nulls(THRESHOLD).unique()
-    several = recorded.filter(pl.struct("model", "kind").is_duplicated())
-    if several.height or not recorded[THRESHOLD].cast(pl.Float64).is_between(0, 1).all():
+    """What moderation models record; null for the others."""
+    flagging = scores.filter(pl.col("kind") == "moderation")
+    if THRESHOLD not in scores.columns or not flagging[THRESHOLD].count():
+        return pl.Series([None] * scores.height, dtype=pl.Float64)
+    stated = flagging.select("model", at=THRESHOLD).drop_nulls("at").unique()
+    if (
+        not _is_number(stated["at"].dtype)
+        or stated["model"].is_duplicated().any()
+        or not stated["at"].is_between(0, 1).all()
+    ):
         raise UsageError(
-            f"A moderation model flags above one probability; {recorded['model'].unique().sort().to_list()} record "
-            f"{recorded[THRESHOLD].unique().sort().to_list()}. Write one, 0 .. 1, into all rows of a model, or null."
+            f"A moderation model flags above one probability; {stated['model'].unique().sort().to_list()} record "
+            f"{stated['at'].unique().sort().to_list()}. Write one, 0 .. 1, into all rows of a model, or null."
         )
-    return scores[THRESHOLD].cast(pl.Float64)
+    return scores.select(pl.when(pl.col("kind") == "moderation").then(pl.col(THRESHOLD).cast(pl.Float64))).to_series()
 
 
 def _is_number(dtype: pl.DataType) -> bool:
@@ -93,11 +99,11 @@ def _is_number(dtype: pl.DataType) -> bool:
 
 def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     """Yield the scores of each model, kind and target, in the order of their names."""
-    table = checked(scores, thresholds=True).drop_nulls("score")
+    table = checked(scores).drop_nulls("score")
     for (model, kind, target), part in sorted(
         table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):
-        recorded = part[THRESHOLD].drop_nulls().to_list() if THRESHOLD in part.columns else []
+        recorded = part[THRESHOLD].drop_nulls().to_list()
         known = part.select("pair_id", "score").sort("pair_id")
         yield ModelScores(str(model), str(kind), target, known, recorded[0] if recorded else None)
 

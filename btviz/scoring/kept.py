@@ -12,7 +12,7 @@ from btviz.paths import data_dir
 from btviz.rows import PROBLEMS
 from btviz.scoring.judged import checked
 from btviz.scoring.policies import ANSWERS, policy_answers
-from btviz.scoring.protocol import SCORES, SCORES_ORDER, THRESHOLD, stacked_scores
+from btviz.scoring.protocol import SCORES_ORDER, stacked_scores
 from btviz.store import Draft, Key, Store, fingerprint, read_document, update_document
 
 VERSION = 1
@@ -31,8 +31,8 @@ def keep_scores(scores: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | No
     answers : DataFrame, optional
         `btviz.scoring.policies.ANSWERS`, where several policies gave the same answers.
     """
-    parts = checked(scores, thresholds=True).sort(*SCORES_ORDER).partition_by("model", "kind", as_dict=True)
-    keys = {f"{kind}/{model}": _kept(_narrow(part), ds, answers) for (model, kind), part in parts.items()}
+    parts = checked(scores).sort(*SCORES_ORDER).partition_by("model", "kind", as_dict=True)
+    keys = {f"{kind}/{model}": _kept(part, ds, answers) for (model, kind), part in parts.items()}
 
     def change(index: dict[str, Any]) -> dict[str, Any]:
         known = index.get(ds.fingerprint, {})
@@ -42,10 +42,7 @@ def keep_scores(scores: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | No
 
 
 def kept_scores(ds: Dataset) -> pl.DataFrame:
-    """Scores kept for a data set, of all models: a table of scores, empty where there are none.
-
-    Thresholds that models record are kept with them, in the column `threshold`.
-    """
+    """Scores kept for a data set, of all models: a table of scores, empty where there are none."""
     return stacked_scores(entry.table("scores") for entry in _entries(ds))
 
 
@@ -69,11 +66,6 @@ def keep_dataset(name: str, ds: Dataset) -> Dataset:
     Store().build(key, fill)
     register(name, key)
     return load(name)
-
-
-def _narrow(part: pl.DataFrame) -> pl.DataFrame:
-    """Scores of one model, with the column of thresholds only if it records one."""
-    return part if THRESHOLD in part.columns and part[THRESHOLD].count() else part.select(list(SCORES))
 
 
 def _kept(part: pl.DataFrame, ds: Dataset, answers: pl.DataFrame | None) -> Key:

@@ -55,7 +55,7 @@ class LoadedModel:
     labels : tuple of str
         Slugs of the targets of a moderation model.
     threshold : float or None
-        Probability above which a moderation model flags, as its makers set it, else 0.5.
+        Probability above which a moderation model flags, where its makers say so.
     layout : str
         What the checkpoint was recognised as.
     dtype, device : str

@@ -72,7 +72,7 @@ def moderation_rows(
         answers only. `support` counts the positives.
     """
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
-    truths = truths_of([target for target in by_target if target and target != SEVERITY], ds.taxonomy)
+    truths = truths_of(flagging(by_target), ds.taxonomy)
     tables, decisions = [], []
     for target, answers in by_target.items():
         if target is not None and target in truths and not truths[target]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -16,12 +17,20 @@ KINDS = ("reward", "cost", "moderation")
 """Reward: high is more helpful. Cost: high is more harmful, 0 the boundary. Moderation: probabilities."""
 
 SCORES = pl.Schema(
-    {"pair_id": ID, "model": pl.String(), "kind": pl.String(), "target": pl.String(), "score": pl.Float64()}
+    {
+        "pair_id": ID,
+        "model": pl.String(),
+        "kind": pl.String(),
+        "target": pl.String(),
+        "score": pl.Float64(),
+        "threshold": pl.Float64(),
+    }
 )
-"""Columns of `scores`; `target` is a category's slug or "severity" for moderation, else null."""
+"""Columns of `scores`; `target` is a category's slug or "severity" for moderation, else null; `threshold` is the
+probability above which a moderation model flags, null where it records none."""
 
 THRESHOLD = "threshold"
-"""Further column of `scores` where a moderation model records the probability above which it flags."""
+"""The one column that a table of a user's own may lack."""
 
 SCORES_ORDER = ("pair_id", "model", "target")
 
@@ -40,6 +49,8 @@ class ScoreModel(Protocol):
         Of weights and of every setting that scores depend on.
     labels : tuple of str
         Targets of a moderation model, as slugs; empty for the others.
+
+    A moderation model may also have a `threshold`, the probability above which it flags.
     """
 
     @property
@@ -92,13 +103,12 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
     Returns
     -------
     DataFrame
-        `pair_id`, `model`, `kind`, `target`, `score`; sorted by pair, model and target. Of a moderation
-        model that has one, also `threshold`, the probability above which it flags.
+        The columns of `SCORES`, sorted by pair, model and target.
 
     Raises
     ------
     UsageError
-        If the shape of `values` is another.
+        If the shape of `values` is another, or the model's threshold is no probability.
     """
     array = np.asarray(values, np.float64)
     targets: list[str | None] = list(model.labels) if model.kind == "moderation" else [None]
@@ -117,11 +127,32 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
         }
     )
     named = table.with_columns(pl.lit(model.name).alias("model"), pl.lit(model.kind).alias("kind"))
-    recorded = getattr(model, "threshold", None) if model.kind == "moderation" else None
-    own = [] if recorded is None else [pl.lit(recorded, pl.Float64).alias(THRESHOLD)]
-    return named.select(*SCORES, *own).sort(*SCORES_ORDER)
+    limit = recorded_threshold(getattr(model, "threshold", None) if model.kind == "moderation" else None)
+    return as_scores(named.with_columns(pl.lit(limit, pl.Float64).alias(THRESHOLD))).sort(*SCORES_ORDER)
+
+
+def recorded_threshold(value: object) -> float | None:
+    """Return what a moderation model records as its threshold.
+
+    Raises
+    ------
+    UsageError
+        If it is no probability.
+    """
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:
+        raise UsageError(f"A moderation model flags above one probability; {value!r} is none. Give it one, 0 .. 1.")
+    return float(value)
+
+
+def as_scores(table: pl.DataFrame) -> pl.DataFrame:
+    """Arrange columns as `SCORES` has them, with null for a threshold that is not there."""
+    if THRESHOLD not in table.columns:
+        table = table.with_columns(pl.lit(None, pl.Float64).alias(THRESHOLD))
+    return table.select(list(SCORES)).cast(SCORES)
 
 
 def stacked_scores(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Put tables of scores into one, sorted by pair, model and target; only some may record thresholds."""
-    return pl.concat([SCORES.to_frame(), *tables], how="diagonal").sort(*SCORES_ORDER)
+    """Put tables of scores into one, sorted by pair, model and target."""
+    return pl.concat([SCORES.to_frame(), *map(as_scores, tables)]).sort(*SCORES_ORDER)

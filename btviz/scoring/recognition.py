@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from btviz.errors import DataError, UsageError
 from btviz.scoring.checkpoint import Checkpoint
-from btviz.scoring.thresholds import THRESHOLD
+from btviz.scoring.protocol import recorded_threshold
 from btviz.taxonomy import TAXONOMIES
 
 BEAVER_THRESHOLD = 0.4
@@ -37,7 +37,7 @@ class Layout:
     labels : tuple of str
         Slugs of the outputs of a moderation model.
     threshold : float or None
-        Probability from which on a moderation model flags.
+        Probability above which a moderation model flags.
     activation : str or None
         "sigmoid" or "softmax" for a moderation model.
     """
@@ -113,16 +113,27 @@ def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> Layout:
         )
     labels = _slugs(outputs, name=checkpoint.name)
     is_beaver = set(labels) == set(_beaver_slugs())
-    stated = checkpoint.config.get("threshold")
-    usual = BEAVER_THRESHOLD if is_beaver else THRESHOLD
+    usual = BEAVER_THRESHOLD if is_beaver else None
     exclusive = checkpoint.config.get("problem_type") != "multi_label_classification" and len(labels) > 1
     return Layout(
         name=MODERATION if is_beaver else CLASSIFIER,
         kind="moderation",
         labels=labels,
-        threshold=float(stated) if isinstance(stated, int | float) else usual,
+        threshold=_threshold(checkpoint, usual=usual),
         activation="softmax" if exclusive and not is_beaver else "sigmoid",
     )
+
+
+def _threshold(checkpoint: Checkpoint, *, usual: float | None) -> float | None:
+    """What the configuration states, else what is known of the model."""
+    stated = checkpoint.config.get("threshold")
+    try:
+        return usual if stated is None else recorded_threshold(stated)
+    except UsageError as error:
+        raise DataError(
+            f"Asked to load {checkpoint.name!r}; the threshold in its config.json is {stated!r}, and a model flags "
+            "above a probability. Mend it: 0 .. 1."
+        ) from error
 
 
 def _beaver_slugs() -> tuple[str, ...]:

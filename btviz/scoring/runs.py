@@ -75,9 +75,8 @@ def score(
     -------
     DataFrame
         `pair_id`, `model`, `kind` (reward, cost, moderation), `target` (null but for moderation), `score`
-        (null where it is not a finite number, which a `ScoreWarning` reports); sorted by pair,
-        model and target. Where a moderation model records the probability above which it flags, also
-        `threshold`, null in the rows of others.
+        (null where it is not a finite number, which a `ScoreWarning` reports), `threshold` (probability
+        above which a moderation model flags, null where it records none); sorted by pair, model and target.
 
     Raises
     ------
@@ -105,25 +104,29 @@ def score(
 
 
 def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
-    """Pairs of a data set whose scores by a model are kept, as of a run that was interrupted."""
-    pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
+    """Pairs of a data set that have scores by a model, as of a run that was interrupted."""
+    own, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
-        return journal.done.height
+        return own["pair_id"].n_unique() + journal.done.height
 
 
 def _score(
     ds: Dataset, model: ScoreModel, *, runner: Engine, budget: int | None, listener: Listener | None
 ) -> pl.DataFrame:
-    pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
-    if isinstance(model, CrossFitted):
-        own = model.out_of_fold.filter(pl.col("pair_id").is_in(pairs["pair_id"].implode()))
-        pairs = pairs.filter(~pl.col("pair_id").is_in(own["pair_id"].implode()))
-    else:
-        own = SCORES.to_frame()
+    own, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget or budget_of(model)) as journal:
         _run(journal, model, runner=runner, n_pairs=pairs.height, listener=listener)
         table = _table(journal.done, model)
-    return stacked_scores([own.select(list(SCORES)).cast(SCORES), table])
+    return stacked_scores([own, table])
+
+
+def _own_and_others(ds: Dataset, model: ScoreModel) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Scores that a model has of pairs it was trained on, and the pairs that it must be run on."""
+    pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
+    if not isinstance(model, CrossFitted):
+        return SCORES.to_frame(), pairs
+    own = model.out_of_fold.filter(pl.col("pair_id").is_in(pairs["pair_id"].implode()))
+    return own, pairs.filter(~pl.col("pair_id").is_in(own["pair_id"].implode()))
 
 
 def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, listener: Listener | None) -> None:

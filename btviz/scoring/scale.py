@@ -14,7 +14,7 @@ from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import FEW, stamped
 from btviz.scoring.judged import ModelScores, by_model, checked
 from btviz.scoring.margins import mean_interval
-from btviz.scoring.protocol import SCORES, SCORES_ORDER
+from btviz.scoring.protocol import stacked_scores
 from btviz.stats.association import Floats
 
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
@@ -92,7 +92,7 @@ def quantile_matched(scores: pl.DataFrame, *, reference: str) -> pl.DataFrame:
         score = shared["score"] if part.model == reference else _on_scale_of(shared["base"], shared["score"])
         rows = pl.DataFrame({"pair_id": shared["pair_id"], "score": score.cast(pl.Float64)})
         matched.append(stamped(rows, {"model": part.model, "kind": part.kind, "target": part.target}))
-    return pl.concat(matched).select(list(SCORES)).sort(*SCORES_ORDER)
+    return stacked_scores(matched)
 
 
 def score_drift(

@@ -11,7 +11,7 @@ import polars as pl
 from btviz.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.scoring.filetables import FileTable
-from btviz.scoring.protocol import KINDS, SCORES
+from btviz.scoring.protocol import KINDS, as_scores
 from btviz.taxonomy import Taxonomy
 
 GUESSED = {
@@ -75,7 +75,7 @@ def scores_of(
         matched = rows.select("pair_id", score.alias("score")).join(known, on="pair_id", how="semi")
         scored = matched.drop_nulls("score")
         stamp = {"model": name, "kind": kind, "target": target}
-        tables.append(scored.with_columns(pl.lit(v, pl.String).alias(k) for k, v in stamp.items()).select(list(SCORES)))
+        tables.append(as_scores(scored.with_columns(pl.lit(v, pl.String).alias(k) for k, v in stamp.items())))
         counts = {
             "rows": rows.height,
             "matched": matched.height,

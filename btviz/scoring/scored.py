@@ -12,7 +12,7 @@ from btviz.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.scoring.judged import checked
 from btviz.scoring.kept import kept_answers, kept_scores
-from btviz.scoring.protocol import SCORES
+from btviz.scoring.protocol import SCORES_ORDER
 from btviz.scoring.signcheck import SignCheck, check_sign
 from btviz.store import fingerprint
 
@@ -62,7 +62,7 @@ class Scored:
         SignWarning
             If the labels do not tell which way a score points.
         """
-        given = checked(kept_scores(ds) if scores is None else scores, thresholds=True).sort(list(SCORES)[:-1])
+        given = checked(kept_scores(ds) if scores is None else scores).sort(*SCORES_ORDER, "kind")
         table = given.filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].implode()))
         n_strange = given.height - table.height
         try:

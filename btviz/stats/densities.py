@@ -15,7 +15,10 @@ _NARROWEST = 1e-300  # densities over less overflow
 
 
 def grid_of(values: ArrayLike, *, bins: int) -> Floats:
-    """Edges of equal bins that hold all values; one value, or values too close to divide, get a width of 1.
+    """Edges of equal bins that hold all values.
+
+    One value, or values too close to divide, get a width of 1, or more where numbers are so large
+    that 1 cannot be divided.
 
     Returns
     -------
@@ -26,7 +29,8 @@ def grid_of(values: ArrayLike, *, bins: int) -> Floats:
     low, high = (float(given.min()), float(given.max())) if len(given) else (0.0, 1.0)
     distinct = 2 * bins * FINE * float(np.spacing(max(abs(low), abs(high))))  # so that no two edges round to one
     if high - low <= max(distinct, _NARROWEST):
-        low, high = low - 0.5, high + 0.5
+        beyond = max(0.5, distinct)
+        low, high = low - beyond, high + beyond
     return np.linspace(low, high, bins + 1)
 
 

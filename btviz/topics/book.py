@@ -20,7 +20,7 @@ from btviz.topics.texts import texts_of
 from btviz.topics.words import CountedTexts, fit_bertopic, load_bertopic
 
 KIND = "topics"
-VERSION = 1
+VERSION = 2
 
 
 class Book(Protocol):

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.arguments import seed, whole_number
+from btviz.arguments import LARGEST_SEED, seed, whole_number
 from btviz.datamap import fit_data_map
 from btviz.datamap.fit import FEWEST_LANDMARKS, check_layout
 from btviz.dataset import Dataset
@@ -117,7 +117,7 @@ def _runs(ds: Dataset, topics: Topics, embeddings: Embeddings, options: dict[str
     own = int(topics.facts["random_state"])
     landmarks = int(options["landmarks"]) if "landmarks" in options else None
     for place in range(int(options["n_seeds"])):
-        yield _Run("seed", embeddings, own + 1 + place, topics.scale, landmarks)
+        yield _Run("seed", embeddings, (own + 1 + place) % (LARGEST_SEED + 1), topics.scale, landmarks)
     share, rng = float(options["share"]), np.random.default_rng(int(options["random_state"]))
     for _ in range(int(options["n_subsamples"])):
         part = subsample(ds, embeddings, share=share, rng=rng)

@@ -83,7 +83,7 @@ class ScoreBook:
         highest = (
             known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
             .group_by("pair_id", "model", "kind")
-            .agg(pl.lit(None, pl.String).alias("target"), pl.col("score").max())
+            .agg(pl.lit(None, pl.String).alias("target"), pl.col("score").max(), pl.col("threshold").first())
             .select(known.columns)
         )
         single = pl.concat([known.filter(pl.col("kind") != "moderation"), highest])

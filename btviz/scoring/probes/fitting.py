@@ -17,7 +17,7 @@ from btviz.scoring.probes.groups import SIMILARITY
 from btviz.scoring.probes.linear import FEWEST
 from btviz.scoring.probes.probe import Probe
 from btviz.scoring.probes.sample import Sample, cross_fitted, fit_rows
-from btviz.scoring.protocol import KINDS, SCORES, SCORES_ORDER
+from btviz.scoring.protocol import KINDS, stacked_scores
 from btviz.store import fingerprint
 
 VERSION = 1
@@ -134,7 +134,7 @@ def _table(sample: Sample, scores: npt.NDArray[np.float64], *, name: str) -> pl.
         )
         for target, column in zip(columns, scores.T, strict=True)
     ]
-    return pl.concat(tables).select(list(SCORES)).sort(*SCORES_ORDER)
+    return stacked_scores(tables)
 
 
 def _card(ds: Dataset, emb: Embeddings, sample: Sample, *, settings: Mapping[str, Any]) -> dict[str, Any]:
