@@ -17,7 +17,7 @@ from btviz.neighbors import nearest_neighbors
 from btviz.store import Draft, Key, Store
 
 FEWEST_LANDMARKS = 10
-VERSION = 2
+VERSION = 3
 """Raised when the same vectors would get another map."""
 
 

@@ -24,7 +24,7 @@ from btviz.topics.texts import places_of
 STABLE = 0.6
 """Mean overlap below which a topic is not to be trusted (Hennig 2007)."""
 
-_VERSION = 2
+_VERSION = 3
 
 
 @dataclass(frozen=True, eq=False)
