@@ -112,7 +112,8 @@ def qa_reopened(folder: Path) -> float:
 
 
 def _reopened(population: Population) -> float:
-    subprocess.run([sys.executable, "-m", "benchmarks.embedding", population.name], check=True)  # what is not there yet
+    made = [sys.executable, "-m", "benchmarks.embedding", population.name]
+    subprocess.run(made, check=True, stdout=subprocess.DEVNULL)  # what is not there yet
     return timed(lambda: _open(population))
 
 

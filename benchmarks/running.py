@@ -93,20 +93,18 @@ def _run(command: list[str], folder: Path, *, patience: float) -> tuple[int | No
 
 def run_case(case: Callable[[Path], float | str], folder: Path) -> None:
     """Run one case in this process and print what came of it, as JSON."""
-    import resource
-
     start = perf_counter()
     try:
         found = case(folder)
     except Skipped as reason:
         print(json.dumps({"skipped": str(reason)}), flush=True)
         return
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     result = {"seconds": found} if not isinstance(found, str) else {"seconds": perf_counter() - start, "table": found}
-    print(json.dumps(result | {"peak_mb": max(peak, _peak_mb(), _STAGE_PEAK[0])}), flush=True)
+    print(json.dumps(result | {"peak_mb": max(_peak_mb(), _PEAK_BEFORE[0])}), flush=True)
 
 
-_STAGE_PEAK = [0.0]
+_PEAK_BEFORE = [0.0]
+"""Largest memory up to the last stage."""
 
 
 @contextmanager
@@ -116,11 +114,11 @@ def stage(name: str) -> Iterator[None]:
     start = perf_counter()
     yield
     seconds, peak = perf_counter() - start, _peak_mb()
-    _STAGE_PEAK[0] = max(_STAGE_PEAK[0], peak)
     print(json.dumps({"stage": {"name": name, "seconds": seconds, "peak_mb": peak}}), flush=True)
 
 
 def _reset_peak() -> None:
+    _PEAK_BEFORE[0] = max(_PEAK_BEFORE[0], _peak_mb())
     try:
         Path("/proc/self/clear_refs").write_text("5")
     except OSError:
@@ -128,6 +126,7 @@ def _reset_peak() -> None:
 
 
 def _peak_mb() -> float:
+    """Largest memory since the last reset; `getrusage` would count that of the program which started this one."""
     try:
         status = Path("/proc/self/status").read_text()
     except OSError:
