@@ -104,6 +104,12 @@ def test_runs_of_stability(options, said, make_dataset):
     refused(lambda: btviz.topic_stability(ds, topics, embeddings=emb, **options), said=said)
 
 
+def test_the_seed_after_the_largest_is_the_first(make_dataset):
+    ds, emb, points, _ = planted(make_dataset, each=4)
+    topics = btviz.fit_topics(ds, points, embeddings=emb, random_state=2**32 - 1)
+    assert btviz.topic_stability(ds, topics, embeddings=emb, n_seeds=1, n_subsamples=0).height == topics.topics.height
+
+
 @pytest.mark.parametrize(
     ("asked", "said", "kind"),
     [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -13,6 +14,7 @@ from test_score_metrics import scores
 import btviz
 from btviz.cli import app
 from btviz.cli.scoresections import SECTIONS
+from btviz.errors import StoreError
 from btviz.scoring.evaluation import safe_rates
 from btviz.scoring.joint import joint_agreement
 from btviz.scoring.kept import keep_scores, kept_answers, kept_scores
@@ -87,6 +89,18 @@ def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
     absent = said("sample")["does_not_apply"]
     assert set(absent) == {*reasons, "safe_rates"}
     assert all(why in absent[name] for name, why in reasons.items())
+
+
+def test_a_section_that_fails_leaves_the_others(monkeypatch):
+    def lost(asked):
+        raise StoreError("Tables were asked for; the store lost them. Load the data again.")
+
+    ds = btviz.load("sample-saferlhf")
+    keep_scores(made(ds, "cost", "other"), ds)
+    monkeypatch.setitem(SECTIONS, "drift", replace(SECTIONS["drift"], make=lost))
+    found = said(ds.name)
+    assert found["does_not_apply"]["drift"].startswith("Tables were asked for")
+    assert found["margins"]
 
 
 @pytest.fixture

@@ -57,8 +57,8 @@ def fit_data_map(
     Returns
     -------
     DataFrame
-        One row per pair, sorted: `pair_id` (UInt64), `x`, `y` (Float32, without unit; about 0
-        to 20). With `landmarks` also `landmark` (Boolean).
+        One row per pair, sorted: `pair_id` (UInt64), `x`, `y` (Float32, without unit; some
+        tens across). With `landmarks` also `landmark` (Boolean).
 
     Raises
     ------

@@ -57,15 +57,19 @@ def joint_agreement(
         equal), `alpha` (Krippendorff), `fleiss_kappa`, each also with `_low` and `_high` (95 %, by prompt);
         `undefined` (why alpha or its interval is null), `undefined_fleiss_kappa`.
     """
-    groups: list[tuple[str | None, pl.DataFrame]] = [(None, verdicts)]
-    if by is not None:
-        known = verdicts.drop_nulls(by).group_by(by)
-        groups += sorted(((str(value), part) for (value,), part in known), key=lambda found: str(found[0]))
     rows = [
         {"group": group, "raters": list(raters)} | _measured(part, raters, n_boot=n_boot, seed=random_state)
-        for group, part in groups
+        for group, part in verdict_groups(verdicts, by=by)
     ]
     return pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+
+
+def verdict_groups(verdicts: pl.DataFrame, *, by: str | None) -> list[tuple[str | None, pl.DataFrame]]:
+    """All verdicts, under None, then those of each value of a column, in the order of their names."""
+    if by is None:
+        return [(None, verdicts)]
+    known = verdicts.drop_nulls(by).group_by(by)
+    return [(None, verdicts), *sorted(((str(value), part) for (value,), part in known), key=lambda found: found[0])]
 
 
 def _measured(part: pl.DataFrame, raters: Sequence[str], *, n_boot: int, seed: int) -> dict[str, object]:

@@ -12,7 +12,7 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import FEW
-from btviz.scoring.joint import joint_agreement
+from btviz.scoring.joint import joint_agreement, verdict_groups
 from btviz.scoring.judged import by_model
 from btviz.scoring.moderating import flagging
 from btviz.scoring.thresholds import threshold_of
@@ -110,15 +110,11 @@ def moderator_agreement(
     named = list(raters or [name for name, dtype in verdicts.schema.items() if dtype == pl.Boolean])
     if len(named) < 2:
         raise UsageError(f"Agreement needs two raters; the table has {named}. Add the verdicts of another.")
-    groups: list[tuple[str | None, pl.DataFrame]] = [(None, verdicts)]
-    if by is not None:
-        known = verdicts.drop_nulls(by).group_by(by)
-        groups += sorted(((str(value), part) for (value,), part in known), key=lambda found: str(found[0]))
     rows = [
         {"group": group, "first": first, "second": second}
         | _compared(part.drop_nulls([first, second]), first, second, n_boot=n_boot, seed=random_state)
         | {"threshold_first": _limit(verdicts, first), "threshold_second": _limit(verdicts, second)}
-        for group, part in groups
+        for group, part in verdict_groups(verdicts, by=by)
         for first, second in combinations(named, 2)
     ]
     table = pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
