@@ -119,16 +119,17 @@ def _half(folder: Path, half: int) -> None:
     """Score every second batch; print when the first one was done, the last one, and how many."""
     import btviz
     from btviz.scoring.batches import inputs_of, lengths_of, score_inputs
+    from btviz.scoring.memory import Room
     from btviz.scoring.planning import by_length
 
     model = btviz.load_score_model(small_model(folder), dtype="float32")
     pairs = btviz.load(annotations(folder, N_CARD)).pairs
     inputs = inputs_of(model, pairs["prompt"].to_list(), responses=pairs["response"].to_list())
     lengths = lengths_of(inputs)
-    ends = []
+    ends, room = [], Room()
     for rows in by_length(lengths, budget=TOKENS_PER_BATCH)[half::2]:
         ids = pairs["pair_id"].gather(rows).to_list()
-        score_inputs(model, [inputs[i] for i in rows], length=int(lengths[rows].max()), pair_ids=ids)
+        score_inputs(model, [inputs[i] for i in rows], length=int(lengths[rows].max()), pair_ids=ids, room=room)
         ends.append(time.perf_counter())
     print(json.dumps([ends[0], ends[-1], len(ends)]))
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -16,6 +18,12 @@ AHEAD = 2
 """Tasks that each worker has at hand, so that it need not wait for the next."""
 
 TRIES = 3
+
+LIVES = 5
+"""How often a worker that dies is started again, and a task of it tried again."""
+
+PATIENCE = 60.0
+"""Seconds without any worker after which that is said."""
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing we start phones home
@@ -79,7 +87,10 @@ def _join(ray: Any, *, workers: int | None) -> None:
 def shared_out(
     ray: Any, tasks: Iterable[Task], *, crew: Sequence[Any], submit: Callable[[Any, Task], Any]
 ) -> Iterator[tuple[Task, Any]]:
-    """Give tasks to workers as they become free; each task once.
+    """Give tasks to workers as they become free, each task once; at the end the workers are let go.
+
+    A worker for which the cluster has no room yet gets none before it has reported for work, so the
+    others do not wait for it; where none has, that is said after a while.
 
     Parameters
     ----------
@@ -88,7 +99,8 @@ def shared_out(
     tasks : iterable
         What is to be done.
     crew : sequence of actors
-        Restarted and retried by Ray where they die, as their options say.
+        Each has a method `ready`, which returns once it can work. Restarted and retried by Ray where
+        they die, as their options say.
     submit : callable
         Starts a task on a worker and gives Ray's reference to its result.
 
@@ -96,22 +108,80 @@ def shared_out(
     ------
     task, result
         As they are finished, in any order. An error inside a worker is raised here as it was there.
+
+    Raises
+    ------
+    StoreError
+        If a worker has died too often.
     """
-    waiting = iter(tasks)
+    waiting = deque(tasks)
+    starting = {worker.ready.remote(): worker for worker in crew}
     running: dict[Any, tuple[Any, Task]] = {}
 
     def give(worker: Any) -> None:
-        for task in waiting:
+        if waiting:
+            task = waiting.popleft()
             running[submit(worker, task)] = worker, task
-            return
 
-    for worker in [*crew] * AHEAD:
-        give(worker)
-    while running:
-        (finished, *_), _ = ray.wait(list(running), num_returns=1)
-        worker, task = running.pop(finished)
-        give(worker)
-        try:
-            yield task, ray.get(finished)
-        except ray.exceptions.RayTaskError as error:
-            raise error.cause from error
+    patience: float | None = PATIENCE
+    try:
+        while running or (waiting and starting):
+            finished, _ = ray.wait([*running, *starting], num_returns=1, timeout=patience)
+            if not finished:
+                sys.stderr.write(f"{_scarcity(ray, len(crew))}\n")
+            patience = None
+            for reference in finished:
+                result = _result(ray, reference)
+                if reference in starting:
+                    worker = starting.pop(reference)
+                    for _ in range(AHEAD):
+                        give(worker)
+                else:
+                    worker, task = running.pop(reference)
+                    give(worker)
+                    yield task, result
+    finally:
+        for worker in crew:
+            ray.kill(worker)
+
+
+def room(ray: Any, *, gpu: bool = False, memory: int = 0) -> int:
+    """How many workers a cluster has room for now, at least one.
+
+    Parameters
+    ----------
+    ray : module
+        Connected.
+    gpu : bool
+        Whether each holds a GPU; else it holds a processor.
+    memory : int
+        Bytes of main memory that each takes; 0 where that is not known.
+    """
+    free = ray.available_resources()
+    workers = free.get("GPU" if gpu else "CPU", 0)
+    if memory:
+        workers = min(workers, free.get("memory", 0) // memory)
+    return max(1, int(workers))
+
+
+def _scarcity(ray: Any, n_workers: int) -> str:
+    free, whole = ray.available_resources(), ray.cluster_resources()
+    rooms = [f"{free.get(kind, 0):g} of {whole[kind]:g} {kind}s" for kind in ("CPU", "GPU") if whole.get(kind)]
+    rooms += [f"{free.get('memory', 0) / 1e9:.3g} of {whole['memory'] / 1e9:.3g} GB"] if whole.get("memory") else []
+    return (
+        f"Asked the Ray cluster for {n_workers} workers; none is ready after {PATIENCE:.0f} s. Free there: "
+        f"{', '.join(rooms) or 'nothing'}. This goes on when one is ready; a large model takes minutes to load. Ctrl-C "
+        "ends it."
+    )
+
+
+def _result(ray: Any, reference: Any) -> Any:
+    try:
+        return ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+    except (ray.exceptions.RayActorError, ray.exceptions.OutOfMemoryError) as error:
+        raise StoreError(
+            "Asked for work on a Ray cluster; a worker died there again and again. Memory is the usual reason: ask "
+            "for fewer workers, or for smaller batches. What was finished is kept."
+        ) from error

@@ -13,10 +13,16 @@ class CountingModel:
 
     kind = "cost"
     labels: tuple[str, ...] = ()
-    tokens_per_batch = 64
 
-    def __init__(self, *, name: str = "counting", fail: Callable[[int, int], None] | None = None) -> None:
+    def __init__(
+        self,
+        *,
+        name: str = "counting",
+        fail: Callable[[int, int], None] | None = None,
+        tokens_per_batch: int = 64,
+    ) -> None:
         self.name = name
+        self.tokens_per_batch = tokens_per_batch
         self.fingerprint = f"{name}-1"
         self.seen: list[tuple[int, int]] = []
         self.encoded: list[tuple[str, str]] = []

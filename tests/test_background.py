@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import threading
+import weakref
 
 import pytest
 
@@ -76,3 +78,35 @@ def test_a_newer_job_ends_the_older_one():
     assert asyncio.run(cells()) == "newest"
     assert ended == [True]
     assert [future.result() for future in results] == ["newest"]
+
+
+@pytest.mark.parametrize("ending", ["stopped", "failed"])
+def test_what_a_job_worked_with_is_let_go_of_however_it_ends(ending):
+    held, begun = [], threading.Event()
+
+    def work(report):
+        model = Model()
+        held.append(weakref.ref(model))
+        begun.set()
+        while ending == "stopped":
+            report(None)
+        return 1 // 0
+
+    async def cell():
+        background = Background(lambda _: None)
+        background.run(work, on_done=lambda future: None)
+        await asyncio.to_thread(begun.wait, 30)
+        background.cancel()
+        while background.is_running:
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.05)
+        return background
+
+    background = asyncio.run(cell())
+    gc.collect()
+    assert held[0]() is None
+    assert background is not None
+
+
+class Model:
+    """Stands for weights that fill the memory."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import threading
+from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
@@ -19,6 +20,7 @@ from btviz.scoring.judged import by_model
 from btviz.selection import Selection
 from btviz.widgets import ScoreExplorer
 from btviz.widgets import scorebook as module
+from btviz.widgets.scorejob import ScoreJob
 
 
 def scores_of(ds, *, sign=1.0):
@@ -233,11 +235,33 @@ def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
 
 def test_a_model_is_scored_with_from_here(explorer, ds):
     before = explorer.scores.height
-    explorer.score_with(CountingModel())
+    explorer.score_with(CountingModel(tokens_per_batch=10_000))
     assert explorer.scores.height == before + ds.pairs.height
     assert ("counting", "cost", "all") in explorer._canvas.picture.panels
     assert f"Scored {ds.pairs.height:,} pairs" in explorer._runner.line.state["words"]
     assert explorer._runner.fields["stop"].disabled
+
+
+def test_pictures_of_a_run_take_little_of_its_time(explorer, monkeypatch):
+    """Each takes a second on a clock that only they move on; a run of some hundred batches has time for few."""
+    clock, pictures = [0.0], []
+
+    def so_far(job):
+        pictures.append(clock[0])
+        clock[0] += 1.0
+        return explorer._book
+
+    monkeypatch.setattr("btviz.widgets.scorejob.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr(ScoreJob, "_so_far", so_far)
+
+    def fail(*_):
+        clock[0] += 1.0
+
+    model = CountingModel(name="slow", fail=fail, tokens_per_batch=10_000)
+    book = explorer._book
+    ScoreJob(book, model, kind=None).run(lambda _: None)
+    assert len(pictures) > 1
+    assert len(pictures) <= 1 + 0.05 * clock[0]
 
 
 def test_what_goes_wrong_in_a_run_is_said(explorer, tmp_path):
@@ -294,7 +318,7 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
     assert "name one to score with" in explorer._canvas.chart.said
-    explorer.score_with(CountingModel())
+    explorer.score_with(CountingModel(tokens_per_batch=10_000))
     assert explorer._canvas.picture.panels == [("counting", "cost", "all")]
 
 

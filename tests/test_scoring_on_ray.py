@@ -6,17 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import score_checkpoints
 from counting_model import CountingModel
 
-from btviz import cluster
-from btviz.errors import UsageError
+from btviz import cluster, load_score_model
+from btviz.errors import DataError, UsageError
 from btviz.scoring.batches import Batch
-from btviz.scoring.on_ray import RayEngine, Worker
+from btviz.scoring.on_ray import RayEngine, Worker, _crew
 
 # Ray leaves processes behind that it does not wait for, so it runs in a process of its own.
 DRIVER = """
@@ -94,65 +96,154 @@ def test_weights_that_a_worker_lacks_are_reported(found):
 
 
 class Actor:
-    """An actor of a cluster that runs in this process, and finishes the last task first."""
+    """An actor of a cluster that runs in this process."""
 
-    def __init__(self, given):
-        worker = Worker(given)
-        self.fingerprint = SimpleNamespace(remote=worker.fingerprint)
-        self.score = SimpleNamespace(remote=lambda *given, **named: Task(lambda: worker.score(*given, **named)))
+    def __init__(self, *given):
+        worker = Worker(*given)
+        self.ready = SimpleNamespace(remote=lambda: Task(self, worker.ready))
+        self.score = SimpleNamespace(remote=lambda *given, **named: Task(self, lambda: worker.score(*given, **named)))
 
 
 class Task:
-    def __init__(self, work):
-        self.work = work
+    def __init__(self, actor, work):
+        self.actor, self.work = actor, work
 
 
 class Ray:
-    """As much of Ray as the engine calls."""
+    """As much of Ray as the engine calls; for actors after the first `room` there is no place."""
 
     class exceptions:  # noqa: N801  # Ray's name
-        RayActorError = RayTaskError = LookupError
+        RayActorError = RayTaskError = OutOfMemoryError = LookupError
 
-    def __init__(self):
-        self.killed, self.waited = [], []
+    def __init__(self, *, room=9, **resources):
+        self.room, self.resources = room, {"CPU": 3.0} | resources
+        self.hired, self.killed, self.waited, self.needs = [], [], [], []
 
     def is_initialized(self):
         return True
 
     def cluster_resources(self):
-        return {"CPU": 3.0}
+        return self.resources
+
+    available_resources = cluster_resources
+
+    def nodes(self):
+        return [{"Alive": False, "Resources": {"memory": 1e15}}, {"Alive": True, "Resources": self.resources}]
 
     def put(self, model):
         return model
 
-    def get(self, found):
-        return found.work() if isinstance(found, Task) else found
+    def get(self, task):
+        return task.work()
 
-    def wait(self, tasks, num_returns):
-        self.waited.append(len(tasks))
-        return tasks[-1:], tasks[:-1]
+    def wait(self, tasks, num_returns, timeout):
+        """The last task comes first; where no worker has a place, one is free after the first timeout."""
+        able = [task for task in tasks if task.actor in self.hired[: self.room]]
+        assert able or timeout, "waits for ever"
+        self.room = self.room or 1
+        self.waited.append(sum(task.work.__name__ != "ready" for task in tasks))
+        return able[-1:], [task for task in tasks if task not in able[-1:]]
 
     def kill(self, actor):
         self.killed.append(actor)
 
     def remote(self, worker):
         assert worker is Worker
-        hire = SimpleNamespace(remote=Actor)
-        return SimpleNamespace(options=lambda **needs: hire)
+        return SimpleNamespace(options=self._options)
+
+    def _options(self, **needs):
+        self.needs.append(needs)
+        return SimpleNamespace(remote=self._hire)
+
+    def _hire(self, *given):
+        self.hired.append(Actor(*given))
+        return self.hired[-1]
 
 
-@pytest.mark.parametrize("workers", [None, 1, 2])
-def test_each_batch_is_shared_out_once(monkeypatch, workers):
-    ray, model = Ray(), CountingModel()
-    monkeypatch.setattr(cluster, "require", lambda *_, **__: ray)
-    rows = [np.arange(i + 2, dtype=np.int32) for i in range(9)]
-    batches = [Batch(i, [i], [row], len(row), len(row)) for i, row in enumerate(rows)]
-    scored = list(RayEngine(workers=workers).run(model, batches))
+@pytest.fixture
+def run(monkeypatch):
+    """Score nine batches on a cluster that is not one."""
+
+    def scored(ray, model=None, *, workers=None):
+        monkeypatch.setattr(cluster, "require", lambda *_, **__: ray)
+        rows = [np.arange(i + 2, dtype=np.int32) for i in range(9)]
+        batches = [Batch(i, [i], [row], len(row), len(row)) for i, row in enumerate(rows)]
+        return list(RayEngine(workers=workers).run(model or CountingModel(), batches))
+
+    return scored
+
+
+def check_all(scored):
     assert sorted(batch.number for batch, _ in scored) == list(range(9))
     for batch, scores in scored:
         assert scores == CountingModel().score_encoded(batch.inputs, length=batch.length)
+
+
+@pytest.mark.parametrize("workers", [None, 1, 2])
+def test_each_batch_is_shared_out_once(run, workers):
+    ray = Ray()
+    check_all(run(ray, workers=workers))
     assert max(ray.waited) == (workers or 3) * cluster.AHEAD
-    assert len(ray.killed) == (workers or 3)
+    assert ray.killed == ray.hired
+    assert len(ray.hired) == (workers or 3)
+
+
+def test_workers_without_a_place_are_not_waited_for(run, capsys):
+    ray = Ray(room=1)
+    check_all(run(ray, workers=4))
+    assert max(ray.waited) == cluster.AHEAD
+    assert len(ray.killed) == 4
+    assert capsys.readouterr().err == ""
+
+
+def test_a_full_cluster_is_waited_for_and_that_is_said(run, capsys):
+    check_all(run(Ray(room=0, CPU=2.0, GPU=1.0, memory=3e9), workers=2))
+    said = capsys.readouterr().err
+    assert "for 2 workers; none is ready after 60 s. Free there: 2 of 2 CPUs, 1 of 1 GPUs, 3 of 3 GB." in said
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return load_score_model(score_checkpoints.beaver(tmp_path_factory.mktemp("models") / "tiny-cost"))
+
+
+def hired(tiny, ray, **changes):
+    """How many workers are hired for a model, and what each needs."""
+    origin = replace(tiny.origin, device=changes.pop("asked", None))
+    crew = _crew(ray, replace(tiny, origin=origin, **changes), n_workers=None, n_batches=99)
+    return len(crew), ray.needs[-1]
+
+
+def test_a_worker_holds_a_gpu_where_the_model_may_use_one(tiny):
+    for asked, kind in [(None, "num_gpus"), ("cuda:1", "num_gpus"), ("cpu", "num_cpus")]:
+        assert kind in hired(tiny, Ray(CPU=8.0, GPU=2.0), asked=asked)[1]
+    assert hired(tiny, Ray(CPU=8.0, GPU=2.0))[0] == 2
+    assert _crew(ray := Ray(GPU=1.0), CountingModel(), n_workers=None, n_batches=99)
+    assert "num_cpus" in ray.needs[-1]
+
+
+def test_no_more_copies_than_memory_holds(tiny, capsys):
+    large = {"n_parameters": 1_000_000_000, "dtype": "float32"}
+    count, needs = hired(tiny, Ray(CPU=8.0, memory=9e9), **large)
+    assert (count, needs["memory"]) == (2, 4_000_000_000)
+    assert "Each of 2 workers takes 4 GB" in capsys.readouterr().err
+    with pytest.raises(UsageError, match="takes 4 GB, and no machine of the cluster offers more than 3"):
+        hired(tiny, Ray(memory=3e9), **large)
+
+
+def test_a_worker_loads_the_type_that_the_model_has_here_on_the_gpu_that_it_sees(tiny, monkeypatch):
+    given = []
+    monkeypatch.setattr("btviz.scoring.on_ray.load_score_model", lambda name, **named: given.append(named) or tiny)
+    model = replace(tiny, dtype="bfloat16", origin=replace(tiny.origin, device="cuda:1"))
+    ray = Ray(GPU=1.0)
+    (actor,) = _crew(ray, model, n_workers=1, n_batches=1)
+    ray.get(actor.ready.remote())
+    assert given == [{"kind": None, "dtype": "bfloat16", "device": "cuda"}]
+
+
+def test_other_weights_under_that_name_are_refused_by_the_worker(tiny):
+    with pytest.raises(DataError, match="other weights or settings under that name"):
+        Worker("tiny", "another", tiny).ready()
 
 
 def test_there_is_at_least_one_worker():

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 import btviz
 from btviz.errors import StoreError, UsageError
 from btviz.scoring import SCORES, ScoreWarning, scores_table
-from btviz.scoring.memory import sparing
+from btviz.scoring.memory import Room, is_out_of_memory
 from btviz.scoring.planning import by_length, plan_batches
 from btviz.scoring.reporting import Progress
 from btviz.store import Store
@@ -165,7 +165,28 @@ def test_a_text_that_does_not_fit_alone_and_other_errors_are_raised(answers):
     with pytest.raises(UsageError, match=f"the pair ({ids}) of .* tokens; memory does not even suffice for it alone"):
         btviz.score(ds, CountingModel(fail=short_of_memory(1, MemoryError())))
     with pytest.raises(RuntimeError, match="another"):
-        sparing(lambda _: (_ for _ in ()).throw(RuntimeError("another")), [1, 2], names="ab")
+        Room().sparing(lambda _: (_ for _ in ()).throw(RuntimeError("another")), [1, 2], length=1, names="ab")
+
+
+@pytest.mark.parametrize("words", ["CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate", "CUDNN_STATUS_ALLOC_FAILED"])
+def test_libraries_of_a_gpu_say_in_their_own_way_that_memory_is_short(words):
+    assert is_out_of_memory(RuntimeError(words))
+
+
+def test_what_did_not_fit_is_not_tried_again(answers):
+    ds, tried = answers(60), []
+
+    def fail(rows, width):
+        tried.append(rows * width)
+        if rows * width > 100:
+            raise MemoryError
+
+    model = CountingModel(fail=fail, tokens_per_batch=400)
+    btviz.score(ds, model)
+    failed = [size for size in tried if size > 100]
+    assert 0 < len(failed) < 8, "each is smaller than the one before"
+    assert failed == sorted(set(failed), reverse=True)
+    assert len(model.seen) > 10
 
 
 # Going on ---------------------------------------------------------------------------------------

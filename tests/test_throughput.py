@@ -45,6 +45,9 @@ def test_a_loaded_model_knows_its_shape(tmp_path):
         ("NVIDIA A100-SXM4-80GB", 312e12),
         ("NVIDIA L4", 121e12),
         ("NVIDIA L40", None),
+        ("NVIDIA H100 NVL", 835.5e12),
+        ("NVIDIA H200 MIG 1g.18gb", None),
+        ("NVIDIA GeForce RTX 4090 Laptop GPU", None),
         ("an unknown card", None),
     ],
 )

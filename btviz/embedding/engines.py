@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from btviz.cluster import ray_cluster, shared_out
+from btviz.cluster import LIVES, ray_cluster, room, shared_out
 from btviz.embedding.encoder import Encoder
 
 Engine = Literal["local", "ray"]
@@ -20,7 +20,6 @@ Part: TypeAlias = "tuple[slice, npt.NDArray[np.float32]]"
 _FIRST, _LARGEST = 32, 8192
 _QUICK, _SLOW = 1.0, 4.0
 _SLICE = 256
-_LOST = 20
 
 
 def encoded_here(encoder: Encoder, texts: pl.Series) -> Iterator[Part]:
@@ -63,18 +62,17 @@ def encoded_by_ray(encoder: Encoder, texts: pl.Series, *, workers: int | None = 
     texts : Series of str
         Sorted by length.
     workers : int, optional
-        Default: one a processor.
+        Default: one for each processor that is free in the cluster.
 
     Yields
     ------
     slice, ndarray of float32
         Which texts, and their vectors; in any order.
     """
-    count = workers or os.cpu_count() or 1
     parts = [slice(start, min(start + _SLICE, len(texts))) for start in range(0, len(texts), _SLICE)]
-    with ray_cluster(workers=count) as ray:
-        hire = ray.remote(num_cpus=1, max_restarts=_LOST, max_task_retries=_LOST)(_Worker)
-        crew = [hire.remote(encoder) for _ in range(count)]
+    with ray_cluster(workers=workers) as ray:
+        hire = ray.remote(num_cpus=1, max_restarts=LIVES, max_task_retries=LIVES)(_Worker)
+        crew = [hire.remote(encoder) for _ in range(min(workers or room(ray), max(1, len(parts))))]
 
         def submit(worker: Any, part: slice) -> Any:
             return worker.encode.remote(texts[part].to_list())
@@ -87,6 +85,9 @@ class _Worker:
         # Ray itself holds torch to one thread per processor it lends
         os.environ["TOKENIZERS_PARALLELISM"] = "false"
         self._encoder = encoder
+
+    def ready(self) -> None:
+        """Return; a call is answered once the process is there."""
 
     def encode(self, texts: list[str]) -> npt.NDArray[np.float32]:
         return self._encoder.encode(texts)

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
-from btviz.scoring.memory import sparing
+from btviz.scoring.memory import Room
 from btviz.scoring.protocol import ScoreModel
 from btviz.scoring.templates import Encoded
 
@@ -81,7 +81,9 @@ def lengths_of(inputs: Sequence[Any]) -> npt.NDArray[np.int64]:
     return np.fromiter(sizes, np.int64, len(inputs))
 
 
-def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_ids: Sequence[int]) -> Floats:
+def score_inputs(
+    model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_ids: Sequence[int], room: Room
+) -> Floats:
     """Score a batch; where memory does not suffice, in halves.
 
     Parameters
@@ -94,6 +96,8 @@ def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_
         Tokens that each row is padded to.
     pair_ids : sequence of int
         Whose inputs they are, so that one that fits no memory can be named.
+    room : Room
+        What the run has found to fit memory so far.
 
     Returns
     -------
@@ -107,4 +111,4 @@ def score_inputs(model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_
 
     sizes = lengths_of(inputs)
     names = [f"the pair {pair_id:016x} of {size:,} tokens" for pair_id, size in zip(pair_ids, sizes, strict=True)]
-    return sparing(at_once, inputs, names=names)
+    return room.sparing(at_once, inputs, length=length, names=names)

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from btviz.scoring.batches import Batch, score_inputs
+from btviz.scoring.memory import Room
 from btviz.scoring.protocol import ScoreModel
 
 ENGINES = ("local", "ray")
@@ -29,5 +30,6 @@ class LocalEngine:
 
     def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[Scored]:
         """Each batch with its scores, in order."""
+        room = Room()
         for batch in batches:
-            yield batch, score_inputs(model, batch.inputs, length=batch.length, pair_ids=batch.pair_ids)
+            yield batch, score_inputs(model, batch.inputs, length=batch.length, pair_ids=batch.pair_ids, room=room)

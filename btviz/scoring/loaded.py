@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from btviz.errors import UsageError, require
 from btviz.scoring.forward import PaddedBatch, pad
-from btviz.scoring.memory import sparing
+from btviz.scoring.memory import Room
 from btviz.scoring.planning import by_length
 from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
 from btviz.scoring.throughput import Shape
@@ -171,7 +171,9 @@ class LoadedModel:
         width = (len(self.labels),) if self.kind == "moderation" else ()
         found = np.empty((len(rows), *width), np.float32)
         lengths = np.array([row.shape[-1] for row in rows], np.int64)
+        room = Room()
         for where in by_length(lengths, budget=self.tokens_per_batch):
             names = [f"text {i + 1:,} of {len(rows):,}, of {lengths[i]:,} tokens" for i in where]
-            found[where] = sparing(self.score_encoded, [rows[i] for i in where], names=names)
+            batch, length = [rows[i] for i in where], int(lengths[where].max())
+            found[where] = room.sparing(self.score_encoded, batch, length=length, names=names)
         return found

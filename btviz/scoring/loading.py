@@ -8,7 +8,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from btviz.errors import DataError, MissingExtraError, choice, require
+from btviz.errors import DataError, MissingExtraError, UsageError, choice, require
 from btviz.scoring.checkpoint import Checkpoint, open_checkpoint, resolve_folder
 from btviz.scoring.loaded import LoadedModel, Origin
 from btviz.scoring.memory import BYTES, announce_need
@@ -55,7 +55,8 @@ def load_score_model(
     kind : {"reward", "cost", "moderation"}, optional
         Default: what the name says, else what the configuration says.
     dtype : {"float32", "bfloat16", "float16"}, optional
-        Default: float32 on a CPU, bfloat16 on a GPU, whatever the configuration says.
+        Default: float32 on a CPU, bfloat16 on a GPU, whatever the configuration says. Scores are kept by
+        type, not by device: those in bfloat16 by a CPU and by a GPU differ in their last bits.
     device : str, optional
         "cpu", "cuda" or "cuda:1". Default: a GPU if there is one.
 
@@ -75,7 +76,7 @@ def load_score_model(
         If weights are pickled, damaged or incomplete, the tokenizer is missing, the head has
         another shape or the architecture is unknown.
     UsageError
-        If its kind is known from nowhere.
+        If its kind is known from nowhere, there is no such device, or memory does not suffice.
     MissingExtraError
         If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed.
 
@@ -121,10 +122,22 @@ def load_score_model(
 
 
 def _form(dtype: str | None, device: str | None) -> tuple[str, str]:
-    has_gpu = require("torch", extra="models").cuda.is_available()
-    place = device or ("cuda" if has_gpu else "cpu")
-    choice(place.partition(":")[0], TOKENS, what="device")
-    return dtype or ("float32" if place.partition(":")[0] == "cpu" else "bfloat16"), place
+    cuda = require("torch", extra="models").cuda
+    place = str(device or ("cuda" if cuda.is_available() else "cpu"))
+    kind, _, number = place.partition(":")
+    choice(kind, TOKENS, what="device")
+    if kind == "cuda":
+        _check_gpu(place, number=number or "0", n_gpus=cuda.device_count() if cuda.is_available() else 0)
+    return dtype or ("float32" if kind == "cpu" else "bfloat16"), place
+
+
+def _check_gpu(place: str, *, number: str, n_gpus: int) -> None:
+    if not number.isdecimal() or int(number) >= n_gpus:
+        found = f"{n_gpus} of them, numbered from 0" if n_gpus else "none"
+        raise UsageError(
+            f"Asked to load a model on {place!r}; PyTorch sees these GPUs here: {found}. Use device='cpu', or leave it "
+            "out for what there is."
+        )
 
 
 def _activation(layout: Layout) -> Callable[[Any], Any] | None:

@@ -10,9 +10,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from btviz.errors import DataError, require
+from btviz.errors import DataError, UsageError, require
 from btviz.scoring.checkpoint import Checkpoint
 from btviz.scoring.forward import EndRead, PaddedBatch, WholeRead
+from btviz.scoring.memory import is_out_of_memory
 from btviz.scoring.normaliser import normaliser_of
 from btviz.scoring.recognition import HEAD
 
@@ -100,14 +101,20 @@ def _load(loader: str, checkpoint: Checkpoint, *, dtype: Any, device: str) -> An
             f"Asked to load {checkpoint.name!r}; {len(missing)} of its tensors are missing, such as {missing[0]!r}. "
             "Fetch its weights again."
         )
-    return model.to(device).eval().requires_grad_(requires_grad=False)
+    with _fitting(checkpoint):
+        return model.to(device).eval().requires_grad_(requires_grad=False)
 
 
 @contextlib.contextmanager
 def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError) as error:
+    except (ValueError, RuntimeError, OSError, KeyError, TypeError, MemoryError) as error:
+        if is_out_of_memory(error):
+            raise UsageError(
+                f"Asked to load {checkpoint.name!r}; memory does not suffice for its weights. Use dtype='bfloat16', a "
+                "smaller model, or another device."
+            ) from error
         raise DataError(
             f"Asked to load {checkpoint.name!r}; its weights or its configuration do not fit ({_first_line(error)}). "
             "Check that config.json and weights belong together."

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import math
+import platform
+import sys
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from btviz.cluster import ray_cluster, shared_out
+from btviz.cluster import LIVES, ray_cluster, room, shared_out
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.scoring.batches import Batch, score_inputs
 from btviz.scoring.engines import Scored
-from btviz.scoring.loaded import LoadedModel
+from btviz.scoring.loaded import LoadedModel, Origin
 from btviz.scoring.loading import load_score_model
+from btviz.scoring.memory import BYTES, Room
 from btviz.scoring.protocol import ScoreModel
 
 
@@ -23,8 +29,8 @@ class RayEngine:
     Parameters
     ----------
     workers : int, optional
-        Processes that each load the model. Default: one per GPU of the cluster, or one per CPU where
-        it has none.
+        Processes that each load the model. Default: one for each GPU that is free in the cluster, or each
+        CPU where it has no GPU, as far as their memory goes.
     """
 
     def __init__(self, *, workers: int | None = None) -> None:
@@ -41,37 +47,43 @@ class RayEngine:
             If a worker cannot load the model.
         DataError
             If a worker finds other weights under its name.
+        StoreError
+            If workers die again and again.
+        UsageError
+            If no machine has the memory for a worker.
         """
-        with ray_cluster() as ray:
+        with ray_cluster(workers=self._workers) as ray:
             crew = _crew(ray, model, n_workers=self._workers, n_batches=len(batches))
-            try:
-                yield from shared_out(ray, batches, crew=crew, submit=_submit)
-            finally:
-                for worker in crew:
-                    ray.kill(worker)
+            yield from shared_out(ray, batches, crew=crew, submit=_submit)
 
 
 def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int) -> list[Any]:
-    resources = ray.cluster_resources()
-    gpus = int(resources.get("GPU", 0))
-    count = min(n_workers or gpus or max(1, int(resources.get("CPU", 1))), max(1, n_batches))
-    needs = {"num_gpus": 1} if gpus else {"num_cpus": 1}
-    hire = ray.remote(Worker).options(max_restarts=-1, max_task_retries=-1, **needs)
-    given = model.origin if isinstance(model, LoadedModel) else ray.put(model)
-    crew = [hire.remote(given) for _ in range(count)]
-    try:
-        found = set(ray.get([worker.fingerprint.remote() for worker in crew]))
-    except ray.exceptions.RayActorError as error:
-        raise NotFoundError(
-            f"Asked to score with {model.name!r} on Ray; a worker could not load it. Put its files on every machine of "
-            "the cluster, under the same path."
-        ) from error
-    if found != {model.fingerprint}:
-        raise DataError(
-            f"Asked to score with {model.name!r} on Ray; a worker found other weights or settings under that name. "
-            "Put the same files on every machine, or say dtype= and device= so that all load it alike."
+    given = replace(model.origin, dtype=model.dtype) if isinstance(model, LoadedModel) else ray.put(model)
+    gpu = _wants_gpu(model) and ray.cluster_resources().get("GPU", 0) >= 1
+    memory = 0 if gpu or not isinstance(model, LoadedModel) else model.n_parameters * BYTES[model.dtype]
+    _check_fits(ray, model.name, memory=memory)
+    count = min(n_workers or room(ray, gpu=gpu, memory=memory), max(1, n_batches))
+    if memory and count > 1:
+        sys.stderr.write(f"Each of {count} workers takes {memory / 1e9:.2g} GB for {model.name}.\n")
+    needs = {"num_gpus": 1} if gpu else {"num_cpus": 1}
+    hire = ray.remote(Worker).options(max_restarts=LIVES, max_task_retries=LIVES, memory=memory or None, **needs)
+    return [hire.remote(model.name, model.fingerprint, given) for _ in range(count)]
+
+
+def _check_fits(ray: Any, name: str, *, memory: int) -> None:
+    """Refuse what would wait for ever."""
+    offered = max(node["Resources"].get("memory", math.inf) for node in ray.nodes() if node["Alive"])
+    if memory > offered:
+        raise UsageError(
+            f"Asked to score with {name!r} on Ray; a worker of it takes {memory / 1e9:.2g} GB, and no machine of the "
+            f"cluster offers more than {offered / 1e9:.2g}. Use dtype='bfloat16', engine='local' or a larger machine."
         )
-    return crew
+
+
+def _wants_gpu(model: ScoreModel) -> bool:
+    """Whether a worker should hold a GPU: not where a processor was asked for, or the model knows of none."""
+    device = model.origin.device if isinstance(model, LoadedModel) else getattr(model, "device", "cpu")
+    return device is None or str(device).startswith("cuda")
 
 
 def _submit(worker: Any, batch: Batch) -> Any:
@@ -79,18 +91,43 @@ def _submit(worker: Any, batch: Batch) -> Any:
 
 
 class Worker:
-    """What runs in a process of the cluster: the model, loaded once."""
+    """What runs in a process of the cluster: the model, loaded once.
 
-    def __init__(self, given: Any) -> None:
-        if isinstance(given, ScoreModel):
-            self._model: ScoreModel = given
-        else:
-            self._model = load_score_model(given.source, kind=given.kind, dtype=given.dtype, device=given.device)
+    Parameters
+    ----------
+    name, expected : str
+        Name and fingerprint of the model.
+    given : Origin or ScoreModel
+        How to load it, or itself.
+    """
 
-    def fingerprint(self) -> str:
-        """Fingerprint of the model, once it is loaded."""
-        return self._model.fingerprint
+    def __init__(self, name: str, expected: str, given: Origin | ScoreModel) -> None:
+        self._name, self._expected, self._given = name, expected, given
+        self._room = Room()
+
+    def ready(self) -> None:
+        """Load the model, and make sure that it is the one that was asked for."""
+        found = self._model.fingerprint
+        if found != self._expected:
+            raise DataError(
+                f"Asked to score with {self._name!r} on Ray; {platform.node()} found other weights or settings under "
+                "that name. Put the same files on every machine."
+            )
 
     def score(self, inputs: list[Any], length: int, *, pair_ids: list[int]) -> npt.NDArray[np.float32]:
         """Scores of a batch."""
-        return score_inputs(self._model, inputs, length=length, pair_ids=pair_ids)
+        return score_inputs(self._model, inputs, length=length, pair_ids=pair_ids, room=self._room)
+
+    @functools.cached_property
+    def _model(self) -> ScoreModel:
+        given = self._given
+        if not isinstance(given, Origin):
+            return given
+        device = given.device and given.device.partition(":")[0]  # a worker sees its own GPU alone
+        try:
+            return load_score_model(given.source, kind=given.kind, dtype=given.dtype, device=device)
+        except NotFoundError as error:
+            raise NotFoundError(
+                f"Asked to score with {self._name!r} on Ray; {platform.node()} could not load it. Put its files on "
+                "every machine of the cluster, under the same path."
+            ) from error

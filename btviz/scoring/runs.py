@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -96,10 +96,8 @@ def score(
     given = [model] if isinstance(model, str | Path | ScoreModel) else list(model)
     tables: dict[str, pl.DataFrame] = {}
     for one in given:
-        loaded = load_score_model(one) if isinstance(one, str | Path) else one
-        if loaded.name in tables:
-            raise UsageError(f"Asked to score with two models named {loaded.name!r}. Rename one, or score one by one.")
-        tables[loaded.name] = _score(ds, loaded, runner=runner, budget=tokens_per_batch, listener=progress)
+        name, table = _scored_by(ds, one, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
+        tables[name] = table
     return stacked_scores(tables.values())
 
 
@@ -108,6 +106,22 @@ def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
     own, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
         return own["pair_id"].n_unique() + journal.done.height
+
+
+def _scored_by(
+    ds: Dataset,
+    model: Given,
+    *,
+    taken: Collection[str],
+    runner: Engine,
+    budget: int | None,
+    listener: Listener | None,
+) -> tuple[str, pl.DataFrame]:
+    """Name and scores of a model; one that is loaded here is let go of here, before the next is loaded."""
+    loaded = load_score_model(model) if isinstance(model, str | Path) else model
+    if loaded.name in taken:
+        raise UsageError(f"Asked to score with two models named {loaded.name!r}. Rename one, or score one by one.")
+    return loaded.name, _score(ds, loaded, runner=runner, budget=budget, listener=listener)
 
 
 def _score(

@@ -15,6 +15,7 @@ PEAKS = {
     "B200": 2250e12,
     "H200": 989.5e12,
     "H100 PCIe": 756e12,
+    "H100 NVL": 835.5e12,
     "H100": 989.5e12,
     "L40S": 362e12,
     "A100": 312e12,
@@ -76,8 +77,10 @@ class Shape:
 
 
 def peak_of(card: str) -> float | None:
-    """Operations per second that a card is stated to do in 16 bits, or None where it is not in `PEAKS`."""
+    """Operations per second that a card is stated to do in 16 bits, or None where it is not in `PEAKS`, or a part."""
     words = card.replace("-", " ").split()
+    if {"MIG", "Laptop"} & set(words):
+        return None
     for name, peak in PEAKS.items():
         if all(word in words for word in name.split()):
             return peak

@@ -133,6 +133,12 @@ def write_file(path: Path, data: bytes) -> Path:
     with disk_errors(f"write {path.name}", path.parent):
         make_folder(path.parent)
         sweep_files(path.parent, older_than=ABANDONED)
+    return place_file(path, data)
+
+
+def place_file(path: Path, data: bytes) -> Path:
+    """As `write_file`, in a folder that exists and that the caller sweeps: looking through it takes time."""
+    with disk_errors(f"write {path.name}", path.parent):
         temporary = path.parent / f".btviz-{secrets.token_hex(8)}.tmp"
         try:
             temporary.write_bytes(data)

@@ -18,6 +18,7 @@ from btviz.store.disk import (
     disk_errors,
     make_folder,
     new_hash,
+    place_file,
     set_aside,
     sweep_files,
     try_lock,
@@ -132,7 +133,7 @@ class Shards:
         frame.write_parquet(buffer)
         data = buffer.getvalue()
         number = self._next
-        write_file(self.path / f"{number:06d}-{new_hash(data).hexdigest()}.parquet", data)
+        place_file(self.path / f"{number:06d}-{new_hash(data).hexdigest()}.parquet", data)
         self._next, self._schema = number + 1, frame.schema
         return number
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+import traceback
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
@@ -59,7 +60,7 @@ class Background:
             loop.call_soon_threadsafe(self._show, number, share)
 
         report = self._reporter(number, show)
-        self._future = future = self._pool.submit(job, report)
+        self._future = future = self._pool.submit(_ended, job, report)
         loop.call_later(PATIENCE_SECONDS, lambda: None if future.done() else self._show(number, None))
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(deliver, done))
 
@@ -73,7 +74,7 @@ class Background:
         return self._future is not None and not self._future.done()
 
     def wait(self) -> Any:
-        """Result of the newest job, once it is there; what it raised is raised again."""
+        """Result of the newest job, once it is there, None if it was dropped; what it raised is raised again."""
         return None if self._future is None else self._future.result()
 
     def _show(self, number: int, share: float | None) -> None:
@@ -92,6 +93,17 @@ class Background:
                 show(share)
 
         return report
+
+
+def _ended(job: Callable[[Report], Any], report: Report) -> Any:
+    """Do a job so that, however it ends, what it worked with is let go of: a model may fill the memory."""
+    try:
+        return job(report)
+    except SupersededError:
+        return None
+    except BaseException as error:
+        traceback.clear_frames(error.__traceback__)  # the future keeps the error, and that its frames
+        raise
 
 
 def _fill(future: Future[Any], job: Callable[[], Any]) -> None:

@@ -18,7 +18,10 @@ from btviz.widgets.background import Report
 from btviz.widgets.scorebook import ScoreBook
 
 EVERY_SECONDS = 1.0
-"""How often the picture follows a run."""
+"""How often the picture follows a run, at most."""
+
+SHARE_OF_PICTURES = 0.05
+"""Of the time of a run, what goes into pictures of it, at most: sums over many answers take their time."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +49,7 @@ class ScoreJob:
     def __init__(self, book: ScoreBook, name: str | Path | ScoreModel, *, kind: str | None) -> None:
         self._book, self._name, self._kind = book, name, kind
         self._tables: list[pl.DataFrame] = []
-        self._shown = 0.0
+        self._next = 0.0
         self.model = name if isinstance(name, str | Path) else name.name
         self.words = f"Loading {self.model}"
         self.news: Live | None = None
@@ -71,9 +74,10 @@ class ScoreJob:
             self._tables.append(progress.scores)
             self.words = _told(progress)
             share = progress.n_done / max(progress.n_pairs, 1)
-            if time.monotonic() - self._shown > EVERY_SECONDS:
+            if (started := time.monotonic()) > self._next:
                 self.news = Live(self.words, share, self._so_far())
-                self._shown = time.monotonic()
+                took = time.monotonic() - started
+                self._next = started + took + max(EVERY_SECONDS, took / SHARE_OF_PICTURES)
             report(share)
 
         return listen
