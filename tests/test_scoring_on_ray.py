@@ -98,8 +98,8 @@ def test_weights_that_a_worker_lacks_are_reported(found):
 class Actor:
     """An actor of a cluster that runs in this process."""
 
-    def __init__(self, *given):
-        worker = Worker(*given)
+    def __init__(self, *given, **named):
+        worker = Worker(*given, **named)
         self.ready = SimpleNamespace(remote=lambda: Task(self, worker.ready))
         self.score = SimpleNamespace(remote=lambda *given, **named: Task(self, lambda: worker.score(*given, **named)))
 
@@ -155,8 +155,8 @@ class Ray:
         self.needs.append(needs)
         return SimpleNamespace(remote=self._hire)
 
-    def _hire(self, *given):
-        self.hired.append(Actor(*given))
+    def _hire(self, *given, **named):
+        self.hired.append(Actor(*given, **named))
         return self.hired[-1]
 
 
@@ -243,7 +243,7 @@ def test_a_worker_loads_the_type_that_the_model_has_here_on_the_gpu_that_it_sees
 
 def test_other_weights_under_that_name_are_refused_by_the_worker(tiny):
     with pytest.raises(DataError, match="other weights or settings under that name"):
-        Worker("tiny", "another", tiny).ready()
+        Worker("tiny", "another", given=tiny).ready()
 
 
 def test_there_is_at_least_one_worker():

@@ -67,7 +67,7 @@ def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int)
         sys.stderr.write(f"Each of {count} workers takes {memory / 1e9:.2g} GB for {model.name}.\n")
     needs = {"num_gpus": 1} if gpu else {"num_cpus": 1}
     hire = ray.remote(Worker).options(max_restarts=LIVES, max_task_retries=LIVES, memory=memory or None, **needs)
-    return [hire.remote(model.name, model.fingerprint, given) for _ in range(count)]
+    return [hire.remote(model.name, model.fingerprint, given=given) for _ in range(count)]
 
 
 def _check_fits(ray: Any, name: str, *, memory: int) -> None:
@@ -101,7 +101,7 @@ class Worker:
         How to load it, or itself.
     """
 
-    def __init__(self, name: str, expected: str, given: Origin | ScoreModel) -> None:
+    def __init__(self, name: str, expected: str, *, given: Origin | ScoreModel) -> None:
         self._name, self._expected, self._given = name, expected, given
         self._room = Room()
 
