@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from pathlib import Path
 
 import pytest
 import score_checkpoints as made
@@ -12,6 +10,7 @@ from click.testing import CliRunner
 
 import btviz
 from btviz.cli import app
+from btviz.scoring.kept import kept_scores
 from btviz.taxonomy import BEAVERTAILS
 
 
@@ -40,8 +39,6 @@ def test_models_score_and_their_scores_are_kept(tmp_path, answers):
     ds = btviz.load(answers)
     expected = btviz.load_score_model(cost).score(ds.pairs["prompt"].to_list(), ds.pairs["response"].to_list())
     assert found["scores"][0]["mean"] == pytest.approx(expected.mean(), abs=1e-5)
-    from btviz.scoring.kept import kept_scores
-
     assert kept_scores(ds).height == 24
 
     again = CliRunner().invoke(app, ["score", answers, "--model", str(cost)])
@@ -86,8 +83,6 @@ def test_a_model_against_the_labels_is_refused_unless_told_otherwise(tmp_path):
     assert run.exit_code == 4
     assert "AUC(cost, unsafe) is 0.0" in run.stderr
     assert "--override-sign" in run.stderr
-    from btviz.scoring.kept import kept_scores
-
     assert kept_scores(btviz.load(file)).is_empty()
     run = CliRunner().invoke(app, ["score", file, "--model", model, "--override-sign"])
     assert run.exit_code == 0
@@ -104,9 +99,51 @@ def test_statistics_of_a_model_from_the_command_line(tmp_path):
     assert (auc["estimate"], auc["support"], auc["n"]) == (1.0, 59, 120)
 
 
-def test_two_models_of_one_name_are_refused_before_the_second_scores(tmp_path, answers):
-    twins = [str(made.beaver(tmp_path / place / "tiny-cost", seed=seed)) for seed, place in enumerate("ab")]
-    run = CliRunner().invoke(app, ["score", answers, "--model", twins[0], "--model", twins[1]])
+@pytest.mark.parametrize("together", [True, False])
+def test_two_models_of_one_name_are_both_kept(tmp_path, answers, together):
+    twins = [str(made.beaver(tmp_path / place / "final-cost", seed=seed)) for seed, place in enumerate("ab")]
+    calls = [twins] if together else [[twin] for twin in [*twins, twins[1]]]
+    for call in calls:
+        run = CliRunner().invoke(app, ["score", answers, *(part for twin in call for part in ("--model", twin))])
+        assert run.exit_code == 0, run.stderr
+    assert "the scores of this one are kept as those of 'b/final-cost'" in run.stderr
+    kept = kept_scores(btviz.load(answers))
+    assert kept["model"].unique().sort().to_list() == ["b/final-cost", "final-cost"]
+    one, two = (kept.filter(model=name)["score"] for name in ("final-cost", "b/final-cost"))
+    assert (one != two).all()
+
+
+def test_one_model_named_twice_is_refused(answers, tmp_path):
+    model = str(made.beaver(tmp_path / "tiny-cost"))
+    run = CliRunner().invoke(app, ["score", answers, "--model", model, "--model", model])
     assert run.exit_code == 2
-    assert "two are named 'tiny-cost'" in run.stderr
-    assert len(list(Path(os.environ["BTVIZ_DATA_DIR"]).glob("store/scores/*.shards"))) == 1
+    assert "named twice" in run.stderr
+
+
+def test_scores_are_let_go_of_by_name(answers, tmp_path):
+    for name in ("tiny-cost", "other-cost"):
+        model = str(made.beaver(tmp_path / name))
+        assert CliRunner().invoke(app, ["score", answers, "--model", model]).exit_code == 0
+    run = CliRunner().invoke(app, ["score", answers, "--forget", "tiny-cost"])
+    assert run.exit_code == 0, run.stderr
+    assert kept_scores(btviz.load(answers))["model"].unique().to_list() == ["other-cost"]
+    run = CliRunner().invoke(app, ["score", answers, "--forget", "tiny-cost"])
+    assert run.exit_code == 3
+    assert "kept are those of ['other-cost']" in run.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--model", "m", "--column", "a=cost"], "Asked for --model together with --column"),
+        (["--from", "f.csv", "--kind", "cost", "--device", "cpu"], "Asked for --from together with --kind, --device"),
+        (["--probes", "--workers", "2"], "Asked for --probes together with --workers"),
+        (["--forget", "m", "--json"], "Asked for --forget together with --json"),
+        (["--forget", "m", "--probes"], "not whose"),
+        ([], "not whose"),
+    ],
+)
+def test_an_option_without_effect_is_refused(words, said):
+    run = CliRunner().invoke(app, ["score", "sample", *words])
+    assert run.exit_code == 2
+    assert said in run.stderr

@@ -20,6 +20,7 @@ from btviz.scoring.joint import joint_agreement
 from btviz.scoring.kept import keep_scores, kept_answers, kept_scores
 from btviz.scoring.margins import margin_summary, score_margins
 from btviz.scoring.moderators import moderator_agreement, safety_verdicts
+from btviz.scoring.plane import reward_against_cost, reward_and_cost, score_quadrants
 from btviz.scoring.protocol import stacked_scores
 from btviz.scoring.scale import score_drift
 from btviz.taxonomy import BEAVERTAILS
@@ -67,7 +68,18 @@ def test_each_section_is_the_table_of_its_function():
     assert len(found["drift"]) == 2 * len(unmatched)
     assert all(row["n"] for section in ("margins", "agreement", "drift") for row in found[section])
     assert found["population"] == ds.population
-    assert set(found["counted"]) == {"margins", "agreement", "joint_agreement", "drift"}
+    for cost in ("first", "second"):
+        plane, names = reward_and_cost(own, ds, cost=cost), {"reward": "taste", "cost": cost}
+        for section, table in {
+            "reward_against_cost": reward_against_cost(plane, **BOOT),
+            "quadrants": score_quadrants(plane, ds, **BOOT),
+        }.items():
+            rows = [row for row in found[section] if row["cost"] == cost]
+            assert all(row["reward"] == "taste" for row in rows)
+            same([{key: value for key, value in row.items() if key not in names} for row in rows], table)
+    assert {row["cost"] for row in found["quadrants"]} == {"first", "second"}
+    sections = {"margins", "agreement", "joint_agreement", "drift", "reward_against_cost", "quadrants"}
+    assert set(found["counted"]) == sections
     assert "prompts released with a category" in found["does_not_apply"]["safe_rates"]
 
     text = said(ds.name, as_json=False)
@@ -79,8 +91,17 @@ def test_each_section_is_the_table_of_its_function():
 @pytest.mark.parametrize(
     ("kind", "reasons"),
     [
-        ("reward", {"agreement": "two raters", "joint_agreement": "two raters", "drift": "no two models"}),
-        ("guard", {"margins": "have a reward or a cost", "drift": "no two models"}),
+        (
+            "reward",
+            dict.fromkeys(["agreement", "joint_agreement"], "two raters")
+            | dict.fromkeys(["reward_against_cost", "quadrants"], "there is no cost model here")
+            | {"drift": "no two models"},
+        ),
+        (
+            "guard",
+            dict.fromkeys(["reward_against_cost", "quadrants"], "there is no reward and no cost model here")
+            | {"margins": "have a reward or a cost", "drift": "no two models"},
+        ),
     ],
 )
 def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
@@ -131,6 +152,27 @@ def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluat
     assert rates["before", "all"] == (0.5, 60, 60)
     assert rates["after", "all"] == (1.0, 60, 60)
     assert {row["threshold"] for row in rows} == {0.0}
+
+
+def test_policies_are_compared_with_the_one_that_came_before(evaluation):
+    arguments = [part for file in evaluation[1] for part in ("--from", str(file))]
+    assert CliRunner().invoke(app, ["score", "twopolicies", *arguments]).exit_code == 0
+    options = ["stats", "scores", "twopolicies", "--json", "--n-boot", "40"]
+    found = json.loads(CliRunner().invoke(app, [*options, "--before", "before"]).stdout)
+    assert {(row["before"], row["after"]) for row in found["policies"]} == {("before", "after")}
+    (change,) = [row["estimate"] for row in found["policies"] if row["statistic"] == "mean difference"]
+    assert change == -1.0
+    assert {row["elo"] for row in found["ratings"] if row["policy"] == "before"} == {0.0}
+    run = CliRunner().invoke(app, [*options, "--before", "befor"])
+    assert run.exit_code == 2
+    assert "Did you mean 'before'?" in run.stderr
+
+
+def test_a_threshold_that_is_none_is_refused_even_without_a_moderator():
+    keep_scores(made(btviz.load("sample"), "cost"), btviz.load("sample"))
+    run = CliRunner().invoke(app, ["stats", "scores", "sample", "--threshold", "2"])
+    assert run.exit_code == 2
+    assert "probabilities are 0 .. 1" in run.stderr
 
 
 def test_safe_rates_by_a_moderator_take_its_threshold(evaluation):

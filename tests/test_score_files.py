@@ -1,6 +1,7 @@
 """Score files and the sign check: what matches, what does not, what is refused."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import polars as pl
@@ -12,8 +13,8 @@ import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.scoring.imported import read_scores
-from btviz.scoring.kept import keep_scores, kept_scores
-from btviz.scoring.policies import compare_policies, policy_scores
+from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
+from btviz.scoring.policies import ANSWERS, compare_policies, policy_answers, policy_scores
 from btviz.scoring.signcheck import SignWarning, check_sign
 
 
@@ -70,15 +71,34 @@ def test_columns_of_every_format_are_mapped_onto_answers(labelled, tmp_path, suf
 def test_rows_are_matched_by_pair_id_where_there_is_one(labelled, tmp_path, spell):
     ids = labelled.pairs["pair_id"].to_list()
     file = tmp_path / "by-id.jsonl"
-    file.write_text("\n".join(json.dumps({"pair_id": spell(i), "p": n / 500}) for n, i in enumerate(ids)))
+    rows = [{"pair_id": spell(i), "p": n / 500, "policy": "ab"[n % 2]} for n, i in enumerate(ids)]
+    file.write_text("\n".join(map(json.dumps, rows)))
     found = read_scores(file, labelled, columns={"p": "moderation:hate-speech"})
     assert found.scores["pair_id"].to_list() == ids
     assert set(found.scores["target"]) == {"hate-speech"}
-    assert (
-        found.answers.select("prompt_id", "pair_id")
-        .sort("pair_id")
-        .equals(labelled.pairs.select("prompt_id", "pair_id"))
-    )
+    answered = found.answers.select("prompt_id", "pair_id").sort("pair_id")
+    assert answered.equals(labelled.pairs.select("prompt_id", "pair_id"))
+    assert found.answers.sort("pair_id")["policy"].to_list() == [row["policy"] for row in rows]
+
+
+@pytest.mark.parametrize("own", [int, "id-{}".format], ids=["numbers", "words"])
+def test_ids_of_the_files_own_do_not_keep_its_texts_from_matching(labelled, tmp_path, own):
+    frame = labelled.pairs.select("prompt", "response", pl.Series("cost", np.arange(240) / 7))
+    file = tmp_path / "own-ids.jsonl"
+    file.write_text("\n".join(json.dumps(row | {"pair_id": own(i)}) for i, row in enumerate(frame.to_dicts())))
+    found = read_scores(file, labelled)
+    assert found.scores["score"].to_list() == frame["cost"].to_list()
+    assert found.scores["pair_id"].to_list() == labelled.pairs["pair_id"].to_list()
+
+
+def test_files_about_the_same_answers_are_no_policies(labelled, tmp_path):
+    pairs = labelled.pairs.select("prompt", "response", pl.Series("reward", np.arange(240) / 7))
+    one, two = write(pairs, tmp_path / "one.csv"), write(pairs.rename({"reward": "cost"}), tmp_path / "two.csv")
+    assert read_scores(one, labelled).answers.is_empty()
+    for file in (one, two):
+        found = read_scores(file, labelled)
+        add_scores(found.scores, labelled, answers=found.answers)
+    assert kept_answers(labelled).is_empty()
 
 
 def test_files_with_their_own_answers_become_a_data_set(tmp_path):
@@ -218,6 +238,92 @@ def test_kept_scores_are_found_again_and_replaced_by_name(labelled):
     keep_scores(second, labelled)
     assert kept_scores(labelled).filter(model="m").equals(second)
     assert kept_scores(labelled)["model"].n_unique() == 2
+
+
+def test_parts_of_a_file_are_kept_beside_each_other(labelled):
+    whole = unsafe_cost(labelled, slope=1)
+    none = ANSWERS.to_frame()
+    first = add_scores(whole.head(100), labelled, answers=none)
+    assert first.rows() == [("m", "cost", 0, 0)]
+    changed = whole.slice(90).with_columns(pl.col("score") + (pl.int_range(pl.len()) < 4))
+    second = add_scores(changed, labelled, answers=none)
+    assert second.rows() == [("m", "cost", 90, 4)]
+    assert kept_scores(labelled).equals(pl.concat([whole.head(90), changed]).sort("pair_id"))
+    keep_scores(whole, labelled, fingerprints={"m": "of a run"})
+    assert add_scores(changed, labelled, answers=none).rows() == [("m", "cost", 0, 0)], "a run is another model"
+
+
+def test_files_read_at_the_same_time_lose_nothing(labelled):
+    whole = unsafe_cost(labelled, slope=1)
+    parts = [whole.slice(start, 20) for start in range(0, whole.height, 20)]
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda part: add_scores(part, labelled, answers=ANSWERS.to_frame()), parts))
+    assert kept_scores(labelled).equals(whole.sort("pair_id"))
+
+
+def test_an_answer_counts_once_however_files_number_it(tmp_path):
+    both = [own_file(tmp_path / f"{name}.jsonl") for name in ("old", "new")]
+    found = read_scores(both)
+    add_scores(found.scores, found.dataset, answers=found.answers)
+    rows = found.dataset.pairs.select("prompt", "response", pl.lit(1.0).alias("cost"))
+    more = read_scores(write(rows.head(30), tmp_path / "more.csv"), found.dataset)
+    add_scores(more.scores, found.dataset, answers=more.answers)
+    assert kept_answers(found.dataset).equals(found.answers.sort(list(ANSWERS)))
+
+
+def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_path):
+    rows = [(f"question {i}", f"{name} says", "train", True, 0, name) for i in range(60) for name in "ab"]
+    columns = ["prompt", "response", "split", "is_safe", "labels", "source"]
+    ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row").cast({"labels": pl.UInt32}))
+    some = ds.pairs.head(7).select("prompt", "response", pl.lit(1.0).alias("cost"), index=pl.int_range(7))
+    found = read_scores(write(some, tmp_path / "some.csv"), ds)
+    add_scores(found.scores, ds, answers=found.answers)
+    assert kept_answers(ds).equals(policy_answers(ds))
+
+
+def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
+    pairs = labelled.pairs.select("prompt", "response")
+    odd = pairs.with_columns(
+        flag=pl.lit(value=True), day=pl.date(2024, 1, 1), logit=pl.Series(np.linspace(-2, 2, 240)), share=pl.lit(70)
+    )
+    file = write(odd, tmp_path / "odd.parquet")
+    for column, kind, said in [
+        ("flag", "cost", "its values are Boolean"),
+        ("day", "cost", "its values are Date"),
+        ("logit", "moderation:privacy", "180 of its 240 values lie outside 0..1"),
+        ("share", "moderation:privacy", "240 of its 240 values"),
+    ]:
+        with pytest.raises(DataError, match=said):
+            read_scores(file, labelled, columns={column: kind})
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_spreadsheets_divide_columns_otherwise(labelled, tmp_path, separator):
+    frame = labelled.pairs.select("prompt", "response", pl.lit(0.5).alias("cost"))
+    frame.write_csv(tmp_path / "made.csv", separator=separator)
+    assert read_scores(tmp_path / "made.csv", labelled).scores.height == 240
+
+
+def test_files_that_are_none(labelled, tmp_path):
+    (tmp_path / "empty.csv").touch()
+    with pytest.raises(DataError, match="it is empty"):
+        read_scores(tmp_path / "empty.csv", labelled)
+    with pytest.raises(DataError, match="it is a folder"):
+        read_scores(tmp_path, labelled)
+
+
+def test_a_misspelt_file_is_no_new_data_set(tmp_path):
+    found = run("score", tmp_path / "nope.jsonl", "--from", own_file(tmp_path / "own.jsonl"))
+    assert found.exit_code == 3
+    assert "nope.jsonl" in found.stderr
+
+
+def test_a_column_may_have_an_equals_sign_in_its_name(tmp_path):
+    file = tmp_path / "s.jsonl"
+    file.write_text(json.dumps({"prompt": "a", "response": "b", "t=1": 0.5}))
+    found = run("score", "mine", "--from", file, "--column", "t=1=cost")
+    assert found.exit_code == 0, found.stderr
+    assert kept_scores(btviz.load("mine"))["model"].to_list() == ["t=1"]
 
 
 def run(*words):

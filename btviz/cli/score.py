@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import click
+from click.core import ParameterSource
 
 from btviz.cli.report import json_option
 from btviz.cli.scorefiles import import_scores
-from btviz.cli.scorerun import fit_probes, run_models
+from btviz.cli.scorerun import Kept, Loading, fit_probes, forget_model, run_models
 from btviz.errors import UsageError
+
+_KEPT = ("override_sign", "as_json")
+_OF_A_WAY = {
+    "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_KEPT),
+    "probes": ("kind", "encoder", *_KEPT),
+    "files": ("columns", "prompt", "response", "policy", *_KEPT),
+    "forget": (),
+}
+"""Ways to have scores, or none, and what each takes."""
 
 
 @click.command("score")
@@ -19,6 +29,8 @@ from btviz.errors import UsageError
 )
 @click.option("--kind", help="reward, cost or moderation, where the model does not say it; of --probes, which")
 @click.option("--dtype", help="float32, bfloat16 or float16; by default what suits the device")
+@click.option("--device", help="cpu, cuda or cuda:1; by default a GPU if there is one")
+@click.option("--tokens-per-batch", type=int, help="tokens that go through a model at once; by default what suits it")
 @click.option("--engine", default="local", show_default=True, help="local, or ray: the cluster this machine is in")
 @click.option("--workers", type=int, help="processes of --engine ray; by default one per GPU, or per CPU without any")
 @click.option("--from", "files", multiple=True, metavar="FILE", help="a file of scores made elsewhere; may be repeated")
@@ -30,6 +42,7 @@ from btviz.errors import UsageError
 @click.option(
     "--policy", metavar="COLUMN", help="column of the answering model; by default what NAME knows, else the file's name"
 )
+@click.option("--forget", metavar="MODEL", help="let go of the scores kept under that name, and of nothing else")
 @click.option("--override-sign", is_flag=True, help="keep scores that point against the labels")
 @json_option
 def score_command(  # noqa: PLR0913  # an option each
@@ -40,6 +53,8 @@ def score_command(  # noqa: PLR0913  # an option each
     encoder: str,
     kind: str | None,
     dtype: str | None,
+    device: str | None,
+    tokens_per_batch: int | None,
     engine: str,
     workers: int | None,
     files: tuple[str, ...],
@@ -47,6 +62,7 @@ def score_command(  # noqa: PLR0913  # an option each
     prompt: str | None,
     response: str | None,
     policy: str | None,
+    forget: str | None,
     override_sign: bool,
     as_json: bool,
 ) -> None:
@@ -55,33 +71,35 @@ def score_command(  # noqa: PLR0913  # an option each
     A run that was interrupted goes on where it was. On a cluster of several machines, make one
     with `ray start --head`, have others join it by `ray start --address=HEAD:6379`, and run this on any.
     """
-    if bool(models) + bool(files) + probes != 1:
+    _check_way(name)
+    kept = Kept(name, override_sign, as_json)
+    if forget:
+        forget_model(name, forget)
+    elif probes:
+        fit_probes(kept, kind=kind, encoder=encoder)
+    elif models:
+        loading = Loading(kind, dtype, device)
+        run_models(kept, models, loading=loading, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch)
+    else:
+        import_scores(kept, files, columns=columns, prompt=prompt, response=response, policy=policy)
+
+
+def _check_way(name: str) -> None:
+    """Refuse to have no scores to make, or several, or an option that would have no effect."""
+    context = click.get_current_context()
+    stated = {
+        parameter.name: parameter.opts[0]
+        for parameter in context.command.params
+        if parameter.name != "name" and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
+    }
+    ways = [way for way in _OF_A_WAY if way in stated]
+    if len(ways) != 1:
         raise UsageError(
             f"Scores of {name!r} were asked for, but not whose. Name either a model, --model MODEL, or a file of "
-            "scores, --from FILE, or fit --probes."
+            "scores, --from FILE, or fit --probes; or --forget those of a model."
         )
-    if probes:
-        fit_probes(name, kind=kind, encoder=encoder, override_sign=override_sign, as_json=as_json)
-        return
-    if models:
-        run_models(
-            name,
-            models,
-            kind=kind,
-            dtype=dtype,
-            engine=engine,
-            workers=workers,
-            override_sign=override_sign,
-            as_json=as_json,
+    (way,) = ways
+    if idle := [option for parameter, option in stated.items() if parameter not in (way, *_OF_A_WAY[way])]:
+        raise UsageError(
+            f"Asked for {stated[way]} together with {', '.join(idle)}, which has no effect on it. Leave that out."
         )
-        return
-    import_scores(
-        name,
-        files,
-        columns=columns,
-        prompt=prompt,
-        response=response,
-        policy=policy,
-        override_sign=override_sign,
-        as_json=as_json,
-    )

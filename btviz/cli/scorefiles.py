@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.report import print_json, print_table, say
+from btviz.cli.scorerun import Kept
 from btviz.errors import NotFoundError, UsageError
 
 if TYPE_CHECKING:
@@ -20,38 +21,35 @@ _SHOWN = ("file", "column", "kind", "target", "turned", "rows", "matched", "unma
 
 
 def import_scores(
-    name: str,
+    kept: Kept,
     files: Sequence[str],
     *,
     columns: Sequence[str],
     prompt: str | None,
     response: str | None,
     policy: str | None,
-    override_sign: bool,
-    as_json: bool,
 ) -> None:
     """Read score files, check their signs, keep them, and report what did not match.
 
     Parameters
     ----------
-    name : str
-        A data set that is here, or a new name for one made of the files' own prompts and answers.
+    kept : Kept
+        What becomes of the scores. Of a name that is not here a data set is made of the files' own prompts
+        and answers.
     files : sequence of str
         The files.
     columns : sequence of str
         ``COLUMN=KIND`` each; see `btviz.scoring.imported.read_scores`.
     prompt, response, policy : str or None
         Columns of the texts and of the answering model.
-    override_sign : bool
-        Keep scores that point against the labels.
-    as_json : bool
-        Print one JSON document.
     """
+    import polars as pl
+
     from btviz.scoring.imported import read_scores
-    from btviz.scoring.kept import keep_dataset, keep_scores
+    from btviz.scoring.kept import add_scores, keep_dataset
     from btviz.scoring.signcheck import check_sign
 
-    ds = _known(name)
+    ds = _known(kept.name)
     found = read_scores(
         [Path(file) for file in files],
         ds,
@@ -60,27 +58,38 @@ def import_scores(
         response=response,
         policy=policy,
     )
-    checks = check_sign(found.scores, found.dataset, override=override_sign)
-    owner = ds or keep_dataset(name, found.dataset)
-    keep_scores(found.scores, owner, answers=found.answers)
+    checks = check_sign(found.scores, found.dataset, override=kept.override_sign)
+    owner = ds or keep_dataset(kept.name, found.dataset)
+    met = add_scores(found.scores, owner, answers=found.answers)
     if ds is None:
         prompts = owner.pairs["prompt_id"].n_unique()
-        say(f"{name} is a new data set: {owner.pairs.height:,} answers to {prompts:,} prompts, without labels.")
-    _report(found, checks, name=name, as_json=as_json)
+        say(
+            f"{kept.name} is a new data set: {owner.pairs.height:,} answers to {prompts:,} prompts, without labels. If "
+            f"the files have labels, give them first: btviz data add {kept.name} FILE."
+        )
+    for model, kind, stayed, replaced in met.filter(pl.col("stayed") + pl.col("replaced") > 0).rows():
+        say(
+            f"Scores of the {kind} {model!r} were kept before: {stayed:,} of other answers stay, {replaced:,} of the "
+            f"same were other numbers and gave way. To begin anew: btviz score {kept.name} --forget {model}."
+        )
+    _report(found, checks, name=kept.name, as_json=kept.as_json)
 
 
 def _known(name: str) -> Dataset | None:
     from btviz import load
+    from btviz.files import format_of
 
     try:
         return load(name)
     except NotFoundError:
+        if format_of(Path(name)) is not None:
+            raise  # a file that is misspelt, not a new name
         return None
 
 
 def _mapping(columns: Sequence[str]) -> dict[str, str]:
-    pairs = [column.partition("=") for column in columns]
-    wrong = [column for column, (_, equals, kind) in zip(columns, pairs, strict=True) if not equals or not kind]
+    pairs = [column.rpartition("=") for column in columns]  # a kind has no "=", a column's name may
+    wrong = [column for column, (name, _, kind) in zip(columns, pairs, strict=True) if not name or not kind]
     if wrong:
         raise UsageError(f"Columns of scores were named as {wrong}; write COLUMN=reward, COLUMN=cost or COLUMN=-cost.")
     return {column: kind for column, _, kind in pairs}

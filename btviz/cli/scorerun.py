@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,59 +16,118 @@ if TYPE_CHECKING:
     import polars as pl
 
     from btviz.dataset import Dataset
+    from btviz.scoring.loaded import LoadedModel
+    from btviz.scoring.probes import Probe
     from btviz.scoring.protocol import ScoreModel
 
 _SHOWN = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "median", "high")
 
 
-def run_models(
-    name: str,
-    models: Sequence[str],
-    *,
-    kind: str | None,
-    dtype: str | None,
-    engine: str,
-    workers: int | None,
-    override_sign: bool,
-    as_json: bool,
-) -> None:
-    """Score a data set by models, check their signs, keep the scores and report them.
+@dataclass(frozen=True)
+class Kept:
+    """What becomes of scores: kept for a data set, and reported.
 
-    Parameters
+    Attributes
     ----------
     name : str
-        A data set that is here.
-    models : sequence of str
-        Hub names or folders.
-    kind, dtype : str or None
-        See `btviz.load_score_model`.
-    engine, workers
-        See `btviz.score`.
+        Of the data set.
     override_sign : bool
         Keep scores that point against the labels.
     as_json : bool
         Print one JSON document.
     """
+
+    name: str
+    override_sign: bool
+    as_json: bool
+
+
+@dataclass(frozen=True)
+class Loading:
+    """How models are loaded; see `btviz.load_score_model`."""
+
+    kind: str | None
+    dtype: str | None
+    device: str | None
+
+
+def run_models(
+    kept: Kept,
+    models: Sequence[str],
+    *,
+    loading: Loading,
+    engine: str,
+    workers: int | None,
+    tokens_per_batch: int | None,
+) -> None:
+    """Score a data set by models, check their signs, keep the scores and report them.
+
+    Parameters
+    ----------
+    kept : Kept
+        What becomes of the scores; the data set is here.
+    models : sequence of str
+        Hub names or folders.
+    loading : Loading
+        How each is loaded.
+    engine, workers, tokens_per_batch
+        See `btviz.score`.
+    """
     from btviz import load, load_score_model, score
     from btviz.scoring.protocol import stacked_scores
 
-    ds = load(name)
+    ds = load(kept.name)
     if ds.pairs.is_empty():
-        raise DataError(f"Answers of {name} were to be scored; it has none. Choose data with prompts and responses.")
+        raise DataError(
+            f"Answers of {kept.name} were to be scored; it has none. Choose data with prompts and responses."
+        )
     tables: dict[str, pl.DataFrame] = {}
+    fingerprints: dict[str, str] = {}
     for model in models:  # one after the other, so that memory holds one
         loaded: ScoreModel | None = None
         try:
-            loaded = load_score_model(model, kind=kind, dtype=dtype)
-            if loaded.name in tables:
-                raise UsageError(
-                    f"Asked to score with {list(models)}; two are named {loaded.name!r}. Score one at a time."
-                )
-            tables[loaded.name] = score(ds, loaded, engine=engine, workers=workers)
+            loaded = load_score_model(model, kind=loading.kind, dtype=loading.dtype, device=loading.device)
+            loaded = _told_apart(loaded, ds, folder=model, others=fingerprints)
+            fingerprints[loaded.name] = loaded.fingerprint
+            tables[loaded.name] = score(ds, loaded, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch)
         except KeyboardInterrupt:
-            say(_interrupted(ds, loaded, name=name, asked=model))
+            say(_interrupted(ds, loaded, name=kept.name, asked=model))
             raise
-    _kept(stacked_scores(tables.values()), ds, name=name, override_sign=override_sign, as_json=as_json)
+    _keep(stacked_scores(tables.values()), ds, kept=kept, fingerprints=fingerprints)
+
+
+def _told_apart(
+    model: LoadedModel | Probe, ds: Dataset, *, folder: str, others: Mapping[str, str]
+) -> LoadedModel | Probe:
+    """The model, with the name of the folder above before its own where another model has that name."""
+    from btviz.scoring.kept import is_taken
+
+    if model.fingerprint in others.values():
+        raise UsageError(f"Asked to score with {folder}; that model is named twice. Name each once.")
+
+    def is_free(name: str) -> bool:
+        return name not in others and not is_taken(name, ds, fingerprint=model.fingerprint)
+
+    if is_free(model.name):
+        return model
+    longer = f"{Path(folder).expanduser().resolve().parent.name}/{model.name}"
+    if not is_free(longer):
+        raise UsageError(
+            f"Asked to score {ds.name} with {folder}; other models are named {model.name!r} and {longer!r}. Rename its "
+            f"folder, or let go of one: btviz score {ds.name} --forget {model.name}."
+        )
+    say(f"Another model is named {model.name!r}; the scores of this one are kept as those of {longer!r}.")
+    return _renamed(model, longer)
+
+
+def _renamed(model: LoadedModel | Probe, name: str) -> LoadedModel | Probe:
+    import polars as pl
+
+    from btviz.scoring.probes import Probe
+
+    if isinstance(model, Probe):
+        return replace(model, name=name, out_of_fold=model.out_of_fold.with_columns(pl.lit(name).alias("model")))
+    return replace(model, name=name)
 
 
 def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str) -> str:
@@ -81,26 +142,25 @@ def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str
     )
 
 
-def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool, as_json: bool) -> None:
+def fit_probes(kept: Kept, *, kind: str | None, encoder: str) -> None:
     """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them.
 
     Parameters
     ----------
-    name : str
-        A data set that is here.
+    kept : Kept
+        What becomes of the scores; the data set is here.
     kind : str or None
         The only kind to fit.
     encoder : str
         See `btviz.embed`.
-    override_sign, as_json
-        As for `run_models`.
     """
     from btviz import embed, fit_probe, load
     from btviz.scoring.protocol import KINDS, stacked_scores
 
-    ds = load(name)
+    ds = load(kept.name)
     vectors = embed(ds, text="qa", encoder=encoder)
     tables: list[pl.DataFrame] = []
+    fingerprints: dict[str, str] = {}
     reasons = []
     for each in KINDS if kind is None else (kind,):
         try:
@@ -110,24 +170,35 @@ def fit_probes(name: str, *, kind: str | None, encoder: str, override_sign: bool
             say(str(error))
         else:
             tables.append(probe.out_of_fold)
+            fingerprints[probe.name] = probe.fingerprint
             for target, reason in probe.undefined.items():
                 say(f"{probe.name} gives no score of {target}: {reason}.")
     if not tables:
         raise DataError(reasons[0])
-    _kept(stacked_scores(tables), ds, name=name, override_sign=override_sign, as_json=as_json)
+    _keep(stacked_scores(tables), ds, kept=kept, fingerprints=fingerprints)
 
 
-def _kept(scores: pl.DataFrame, ds: Dataset, *, name: str, override_sign: bool, as_json: bool) -> None:
+def forget_model(name: str, model: str) -> None:
+    """Let go of the scores that are kept of a data set under the name of a model."""
+    from btviz import load
+    from btviz.scoring.kept import forget_scores
+
+    ds = load(name)
+    forget_scores(ds, model)
+    say(f"The scores of {ds.name} by {model!r} are no longer kept.")
+
+
+def _keep(scores: pl.DataFrame, ds: Dataset, *, kept: Kept, fingerprints: Mapping[str, str]) -> None:
     """Check signs, keep scores, report both."""
     from btviz.scoring.kept import keep_scores
     from btviz.scoring.signcheck import check_sign
 
-    checks = check_sign(scores, ds, override=override_sign)
-    keep_scores(scores, ds)
+    checks = check_sign(scores, ds, override=kept.override_sign)
+    keep_scores(scores, ds, fingerprints=fingerprints)
     table = _summary(scores)
-    if as_json:
+    if kept.as_json:
         signs: list[dict[str, Any]] = [vars(check) for check in checks]
-        print_json({"name": name, "is_synthetic": ds.is_synthetic, "scores": table.to_dicts(), "signs": signs})
+        print_json({"name": kept.name, "is_synthetic": ds.is_synthetic, "scores": table.to_dicts(), "signs": signs})
         return
     print_table(table.select(_SHOWN).rows(), _SHOWN, title=f"Scores of {ds.population}")
     for check in checks:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property, partial
+from itertools import product
 from typing import TYPE_CHECKING
 
 import click
@@ -60,7 +61,7 @@ class Section:
     title, counted : str
         What it shows, and what its n count.
     columns : tuple of str
-        Those that a terminal shows; --json has all.
+        Those that a terminal shows, of all answers together where these do not name a group; --json has all.
     make : callable
         From what was asked to the table; a `BtvizError` says why there is none.
     """
@@ -90,6 +91,8 @@ def print_sections(found: Mapping[str, pl.DataFrame], absent: Mapping[str, str],
     for name, table in found.items():
         section = SECTIONS[name]
         shown = table.filter(pl.col("group").is_null()) if "group" in table.columns else table
+        if "grouping" in table.columns and "grouping" not in section.columns:
+            shown = shown.filter(pl.col("grouping") == "all")
         click.echo("")
         title = f"{section.title}; n: {section.counted} of {ds.population}"
         print_table(shown.select(section.columns).rows(), section.columns, title=title)
@@ -104,6 +107,52 @@ def _margins(asked: Asked) -> pl.DataFrame:
 
     margins = score_margins(asked.scores, asked.ds)
     return margin_summary(margins, n_boot=asked.n_boot, random_state=asked.seed)
+
+
+def _planes(asked: Asked) -> Iterator[tuple[pl.DataFrame, dict[str, str]]]:
+    """Reward and cost of the same answers, by each reward model with each cost model."""
+    from btviz.scoring.plane import reward_and_cost
+
+    kinds = asked.scores.select("model", "kind").unique().sort("model")
+    names = {kind: kinds.filter(kind=kind)["model"].to_list() for kind in ("reward", "cost")}
+    if not all(names.values()):
+        missing = " and no ".join(kind for kind, found in names.items() if not found)
+        raise UsageError(
+            f"Reward against cost needs a model of each; there is no {missing} model here. Score with one."
+        )
+    for reward, cost in product(*names.values()):
+        plane = reward_and_cost(asked.scores, asked.ds, reward=reward, cost=cost)
+        if plane.height:
+            yield plane, {"reward": reward, "cost": cost}
+
+
+def _reward_against_cost(asked: Asked) -> pl.DataFrame:
+    from btviz.scoring.intervals import stamped
+    from btviz.scoring.plane import reward_against_cost
+
+    return _together(
+        stamped(reward_against_cost(plane, n_boot=asked.n_boot, random_state=asked.seed), names)
+        for plane, names in _planes(asked)
+    )
+
+
+def _quadrants(asked: Asked) -> pl.DataFrame:
+    from btviz.scoring.intervals import stamped
+    from btviz.scoring.plane import score_quadrants
+
+    return _together(
+        stamped(score_quadrants(plane, asked.ds, n_boot=asked.n_boot, random_state=asked.seed), names)
+        for plane, names in _planes(asked)
+    )
+
+
+def _together(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    found = list(tables)
+    if not found:
+        raise UsageError("Reward against cost needs answers with both; no answer here has. Score the same answers.")
+    return pl.concat(found)
 
 
 def _verdicts(asked: Asked) -> tuple[pl.DataFrame, list[str]]:
@@ -168,6 +217,18 @@ _PAIRED = (
     *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "ac1"),
 )
 SECTIONS: Mapping[str, Section] = {
+    "reward_against_cost": Section(
+        "Reward against cost",
+        "answers with both scores",
+        ("reward", "cost", "grouping", "level", "statistic", "n", "prompts", "estimate", "low", "high"),
+        _reward_against_cost,
+    ),
+    "quadrants": Section(
+        "Quadrants of reward and cost",
+        "answers with both scores",
+        ("reward", "cost", "quadrant", "n_quadrant", "n", "prompts", "share", "low", "high"),
+        _quadrants,
+    ),
     "margins": Section(
         "Margins, chosen less rejected",
         "comparisons with a label and two scores",

@@ -33,7 +33,7 @@ class AnswerColumns:
     policy: str | None = None
 
 
-def answer_rows(file: FileTable, columns: AnswerColumns, *, needs_texts: bool) -> pl.DataFrame:
+def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | None) -> pl.DataFrame:
     """Identify the answer of each row of a file.
 
     Parameters
@@ -42,15 +42,15 @@ def answer_rows(file: FileTable, columns: AnswerColumns, *, needs_texts: bool) -
         What was read.
     columns : AnswerColumns
         Where to find texts and policies.
-    needs_texts : bool
-        Whether the file has to bring its texts, because no data set is there to have them; a file
-        that names no policy is one itself then.
+    known : Series of uint64 or None
+        Ids of the answers that a data set has. Without one the file has to bring its texts, and if it names
+        no policy it is one itself.
 
     Returns
     -------
     DataFrame
-        As many rows as the file: `pair_id`, `prompt_id`, `file`, `policy`, `item`; with `prompt`
-        and `response` unless the rows were identified by a column `pair_id`.
+        As many rows as the file: `pair_id`, `prompt_id`, `policy`, `item`; with `prompt` and `response`
+        unless the rows were identified by a column `pair_id`.
 
     Raises
     ------
@@ -59,13 +59,13 @@ def answer_rows(file: FileTable, columns: AnswerColumns, *, needs_texts: bool) -
     DataError
         If a text is missing, an id is no id, or a column holds lists or objects.
     """
-    by_id = "pair_id" in file.frame.columns and not needs_texts
-    rows = _by_id(file) if by_id else _by_texts(file, columns)
+    by_id = known is not None and "pair_id" in file.frame.columns and not (columns.prompt or columns.response)
+    rows = _by_id(file, known) if by_id and known is not None else None
+    rows = _by_texts(file, columns) if rows is None else rows
     policy, item = _policy_column(file, columns.policy), file.first_of(ITEMS)
     file.check_flat([name for name in (policy, item) if name])
     return rows.with_columns(
-        file=pl.lit(file.name),
-        policy=_texts(file, policy, otherwise=file.name if needs_texts else None),
+        policy=_texts(file, policy, otherwise=file.name if known is None else None),
         item=_texts(file, item, otherwise=None),
     )
 
@@ -93,14 +93,20 @@ def settle_items(answers: pl.DataFrame) -> pl.DataFrame:
     return answers.with_columns(item.alias("item"))
 
 
-def _by_id(file: FileTable) -> pl.DataFrame:
+def _by_id(file: FileTable, known: pl.Series) -> pl.DataFrame | None:
+    """Rows by the ids that they state; None where these are ids of the file's own, beside texts to go by."""
+    has_texts = bool(file.first_of(PROMPTS) and file.first_of(RESPONSES))
     try:
         ids = [None if value is None else int(str(value), 0) for value in file.frame["pair_id"]]
         rows = pl.DataFrame({"pair_id": pl.Series(ids, dtype=pl.UInt64)})
     except (ValueError, OverflowError, TypeError) as error:
+        if has_texts:
+            return None
         raise DataError(
             f"{file.path.name} has a column pair_id whose values are no 64-bit ids. Write them as text: 123 or 0x7b."
         ) from error
+    if has_texts and not rows["pair_id"].is_in(known.implode()).any():
+        return None
     return rows.with_columns(pl.lit(None, pl.UInt64).alias("prompt_id"))
 
 

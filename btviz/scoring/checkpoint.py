@@ -114,8 +114,9 @@ def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
         return name, Path(hub.snapshot_download(name, allow_patterns=_NEEDED, token=False))
     except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
         raise FetchError(
-            f"Asked for the score model {name!r}; the hub did not give it ({type(error).__name__}). Check the name and "
-            "the network and run this again: what has arrived is kept. Or download it elsewhere and give its folder."
+            f"Asked for the score model {name!r}; there is no such folder, and the hub did not give a model of that "
+            f"name ({type(error).__name__}). Check the spelling and the network and run this again: what has arrived "
+            "is kept. Or download it elsewhere and give its folder."
         ) from error
 
 

@@ -27,7 +27,8 @@ def read_frame(path: Path) -> pl.DataFrame:
     -------
     DataFrame
         Columns as the file names them, in the order in which they first occur; a key that a
-        row lacks is null. All columns of a CSV file are text.
+        row lacks is null. All columns of a CSV file are text; where its first line has no comma, semicolons or
+        tabs divide them.
 
     Raises
     ------
@@ -36,6 +37,8 @@ def read_frame(path: Path) -> pl.DataFrame:
     DataError
         If it is of another format, or a row cannot be read.
     """
+    if path.is_dir():
+        raise DataError(f"The file {path} was to be read; it is a folder. Name the files in it.")
     if not path.is_file():
         raise NotFoundError(f"The file {path} was to be read; it is not there. Check the spelling and the folder.")
     kind = format_of(path)
@@ -73,9 +76,17 @@ def _of_csv(path: Path) -> pl.DataFrame:
     try:
         if damage:
             raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
-        return pl.read_csv(data, infer_schema=False, empty_string_is_null=False)
+        if not data.strip():
+            raise DataError(f"{path.name} was to be read as CSV; it is empty. Write it again.")
+        return pl.read_csv(data, infer_schema=False, empty_string_is_null=False, separator=_separator(data))
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} was to be read as CSV; a row of it is malformed. Write it again.") from error
+
+
+def _separator(data: bytes) -> str:
+    """What divides the columns: spreadsheets of some countries write semicolons."""
+    first = data.partition(b"\n")[0]
+    return next((mark for mark in (",", ";", "\t") if mark.encode() in first), ",")
 
 
 def _of_lines(path: Path) -> Iterator[tuple[int, Item]]:

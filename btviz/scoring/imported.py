@@ -30,7 +30,8 @@ class ScoreFile:
     dataset : Dataset
         Whose answers were scored: the one given, or one made of the files' own texts.
     answers : DataFrame
-        `policy`, `item`, `prompt_id`, `pair_id`: one row per row of the files that was matched.
+        `policy`, `item`, `prompt_id`, `pair_id`: one row per row of the files that was matched, and whose
+        policy is known.
     report : DataFrame
         Per file and score: `file`, `column`, `model`, `kind`, `target`, `turned` (sign), `rows`,
         `matched`, `unmatched` (no such answer in the data set), `repeated` (equal score of an
@@ -61,7 +62,8 @@ def read_scores(
         JSON lines, JSON, Parquet or CSV files.
     ds : Dataset, optional
         Data set whose answers were scored, matched by `pair_id` (as decimal text, hexadecimal
-        with ``0x``, or number) if the file has that column, else by the exact prompt and response.
+        with ``0x``, or number) if the file has that column, with ids of the data set or no texts, and
+        neither `prompt` nor `response` is named; else by the exact prompt and response.
         Without it the files' own prompts and answers become a data set.
     columns : Mapping, optional
         Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug or
@@ -72,7 +74,7 @@ def read_scores(
         `btviz.scoring.answerrows`.
     policy : str, optional
         Column that names the answering model; by default one of `POLICIES` there, else what `ds`
-        knows of an answer, else each file is a policy, named as the file.
+        knows of an answer. Without `ds` each file that names none is a policy, named as the file.
     taxonomy : Taxonomy, optional
         Meaning of targets where the files make a data set of their own.
 
@@ -92,24 +94,29 @@ def read_scores(
         raise UsageError("Scores were to be read; no file was named. Name one or more.")
     files = open_tables([Path(path) for path in given])
     texts = AnswerColumns(prompt, response, policy)
-    answers = [answer_rows(file, texts, needs_texts=ds is None) for file in files]
+    known = None if ds is None else ds.pairs["pair_id"]
+    answers = [answer_rows(file, texts, known=known) for file in files]
     owner = ds if ds is not None else own_dataset(answers, [file.path for file in files], taxonomy=taxonomy)
     read = [scores_of(file, rows, owner=owner, columns=columns) for file, rows in zip(files, answers, strict=True)]
     scores = _once(pl.concat([part.scores for part in read]))
     report = pl.concat([part.report for part in read])
     if scores.is_empty():
+        n_rows = sum(rows.height for rows in answers)
+        by = "texts, which have to be the same to the letter" if "prompt" in answers[0].columns else "pair_id"
         raise DataError(
-            f"Scores of {owner.name} were to be read; of {report['rows'].sum():,} rows none matched an answer. "
-            "Texts have to be the same to the letter: check the columns and the data set."
+            f"Scores of {owner.name} were to be read; of {n_rows:,} rows none matched an answer with a score, by "
+            f"{by}. Check the columns and the data set."
         )
     return ScoreFile(scores, owner, _matched(answers, owner), report)
 
 
 def _matched(answers: Sequence[pl.DataFrame], owner: Dataset) -> pl.DataFrame:
-    """Rows of the files that are answers of the data set, each with its policy and its item."""
+    """Rows of the files that are answers of the data set by a known policy, each with its item."""
     known = owner.pairs.select("pair_id", "prompt_id", "source")
-    policy = pl.coalesce("policy", "source", "file").alias("policy")
-    found = [rows.drop("prompt_id").join(known, on="pair_id").with_columns(policy) for rows in answers]
+    policy = pl.coalesce("policy", "source").alias("policy")
+    found = [
+        rows.drop("prompt_id").join(known, on="pair_id").with_columns(policy).drop_nulls("policy") for rows in answers
+    ]
     settled = settle_items(pl.concat([rows.select(list(ANSWERS)) for rows in found]))
     return settled.sort("policy", "item", "pair_id")
 

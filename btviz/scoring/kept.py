@@ -2,24 +2,36 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import Any, TypeAlias
 
 import polars as pl
 
 from btviz.catalog import load, register
 from btviz.dataset import Dataset
+from btviz.errors import NotFoundError
 from btviz.paths import data_dir
 from btviz.rows import PROBLEMS
 from btviz.scoring.judged import checked
-from btviz.scoring.policies import ANSWERS, policy_answers
+from btviz.scoring.policies import ANSWERS, joined_answers, policy_answers
 from btviz.scoring.protocol import SCORES_ORDER, stacked_scores
-from btviz.store import Draft, Key, Store, fingerprint, read_document, update_document
+from btviz.store import Draft, Entry, Key, Store, fingerprint, read_document, update_document
 
 VERSION = 1
+_MET = {"model": pl.String, "kind": pl.String, "stayed": pl.Int64, "replaced": pl.Int64}
 _TABLES = ("annotations", "pairs", "votes", "preferences", "prompts")
 
+Index: TypeAlias = "dict[str, dict[str, Any]]"
+"""What is kept of a data set: kind and model to the key of an entry."""
 
-def keep_scores(scores: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | None = None) -> None:
+
+def keep_scores(
+    scores: pl.DataFrame,
+    ds: Dataset,
+    *,
+    answers: pl.DataFrame | None = None,
+    fingerprints: Mapping[str, str] | None = None,
+) -> None:
     """Keep the scores of each model; those of an equal name and kind give way.
 
     Parameters
@@ -29,16 +41,76 @@ def keep_scores(scores: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | No
     ds : Dataset
         The data set that was scored.
     answers : DataFrame, optional
-        `btviz.scoring.policies.ANSWERS`, where several policies gave the same answers.
+        `btviz.scoring.policies.ANSWERS`, where files say which policy gave which answer.
+    fingerprints : Mapping, optional
+        Of models that were run, by name.
     """
-    parts = checked(scores).sort(*SCORES_ORDER).partition_by("model", "kind", as_dict=True)
-    keys = {f"{kind}/{model}": _kept(part, ds, answers) for (model, kind), part in parts.items()}
+    of = fingerprints or {}
+    found = {
+        _label(model, kind): _kept(part, ds, answers=answers, model_fingerprint=of.get(model)).to_document()
+        for (model, kind), part in _by_model(scores)
+    }
+    _change_index(ds, lambda known: known | found)
 
-    def change(index: dict[str, Any]) -> dict[str, Any]:
-        known = index.get(ds.fingerprint, {})
-        return {**index, ds.fingerprint: known | {name: key.to_document() for name, key in keys.items()}}
 
-    update_document(_index(), change)
+def add_scores(scores: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame) -> pl.DataFrame:
+    """Keep scores from files beside those that came from files under the same name before.
+
+    Parameters
+    ----------
+    scores, ds, answers
+        See `keep_scores`.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `kind`, `stayed` (scores kept before, of other answers or targets), `replaced` (scores
+        kept before, of the same, that were other numbers and gave way).
+    """
+    parts, rows = _by_model(scores), []
+
+    def joined(known: Index) -> Index:  # inside the lock, so that files read at the same time lose nothing
+        found = dict(known)
+        for (model, kind), part in parts:
+            before = _from_files(known.get(_label(model, kind)))
+            old = checked(scores.clear()) if before is None else before.table("scores")
+            stayed = old.join(part, on=["pair_id", "target"], how="anti", nulls_equal=True)
+            same = old.join(part, on=["pair_id", "target", "score"], how="semi", nulls_equal=True)
+            own = joined_answers([answers] if before is None else [before.table("answers"), answers])
+            key = _kept(stacked_scores([stayed, part]), ds, answers=own, model_fingerprint=None)
+            found[_label(model, kind)] = key.to_document()
+            rows.append((model, kind, stayed.height, old.height - stayed.height - same.height))
+        return found
+
+    _change_index(ds, joined)
+    return pl.DataFrame(rows, schema=_MET, orient="row")
+
+
+def forget_scores(ds: Dataset, model: str) -> int:
+    """Let go of the scores kept under the name of a model; returns of how many kinds they were.
+
+    Raises
+    ------
+    NotFoundError
+        If none are kept under that name.
+    """
+    known = read_document(_index()).get(ds.fingerprint, {})
+    gone = [label for label, one in known.items() if one["params"]["model"] == model]
+    if not gone:
+        names = sorted({one["params"]["model"] for one in known.values()})
+        raise NotFoundError(
+            f"Scores of {ds.name} by {model!r} were to be let go of; kept are those of {names or 'no model'}. "
+            "Name one of these."
+        )
+
+    _change_index(ds, lambda known: {label: one for label, one in known.items() if label not in gone})
+    return len(gone)
+
+
+def is_taken(name: str, ds: Dataset, *, fingerprint: str) -> bool:
+    """Whether scores by another model than that with a fingerprint are kept under a name."""
+    known = read_document(_index()).get(ds.fingerprint, {}).values()
+    return any(one["params"]["model"] == name and one["params"].get("of") != fingerprint for one in known)
 
 
 def kept_scores(ds: Dataset) -> pl.DataFrame:
@@ -47,9 +119,14 @@ def kept_scores(ds: Dataset) -> pl.DataFrame:
 
 
 def kept_answers(ds: Dataset) -> pl.DataFrame:
-    """Answers by policy: those kept with the scores, else those of the data set's answering models."""
-    found = [table for entry in _entries(ds) if (table := entry.table("answers")).height]
-    return pl.concat(found).unique().sort(list(ANSWERS)) if found else policy_answers(ds)
+    """Answers by policy: those of the data set's answering models, and those that score files name.
+
+    Of data that were made of score files, the files come first: they know all policies that gave an
+    answer, and how often something was asked.
+    """
+    found = sorted((entry.table("answers") for entry in _entries(ds)), key=lambda table: -table.height)
+    own = policy_answers(ds)
+    return joined_answers([*found, own] if "policies" in ds.facts else [own, *found])
 
 
 def keep_dataset(name: str, ds: Dataset) -> Dataset:
@@ -68,10 +145,11 @@ def keep_dataset(name: str, ds: Dataset) -> Dataset:
     return load(name)
 
 
-def _kept(part: pl.DataFrame, ds: Dataset, answers: pl.DataFrame | None) -> Key:
+def _kept(part: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | None, model_fingerprint: str | None) -> Key:
     own = ANSWERS.to_frame() if answers is None else answers.select(list(ANSWERS)).sort(list(ANSWERS))
     content = [frame.write_csv() for frame in (part, own)]
-    key = Key("scores", (ds.fingerprint, fingerprint(*content)), {"model": part["model"][0]}, VERSION)
+    about = {"model": part["model"][0], "of": model_fingerprint}
+    key = Key("scores", (ds.fingerprint, fingerprint(*content)), about, VERSION)
 
     def fill(draft: Draft) -> None:
         draft.table("scores", part)
@@ -81,12 +159,34 @@ def _kept(part: pl.DataFrame, ds: Dataset, answers: pl.DataFrame | None) -> Key:
     return key
 
 
-def _entries(ds: Dataset) -> list[Any]:
+def _entries(ds: Dataset) -> list[Entry]:
     documents = read_document(_index()).get(ds.fingerprint, {})
-    keys = [
-        Key(one["kind"], tuple(one["inputs"]), one["params"], one["version"]) for _, one in sorted(documents.items())
-    ]
-    return [entry for key in keys if (entry := Store().get(key)) is not None]
+    found = [_entry(one) for _, one in sorted(documents.items())]
+    return [entry for entry in found if entry is not None]
+
+
+def _entry(document: Mapping[str, Any]) -> Entry | None:
+    key = Key(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
+    return Store().get(key)
+
+
+def _from_files(document: Mapping[str, Any] | None) -> Entry | None:
+    """What is kept under a label, if it came from files."""
+    return _entry(document) if document is not None and document["params"].get("of") is None else None
+
+
+def _by_model(scores: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]]:
+    parts = checked(scores).sort(*SCORES_ORDER).partition_by("model", "kind", as_dict=True)
+    return [((str(model), str(kind)), part) for (model, kind), part in parts.items()]
+
+
+def _change_index(ds: Dataset, change: Callable[[Index], Index]) -> None:
+    """Change what is kept of a data set, under a lock between processes."""
+    update_document(_index(), lambda index: {**index, ds.fingerprint: change(index.get(ds.fingerprint, {}))})
+
+
+def _label(model: str, kind: str) -> str:
+    return f"{kind}/{model}"
 
 
 def _index() -> Any:

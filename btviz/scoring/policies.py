@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import polars as pl
 
@@ -32,6 +32,18 @@ def policy_answers(ds: Dataset) -> pl.DataFrame:
     return known.select(pl.col("source").alias("policy"), item, "prompt_id", "pair_id").sort(
         "policy", "item", "pair_id"
     )
+
+
+def joined_answers(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    """Join tables of answers; of an answer of a policy that an earlier table has, a later one says nothing new.
+
+    Files number what was asked in their own ways, so that the same answer would otherwise count once for
+    each way.
+    """
+    known = ANSWERS.to_frame()
+    for table in tables:
+        known = pl.concat([known, table.join(known, on=["policy", "pair_id"], how="anti").select(list(ANSWERS))])
+    return known.unique().sort(list(ANSWERS))
 
 
 def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:

@@ -63,7 +63,7 @@ def scores_of(
     UsageError
         If a column is missing or its meaning is unknown.
     DataError
-        If a score is no finite number.
+        If a score is no finite number, or that of a moderator no probability.
     """
     meanings = _meanings(file, columns)
     file.check_flat(list(meanings))
@@ -72,6 +72,8 @@ def scores_of(
     for name, meaning in meanings.items():
         kind, target, turned = meaning_of(meaning, owner.taxonomy)
         score = _numbers(file, name) * (-1.0 if turned else 1.0)
+        if kind == "moderation":
+            _check_probabilities(file, name, score)
         matched = rows.select("pair_id", score.alias("score")).join(known, on="pair_id", how="semi")
         scored = matched.drop_nulls("score")
         stamp = {"model": name, "kind": kind, "target": target}
@@ -117,6 +119,11 @@ def _meanings(file: FileTable, columns: Mapping[str, str] | None) -> Mapping[str
 
 def _numbers(file: FileTable, name: str) -> pl.Series:
     column = file.frame[name]
+    if column.dtype != pl.String and not column.dtype.is_numeric() and column.dtype != pl.Null:
+        raise DataError(
+            f"The column {name!r} of {file.path.name} was to be scores; its values are {column.dtype}. Name a column "
+            "of numbers."
+        )
     if column.dtype == pl.String:
         column = column.replace("", None)
     numbers = column.cast(pl.Float64, strict=False)
@@ -128,6 +135,15 @@ def _numbers(file: FileTable, name: str) -> pl.Series:
             "finite numbers. Mend the file, or leave the values out."
         )
     return numbers.fill_nan(None)
+
+
+def _check_probabilities(file: FileTable, name: str, score: pl.Series) -> None:
+    outside = int((~score.drop_nulls().is_between(0, 1)).sum())
+    if outside:
+        raise DataError(
+            f"The column {name!r} of {file.path.name} was to be probabilities of a moderator; {outside:,} of its "
+            f"{score.count():,} values lie outside 0..1. Write logits as 1 / (1 + exp(-x)), per cent divided by 100."
+        )
 
 
 def _note(score: pl.Series, kind: str, turned: bool) -> str | None:

@@ -20,6 +20,11 @@ from btviz.scoring.separating import told_apart
 AGREES, DOUBTFUL, REVERSED, NOT_CHECKABLE = "agrees", "doubtful", "reversed", "not checkable"
 """Verdicts: the whole interval is above one half, it holds one half, it is below, there is none."""
 
+_LACKING = {
+    "reward": "no comparison of two scored answers says which is better",
+    "cost": "the scored answers are not labelled safe and unsafe, nor does a comparison of two say which is safer",
+}
+
 
 class SignWarning(UserWarning):
     """The labels do not tell which way a score points."""
@@ -130,7 +135,7 @@ def _checked(part: ModelScores, ds: Dataset, resampling: Resampling) -> SignChec
     verdict = NOT_CHECKABLE
     if low is not None and high is not None:
         verdict = REVERSED if high < 0.5 else AGREES if low > 0.5 else DOUBTFUL
-    reason = _sentence(part, statistic, verdict, row=row or {"n": 0, "prompts": 0, "undefined": "no labels"})
+    reason = _sentence(part, statistic, verdict, row=row or {"undefined": _LACKING[part.kind]})
     return SignCheck(part.model, part.kind, statistic, estimate, low, high, n, prompts, verdict, reason)
 
 
