@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import socket
 import subprocess
 import sys
 import time
@@ -112,10 +113,16 @@ def lab(spy: Spy, tmp_path: Path) -> Iterator[str]:
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline and server.poll() is None:
-        if found := re.search(r"http://127\.0\.0\.1:\d+/lab\?token=\w+", log.read_text()):
+        found = re.search(r"http://127\.0\.0\.1:(\d+)/lab\?token=\w+", log.read_text())
+        if found and _is_listening(int(found[1])):  # the address is printed before the port is bound
             return found[0]
         time.sleep(0.1)
     pytest.fail(f"JupyterLab did not start:\n{log.read_text()}")
+
+
+def _is_listening(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def test_jupyterlab_starts_without_news_and_calls_nobody(lab, spy):
