@@ -81,16 +81,17 @@ def settle_items(answers: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows. `item` is the prompt where it was null; and everywhere, if several policies
-        share prompts but no item of a prompt, so that the numbers cannot be those of what was asked.
+        The same rows. `item` is the prompt where it was null; and everywhere, if some policy shares fewer than
+        half of its prompts with others by item too, so that the numbers cannot be those of what was asked.
     """
     policies = pl.col("policy").n_unique()
-    shares = answers.select(
-        item=(policies.over("item", "prompt_id") > 1).any(), prompt=(policies.over("prompt_id") > 1).any()
-    ).row(0, named=True)
+    counted = answers.with_columns(here=policies.over("item", "prompt_id"), all=policies.over("prompt_id"))
+    by_prompt = counted.filter(pl.col("all") > 1).group_by("policy", "prompt_id").agg((pl.col("here") > 1).any())
+    # rows in another order have a few numbers in common by chance, so a prompt that meets by item says nothing
+    met = by_prompt.group_by("policy").agg(pl.col("here").mean())
+    own_rows = bool((met["here"] < 0.5).any())
     prompt = pl.col("prompt_id").cast(pl.String)
-    item = prompt if shares["prompt"] and not shares["item"] else pl.coalesce("item", prompt)
-    return answers.with_columns(item.alias("item"))
+    return answers.with_columns((prompt if own_rows else pl.coalesce("item", prompt)).alias("item"))
 
 
 def _by_id(file: FileTable, known: pl.Series) -> pl.DataFrame | None:

@@ -12,6 +12,7 @@ from btviz.dataset import Dataset
 from btviz.errors import NotFoundError
 from btviz.paths import data_dir
 from btviz.rows import PROBLEMS
+from btviz.scoring.answerrows import settle_items
 from btviz.scoring.judged import checked
 from btviz.scoring.policies import ANSWERS, joined_answers, policy_answers
 from btviz.scoring.protocol import SCORES_ORDER, stacked_scores
@@ -122,11 +123,13 @@ def kept_answers(ds: Dataset) -> pl.DataFrame:
     """Answers by policy: those of the data set's answering models, and those that score files name.
 
     Of data that were made of score files, the files come first: they know all policies that gave an
-    answer, and how often something was asked.
+    answer, and how often something was asked. Items are settled over all of them, so that files read one
+    after the other meet as those read together.
     """
     found = sorted((entry.table("answers") for entry in _entries(ds)), key=lambda table: -table.height)
     own = policy_answers(ds)
-    return joined_answers([*found, own] if "policies" in ds.facts else [own, *found])
+    joined = joined_answers([*found, own] if "policies" in ds.facts else [own, *found])
+    return settle_items(joined).unique().sort(list(ANSWERS))
 
 
 def keep_dataset(name: str, ds: Dataset) -> Dataset:
