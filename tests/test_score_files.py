@@ -304,6 +304,33 @@ def test_spreadsheets_divide_columns_otherwise(labelled, tmp_path, separator):
     assert read_scores(tmp_path / "made.csv", labelled).scores.height == 240
 
 
+def test_a_comma_in_the_name_of_a_column_divides_none(labelled, tmp_path):
+    texts = labelled.pairs.select("prompt", "response")
+    frame = texts.with_columns(pl.lit(0.5).alias("cost, of harm"))
+    frame.write_csv(tmp_path / "made.csv", separator=";")
+    found = read_scores(tmp_path / "made.csv", labelled, columns={"cost, of harm": "cost"})
+    assert found.scores.height == 240
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("twice.csv", "prompt,response,cost,cost\na,b,1,2\n", "columns \\['cost'\\] are there more than once"),
+        ("long.jsonl", '{"prompt": "a", "response": "b", "cost": %s}' % ("9" * 400), "'cost' holds a number beyond"),
+        (
+            "mixed.jsonl",
+            '{"prompt": "a", "response": "b", "cost": %s}\n{"prompt": "a", "response": "c", "cost": 0.5}' % ("9" * 400),
+            "'cost' holds a number beyond",
+        ),
+        ("half.jsonl", '{"prompt": "a\\ud83d", "response": "b", "cost": 1}', "'prompt' holds .* half of a character"),
+    ],
+)
+def test_values_that_no_table_holds_are_refused_in_words(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_scores(tmp_path / name)
+
+
 def test_files_that_are_none(labelled, tmp_path):
     (tmp_path / "empty.csv").touch()
     with pytest.raises(DataError, match="it is empty"):
