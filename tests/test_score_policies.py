@@ -257,6 +257,29 @@ def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
         moderator_agreement(verdicts, raters=["Human"])
 
 
+@pytest.mark.parametrize("name", ["Human", "pair_id", "prompt_id", "source"])
+def test_a_model_may_have_the_name_of_a_column(ds, scored, name):
+    """Files name models as their columns are named."""
+    same = scored.filter(model="cost").with_columns(pl.lit(name).alias("model"))
+    verdicts = safety_verdicts(pl.concat([scored, same]), ds)
+    assert verdicts[f"{name} (cost)"].equals(verdicts["cost"], null_equal=True)
+    assert verdicts[f"threshold of {name} (cost)"].to_list() == [0.0] * ds.pairs.height
+    assert verdicts["Human"].equals(ds.pairs.sort("pair_id")["is_safe"])
+    table = moderator_agreement(verdicts, raters=["cost", f"{name} (cost)"], by=None, n_boot=50)
+    assert table["agreement"].to_list() == [1.0]
+
+
+def test_models_of_two_kinds_and_one_name_are_two_raters(ds, scored):
+    """One says all is safe, the other that nothing is: neither has a say in the verdicts of the other."""
+    ids = ds.pairs["pair_id"]
+    guard = scores(ids[::2], [0.1] * len(ids[::2]), model="m", kind="moderation", target="violence")
+    verdicts = safety_verdicts(pl.concat([scores(ids, [1.0] * len(ids), model="m"), guard]), ds)
+    counts = {name: verdicts[name].value_counts().drop_nulls().rows() for name in ("m (cost)", "m (moderation)")}
+    assert counts == {"m (cost)": [(False, len(ids))], "m (moderation)": [(True, len(ids[::2]))]}
+    limits = verdicts.select("threshold of m (cost)", "threshold of m (moderation)").unique()
+    assert limits.rows() == [(0.0, 0.5)]
+
+
 def test_matching_quantiles_keeps_ranks_and_takes_the_scale(ds, scored):
     other = scored.filter(kind="cost").with_columns(
         (pl.col("score") * 9 + 100).alias("score"), pl.lit("far").alias("model")
