@@ -299,6 +299,23 @@ def test_matching_quantiles_keeps_ranks_and_takes_the_scale(ds, scored):
         score_drift(scored, ds)
 
 
+def test_a_score_that_does_not_vary_has_no_interval_and_no_rank_correlation(ds, scored):
+    cost = scored.filter(model="cost")
+    flat = scores(cost["pair_id"], [1.0] * cost.height, model="flat")
+    drift = score_drift(pl.concat([cost, flat]), ds, n_boot=50)
+    both = drift.filter(first="cost", second="flat").row(0, named=True)
+    assert (both["low"] is None, both["spearman"]) == (False, None)
+    assert both["undefined"] == "a score does not vary, so it has no rank correlation"
+    twins = pl.concat([flat, flat.with_columns(pl.lit("twin").alias("model"), pl.col("score") + 1)])
+    same = score_drift(twins, ds, n_boot=50).row(0, named=True)
+    assert (same["mean_difference"], same["low"], same["high"]) == (1.0, None, None)
+    assert "all items are alike" in same["undefined"]
+    assert "no rank correlation" in same["undefined"]
+    margins = margin_summary(score_margins(flat, ds), n_boot=50).filter(grouping="all").row(0, named=True)
+    assert (margins["mean"], margins["low"], margins["high"]) == (0.0, None, None)
+    assert "all items are alike" in margins["undefined"]
+
+
 def test_range_shows_saturation_and_missing_scores(scored):
     top = pl.col("score").clip(upper_bound=0.5)
     table = score_range(

@@ -11,12 +11,13 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.scores import spearman
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scoring.intervals import FEW, stamped
+from btviz.scoring.intervals import ALIKE, FEW, stamped
 from btviz.scoring.judged import ModelScores, by_model, checked
 from btviz.scoring.margins import mean_interval
 from btviz.scoring.protocol import stacked_scores
 from btviz.stats.association import Floats
 
+CONSTANT = "a score does not vary, so it has no rank correlation"
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
@@ -118,7 +119,7 @@ def score_drift(
         `kind`, `target`, `first`, `second` (models), `matched`, `n` (answers scored by both),
         `prompts`, `mean_difference` (second - first), `low`, `high` (95 %, by prompt),
         `mean_absolute_difference`, `spearman` (-1 .. 1), `share_sign_changed` (the two lie on
-        different sides of 0; null where matched), `undefined`.
+        different sides of 0; null where matched), `undefined` (why the interval or the correlation is null).
 
     Raises
     ------
@@ -139,7 +140,8 @@ def score_drift(
             "Drift between models was asked for; no two models of one kind scored the same answers. "
             "Score the data set with another reward, cost or moderation model."
         )
-    types = {"target": pl.String(), "share_sign_changed": pl.Float64(), "undefined": pl.String()}
+    types: dict[str, pl.DataType] = {"target": pl.String(), "undefined": pl.String()}
+    types |= dict.fromkeys(("low", "high", "share_sign_changed"), pl.Float64())
     return pl.DataFrame(rows, schema_overrides=types).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
@@ -160,6 +162,8 @@ def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict
     first, second = both["score"].to_numpy(), both["score_second"].to_numpy()
     gap: Floats = second - first
     low, high, prompts = mean_interval(gap, both["prompt_id"].to_numpy(), n_boot=n_boot, random_state=seed)
+    few = FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None
+    reasons = [reason for reason in (few, CONSTANT if 0 in (np.ptp(first), np.ptp(second)) else None) if reason]
     return {
         "n": both.height,
         "prompts": prompts,
@@ -169,5 +173,5 @@ def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict
         "mean_absolute_difference": float(np.abs(gap).mean()),
         "spearman": float(spearman(first, second, weights=np.ones((1, len(first))))[0]),
         "share_sign_changed": None if matched else float((np.sign(first) != np.sign(second)).mean()),
-        "undefined": FEW if prompts < FEWEST_PROMPTS else None,
+        "undefined": "; ".join(reasons) or None,
     }
