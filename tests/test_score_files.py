@@ -16,6 +16,7 @@ from btviz.scoring.imported import read_scores
 from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
 from btviz.scoring.policies import ANSWERS, compare_policies, policy_answers, policy_scores
 from btviz.scoring.signcheck import SignWarning, check_sign
+from btviz.taxonomy import BEAVERTAILS
 
 
 @pytest.fixture(scope="module")
@@ -414,6 +415,33 @@ def test_a_name_made_of_scores_takes_no_released_files(tmp_path, labelled):
     assert run("data", "remove", "mine").exit_code == 0
     with pytest.raises(NotFoundError):
         btviz.load("mine")
+
+
+def test_labels_of_a_score_file_can_be_given_as_the_command_says(tmp_path):
+    rows = [
+        {"prompt": f"question {i}", "response": word, "is_safe": word == "mild", "cost": float(word != "mild")}
+        | {"category": dict.fromkeys(BEAVERTAILS.keys, False) | {"privacy_violation": word != "mild"}}
+        for i in range(60)
+        for word in ("mild", "sharp")
+    ]
+    file = write(pl.DataFrame(rows), tmp_path / "both.jsonl")
+    said = run("score", "mine", "--from", file)
+    assert "without labels" in said.stderr
+    assert "btviz data remove mine; btviz data add mine FILE; and then this command again" in said.stderr
+    assert run("data", "remove", "mine").exit_code == run("data", "add", "mine", file).exit_code == 0
+    assert "points the way the convention says: AUC(cost, unsafe) is 1.000" in run("score", "mine", "--from", file).stdout
+
+
+def test_names_in_a_file_do_not_steer_the_terminal(tmp_path):
+    file = tmp_path / "s.jsonl"
+    name = "a\x1b[31m\u202eb\nc"
+    rows = [{"prompt": f"question {i}", "response": "b", "source": f"p\x1b[2J{i}", name: 0.5} for i in range(2)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    made, told = run("score", "mine", "--from", file, "--column", f"{name}=cost"), run("stats", "scores", "mine")
+    for text in (made.output, told.output):
+        assert r"a\x1b[31m\u202eb\nc" in text
+        assert not {"\x1b", "\u202e"} & set(text)
+    assert kept_scores(btviz.load("mine"))["model"].unique().to_list() == [name], "it is still its name"
 
 
 def test_real_score_files_reproduce_what_was_found(shared_data):

@@ -191,6 +191,16 @@ def test_what_is_undefined_is_null_and_says_why(make_dataset):
     assert roc_curve(table, ds).is_empty()
 
 
+def test_a_category_that_no_answer_has_is_not_called_a_lack_of_safe_answers(made):
+    ds, table, _, key = made
+    present = ds.pairs.select(pl.any_horizontal(PKU_SAFERLHF.has(key.key)).alias("has"), "pair_id")
+    without = present.filter(~pl.col("has")).select("pair_id")
+    found = score_metrics(table.join(without, on="pair_id").filter(model="guard"), ds, n_boot=40)
+    row = one(found, target=key.slug, metric="auc", grouping="all")
+    assert row["estimate"] is None
+    assert row["undefined"].startswith("no answer here has this category")
+
+
 def test_scores_that_fit_nothing_are_refused(made):
     ds, table, _, _ = made
     with pytest.raises(UsageError, match="none that is not null"):

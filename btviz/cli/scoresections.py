@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import print_table
+from btviz.cli.report import print_reasons, print_table
 from btviz.errors import BtvizError, UsageError
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def print_sections(found: Mapping[str, pl.DataFrame], absent: Mapping[str, str],
         click.echo("")
         title = f"{section.title}; n: {section.counted} of {ds.population}"
         print_table(shown.select(section.columns).rows(), section.columns, title=title)
+        print_reasons(shown)
     if absent:
         click.echo("")
     for name, reason in absent.items():

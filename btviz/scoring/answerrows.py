@@ -128,7 +128,7 @@ def _text_column(file: FileTable, name: str, *, given: str | None, usual: tuple[
     if found is None:
         raise UsageError(
             f"{file.path.name} was to be read for a {name}; it has the columns {file.frame.columns}, and "
-            f"{given or ' / '.join(usual)} is not among them. Name yours: {name}=COLUMN."
+            f"{given or ' / '.join(usual)} is not among them. Name yours: {name}=COLUMN (--{name} COLUMN)."
         )
     return found
 

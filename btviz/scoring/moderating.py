@@ -15,7 +15,7 @@ from btviz.preference.shares import Resampling
 from btviz.scoring.intervals import Bools, ratio_rows, reweighted_row
 from btviz.scoring.judged import ModelScores, answer_levels, judged_answers
 from btviz.scoring.pairwise import PAIR
-from btviz.scoring.separating import told_apart
+from btviz.scoring.separating import NO_CONTRAST, told_apart
 from btviz.scoring.targets import truths_of
 from btviz.stats.association import Floats
 from btviz.stats.reweighting import Weighted
@@ -28,6 +28,7 @@ HARMLESS = frozenset(
     | {"non-toxic", "not-toxic", "nontoxic", "not-unsafe", "not-hate", "sfw"}
 )
 """Outputs by which classifiers say that nothing is wrong; a high probability of these flags nothing."""
+ONE_CLASS = "no answer here has this category, or every one has, so there is nothing to tell apart"
 RATES = ("precision", "recall", "f1", "false_positive_rate")
 _OF_ITEMS = ("all", "split", "source", "topic")
 
@@ -97,7 +98,7 @@ def moderation_rows(
 
 def _of_target(made: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
     levels = [level for level in answer_levels(made.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+    rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling, missing=ONE_CLASS)]
     return pl.concat(rows, how="diagonal")
 
 
@@ -140,8 +141,8 @@ def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, uni
     return pl.concat(tables).with_columns(pl.lit(unit).alias("unit"))
 
 
-def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling) -> pl.DataFrame:
-    rows = [told_apart(made.frame, made.truth, level=level, resampling=resampling) for level in levels]
+def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling, *, missing: str) -> pl.DataFrame:
+    rows = [told_apart(made.frame, made.truth, level=level, resampling=resampling, missing=missing) for level in levels]
     return pl.concat(rows).filter(metric="auc").with_columns(pl.lit(PAIR).alias("unit"))
 
 
@@ -161,7 +162,7 @@ def _overall(
     known = frame.drop_nulls("is_safe")
     made = _Decisions(known, ~known["is_safe"].to_numpy().astype(bool), known["score"].to_numpy() > threshold)
     levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    return [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+    return [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
 
 
 def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
@@ -193,7 +194,7 @@ def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -
         level=everything,
         prompt=known["prompt_id"].to_numpy(),
         resampling=resampling,
-        missing=f"no two severity levels among the scored answers of {ds.name}",
+        missing=f"the severity of the scored answers of {ds.name}, or their score, does not vary",
     ).with_columns(pl.lit("spearman").alias("metric"))
     auc = told_apart(known, unsafe, level=everything, resampling=resampling).filter(metric="auc")
     return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))

@@ -112,7 +112,8 @@ def _meanings(file: FileTable, columns: Mapping[str, str] | None) -> Mapping[str
         raise UsageError(
             f"{file.path.name} was to be read for scores; "
             + (f"it has no column {missing[0]!r}" if missing else "no column of it is known to be a score")
-            + f". It has {file.frame.columns}. Say which are scores: COLUMN=reward, COLUMN=cost or COLUMN=-cost."
+            + f". It has {file.frame.columns}. Say which are scores: COLUMN=reward, COLUMN=cost or COLUMN=-cost "
+            "(--column)."
         )
     return found
 
