@@ -429,7 +429,9 @@ def test_labels_of_a_score_file_can_be_given_as_the_command_says(tmp_path):
     assert "without labels" in said.stderr
     assert "btviz data remove mine; btviz data add mine FILE; and then this command again" in said.stderr
     assert run("data", "remove", "mine").exit_code == run("data", "add", "mine", file).exit_code == 0
-    assert "points the way the convention says: AUC(cost, unsafe) is 1.000" in run("score", "mine", "--from", file).stdout
+    assert (
+        "points the way the convention says: AUC(cost, unsafe) is 1.000" in run("score", "mine", "--from", file).stdout
+    )
 
 
 def test_names_in_a_file_do_not_steer_the_terminal(tmp_path):

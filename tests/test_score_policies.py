@@ -88,6 +88,19 @@ def test_a_lower_cost_wins_and_no_interval_is_invented():
     assert set(few["undefined"]) == {"fewer than 50 prompts, too few for an interval"}
 
 
+def test_policies_that_always_tie_or_win_have_no_interval_and_the_reason():
+    ties = meetings(0, 0, 60)
+    for table in (compare_policies(ties, before="a", after="b", n_boot=50), policy_ratings(ties, n_boot=50)):
+        last = table.row(-1, named=True)
+        assert (last["low"], last["high"]) == (None, None)
+        assert "all items are alike" in last["undefined"]
+    won = value(compare_policies(meetings(60, 0, 0), before="a", after="b", n_boot=50), "Elo")
+    assert (won["estimate"], won["undefined"]) == (
+        None,
+        "one of the two won every item, so the odds of a win are infinite",
+    )
+
+
 def test_ratings_of_two_policies_are_their_elo():
     table = meetings(60, 20, 20)
     ratings = policy_ratings(table, reference="a", n_boot=100)
