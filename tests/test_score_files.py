@@ -251,7 +251,9 @@ def test_parts_of_a_file_are_kept_beside_each_other(labelled):
     assert second.rows() == [("m", "cost", 90, 4)]
     assert kept_scores(labelled).equals(pl.concat([whole.head(90), changed]).sort("pair_id"))
     keep_scores(whole, labelled, fingerprints={"m": "of a run"})
-    assert add_scores(changed, labelled, answers=none).rows() == [("m", "cost", 0, 0)], "a run is another model"
+    with pytest.raises(UsageError, match=r"a model of that name, which was run, .* --forget m"):
+        add_scores(changed, labelled, answers=none)
+    assert kept_scores(labelled).equals(whole), "nothing of the run is lost"
 
 
 def test_files_read_at_the_same_time_lose_nothing(labelled):
