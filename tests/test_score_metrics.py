@@ -191,6 +191,25 @@ def test_what_is_undefined_is_null_and_says_why(make_dataset):
     assert roc_curve(table, ds).is_empty()
 
 
+def test_recall_of_a_moderator_by_severity_and_category_is_a_count(made):
+    ds, table, found, _ = made
+    flags = (
+        table.filter(model="guard").filter(pl.col("target") != "severity").select("pair_id", flag=pl.col("score") > 0.5)
+    )
+    unsafe = ds.pairs.filter(~pl.col("is_safe")).join(flags, on="pair_id")
+    overall = found.filter(pl.col("target").is_null(), model="guard", unit="pair")
+    for number, name in enumerate(PKU_SAFERLHF.severities):
+        own = unsafe.filter(severity=number)
+        rows = overall.filter(grouping="severity", level=name)
+        assert rows["metric"].to_list() == ["recall"] * bool(own.height)
+        assert rows["estimate"].to_list() == pytest.approx([own["flag"].mean()] * bool(own.height))
+        assert rows["support"].to_list() == [own.height] * bool(own.height)
+    for category in PKU_SAFERLHF.categories:
+        own = unsafe.filter(PKU_SAFERLHF.has(category.key))
+        rows = overall.filter(grouping="category", level=category.key)
+        assert rows["estimate"].to_list() == pytest.approx([own["flag"].mean()] * bool(own.height))
+
+
 def test_a_category_that_no_answer_has_is_not_called_a_lack_of_safe_answers(made):
     ds, table, _, key = made
     present = ds.pairs.select(pl.any_horizontal(PKU_SAFERLHF.has(key.key)).alias("has"), "pair_id")

@@ -15,7 +15,7 @@ from btviz.preference.shares import Resampling
 from btviz.scoring.intervals import Bools, ratio_rows, reweighted_row
 from btviz.scoring.judged import ModelScores, answer_levels, judged_answers
 from btviz.scoring.pairwise import PAIR
-from btviz.scoring.separating import NO_CONTRAST, told_apart
+from btviz.scoring.separating import AGAINST_SAFE, NO_CONTRAST, told_apart
 from btviz.scoring.targets import truths_of
 from btviz.stats.association import Floats
 from btviz.stats.reweighting import Weighted
@@ -66,11 +66,11 @@ def moderation_rows(
     DataFrame
         The columns of `btviz.scoring.intervals.METRICS` but `model` and `kind`. With `target`
         null: any flagged target, of this taxonomy or not, against unsafe (unit "pair"; see
-        `flagging`), and all decisions on categories together (unit "pair x category"). With a
-        category as target: that category or, of another taxonomy, its counterparts, both named in
-        `against`; with "severity": AUC against unsafe and Spearman's rho
-        against the level. AUC is over all
-        answers only. `support` counts the positives.
+        `flagging`), by category and severity only the recall, since what they hold is unsafe; and all
+        decisions on categories together (unit "pair x category"). With a category as target: that
+        category or, of another taxonomy, its counterparts, both named in `against`; with "severity": AUC
+        against unsafe and Spearman's rho against the level. AUC is over all answers only. `support`
+        counts the positives.
     """
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
     truths = truths_of(flagging(by_target), ds.taxonomy)
@@ -161,8 +161,11 @@ def _overall(
     frame = by_target[harmful[0]].drop("score").join(whole, on="pair_id").sort("pair_id")
     known = frame.drop_nulls("is_safe")
     made = _Decisions(known, ~known["is_safe"].to_numpy().astype(bool), known["score"].to_numpy() > threshold)
-    levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    return [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
+    every = answer_levels(known, ds.taxonomy)
+    levels = [level for level in every if level.grouping in _OF_ITEMS]
+    harms = [level for level in every if level.grouping in AGAINST_SAFE and (level.member & made.truth).any()]
+    found = _rates(made, harms, resampling).filter(metric="recall") if harms else pl.DataFrame()
+    return [_rates(made, levels, resampling), found, _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
 
 
 def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
