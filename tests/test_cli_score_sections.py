@@ -163,6 +163,8 @@ def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluat
     assert rates["before", "all"] == (0.5, 60, 60)
     assert rates["after", "all"] == (1.0, 60, 60)
     assert {row["threshold"] for row in rows} == {0.0}
+    _, shown = said("twopolicies", as_json=False).split("Safe rate by category of the prompt;")
+    assert all(f"category  {slug} " in shown for slug in slugs), "the title promises them"
 
 
 def test_policies_are_compared_with_the_one_that_came_before(evaluation):

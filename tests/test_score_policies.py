@@ -341,6 +341,15 @@ def test_range_shows_saturation_and_missing_scores(scored):
     assert row["share_at_max"] > 0.3
 
 
+def test_range_of_one_score_or_none_says_what_is_missing():
+    table = pl.concat([scores([1, 2], [None, None], model="none"), scores([1, 2], [0.5, None], model="one")])
+    found = score_range(table)
+    assert found["undefined"].to_list() == ["no score of it is known", "one score has no spread"]
+    assert found["mean"].to_list() == [None, 0.5]
+    assert found["sd"].to_list() == [None, None]
+    assert score_range(scores([1, 2], [0.5, 0.7]))["undefined"].to_list() == [None]
+
+
 def test_printed_agreement_of_figure_5():
     from btviz import plots
     from btviz.scoring.printed import printed_agreement

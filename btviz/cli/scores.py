@@ -77,6 +77,7 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
 
     title = f"Range of the scores; n: answers with a score, of {ds.population}"
     print_table(found["range"].select(_RANGE).rows(), _RANGE, title=title)
+    print_reasons(found["range"])
     metrics = found["metrics"].filter(pl.col("n") > 0, grouping="all")
     click.echo("")
     if metrics.height:

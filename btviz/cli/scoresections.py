@@ -217,6 +217,10 @@ _PAIRED = (
     *("first", "second", "threshold_first", "threshold_second", "n", "prompts"),
     *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "ac1"),
 )
+_RATES = (
+    *("rater", "threshold", "policy", "grouping", "level"),
+    *("n", "prompts", "n_prompts_asked", "share_safe", "low", "high"),
+)
 SECTIONS: Mapping[str, Section] = {
     "reward_against_cost": Section(
         "Reward against cost",
@@ -257,7 +261,7 @@ SECTIONS: Mapping[str, Section] = {
     "safe_rates": Section(
         "Safe rate by category of the prompt",
         "answers to prompts with a category",
-        ("rater", "threshold", "policy", "level", "n", "prompts", "n_prompts_asked", "share_safe", "low", "high"),
+        _RATES,
         _safe_rates,
     ),
 }

@@ -18,6 +18,8 @@ from btviz.scoring.protocol import stacked_scores
 from btviz.stats.association import Floats
 
 CONSTANT = "a score does not vary, so it has no rank correlation"
+NO_SCORE = "no score of it is known"
+ONE_SCORE = "one score has no spread"
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
@@ -34,7 +36,7 @@ def score_range(scores: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         `model`, `kind`, `target`, `n`, `n_missing` (null or NaN), `mean`, `sd`, `min`, `q01`,
         `q05`, `q25`, `q50`, `q75`, `q95`, `q99`, `max`, `n_distinct`, `share_at_max`,
-        `share_at_min`, `share_positive`.
+        `share_at_min`, `share_positive`, `undefined` (why a value is null).
     """
     table = checked(scores).with_columns(pl.col("score").fill_nan(None))
     score = pl.col("score")
@@ -51,6 +53,11 @@ def score_range(scores: pl.DataFrame) -> pl.DataFrame:
             (score.drop_nulls() == score.max()).mean().alias("share_at_max"),
             (score.drop_nulls() == score.min()).mean().alias("share_at_min"),
             (score.drop_nulls() > 0).mean().alias("share_positive"),
+            pl.when(score.count() == 0)
+            .then(pl.lit(NO_SCORE))
+            .when(score.count() == 1)
+            .then(pl.lit(ONE_SCORE))
+            .alias("undefined"),
         )
         .sort("model", "kind", "target")
     )
