@@ -14,6 +14,8 @@ from btviz.cli.app import app
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.scoring.imported import read_scores
 from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
+from btviz.scoring.metrics import score_metrics
+from btviz.scoring.moderators import safety_verdicts
 from btviz.scoring.policies import ANSWERS, compare_policies, policy_answers, policy_scores
 from btviz.scoring.signcheck import SignWarning, check_sign
 from btviz.taxonomy import BEAVERTAILS
@@ -298,6 +300,18 @@ def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
     ]:
         with pytest.raises(DataError, match=said):
             read_scores(file, labelled, columns={column: kind})
+
+
+def test_a_moderator_that_only_says_how_likely_harm_is(labelled, tmp_path):
+    pairs = labelled.pairs.select("prompt", "response", guard=0.4 + 0.2 * pl.col("is_safe").not_().cast(pl.Float64))
+    file = write(pairs, tmp_path / "guard.csv")
+    found = read_scores(file, labelled, columns={"guard": "moderation:unsafe"})
+    rows = score_metrics(found.scores, labelled, n_boot=40).filter(grouping="all", metric="recall")
+    assert rows.select("target", "unit", "estimate").rows() == [(None, "pair", 1.0)]
+    verdicts = safety_verdicts(found.scores, labelled)
+    assert verdicts["guard"].equals(verdicts["Human"])
+    with pytest.raises(UsageError, match="a category or severity or unsafe"):
+        read_scores(file, labelled, columns={"guard": "moderation"})
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])

@@ -66,9 +66,9 @@ def read_scores(
         neither `prompt` nor `response` is named; else by the exact prompt and response.
         Without it the files' own prompts and answers become a data set.
     columns : Mapping, optional
-        Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug or
-        "severity"); with a leading "-" its sign is turned. By default the columns of
-        `btviz.scoring.scorecolumns.GUESSED` that are there.
+        Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug,
+        "severity", or "unsafe" for the probability of any harm); with a leading "-" its sign is turned.
+        By default the columns of `btviz.scoring.scorecolumns.GUESSED` that are there.
     prompt, response : str, optional
         Columns of the texts; by default the first that is there of `PROMPTS` and `RESPONSES` in
         `btviz.scoring.answerrows`.

@@ -24,6 +24,9 @@ GUESSED = {
 }
 """Columns that are taken for scores where none is named: higher harmlessness is lower cost."""
 
+OVERALL = ("severity", "unsafe")
+"""Targets of a moderator that are no category; the second is the probability of any harm."""
+
 
 @dataclass(frozen=True, eq=False)
 class FileScores:
@@ -99,9 +102,9 @@ def meaning_of(meaning: str, taxonomy: Taxonomy) -> tuple[str, str | None, bool]
     if kind not in KINDS or bool(target) != (kind == "moderation") or (turned and kind == "moderation"):
         raise UsageError(
             f"A column was to be {meaning!r}; it may be reward, cost, -reward, -cost (sign turned) or "
-            "moderation:TARGET. Write one of these."
+            f"moderation:TARGET, where a target is a category or {' or '.join(OVERALL)}. Write one of these."
         )
-    slug = target if target in ("", "severity") else taxonomy[target].slug
+    slug = target if target in ("", *OVERALL) else taxonomy[target].slug
     return kind, slug or None, turned
 
 
