@@ -276,6 +276,21 @@ def test_an_answer_counts_once_however_files_number_it(tmp_path):
     assert kept_answers(found.dataset).equals(found.answers.sort(list(ANSWERS)))
 
 
+def test_files_of_which_a_data_set_was_made_are_policies_again(tmp_path):
+    """An answer that both gave has one source; what is read anew has to know that it is of both."""
+    both = [tmp_path / f"{name}.jsonl" for name in ("a", "b")]
+    for file in both:
+        own_file(file).write_text(file.read_text().replace(f"r {file.stem}", "the same"))
+    files = [part for file in both for part in ("--from", file)]
+    assert run("score", "mine", *files).exit_code == 0
+    before = kept_answers(btviz.load("mine"))
+    assert before["policy"].value_counts().sort("policy").rows() == [("a", 60), ("b", 60)]
+    for model in ("helpful_score", "harmless_score"):
+        assert run("score", "mine", "--forget", model).exit_code == 0
+    assert run("score", "mine", *files).exit_code == 0
+    assert kept_answers(btviz.load("mine")).equals(before)
+
+
 def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_path):
     rows = [(f"question {i}", f"{name} says", "train", True, 0, name) for i in range(60) for name in "ab"]
     columns = ["prompt", "response", "split", "is_safe", "labels", "source"]

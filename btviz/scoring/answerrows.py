@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -33,7 +34,9 @@ class AnswerColumns:
     policy: str | None = None
 
 
-def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | None) -> pl.DataFrame:
+def answer_rows(
+    file: FileTable, columns: AnswerColumns, *, known: pl.Series | None, policies: Sequence[str] = ()
+) -> pl.DataFrame:
     """Identify the answer of each row of a file.
 
     Parameters
@@ -45,6 +48,8 @@ def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | N
     known : Series of uint64 or None
         Ids of the answers that a data set has. Without one the file has to bring its texts, and if it names
         no policy it is one itself.
+    policies : sequence of str
+        Files of which the data set was made: such a file is a policy again if it names none.
 
     Returns
     -------
@@ -65,7 +70,7 @@ def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | N
     policy, item = _policy_column(file, columns.policy), file.first_of(ITEMS)
     file.check_flat([name for name in (policy, item) if name])
     return rows.with_columns(
-        policy=_texts(file, policy, otherwise=file.name if known is None else None),
+        policy=_texts(file, policy, otherwise=file.name if known is None or file.name in policies else None),
         item=_texts(file, item, otherwise=None),
     )
 

@@ -74,7 +74,8 @@ def read_scores(
         `btviz.scoring.answerrows`.
     policy : str, optional
         Column that names the answering model; by default one of `POLICIES` there, else what `ds`
-        knows of an answer. Without `ds` each file that names none is a policy, named as the file.
+        knows of an answer. Without `ds` each file that names none is a policy, named as the file, and
+        again with the `ds` that was made of it.
     taxonomy : Taxonomy, optional
         Meaning of targets where the files make a data set of their own.
 
@@ -95,7 +96,8 @@ def read_scores(
     files = open_tables([Path(path) for path in given])
     texts = AnswerColumns(prompt, response, policy)
     known = None if ds is None else ds.pairs["pair_id"]
-    answers = [answer_rows(file, texts, known=known) for file in files]
+    policies = [] if ds is None else ds.facts.get("policies", [])
+    answers = [answer_rows(file, texts, known=known, policies=policies) for file in files]
     owner = ds if ds is not None else own_dataset(answers, [file.path for file in files], taxonomy=taxonomy)
     read = [scores_of(file, rows, owner=owner, columns=columns) for file, rows in zip(files, answers, strict=True)]
     scores = _once(pl.concat([part.scores for part in read]))
