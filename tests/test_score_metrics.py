@@ -215,9 +215,12 @@ def test_a_category_that_no_answer_has_is_not_called_a_lack_of_safe_answers(made
     present = ds.pairs.select(pl.any_horizontal(PKU_SAFERLHF.has(key.key)).alias("has"), "pair_id")
     without = present.filter(~pl.col("has")).select("pair_id")
     found = score_metrics(table.join(without, on="pair_id").filter(model="guard"), ds, n_boot=40)
-    row = one(found, target=key.slug, metric="auc", grouping="all")
-    assert row["estimate"] is None
-    assert row["undefined"].startswith("no answer here has this category")
+    reasons = dict(found.filter(target=key.slug, grouping="all").select("metric", "undefined").rows())
+    assert reasons["auc"].startswith("no answer here has this category")
+    assert reasons["recall"] == "there is nothing to find here"
+    quiet = table.filter(model="guard", target=key.slug).with_columns(pl.lit(0.0).alias("score"))
+    row = one(score_metrics(quiet, ds, n_boot=40), target=key.slug, metric="precision", grouping="all")
+    assert (row["estimate"], row["n"], row["undefined"]) == (None, ds.pairs.height, "nothing is flagged here")
 
 
 def test_scores_that_fit_nothing_are_refused(made):

@@ -12,7 +12,7 @@ from btviz.dataset import Dataset
 from btviz.preference.comparisons import Level
 from btviz.preference.scores import spearman
 from btviz.preference.shares import Resampling
-from btviz.scoring.intervals import Bools, ratio_rows, reweighted_row
+from btviz.scoring.intervals import NOTHING, Bools, ratio_rows, reweighted_row
 from btviz.scoring.judged import ModelScores, answer_levels, judged_answers
 from btviz.scoring.pairwise import PAIR
 from btviz.scoring.separating import AGAINST_SAFE, NO_CONTRAST, told_apart
@@ -30,6 +30,12 @@ HARMLESS = frozenset(
 """Outputs by which classifiers say that nothing is wrong; a high probability of these flags nothing."""
 ONE_CLASS = "no answer here has this category, or every one has, so there is nothing to tell apart"
 RATES = ("precision", "recall", "f1", "false_positive_rate")
+_NOTHING = {
+    "precision": "nothing is flagged here",
+    "recall": "there is nothing to find here",
+    "f1": "nothing is flagged, and there is nothing to find here",
+    "false_positive_rate": "there is nothing here that should not be flagged",
+}
 _OF_ITEMS = ("all", "split", "source", "topic")
 
 
@@ -134,7 +140,10 @@ def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, uni
     prompt = made.frame["prompt_id"].to_numpy()
     tables = [
         ratio_rows(hits, of=of, levels=levels, prompt=prompt, resampling=resampling).with_columns(
-            pl.lit(metric).alias("metric"), pl.Series("support", support), pl.Series("n", sizes)
+            pl.lit(metric).alias("metric"),
+            pl.Series("support", support),
+            pl.Series("n", sizes),
+            pl.col("undefined").replace(NOTHING, _NOTHING[metric]),
         )
         for metric, (hits, of) in parts.items()
     ]
