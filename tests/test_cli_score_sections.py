@@ -150,7 +150,8 @@ def evaluation(tmp_path):
     return asked, [tmp_path / "before.jsonl", tmp_path / "after.jsonl"], slugs
 
 
-def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation):
+def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     asked, files, slugs = evaluation
     btviz.catalog.add("beavertails-evaluation", [asked])
     arguments = [part for file in files for part in ("--from", str(file))]

@@ -465,7 +465,8 @@ def test_labels_of_a_score_file_can_be_given_as_the_command_says(tmp_path):
     )
 
 
-def test_names_in_a_file_do_not_steer_the_terminal(tmp_path):
+def test_names_in_a_file_do_not_steer_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     file = tmp_path / "s.jsonl"
     name = "a\x1b[31m\u202eb\nc"
     rows = [{"prompt": f"question {i}", "response": "b", "source": f"p\x1b[2J{i}", name: 0.5} for i in range(2)]
