@@ -1,5 +1,6 @@
 """Score files and the sign check: what matches, what does not, what is refused."""
 
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -369,6 +370,27 @@ def test_files_that_are_none(labelled, tmp_path):
         read_scores(tmp_path / "empty.csv", labelled)
     with pytest.raises(DataError, match="it is a folder"):
         read_scores(tmp_path, labelled)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_of_a_file_that_is_cut_short_no_line_is_blamed(labelled, tmp_path, suffix):
+    words = np.random.default_rng(0).integers(10**9, size=2000)
+    frame = pl.DataFrame({"prompt": "a", "response": [f"b {word}" for word in words], "cost": 0.5})
+    whole = gzip.compress(write(frame, tmp_path / f"made{suffix}").read_bytes())
+    (tmp_path / f"cut{suffix}.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"the archive is cut short: .* Fetch it again"):
+        read_scores(tmp_path / f"cut{suffix}.gz", labelled)
+
+
+def test_an_empty_cell_names_no_policy_and_no_item(tmp_path):
+    rows = [
+        {"index": "", "prompt": f"question {i}", "response": name or "c", "policy": name, "cost": 0.5}
+        for i in range(60)
+        for name in ("a", "b", "")
+    ]
+    answers = read_scores(write(pl.DataFrame(rows), tmp_path / "s.csv")).answers
+    assert answers["policy"].unique().sort().to_list() == ["a", "b"]
+    assert answers["item"].equals(answers["prompt_id"].cast(pl.String))
 
 
 def test_a_misspelt_file_is_no_new_data_set(tmp_path):

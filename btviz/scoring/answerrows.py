@@ -145,4 +145,4 @@ def _policy_column(file: FileTable, given: str | None) -> str | None:
 
 
 def _texts(file: FileTable, column: str | None, *, otherwise: str | None) -> pl.Series | pl.Expr:
-    return pl.lit(otherwise, pl.String) if column is None else file.frame[column].cast(pl.String)
+    return pl.lit(otherwise, pl.String) if column is None else file.frame[column].cast(pl.String).replace("", None)

@@ -83,8 +83,7 @@ def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
 def _of_csv(path: Path) -> pl.DataFrame:
     data, damage = whole(path)
     try:
-        if damage:
-            raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
+        _check_whole(path, damage)
         if not data.strip():
             raise DataError(f"{path.name} was to be read as CSV; it is empty. Write it again.")
         frame = pl.read_csv(data, infer_schema=False, empty_string_is_null=False, separator=_separator(data))
@@ -113,11 +112,15 @@ def _separator(data: bytes) -> str:
 
 def _of_lines(path: Path) -> Iterator[tuple[int, Item]]:
     data, damage = whole(path)
+    _check_whole(path, damage)
     for number, line in enumerate(io.BytesIO(data), start=1):
         if line.strip():
             yield number, of_line(line)
+
+
+def _check_whole(path: Path, damage: str | None) -> None:
     if damage:
-        yield 0, Finding("truncated archive", damage, rejects=True)
+        raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
 
 
 def _row(path: Path, line: int, item: Item) -> Record:
