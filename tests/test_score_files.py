@@ -382,6 +382,15 @@ def test_of_a_file_that_is_cut_short_no_line_is_blamed(labelled, tmp_path, suffi
         read_scores(tmp_path / f"cut{suffix}.gz", labelled)
 
 
+def test_answers_of_another_policy_are_to_be_read_together_with_the_first(tmp_path):
+    before, after = (own_file(tmp_path / f"{name}.jsonl") for name in ("before", "after"))
+    assert run("score", "mine", "--from", before).exit_code == 0
+    found = run("score", "mine", "--from", after)
+    assert found.exit_code == 4
+    assert "read all files together under a new name: btviz score NEW --from FILE --from FILE" in found.stderr
+    assert run("score", "both", "--from", before, "--from", after).exit_code == 0
+
+
 def test_an_empty_cell_names_no_policy_and_no_item(tmp_path):
     rows = [
         {"index": "", "prompt": f"question {i}", "response": name or "c", "policy": name, "cost": 0.5}

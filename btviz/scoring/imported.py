@@ -18,6 +18,11 @@ from btviz.scoring.protocol import SCORES_ORDER
 from btviz.scoring.scorecolumns import scores_of
 from btviz.taxonomy import Taxonomy
 
+_TOGETHER = (
+    "That data set was made of score files and takes no other answers. To compare these with them, read all files "
+    "together under a new name: btviz score NEW --from FILE --from FILE."
+)
+
 
 @dataclass(frozen=True)
 class ScoreFile:
@@ -105,9 +110,10 @@ def read_scores(
     if scores.is_empty():
         n_rows = sum(rows.height for rows in answers)
         by = "texts, which have to be the same to the letter" if "prompt" in answers[0].columns else "pair_id"
+        advice = _TOGETHER if policies else "Check the columns and the data set."
         raise DataError(
             f"Scores of {owner.name} were to be read; of {n_rows:,} rows none matched an answer with a score, by "
-            f"{by}. Check the columns and the data set."
+            f"{by}. {advice}"
         )
     return ScoreFile(scores, owner, _matched(answers, owner), report)
 
