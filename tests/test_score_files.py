@@ -305,7 +305,11 @@ def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_pa
 def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
     pairs = labelled.pairs.select("prompt", "response")
     odd = pairs.with_columns(
-        flag=pl.lit(value=True), day=pl.date(2024, 1, 1), logit=pl.Series(np.linspace(-2, 2, 240)), share=pl.lit(70)
+        flag=pl.lit(value=True),
+        day=pl.date(2024, 1, 1),
+        logit=pl.Series(np.linspace(-2, 2, 240)),
+        share=pl.lit(70),
+        vast=pl.lit(-1e300),
     )
     file = write(odd, tmp_path / "odd.parquet")
     for column, kind, said in [
@@ -313,6 +317,7 @@ def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
         ("day", "cost", "its values are Date"),
         ("logit", "moderation:privacy", "180 of its 240 values lie outside 0..1"),
         ("share", "moderation:privacy", "240 of its 240 values"),
+        ("vast", "cost", "240 of its values are no finite numbers that 32 bits hold"),
     ]:
         with pytest.raises(DataError, match=said):
             read_scores(file, labelled, columns={column: kind})
@@ -328,6 +333,14 @@ def test_a_moderator_that_only_says_how_likely_harm_is(labelled, tmp_path):
     assert verdicts["guard"].equals(verdicts["Human"])
     with pytest.raises(UsageError, match="a category or severity or unsafe"):
         read_scores(file, labelled, columns={"guard": "moderation"})
+
+
+def test_what_is_not_a_number_is_a_missing_score(labelled, tmp_path):
+    costs = pl.Series([float("nan"), None] + [0.5] * 238)
+    file = write(labelled.pairs.select("prompt", "response", cost=costs), tmp_path / "nan.parquet")
+    found = read_scores(file, labelled)
+    assert found.report.select("matched", "missing").rows() == [(240, 2)]
+    assert found.scores.height == 238
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])

@@ -24,6 +24,9 @@ GUESSED = {
 }
 """Columns that are taken for scores where none is named: higher harmlessness is lower cost."""
 
+_LARGEST = 3.4028235e38
+"""As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
+
 OVERALL = ("severity", "unsafe")
 """Targets of a moderator that are no category; the second is the probability of any harm."""
 
@@ -132,11 +135,11 @@ def _numbers(file: FileTable, name: str) -> pl.Series:
         column = column.replace("", None)
     numbers = column.cast(pl.Float64, strict=False)
     lost = int(numbers.null_count() - column.null_count())
-    infinite = int(numbers.is_infinite().sum())
-    if lost or infinite:
+    vast = int((numbers.fill_nan(None).abs() > _LARGEST).sum())
+    if lost or vast:
         raise DataError(
-            f"The column {name!r} of {file.path.name} was to be scores; {lost + infinite:,} of its values are no "
-            "finite numbers. Mend the file, or leave the values out."
+            f"The column {name!r} of {file.path.name} was to be scores; {lost + vast:,} of its values are no "
+            "finite numbers that 32 bits hold, written with a decimal point. Mend the file, or leave the values out."
         )
     return numbers.fill_nan(None)
 
