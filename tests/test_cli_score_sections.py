@@ -85,6 +85,8 @@ def test_each_section_is_the_table_of_its_function():
     text = said(ds.name, as_json=False)
     for name in found["counted"]:
         assert f"{SECTIONS[name].title}; n: {SECTIONS[name].counted} of {ds.population}" in text
+    assert f"by prompt; n: units with a label and a score, of {ds.population}" in text
+    assert f"Policies, by Elo; n: items on which one met another, of {ds.population}" in text
     assert text.count("Does not apply (Safe rate by category of the prompt): ") == 1
 
 
@@ -110,6 +112,15 @@ def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
     absent = said("sample")["does_not_apply"]
     assert set(absent) == {*reasons, "safe_rates"}
     assert all(why in absent[name] for name, why in reasons.items())
+
+
+def test_a_terminal_says_why_there_are_dashes():
+    ds = btviz.load("sample")
+    some = made(ds, "guard").filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].head(30).implode()))
+    keep_scores(some, ds)
+    reasons = {row["undefined"] for row in said("sample")["metrics"] if row["grouping"] == "all"} - {None}
+    assert any("fewer than 50 prompts" in reason for reason in reasons)
+    assert all(f"–: {reason}.\n" in said("sample", as_json=False) for reason in reasons)
 
 
 def test_a_section_that_fails_leaves_the_others(monkeypatch):
@@ -139,7 +150,8 @@ def evaluation(tmp_path):
     return asked, [tmp_path / "before.jsonl", tmp_path / "after.jsonl"], slugs
 
 
-def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation):
+def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
     asked, files, slugs = evaluation
     btviz.catalog.add("beavertails-evaluation", [asked])
     arguments = [part for file in files for part in ("--from", str(file))]
@@ -152,6 +164,8 @@ def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluat
     assert rates["before", "all"] == (0.5, 60, 60)
     assert rates["after", "all"] == (1.0, 60, 60)
     assert {row["threshold"] for row in rows} == {0.0}
+    _, shown = said("twopolicies", as_json=False).split("Safe rate by category of the prompt;")
+    assert all(f"category  {slug} " in shown for slug in slugs), "the title promises them"
 
 
 def test_policies_are_compared_with_the_one_that_came_before(evaluation):

@@ -1,5 +1,6 @@
 """Score files and the sign check: what matches, what does not, what is refused."""
 
+import gzip
 import json
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,8 +15,11 @@ from btviz.cli.app import app
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.scoring.imported import read_scores
 from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
+from btviz.scoring.metrics import score_metrics
+from btviz.scoring.moderators import safety_verdicts
 from btviz.scoring.policies import ANSWERS, compare_policies, policy_answers, policy_scores
 from btviz.scoring.signcheck import SignWarning, check_sign
+from btviz.taxonomy import BEAVERTAILS
 
 
 @pytest.fixture(scope="module")
@@ -250,7 +254,9 @@ def test_parts_of_a_file_are_kept_beside_each_other(labelled):
     assert second.rows() == [("m", "cost", 90, 4)]
     assert kept_scores(labelled).equals(pl.concat([whole.head(90), changed]).sort("pair_id"))
     keep_scores(whole, labelled, fingerprints={"m": "of a run"})
-    assert add_scores(changed, labelled, answers=none).rows() == [("m", "cost", 0, 0)], "a run is another model"
+    with pytest.raises(UsageError, match=r"a model of that name, which was run, .* --forget m"):
+        add_scores(changed, labelled, answers=none)
+    assert kept_scores(labelled).equals(whole), "nothing of the run is lost"
 
 
 def test_files_read_at_the_same_time_lose_nothing(labelled):
@@ -271,6 +277,21 @@ def test_an_answer_counts_once_however_files_number_it(tmp_path):
     assert kept_answers(found.dataset).equals(found.answers.sort(list(ANSWERS)))
 
 
+def test_files_of_which_a_data_set_was_made_are_policies_again(tmp_path):
+    """An answer that both gave has one source; what is read anew has to know that it is of both."""
+    both = [tmp_path / f"{name}.jsonl" for name in ("a", "b")]
+    for file in both:
+        own_file(file).write_text(file.read_text().replace(f"r {file.stem}", "the same"))
+    files = [part for file in both for part in ("--from", file)]
+    assert run("score", "mine", *files).exit_code == 0
+    before = kept_answers(btviz.load("mine"))
+    assert before["policy"].value_counts().sort("policy").rows() == [("a", 60), ("b", 60)]
+    for model in ("helpful_score", "harmless_score"):
+        assert run("score", "mine", "--forget", model).exit_code == 0
+    assert run("score", "mine", *files).exit_code == 0
+    assert kept_answers(btviz.load("mine")).equals(before)
+
+
 def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_path):
     rows = [(f"question {i}", f"{name} says", "train", True, 0, name) for i in range(60) for name in "ab"]
     columns = ["prompt", "response", "split", "is_safe", "labels", "source"]
@@ -284,7 +305,11 @@ def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_pa
 def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
     pairs = labelled.pairs.select("prompt", "response")
     odd = pairs.with_columns(
-        flag=pl.lit(value=True), day=pl.date(2024, 1, 1), logit=pl.Series(np.linspace(-2, 2, 240)), share=pl.lit(70)
+        flag=pl.lit(value=True),
+        day=pl.date(2024, 1, 1),
+        logit=pl.Series(np.linspace(-2, 2, 240)),
+        share=pl.lit(70),
+        vast=pl.lit(-1e300),
     )
     file = write(odd, tmp_path / "odd.parquet")
     for column, kind, said in [
@@ -292,9 +317,30 @@ def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
         ("day", "cost", "its values are Date"),
         ("logit", "moderation:privacy", "180 of its 240 values lie outside 0..1"),
         ("share", "moderation:privacy", "240 of its 240 values"),
+        ("vast", "cost", "240 of its values are no finite numbers that 32 bits hold"),
     ]:
         with pytest.raises(DataError, match=said):
             read_scores(file, labelled, columns={column: kind})
+
+
+def test_a_moderator_that_only_says_how_likely_harm_is(labelled, tmp_path):
+    pairs = labelled.pairs.select("prompt", "response", guard=0.4 + 0.2 * pl.col("is_safe").not_().cast(pl.Float64))
+    file = write(pairs, tmp_path / "guard.csv")
+    found = read_scores(file, labelled, columns={"guard": "moderation:unsafe"})
+    rows = score_metrics(found.scores, labelled, n_boot=40).filter(grouping="all", metric="recall")
+    assert rows.select("target", "unit", "estimate").rows() == [(None, "pair", 1.0)]
+    verdicts = safety_verdicts(found.scores, labelled)
+    assert verdicts["guard"].equals(verdicts["Human"])
+    with pytest.raises(UsageError, match="a category or severity or unsafe"):
+        read_scores(file, labelled, columns={"guard": "moderation"})
+
+
+def test_what_is_not_a_number_is_a_missing_score(labelled, tmp_path):
+    costs = pl.Series([float("nan"), None] + [0.5] * 238)
+    file = write(labelled.pairs.select("prompt", "response", cost=costs), tmp_path / "nan.parquet")
+    found = read_scores(file, labelled)
+    assert found.report.select("matched", "missing").rows() == [(240, 2)]
+    assert found.scores.height == 238
 
 
 @pytest.mark.parametrize("separator", [";", "\t"])
@@ -304,12 +350,69 @@ def test_spreadsheets_divide_columns_otherwise(labelled, tmp_path, separator):
     assert read_scores(tmp_path / "made.csv", labelled).scores.height == 240
 
 
+def test_a_comma_in_the_name_of_a_column_divides_none(labelled, tmp_path):
+    texts = labelled.pairs.select("prompt", "response")
+    frame = texts.with_columns(pl.lit(0.5).alias("cost, of harm"))
+    frame.write_csv(tmp_path / "made.csv", separator=";")
+    found = read_scores(tmp_path / "made.csv", labelled, columns={"cost, of harm": "cost"})
+    assert found.scores.height == 240
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "said"),
+    [
+        ("twice.csv", "prompt,response,cost,cost\na,b,1,2\n", "columns \\['cost'\\] are there more than once"),
+        ("long.jsonl", '{"prompt": "a", "response": "b", "cost": %s}' % ("9" * 400), "'cost' holds a number beyond"),
+        (
+            "mixed.jsonl",
+            '{"prompt": "a", "response": "b", "cost": %s}\n{"prompt": "a", "response": "c", "cost": 0.5}' % ("9" * 400),
+            "'cost' holds a number beyond",
+        ),
+        ("half.jsonl", '{"prompt": "a\\ud83d", "response": "b", "cost": 1}', "'prompt' holds .* half of a character"),
+    ],
+)
+def test_values_that_no_table_holds_are_refused_in_words(tmp_path, name, text, said):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(DataError, match=said):
+        read_scores(tmp_path / name)
+
+
 def test_files_that_are_none(labelled, tmp_path):
     (tmp_path / "empty.csv").touch()
     with pytest.raises(DataError, match="it is empty"):
         read_scores(tmp_path / "empty.csv", labelled)
     with pytest.raises(DataError, match="it is a folder"):
         read_scores(tmp_path, labelled)
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".csv"])
+def test_of_a_file_that_is_cut_short_no_line_is_blamed(labelled, tmp_path, suffix):
+    words = np.random.default_rng(0).integers(10**9, size=2000)
+    frame = pl.DataFrame({"prompt": "a", "response": [f"b {word}" for word in words], "cost": 0.5})
+    whole = gzip.compress(write(frame, tmp_path / f"made{suffix}").read_bytes())
+    (tmp_path / f"cut{suffix}.gz").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=r"the archive is cut short: .* Fetch it again"):
+        read_scores(tmp_path / f"cut{suffix}.gz", labelled)
+
+
+def test_answers_of_another_policy_are_to_be_read_together_with_the_first(tmp_path):
+    before, after = (own_file(tmp_path / f"{name}.jsonl") for name in ("before", "after"))
+    assert run("score", "mine", "--from", before).exit_code == 0
+    found = run("score", "mine", "--from", after)
+    assert found.exit_code == 4
+    assert "read all files together under a new name: btviz score NEW --from FILE --from FILE" in found.stderr
+    assert run("score", "both", "--from", before, "--from", after).exit_code == 0
+
+
+def test_an_empty_cell_names_no_policy_and_no_item(tmp_path):
+    rows = [
+        {"index": "", "prompt": f"question {i}", "response": name or "c", "policy": name, "cost": 0.5}
+        for i in range(60)
+        for name in ("a", "b", "")
+    ]
+    answers = read_scores(write(pl.DataFrame(rows), tmp_path / "s.csv")).answers
+    assert answers["policy"].unique().sort().to_list() == ["a", "b"]
+    assert answers["item"].equals(answers["prompt_id"].cast(pl.String))
 
 
 def test_a_misspelt_file_is_no_new_data_set(tmp_path):
@@ -387,6 +490,36 @@ def test_a_name_made_of_scores_takes_no_released_files(tmp_path, labelled):
     assert run("data", "remove", "mine").exit_code == 0
     with pytest.raises(NotFoundError):
         btviz.load("mine")
+
+
+def test_labels_of_a_score_file_can_be_given_as_the_command_says(tmp_path):
+    rows = [
+        {"prompt": f"question {i}", "response": word, "is_safe": word == "mild", "cost": float(word != "mild")}
+        | {"category": dict.fromkeys(BEAVERTAILS.keys, False) | {"privacy_violation": word != "mild"}}
+        for i in range(60)
+        for word in ("mild", "sharp")
+    ]
+    file = write(pl.DataFrame(rows), tmp_path / "both.jsonl")
+    said = run("score", "mine", "--from", file)
+    assert "without labels" in said.stderr
+    assert "btviz data remove mine; btviz data add mine FILE; and then this command again" in said.stderr
+    assert run("data", "remove", "mine").exit_code == run("data", "add", "mine", file).exit_code == 0
+    assert (
+        "points the way the convention says: AUC(cost, unsafe) is 1.000" in run("score", "mine", "--from", file).stdout
+    )
+
+
+def test_names_in_a_file_do_not_steer_the_terminal(tmp_path, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "300")
+    file = tmp_path / "s.jsonl"
+    name = "a\x1b[31m\u202eb\nc"
+    rows = [{"prompt": f"question {i}", "response": "b", "source": f"p\x1b[2J{i}", name: 0.5} for i in range(2)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    made, told = run("score", "mine", "--from", file, "--column", f"{name}=cost"), run("stats", "scores", "mine")
+    for text in (made.output, told.output):
+        assert r"a\x1b[31m\u202eb\nc" in text
+        assert not {"\x1b", "\u202e"} & set(text)
+    assert kept_scores(btviz.load("mine"))["model"].unique().to_list() == [name], "it is still its name"
 
 
 def test_real_score_files_reproduce_what_was_found(shared_data):

@@ -191,6 +191,38 @@ def test_what_is_undefined_is_null_and_says_why(make_dataset):
     assert roc_curve(table, ds).is_empty()
 
 
+def test_recall_of_a_moderator_by_severity_and_category_is_a_count(made):
+    ds, table, found, _ = made
+    flags = (
+        table.filter(model="guard").filter(pl.col("target") != "severity").select("pair_id", flag=pl.col("score") > 0.5)
+    )
+    unsafe = ds.pairs.filter(~pl.col("is_safe")).join(flags, on="pair_id")
+    overall = found.filter(pl.col("target").is_null(), model="guard", unit="pair")
+    for number, name in enumerate(PKU_SAFERLHF.severities):
+        own = unsafe.filter(severity=number)
+        rows = overall.filter(grouping="severity", level=name)
+        assert rows["metric"].to_list() == ["recall"] * bool(own.height)
+        assert rows["estimate"].to_list() == pytest.approx([own["flag"].mean()] * bool(own.height))
+        assert rows["support"].to_list() == [own.height] * bool(own.height)
+    for category in PKU_SAFERLHF.categories:
+        own = unsafe.filter(PKU_SAFERLHF.has(category.key))
+        rows = overall.filter(grouping="category", level=category.key)
+        assert rows["estimate"].to_list() == pytest.approx([own["flag"].mean()] * bool(own.height))
+
+
+def test_a_category_that_no_answer_has_is_not_called_a_lack_of_safe_answers(made):
+    ds, table, _, key = made
+    present = ds.pairs.select(pl.any_horizontal(PKU_SAFERLHF.has(key.key)).alias("has"), "pair_id")
+    without = present.filter(~pl.col("has")).select("pair_id")
+    found = score_metrics(table.join(without, on="pair_id").filter(model="guard"), ds, n_boot=40)
+    reasons = dict(found.filter(target=key.slug, grouping="all").select("metric", "undefined").rows())
+    assert reasons["auc"].startswith("no answer here has this category")
+    assert reasons["recall"] == "there is nothing to find here"
+    quiet = table.filter(model="guard", target=key.slug).with_columns(pl.lit(0.0).alias("score"))
+    row = one(score_metrics(quiet, ds, n_boot=40), target=key.slug, metric="precision", grouping="all")
+    assert (row["estimate"], row["n"], row["undefined"]) == (None, ds.pairs.height, "nothing is flagged here")
+
+
 def test_scores_that_fit_nothing_are_refused(made):
     ds, table, _, _ = made
     with pytest.raises(UsageError, match="none that is not null"):

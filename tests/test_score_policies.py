@@ -88,6 +88,19 @@ def test_a_lower_cost_wins_and_no_interval_is_invented():
     assert set(few["undefined"]) == {"fewer than 50 prompts, too few for an interval"}
 
 
+def test_policies_that_always_tie_or_win_have_no_interval_and_the_reason():
+    ties = meetings(0, 0, 60)
+    for table in (compare_policies(ties, before="a", after="b", n_boot=50), policy_ratings(ties, n_boot=50)):
+        last = table.row(-1, named=True)
+        assert (last["low"], last["high"]) == (None, None)
+        assert "all items are alike" in last["undefined"]
+    won = value(compare_policies(meetings(60, 0, 0), before="a", after="b", n_boot=50), "Elo")
+    assert (won["estimate"], won["undefined"]) == (
+        None,
+        "one of the two won every item, so the odds of a win are infinite",
+    )
+
+
 def test_ratings_of_two_policies_are_their_elo():
     table = meetings(60, 20, 20)
     ratings = policy_ratings(table, reference="a", n_boot=100)
@@ -257,6 +270,29 @@ def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
         moderator_agreement(verdicts, raters=["Human"])
 
 
+@pytest.mark.parametrize("name", ["Human", "pair_id", "prompt_id", "source"])
+def test_a_model_may_have_the_name_of_a_column(ds, scored, name):
+    """Files name models as their columns are named."""
+    same = scored.filter(model="cost").with_columns(pl.lit(name).alias("model"))
+    verdicts = safety_verdicts(pl.concat([scored, same]), ds)
+    assert verdicts[f"{name} (cost)"].equals(verdicts["cost"], null_equal=True)
+    assert verdicts[f"threshold of {name} (cost)"].to_list() == [0.0] * ds.pairs.height
+    assert verdicts["Human"].equals(ds.pairs.sort("pair_id")["is_safe"])
+    table = moderator_agreement(verdicts, raters=["cost", f"{name} (cost)"], by=None, n_boot=50)
+    assert table["agreement"].to_list() == [1.0]
+
+
+def test_models_of_two_kinds_and_one_name_are_two_raters(ds, scored):
+    """One says all is safe, the other that nothing is: neither has a say in the verdicts of the other."""
+    ids = ds.pairs["pair_id"]
+    guard = scores(ids[::2], [0.1] * len(ids[::2]), model="m", kind="moderation", target="violence")
+    verdicts = safety_verdicts(pl.concat([scores(ids, [1.0] * len(ids), model="m"), guard]), ds)
+    counts = {name: verdicts[name].value_counts().drop_nulls().rows() for name in ("m (cost)", "m (moderation)")}
+    assert counts == {"m (cost)": [(False, len(ids))], "m (moderation)": [(True, len(ids[::2]))]}
+    limits = verdicts.select("threshold of m (cost)", "threshold of m (moderation)").unique()
+    assert limits.rows() == [(0.0, 0.5)]
+
+
 def test_matching_quantiles_keeps_ranks_and_takes_the_scale(ds, scored):
     other = scored.filter(kind="cost").with_columns(
         (pl.col("score") * 9 + 100).alias("score"), pl.lit("far").alias("model")
@@ -276,6 +312,23 @@ def test_matching_quantiles_keeps_ranks_and_takes_the_scale(ds, scored):
         score_drift(scored, ds)
 
 
+def test_a_score_that_does_not_vary_has_no_interval_and_no_rank_correlation(ds, scored):
+    cost = scored.filter(model="cost")
+    flat = scores(cost["pair_id"], [1.0] * cost.height, model="flat")
+    drift = score_drift(pl.concat([cost, flat]), ds, n_boot=50)
+    both = drift.filter(first="cost", second="flat").row(0, named=True)
+    assert (both["low"] is None, both["spearman"]) == (False, None)
+    assert both["undefined"] == "a score does not vary, so it has no rank correlation"
+    twins = pl.concat([flat, flat.with_columns(pl.lit("twin").alias("model"), pl.col("score") + 1)])
+    same = score_drift(twins, ds, n_boot=50).row(0, named=True)
+    assert (same["mean_difference"], same["low"], same["high"]) == (1.0, None, None)
+    assert "all items are alike" in same["undefined"]
+    assert "no rank correlation" in same["undefined"]
+    margins = margin_summary(score_margins(flat, ds), n_boot=50).filter(grouping="all").row(0, named=True)
+    assert (margins["mean"], margins["low"], margins["high"]) == (0.0, None, None)
+    assert "all items are alike" in margins["undefined"]
+
+
 def test_range_shows_saturation_and_missing_scores(scored):
     top = pl.col("score").clip(upper_bound=0.5)
     table = score_range(
@@ -286,6 +339,15 @@ def test_range_shows_saturation_and_missing_scores(scored):
     assert row["n"] + row["n_missing"] == own.len()
     assert row["max"] == 0.5
     assert row["share_at_max"] > 0.3
+
+
+def test_range_of_one_score_or_none_says_what_is_missing():
+    table = pl.concat([scores([1, 2], [None, None], model="none"), scores([1, 2], [0.5, None], model="one")])
+    found = score_range(table)
+    assert found["undefined"].to_list() == ["no score of it is known", "one score has no spread"]
+    assert found["mean"].to_list() == [None, 0.5]
+    assert found["sd"].to_list() == [None, None]
+    assert score_range(scores([1, 2], [0.5, 0.7]))["undefined"].to_list() == [None]
 
 
 def test_printed_agreement_of_figure_5():

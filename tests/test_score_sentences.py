@@ -119,7 +119,11 @@ def test_policies_in_words(ds, scores):
     table = policy_scores(policy_answers(ds), scores)
     found = btviz.compare_policies(table, before="model-a", after="model-b", n_boot=60)
     wins = found.filter(statistic="win rate", kind="cost").row(0, named=True)
-    assert f"model-b wins {100 * wins['estimate']:.1f} %" in flat(sentences.policies(found, ds))
+    said = flat(sentences.policies(found, ds))
+    assert f"model-b wins {100 * wins['estimate']:.1f} %" in said
+    assert f"of {wins['n']:,} prompts, ties half" in said
+    twice = found.with_columns(pl.col("n") * 2)
+    assert f"of {2 * wins['n']:,} items on {wins['n']:,} prompts, ties" in flat(sentences.policies(twice, ds))
 
 
 def test_turns_in_words():

@@ -19,6 +19,7 @@ from btviz.errors import DataError, UsageError
 from btviz.scoring.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
 from btviz.scoring.imported import read_scores
 from btviz.scoring.judged import by_model
+from btviz.scoring.kept import add_scores, kept_answers, kept_scores
 from btviz.scoring.loaded import CutWarning
 from btviz.scoring.metrics import score_metrics, threshold_curve
 from btviz.scoring.moderators import safety_verdicts
@@ -83,6 +84,39 @@ def test_rows_numbered_one_by_one_meet_by_their_prompts(tmp_path):
     table = compare_policies(policy_scores(found.answers, found.scores), before="a", after="b", n_boot=50)
     assert table.filter(statistic="wins").row(0, named=True)["estimate"] == 1.0
     assert (table["n"] == 60).all()
+
+
+def test_rows_in_another_order_meet_by_their_prompts_though_some_numbers_agree(tmp_path):
+    before = [row(i, policy="a", item=i, reward=0) for i in range(60)]
+    after = [row(i, policy="b", item=i if i < 3 else 59 + 3 - i, reward=1) for i in range(60)]
+    found = read_scores(written(tmp_path / "s.jsonl", before + after))
+    table = compare_policies(policy_scores(found.answers, found.scores), before="a", after="b", n_boot=50)
+    assert (table["n"] == 60).all()
+
+
+def test_numbers_of_what_was_asked_are_kept_where_each_is_answered_by_some_policies(tmp_path):
+    """Each prompt is asked three times, once for every two of three policies."""
+    met = enumerate((i, pair) for i in range(20) for pair in ("ab", "bc", "ca"))
+    rows = [row(i, policy=p, item=n, answer=f"reply {n}") for n, (i, pair) in met for p in pair]
+    found = read_scores(written(tmp_path / "s.jsonl", rows))
+    assert found.answers["item"].n_unique() == 60
+
+
+def test_files_read_one_after_the_other_meet_as_those_read_together(make_dataset, tmp_path):
+    texts = [(f"question {i}", f"an answer {p}", "train", True, 0) for i in range(60) for p in "abc"]
+    columns = ["prompt", "response", "split", "is_safe", "labels"]
+    ds = make_dataset(pl.DataFrame(texts, schema=columns, orient="row").cast({"labels": pl.UInt32}))
+    turned = {"a": range(60), "b": range(60)[::-1], "c": [None] * 60}
+    files = [
+        written(tmp_path / f"{p}.jsonl", [row(i, policy=p, item=numbers[i]) for i in range(60)])
+        for p, numbers in turned.items()
+    ]
+    for file in files:
+        found = read_scores(file, ds)
+        add_scores(found.scores, ds, answers=found.answers)
+    ratings = policy_ratings(policy_scores(kept_answers(ds), kept_scores(ds)), n_boot=50)
+    assert ratings["n"].to_list() == [60] * 3
+    assert kept_answers(ds).equals(read_scores(files, ds).answers)
 
 
 def test_scores_of_known_answers_keep_their_answering_models(make_dataset, tmp_path):

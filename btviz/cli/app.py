@@ -17,6 +17,7 @@ from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
 from btviz.cli.lab import lab_command
 from btviz.cli.map import map_command
+from btviz.cli.report import say
 from btviz.cli.score import score_command
 from btviz.cli.stats import stats_group
 from btviz.errors import BtvizError
@@ -43,7 +44,7 @@ class App(click.Group):
             if ctx.params["debug"] or getattr(error, "errno", None) == errno.EPIPE:
                 raise
             message, code = _explained(error)
-            click.echo(f"Error: {message}", err=True)
+            say(f"Error: {message}")
             ctx.exit(code)
 
 
@@ -57,7 +58,7 @@ def _explained(error: Exception) -> tuple[str, int]:
 
 
 def _warn(message: Warning | str, *_: object) -> None:
-    click.echo(f"Warning: {message}", err=True)
+    say(f"Warning: {message}")
 
 
 @click.group("btviz", cls=App, context_settings={"help_option_names": ["-h", "--help"]})

@@ -7,14 +7,18 @@ import os
 import re
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+if TYPE_CHECKING:
+    import polars as pl
+
 ABSENT = "–"
+_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( (%|B|kB|MB|GB))?")
 
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
@@ -57,9 +61,22 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
     Console(width=wide).print(table)
 
 
+def print_reasons(table: pl.DataFrame) -> None:
+    """Say below a table why there are dashes in it: each reason in its columns `undefined` once."""
+    for name in table.columns:
+        if name.startswith("undefined"):
+            for reason in table[name].drop_nulls().unique().sort().to_list():
+                click.echo(f"{ABSENT}: {reason}.")
+
+
 def say(message: str) -> None:
     """Print a line of progress or advice on standard error."""
-    click.echo(message, err=True)
+    click.echo(plain(message), err=True)
+
+
+def plain(text: str) -> str:
+    """Show characters that steer a terminal, or turn the direction of reading, as escapes instead."""
+    return _STEERING.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def format_cell(value: Any) -> str:
@@ -74,9 +91,13 @@ def format_cell(value: Any) -> str:
         case float():
             return f"{value:,.3f}"
         case list() | tuple():
-            return ", ".join(str(item) for item in value) or ABSENT
+            return _line(", ".join(str(item) for item in value)) or ABSENT
         case _:
-            return str(value)
+            return _line(str(value))
+
+
+def _line(text: str) -> str:
+    return plain(text).replace("\n", "\\n")
 
 
 def format_bytes(size: int | None) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import print_json, print_table, say
+from btviz.cli.report import plain, print_json, print_table, say
 from btviz.cli.scorerun import Kept
 from btviz.errors import NotFoundError, UsageError
 
@@ -65,7 +65,8 @@ def import_scores(
         prompts = owner.pairs["prompt_id"].n_unique()
         say(
             f"{kept.name} is a new data set: {owner.pairs.height:,} answers to {prompts:,} prompts, without labels. If "
-            f"the files have labels, give them first: btviz data add {kept.name} FILE."
+            f"the files have labels, too, begin with these: btviz data remove {kept.name}; btviz data add {kept.name} "
+            "FILE; and then this command again."
         )
     for model, kind, stayed, replaced in met.filter(pl.col("stayed") + pl.col("replaced") > 0).rows():
         say(
@@ -103,6 +104,6 @@ def _report(found: ScoreFile, checks: list[SignCheck], *, name: str, as_json: bo
     print_table(found.report.select(_SHOWN).rows(), _SHOWN, title=f"Scores of {name}")
     click.echo("")
     for file, column, note in found.report.select("file", "column", "note").drop_nulls("note").rows():
-        click.echo(f"{file}, {column}: {note}.")
+        click.echo(plain(f"{file}, {column}: {note}."))
     for check in checks:
-        click.echo(check.reason)
+        click.echo(plain(check.reason))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import print_json, print_table, say
+from btviz.cli.report import plain, print_json, print_table, say
 from btviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -202,7 +202,7 @@ def _keep(scores: pl.DataFrame, ds: Dataset, *, kept: Kept, fingerprints: Mappin
         return
     print_table(table.select(_SHOWN).rows(), _SHOWN, title=f"Scores of {ds.population}")
     for check in checks:
-        click.echo(check.reason)
+        click.echo(plain(check.reason))
 
 
 def _summary(scores: pl.DataFrame) -> pl.DataFrame:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.comparing import compared
-from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.report import json_option, print_json, print_reasons, print_table
 from btviz.cli.scoresections import SECTIONS, Asked, made_sections, print_sections
 from btviz.errors import NotFoundError
 
@@ -75,23 +75,32 @@ def _tables(asked: Asked) -> dict[str, pl.DataFrame]:
 def _print(ds: Dataset, found: dict[str, Any]) -> None:
     import polars as pl
 
-    print_table(found["range"].select(_RANGE).rows(), _RANGE, title=f"Range of the scores of {ds.population}")
-    metrics = found["metrics"].filter(grouping="all").drop_nulls("estimate")
+    title = f"Range of the scores; n: answers with a score, of {ds.population}"
+    print_table(found["range"].select(_RANGE).rows(), _RANGE, title=title)
+    print_reasons(found["range"])
+    metrics = found["metrics"].filter(pl.col("n") > 0, grouping="all")
     click.echo("")
     if metrics.height:
-        print_table(
-            metrics.select(_METRICS).rows(), _METRICS, title="Against the labels, with 95 % intervals by prompt"
+        title = (
+            f"Against the labels, with 95 % intervals by prompt; n: units with a label and a score, of {ds.population}"
         )
+        print_table(metrics.select(_METRICS).rows(), _METRICS, title=title)
+        print_reasons(metrics)
     else:
         click.echo("No label of these answers is known, so no score can be measured against one.")
     ceilings = found["ceilings"].filter(pl.col("n_contradictory") > 0)
     if ceilings.height:
         click.echo("")
-        title = "No score can agree more often than this, since labels contradict each other"
+        title = "No score can agree more often than this, since labels contradict each other; n: labels"
+        title = f"{title} of {ds.population}"
         print_table(ceilings.select(_CEILINGS).rows(), _CEILINGS, title=title)
     if "ratings" in found:
         click.echo("")
-        print_table(found["ratings"].select(_RATINGS).rows(), _RATINGS, title="Policies, by Elo")
+        title = f"Policies, by Elo; n: items on which one met another, of {ds.population}"
+        print_table(found["ratings"].select(_RATINGS).rows(), _RATINGS, title=title)
+        print_reasons(found["ratings"])
     if "policies" in found:
         click.echo("")
-        print_table(found["policies"].select(_PAIRED).rows(), _PAIRED, title="Policies on the same prompts")
+        title = f"Policies on the same prompts; n: items that both answered, of {ds.population}"
+        print_table(found["policies"].select(_PAIRED).rows(), _PAIRED, title=title)
+        print_reasons(found["policies"])

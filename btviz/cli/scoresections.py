@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import print_table
+from btviz.cli.report import print_reasons, print_table
 from btviz.errors import BtvizError, UsageError
 
 if TYPE_CHECKING:
@@ -96,6 +96,7 @@ def print_sections(found: Mapping[str, pl.DataFrame], absent: Mapping[str, str],
         click.echo("")
         title = f"{section.title}; n: {section.counted} of {ds.population}"
         print_table(shown.select(section.columns).rows(), section.columns, title=title)
+        print_reasons(shown)
     if absent:
         click.echo("")
     for name, reason in absent.items():
@@ -216,6 +217,10 @@ _PAIRED = (
     *("first", "second", "threshold_first", "threshold_second", "n", "prompts"),
     *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "ac1"),
 )
+_RATES = (
+    *("rater", "threshold", "policy", "grouping", "level"),
+    *("n", "prompts", "n_prompts_asked", "share_safe", "low", "high"),
+)
 SECTIONS: Mapping[str, Section] = {
     "reward_against_cost": Section(
         "Reward against cost",
@@ -256,7 +261,7 @@ SECTIONS: Mapping[str, Section] = {
     "safe_rates": Section(
         "Safe rate by category of the prompt",
         "answers to prompts with a category",
-        ("rater", "threshold", "policy", "level", "n", "prompts", "n_prompts_asked", "share_safe", "low", "high"),
+        _RATES,
         _safe_rates,
     ),
 }

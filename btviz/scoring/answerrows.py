@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -33,7 +34,9 @@ class AnswerColumns:
     policy: str | None = None
 
 
-def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | None) -> pl.DataFrame:
+def answer_rows(
+    file: FileTable, columns: AnswerColumns, *, known: pl.Series | None, policies: Sequence[str] = ()
+) -> pl.DataFrame:
     """Identify the answer of each row of a file.
 
     Parameters
@@ -45,6 +48,8 @@ def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | N
     known : Series of uint64 or None
         Ids of the answers that a data set has. Without one the file has to bring its texts, and if it names
         no policy it is one itself.
+    policies : sequence of str
+        Files of which the data set was made: such a file is a policy again if it names none.
 
     Returns
     -------
@@ -65,7 +70,7 @@ def answer_rows(file: FileTable, columns: AnswerColumns, *, known: pl.Series | N
     policy, item = _policy_column(file, columns.policy), file.first_of(ITEMS)
     file.check_flat([name for name in (policy, item) if name])
     return rows.with_columns(
-        policy=_texts(file, policy, otherwise=file.name if known is None else None),
+        policy=_texts(file, policy, otherwise=file.name if known is None or file.name in policies else None),
         item=_texts(file, item, otherwise=None),
     )
 
@@ -81,16 +86,17 @@ def settle_items(answers: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        The same rows. `item` is the prompt where it was null; and everywhere, if several policies
-        share prompts but no item of a prompt, so that the numbers cannot be those of what was asked.
+        The same rows. `item` is the prompt where it was null; and everywhere, if some policy shares fewer than
+        half of its prompts with others by item too, so that the numbers cannot be those of what was asked.
     """
     policies = pl.col("policy").n_unique()
-    shares = answers.select(
-        item=(policies.over("item", "prompt_id") > 1).any(), prompt=(policies.over("prompt_id") > 1).any()
-    ).row(0, named=True)
+    counted = answers.with_columns(here=policies.over("item", "prompt_id"), all=policies.over("prompt_id"))
+    by_prompt = counted.filter(pl.col("all") > 1).group_by("policy", "prompt_id").agg((pl.col("here") > 1).any())
+    # rows in another order have a few numbers in common by chance, so a prompt that meets by item says nothing
+    met = by_prompt.group_by("policy").agg(pl.col("here").mean())
+    own_rows = bool((met["here"] < 0.5).any())
     prompt = pl.col("prompt_id").cast(pl.String)
-    item = prompt if shares["prompt"] and not shares["item"] else pl.coalesce("item", prompt)
-    return answers.with_columns(item.alias("item"))
+    return answers.with_columns((prompt if own_rows else pl.coalesce("item", prompt)).alias("item"))
 
 
 def _by_id(file: FileTable, known: pl.Series) -> pl.DataFrame | None:
@@ -127,7 +133,7 @@ def _text_column(file: FileTable, name: str, *, given: str | None, usual: tuple[
     if found is None:
         raise UsageError(
             f"{file.path.name} was to be read for a {name}; it has the columns {file.frame.columns}, and "
-            f"{given or ' / '.join(usual)} is not among them. Name yours: {name}=COLUMN."
+            f"{given or ' / '.join(usual)} is not among them. Name yours: {name}=COLUMN (--{name} COLUMN)."
         )
     return found
 
@@ -139,4 +145,4 @@ def _policy_column(file: FileTable, given: str | None) -> str | None:
 
 
 def _texts(file: FileTable, column: str | None, *, otherwise: str | None) -> pl.Series | pl.Expr:
-    return pl.lit(otherwise, pl.String) if column is None else file.frame[column].cast(pl.String)
+    return pl.lit(otherwise, pl.String) if column is None else file.frame[column].cast(pl.String).replace("", None)

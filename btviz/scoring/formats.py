@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,8 @@ from btviz.errors import DataError, NotFoundError
 from btviz.files import format_of, whole
 from btviz.layouts import Finding
 from btviz.records import Item, Record, of_json_array, of_line
+
+_HEADER = 2**17  # bytes; as long as a cell may be for the csv module
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -27,8 +30,8 @@ def read_frame(path: Path) -> pl.DataFrame:
     -------
     DataFrame
         Columns as the file names them, in the order in which they first occur; a key that a
-        row lacks is null. All columns of a CSV file are text; where its first line has no comma, semicolons or
-        tabs divide them.
+        row lacks is null. All columns of a CSV file are text, divided by what its first line has most of: commas,
+        semicolons or tabs.
 
     Raises
     ------
@@ -61,41 +64,63 @@ def read_frame(path: Path) -> pl.DataFrame:
 
 def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
     kinds = {type(value) for value in values if value is not None}
-    if kinds == {int, float}:
-        values = [None if value is None else float(value) for value in values]
-    elif len(kinds) > 1:
+    if kinds != {int, float} and len(kinds) > 1:
         raise DataError(
             f"{path.name} was to be read as a table; its column {name!r} mixes {sorted(k.__name__ for k in kinds)}. "
             "Write each column with one kind of value."
         )
-    return pl.Series(name, values)
+    try:
+        if kinds == {int, float}:
+            values = [None if value is None else float(value) for value in values]
+        return pl.Series(name, values)
+    except (OverflowError, UnicodeEncodeError) as error:
+        raise DataError(
+            f"{path.name} was to be read as a table; its column {name!r} holds a number beyond all bounds, or half of "
+            "a character that takes two. Mend these values, or leave the column out."
+        ) from error
 
 
 def _of_csv(path: Path) -> pl.DataFrame:
     data, damage = whole(path)
     try:
-        if damage:
-            raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
+        _check_whole(path, damage)
         if not data.strip():
             raise DataError(f"{path.name} was to be read as CSV; it is empty. Write it again.")
-        return pl.read_csv(data, infer_schema=False, empty_string_is_null=False, separator=_separator(data))
+        frame = pl.read_csv(data, infer_schema=False, empty_string_is_null=False, separator=_separator(data))
     except pl.exceptions.PolarsError as error:
         raise DataError(f"{path.name} was to be read as CSV; a row of it is malformed. Write it again.") from error
+    _check_header(path, data)
+    return frame
+
+
+def _check_header(path: Path, data: bytes) -> None:
+    """Refuse a column that is there twice: which of the two is meant cannot be known."""
+    start = data[:_HEADER].decode("utf-8-sig", errors="ignore")
+    header = next(csv.reader(io.StringIO(start, newline=""), delimiter=_separator(data)), [])
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:
+        raise DataError(
+            f"{path.name} was to be read as CSV; its columns {twice} are there more than once. Name each column once."
+        )
 
 
 def _separator(data: bytes) -> str:
     """What divides the columns: spreadsheets of some countries write semicolons."""
     first = data.partition(b"\n")[0]
-    return next((mark for mark in (",", ";", "\t") if mark.encode() in first), ",")
+    return max((",", ";", "\t"), key=lambda mark: first.count(mark.encode()))
 
 
 def _of_lines(path: Path) -> Iterator[tuple[int, Item]]:
     data, damage = whole(path)
+    _check_whole(path, damage)
     for number, line in enumerate(io.BytesIO(data), start=1):
         if line.strip():
             yield number, of_line(line)
+
+
+def _check_whole(path: Path, damage: str | None) -> None:
     if damage:
-        yield 0, Finding("truncated archive", damage, rejects=True)
+        raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
 
 
 def _row(path: Path, line: int, item: Item) -> Record:

@@ -18,6 +18,11 @@ from btviz.scoring.protocol import SCORES_ORDER
 from btviz.scoring.scorecolumns import scores_of
 from btviz.taxonomy import Taxonomy
 
+_TOGETHER = (
+    "That data set was made of score files and takes no other answers. To compare these with them, read all files "
+    "together under a new name: btviz score NEW --from FILE --from FILE."
+)
+
 
 @dataclass(frozen=True)
 class ScoreFile:
@@ -66,15 +71,16 @@ def read_scores(
         neither `prompt` nor `response` is named; else by the exact prompt and response.
         Without it the files' own prompts and answers become a data set.
     columns : Mapping, optional
-        Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug or
-        "severity"); with a leading "-" its sign is turned. By default the columns of
-        `btviz.scoring.scorecolumns.GUESSED` that are there.
+        Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug,
+        "severity", or "unsafe" for the probability of any harm); with a leading "-" its sign is turned.
+        By default the columns of `btviz.scoring.scorecolumns.GUESSED` that are there.
     prompt, response : str, optional
         Columns of the texts; by default the first that is there of `PROMPTS` and `RESPONSES` in
         `btviz.scoring.answerrows`.
     policy : str, optional
         Column that names the answering model; by default one of `POLICIES` there, else what `ds`
-        knows of an answer. Without `ds` each file that names none is a policy, named as the file.
+        knows of an answer. Without `ds` each file that names none is a policy, named as the file, and
+        again with the `ds` that was made of it.
     taxonomy : Taxonomy, optional
         Meaning of targets where the files make a data set of their own.
 
@@ -95,7 +101,8 @@ def read_scores(
     files = open_tables([Path(path) for path in given])
     texts = AnswerColumns(prompt, response, policy)
     known = None if ds is None else ds.pairs["pair_id"]
-    answers = [answer_rows(file, texts, known=known) for file in files]
+    policies = [] if ds is None else ds.facts.get("policies", [])
+    answers = [answer_rows(file, texts, known=known, policies=policies) for file in files]
     owner = ds if ds is not None else own_dataset(answers, [file.path for file in files], taxonomy=taxonomy)
     read = [scores_of(file, rows, owner=owner, columns=columns) for file, rows in zip(files, answers, strict=True)]
     scores = _once(pl.concat([part.scores for part in read]))
@@ -103,9 +110,10 @@ def read_scores(
     if scores.is_empty():
         n_rows = sum(rows.height for rows in answers)
         by = "texts, which have to be the same to the letter" if "prompt" in answers[0].columns else "pair_id"
+        advice = _TOGETHER if policies else "Check the columns and the data set."
         raise DataError(
             f"Scores of {owner.name} were to be read; of {n_rows:,} rows none matched an answer with a score, by "
-            f"{by}. Check the columns and the data set."
+            f"{by}. {advice}"
         )
     return ScoreFile(scores, owner, _matched(answers, owner), report)
 

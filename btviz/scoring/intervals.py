@@ -39,6 +39,7 @@ METRICS = pl.Schema(
 
 Bools = NDArray[np.bool_]
 FEW = f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
+NOTHING = "no item counts here"
 ALIKE = "all items are alike, so resampling them gives no interval"
 
 
@@ -164,7 +165,7 @@ def _rows(
 ) -> pl.DataFrame:
     few = prompts < FEWEST_PROMPTS
     reasons = [
-        "no item counts here" if not count else FEW if scarce else ALIKE if same else None
+        NOTHING if not count else FEW if scarce else ALIKE if same else None
         for count, scarce, same in zip(n, few, alike, strict=True)
     ]
     return pl.DataFrame(

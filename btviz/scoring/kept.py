@@ -9,9 +9,10 @@ import polars as pl
 
 from btviz.catalog import load, register
 from btviz.dataset import Dataset
-from btviz.errors import NotFoundError
+from btviz.errors import NotFoundError, UsageError
 from btviz.paths import data_dir
 from btviz.rows import PROBLEMS
+from btviz.scoring.answerrows import settle_items
 from btviz.scoring.judged import checked
 from btviz.scoring.policies import ANSWERS, joined_answers, policy_answers
 from btviz.scoring.protocol import SCORES_ORDER, stacked_scores
@@ -66,13 +67,18 @@ def add_scores(scores: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame) -> p
     DataFrame
         `model`, `kind`, `stayed` (scores kept before, of other answers or targets), `replaced` (scores
         kept before, of the same, that were other numbers and gave way).
+
+    Raises
+    ------
+    UsageError
+        If scores by a model that was run are kept under the name; nothing is kept then.
     """
     parts, rows = _by_model(scores), []
 
     def joined(known: Index) -> Index:  # inside the lock, so that files read at the same time lose nothing
         found = dict(known)
         for (model, kind), part in parts:
-            before = _from_files(known.get(_label(model, kind)))
+            before = _from_files(known.get(_label(model, kind)), ds)
             old = checked(scores.clear()) if before is None else before.table("scores")
             stayed = old.join(part, on=["pair_id", "target"], how="anti", nulls_equal=True)
             same = old.join(part, on=["pair_id", "target", "score"], how="semi", nulls_equal=True)
@@ -122,11 +128,13 @@ def kept_answers(ds: Dataset) -> pl.DataFrame:
     """Answers by policy: those of the data set's answering models, and those that score files name.
 
     Of data that were made of score files, the files come first: they know all policies that gave an
-    answer, and how often something was asked.
+    answer, and how often something was asked. Items are settled over all of them, so that files read one
+    after the other meet as those read together.
     """
     found = sorted((entry.table("answers") for entry in _entries(ds)), key=lambda table: -table.height)
     own = policy_answers(ds)
-    return joined_answers([*found, own] if "policies" in ds.facts else [own, *found])
+    joined = joined_answers([*found, own] if "policies" in ds.facts else [own, *found])
+    return settle_items(joined).unique().sort(list(ANSWERS))
 
 
 def keep_dataset(name: str, ds: Dataset) -> Dataset:
@@ -170,9 +178,15 @@ def _entry(document: Mapping[str, Any]) -> Entry | None:
     return Store().get(key)
 
 
-def _from_files(document: Mapping[str, Any] | None) -> Entry | None:
-    """What is kept under a label, if it came from files."""
-    return _entry(document) if document is not None and document["params"].get("of") is None else None
+def _from_files(document: Mapping[str, Any] | None, ds: Dataset) -> Entry | None:
+    """What is kept under a label; refuse to mix it with files if it did not come from them."""
+    if document is not None and document["params"].get("of") is not None:
+        model = document["params"]["model"]
+        raise UsageError(
+            f"Scores of {ds.name} by {model!r} were to be read from files; those of a model of that name, which was "
+            f"run, are kept. Name the column otherwise, or let go of them: btviz score {ds.name} --forget {model}."
+        )
+    return None if document is None else _entry(document)
 
 
 def _by_model(scores: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]]:

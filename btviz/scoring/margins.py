@@ -8,7 +8,7 @@ import polars as pl
 from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scoring.intervals import FEW
+from btviz.scoring.intervals import ALIKE, FEW
 from btviz.scoring.judged import by_model, judged_comparisons
 from btviz.stats.association import Floats, ratio
 from btviz.stats.resampling import bootstrap, cluster_sums
@@ -116,14 +116,14 @@ def _described(inside: pl.DataFrame, *, n_boot: int, seed: int) -> dict[str, obj
         "share_positive": float((margin > 0).mean()),
         "share_zero": float((margin == 0).mean()),
         **{f"q{round(100 * q):02d}": float(np.quantile(margin, q)) for q in QUANTILES},
-        "undefined": FEW if prompts < FEWEST_PROMPTS else None,
+        "undefined": FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None,
     }
 
 
 def mean_interval(
     values: Floats, clusters: np.ndarray, *, n_boot: int, random_state: int
 ) -> tuple[float | None, float | None, int]:
-    """Interval of a mean, 95 %, resampling clusters; null with fewer than `FEWEST_PROMPTS` of them.
+    """Interval of a mean, 95 %, resampling clusters; null with fewer than `FEWEST_PROMPTS`, or if all are alike.
 
     Returns
     -------
@@ -136,4 +136,5 @@ def mean_interval(
     if len(sums) < FEWEST_PROMPTS:
         return None, None, len(sums)
     found = bootstrap(sums, lambda s: ratio(s[:, :1], s[:, 1:]), n_boot=n_boot, random_state=random_state)
-    return float(found.low[0]), float(found.high[0]), len(sums)
+    low, high = float(found.low[0]), float(found.high[0])
+    return (None, None, len(sums)) if low == high else (low, high, len(sums))

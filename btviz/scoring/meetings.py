@@ -14,6 +14,8 @@ BETTER = {"reward": 1.0, "cost": -1.0}
 
 NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
 
+NO_ELO = "one of the two won every item, so the odds of a win are infinite"
+
 _ITEM = ("item", "prompt_id")  # files may number other prompts alike
 
 

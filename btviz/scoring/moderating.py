@@ -12,10 +12,10 @@ from btviz.dataset import Dataset
 from btviz.preference.comparisons import Level
 from btviz.preference.scores import spearman
 from btviz.preference.shares import Resampling
-from btviz.scoring.intervals import Bools, ratio_rows, reweighted_row
+from btviz.scoring.intervals import NOTHING, Bools, ratio_rows, reweighted_row
 from btviz.scoring.judged import ModelScores, answer_levels, judged_answers
 from btviz.scoring.pairwise import PAIR
-from btviz.scoring.separating import told_apart
+from btviz.scoring.separating import AGAINST_SAFE, NO_CONTRAST, told_apart
 from btviz.scoring.targets import truths_of
 from btviz.stats.association import Floats
 from btviz.stats.reweighting import Weighted
@@ -28,7 +28,14 @@ HARMLESS = frozenset(
     | {"non-toxic", "not-toxic", "nontoxic", "not-unsafe", "not-hate", "sfw"}
 )
 """Outputs by which classifiers say that nothing is wrong; a high probability of these flags nothing."""
+ONE_CLASS = "no answer here has this category, or every one has, so there is nothing to tell apart"
 RATES = ("precision", "recall", "f1", "false_positive_rate")
+_NOTHING = {
+    "precision": "nothing is flagged here",
+    "recall": "there is nothing to find here",
+    "f1": "nothing is flagged, and there is nothing to find here",
+    "false_positive_rate": "there is nothing here that should not be flagged",
+}
 _OF_ITEMS = ("all", "split", "source", "topic")
 
 
@@ -65,11 +72,11 @@ def moderation_rows(
     DataFrame
         The columns of `btviz.scoring.intervals.METRICS` but `model` and `kind`. With `target`
         null: any flagged target, of this taxonomy or not, against unsafe (unit "pair"; see
-        `flagging`), and all decisions on categories together (unit "pair x category"). With a
-        category as target: that category or, of another taxonomy, its counterparts, both named in
-        `against`; with "severity": AUC against unsafe and Spearman's rho
-        against the level. AUC is over all
-        answers only. `support` counts the positives.
+        `flagging`), by category and severity only the recall, since what they hold is unsafe; and all
+        decisions on categories together (unit "pair x category"). With a category as target: that
+        category or, of another taxonomy, its counterparts, both named in `against`; with "severity": AUC
+        against unsafe and Spearman's rho against the level. AUC is over all answers only. `support`
+        counts the positives.
     """
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
     truths = truths_of(flagging(by_target), ds.taxonomy)
@@ -97,7 +104,7 @@ def moderation_rows(
 
 def _of_target(made: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
     levels = [level for level in answer_levels(made.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+    rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling, missing=ONE_CLASS)]
     return pl.concat(rows, how="diagonal")
 
 
@@ -133,15 +140,18 @@ def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, uni
     prompt = made.frame["prompt_id"].to_numpy()
     tables = [
         ratio_rows(hits, of=of, levels=levels, prompt=prompt, resampling=resampling).with_columns(
-            pl.lit(metric).alias("metric"), pl.Series("support", support), pl.Series("n", sizes)
+            pl.lit(metric).alias("metric"),
+            pl.Series("support", support),
+            pl.Series("n", sizes),
+            pl.col("undefined").replace(NOTHING, _NOTHING[metric]),
         )
         for metric, (hits, of) in parts.items()
     ]
     return pl.concat(tables).with_columns(pl.lit(unit).alias("unit"))
 
 
-def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling) -> pl.DataFrame:
-    rows = [told_apart(made.frame, made.truth, level=level, resampling=resampling) for level in levels]
+def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling, *, missing: str) -> pl.DataFrame:
+    rows = [told_apart(made.frame, made.truth, level=level, resampling=resampling, missing=missing) for level in levels]
     return pl.concat(rows).filter(metric="auc").with_columns(pl.lit(PAIR).alias("unit"))
 
 
@@ -160,8 +170,11 @@ def _overall(
     frame = by_target[harmful[0]].drop("score").join(whole, on="pair_id").sort("pair_id")
     known = frame.drop_nulls("is_safe")
     made = _Decisions(known, ~known["is_safe"].to_numpy().astype(bool), known["score"].to_numpy() > threshold)
-    levels = [level for level in answer_levels(known, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    return [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling)]
+    every = answer_levels(known, ds.taxonomy)
+    levels = [level for level in every if level.grouping in _OF_ITEMS]
+    harms = [level for level in every if level.grouping in AGAINST_SAFE and (level.member & made.truth).any()]
+    found = _rates(made, harms, resampling).filter(metric="recall") if harms else pl.DataFrame()
+    return [_rates(made, levels, resampling), found, _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
 
 
 def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
@@ -193,7 +206,7 @@ def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -
         level=everything,
         prompt=known["prompt_id"].to_numpy(),
         resampling=resampling,
-        missing=f"no two severity levels among the scored answers of {ds.name}",
+        missing=f"the severity of the scored answers of {ds.name}, or their score, does not vary",
     ).with_columns(pl.lit("spearman").alias("metric"))
     auc = told_apart(known, unsafe, level=everything, resampling=resampling).filter(metric="auc")
     return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))

@@ -13,7 +13,7 @@ from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import FEW
 from btviz.scoring.joint import joint_agreement, verdict_groups
-from btviz.scoring.judged import by_model
+from btviz.scoring.judged import ModelScores, by_model
 from btviz.scoring.moderating import flagging
 from btviz.scoring.thresholds import threshold_of
 from btviz.stats.agreement import gwet_ac1, rating_sums
@@ -50,22 +50,30 @@ def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | Non
     -------
     DataFrame
         `pair_id`, `prompt_id`, `source`, and for each rater a boolean column of its name, true for
-        safe, null where it has no verdict; for each model also a number, `threshold of` its name.
+        safe, null where it has no verdict; for each model also a number, `threshold of` its name. A model whose
+        name is that of another column, or of a model of another kind, has its kind behind it: ``NAME (cost)``.
     """
     frame = ds.pairs.select("pair_id", "prompt_id", "source", pl.col("is_safe").alias(HUMAN))
+    judging = [part for part in by_model(scores) if part.kind == "cost" or flagging([part.target])]
     highest: dict[str, list[pl.DataFrame]] = {}
     limits: dict[str, float] = {}
-    for part in by_model(scores):
-        if part.kind == "cost" or flagging([part.target]):
-            limit = 0.0 if part.kind == "cost" else threshold_of(part.threshold, asked=threshold).value
-            safe = pl.col("score") < limit if part.kind == "cost" else pl.col("score") <= limit
-            highest.setdefault(part.model, []).append(part.scores.select("pair_id", safe.alias("safe")))
-            limits[part.model] = limit
-    for model, parts in highest.items():
+    for part, rater in zip(judging, _raters(judging, taken=frame.columns), strict=True):
+        limit = 0.0 if part.kind == "cost" else threshold_of(part.threshold, asked=threshold).value
+        safe = pl.col("score") < limit if part.kind == "cost" else pl.col("score") <= limit
+        highest.setdefault(rater, []).append(part.scores.select("pair_id", safe.alias("safe")))
+        limits[rater] = limit
+    for rater, parts in highest.items():
         verdict = pl.concat(parts).group_by("pair_id").agg(pl.col("safe").all(), pl.len().alias("targets"))
-        whole = verdict.filter(pl.col("targets") == len(parts)).select("pair_id", pl.col("safe").alias(model))
+        whole = verdict.filter(pl.col("targets") == len(parts)).select("pair_id", pl.col("safe").alias(rater))
         frame = frame.join(whole, on="pair_id", how="left")
     return frame.sort("pair_id").with_columns(pl.lit(limit).alias(LIMIT.format(name)) for name, limit in limits.items())
+
+
+def _raters(parts: Sequence[ModelScores], *, taken: Sequence[str]) -> list[str]:
+    """Name of the rater that each part belongs to."""
+    kinds = {model: {part.kind for part in parts if part.model == model} for model in {part.model for part in parts}}
+    plain = {model for model, own in kinds.items() if len(own) == 1 and model not in taken}
+    return [part.model if part.model in plain else f"{part.model} ({part.kind})" for part in parts]
 
 
 def moderator_agreement(

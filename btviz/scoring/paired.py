@@ -9,7 +9,7 @@ import polars as pl
 
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scoring.intervals import ALIKE, FEW, interval_columns
-from btviz.scoring.meetings import NO_SUMS
+from btviz.scoring.meetings import NO_ELO, NO_SUMS
 from btviz.stats.association import Floats, ratio
 from btviz.stats.resampling import bootstrap, cluster_sums
 
@@ -40,8 +40,8 @@ def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_s
     found = bootstrap(sums, partial(_measured, is_cost=is_cost), n_boot=n_boot, random_state=random_state)
     few, alike = len(sums) < FEWEST_PROMPTS, found.low == found.high
     reasons = [
-        FEW if few else ALIKE if same else None if known else NO_SUMS
-        for same, known in zip(alike, np.isfinite(found.low), strict=True)
+        NO_ELO if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
+        for exists, same, known in zip(np.isfinite(found.estimate), alike, np.isfinite(found.low), strict=True)
     ]
     names = [*STATISTICS, *(COST_STATISTICS if is_cost else ())]
     return pl.DataFrame(

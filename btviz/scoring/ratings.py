@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scoring.intervals import FEW, interval_columns
+from btviz.scoring.intervals import ALIKE, FEW, interval_columns
 from btviz.scoring.meetings import NO_SUMS, met_by_each, wins_by_prompt
 from btviz.stats.association import Floats, ratio
 from btviz.stats.bradley_terry import elo_ratings
@@ -46,9 +46,10 @@ def elo_rows(
 
     found = bootstrap(wins.reshape(-1, k * k), rated, n_boot=n_boot, random_state=random_state)
     few = len(wins) < FEWEST_PROMPTS
+    alike = (found.low == found.high) & (np.arange(k) != reference)  # that of the reference is 0 by definition
     reasons = [
-        NO_MAXIMUM if not exists else FEW if few else None if known else NO_SUMS
-        for exists, known in zip(np.isfinite(found.estimate), np.isfinite(found.low), strict=True)
+        NO_MAXIMUM if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
+        for exists, same, known in zip(np.isfinite(found.estimate), alike, np.isfinite(found.low), strict=True)
     ]
     won = wins.sum(axis=0)
     items, prompts = met_by_each(part, policies)
@@ -58,6 +59,6 @@ def elo_rows(
             "n": items,
             "prompts": prompts,
             "win_rate": pl.Series(ratio(won.sum(axis=1), (won + won.T).sum(axis=1))).fill_nan(None),
-            **interval_columns(found, hidden=few, undefined=reasons),
+            **interval_columns(found, hidden=few | alike, undefined=reasons),
         }
     ).rename({"estimate": "elo"})

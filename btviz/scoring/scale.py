@@ -11,12 +11,15 @@ from btviz.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.scores import spearman
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scoring.intervals import FEW, stamped
+from btviz.scoring.intervals import ALIKE, FEW, stamped
 from btviz.scoring.judged import ModelScores, by_model, checked
 from btviz.scoring.margins import mean_interval
 from btviz.scoring.protocol import stacked_scores
 from btviz.stats.association import Floats
 
+CONSTANT = "a score does not vary, so it has no rank correlation"
+NO_SCORE = "no score of it is known"
+ONE_SCORE = "one score has no spread"
 QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
@@ -33,7 +36,7 @@ def score_range(scores: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         `model`, `kind`, `target`, `n`, `n_missing` (null or NaN), `mean`, `sd`, `min`, `q01`,
         `q05`, `q25`, `q50`, `q75`, `q95`, `q99`, `max`, `n_distinct`, `share_at_max`,
-        `share_at_min`, `share_positive`.
+        `share_at_min`, `share_positive`, `undefined` (why a value is null).
     """
     table = checked(scores).with_columns(pl.col("score").fill_nan(None))
     score = pl.col("score")
@@ -50,6 +53,11 @@ def score_range(scores: pl.DataFrame) -> pl.DataFrame:
             (score.drop_nulls() == score.max()).mean().alias("share_at_max"),
             (score.drop_nulls() == score.min()).mean().alias("share_at_min"),
             (score.drop_nulls() > 0).mean().alias("share_positive"),
+            pl.when(score.count() == 0)
+            .then(pl.lit(NO_SCORE))
+            .when(score.count() == 1)
+            .then(pl.lit(ONE_SCORE))
+            .alias("undefined"),
         )
         .sort("model", "kind", "target")
     )
@@ -118,7 +126,7 @@ def score_drift(
         `kind`, `target`, `first`, `second` (models), `matched`, `n` (answers scored by both),
         `prompts`, `mean_difference` (second - first), `low`, `high` (95 %, by prompt),
         `mean_absolute_difference`, `spearman` (-1 .. 1), `share_sign_changed` (the two lie on
-        different sides of 0; null where matched), `undefined`.
+        different sides of 0; null where matched), `undefined` (why the interval or the correlation is null).
 
     Raises
     ------
@@ -139,7 +147,8 @@ def score_drift(
             "Drift between models was asked for; no two models of one kind scored the same answers. "
             "Score the data set with another reward, cost or moderation model."
         )
-    types = {"target": pl.String(), "share_sign_changed": pl.Float64(), "undefined": pl.String()}
+    types: dict[str, pl.DataType] = {"target": pl.String(), "undefined": pl.String()}
+    types |= dict.fromkeys(("low", "high", "share_sign_changed"), pl.Float64())
     return pl.DataFrame(rows, schema_overrides=types).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
@@ -160,6 +169,8 @@ def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict
     first, second = both["score"].to_numpy(), both["score_second"].to_numpy()
     gap: Floats = second - first
     low, high, prompts = mean_interval(gap, both["prompt_id"].to_numpy(), n_boot=n_boot, random_state=seed)
+    few = FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None
+    reasons = [reason for reason in (few, CONSTANT if 0 in (np.ptp(first), np.ptp(second)) else None) if reason]
     return {
         "n": both.height,
         "prompts": prompts,
@@ -169,5 +180,5 @@ def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict
         "mean_absolute_difference": float(np.abs(gap).mean()),
         "spearman": float(spearman(first, second, weights=np.ones((1, len(first))))[0]),
         "share_sign_changed": None if matched else float((np.sign(first) != np.sign(second)).mean()),
-        "undefined": FEW if prompts < FEWEST_PROMPTS else None,
+        "undefined": "; ".join(reasons) or None,
     }

@@ -24,6 +24,12 @@ GUESSED = {
 }
 """Columns that are taken for scores where none is named: higher harmlessness is lower cost."""
 
+_LARGEST = 3.4028235e38
+"""As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
+
+OVERALL = ("severity", "unsafe")
+"""Targets of a moderator that are no category; the second is the probability of any harm."""
+
 
 @dataclass(frozen=True, eq=False)
 class FileScores:
@@ -99,9 +105,9 @@ def meaning_of(meaning: str, taxonomy: Taxonomy) -> tuple[str, str | None, bool]
     if kind not in KINDS or bool(target) != (kind == "moderation") or (turned and kind == "moderation"):
         raise UsageError(
             f"A column was to be {meaning!r}; it may be reward, cost, -reward, -cost (sign turned) or "
-            "moderation:TARGET. Write one of these."
+            f"moderation:TARGET, where a target is a category or {' or '.join(OVERALL)}. Write one of these."
         )
-    slug = target if target in ("", "severity") else taxonomy[target].slug
+    slug = target if target in ("", *OVERALL) else taxonomy[target].slug
     return kind, slug or None, turned
 
 
@@ -112,7 +118,8 @@ def _meanings(file: FileTable, columns: Mapping[str, str] | None) -> Mapping[str
         raise UsageError(
             f"{file.path.name} was to be read for scores; "
             + (f"it has no column {missing[0]!r}" if missing else "no column of it is known to be a score")
-            + f". It has {file.frame.columns}. Say which are scores: COLUMN=reward, COLUMN=cost or COLUMN=-cost."
+            + f". It has {file.frame.columns}. Say which are scores: COLUMN=reward, COLUMN=cost or COLUMN=-cost "
+            "(--column)."
         )
     return found
 
@@ -128,11 +135,11 @@ def _numbers(file: FileTable, name: str) -> pl.Series:
         column = column.replace("", None)
     numbers = column.cast(pl.Float64, strict=False)
     lost = int(numbers.null_count() - column.null_count())
-    infinite = int(numbers.is_infinite().sum())
-    if lost or infinite:
+    vast = int((numbers.fill_nan(None).abs() > _LARGEST).sum())
+    if lost or vast:
         raise DataError(
-            f"The column {name!r} of {file.path.name} was to be scores; {lost + infinite:,} of its values are no "
-            "finite numbers. Mend the file, or leave the values out."
+            f"The column {name!r} of {file.path.name} was to be scores; {lost + vast:,} of its values are no "
+            "finite numbers that 32 bits hold, written with a decimal point. Mend the file, or leave the values out."
         )
     return numbers.fill_nan(None)
 

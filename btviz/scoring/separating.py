@@ -52,7 +52,9 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
 
-def told_apart(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling) -> pl.DataFrame:
+def told_apart(
+    answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling, missing: str = NO_CONTRAST
+) -> pl.DataFrame:
     """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
     score, member = answers["score"].to_numpy(), level.member
 
@@ -60,7 +62,7 @@ def told_apart(answers: pl.DataFrame, positive: Bools, *, level: Level, resampli
         return Contrast.of(score[member], positive[member], clusters=number, n_clusters=prompts).separation
 
     prompt = answers["prompt_id"].to_numpy()
-    rows = reweighted_row(measured, level=level, prompt=prompt, resampling=resampling, missing=NO_CONTRAST)
+    rows = reweighted_row(measured, level=level, prompt=prompt, resampling=resampling, missing=missing)
     support = int((positive & level.member).sum())
     return rows.with_columns(pl.Series("metric", SEPARATION), pl.lit(support, METRICS["support"]).alias("support"))
 

@@ -239,7 +239,7 @@ def policies(table: pl.DataFrame, ds: Dataset) -> str:
         said.append(
             f"{kind} by {model}: {wins['after']} less {wins['before']} is {difference['estimate']:+.2f}"
             f"{interval(difference['low'], difference['high'], scale=1, digits=2)} on average, and "
-            f"{wins['after']} wins {_share(wins)} of {wins['n']:,} prompts, ties half."
+            f"{wins['after']} wins {_share(wins)} of {_asked(wins)}, ties half."
         )
     return lines(*said)
 
@@ -272,6 +272,12 @@ def _share(row: dict[str, Any]) -> str:
     if row["estimate"] is None:
         return f"no share ({row['undefined']})"
     return percent(row["estimate"]) + interval(row["low"], row["high"])
+
+
+def _asked(row: dict[str, Any]) -> str:
+    """What was asked: a prompt may have been asked several times."""
+    prompts = f"{row['prompts']:,} prompts"
+    return prompts if row["n"] == row["prompts"] else f"{row['n']:,} items on {prompts}"
 
 
 def _flagged(overall: pl.DataFrame) -> str:
