@@ -74,11 +74,12 @@ def inputs_of(model: ScoreModel, prompts: Sequence[str], *, responses: Sequence[
 
 
 def lengths_of(inputs: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """Tokens of each input, estimated where it is text."""
-    sizes = (
-        row.shape[-1] if isinstance(row, np.ndarray) else 1 + sum(map(len, row)) // LETTERS_PER_TOKEN for row in inputs
-    )
-    return np.fromiter(sizes, np.int64, len(inputs))
+    """Tokens of each input, at least one, estimated where it is text."""
+    return np.fromiter(map(_length, inputs), np.int64, len(inputs))
+
+
+def _length(row: Any) -> int:
+    return max(row.shape[-1], 1) if isinstance(row, np.ndarray) else 1 + sum(map(len, row)) // LETTERS_PER_TOKEN
 
 
 def score_inputs(

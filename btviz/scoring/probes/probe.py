@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import paired_texts
 from btviz.embedding import Encoder
 from btviz.embedding.texts import joined
 from btviz.errors import UsageError
@@ -78,7 +79,7 @@ class Probe:
                 f"Probe {self.name!r} was asked to score texts; it has no encoder for them. Give it the one it was "
                 f"fitted with ({self.card['encoder']!r}): probe.with_encoder(encoder)."
             )
-        texts = joined(prompts, responses, text=self.card["text"])
+        texts = joined(*paired_texts(prompts, responses), text=self.card["text"])
         scores = self.scorer.scores(self.encoder.encode(texts))
         if self.kind == "moderation":
             undefined = [label in self.undefined for label in targets(self.scorer.names)]
