@@ -79,12 +79,12 @@ class Probe:
                 f"Probe {self.name!r} was asked to score texts; it has no encoder for them. Give it the one it was "
                 f"fitted with ({self.card['encoder']!r}): probe.with_encoder(encoder)."
             )
-        texts = joined(*paired_texts(prompts, responses), text=self.card["text"])
-        scores = self.scorer.scores(self.encoder.encode(texts))
-        if self.kind == "moderation":
-            undefined = [label in self.undefined for label in targets(self.scorer.names)]
-            scores[:, undefined] = np.nan
-        return scores.astype(np.float32)
+        columns = targets(self.scorer.names) if self.kind == "moderation" else (self.kind,)
+        scores = np.empty((0, len(columns)))
+        if texts := joined(*paired_texts(prompts, responses), text=self.card["text"]):  # some encoders take no none
+            scores = self.scorer.scores(self.encoder.encode(texts)).reshape(len(texts), -1)
+        scores[:, [column in self.undefined for column in columns]] = np.nan
+        return (scores if self.kind == "moderation" else scores[:, 0]).astype(np.float32)
 
     def save(self, folder: Path | str) -> Path:
         """Save to a folder of its own, without any text; `btviz.load_score_model` opens it again."""
