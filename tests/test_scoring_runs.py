@@ -96,6 +96,8 @@ def test_a_model_of_texts_and_several_models_at_once(answers):
         btviz.score(ds, [CountingModel(), CountingModel()])
     with pytest.raises(UsageError, match="engine"):
         btviz.score(ds, PlainModel(), engine="steam")
+    with pytest.raises(UsageError, match="2 workers, which are those of Ray"):
+        btviz.score(ds, PlainModel(), workers=2)
 
 
 def test_shapes_are_checked():

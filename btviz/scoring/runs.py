@@ -83,7 +83,8 @@ def score(
     Raises
     ------
     UsageError
-        If two models have one name, the engine is unknown, or something given is no score model or gives no scores.
+        If two models have one name, the engine is unknown or has no workers, or something given is no score model or
+        gives no scores.
     StoreError
         If another process is scoring with the same model, or the disk is full.
 
@@ -94,6 +95,8 @@ def score(
     choice(engine, ENGINES, what="engine")
     if tokens_per_batch is not None and tokens_per_batch < 1:
         raise UsageError(f"Asked for batches of {tokens_per_batch} tokens; a batch has at least one. Give more.")
+    if workers is not None and engine != "ray":
+        raise UsageError(f"Asked for {workers} workers, which are those of Ray. Ask for engine='ray' too, or for none.")
     runner: Engine = RayEngine(workers=workers) if engine == "ray" else LocalEngine()
     given = _models_of(model)
     tables: dict[str, pl.DataFrame] = {}
