@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -334,3 +335,16 @@ def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
         btviz.transfer_metrics(ds, emb, to=ds, to_emb=emb)
     with pytest.raises(UsageError, match="same way"):
         btviz.transfer_metrics(ds, emb, to=other, to_emb=btviz.embed(other, text="response", encoder=ENCODER))
+
+
+def test_scores_by_another_encoder_of_vectors_made_by_hand_are_scores_of_another_model(make_dataset):
+    ds = made(make_dataset)
+    vectors = replace(btviz.embed(ds, text="qa", encoder=ENCODER), source=None)
+    probe = btviz.fit_probe(ds, vectors, kind="cost")
+    turned = CallableEncoder(lambda texts: bag_of_words(texts)[:, ::-1], name="turned", version="1")
+    others = make_dataset(pl.DataFrame({"prompt": ["moon"], "response": ["loud plain"]}))
+    first, second = (
+        btviz.score(others, probe.with_encoder(each), progress=lambda _: None)["score"].to_list()
+        for each in (ENCODER, turned)
+    )
+    assert first != second

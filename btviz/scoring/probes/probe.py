@@ -16,6 +16,7 @@ from btviz.embedding import Encoder
 from btviz.embedding.texts import joined
 from btviz.errors import UsageError
 from btviz.scoring.probes.calibrated import Scorer, targets
+from btviz.store import fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -106,4 +107,6 @@ class Probe:
                 f"Probe {self.name!r} was fitted with the encoder {self.card['encoder']!r}; {encoder.name!r} was "
                 "given, whose weights, settings or version differ. Give it the same one, or fit the probe anew."
             )
+        if wanted is None:  # nobody knows which it was; scores by another are not to be taken for those by this one
+            return replace(self, encoder=encoder, fingerprint=fingerprint(self.fingerprint, dict(encoder.settings)))
         return replace(self, encoder=encoder)
