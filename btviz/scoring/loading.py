@@ -74,11 +74,12 @@ def load_score_model(
         If the hub does not give it.
     DataError
         If weights are pickled, damaged or incomplete, the tokenizer is missing, the head has
-        another shape or the architecture is unknown.
+        another shape, the architecture is unknown or the chat template writes no chat.
     UsageError
         If its kind is known from nowhere, there is no such device, or memory does not suffice.
     MissingExtraError
-        If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed.
+        If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed, or its
+        weights are quantised in a way that takes a package which is not.
 
     Examples
     --------
@@ -113,7 +114,9 @@ def load_score_model(
         n_parameters=checkpoint.n_parameters,
         shape=Shape.of(config, n_parameters=checkpoint.n_parameters),
         tokens_per_batch=TOKENS[place.partition(":")[0]],
-        origin=Origin(str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device),
+        origin=Origin(
+            str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device and str(device)
+        ),
         encoder=encoder,
         _network=network,
         _activation=_activation(layout),
