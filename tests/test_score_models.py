@@ -303,8 +303,9 @@ def broken(folder: Path, damage: str) -> None:
             made.save_shards(folder, tensors | {"score_head.weight": torch.ones(shape)})
         case "bias":
             made.save_shards(folder, tensors | {"score_head.bias": torch.ones(2)})
-        case "filler" | "no heads" | "layers":
+        case "filler" | "no heads" | "fewer layers" | "layers":
             odd = {"filler": {"pad_token_id": 99_999}, "no heads": {"num_attention_heads": 0}}
+            odd["fewer layers"] = {"num_hidden_layers": 1}
             made.save_config(folder, stated | odd.get(damage, {"num_hidden_layers": "two"}))
         case "tokenizer" | "tokens":
             (folder / {"tokenizer": "tokenizer.json"}.get(damage, "tokenizer_config.json")).write_text("[]")
@@ -332,6 +333,7 @@ def broken(folder: Path, damage: str) -> None:
         ("bias", "do not fit .*size 2"),
         ("filler", r"do not fit \(Padding_idx"),
         ("no heads", "do not fit .*by zero"),
+        ("fewer layers", "9 of its tensors belong to layers that .*'model.layers.1.input_layernorm.weight'"),
         ("layers", "do not fit .*expected int, got str"),
         ("tokenizer", "tokenizer cannot be read"),
         ("tokens", "tokenizer cannot be read"),

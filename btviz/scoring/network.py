@@ -6,8 +6,9 @@ Of PyTorch this imports nothing until a model is loaded.
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from btviz.errors import DataError, MissingExtraError, UsageError, require
@@ -19,6 +20,7 @@ from btviz.scoring.recognition import HEAD
 
 HEAD_BIAS = "score_head.bias"
 
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 _LONGEST = 300
 """Letters of another library's error that are passed on."""
 
@@ -105,8 +107,20 @@ def _load(loader: str, checkpoint: Checkpoint, *, dtype: Any, device: str) -> An
             f"Asked to load {checkpoint.name!r}; {len(missing)} of its tensors are missing, such as {missing[0]!r}. "
             "Fetch its weights again."
         )
+    if beyond := _beyond(model, report["unexpected_keys"]):
+        raise DataError(
+            f"Asked to load {checkpoint.name!r}; {len(beyond)} of its tensors belong to layers that its config.json "
+            f"does not tell of, such as {beyond[0]!r}. Check that config.json and weights belong together."
+        )
     with _fitting(checkpoint):
         return model.to(device).eval().requires_grad_(requires_grad=False)
+
+
+def _beyond(model: Any, unexpected: Iterable[str]) -> list[str]:
+    """Unused tensors that are called like a used one but for a number: without them a part would score."""
+    prefix = f"{model.base_model_prefix}."
+    used = {_NUMBER.sub("#", key.removeprefix(prefix)) for key in model.state_dict()}
+    return sorted(key for key in unexpected if _NUMBER.sub("#", key.removeprefix(prefix)) in used)
 
 
 @contextlib.contextmanager
