@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from numbers import Integral
 
 import polars as pl
@@ -101,3 +101,38 @@ def expect_table(table: object, columns: Mapping[str, str], *, name: str, source
             raise UsageError(
                 f"A table with {kind} in column {column!r} was to be passed as {name}; there it has {found}. {advice}"
             )
+
+
+def paired_texts(prompts: Sequence[str], responses: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return prompts and responses as lists of one length.
+
+    Raises
+    ------
+    UsageError
+        If either is a single text, their numbers differ, or one holds something else than text or half a
+        character (a lone surrogate), which no tokenizer takes.
+    """
+    if isinstance(prompts, str) or isinstance(responses, str):
+        raise UsageError("Prompts and responses were to be scored; a single text was given. Give a list of each.")
+    pairs = list(prompts), list(responses)
+    if len(pairs[0]) != len(pairs[1]):
+        raise UsageError(
+            f"Prompts and responses were to be scored; there are {len(pairs[0]):,} and {len(pairs[1]):,} of them. Give "
+            "one prompt for each response."
+        )
+    for name, texts in zip(("prompt", "response"), pairs, strict=True):
+        for number, text in enumerate(texts):
+            if not isinstance(text, str) or not _is_whole(text):
+                found = "cut in a character" if isinstance(text, str) else f"a {type(text).__name__}"
+                raise UsageError(
+                    f"Texts were to be scored; the {name} at place {number:,} is {found}. Give whole texts."
+                )
+    return pairs
+
+
+def _is_whole(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

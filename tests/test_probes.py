@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import math
+from dataclasses import replace
 
 import numpy as np
 import polars as pl
@@ -244,8 +246,33 @@ def test_what_cannot_be_fitted_says_so(make_dataset, tiny):
         fitted(tiny, kind="moderation")
     with pytest.raises(DataError, match="which answer is better"):
         fitted(tiny, kind="reward", n_folds=2)
-    with pytest.raises(UsageError, match="positive penalty"):
-        fitted(ds, l2=0)
+    for l2 in (0, -1.0, math.nan, math.inf):
+        with pytest.raises(UsageError, match="positive penalty"):
+            fitted(ds, l2=l2)
+    for n_folds, says in ((1, "below 2"), (2.5, "no whole number")):
+        with pytest.raises(UsageError, match=f"n_folds={n_folds} .*{says}"):
+            fitted(ds, n_folds=n_folds)
+
+
+@pytest.mark.parametrize("n", [8, 26])
+def test_a_probe_of_too_few_prompts_has_no_score_and_is_saved_like_any(make_dataset, tmp_path, monkeypatch, n):
+    """The eleven groups of 26 prompts suffice for the heads fitted on everything, but not for those of each fold."""
+    probe = fitted(made(make_dataset, n=n, noise=0.4), kind="cost")
+    assert "fewer than 10 groups" in probe.undefined["cost"]
+    monkeypatch.setenv("HOME", str(tmp_path))
+    probe.save("~/probe")
+    saved = btviz.load_score_model("~/probe").with_encoder(ENCODER)
+    for each in (probe, saved):
+        assert np.isnan(each.score(["moon"], ["loud"])).all()
+        assert each.out_of_fold["score"].null_count() == 2 * n
+
+
+def test_no_text_has_no_score(make_dataset):
+    ds = made(make_dataset)
+    vectors = btviz.embed(ds, text="qa", encoder="words")
+    assert btviz.fit_probe(ds, vectors, kind="cost").score([], []).shape == (0,)
+    probe = btviz.fit_probe(ds, vectors, kind="moderation")
+    assert probe.score([], []).shape == (0, len(probe.labels))
 
 
 def two_harms(make_dataset, *, second):
@@ -308,3 +335,16 @@ def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
         btviz.transfer_metrics(ds, emb, to=ds, to_emb=emb)
     with pytest.raises(UsageError, match="same way"):
         btviz.transfer_metrics(ds, emb, to=other, to_emb=btviz.embed(other, text="response", encoder=ENCODER))
+
+
+def test_scores_by_another_encoder_of_vectors_made_by_hand_are_scores_of_another_model(make_dataset):
+    ds = made(make_dataset)
+    vectors = replace(btviz.embed(ds, text="qa", encoder=ENCODER), source=None)
+    probe = btviz.fit_probe(ds, vectors, kind="cost")
+    turned = CallableEncoder(lambda texts: bag_of_words(texts)[:, ::-1], name="turned", version="1")
+    others = make_dataset(pl.DataFrame({"prompt": ["moon"], "response": ["loud plain"]}))
+    first, second = (
+        btviz.score(others, probe.with_encoder(each), progress=lambda _: None)["score"].to_list()
+        for each in (ENCODER, turned)
+    )
+    assert first != second

@@ -62,7 +62,8 @@ def test_a_device_that_is_not_there_is_refused_in_words(folder, card, monkeypatc
     monkeypatch.setattr(card, "is_available", lambda: False)
     with pytest.raises(UsageError, match="sees these GPUs here: none"):
         btviz.load_score_model(folder, device="cuda")
-    assert btviz.load_score_model(folder, device=torch.device("cpu")).device == "cpu"
+    model = btviz.load_score_model(folder, device=torch.device("cpu"))
+    assert (model.device, model.origin.device) == ("cpu", "cpu"), "a worker of Ray reads the latter as text"
 
 
 @pytest.mark.parametrize("where", ["transformers.AutoModel.from_pretrained", "torch.nn.Module.to"])

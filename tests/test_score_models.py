@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from safetensors.torch import load_file
 
 import btviz
-from btviz.errors import DataError, MissingExtraError, NotFoundError, UsageError
+from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, UsageError
 from btviz.scoring.templates import BEGIN, FixedTemplate, render
 
 PROMPTS = ["how do magnets work", "what is a good tea", "hi", "when is spring", "what is a good tea"]
@@ -301,6 +301,14 @@ def broken(folder: Path, damage: str) -> None:
         case "head" | "two heads":
             shape = (1, 7) if damage == "head" else (2, made.HIDDEN)
             made.save_shards(folder, tensors | {"score_head.weight": torch.ones(shape)})
+        case "bias":
+            made.save_shards(folder, tensors | {"score_head.bias": torch.ones(2)})
+        case "filler" | "no heads" | "fewer layers" | "layers":
+            odd = {"filler": {"pad_token_id": 99_999}, "no heads": {"num_attention_heads": 0}}
+            odd["fewer layers"] = {"num_hidden_layers": 1}
+            made.save_config(folder, stated | odd.get(damage, {"num_hidden_layers": "two"}))
+        case "tokenizer" | "tokens":
+            (folder / {"tokenizer": "tokenizer.json"}.get(damage, "tokenizer_config.json")).write_text("[]")
         case "unknown":
             config.write_text(json.dumps(stated | {"model_type": "zebra"}))
         case "remote":
@@ -322,6 +330,13 @@ def broken(folder: Path, damage: str) -> None:
         ("head", r"shape \(1, 7\).* takes \(1, 32\)"),
         ("two heads", r"shape \(2, 32\)"),
         ("shape", "do not fit"),
+        ("bias", "do not fit .*size 2"),
+        ("filler", r"do not fit \(Padding_idx"),
+        ("no heads", "do not fit .*by zero"),
+        ("fewer layers", "9 of its tensors belong to layers that .*'model.layers.1.input_layernorm.weight'"),
+        ("layers", "do not fit .*expected int, got str"),
+        ("tokenizer", "tokenizer cannot be read"),
+        ("tokens", "tokenizer cannot be read"),
         ("unknown", "zebra"),
         ("remote", "zebra"),
     ],
@@ -393,3 +408,35 @@ def test_a_tokenizer_in_another_form_names_the_package_that_reads_it(tmp_path, m
     monkeypatch.setattr("btviz.scoring.loading.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=rf"as {file} only.*pip install sentencepiece"):
         btviz.load_score_model(folder)
+
+
+def test_weights_that_take_a_package_which_is_not_here_name_it(tmp_path):
+    quantised = {"quantization_config": {"quant_method": "gptq", "bits": 4}}
+    folder = made.beaver(tmp_path / "tiny-cost", **quantised)
+    with pytest.raises(MissingExtraError, match=r"'tiny-cost'; its config.json asks for a package .*optimum.*Install"):
+        btviz.load_score_model(folder)
+
+
+def test_a_folder_of_the_hub_cache_has_the_name_of_its_model(tmp_path):
+    """It is named by a hash, and the configuration of that cost model is thought to say "reward"."""
+    cached = tmp_path / "models--PKU-Alignment--beaver-7b-v1.0-cost" / "snapshots" / "375cd6"
+    model = btviz.load_score_model(made.beaver(cached, score_type="reward"))
+    assert (model.name, model.kind) == ("PKU-Alignment/beaver-7b-v1.0-cost", "cost")
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), type("ReadError", (Exception,), {})()])
+def test_a_download_that_breaks_is_told_in_words(monkeypatch, error):
+    def broken(*_, **__):
+        raise error
+
+    monkeypatch.setattr("huggingface_hub.snapshot_download", broken)
+    with pytest.raises(FetchError, match=r"'owner/model'.* \((No space left on device|ReadError)\).*run this again"):
+        btviz.load_score_model("owner/model")
+
+
+def test_tokens_added_beside_a_vocabulary_are_in_the_fingerprint(tmp_path):
+    folder = made.beaver(tmp_path / "tiny-cost")
+    (folder / "added_tokens.json").write_text('{"<pad>": 239}')
+    before = btviz.load_score_model(folder).fingerprint
+    (folder / "added_tokens.json").write_text('{"<pad>": 238, "<more>": 239}')
+    assert btviz.load_score_model(folder).fingerprint != before

@@ -8,14 +8,17 @@ import numpy as np
 import polars as pl
 import pytest
 import score_checkpoints as made
+import transformers
 from click.testing import CliRunner
 from safetensors.torch import save_file
-from test_probes import ENCODER, TOPICS
+from test_probes import ENCODER, TOPICS, fitted
+from test_probes import made as comparisons
 from test_score_metrics import scores
 
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
+from btviz.scoring import ScoreWarning
 from btviz.scoring.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
 from btviz.scoring.imported import read_scores
 from btviz.scoring.judged import by_model
@@ -336,3 +339,71 @@ def test_prompts_without_answers_are_not_scored(tmp_path):
     explorer = ScoreExplorer(btviz.load(str(file)))
     explorer.score_with(folder)
     assert "no answer to score" in str(explorer._runner.line.get_state())
+
+
+@pytest.mark.parametrize(
+    ("chat", "says"),
+    [
+        ("{{ raise_exception('a system prompt is needed') }}", r"refuses .*\(a system prompt is needed\)"),
+        ("{% for m in messages %}", "refuses .*endfor"),
+        ("{{ messages[2].content }}", "refuses .*no element 2"),
+        ("{{ '' }}", "writes nothing"),
+    ],
+)
+def test_a_chat_template_that_writes_no_chat_is_refused_before_the_weights_are_loaded(tmp_path, capsys, chat, says):
+    folder = made.classifier(tmp_path / "mine", labels=["LABEL_0"], chat=chat)
+    with pytest.raises(DataError, match=f"'mine'; its chat template {says}.*Mend"):
+        btviz.load_score_model(folder)
+    assert "takes" not in capsys.readouterr().err
+
+
+STRICT = "{% if not messages[1].content %}{{ raise_exception('empty') }}{% endif %}{{ messages[1].content }}"
+
+
+@pytest.mark.parametrize(
+    ("chat", "unreadable"),
+    [(STRICT, ""), ("{{ messages[1].content }}", ""), ("{{ messages[1].content }}", "tea <extra> tea")],
+)
+def test_an_answer_that_a_network_cannot_read_has_no_score_and_holds_up_no_other(
+    make_dataset, tmp_path, chat, unreadable
+):
+    """Refused by the template, without a token, or with one beyond the network's table."""
+    folder = made.classifier(tmp_path / "mine", labels=["LABEL_0"], chat=chat)
+    tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
+    tokenizer.add_tokens([f"<more {i}>" for i in range(made.VOCAB)] + ["<extra>"])
+    tokenizer.save_pretrained(folder)
+    model = btviz.load_score_model(folder)
+    good = model.score(["hi"], ["green tea"])
+    together = model.score(["hi", "hi"], [unreadable, "green tea"])
+    assert np.isnan(together[0])
+    np.testing.assert_allclose(together[1:], good, atol=1e-5)
+    assert np.isnan(model.score(["hi"], [unreadable])).all()
+    columns = ["prompt", "response", "split", "is_safe", "labels"]
+    rows = pl.DataFrame([("hi", unreadable, "train", True, 0)], schema=columns, orient="row")
+    with pytest.warns(ScoreWarning, match="no finite score to 1 of the pairs"):
+        scores = btviz.score(make_dataset(rows.cast({"labels": pl.UInt32})), model, progress=lambda _: None)
+    assert scores["score"].to_list() == [None]
+
+
+def test_no_answer_of_segments_can_be_read_beyond_the_table(tmp_path):
+    model = btviz.load_score_model(made.encoder_classifier(tmp_path / "bert", labels=["Safe", "rude"]))
+    (row,) = model.encode(["hi"], ["green tea"])
+    found = model.score_encoded([row, row + model._n_ids, row])
+    assert np.isnan(found[1]).all()
+    np.testing.assert_allclose(found[[0, 2]], model.score(["hi", "hi"], ["green tea"] * 2), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("prompts", "responses", "says"),
+    [
+        ("abc", "xyz", "a single text"),
+        (["a"], ["b", "c"], "1 and 2 of them"),
+        (["a", None], ["b", "c"], "prompt at place 1 is a NoneType"),
+        (["a"], ["b\ud800"], "response at place 0 is cut in a character"),
+    ],
+)
+def test_what_is_no_pair_of_texts_is_refused_by_models_and_probes(tmp_path, make_dataset, prompts, responses, says):
+    model = btviz.load_score_model(made.beaver(tmp_path / "tiny-cost"))
+    for each in (model, fitted(comparisons(make_dataset))):
+        with pytest.raises(UsageError, match=says):
+            each.score(prompts, responses)

@@ -13,6 +13,7 @@ import numpy as np
 import polars as pl
 import pytest
 import score_checkpoints as made
+import torch
 from counting_model import CountingModel, PlainModel
 from hypothesis import given
 from hypothesis import strategies as st
@@ -95,11 +96,53 @@ def test_a_model_of_texts_and_several_models_at_once(answers):
         btviz.score(ds, [CountingModel(), CountingModel()])
     with pytest.raises(UsageError, match="engine"):
         btviz.score(ds, PlainModel(), engine="steam")
+    with pytest.raises(UsageError, match="2 workers, which are those of Ray"):
+        btviz.score(ds, PlainModel(), workers=2)
 
 
 def test_shapes_are_checked():
     with pytest.raises(UsageError, match=r"shape \(2,\); a moderation model has \(2, 2\)"):
         scores_table([1, 2], [0.5, 0.5], model=PlainModel())
+
+
+class Odd:
+    """A model of somebody's own, which gives whatever it was made with."""
+
+    kind, labels = "cost", ()
+
+    def __init__(self, name, give):
+        self.name, self.fingerprint, self._give = name, f"{name}-1", give
+
+    def score(self, prompts, responses):
+        return self._give(len(prompts))
+
+
+@pytest.mark.parametrize(
+    ("name", "give", "says"),
+    [
+        ("columns", lambda n: np.zeros((n, 2)), r"shape \(5, 2\)\. A cost model has to give one of shape \(5,\)"),
+        ("short", lambda n: np.zeros(n - 1), r"shape \(4,\)"),
+        ("alone", lambda n: np.float32(1), r"shape \(\)"),
+        ("nothing", lambda n: None, r"shape \(\)|NoneType"),
+        ("words", lambda n: ["bad"] * n, "a list that holds something else"),
+        ("past", lambda n: torch.zeros(n, requires_grad=True), "a Tensor that holds something else"),
+        ("ragged", lambda n: [[0.0], [1.0, 2.0]] * n, "a list that holds something else"),
+    ],
+)
+def test_what_is_no_score_of_each_answer_is_refused_and_not_kept(answers, name, give, says):
+    with pytest.raises(UsageError, match=f"Asked '{name}' for 5 scores; it gave .*{says}"):
+        btviz.score(answers(5), Odd(name, give))
+    assert btviz.score(answers(5), Odd(name, lambda n: [[0.5]] * n))["score"].to_list() == [0.5] * 5
+
+
+def test_what_is_no_score_model_is_refused_in_words(answers):
+    odd = Odd("m", np.zeros)
+    odd.kind = "costs"
+    for what, says in [(object(), "with a object; a score model has name, kind"), (None, "NoneType"), (odd, "'cost'")]:
+        with pytest.raises(UsageError, match=says):
+            btviz.score(answers(3), what)
+        with pytest.raises(UsageError, match=says):
+            btviz.score(answers(3), [what])
 
 
 def test_a_model_by_name_is_loaded_and_scores_what_it_scores(tmp_path, answers):

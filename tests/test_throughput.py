@@ -40,6 +40,7 @@ def test_a_loaded_model_knows_its_shape(tmp_path):
     ("card", "peak"),
     [
         ("NVIDIA H200", 989.5e12),
+        ("NVIDIA H200 NVL", 835.5e12),
         ("NVIDIA H100 PCIe", 756e12),
         ("NVIDIA H100 80GB HBM3", 989.5e12),
         ("NVIDIA A100-SXM4-80GB", 312e12),

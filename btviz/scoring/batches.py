@@ -9,6 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import numpy as np
 import numpy.typing as npt
 
+from btviz.errors import UsageError
 from btviz.scoring.memory import Room
 from btviz.scoring.protocol import ScoreModel
 from btviz.scoring.templates import Encoded
@@ -74,11 +75,12 @@ def inputs_of(model: ScoreModel, prompts: Sequence[str], *, responses: Sequence[
 
 
 def lengths_of(inputs: Sequence[Any]) -> npt.NDArray[np.int64]:
-    """Tokens of each input, estimated where it is text."""
-    sizes = (
-        row.shape[-1] if isinstance(row, np.ndarray) else 1 + sum(map(len, row)) // LETTERS_PER_TOKEN for row in inputs
-    )
-    return np.fromiter(sizes, np.int64, len(inputs))
+    """Tokens of each input, at least one, estimated where it is text."""
+    return np.fromiter(map(_length, inputs), np.int64, len(inputs))
+
+
+def _length(row: Any) -> int:
+    return max(row.shape[-1], 1) if isinstance(row, np.ndarray) else 1 + sum(map(len, row)) // LETTERS_PER_TOKEN
 
 
 def score_inputs(
@@ -102,13 +104,39 @@ def score_inputs(
     Returns
     -------
     array of float32, shape (n,), or (n, k) for moderation
+
+    Raises
+    ------
+    UsageError
+        If the model gives something else: it would be kept, and taken for its scores from then on.
     """
 
     def at_once(rows: Sequence[Any]) -> Floats:
         if isinstance(model, TokenModel):
-            return model.score_encoded(rows, length=length)
-        return model.score([prompt for prompt, _ in rows], [response for _, response in rows])
+            found = model.score_encoded(rows, length=length)
+        else:
+            found = model.score([prompt for prompt, _ in rows], [response for _, response in rows])
+        return _as_scores(found, model, n_rows=len(rows))
 
     sizes = lengths_of(inputs)
     names = [f"the pair {pair_id:016x} of {size:,} tokens" for pair_id, size in zip(pair_ids, sizes, strict=True)]
     return room.sparing(at_once, inputs, length=length, names=names)
+
+
+def _as_scores(found: object, model: ScoreModel, *, n_rows: int) -> Floats:
+    expected = (n_rows, len(model.labels)) if model.kind == "moderation" else (n_rows,)
+    try:
+        scores = np.asarray(found, np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:  # the last is PyTorch's of a tensor that records its past
+        raise UsageError(
+            f"Asked {model.name!r} for {n_rows:,} scores; it gave a {type(found).__name__} that holds something else. "
+            f"Its score has to give float32 of shape {expected}."
+        ) from error
+    if model.kind != "moderation" and scores.shape == (n_rows, 1):
+        return scores[:, 0]
+    if scores.shape != expected:
+        raise UsageError(
+            f"Asked {model.name!r} for {n_rows:,} scores; it gave an array of shape {scores.shape}. A {model.kind} "
+            f"model has to give one of shape {expected}."
+        )
+    return scores

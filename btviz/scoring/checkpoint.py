@@ -18,7 +18,16 @@ from btviz.store import fingerprint
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
-_DESCRIBES = ("config.json", "tokenizer*", "*.model", "*.jinja", "vocab*", "merges.txt", "special_tokens_map.json")
+_DESCRIBES = (
+    "config.json",
+    "tokenizer*",
+    "*.model",
+    "*.jinja",
+    "vocab*",
+    "merges.txt",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
 
 
 @dataclass(frozen=True)
@@ -101,7 +110,7 @@ def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
     """
     folder = Path(name_or_folder).expanduser()
     if folder.is_dir():
-        return folder.resolve().name, folder.resolve()
+        return _name_of(folder.resolve()), folder.resolve()
     name = str(name_or_folder)
     if not _HUB_NAME.fullmatch(name):
         raise NotFoundError(
@@ -112,12 +121,20 @@ def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
 
     try:
         return name, Path(hub.snapshot_download(name, allow_patterns=_NEEDED, token=False))
-    except (OSError, ValueError, hub.errors.HfHubHTTPError) as error:
+    except Exception as error:  # a connection that breaks raises what the hub's own client has for it
+        found = getattr(error, "strerror", None) or type(error).__name__
         raise FetchError(
             f"Asked for the score model {name!r}; there is no such folder, and the hub did not give a model of that "
-            f"name ({type(error).__name__}). Check the spelling and the network and run this again: what has arrived "
-            "is kept. Or download it elsewhere and give its folder."
+            f"name ({found}). Check spelling, network and disk and run this again: what has arrived is kept. Or "
+            "download it elsewhere and give its folder."
         ) from error
+
+
+def _name_of(folder: Path) -> str:
+    """Name of a folder; in the hub's cache, where a hash names it, that of the model, which tells reward from cost."""
+    if folder.parent.name == "snapshots" and (cached := folder.parent.parent.name).startswith("models--"):
+        return cached.removeprefix("models--").replace("--", "/")
+    return folder.name
 
 
 def open_checkpoint(folder: Path, *, name: str) -> Checkpoint:

@@ -62,6 +62,31 @@ def pad(rows: Sequence[Encoded], *, length: int, pad_id: int, skipped: int | Non
     return PaddedBatch(ids, mask, segments, ends)
 
 
+def readable(rows: Sequence[Encoded], *, n_ids: int) -> tuple[list[Encoded], npt.NDArray[np.bool_]]:
+    """Tell which texts a network can read, with another in place of those that it cannot.
+
+    A text may be without a token, or hold one that a tokenizer has beyond the network's table (a filler
+    that was added and written in the text): on a GPU a look-up of that ends all work in the process.
+
+    Parameters
+    ----------
+    rows : sequence of array
+        Token ids (L,), or token ids and segments (2, L).
+    n_ids : int
+        Tokens in the table of the network.
+
+    Returns
+    -------
+    rows : list of array
+        The same, with the first token alone where one cannot be read.
+    is_readable : array of bool, shape (n,)
+    """
+    is_readable = np.array([row.size > 0 and int(np.atleast_2d(row)[0].max()) < n_ids for row in rows], bool)
+    stand_ins = [np.zeros((*row.shape[:-1], 1), row.dtype) for row in rows]
+    pairs = zip(rows, stand_ins, is_readable, strict=True)
+    return [row if is_one else stand_in for row, stand_in, is_one in pairs], is_readable
+
+
 class EndRead:
     """Score of a decoder: a linear head on the last hidden state at the end of each text.
 

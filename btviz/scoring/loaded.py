@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from btviz.arguments import paired_texts
 from btviz.errors import UsageError, require
-from btviz.scoring.forward import PaddedBatch, pad
+from btviz.scoring.forward import PaddedBatch, pad, readable
 from btviz.scoring.memory import Room
 from btviz.scoring.planning import by_length
 from btviz.scoring.templates import Encoded, FixedTemplate, TextEncoder
@@ -87,10 +88,11 @@ class LoadedModel:
     _activation: Callable[[Any], Any] | None = field(repr=False)
     _pad_id: int = field(repr=False)
     _skipped: int | None = field(repr=False)
+    _n_ids: int = field(repr=False)
 
     def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
         """Token ids of each pair, as the network reads them."""
-        return self.encoder.encode(list(prompts), list(responses))
+        return self.encoder.encode(*paired_texts(prompts, responses))
 
     def score_encoded(self, rows: Sequence[Encoded], *, length: int | None = None) -> npt.NDArray[np.float32]:
         """Score token ids in one forward pass.
@@ -105,14 +107,17 @@ class LoadedModel:
         Returns
         -------
         array of float32, shape (n,), or (n, k) for moderation
+            NaN for a row without a token, or with a token that the network has not.
         """
         torch = require("torch", extra="models")
-        longest = max(row.shape[-1] for row in rows)
-        batch = pad(rows, length=max(longest, length or 0), pad_id=self._pad_id, skipped=self._skipped)
+        given, is_readable = readable(rows, n_ids=self._n_ids)
+        longest = max(row.shape[-1] for row in given)
+        batch = pad(given, length=max(longest, length or 0), pad_id=self._pad_id, skipped=self._skipped)
         with torch.inference_mode():
             logits = self._network(batch)
             scores = logits if self._activation is None else self._activation(logits)
         found: npt.NDArray[np.float32] = scores.cpu().numpy().astype(np.float32)
+        found[~is_readable] = np.nan
         return found if self.kind == "moderation" else found[:, 0]
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.float32]:

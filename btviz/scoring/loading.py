@@ -74,11 +74,12 @@ def load_score_model(
         If the hub does not give it.
     DataError
         If weights are pickled, damaged or incomplete, the tokenizer is missing, the head has
-        another shape or the architecture is unknown.
+        another shape, the architecture is unknown or the chat template writes no chat.
     UsageError
         If its kind is known from nowhere, there is no such device, or memory does not suffice.
     MissingExtraError
-        If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed.
+        If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed, or its
+        weights are quantised in a way that takes a package which is not.
 
     Examples
     --------
@@ -99,6 +100,7 @@ def load_score_model(
     announce_need(name, n_parameters=checkpoint.n_parameters, dtype=form, device=place)
     read = read_beaver if layout.name == BEAVER else read_classifier
     network = read(checkpoint, dtype=getattr(require("torch", extra="models"), form), device=place)
+    config = read_config(checkpoint).get_text_config()
     settings = (VERSION, layout.name, layout.kind, layout.labels, layout.activation, encoder.max_length, form)
     return LoadedModel(
         name=name,
@@ -110,14 +112,17 @@ def load_score_model(
         dtype=form,
         device=place,
         n_parameters=checkpoint.n_parameters,
-        shape=Shape.of(read_config(checkpoint).get_text_config(), n_parameters=checkpoint.n_parameters),
+        shape=Shape.of(config, n_parameters=checkpoint.n_parameters),
         tokens_per_batch=TOKENS[place.partition(":")[0]],
-        origin=Origin(str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device),
+        origin=Origin(
+            str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device and str(device)
+        ),
         encoder=encoder,
         _network=network,
         _activation=_activation(layout),
         _pad_id=pad_id,
         _skipped=None if layout.name == BEAVER else checkpoint.config.get("pad_token_id"),
+        _n_ids=config.vocab_size,
     )
 
 
@@ -163,9 +168,27 @@ def _encoder(checkpoint: Checkpoint, layout: Layout) -> tuple[TextEncoder, int]:
         begins = _begins(checkpoint, tokenizer)
         return FixedTemplate(tokenizer, begins=begins, max_length=min(MAX_LENGTH, positions)), pad_id
     if tokenizer.chat_template:
-        return ChatTemplate(tokenizer, max_length=min(LONGEST, positions, tokenizer.model_max_length)), pad_id
+        template = ChatTemplate(tokenizer, max_length=min(LONGEST, positions, tokenizer.model_max_length))
+        _check_writes(template, checkpoint)
+        return template, pad_id
     # some encoders keep their first two positions for themselves
     return TextPair(tokenizer, max_length=min(LONGEST, positions - 2, tokenizer.model_max_length)), pad_id
+
+
+def _check_writes(template: ChatTemplate, checkpoint: Checkpoint) -> None:
+    """Refuse a template that writes no chat of a user and an assistant, before the weights are loaded."""
+    try:
+        written = template.write("hello", "Hello! How can I help you today?")
+    except Exception as error:  # noqa: BLE001  # in the words of whoever wrote the template
+        found = f"refuses a question and its answer ({error})"
+    else:
+        if written:
+            return
+        found = "writes nothing of a question and its answer"
+    raise DataError(
+        f"Asked to load {checkpoint.name!r}; its chat template {found}. Mend chat_template in tokenizer_config.json or "
+        "chat_template.jinja, or take it out: the two are then read as a pair of texts."
+    )
 
 
 def _begins(checkpoint: Checkpoint, tokenizer: Any) -> list[int]:
@@ -190,7 +213,7 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
         tokenizer = transformers.AutoTokenizer.from_pretrained(
             checkpoint.folder, local_files_only=True, trust_remote_code=False
         )
-    except (ValueError, OSError, ImportError, KeyError) as error:
+    except Exception as error:  # whatever a damaged file leads its reader to
         raise DataError(
             f"{asked}its tokenizer cannot be read ({type(error).__name__}). Add the tokenizer.json of the model."
         ) from error

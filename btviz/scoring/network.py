@@ -6,11 +6,12 @@ Of PyTorch this imports nothing until a model is loaded.
 from __future__ import annotations
 
 import contextlib
+import re
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from btviz.errors import DataError, UsageError, require
+from btviz.errors import DataError, MissingExtraError, UsageError, require
 from btviz.scoring.checkpoint import Checkpoint
 from btviz.scoring.forward import EndRead, PaddedBatch, WholeRead
 from btviz.scoring.memory import is_out_of_memory
@@ -18,6 +19,10 @@ from btviz.scoring.normaliser import normaliser_of
 from btviz.scoring.recognition import HEAD
 
 HEAD_BIAS = "score_head.bias"
+
+_NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
+_LONGEST = 300
+"""Letters of another library's error that are passed on."""
 
 
 def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[PaddedBatch], Any]:
@@ -38,10 +43,11 @@ def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[
             f"size of {hidden} takes (1, {hidden}). Check that weights and config.json belong together."
         )
     has_bias = HEAD_BIAS in checkpoint.tensors
-    head = torch.nn.Linear(hidden, 1, bias=has_bias, dtype=dtype, device=device).requires_grad_(requires_grad=False)
-    head.weight.copy_(weight)
-    if has_bias:
-        head.bias.copy_(checkpoint.read(HEAD_BIAS).reshape(1))
+    with _fitting(checkpoint):
+        head = torch.nn.Linear(hidden, 1, bias=has_bias, dtype=dtype, device=device).requires_grad_(requires_grad=False)
+        head.weight.copy_(weight)
+        if has_bias:
+            head.bias.copy_(checkpoint.read(HEAD_BIAS).reshape(1))
     network, scale = EndRead(backbone, head), normaliser_of(checkpoint)
     return network if scale is None else (lambda batch: scale(network(batch)))
 
@@ -101,28 +107,45 @@ def _load(loader: str, checkpoint: Checkpoint, *, dtype: Any, device: str) -> An
             f"Asked to load {checkpoint.name!r}; {len(missing)} of its tensors are missing, such as {missing[0]!r}. "
             "Fetch its weights again."
         )
+    if beyond := _beyond(model, report["unexpected_keys"]):
+        raise DataError(
+            f"Asked to load {checkpoint.name!r}; {len(beyond)} of its tensors belong to layers that its config.json "
+            f"does not tell of, such as {beyond[0]!r}. Check that config.json and weights belong together."
+        )
     with _fitting(checkpoint):
         return model.to(device).eval().requires_grad_(requires_grad=False)
+
+
+def _beyond(model: Any, unexpected: Iterable[str]) -> list[str]:
+    """Unused tensors that are called like a used one but for a number: without them a part would score."""
+    prefix = f"{model.base_model_prefix}."
+    used = {_NUMBER.sub("#", key.removeprefix(prefix)) for key in model.state_dict()}
+    return sorted(key for key in unexpected if _NUMBER.sub("#", key.removeprefix(prefix)) in used)
 
 
 @contextlib.contextmanager
 def _fitting(checkpoint: Checkpoint) -> Iterator[None]:
     try:
         yield
-    except (ValueError, RuntimeError, OSError, KeyError, TypeError, MemoryError) as error:
+    except ImportError as error:
+        raise MissingExtraError(
+            f"Asked to load {checkpoint.name!r}; its config.json asks for a package that is not installed "
+            f"({_in_short(error)}). Install that, or take weights that are not quantised."
+        ) from error
+    except Exception as error:  # a configuration fails in each network's own way: by assertion, by division by zero
         if is_out_of_memory(error):
             raise UsageError(
                 f"Asked to load {checkpoint.name!r}; memory does not suffice for its weights. Use dtype='bfloat16', a "
                 "smaller model, or another device."
             ) from error
         raise DataError(
-            f"Asked to load {checkpoint.name!r}; its weights or its configuration do not fit ({_first_line(error)}). "
+            f"Asked to load {checkpoint.name!r}; its weights or its configuration do not fit ({_in_short(error)}). "
             "Check that config.json and weights belong together."
         ) from error
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+def _in_short(error: Exception) -> str:
+    return " ".join(str(error).split())[:_LONGEST] or type(error).__name__
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +18,14 @@ from btviz.scoring.journal import Journal
 from btviz.scoring.loaded import LoadedModel
 from btviz.scoring.loading import load_score_model
 from btviz.scoring.on_ray import RayEngine
-from btviz.scoring.protocol import SCORES, CrossFitted, ScoreModel, scores_table, stacked_scores
+from btviz.scoring.protocol import KINDS, SCORES, CrossFitted, ScoreModel, scores_table, stacked_scores
 from btviz.scoring.reporting import Listener, Meter, shown
 from btviz.scoring.throughput import announce_speed
 from btviz.store import Store
 
 NAMED = 5
+
+_OF_A_MODEL = ("name", "kind", "fingerprint", "labels", "score")
 
 Given = ScoreModel | str | Path
 
@@ -81,7 +83,8 @@ def score(
     Raises
     ------
     UsageError
-        If two models have one name, or the engine is unknown.
+        If two models have one name, the engine is unknown or has no workers, or something given is no score model or
+        gives no scores.
     StoreError
         If another process is scoring with the same model, or the disk is full.
 
@@ -92,13 +95,28 @@ def score(
     choice(engine, ENGINES, what="engine")
     if tokens_per_batch is not None and tokens_per_batch < 1:
         raise UsageError(f"Asked for batches of {tokens_per_batch} tokens; a batch has at least one. Give more.")
+    if workers is not None and engine != "ray":
+        raise UsageError(f"Asked for {workers} workers, which are those of Ray. Ask for engine='ray' too, or for none.")
     runner: Engine = RayEngine(workers=workers) if engine == "ray" else LocalEngine()
-    given = [model] if isinstance(model, str | Path | ScoreModel) else list(model)
+    given = _models_of(model)
     tables: dict[str, pl.DataFrame] = {}
     for one in given:
         name, table = _scored_by(ds, one, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
         tables[name] = table
     return stacked_scores(tables.values())
+
+
+def _models_of(model: Given | Sequence[Given]) -> list[Given]:
+    given = list(model) if isinstance(model, Iterable) and not isinstance(model, str | ScoreModel) else [model]
+    for one in given:
+        if not isinstance(one, str | Path | ScoreModel):
+            raise UsageError(
+                f"Asked to score with a {type(one).__name__}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
+                "from load_score_model or fit_probe, the name of one, or one of yours with all of these."
+            )
+        if isinstance(one, ScoreModel):
+            choice(one.kind, KINDS, what="kind of score model")
+    return given
 
 
 def scored_pairs(ds: Dataset, model: ScoreModel) -> int:

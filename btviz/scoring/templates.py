@@ -143,13 +143,19 @@ class ChatTemplate:
         self.max_length = max_length
         self._tokenizer = tokenizer
 
+    def write(self, prompt: str, response: str) -> str:
+        """Text of a chat; raises what the template raises where it refuses it."""
+        chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+        return str(self._tokenizer.apply_chat_template(chat, tokenize=False))
+
     def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
-        """Token ids of each pair, cut off on the right at `max_length`."""
-        chats = [
-            [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-            for prompt, response in zip(prompts, responses, strict=True)
-        ]
-        texts = [self._tokenizer.apply_chat_template(chat, tokenize=False) for chat in chats]
+        """Token ids of each pair, cut off on the right at `max_length`; none of a pair that the template refuses."""
+        texts = []
+        for prompt, response in zip(prompts, responses, strict=True):
+            try:
+                texts.append(self.write(prompt, response))
+            except Exception:  # noqa: BLE001  # a template may refuse an empty answer; the others are to be scored
+                texts.append("")
         rows = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
         return [np.array(ids[: self.max_length], np.int32) for ids in rows]
 

@@ -13,6 +13,7 @@ from btviz.errors import require
 
 PEAKS = {
     "B200": 2250e12,
+    "H200 NVL": 835.5e12,
     "H200": 989.5e12,
     "H100 PCIe": 756e12,
     "H100 NVL": 835.5e12,

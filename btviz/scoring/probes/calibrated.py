@@ -69,7 +69,7 @@ def scaled(heads: LinearHeads, vectors: Vectors, *, kind: str, names: tuple[str,
     -------
     Scorer
     """
-    if kind == "moderation":
+    if kind == "moderation" or np.isnan(heads.weights).any():  # no scale of a head that could not be fitted
         return Scorer(heads, kind, names)
     margins = heads.margins(vectors)[:, 0]
     return Scorer(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import whole_number
 from btviz.dataset import Dataset
 from btviz.embedding import Embeddings
 from btviz.errors import UsageError, choice
@@ -101,8 +103,9 @@ def fit_probe(
 
 
 def _check(ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, l2: float) -> None:
-    if n_folds < 2 or l2 <= 0:
-        raise UsageError(f"n_folds={n_folds} and l2={l2} were asked for; take at least 2 folds and a positive penalty.")
+    whole_number(n_folds, name="n_folds", least=2)
+    if not 0 < l2 < math.inf:
+        raise UsageError(f"l2={l2} was asked for; that is no positive number. Use a positive penalty, such as {RIDGE}.")
     if emb.text == "prompt" and kind != "moderation":
         raise UsageError(
             f"A {kind} probe was asked for on vectors of prompts, which the answers compared share. Embed "

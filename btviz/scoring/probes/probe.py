@@ -11,10 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.arguments import paired_texts
 from btviz.embedding import Encoder
 from btviz.embedding.texts import joined
 from btviz.errors import UsageError
 from btviz.scoring.probes.calibrated import Scorer, targets
+from btviz.store import fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,12 +80,12 @@ class Probe:
                 f"Probe {self.name!r} was asked to score texts; it has no encoder for them. Give it the one it was "
                 f"fitted with ({self.card['encoder']!r}): probe.with_encoder(encoder)."
             )
-        texts = joined(prompts, responses, text=self.card["text"])
-        scores = self.scorer.scores(self.encoder.encode(texts))
-        if self.kind == "moderation":
-            undefined = [label in self.undefined for label in targets(self.scorer.names)]
-            scores[:, undefined] = np.nan
-        return scores.astype(np.float32)
+        columns = targets(self.scorer.names) if self.kind == "moderation" else (self.kind,)
+        scores = np.empty((0, len(columns)))
+        if texts := joined(*paired_texts(prompts, responses), text=self.card["text"]):  # some encoders take no none
+            scores = self.scorer.scores(self.encoder.encode(texts)).reshape(len(texts), -1)
+        scores[:, [column in self.undefined for column in columns]] = np.nan
+        return (scores if self.kind == "moderation" else scores[:, 0]).astype(np.float32)
 
     def save(self, folder: Path | str) -> Path:
         """Save to a folder of its own, without any text; `btviz.load_score_model` opens it again."""
@@ -105,4 +107,6 @@ class Probe:
                 f"Probe {self.name!r} was fitted with the encoder {self.card['encoder']!r}; {encoder.name!r} was "
                 "given, whose weights, settings or version differ. Give it the same one, or fit the probe anew."
             )
+        if wanted is None:  # nobody knows which it was; scores by another are not to be taken for those by this one
+            return replace(self, encoder=encoder, fingerprint=fingerprint(self.fingerprint, dict(encoder.settings)))
         return replace(self, encoder=encoder)

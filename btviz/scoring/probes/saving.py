@@ -100,7 +100,7 @@ def is_probe(folder: Path | str) -> bool:
     -------
     bool
     """
-    return (Path(folder) / "probe.json").is_file()
+    return (Path(folder).expanduser() / "probe.json").is_file()
 
 
 def model_card(probe: Probe) -> str:
