@@ -1,4 +1,4 @@
-"""Networks on a processor: a batch to each core, rather than all cores to a batch.
+"""Processors: a batch to each core, rather than all cores to a batch, and products that no core shares.
 
 Cores that share the matrices of one batch wait for each other after every product, by spinning. Where other work holds
 one of them up, that takes several times as long. With a batch to each core nobody waits, and results do not depend on
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from typing import TypeVar
 
@@ -40,3 +41,13 @@ def on_each_core(work: Callable[[Given], Made], items: Sequence[Given]) -> Itera
             yield from pool.map(work, items)
     finally:
         torch.set_num_threads(cores)  # threads begun later take over what was set last
+
+
+@contextmanager
+def one_core_each() -> Iterator[None]:
+    """Let products of NumPy and SciPy take one core each, so that their last bits do not depend on how many there are.
+
+    Of matrices of some hundred columns it is the faster way, too, and several times so on a busy machine.
+    """
+    with require("threadpoolctl", extra="models").threadpool_limits(1, user_api="blas"):
+        yield

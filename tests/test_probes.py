@@ -16,6 +16,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
+from threadpoolctl import threadpool_limits
 
 import btviz
 from btviz.embedding import CallableEncoder
@@ -153,6 +154,24 @@ def test_the_zero_of_a_cost_parts_safe_from_unsafe_and_a_reward_is_standardised(
     reward = fitted(ds, kind="reward").out_of_fold["score"]
     assert abs(reward.mean()) < 0.1
     assert abs(reward.std() - 1) < 0.1
+
+
+def test_scores_are_the_same_on_any_number_of_cores(make_dataset):
+    draws = np.random.default_rng(0).normal(size=(2, 1500, 384)).astype(np.float32)
+    rows = [(f"ask {i}", f"say {i}", "train", bool(draw[0] > 0), 0) for i, draw in enumerate(draws[0])]
+    columns = {"prompt": str, "response": str, "split": str, "is_safe": bool, "labels": pl.UInt32}
+    ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row"))
+
+    def drawn(texts):
+        return draws[1, [int(text.split()[-1]) for text in texts]]
+
+    emb = btviz.embed(ds, text="qa", encoder=CallableEncoder(drawn, name="drawn", version="1"))
+    found = []
+    for cores in (1, 2):
+        with threadpool_limits(cores, user_api="blas"):
+            found.append(btviz.fit_probe(ds, emb, kind="cost"))
+    assert found[0].out_of_fold.equals(found[1].out_of_fold)
+    assert (found[0].scorer.heads.weights == found[1].scorer.heads.weights).all()
 
 
 def test_labels_of_noise_are_not_predicted_out_of_fold(make_dataset):

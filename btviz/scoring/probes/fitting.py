@@ -22,7 +22,7 @@ from btviz.scoring.probes.sample import Sample, cross_fitted, fit_rows
 from btviz.scoring.protocol import KINDS, stacked_scores
 from btviz.store import fingerprint
 
-VERSION = 1
+VERSION = 2
 """Raised when the same data would give another probe."""
 
 RIDGE = 3e-2

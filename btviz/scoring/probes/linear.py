@@ -9,6 +9,7 @@ import numpy.typing as npt
 
 from btviz.scoring.probes.examples import Examples
 from btviz.scoring.probes.logistic import fit_logistic
+from btviz.threads import one_core_each
 
 Floats = npt.NDArray[np.float64]
 Vectors = npt.NDArray[np.float32]
@@ -33,6 +34,7 @@ class LinearHeads:
     weights: Floats
     intercepts: Floats
 
+    @one_core_each()
     def margins(self, vectors: Vectors) -> Floats:
         """Value of each head for each vector, shape (n, h)."""
         return np.asarray((vectors @ self.weights.astype(np.float32)).astype(np.float64) + self.intercepts)

@@ -8,12 +8,14 @@ import numpy as np
 import numpy.typing as npt
 
 from btviz.errors import require
+from btviz.threads import one_core_each
 
 Floats = npt.NDArray[np.float64]
 
 _SAMPLE = 20_000  # rows that suffice for the preconditioner, which changes the path and not the minimum
 
 
+@one_core_each()
 def fit_logistic(vectors: npt.NDArray[np.float32], contrasts: Any, *, signs: Floats, l2: float) -> Floats:
     r"""Weights that minimise the mean logistic loss of each head plus a ridge penalty.
 
@@ -23,6 +25,7 @@ def fit_logistic(vectors: npt.NDArray[np.float32], contrasts: Any, *, signs: Flo
 
     Logistic regression is the case of contrasts with one vector each, Bradley-Terry that of
     differences of two with all signs +1. Contrasts stay sparse, so differences are never stored.
+    The weights are the same on any number of cores.
 
     Parameters
     ----------
