@@ -237,6 +237,15 @@ def test_turns_beyond_what_a_model_reads_are_told(tmp_path):
     assert np.isfinite(found).all()
 
 
+def test_answers_beyond_what_a_model_reads_are_told(tmp_path, make_dataset):
+    model = btviz.load_score_model(made.beaver(tmp_path / "tiny-cost"))
+    columns = {"prompt": str, "response": str, "split": str, "is_safe": bool, "labels": pl.UInt32}
+    rows = [("which tea", "green tea is fine " * n, "train", True, 0) for n in (1, 300, 400)]
+    ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row"))
+    with pytest.warns(CutWarning, match="2 of 3 answers reach the 512 tokens that tiny-cost reads"):
+        assert btviz.score(ds, model)["score"].null_count() == 0
+
+
 def test_a_classifier_whose_configuration_only_counts_its_outputs(tmp_path):
     folder = made.classifier(tmp_path / "mine", labels=["LABEL_0"], chat="{{ messages[0].content }}")
     config = json.loads((folder / "config.json").read_text())

@@ -20,7 +20,7 @@ from btviz.scoring.throughput import Shape
 
 
 class CutWarning(UserWarning):
-    """A model does not read the ends of some conversations."""
+    """A model does not read the ends of some texts."""
 
 
 @dataclass(frozen=True)
@@ -163,14 +163,32 @@ class LoadedModel:
                 "Use a model with the conversation template of Safe RLHF."
             )
         rows = self.encoder.encode_conversations(conversations)
-        if cut := sum(row.shape[-1] == self.encoder.max_length for row in rows):
-            warnings.warn(
-                f"{cut:,} of {len(rows):,} conversations reach the {self.encoder.max_length:,} tokens that {self.name} "
-                "reads; what comes later does not change their scores, so no drift shows from there on.",
-                CutWarning,
-                stacklevel=2,
-            )
+        self.report_cuts(rows, "conversations", so=", so no drift shows from there on")
         return self._score_all(rows)
+
+    def report_cuts(self, rows: Sequence[Encoded], what: str, *, so: str = "") -> None:
+        """Warn if texts are as long as what the model reads.
+
+        Parameters
+        ----------
+        rows : sequence of array
+            Token ids of the texts.
+        what, so : str
+            What they are, and what follows from it.
+
+        Warns
+        -----
+        CutWarning
+            With their number.
+        """
+        longest = self.encoder.max_length
+        if cut := sum(row.shape[-1] == longest for row in rows):
+            warnings.warn(
+                f"{cut:,} of {len(rows):,} {what} reach the {longest:,} tokens that {self.name} reads; what comes "
+                f"later does not change their scores{so}.",
+                CutWarning,
+                stacklevel=3,
+            )
 
     def _score_all(self, rows: list[Encoded]) -> npt.NDArray[np.float32]:
         width = (len(self.labels),) if self.kind == "moderation" else ()

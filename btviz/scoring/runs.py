@@ -80,6 +80,13 @@ def score(
         (null where it is not a finite number, which a `ScoreWarning` reports), `threshold` (probability
         above which a moderation model flags, null where it records none); sorted by pair, model and target.
 
+    Warns
+    -----
+    ScoreWarning
+        If answers have no score.
+    CutWarning
+        If answers are longer than what a model reads.
+
     Raises
     ------
     UsageError
@@ -165,6 +172,8 @@ def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, l
     batches = journal.todo()
     if not batches:
         return
+    if isinstance(model, LoadedModel):
+        model.report_cuts([row for batch in batches for row in batch.inputs], "answers")
     with shown(model.name, batches=batches, listener=listener) as tell:
         meter = Meter(model.name, n_pairs=n_pairs, batches=batches, tell=tell)
         started = time.monotonic()
