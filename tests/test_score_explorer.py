@@ -173,6 +173,50 @@ def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
         explorer.brush_plane(reward=(0, 1), cost=(0, 1))
 
 
+def test_lists_show_what_is_chosen(explorer):
+    """The browser goes by `index`, which `value` moves only as long as the list listens to itself."""
+    every = tuple(range(len(explorer.controls["models"].options)))
+    assert explorer.controls["models"].index == every
+    explorer.score_with(CountingModel(tokens_per_batch=10_000))
+    assert explorer.controls["models"].index == (*every, len(every))
+    explorer.controls["level"].value = "unsafe"
+    assert explorer.controls["level"].options[explorer.controls["level"].index][1] == "unsafe"
+
+
+def test_a_brush_counts_an_answer_in_several_groups_once(samples):
+    ds = samples[1]
+    explorer = ScoreExplorer(ds, scores=scores_of(ds), policy=ContentPolicy())
+    explorer.controls["grouping"].value = "category"
+    explorer.brush("made-cost", within=(1.0, 3.0))
+    assert explorer.selection.origin.endswith(f": {explorer.selected.height:,} pairs")
+    explorer.controls["population"].value = "annotations"
+    annotated = ds.annotations.filter(pl.col("pair_id").is_in(explorer.selection.pair_ids.implode()))
+    assert f": {annotated.height:,} annotations → " in explorer.selection.origin
+
+
+def test_what_lies_under_a_brush_follows_the_controls(explorer, ds):
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    answers = set(explorer.selection.pair_ids)
+    explorer.controls["population"].value = "prompts"
+    assert explorer.selection.origin.startswith(f"{ds.population} · mean cost by made-cost, 0.00 to 1.00")
+    assert set(explorer.selection.pair_ids) != answers
+    explorer.controls["view"].value = "metrics"
+    explorer.controls["population"].value = "pairs"
+    assert set(explorer.selection.pair_ids) != answers  # nothing is drawn that it could lie on
+    explorer.controls["view"].value = "distributions"
+    assert set(explorer.selection.pair_ids) == answers
+
+
+def test_the_plane_is_brushed_by_the_models_it_draws(ds):
+    scores = scores_of(ds)
+    turned = scores.filter(kind="cost").with_columns(pl.lit("a-turned-cost").alias("model"), -pl.col("score"))
+    explorer = ScoreExplorer(ds, scores=pl.concat([turned, scores]), policy=ContentPolicy())
+    explorer.controls["view"].value = "plane"
+    explorer.brush_plane(reward=(-9.0, 9.0), cost=(2.0, 9.0))
+    high = scores.filter(pl.col("score").is_between(2.0, 9.0), kind="cost")["pair_id"]
+    assert set(explorer.selection.pair_ids) == set(high)
+
+
 def test_it_shares_its_selection(ds):
     shared = Selection()
     explorer = ScoreExplorer(ds, scores=scores_of(ds), selection=shared, policy=ContentPolicy())
@@ -297,6 +341,7 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
         while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._canvas.picture, "panels", ()):
             await asyncio.sleep(0.02)
         shown = explorer._live.parts["slow", "cost"].scores.height
+        assert explorer._runner.fields["score"].disabled  # a second press would end the run without a word
         words = explorer._runner.line.state["words"]
         explorer.stop()
         go.set()
@@ -313,6 +358,7 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert explorer._runner.line.state["words"].startswith("Stopped.")
     assert len(seen) < 10  # of some thousand batches
     assert explorer._runner.fields["stop"].disabled
+    assert not explorer._runner.fields["score"].disabled
 
 
 def test_without_scores_it_says_what_to_do(ds):

@@ -66,6 +66,7 @@ class ScoreControls:
     ) -> None:
         self._ds, self._book, self._on_change = ds, book, on_change
         self.named: Mapping[str, Any] = MappingProxyType(controls_of(ds, list(book().parts), topics=topics))
+        self._listeners = {name: self._listener(name) for name in self.named}
         for name in self.named:
             self._listen(name)
 
@@ -95,7 +96,7 @@ class ScoreControls:
         """Offer the models on view; those that were not known before are chosen, too."""
         control, before = self.named["models"], self.named["models"].value
         options = model_options(list(self._book().parts))
-        control.unobserve_all("value")
+        self._ignore("models")
         control.options, control.rows = options, rows_for(options)
         control.value = tuple(model for _, model in options if model in before or model not in known)
         self._listen("models")
@@ -108,15 +109,22 @@ class ScoreControls:
     def _offer(self, name: str, options: Sequence[tuple[str, Any]]) -> None:
         """Replace the options of a list; what was chosen stays chosen where it can."""
         control, before = self.named[name], self.named[name].value
-        control.unobserve_all("value")
+        self._ignore(name)
         control.options = options
         values = [value for _, value in options]
         control.value = before if before in values else values[0]
         self._listen(name)
 
-    def _listen(self, name: str) -> None:
+    def _listener(self, name: str) -> Callable[[object], None]:
         changes_groups = name in ("models", "grouping", "population")
-        self.named[name].observe(lambda _: self.regroup() if changes_groups else self._on_change(), names="value")
+        return lambda _: self.regroup() if changes_groups else self._on_change()
+
+    def _listen(self, name: str) -> None:
+        self.named[name].observe(self._listeners[name], names="value")
+
+    def _ignore(self, name: str) -> None:
+        """Stop listening here; by listeners of its own a list shows in the browser what is chosen."""
+        self.named[name].unobserve(self._listeners[name], names="value")
 
 
 def controls_of(ds: Dataset, models: Sequence[Model], *, topics: pl.DataFrame | None) -> dict[str, Any]:
