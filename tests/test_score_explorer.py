@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+import vl_convert
 from counting_model import CountingModel
 
 import btviz
@@ -264,6 +266,26 @@ def test_many_groups_are_drawn_as_ridges(explorer, ds):
     assert len(json.dumps(explorer._canvas.chart.spec)) < 900_000
 
 
+def test_ridges_of_two_models_fit_a_laptop(samples):
+    explorer = ScoreExplorer(samples[1], scores=scores_of(samples[1]), policy=ContentPolicy())
+    explorer.controls["grouping"].value = "category"
+    drawn = vl_convert.vegalite_to_svg(explorer._canvas.chart.spec)
+    assert float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1]) < 1100
+
+
+def test_splits_of_a_model_stand_beside_each_other(explorer):
+    explorer.score_with(CountingModel(tokens_per_batch=10_000))
+    explorer.controls["which"].value = "each split"
+    panels = explorer._canvas.picture.panels
+    assert [panel for _, _, panel in panels] == ["train", "test"] * 3
+    assert [model for model, _, _ in panels[::2]] == ["made-reward", "counting", "made-cost"]
+
+
+def test_a_violin_says_what_its_marks_are(explorer):
+    explorer.controls["form"].value = "violin"
+    assert "dot: median" in titles(explorer)
+
+
 def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
     explorer.controls["view"].value = "metrics"
     rows = {(row[0], row[1], row[2], row[8]): row for row in explorer._canvas.table.content["rows"]}
@@ -359,6 +381,21 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert len(seen) < 10  # of some thousand batches
     assert explorer._runner.fields["stop"].disabled
     assert not explorer._runner.fields["score"].disabled
+
+
+def test_closing_ends_a_run(ds):
+    explorer, seen = ScoreExplorer(ds, policy=ContentPolicy()), threading.Event()
+
+    async def cell():
+        explorer.score_with(CountingModel(name="slow", fail=lambda *_: seen.set()))
+        while not seen.is_set():
+            await asyncio.sleep(0.02)
+        explorer.close()
+        while explorer._runner.runs.is_running:
+            await asyncio.sleep(0.02)
+
+    asyncio.run(asyncio.wait_for(cell(), 120))
+    assert explorer.scores.is_empty()
 
 
 def test_without_scores_it_says_what_to_do(ds):

@@ -97,8 +97,9 @@ class ScoreControls:
         control, before = self.named["models"], self.named["models"].value
         options = model_options(list(self._book().parts))
         self._ignore("models")
-        control.options, control.rows = options, rows_for(options)
-        control.value = tuple(model for _, model in options if model in before or model not in known)
+        with control.hold_sync():  # else the browser is told for a moment of choices that its list has not
+            control.options, control.rows = options, rows_for(options)
+            control.value = tuple(model for _, model in options if model in before or model not in known)
         self._listen("models")
 
     def regroup(self) -> None:
@@ -110,9 +111,10 @@ class ScoreControls:
         """Replace the options of a list; what was chosen stays chosen where it can."""
         control, before = self.named[name], self.named[name].value
         self._ignore(name)
-        control.options = options
         values = [value for _, value in options]
-        control.value = before if before in values else values[0]
+        with control.hold_sync():
+            control.options = options
+            control.value = before if before in values else values[0]
         self._listen(name)
 
     def _listener(self, name: str) -> Callable[[object], None]:

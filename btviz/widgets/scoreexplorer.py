@@ -171,6 +171,12 @@ class ScoreExplorer(InspectedView):
         """End a run after the batch in work; what is scored is kept."""
         self._runner.stop()
 
+    def close(self) -> None:
+        """End a run under way, which nobody could stop any longer, and take the view away."""
+        if hasattr(self, "_runner"):  # ipywidgets closes what could not be made, too
+            self.stop()
+        super().close()
+
     @property
     def _on_view(self) -> ScoreBook:
         """Scores that are drawn: those of a run so far, too."""

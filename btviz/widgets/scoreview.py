@@ -10,6 +10,7 @@ import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.errors import UsageError
+from btviz.plots.distributed import NOTES
 from btviz.plots.linked_scores import PLANE, Panel, Range, brush_of, brushed_distributions, brushed_plane, panels_of
 from btviz.scoring.signcheck import SignCheck
 from btviz.widgets.scorebook import EACH, MANY, Asked, ScoreBook
@@ -190,6 +191,7 @@ def _distributions(book: ScoreBook, asked: Asked, form: str, brush: Brush | None
     table = book.distributions(asked)
     many = table["group"].n_unique() > MANY
     lines = [*_lines(book, asked), f"by {GROUPINGS[asked.grouping]} · {_counted(table)}"]
+    lines += [NOTES["violin"]] if form == "violin" and not many else []
     chosen = {brush.panel: brush.within} if brush is not None and brush.panel is not None else {}
     chart = brushed_distributions(
         table, form="ridges" if many else form, lines=lines, chosen=chosen, taxonomy=book.ds.taxonomy
