@@ -231,6 +231,7 @@ def test_it_shares_its_selection(ds):
     assert all("value" not in param for param in explorer._canvas.chart.spec["params"])
     explorer.controls["which"].value = "chosen"
     assert explorer._book.items(explorer._choices.asked)["pair_id"].n_unique() == 300
+    assert "those chosen in another view" in titles(explorer)
 
 
 def test_scores_are_counted_once_an_answer_an_annotation_or_a_prompt(samples):

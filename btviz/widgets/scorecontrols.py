@@ -32,6 +32,7 @@ FORMS = (("density", "density"), ("histogram", "histogram"), ("cumulative (ECDF)
 POPULATIONS = {"pairs": "each answer once", "annotations": "each annotation once", "prompts": "each prompt once"}
 KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
 EVERY_GROUP = "all groups"
+COMPARED, CHOSEN = "those compared", "those chosen in another view"
 
 _WIDE = {"width": "max-content", "max_width": "100%"}
 
@@ -180,8 +181,8 @@ def which_options(ds: Dataset, *, has_chosen: bool) -> list[tuple[str, str]]:
     if len(splits) > 1:
         options += [("each split apart", EACH), *((f"split: {split}", split) for split in splits)]
     if not ds.preferences.is_empty() and not ds.annotations.is_empty():
-        options.append(("those compared", "compared"))
-    return options + ([("those chosen in another view", "chosen")] if has_chosen else [])
+        options.append((COMPARED, "compared"))
+    return options + ([(CHOSEN, "chosen")] if has_chosen else [])
 
 
 def level_options(groups: Sequence[str], taxonomy: Taxonomy) -> list[tuple[str, str]]:

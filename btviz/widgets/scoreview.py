@@ -14,7 +14,7 @@ from btviz.plots.distributed import NOTES
 from btviz.plots.linked_scores import PLANE, Panel, Range, brush_of, brushed_distributions, brushed_plane, panels_of
 from btviz.scoring.signcheck import SignCheck
 from btviz.widgets.scorebook import EACH, MANY, Asked, ScoreBook
-from btviz.widgets.scorecontrols import GROUPINGS, POPULATIONS, level_options
+from btviz.widgets.scorecontrols import CHOSEN, COMPARED, GROUPINGS, POPULATIONS, level_options
 from btviz.widgets.scoretable import metric_rows
 
 _INVITATION = "Drag across a picture to list the answers there; click beside the brush to list all again."
@@ -182,7 +182,8 @@ def _level(asked: Asked, ds: Dataset) -> str:
 
 def _lines(book: ScoreBook, asked: Asked) -> list[str]:
     parts = [book.ds.population, POPULATIONS[asked.population]]
-    parts += [] if asked.which in ("all", EACH) else [asked.which]
+    which = {"compared": COMPARED, "chosen": CHOSEN}.get(asked.which, f"split: {asked.which}")
+    parts += [] if asked.which in ("all", EACH) else [which]
     parts += [f"only {_level(asked, book.ds)}"] if asked.level is not None else []
     return [" · ".join(parts)]
 
