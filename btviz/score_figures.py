@@ -25,18 +25,25 @@ if TYPE_CHECKING:
 Tables = tuple[pl.DataFrame, ...]
 
 
+def _unlabelled(what: str, scored: Scored) -> UsageError:
+    return UsageError(
+        f"{what} was asked for; no scored answer of {scored.ds.name!r} has the label that it needs. Use data that "
+        "people have labelled."
+    )
+
+
 def _agreement(scored: Scored) -> Tables:
     verdicts = safety_verdicts(scored.having("moderation", "cost"), scored.ds)
     if not verdicts["Human"].count():
-        raise UsageError(
-            f"The agreement of moderators with people was asked for; no answer of {scored.ds.name!r} has a safety "
-            "label. Use data that people have labelled."
-        )
+        raise _unlabelled("The agreement of moderators with people", scored)
     return (moderator_agreement(verdicts),)
 
 
 def _by_safety(scored: Scored) -> Tables:
-    return (score_bins(scored.having("reward", "cost"), scored.ds),)
+    scores = scored.having("reward", "cost")
+    if not scored.ds.pairs["is_safe"].count():
+        raise _unlabelled("The distribution of safe and unsafe answers", scored)
+    return (score_bins(scores, scored.ds),)
 
 
 def _by_category(scored: Scored) -> Tables:
@@ -65,11 +72,17 @@ def _margins(scored: Scored) -> Tables:
 
 def _roc(scored: Scored) -> Tables:
     scores = scored.having("reward", "cost")
-    return roc_curve(scores, scored.ds), score_metrics(scores, scored.ds)
+    curve = roc_curve(scores, scored.ds)
+    if curve.is_empty():
+        raise _unlabelled("How scores tell unsafe answers from safe ones", scored)
+    return curve, score_metrics(scores, scored.ds)
 
 
 def _calibration(scored: Scored) -> Tables:
-    return (reliability_curve(scored.having("reward", "cost"), scored.ds),)
+    curve = reliability_curve(scored.having("reward", "cost"), scored.ds)
+    if curve.is_empty():
+        raise _unlabelled("The calibration of scores", scored)
+    return (curve,)
 
 
 @dataclass(frozen=True, slots=True)

@@ -68,7 +68,8 @@ def pair_votes(ds: Dataset) -> PairVotes:
 def _why_not(ds: Dataset, *, judged: pl.Series) -> str | None:
     if ds.annotations.is_empty():
         if ds.preferences.is_empty():
-            return "no annotations: these data hold prompts alone"
+            held = "prompts alone" if ds.pairs.is_empty() else "answers without labels"
+            return f"no annotations: these data hold {held}"
         return "no annotations of single answers: comparisons are released without the votes of several people"
     n_pairs, n_repeated = int((judged > 0).sum()), int((judged > 1).sum())
     stated = ds.release is not None and RELEASES[ds.release].one_annotation_per_pair is True

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import threading
 from types import SimpleNamespace
 
 import numpy as np
 import polars as pl
 import pytest
+import vl_convert
 from counting_model import CountingModel
 
 import btviz
@@ -173,6 +175,50 @@ def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
         explorer.brush_plane(reward=(0, 1), cost=(0, 1))
 
 
+def test_lists_show_what_is_chosen(explorer):
+    """The browser goes by `index`, which `value` moves only as long as the list listens to itself."""
+    every = tuple(range(len(explorer.controls["models"].options)))
+    assert explorer.controls["models"].index == every
+    explorer.score_with(CountingModel(tokens_per_batch=10_000))
+    assert explorer.controls["models"].index == (*every, len(every))
+    explorer.controls["level"].value = "unsafe"
+    assert explorer.controls["level"].options[explorer.controls["level"].index][1] == "unsafe"
+
+
+def test_a_brush_counts_an_answer_in_several_groups_once(samples):
+    ds = samples[1]
+    explorer = ScoreExplorer(ds, scores=scores_of(ds), policy=ContentPolicy())
+    explorer.controls["grouping"].value = "category"
+    explorer.brush("made-cost", within=(1.0, 3.0))
+    assert explorer.selection.origin.endswith(f": {explorer.selected.height:,} pairs")
+    explorer.controls["population"].value = "annotations"
+    annotated = ds.annotations.filter(pl.col("pair_id").is_in(explorer.selection.pair_ids.implode()))
+    assert f": {annotated.height:,} annotations → " in explorer.selection.origin
+
+
+def test_what_lies_under_a_brush_follows_the_controls(explorer, ds):
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    answers = set(explorer.selection.pair_ids)
+    explorer.controls["population"].value = "prompts"
+    assert explorer.selection.origin.startswith(f"{ds.population} · mean cost by made-cost, 0.00 to 1.00")
+    assert set(explorer.selection.pair_ids) != answers
+    explorer.controls["view"].value = "metrics"
+    explorer.controls["population"].value = "pairs"
+    assert set(explorer.selection.pair_ids) != answers  # nothing is drawn that it could lie on
+    explorer.controls["view"].value = "distributions"
+    assert set(explorer.selection.pair_ids) == answers
+
+
+def test_the_plane_is_brushed_by_the_models_it_draws(ds):
+    scores = scores_of(ds)
+    turned = scores.filter(kind="cost").with_columns(pl.lit("a-turned-cost").alias("model"), -pl.col("score"))
+    explorer = ScoreExplorer(ds, scores=pl.concat([turned, scores]), policy=ContentPolicy())
+    explorer.controls["view"].value = "plane"
+    explorer.brush_plane(reward=(-9.0, 9.0), cost=(2.0, 9.0))
+    high = scores.filter(pl.col("score").is_between(2.0, 9.0), kind="cost")["pair_id"]
+    assert set(explorer.selection.pair_ids) == set(high)
+
+
 def test_it_shares_its_selection(ds):
     shared = Selection()
     explorer = ScoreExplorer(ds, scores=scores_of(ds), selection=shared, policy=ContentPolicy())
@@ -185,6 +231,7 @@ def test_it_shares_its_selection(ds):
     assert all("value" not in param for param in explorer._canvas.chart.spec["params"])
     explorer.controls["which"].value = "chosen"
     assert explorer._book.items(explorer._choices.asked)["pair_id"].n_unique() == 300
+    assert "those chosen in another view" in titles(explorer)
 
 
 def test_scores_are_counted_once_an_answer_an_annotation_or_a_prompt(samples):
@@ -218,6 +265,26 @@ def test_many_groups_are_drawn_as_ridges(explorer, ds):
     assert explorer.controls["form"].disabled
     assert len(explorer.controls["level"].options) == len(ds.taxonomy.categories) + 2
     assert len(json.dumps(explorer._canvas.chart.spec)) < 900_000
+
+
+def test_ridges_of_two_models_fit_a_laptop(samples):
+    explorer = ScoreExplorer(samples[1], scores=scores_of(samples[1]), policy=ContentPolicy())
+    explorer.controls["grouping"].value = "category"
+    drawn = vl_convert.vegalite_to_svg(explorer._canvas.chart.spec)
+    assert float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1]) < 1100
+
+
+def test_splits_of_a_model_stand_beside_each_other(explorer):
+    explorer.score_with(CountingModel(tokens_per_batch=10_000))
+    explorer.controls["which"].value = "each split"
+    panels = explorer._canvas.picture.panels
+    assert [panel for _, _, panel in panels] == ["train", "test"] * 3
+    assert [model for model, _, _ in panels[::2]] == ["made-reward", "counting", "made-cost"]
+
+
+def test_a_violin_says_what_its_marks_are(explorer):
+    explorer.controls["form"].value = "violin"
+    assert "dot: median" in titles(explorer)
 
 
 def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
@@ -297,6 +364,7 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
         while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._canvas.picture, "panels", ()):
             await asyncio.sleep(0.02)
         shown = explorer._live.parts["slow", "cost"].scores.height
+        assert explorer._runner.fields["score"].disabled  # a second press would end the run without a word
         words = explorer._runner.line.state["words"]
         explorer.stop()
         go.set()
@@ -313,6 +381,22 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert explorer._runner.line.state["words"].startswith("Stopped.")
     assert len(seen) < 10  # of some thousand batches
     assert explorer._runner.fields["stop"].disabled
+    assert not explorer._runner.fields["score"].disabled
+
+
+def test_closing_ends_a_run(ds):
+    explorer, seen = ScoreExplorer(ds, policy=ContentPolicy()), threading.Event()
+
+    async def cell():
+        explorer.score_with(CountingModel(name="slow", fail=lambda *_: seen.set()))
+        while not seen.is_set():
+            await asyncio.sleep(0.02)
+        explorer.close()
+        while explorer._runner.runs.is_running:
+            await asyncio.sleep(0.02)
+
+    asyncio.run(asyncio.wait_for(cell(), 120))
+    assert explorer.scores.is_empty()
 
 
 def test_without_scores_it_says_what_to_do(ds):

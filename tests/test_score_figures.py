@@ -181,6 +181,18 @@ def test_a_missing_kind_is_named(ds, scores, tmp_path):
     assert "no reward or cost model has scored it" in found["margins"]
 
 
+def test_without_categories_there_is_no_picture_by_category(tmp_path):
+    """Safe answers alone would be drawn, under a title that speaks of harm."""
+    answers = {f"response_{side}": f"answer {side}" for side in (0, 1)}
+    safe = {f"is_response_{side}_safe": side == 0 for side in (0, 1)}
+    rows = [{"prompt": f"question {k}", **answers, **safe, "safer_response_id": 0} for k in range(60)]
+    (tmp_path / "judged.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    ds = btviz.load(tmp_path / "judged.jsonl")
+    found = reasons(ds, made(ds, kind="cost"), tmp_path)
+    assert "no answer of 'judged' is labelled by category" in found["scores_by_category"]
+    assert "roc" not in found
+
+
 def test_scores_of_a_reversed_sign_are_not_drawn_unless_that_is_overridden(ds, scores, tmp_path, monkeypatch):
     turned = pl.concat([made(ds, kind="cost", sign=-1.0), scores.filter(kind="reward")])
     found = reasons(ds, turned, tmp_path)
@@ -233,8 +245,15 @@ def test_files_of_two_policies_are_drawn_side_by_side(tmp_path, monkeypatch):
     assert CliRunner().invoke(app, ["score", "two-policies", *files]).exit_code == 0
     run = CliRunner().invoke(app, ["figures", "two-policies", "--out", str(tmp_path / "out"), "--json"])
     assert run.exit_code == 0, run.stderr
-    drawn = {one["figure"] for one in json.loads(run.stdout)["files"] if one["file"]}
-    assert drawn == {"scores_by_policy"}  # nothing is known of the safety of these answers
+    found = json.loads(run.stdout)["files"]
+    assert {one["figure"] for one in found if one["file"]} == {"scores_by_policy"}
+    unlabelled = {
+        "moderators",
+        "scores_by_safety",
+        "roc",
+        "calibration",
+    }  # nothing is known of the safety of these answers
+    assert {one["figure"] for one in found if "has the label that it needs" in (one["not_drawn"] or "")} == unlabelled
     said = words(tmp_path / "out", "scores_by_policy")
     assert "after n = 60" in said
     assert "before n = 60" in said

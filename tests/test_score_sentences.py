@@ -57,6 +57,12 @@ def test_what_was_scored_and_what_is_missing(ds, scores):
     )
 
 
+def test_what_a_probe_could_not_learn_is_said_with_the_reason(ds, scores):
+    probe = SimpleNamespace(undefined={"drugs": "too few", "violence": "too few", "severity": "none"})
+    said = flat(sentences.scored(scores.filter(kind="cost"), ds, models=[object(), probe]))
+    assert said.endswith("by made-cost. No scores for Drugs; Violence: too few. No scores for severity: none.")
+
+
 def test_signs_are_said_as_they_were_found(ds):
     assert flat(sentences.signs([SimpleNamespace(reason="It points up.")], ds)).endswith("sample): It points up.")
 

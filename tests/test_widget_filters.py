@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter, defaultdict
 
 import numpy as np
@@ -197,3 +198,18 @@ def test_votes_of_the_index_are_those_of_the_table(make_dataset, drawn):
         for bit, count in index.votes(row)
     ]
     assert listed == ds.votes.select("pair_id", "category", "votes").rows()
+
+
+def test_safety_is_known_where_no_category_is(tmp_path):
+    """Comparisons of two answers may say which is safe and nothing else; none of them contradicts itself."""
+    answers = {f"response_{side}": f"answer {side}" for side in (0, 1)}
+    safe = {f"is_response_{side}_safe": side == 0 for side in (0, 1)}
+    rows = [{"prompt": f"question {k}", **answers, **safe, "safer_response_id": 0} for k in range(9)]
+    (tmp_path / "compared.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    ds = btviz.load(tmp_path / "compared.jsonl")
+    index = index_pairs(ds)
+    assert index.is_safe.tolist() == ds.pairs["is_safe"].to_list()
+    assert index.is_unsafe.tolist() == (~ds.pairs["is_safe"]).to_list()
+    kept = narrow(np.arange(len(index)), ds=ds, index=index, by=Filter(safety="unsafe"))
+    assert set(ds.pairs["response"][kept]) == {"answer 1"}
+    assert not index.has_categories

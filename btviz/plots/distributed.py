@@ -34,7 +34,7 @@ NOTES = {
     "density": "Smooth density",
     "histogram": "Histogram",
     "ecdf": "Cumulative share",
-    "violin": "Width: density, scaled to each group's highest",
+    "violin": "Width: density, scaled to each group's highest · bar: middle half · dot: median",
 }
 """What the caption says of each form."""
 STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}

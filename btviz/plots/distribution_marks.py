@@ -31,7 +31,7 @@ def curves(part: pl.DataFrame, *, form: str, colours: Mapping[str, str]) -> list
     """
     drawn = _heights(part, form=form)
     top = float(drawn["height"].max())  # type: ignore[arg-type]  # numbers
-    colour = _with_legend(drawn, colours)
+    colour = _with_legend(drawn, colours, symbol="stroke" if form == "ecdf" else "square")
     y_axis = alt.Axis(grid=True, gridColor=FAINT, tickCount=3, format=".2~g")
     y = alt.Y("height:Q", scale=alt.Scale(domain=[0, top * 1.05 or 1], nice=False), axis=y_axis, title=Y_TITLES[form])
     base = alt.Chart(drawn)
@@ -109,11 +109,11 @@ def _palette(groups: list[str], colours: Mapping[str, str]) -> alt.Scale:
     return alt.Scale(domain=groups, range=[colours[group] for group in groups])
 
 
-def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str]) -> alt.Color:
+def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str], *, symbol: str) -> alt.Color:
     legend = alt.Legend(
         title=None,
         orient="bottom",
-        symbolType="square",
+        symbolType=symbol,
         symbolOpacity=1,  # that of the areas is too faint to tell colours apart
         direction="horizontal",
         columns=3,

@@ -18,8 +18,10 @@ from btviz.taxonomy import Taxonomy
 
 SIZE = 11.0
 """Of letters on a screen."""
-ACROSS, ALONE = 400.0, 620.0
-"""Width of a panel beside another, and of the only one."""
+ACROSS, ALONE = 350.0, 620.0
+"""Width of a panel beside another, so that two fit a narrow window, and of the only one."""
+NAMES_BESIDE, NAMES_ALONE = 70.0, 90.0
+"""What ridges get above that for the names of their groups: two beside each other fit a laptop's screen."""
 GAP = 40.0
 HEIGHT = 180.0
 PLANE = "brush_plane"
@@ -30,10 +32,10 @@ Range = tuple[float, float]
 
 
 def panels_of(table: pl.DataFrame) -> list[Panel]:
-    """Model, kind and panel of each picture of `brushed_distributions`, in their order."""
-    found = table.select("panel", "model", "kind").unique().rows()
-    found.sort(key=lambda one: (one[0] != "train", one[0], one[2] != "reward", one[1]))
-    return [(model, kind, panel) for panel, model, kind in found]
+    """Model, kind and panel of each picture of `brushed_distributions`, in their order: splits of a model together."""
+    found = table.select("model", "kind", "panel").unique().rows()
+    found.sort(key=lambda one: (one[1] != "reward", one[1], one[0], one[2] != "train", one[2]))
+    return [(model, kind, panel) for model, kind, panel in found]
 
 
 def brush_of(place: int) -> str:
@@ -158,7 +160,8 @@ def _curved(part: pl.DataFrame, form: str, width: float) -> alt.LayerChart:
 
 def _ridged(part: pl.DataFrame, width: float, taxonomy: Taxonomy | None) -> alt.LayerChart:
     named = part.with_columns(pl.col("group").replace(STRATA))
-    return _only(category_ridges(named, width=width + 90.0, taxonomy=taxonomy))
+    names = NAMES_ALONE if width == ALONE else NAMES_BESIDE
+    return _only(category_ridges(named, width=width + names, taxonomy=taxonomy))
 
 
 def _only(chart: alt.ConcatChart) -> alt.LayerChart:

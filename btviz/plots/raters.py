@@ -88,7 +88,8 @@ def _together(known: pl.DataFrame) -> str:
         return ""
     rows = known.filter(pl.col("group") == EVERYTHING).drop_nulls("joint_alpha").head(1).to_dicts()
     return "".join(
-        f"All {row['joint_raters']} raters: Krippendorff's alpha {row['joint_alpha']:.2f}"
+        f"{'Both' if row['joint_raters'] == 2 else 'All ' + str(row['joint_raters'])} raters: "
+        f"Krippendorff's alpha {row['joint_alpha']:.2f}"
         + (f" ({row['joint_low']:.2f} to {row['joint_high']:.2f})" if row["joint_low"] is not None else "")
         + f", n = {row['joint_n']:,}"
         for row in rows

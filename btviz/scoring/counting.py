@@ -20,7 +20,7 @@ GROUPINGS = ("is_safe", "split", "category", "severity", "stratum", "source", "t
 SAFETY = {True: "safe", False: "unsafe"}
 SAFE = "safe"
 
-_ITEM = ("pair_id", "prompt_id", "split", "group", "score")
+_ITEM = ("item", "pair_id", "prompt_id", "split", "group", "score")
 
 
 def counted_items(
@@ -51,14 +51,15 @@ def counted_items(
     Returns
     -------
     DataFrame
-        `pair_id`, `prompt_id`, `split`, `group`, `score` (of the answer), `value` (what is
-        counted: of prompts a mean), `counts` (false on rows that only name a further answer of
-        a prompt that is counted already).
+        `item` (the same on rows of one answer or annotation that is in several groups), `pair_id`,
+        `prompt_id`, `split`, `group`, `score` (of the answer), `value` (what is counted: of prompts
+        a mean), `counts` (false on rows that only name a further answer of a prompt that is counted
+        already).
     """
     choice(by, GROUPINGS, what="grouping")
     choice(population, POPULATIONS, what="population")
     labelled = _labelled(ds, annotations=population == "annotations")
-    scored = labelled.join(part.scores, on="pair_id", how="inner")
+    scored = labelled.join(part.scores, on="pair_id", how="inner").with_row_index("item")
     items = _GROUPED[by](scored, ds, topics).drop_nulls("group").select(_ITEM)
     if population != "prompts":
         return items.with_columns(pl.col("score").alias("value"), pl.lit(value=True).alias("counts"))

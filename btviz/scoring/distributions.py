@@ -54,9 +54,14 @@ def score_bins(
     Raises
     ------
     UsageError
-        If no answer has a score and a group.
+        If no answer has a score and a group, or no answer a category that is to be grouped by.
     """
     choice(by, GROUPINGS, what="grouping")
+    if by == "category" and not ds.pairs["labels"].count():
+        raise UsageError(
+            f"Scores by harm category were asked for, but no answer of {ds.name!r} is labelled by category. Use data "
+            'that are, or group by "is_safe".'
+        )
     tables = []
     for part in by_model(scores.filter(pl.col("kind").is_in(["reward", "cost"]))):
         answers = _grouped(judged_answers(part, ds), by, ds.taxonomy)

@@ -28,7 +28,7 @@ class _Checked(Protocol):
     def reason(self) -> str: ...
 
 
-def scored(scores: pl.DataFrame, ds: Dataset) -> str:
+def scored(scores: pl.DataFrame, ds: Dataset, *, models: Sequence[object] = ()) -> str:
     """Say what was scored by which models, and what is missing.
 
     Parameters
@@ -37,6 +37,8 @@ def scored(scores: pl.DataFrame, ds: Dataset) -> str:
         A table of scores.
     ds : Dataset
         The data set that was scored.
+    models : sequence of score model
+        Those that scored it: a probe says why some targets have no scores.
 
     Returns
     -------
@@ -50,7 +52,16 @@ def scored(scores: pl.DataFrame, ds: Dataset) -> str:
         of = f" for {targets:,} targets" if targets else ""
         missing = f"; {absent.height:,} scores are missing" if absent.height else ""
         said.append(f"{kind}: {n:,} of {ds.pairs.height:,} pairs scored by {model}{of}{missing}.")
-    return lines(*said)
+    return lines(*said, *(why for model in models for why in _without(model, ds.taxonomy)))
+
+
+def _without(model: object, taxonomy: Taxonomy) -> list[str]:
+    """Targets that a probe has no scores for, by the reason."""
+    names = {category.slug: category.title for category in taxonomy.categories}
+    reasons: dict[str, list[str]] = {}
+    for target, reason in getattr(model, "undefined", {}).items():
+        reasons.setdefault(reason, []).append(names.get(target, target))
+    return [f"No scores for {'; '.join(targets)}: {reason}." for reason, targets in reasons.items()]
 
 
 def signs(checks: Sequence[_Checked], ds: Dataset) -> str:

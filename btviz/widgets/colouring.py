@@ -74,7 +74,8 @@ def by_safety(places: Places, index: PairIndex) -> Colouring:
 
 def by_category(places: Places, index: PairIndex, *, bit: int, title: str) -> Colouring:
     """Colour by the share of pairs with one category; places without it are grey."""
-    share = places.mean(index.labels >> np.uint32(bit) & 1, known=index.is_safe | index.is_unsafe)
+    known = (index.is_safe | index.is_unsafe) & index.has_categories
+    share = places.mean(index.labels >> np.uint32(bit) & 1, known=known)
     return _against_grey(title, share, none="no pair", some="of its pairs", unknown="not labelled")
 
 

@@ -30,6 +30,8 @@ class PairIndex:
         Categories with at least one vote, with a majority (ties count), with every vote.
     is_safe, is_unsafe : arrays of bool, one value per pair
         Both false where the rows of a pair contradict each other; `labels` is 0 there.
+    has_categories : bool
+        Whether any pair is labelled by category.
     n_annotations, n_unsafe : arrays of uint32, one count per pair
     annotation_row : array of intp, one value per annotation, ascending
         Row of the pair that it labels.
@@ -43,6 +45,7 @@ class PairIndex:
     every_label: Masks
     is_safe: NDArray[np.bool_]
     is_unsafe: NDArray[np.bool_]
+    has_categories: bool
     n_annotations: Masks
     n_unsafe: Masks
     annotation_row: Rows
@@ -107,7 +110,9 @@ class PairIndex:
 def index_pairs(ds: Dataset) -> PairIndex:
     """Build the index of a data set: one pass over `annotations`."""
     labels = pl.col("labels")
-    known = labels.is_not_null() & pl.col("is_safe").is_not_null()
+    has_categories = ds.pairs["labels"].count() > 0
+    # comparisons may tell the safety of answers and name no category anywhere: nothing contradicts itself there
+    known = pl.col("is_safe").is_not_null() & (labels.is_not_null() if has_categories else True)
     voted = ds.annotations.group_by("pair_id").agg(
         labels.bitwise_or().alias("voted"), labels.bitwise_and().alias("every_label")
     )
@@ -122,7 +127,7 @@ def index_pairs(ds: Dataset) -> PairIndex:
             pl.col("n_annotations", "n_unsafe").fill_null(0),
             pl.coalesce("voted", "given").alias("any_labels"),
             pl.coalesce("every_label", labels, pl.lit(0, pl.UInt32)).alias("every_label"),
-            pl.when(known).then(labels).otherwise(0).cast(pl.UInt32).alias("labels"),
+            pl.when(known).then(labels).fill_null(0).cast(pl.UInt32).alias("labels"),
             (known & pl.col("is_safe")).fill_null(value=False).alias("is_safe"),
             (known & ~pl.col("is_safe")).fill_null(value=False).alias("is_unsafe"),
         )
@@ -137,6 +142,7 @@ def index_pairs(ds: Dataset) -> PairIndex:
         every_label=columns["every_label"],
         is_safe=columns["is_safe"],
         is_unsafe=columns["is_unsafe"],
+        has_categories=has_categories,
         n_annotations=columns["n_annotations"],
         n_unsafe=columns["n_unsafe"],
         annotation_row=np.searchsorted(ids, ds.annotations["pair_id"].to_numpy()),

@@ -158,13 +158,13 @@ class ScoreBook:
         return reward, cost
 
     def plane_items(self, asked: Asked) -> pl.DataFrame:
-        """What is counted in the plane: `pair_id`, `prompt_id`, `reward`, `cost`, `counts`."""
+        """What is counted in the plane: `item`, `pair_id`, `prompt_id`, `reward`, `cost`, `counts`."""
         reward, cost = self.plane_of(asked)
         grouping = "all" if asked.level is None else asked.grouping
         own = Asked((cost,), grouping, asked.level, "pairs" if asked.population == "prompts" else asked.population)
         items = self._within(self._items(cost, own), "all" if asked.which == EACH else asked.which)
         both = items.join(self.parts[reward].scores.rename({"score": "reward"}), on="pair_id")
-        found = both.select("pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
+        found = both.select("item", "pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
         if asked.population != "prompts":
             return found.with_columns(pl.lit(value=True).alias("counts"))
         return found.with_columns(

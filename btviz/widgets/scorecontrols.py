@@ -32,6 +32,7 @@ FORMS = (("density", "density"), ("histogram", "histogram"), ("cumulative (ECDF)
 POPULATIONS = {"pairs": "each answer once", "annotations": "each annotation once", "prompts": "each prompt once"}
 KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
 EVERY_GROUP = "all groups"
+COMPARED, CHOSEN = "those compared", "those chosen in another view"
 
 _WIDE = {"width": "max-content", "max_width": "100%"}
 
@@ -66,6 +67,7 @@ class ScoreControls:
     ) -> None:
         self._ds, self._book, self._on_change = ds, book, on_change
         self.named: Mapping[str, Any] = MappingProxyType(controls_of(ds, list(book().parts), topics=topics))
+        self._listeners = {name: self._listener(name) for name in self.named}
         for name in self.named:
             self._listen(name)
 
@@ -95,9 +97,10 @@ class ScoreControls:
         """Offer the models on view; those that were not known before are chosen, too."""
         control, before = self.named["models"], self.named["models"].value
         options = model_options(list(self._book().parts))
-        control.unobserve_all("value")
-        control.options, control.rows = options, rows_for(options)
-        control.value = tuple(model for _, model in options if model in before or model not in known)
+        self._ignore("models")
+        with control.hold_sync():  # else the browser is told for a moment of choices that its list has not
+            control.options, control.rows = options, rows_for(options)
+            control.value = tuple(model for _, model in options if model in before or model not in known)
         self._listen("models")
 
     def regroup(self) -> None:
@@ -108,15 +111,23 @@ class ScoreControls:
     def _offer(self, name: str, options: Sequence[tuple[str, Any]]) -> None:
         """Replace the options of a list; what was chosen stays chosen where it can."""
         control, before = self.named[name], self.named[name].value
-        control.unobserve_all("value")
-        control.options = options
+        self._ignore(name)
         values = [value for _, value in options]
-        control.value = before if before in values else values[0]
+        with control.hold_sync():
+            control.options = options
+            control.value = before if before in values else values[0]
         self._listen(name)
 
-    def _listen(self, name: str) -> None:
+    def _listener(self, name: str) -> Callable[[object], None]:
         changes_groups = name in ("models", "grouping", "population")
-        self.named[name].observe(lambda _: self.regroup() if changes_groups else self._on_change(), names="value")
+        return lambda _: self.regroup() if changes_groups else self._on_change()
+
+    def _listen(self, name: str) -> None:
+        self.named[name].observe(self._listeners[name], names="value")
+
+    def _ignore(self, name: str) -> None:
+        """Stop listening here; by listeners of its own a list shows in the browser what is chosen."""
+        self.named[name].unobserve(self._listeners[name], names="value")
 
 
 def controls_of(ds: Dataset, models: Sequence[Model], *, topics: pl.DataFrame | None) -> dict[str, Any]:
@@ -170,8 +181,8 @@ def which_options(ds: Dataset, *, has_chosen: bool) -> list[tuple[str, str]]:
     if len(splits) > 1:
         options += [("each split apart", EACH), *((f"split: {split}", split) for split in splits)]
     if not ds.preferences.is_empty() and not ds.annotations.is_empty():
-        options.append(("those compared", "compared"))
-    return options + ([("those chosen in another view", "chosen")] if has_chosen else [])
+        options.append((COMPARED, "compared"))
+    return options + ([(CHOSEN, "chosen")] if has_chosen else [])
 
 
 def level_options(groups: Sequence[str], taxonomy: Taxonomy) -> list[tuple[str, str]]:

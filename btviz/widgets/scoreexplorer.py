@@ -18,7 +18,7 @@ from btviz.scoring.signcheck import SignCheck
 from btviz.selection import Selection
 from btviz.widgets.inspected import InspectedView
 from btviz.widgets.inspector import PairInspector
-from btviz.widgets.scorebook import ScoreBook
+from btviz.widgets.scorebook import Asked, ScoreBook
 from btviz.widgets.scorecanvas import ScoreCanvas
 from btviz.widgets.scorecontrols import ScoreControls
 from btviz.widgets.scorerunner import ScoreRunner
@@ -76,6 +76,7 @@ class ScoreExplorer(InspectedView):
         self._book = ScoreBook(ds, SCORES.to_frame() if scores is None else scores, topics)
         self._live: ScoreBook | None = None
         self._brush: Brush | None = None
+        self._brushed: Asked | None = None
         self._brushing = False
         self.inspector = PairInspector(ds, selection=selection, policy=policy)
         self._choices = ScoreControls(ds, topics=topics, book=lambda: self._on_view, on_change=self._ask)
@@ -170,6 +171,12 @@ class ScoreExplorer(InspectedView):
         """End a run after the batch in work; what is scored is kept."""
         self._runner.stop()
 
+    def close(self) -> None:
+        """End a run under way, which nobody could stop any longer, and take the view away."""
+        if hasattr(self, "_runner"):  # ipywidgets closes what could not be made, too
+            self.stop()
+        super().close()
+
     @property
     def _on_view(self) -> ScoreBook:
         """Scores that are drawn: those of a run so far, too."""
@@ -189,6 +196,8 @@ class ScoreExplorer(InspectedView):
 
     def _shown(self, picture: Picture) -> None:
         self.controls["form"].disabled = not picture.has_forms
+        if self._brush is not None and self._brush.is_on(picture) and picture.asked != self._brushed:
+            self._list(self._brush, picture.asked)  # what lies under it now
 
     def _brushed_in_chart(self, name: str, ranges: Mapping[str, list[float]]) -> None:
         picture = self._canvas.picture
@@ -199,18 +208,22 @@ class ScoreExplorer(InspectedView):
             self._choose(brush, drawn=bool(ranges))
 
     def _choose(self, brush: Brush | None, *, drawn: bool = False) -> None:
-        self._brush, self._brushing = brush, True
+        picture = self._canvas.picture
+        self._list(brush, self._choices.asked if picture is None else picture.asked)
+        if not drawn:
+            self._ask()
+
+    def _list(self, brush: Brush | None, asked: Asked) -> None:
+        """Choose the answers under a brush; none lists all."""
+        self._brush, self._brushed, self._brushing = brush, asked, True
         try:
             if brush is None:
                 self.selection.clear()
             else:
-                asked = self._choices.asked
                 found = brush.items(self._on_view, asked)
                 self.selection.set(found["pair_id"].unique(), origin=origin_of(brush, found, asked=asked, ds=self.ds))
         finally:
             self._brushing = False
-        if not drawn:
-            self._ask()
 
     def _selection_moved(self) -> None:
         if self._brushing:

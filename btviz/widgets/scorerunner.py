@@ -63,7 +63,7 @@ class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no ty
         """Load a model and score the answers with it."""
         self._job = ScoreJob(self._book(), model, kind=kind)
         self.line.working(self._job.words, share=None)
-        self.fields["stop"].disabled = False
+        self.fields["score"].disabled, self.fields["stop"].disabled = True, False
         self.runs.run(self._job.run, on_done=self._scored)
 
     def stop(self) -> None:
@@ -114,7 +114,7 @@ class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no ty
 
     def _end(self, words: str) -> None:
         self._job = None
-        self.fields["stop"].disabled = True
+        self.fields["score"].disabled, self.fields["stop"].disabled = False, True
         self.line.said(words)
         self._on_end()
 

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import altair as alt
 import polars as pl
 
 from btviz.dataset import Dataset
 from btviz.errors import UsageError
+from btviz.plots.distributed import NOTES
 from btviz.plots.linked_scores import PLANE, Panel, Range, brush_of, brushed_distributions, brushed_plane, panels_of
 from btviz.scoring.signcheck import SignCheck
-from btviz.widgets.scorebook import EACH, MANY, Asked, Model, ScoreBook
-from btviz.widgets.scorecontrols import GROUPINGS, POPULATIONS, level_options
+from btviz.widgets.scorebook import EACH, MANY, Asked, ScoreBook
+from btviz.widgets.scorecontrols import CHOSEN, COMPARED, GROUPINGS, POPULATIONS, level_options
 from btviz.widgets.scoretable import metric_rows
 
 _INVITATION = "Drag across a picture to list the answers there; click beside the brush to list all again."
@@ -50,6 +51,10 @@ class Brush:
             return book.brushed_plane(asked, reward=self.reward or self.within, cost=self.within)
         return book.brushed(asked, panel=self.panel, within=self.within)
 
+    def is_on(self, picture: Picture) -> bool:
+        """Whether a picture shows it."""
+        return picture.is_plane if self.panel is None else self.panel in picture.panels
+
 
 @dataclass(frozen=True, eq=False)
 class Picture:
@@ -65,6 +70,8 @@ class Picture:
         Whether it is the plane; whether the form of distributions can be chosen.
     checks, refused : list of SignCheck
         Of the models asked for; those that are not drawn.
+    asked : Asked
+        What is drawn: of the models asked for, those that are not refused.
     said : str
         Words above it.
     rows, caption
@@ -75,6 +82,7 @@ class Picture:
     checks: Sequence[SignCheck]
     refused: Sequence[SignCheck]
     said: str
+    asked: Asked
     panels: Sequence[Panel] = ()
     is_plane: bool = False
     has_forms: bool = False
@@ -141,19 +149,18 @@ def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Br
             f"Not drawn: {names}. Turn the sign of these scores, or tick the box above the picture if it is the labels "
             "that are wrong."
         )
+    asked = replace(asked, models=drawn)
     if not drawn:
-        return Picture(None, found, refused, "\n".join(said))
-    made = _VIEWS[view](book, _of(asked, drawn), form, brush)
+        return Picture(None, found, refused, "\n".join(said), asked)
+    made = _VIEWS[view](book, asked, form, brush)
     said.append(_METRICS if made.rows is not None else _INVITATION)
-    return Picture(
-        made.chart, found, refused, "\n".join(said), made.panels, made.is_plane, made.has_forms, made.rows, made.caption
-    )
+    return replace(made, checks=found, refused=refused, said="\n".join(said))
 
 
 def origin_of(brush: Brush, found: pl.DataFrame, *, asked: Asked, ds: Dataset) -> str:
     """Say in words what a brush chose."""
     pairs = found["pair_id"].n_unique()
-    n = found["prompt_id"].n_unique() if asked.population == "prompts" else found.height
+    n = found["prompt_id" if asked.population == "prompts" else "item"].n_unique()
     counted = f"{n:,} {asked.population if n != 1 else asked.population[:-1]}"
     then = "" if asked.population == "pairs" else f" → {pairs:,} pair{'s' * (pairs != 1)}"
     low, high = brush.within
@@ -169,17 +176,14 @@ def origin_of(brush: Brush, found: pl.DataFrame, *, asked: Asked, ds: Dataset) -
     return f"{ds.population} · {what}{group}: {counted}{then}"
 
 
-def _of(asked: Asked, models: tuple[Model, ...]) -> Asked:
-    return Asked(models, asked.grouping, asked.level, asked.population, asked.which)
-
-
 def _level(asked: Asked, ds: Dataset) -> str:
     return level_options([str(asked.level)], ds.taxonomy)[1][0]
 
 
 def _lines(book: ScoreBook, asked: Asked) -> list[str]:
     parts = [book.ds.population, POPULATIONS[asked.population]]
-    parts += [] if asked.which in ("all", EACH) else [asked.which]
+    which = {"compared": COMPARED, "chosen": CHOSEN}.get(asked.which, f"split: {asked.which}")
+    parts += [] if asked.which in ("all", EACH) else [which]
     parts += [f"only {_level(asked, book.ds)}"] if asked.level is not None else []
     return [" · ".join(parts)]
 
@@ -188,11 +192,12 @@ def _distributions(book: ScoreBook, asked: Asked, form: str, brush: Brush | None
     table = book.distributions(asked)
     many = table["group"].n_unique() > MANY
     lines = [*_lines(book, asked), f"by {GROUPINGS[asked.grouping]} · {_counted(table)}"]
+    lines += [NOTES["violin"]] if form == "violin" and not many else []
     chosen = {brush.panel: brush.within} if brush is not None and brush.panel is not None else {}
     chart = brushed_distributions(
         table, form="ridges" if many else form, lines=lines, chosen=chosen, taxonomy=book.ds.taxonomy
     )
-    return Picture(chart, [], [], "", panels=panels_of(table), has_forms=not many)
+    return Picture(chart, [], [], "", asked, panels=panels_of(table), has_forms=not many)
 
 
 def _counted(table: pl.DataFrame) -> str:
@@ -208,13 +213,13 @@ def _plane(book: ScoreBook, asked: Asked, _: str, brush: Brush | None) -> Pictur
         f"reward: {reward} · cost: {cost} · n = {n:,} {asked.population}, {prompts:,} prompts",
     ]
     chosen = (brush.reward, brush.within) if brush is not None and brush.reward is not None else None
-    return Picture(brushed_plane(cells, quadrants, lines=lines, chosen=chosen), [], [], "", is_plane=True)
+    return Picture(brushed_plane(cells, quadrants, lines=lines, chosen=chosen), [], [], "", asked, is_plane=True)
 
 
 def _metrics(book: ScoreBook, asked: Asked, _: str, __: Brush | None) -> Picture:
     rows = metric_rows(book.metrics(asked), taxonomy=book.ds.taxonomy)
     caption = f"{book.ds.population}: metrics over all answers and by {GROUPINGS[asked.grouping]}, intervals by prompt"
-    return Picture(None, [], [], "", rows=rows, caption=caption)
+    return Picture(None, [], [], "", asked, rows=rows, caption=caption)
 
 
 _VIEWS = {"distributions": _distributions, "plane": _plane, "metrics": _metrics}

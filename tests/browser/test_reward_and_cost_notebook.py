@@ -132,6 +132,19 @@ def test_a_brush_on_a_distribution_lists_the_answers_under_it(notebook):
     expect(chart(notebook).locator(".brush_1_brush path").first).not_to_have_attribute("d", re.compile("h[1-9]"))
 
 
+def test_one_brush_counts_and_the_others_are_taken_away(notebook):
+    drag(notebook, 1, across=(0.5, 0.8))
+    drag(notebook, 0, across=(0.2, 0.6))
+    expect(origin(notebook)).to_contain_text("reward by reward probe")
+    expect(chart(notebook).locator(".brush_0_brush path").first).to_have_attribute("d", re.compile("h[1-9]"))
+    expect(chart(notebook).locator(".brush_1_brush path").first).not_to_have_attribute("d", re.compile("h[1-9]"))
+
+
+def test_lists_show_what_is_chosen(notebook):
+    chosen = notebook.page.locator("select[multiple] option:checked")
+    expect(chosen).to_have_count(kernel(notebook, "len(explorer.controls['models'].value)"))
+
+
 def test_a_region_of_the_plane_lists_the_answers_in_it(notebook):
     notebook.page.get_by_role("button", name="Reward × cost").click()
     expect(chart(notebook).locator("svg")).to_contain_text("Helpful but harmful")

@@ -34,6 +34,7 @@ function neighbour(marks, from, key) {
 async function render({ model, el }) {
   let embedded = null;
   let focused = null;
+  let brushing = null; // name of the brush that counts
   el.dataset.lmSuppressShortcuts = "true"; // the keys below are ours, not those of JupyterLab's command mode
 
   const said = element("div", { class: "btviz-said", role: "status" });
@@ -51,7 +52,18 @@ async function render({ model, el }) {
     const keys = keysOf(item);
     if (keys) speak.send({ kind: "click", keys });
   };
-  const brushed = debounce(250, (name, ranges) => speak.send({ kind: "brush", name, ranges }));
+  const tellBrush = debounce(250, (name, ranges) => speak.send({ kind: "brush", name, ranges }));
+  // One brush counts, the last: the others are taken away, or the picture would show several ranges at once.
+  const brushed = (name, ranges) => {
+    const isEmpty = Object.keys(ranges).length === 0;
+    if (isEmpty && name !== brushing) return;
+    tellBrush(name, ranges);
+    if (isEmpty || name === brushing) return;
+    brushing = name;
+    const others = brushesOf(embedded.spec).filter((other) => other !== name);
+    for (const other of others) embedded.view.data(`${other}_store`, []);
+    if (others.length) embedded.view.runAsync();
+  };
   const clickable = () => [...el.querySelectorAll("svg path")].filter((mark) => mark.__data__?.cursor === "pointer" && keysOf(mark.__data__));
   const focus = (mark) => {
     focused?.setAttribute("tabindex", -1);
@@ -95,6 +107,7 @@ async function render({ model, el }) {
     const made = await vegaEmbed(canvas, structuredClone(wanted), { actions: false, renderer: "svg" });
     if (wanted !== model.get("spec")) return made.finalize(); // another chart was asked for meanwhile
     embedded = made;
+    brushing = brushesOf(wanted).find((name) => Object.keys(made.view.signal(name) ?? {}).length > 0) ?? null;
     made.view.addEventListener("click", (_, item) => click(item));
     for (const name of brushesOf(wanted)) made.view.addSignalListener(name, brushed);
     for (const mark of clickable()) {
