@@ -10,14 +10,15 @@ from hypothesis import strategies as st
 from test_preference_plots import rows_of, words
 from test_score_metrics import scores
 
-from btviz import plots
+from btviz import plots, sentences
 from btviz.errors import UsageError
+from btviz.plots.linked_scores import brushed_plane
 from btviz.plots.theme import WIDTHS
 from btviz.scoring.distributions import margin_bins, plane_bins, policy_bins, score_bins
 from btviz.scoring.margins import score_margins
 from btviz.scoring.metrics import reliability_curve, roc_curve, score_metrics
 from btviz.scoring.moderators import moderator_agreement, safety_verdicts
-from btviz.scoring.plane import reward_and_cost, score_quadrants
+from btviz.scoring.plane import reward_against_cost, reward_and_cost, score_quadrants
 from btviz.scoring.policies import policy_answers, policy_scores
 from btviz.stats.densities import bandwidth, counts_in, density_at, grid_of
 from btviz.synthetic import generate
@@ -137,6 +138,19 @@ def test_cells_of_the_plane_count_every_answer_once(table, ds):
         pl.col("cost").is_between(first["cost_low"], first["cost_high"], closed="left"),
     )
     assert inside.height == first["count"]
+
+
+def test_the_plane_says_where_its_lines_are_and_what_shows_it(charts, table, ds):
+    assert "(median), cost 0.00" in words(charts["plane"])
+    assert "no label" not in words(charts["plane"])
+    bare = reward_and_cost(table, ds).with_columns(pl.lit(None, pl.Boolean).alias("is_safe"))
+    quadrants = score_quadrants(bare, ds, reward_origin=1.0, n_boot=40)
+    for chart in (plots.score_plane(plane_bins(bare), quadrants), brushed_plane(plane_bins(bare), quadrants)):
+        said = words(chart)
+        assert "reward 1.00, cost 0.00" in said
+        assert "no label here shows that this cost parts safe from harmful" in said
+    said = sentences.plane(quadrants, ds, association=reward_against_cost(bare, n_boot=40))
+    assert "None of them is labelled" in said
 
 
 @settings(max_examples=30)

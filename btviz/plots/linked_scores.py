@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.plots.binned import KINDS, score_scale, score_title, span_of
 from btviz.plots.distributed import STRATA, score_distributions
-from btviz.plots.planar import score_plane
+from btviz.plots.planar import note_of_origins, score_plane
 from btviz.plots.rendering import ConcatChart
 from btviz.plots.ridges import category_ridges
 from btviz.plots.theme import ACCENT, INK, config, heading, needed
@@ -140,13 +140,12 @@ def brushed_plane(
     parts = list(plane.concat)
     cells = parts[2]
     parts[2] = alt.LayerChart(layer=[*cells.layer, catcher], width=cells.width, height=cells.height)
-    note = plane.title.subtitle[-1]
     return ConcatChart(
         concat=parts,
         columns=2,
         spacing=4,
         bounds="flush",
-        title=heading("Reward against cost", *lines, note, width=560.0, size=SIZE),
+        title=heading("Reward against cost", *lines, note_of_origins(quadrants), width=560.0, size=SIZE),
         description=plane.description,
         config=config(size=SIZE),
     )

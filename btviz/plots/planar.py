@@ -63,17 +63,13 @@ def score_plane(
         If a column is missing or the quadrants hold no row over all answers.
     """
     needed(table, "reward_low", "reward_high", "cost_low", "cost_high", "count", "n", call="plane_bins")
-    needed(quadrants, "grouping", "quadrant", "n_quadrant", "share", "reward_origin", call="score_quadrants")
+    needed(quadrants, "grouping", "quadrant", "n_quadrant", "share", "reward_origin_is", call="score_quadrants")
     corners = quadrants.filter(pl.col("grouping") == "all")
     if corners.is_empty():
         raise UsageError("The quadrants over all answers are to be shown; this table has none. Do not filter it.")
     side = min(WIDEST, points(width) - 2 * PADDING - BESIDE)
     n, prompts = table["n"][0], table["prompts"][0]
     caption = " · ".join(part for part in (source, "pairs", f"n = {n:,}, of {prompts:,} prompts") if part)
-    origin = corners.row(0, named=True)
-    note = (
-        f"Dashed: reward {origin['reward_origin']:.2f}, cost {origin['cost_origin']:.2f} · corners: answers beyond both"
-    )
     top = _marginal(table, "reward", side=side)
     right = _marginal(table, "cost", side=side)
     empty = alt.Chart(pl.DataFrame({"x": [0]})).mark_point(opacity=0).properties(width=MARGINAL, height=MARGINAL)
@@ -82,10 +78,19 @@ def score_plane(
         columns=2,
         spacing=4,
         bounds="flush",
-        title=heading("Reward against cost", caption, note, width=width),
+        title=heading("Reward against cost", caption, note_of_origins(corners), width=width),
         description=_description(corners, caption),
         config=config(),
     )
+
+
+def note_of_origins(quadrants: pl.DataFrame) -> str:
+    """Say where the dashed lines are and why, in parts divided by dots."""
+    known = quadrants.row(0, named=True)
+    rule = " (median)" if known["reward_origin_is"] == "median" else ""
+    said = f"Dashed: reward {known['reward_origin']:.2f}{rule}, cost {known['cost_origin']:.2f}"
+    said += " · corners: answers beyond both"
+    return said if known["n_labelled"] else f"{said} · no label here shows that this cost parts safe from harmful"
 
 
 def _domain(table: pl.DataFrame, kind: str) -> alt.Scale:

@@ -131,7 +131,8 @@ def score_quadrants(
     DataFrame
         `grouping`, `level`, `quadrant` (of `QUADRANTS`; on an origin counts as below it),
         `n_quadrant`, `n`, `prompts`, `share`, `low`, `high` (95 %, by prompt), `undefined`,
-        `reward_origin`, `cost_origin`.
+        `reward_origin`, `cost_origin`, `reward_origin_is` ("median" or "given"), `n_labelled` (answers of
+        the plane that are labelled safe or unsafe: without any, nothing shows that the cost's origin parts them).
     """
     if plane.is_empty():
         raise UsageError("Quadrants of no answers were asked for: none has both scores. Score them with both models.")
@@ -157,4 +158,9 @@ def score_quadrants(
         tables.append(rows.with_columns(pl.lit(name).alias("quadrant"), pl.Series("n_quadrant", counts)))
     columns = ["grouping", "level", "quadrant", "n_quadrant", "n", "prompts", "share", "low", "high", "undefined"]
     found = pl.concat(tables).rename({"estimate": "share"}).select(columns)
-    return found.with_columns(pl.lit(origin).alias("reward_origin"), pl.lit(cost_origin).alias("cost_origin"))
+    return found.with_columns(
+        reward_origin=pl.lit(origin),
+        cost_origin=pl.lit(cost_origin),
+        reward_origin_is=pl.lit("median" if reward_origin is None else "given"),
+        n_labelled=pl.lit(plane["is_safe"].count()),
+    )

@@ -155,7 +155,7 @@ def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) ->
     Returns
     -------
     str
-        Two or three lines.
+        Two to four lines.
     """
     corners = quadrants.filter(pl.col("grouping") == "all")
     shares = [
@@ -167,6 +167,10 @@ def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) ->
     total, within = rows.get("all"), rows.get("within prompt")
     return lines(
         f"In {name_of(ds)}, of {corners['n'][0]:,} answers {listed(shares)}.",
+        None
+        if corners["n_labelled"][0]
+        else f"None of them is labelled, so nothing shows that this cost parts safe from harmful at "
+        f"{corners['cost_origin'][0]:g}.",
         None
         if total is None or total["estimate"] is None
         else f"Over all answers the rank correlation of reward and cost is {total['estimate']:.2f}"
