@@ -11,12 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import partial
+from threading import RLock
 from typing import TypeVar
 
 from btviz.errors import require
 
 Given = TypeVar("Given")
 Made = TypeVar("Made")
+
+_ONE_AT_A_TIME = RLock()
 
 
 def on_each_core(work: Callable[[Given], Made], items: Sequence[Given]) -> Iterator[Made]:
@@ -47,7 +50,8 @@ def on_each_core(work: Callable[[Given], Made], items: Sequence[Given]) -> Itera
 def one_core_each() -> Iterator[None]:
     """Let products of NumPy and SciPy take one core each, so that their last bits do not depend on how many there are.
 
-    Of matrices of some hundred columns it is the faster way, too, and several times so on a busy machine.
+    Of matrices of some hundred columns it is the faster way, too, and several times so on a busy machine. The setting
+    is one of the process, so a thread waits for another that is inside.
     """
-    with require("threadpoolctl", extra="models").threadpool_limits(1, user_api="blas"):
+    with _ONE_AT_A_TIME, require("threadpoolctl", extra="models").threadpool_limits(1, user_api="blas"):
         yield

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import math
+import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -16,7 +18,7 @@ from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
-from threadpoolctl import threadpool_limits
+from threadpoolctl import threadpool_info, threadpool_limits
 
 import btviz
 from btviz.embedding import CallableEncoder
@@ -26,6 +28,7 @@ from btviz.scoring.probes.examples import cost_examples
 from btviz.scoring.probes.folds import grouped_folds
 from btviz.scoring.probes.logistic import fit_logistic
 from btviz.scoring.protocol import SCORES, CrossFitted, ScoreModel
+from btviz.threads import one_core_each
 
 WORDS = ["tea", "iron", "moon", "rain", "salt", "wool"]
 
@@ -172,6 +175,21 @@ def test_scores_are_the_same_on_any_number_of_cores(make_dataset):
             found.append(btviz.fit_probe(ds, emb, kind="cost"))
     assert found[0].out_of_fold.equals(found[1].out_of_fold)
     assert (found[0].scorer.heads.weights == found[1].scorer.heads.weights).all()
+
+
+def test_the_cores_are_given_back_however_threads_overlap():
+    def cores():
+        return {pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"}
+
+    def inside():
+        with one_core_each(), one_core_each():
+            time.sleep(0.01)
+            return cores()
+
+    before = cores()
+    with ThreadPoolExecutor(4) as pool:
+        assert [found.result() for found in [pool.submit(inside) for _ in range(12)]] == [{1}] * 12
+    assert cores() == before
 
 
 def test_labels_of_noise_are_not_predicted_out_of_fold(make_dataset):
