@@ -343,6 +343,39 @@ def test_what_is_not_a_number_is_a_missing_score(labelled, tmp_path):
     assert found.scores.height == 238
 
 
+def test_columns_of_a_moderator_are_one_model(labelled, tmp_path):
+    pairs = labelled.pairs.select("prompt", "response", "is_safe")
+    told = pairs.with_columns(
+        one=pl.when("is_safe").then(0.1).otherwise(0.9), two=pl.lit(0.2), cost=pl.when("is_safe").then(-1).otherwise(1)
+    )
+    columns = {"one": "moderation:privacy", "two": "moderation:violence", "cost": "cost"}
+    file = write(told.drop("is_safe"), tmp_path / "told.csv")
+    apart = read_scores(file, labelled, columns=columns)
+    assert set(apart.scores["model"]) == {"one", "two", "cost"}
+    together = read_scores(file, labelled, columns=columns, moderator="guard").scores
+    assert together.select("model", "target").unique().sort("target").rows() == [
+        ("cost", None),
+        ("guard", "privacy"),
+        ("guard", "violence"),
+    ]
+    overall = score_metrics(together, labelled, n_boot=40).filter(model="guard", metric="recall", grouping="all")
+    assert overall.filter(pl.col("target").is_null(), unit="pair")["estimate"].to_list() == [1.0]
+    with pytest.raises(UsageError, match="the moderator 'guard'; no column is named as such"):
+        read_scores(file, labelled, columns={"cost": "cost"}, moderator="guard")
+
+
+def test_a_moderator_is_named_on_the_command_line(tmp_path):
+    rows = [{"prompt": f"a {i}", "response": "b", "one": 0.5, "two": 0.25} for i in range(5)]
+    file = tmp_path / "s.jsonl"
+    file.write_text("\n".join(map(json.dumps, rows)))
+    columns = ["--column", "one=moderation:privacy", "--column", "two=moderation:violence"]
+    found = run("score", "mine", "--from", file, *columns, "--moderator", "guard")
+    assert found.exit_code == 0, found.stderr
+    assert kept_scores(btviz.load("mine")).select("model", "target").unique().height == 2
+    assert set(kept_scores(btviz.load("mine"))["model"]) == {"guard"}
+    assert run("score", "mine", "--probes", "--moderator", "guard").exit_code == 2
+
+
 @pytest.mark.parametrize("separator", [";", "\t"])
 def test_spreadsheets_divide_columns_otherwise(labelled, tmp_path, separator):
     frame = labelled.pairs.select("prompt", "response", pl.lit(0.5).alias("cost"))

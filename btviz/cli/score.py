@@ -14,7 +14,7 @@ _KEPT = ("override_sign", "as_json")
 _OF_A_WAY = {
     "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_KEPT),
     "probes": ("kind", "encoder", *_KEPT),
-    "files": ("columns", "prompt", "response", "policy", *_KEPT),
+    "files": ("columns", "prompt", "response", "policy", "moderator", *_KEPT),
     "forget": (),
 }
 """Ways to have scores, or none, and what each takes."""
@@ -42,6 +42,11 @@ _OF_A_WAY = {
 @click.option(
     "--policy", metavar="COLUMN", help="column of the answering model; by default what NAME knows, else the file's name"
 )
+@click.option(
+    "--moderator",
+    metavar="MODEL",
+    help="model that all columns of moderation are of; by default each is one",
+)
 @click.option("--forget", metavar="MODEL", help="let go of the scores kept under that name, and of nothing else")
 @click.option("--override-sign", is_flag=True, help="keep scores that point against the labels")
 @json_option
@@ -62,6 +67,7 @@ def score_command(  # noqa: PLR0913  # an option each
     prompt: str | None,
     response: str | None,
     policy: str | None,
+    moderator: str | None,
     forget: str | None,
     override_sign: bool,
     as_json: bool,
@@ -81,7 +87,9 @@ def score_command(  # noqa: PLR0913  # an option each
         loading = Loading(kind, dtype, device)
         run_models(kept, models, loading=loading, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch)
     else:
-        import_scores(kept, files, columns=columns, prompt=prompt, response=response, policy=policy)
+        import_scores(
+            kept, files, columns=columns, prompt=prompt, response=response, policy=policy, moderator=moderator
+        )
 
 
 def _check_way(name: str) -> None:

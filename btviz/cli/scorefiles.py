@@ -28,6 +28,7 @@ def import_scores(
     prompt: str | None,
     response: str | None,
     policy: str | None,
+    moderator: str | None,
 ) -> None:
     """Read score files, check their signs, keep them, and report what did not match.
 
@@ -42,6 +43,8 @@ def import_scores(
         ``COLUMN=KIND`` each; see `btviz.scoring.imported.read_scores`.
     prompt, response, policy : str or None
         Columns of the texts and of the answering model.
+    moderator : str or None
+        Model that all columns of moderation are of.
     """
     import polars as pl
 
@@ -57,6 +60,7 @@ def import_scores(
         prompt=prompt,
         response=response,
         policy=policy,
+        moderator=moderator,
     )
     checks = check_sign(found.scores, found.dataset, override=kept.override_sign)
     owner = ds or keep_dataset(kept.name, found.dataset)

@@ -31,7 +31,7 @@ class ScoreFile:
     Attributes
     ----------
     scores : DataFrame
-        A table of scores; `model` is the column's name.
+        A table of scores; `model` is the column's name, or the moderator's.
     dataset : Dataset
         Whose answers were scored: the one given, or one made of the files' own texts.
     answers : DataFrame
@@ -57,6 +57,7 @@ def read_scores(
     prompt: str | None = None,
     response: str | None = None,
     policy: str | None = None,
+    moderator: str | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> ScoreFile:
     """Read scores that were made elsewhere.
@@ -81,6 +82,9 @@ def read_scores(
         Column that names the answering model; by default one of `POLICIES` there, else what `ds`
         knows of an answer. Without `ds` each file that names none is a policy, named as the file, and
         again with the `ds` that was made of it.
+    moderator : str, optional
+        Name of the model that all columns of moderation are of, as one with an output for each category
+        has them; by default each column is a model of its own.
     taxonomy : Taxonomy, optional
         Meaning of targets where the files make a data set of their own.
 
@@ -104,7 +108,10 @@ def read_scores(
     policies = [] if ds is None else ds.facts.get("policies", [])
     answers = [answer_rows(file, texts, known=known, policies=policies) for file in files]
     owner = ds if ds is not None else own_dataset(answers, [file.path for file in files], taxonomy=taxonomy)
-    read = [scores_of(file, rows, owner=owner, columns=columns) for file, rows in zip(files, answers, strict=True)]
+    read = [
+        scores_of(file, rows, owner=owner, columns=columns, moderator=moderator)
+        for file, rows in zip(files, answers, strict=True)
+    ]
     scores = _once(pl.concat([part.scores for part in read]))
     report = pl.concat([part.report for part in read])
     if scores.is_empty():

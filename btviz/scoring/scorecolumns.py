@@ -38,7 +38,7 @@ class FileScores:
     Attributes
     ----------
     scores : DataFrame
-        A table of scores; `model` is the column's name.
+        A table of scores; `model` is the column's name, or the moderator's.
     report : DataFrame
         One row per column of scores, as in `btviz.scoring.imported.ScoreFile`.
     """
@@ -48,7 +48,12 @@ class FileScores:
 
 
 def scores_of(
-    file: FileTable, rows: pl.DataFrame, *, owner: Dataset, columns: Mapping[str, str] | None = None
+    file: FileTable,
+    rows: pl.DataFrame,
+    *,
+    owner: Dataset,
+    columns: Mapping[str, str] | None = None,
+    moderator: str | None = None,
 ) -> FileScores:
     """Read the scores of a file.
 
@@ -63,16 +68,23 @@ def scores_of(
     columns : Mapping, optional
         Score column to its meaning, see `meaning_of`; by default the columns of `GUESSED` that
         are there.
+    moderator : str, optional
+        Model that all columns of moderation are of; by default each is one of its own.
 
     Raises
     ------
     UsageError
-        If a column is missing or its meaning is unknown.
+        If a column is missing or its meaning is unknown, or a moderator is named and no column is of moderation.
     DataError
         If a score is no finite number, or that of a moderator no probability.
     """
     meanings = _meanings(file, columns)
     file.check_flat(list(meanings))
+    if moderator is not None and not any(meaning.startswith("moderation") for meaning in meanings.values()):
+        raise UsageError(
+            f"{file.path.name} was to be read for scores of the moderator {moderator!r}; no column is named as such. "
+            "Say which: COLUMN=moderation:TARGET (--column)."
+        )
     known = owner.pairs.select("pair_id")
     tables, reports = [], []
     for name, meaning in meanings.items():
@@ -82,7 +94,8 @@ def scores_of(
             _check_probabilities(file, name, score)
         matched = rows.select("pair_id", score.alias("score")).join(known, on="pair_id", how="semi")
         scored = matched.drop_nulls("score")
-        stamp = {"model": name, "kind": kind, "target": target}
+        model = moderator if moderator is not None and kind == "moderation" else name
+        stamp = {"model": model, "kind": kind, "target": target}
         tables.append(as_scores(scored.with_columns(pl.lit(v, pl.String).alias(k) for k, v in stamp.items())))
         counts = {
             "rows": rows.height,
