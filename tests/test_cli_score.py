@@ -106,11 +106,20 @@ def test_two_models_of_one_name_are_both_kept(tmp_path, answers, together):
     for call in calls:
         run = CliRunner().invoke(app, ["score", answers, *(part for twin in call for part in ("--model", twin))])
         assert run.exit_code == 0, run.stderr
-    assert "the scores of this one are kept as those of 'b/final-cost'" in run.stderr
+    assert "these are kept as those of 'b/final-cost'" in run.stderr
     kept = kept_scores(btviz.load(answers))
     assert kept["model"].unique().sort().to_list() == ["b/final-cost", "final-cost"]
     one, two = (kept.filter(model=name)["score"] for name in ("final-cost", "b/final-cost"))
     assert (one != two).all()
+
+
+def test_one_model_in_two_types_is_kept_twice(tmp_path, answers):
+    folder = str(made.beaver(tmp_path / "models--org--tiny-cost" / "snapshots" / "abc"))
+    for dtype in ("float32", "bfloat16", "bfloat16"):
+        run = CliRunner().invoke(app, ["score", answers, "--model", folder, "--dtype", dtype])
+        assert run.exit_code == 0, run.stderr
+    assert "by other weights or settings are kept; these are kept as those of 'org/tiny-cost bfloat16'" in run.stderr
+    assert set(kept_scores(btviz.load(answers))["model"]) == {"org/tiny-cost", "org/tiny-cost bfloat16"}
 
 
 def test_one_model_named_twice_is_refused(answers, tmp_path):

@@ -292,6 +292,46 @@ def test_files_of_which_a_data_set_was_made_are_policies_again(tmp_path):
     assert kept_answers(btviz.load("mine")).equals(before)
 
 
+def test_parts_of_files_with_answers_to_what_was_asked_again_give_what_the_whole_gives(tmp_path):
+    asked = [i % 50 for i in range(70)]  # twenty prompts a second time
+    parts = []
+    for name in ("old", "new"):
+        rows = [
+            {"index": i, "question": f"q {n}", "response": f"{name} to {n}", "helpful_score": n + 0.0}
+            for i, n in enumerate(asked)
+        ]
+        for half, chosen in (("one", rows[:40]), ("two", rows[40:])):
+            folder = tmp_path / half
+            folder.mkdir(exist_ok=True)
+            (folder / f"{name}.jsonl").write_text("\n".join(map(json.dumps, chosen)))
+            parts.append(chosen)
+    whole = [tmp_path / f"{name}.jsonl" for name in ("old", "new")]
+    for file, (first, second) in zip(whole, (parts[:2], parts[2:]), strict=True):
+        file.write_text("\n".join(map(json.dumps, first + second)))
+    found = read_scores(whole)
+    for half in ("one", "two"):
+        more = read_scores([tmp_path / half / "old.jsonl", tmp_path / half / "new.jsonl"], found.dataset)
+        add_scores(more.scores, found.dataset, answers=more.answers)
+    assert found.answers.height == 140
+    assert kept_answers(found.dataset).equals(found.answers.sort(list(ANSWERS)))
+
+
+def test_an_answer_does_not_meet_itself_under_another_name(make_dataset, tmp_path):
+    rows = [(f"question {i}", f"{name} says", "train", True, 0, name) for i in range(60) for name in "ab"]
+    columns = ["prompt", "response", "split", "is_safe", "labels", "source"]
+    ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row").cast({"labels": pl.UInt32}))
+    other = ds.pairs.select("prompt", "response", pl.lit(1.0).alias("cost"), policy="model-" + pl.col("source"))
+    found = read_scores(write(other, tmp_path / "other.csv"), ds)
+    add_scores(found.scores, ds, answers=found.answers)
+    assert kept_answers(ds)["policy"].unique().sort().to_list() == ["model-a", "model-b"]
+
+
+def test_a_severity_is_no_probability(labelled, tmp_path):
+    frame = labelled.pairs.select("prompt", "response", pl.Series("sev", np.linspace(0, 2.9, 240)))
+    found = read_scores(write(frame, tmp_path / "sev.csv"), labelled, columns={"sev": "moderation:severity"})
+    assert found.scores["score"].max() == pytest.approx(2.9)
+
+
 def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_path):
     rows = [(f"question {i}", f"{name} says", "train", True, 0, name) for i in range(60) for name in "ab"]
     columns = ["prompt", "response", "split", "is_safe", "labels", "source"]

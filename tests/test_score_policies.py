@@ -36,6 +36,20 @@ def scored(ds):
     return pl.concat(tables)
 
 
+def test_a_model_that_scored_some_policies_rates_these(ds, scored):
+    found = policy_scores(policy_answers(ds), scored)
+    names = found["policy"].unique().sort().to_list()
+    some = found.filter((pl.col("kind") == "cost") | (pl.col("policy") != names[0]))
+    wanted = policy_ratings(some.filter(kind="reward"), n_boot=60)
+    rated = policy_ratings(some, reference=names[0], n_boot=60)
+    assert rated.filter(kind="reward").equals(wanted)
+    assert rated.filter(kind="cost")["policy"].to_list() == names
+    assert wanted["policy"].to_list() == names[1:]
+    assert wanted["elo"].null_count() == 0
+    with pytest.raises(UsageError, match="a model that scored two policies; there is none"):
+        policy_ratings(found.filter(policy=names[1]))
+
+
 def meetings(wins, losses, ties, *, kind="reward"):
     """Items that policy b wins, loses or ties against a, each a prompt of its own."""
     rows = []

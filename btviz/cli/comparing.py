@@ -36,7 +36,7 @@ def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: i
     names = policies["policy"].unique().sort().to_list()
     if before is not None:
         names.insert(0, names.pop(names.index(choice(before, names, what="policy"))))
-    if len(names) < 2:
+    if not policies.select((pl.col("policy").n_unique().over("model", "kind") > 1).any()).item():
         return {}
     found = {"ratings": policy_ratings(policies, reference=before, n_boot=n_boot, random_state=seed)}
     paired = [

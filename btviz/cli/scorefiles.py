@@ -49,7 +49,7 @@ def import_scores(
     import polars as pl
 
     from btviz.scoring.imported import read_scores
-    from btviz.scoring.kept import add_scores, keep_dataset
+    from btviz.scoring.kept import add_scores, forgetting, keep_dataset
     from btviz.scoring.signcheck import check_sign
 
     ds = _known(kept.name)
@@ -74,8 +74,8 @@ def import_scores(
         )
     for model, kind, stayed, replaced in met.filter(pl.col("stayed") + pl.col("replaced") > 0).rows():
         say(
-            f"Scores of the {kind} {model!r} were kept before: {stayed:,} of other answers stay, {replaced:,} of the "
-            f"same were other numbers and gave way. To begin anew: btviz score {kept.name} --forget {model}."
+            f"Scores of the {kind} {model!r} were kept before: {stayed:,} of other answers or targets stay, "
+            f"{replaced:,} of the same were other numbers and gave way. To begin anew: {forgetting(kept.name, model)}."
         )
     _report(found, checks, name=kept.name, as_json=kept.as_json)
 

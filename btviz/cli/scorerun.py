@@ -99,25 +99,33 @@ def run_models(
 def _told_apart(
     model: LoadedModel | Probe, ds: Dataset, *, folder: str, others: Mapping[str, str]
 ) -> LoadedModel | Probe:
-    """The model, with the name of the folder above before its own where another model has that name."""
-    from btviz.scoring.kept import is_taken
+    """The model, with more to its name where scores by other weights or settings are kept under that."""
+    from btviz.scoring.kept import forgetting, is_taken
 
     if model.fingerprint in others.values():
         raise UsageError(f"Asked to score with {folder}; that model is named twice. Name each once.")
-
-    def is_free(name: str) -> bool:
-        return name not in others and not is_taken(name, ds, fingerprint=model.fingerprint)
-
-    if is_free(model.name):
-        return model
-    longer = f"{Path(folder).expanduser().resolve().parent.name}/{model.name}"
-    if not is_free(longer):
+    names = [model.name, *_longer_names(model, folder)]
+    free = [n for n in names if n not in others and not is_taken(n, ds, fingerprint=model.fingerprint)]
+    if not free:
         raise UsageError(
-            f"Asked to score {ds.name} with {folder}; other models are named {model.name!r} and {longer!r}. Rename its "
-            f"folder, or let go of one: btviz score {ds.name} --forget {model.name}."
+            f"Asked to score {ds.name} with {folder}; scores by other weights or settings are kept as those of "
+            f"{' and '.join(map(repr, names))}. Let go of one: {forgetting(ds.name, model.name)}."
         )
-    say(f"Another model is named {model.name!r}; the scores of this one are kept as those of {longer!r}.")
-    return _renamed(model, longer)
+    if free[0] == model.name:
+        return model
+    say(f"Scores of {model.name!r} by other weights or settings are kept; these are kept as those of {free[0]!r}.")
+    return _renamed(model, free[0])
+
+
+def _longer_names(model: LoadedModel | Probe, folder: str) -> list[str]:
+    """Names with the folder above, which tells checkpoints of several runs apart, and with the type of numbers."""
+    from btviz.scoring.probes import Probe
+
+    above = [] if "/" in model.name else [f"{Path(folder).expanduser().resolve().parent.name}/{model.name}"]
+    if isinstance(model, Probe):
+        return above
+    typed = [f"{name} {model.dtype}" for name in (model.name, *above)]
+    return above + typed if model.origin.dtype is None else typed + above
 
 
 def _renamed(model: LoadedModel | Probe, name: str) -> LoadedModel | Probe:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import shlex
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import polars as pl
@@ -113,6 +114,11 @@ def forget_scores(ds: Dataset, model: str) -> int:
     return len(gone)
 
 
+def forgetting(name: str, model: str) -> str:
+    """Command that lets go of the scores of a data set by a model."""
+    return f"btviz score {shlex.quote(name)} --forget {shlex.quote(model)}"
+
+
 def is_taken(name: str, ds: Dataset, *, fingerprint: str) -> bool:
     """Whether scores by another model than that with a fingerprint are kept under a name."""
     known = read_document(_index()).get(ds.fingerprint, {}).values()
@@ -128,13 +134,21 @@ def kept_answers(ds: Dataset) -> pl.DataFrame:
     """Answers by policy: those of the data set's answering models, and those that score files name.
 
     Of data that were made of score files, the files come first: they know all policies that gave an
-    answer, and how often something was asked. Items are settled over all of them, so that files read one
+    answer, and how often something was asked. Of other data an answer to which a file gives another policy
+    counts as that one's alone, or it would meet itself. Items are settled over all of them, so that files read one
     after the other meet as those read together.
     """
     found = sorted((entry.table("answers") for entry in _entries(ds)), key=lambda table: -table.height)
     own = policy_answers(ds)
-    joined = joined_answers([*found, own] if "policies" in ds.facts else [own, *found])
+    joined = joined_answers([*found, own] if "policies" in ds.facts else [_not_renamed(own, found), *found])
     return settle_items(joined).unique().sort(list(ANSWERS))
+
+
+def _not_renamed(own: pl.DataFrame, found: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """Answers of a data set but for those of which files name other policies only."""
+    named = pl.concat([ANSWERS.to_frame(), *found]).select("policy", "pair_id").unique()
+    agreed = own.join(named, on=["policy", "pair_id"], how="semi")
+    return pl.concat([own.join(named, on="pair_id", how="anti"), agreed])
 
 
 def keep_dataset(name: str, ds: Dataset) -> Dataset:
@@ -184,7 +198,7 @@ def _from_files(document: Mapping[str, Any] | None, ds: Dataset) -> Entry | None
         model = document["params"]["model"]
         raise UsageError(
             f"Scores of {ds.name} by {model!r} were to be read from files; those of a model of that name, which was "
-            f"run, are kept. Name the column otherwise, or let go of them: btviz score {ds.name} --forget {model}."
+            f"run, are kept. Name the column otherwise, or let go of them: {forgetting(ds.name, model)}."
         )
     return None if document is None else _entry(document)
 

@@ -35,15 +35,27 @@ def policy_answers(ds: Dataset) -> pl.DataFrame:
 
 
 def joined_answers(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Join tables of answers; of an answer of a policy that an earlier table has, a later one says nothing new.
+    """Join tables of answers; an answer of a policy that two tables number in their own ways counts once.
 
-    Files number what was asked in their own ways, so that the same answer would otherwise count once for
-    each way.
+    Where the later table goes on with the numbers of the earlier, as parts of one file do, an answer that
+    was given again to what was asked again counts again.
     """
     known = ANSWERS.to_frame()
     for table in tables:
-        known = pl.concat([known, table.join(known, on=["policy", "pair_id"], how="anti").select(list(ANSWERS))])
-    return known.unique().sort(list(ANSWERS))
+        added = table.select(list(ANSWERS))
+        if not _go_on(known, added):
+            added = added.join(known, on=["policy", "pair_id"], how="anti")
+        known = pl.concat([known, added]).unique()
+    return known.sort(list(ANSWERS))
+
+
+def _go_on(known: pl.DataFrame, table: pl.DataFrame) -> bool:
+    """Whether both tables number what was asked, and no number of a policy stands for two prompts."""
+    prompt = pl.col("prompt_id").cast(pl.String)
+    if not all((each.select(pl.col("item") != prompt).to_series()).any() for each in (known, table)):
+        return False
+    both = known.join(table, on=["policy", "item"], suffix="_other")
+    return bool((both["prompt_id"] == both["prompt_id_other"]).all())
 
 
 def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
@@ -158,25 +170,32 @@ def policy_ratings(
     table : DataFrame
         From `policy_scores`.
     reference : str, optional
-        Policy whose rating is 0; by default the first by name.
+        Policy whose rating is 0; by default, and for a model that did not score it, the first by name.
     n_boot, random_state : int
         Bootstrap replicates, drawn over prompts, and seed.
 
     Returns
     -------
     DataFrame
-        `model`, `kind`, `policy`, `n` (items on which it met another), `prompts` (of these
-        items), `win_rate` (against all others, ties half), `elo` (Bradley-Terry, maximum
-        likelihood), `low`, `high` (95 %, by prompt), `undefined`.
+        Of models that scored two policies or more: `model`, `kind`, `policy`, `n` (items on which it met
+        another), `prompts` (of these items), `win_rate` (against all others, ties half), `elo`
+        (Bradley-Terry, maximum likelihood), `low`, `high` (95 %, by prompt), `undefined`.
     """
-    policies = table["policy"].unique().sort().to_list()
-    if len(policies) < 2:
-        raise UsageError(f"Ratings need two policies that met; there is only {policies}. Add the answers of another.")
-    zero = policies.index(choice(reference, policies, what="policy")) if reference else 0
+    if reference is not None:
+        choice(reference, table["policy"].unique().sort().to_list(), what="policy")
     tables = []
     for model, kind, part in _by_score(table):
-        rows = elo_rows(part, policies, reference=zero, n_boot=n_boot, random_state=random_state)
-        tables.append(stamped(rows, {"model": model, "kind": kind}))
+        policies = part["policy"].unique().sort().to_list()
+        if len(policies) > 1:
+            zero = policies.index(reference) if reference in policies else 0
+            rows = elo_rows(part, policies, reference=zero, n_boot=n_boot, random_state=random_state)
+            tables.append(stamped(rows, {"model": model, "kind": kind}))
+    if not tables:
+        known = table["policy"].unique().sort().to_list()
+        raise UsageError(
+            f"Ratings need a model that scored two policies; there is none, of policies {known}. Add the scores of "
+            "another policy by the same model."
+        )
     return pl.concat(tables)
 
 

@@ -27,7 +27,8 @@ GUESSED = {
 _LARGEST = 3.4028235e38
 """As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
 
-OVERALL = ("severity", "unsafe")
+SEVERITY = "severity"
+OVERALL = (SEVERITY, "unsafe")
 """Targets of a moderator that are no category; the second is the probability of any harm."""
 
 
@@ -90,7 +91,7 @@ def scores_of(
     for name, meaning in meanings.items():
         kind, target, turned = meaning_of(meaning, owner.taxonomy)
         score = _numbers(file, name) * (-1.0 if turned else 1.0)
-        if kind == "moderation":
+        if kind == "moderation" and target != SEVERITY:  # that is an expected level
             _check_probabilities(file, name, score)
         matched = rows.select("pair_id", score.alias("score")).join(known, on="pair_id", how="semi")
         scored = matched.drop_nulls("score")
