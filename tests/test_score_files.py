@@ -13,6 +13,7 @@ from test_score_metrics import scores
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.scoring.formats import read_frame
 from btviz.scoring.imported import read_scores
 from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
 from btviz.scoring.metrics import score_metrics
@@ -389,6 +390,25 @@ def test_a_comma_in_the_name_of_a_column_divides_none(labelled, tmp_path):
     frame.write_csv(tmp_path / "made.csv", separator=";")
     found = read_scores(tmp_path / "made.csv", labelled, columns={"cost, of harm": "cost"})
     assert found.scores.height == 240
+
+
+@pytest.mark.parametrize(
+    ("separator", "prompt", "cost"),
+    [
+        (",", "prompt", "harm (0; 1; 2; 3)"),
+        (";", "prompt, or, a, question, here", "cost"),
+        (",", "prompt", 'of "harm; or"; not;\n; so;'),
+        (";", 'a "prompt, or", a, question,', "cost"),
+        ("\t", "prompt, or; a, question; here,", "cost"),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_marks_in_quotes_divide_no_columns(labelled, tmp_path, separator, prompt, cost, mark):
+    frame = labelled.pairs.select(pl.col("prompt").alias(prompt), "response", pl.lit(0.5).alias(cost))
+    text = frame.write_csv(separator=separator, quote_style="always")
+    (tmp_path / "made.csv").write_text(mark + text, encoding="utf-8")
+    found = read_frame(tmp_path / "made.csv")
+    assert found.rows() == [(*row[:2], "0.5") for row in frame.rows()]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from btviz.layouts import Finding
 from btviz.records import Item, Record, of_json_array, of_line
 
 _HEADER = 2**17  # bytes; as long as a cell may be for the csv module
+_QUOTED = re.compile(rb'"[^"]*"')
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -106,7 +108,7 @@ def _check_header(path: Path, data: bytes) -> None:
 
 def _separator(data: bytes) -> str:
     """What divides the columns: spreadsheets of some countries write semicolons."""
-    first = data.partition(b"\n")[0]
+    first = _QUOTED.sub(b"", data[:_HEADER]).partition(b"\n")[0]  # a mark in quotes divides nothing
     return max((",", ";", "\t"), key=lambda mark: first.count(mark.encode()))
 
 
