@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import polars as pl
 import pytest
 import score_checkpoints as made
 from click.testing import CliRunner
@@ -50,7 +51,7 @@ def test_models_score_and_their_scores_are_kept(tmp_path, answers):
     ("arguments", "says"),
     [
         ([], "--model MODEL"),
-        (["--model", "a", "--from", "b"], "either a model"),
+        (["--model", "a", "--from", "b"], "Asked for --model and --from of"),
         (["--model", "no/such/folder"], "no such folder"),
     ],
 )
@@ -148,7 +149,10 @@ def test_scores_are_let_go_of_by_name(answers, tmp_path):
         (["--from", "f.csv", "--kind", "cost", "--device", "cpu"], "Asked for --from together with --kind, --device"),
         (["--probes", "--workers", "2"], "Asked for --probes together with --workers"),
         (["--forget", "m", "--json"], "Asked for --forget together with --json"),
-        (["--forget", "m", "--probes"], "not whose"),
+        (
+            ["--forget", "m", "--probes"],
+            "Asked for --probes and --forget of 'sample' at once; one command takes one of these",
+        ),
         ([], "not whose"),
     ],
 )
@@ -156,3 +160,26 @@ def test_an_option_without_effect_is_refused(words, said):
     run = CliRunner().invoke(app, ["score", "sample", *words])
     assert run.exit_code == 2
     assert said in run.stderr
+
+
+def test_help_says_when_a_file_is_a_policy():
+    said = " ".join(CliRunner().invoke(app, ["score", "--help"]).stdout.split())
+    assert "by default what NAME knows, and where NAME is made of the files, the file's name" in said
+
+
+@pytest.mark.filterwarnings("default::btviz.scoring.signcheck.SignWarning")
+def test_probes_say_that_scores_of_a_file_give_way_to_theirs(tmp_path):
+    file, _ = labelled(tmp_path, higher_is_unsafe=True)
+    ds = btviz.load(file)
+    own = ds.pairs.select("prompt", "response", (~pl.col("is_safe")).cast(pl.Float64).alias("cost-probe"))
+    own.head(100).write_ndjson(tmp_path / "own.jsonl")
+    read = ["score", file, "--from", str(tmp_path / "own.jsonl"), "--column", "cost-probe=cost"]
+    assert CliRunner().invoke(app, read).exit_code == 0
+    fit = ["score", file, "--probes", "--kind", "cost", "--override-sign"]
+    run = CliRunner().invoke(app, fit)
+    assert run.exit_code == 0, run.stderr
+    assert "Scores of the cost 'cost-probe' were kept before: 100 of them were other numbers and gave way" in run.stderr
+    assert kept_scores(ds).height == 120
+    again = CliRunner().invoke(app, fit)
+    assert again.exit_code == 0
+    assert "gave way" not in again.stderr, "the same probe replaces nothing"

@@ -385,3 +385,19 @@ def test_scores_by_another_encoder_of_vectors_made_by_hand_are_scores_of_another
         for each in (ENCODER, turned)
     )
     assert first != second
+
+
+def test_a_probe_given_the_same_encoder_again_stays_the_same_model(make_dataset, tmp_path):
+    """A run by it could not go on otherwise: its scores are kept by its fingerprint."""
+    ds = made(make_dataset)
+    by_hand = btviz.fit_probe(ds, replace(btviz.embed(ds, text="qa", encoder=ENCODER), source=None), kind="cost")
+    given = by_hand.with_encoder(ENCODER)
+    assert given.fingerprint != by_hand.fingerprint
+    assert given.with_encoder(ENCODER).fingerprint == given.fingerprint
+    saved = btviz.load_score_model(given.save(tmp_path / "probe")).with_encoder(ENCODER)
+    assert saved.fingerprint == given.fingerprint
+    assert saved.score(["moon"], ["loud plain"]) == given.score(["moon"], ["loud plain"])
+    other = CallableEncoder(bag_of_words, name="bag of words", version="2")
+    with pytest.raises(UsageError, match=r"belongs to the encoder .* version differ"):
+        given.with_encoder(other)
+    assert by_hand.with_encoder(other).fingerprint not in {given.fingerprint, by_hand.fingerprint}

@@ -13,6 +13,7 @@ from test_score_metrics import scores
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.scoring.formats import read_frame
 from btviz.scoring.imported import read_scores
 from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
 from btviz.scoring.metrics import score_metrics
@@ -429,6 +430,73 @@ def test_a_comma_in_the_name_of_a_column_divides_none(labelled, tmp_path):
     frame.write_csv(tmp_path / "made.csv", separator=";")
     found = read_scores(tmp_path / "made.csv", labelled, columns={"cost, of harm": "cost"})
     assert found.scores.height == 240
+
+
+@pytest.mark.parametrize(
+    ("separator", "prompt", "cost"),
+    [
+        (",", "prompt", "harm (0; 1; 2; 3)"),
+        (";", "prompt, or, a, question, here", "cost"),
+        (",", "prompt", 'of "harm; or"; not;\n; so;'),
+        (";", 'a "prompt, or", a, question,', "cost"),
+        ("\t", "prompt, or; a, question; here,", "cost"),
+    ],
+)
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_marks_in_quotes_divide_no_columns(labelled, tmp_path, separator, prompt, cost, mark):
+    frame = labelled.pairs.select(pl.col("prompt").alias(prompt), "response", pl.lit(0.5).alias(cost))
+    text = frame.write_csv(separator=separator, quote_style="always")
+    (tmp_path / "made.csv").write_text(mark + text, encoding="utf-8")
+    found = read_frame(tmp_path / "made.csv")
+    assert found.rows() == [(*row[:2], "0.5") for row in frame.rows()]
+
+
+ANSWER = "They attract iron, because small parts of them are magnets too."
+
+
+@pytest.mark.parametrize("end", ["\n", "\r"])
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        ({}, "for a prompt; it has the columns"),
+        ({"prompt": "asked"}, "and asked is not among them"),
+        ({"ds": True}, "no column of it is known to be a score"),
+        ({"ds": True, "columns": {"s": "cost"}}, "it has no column 's'"),
+        ({"ds": True, "policy": "who"}, "has no column 'who'"),
+    ],
+)
+def test_a_file_without_a_header_does_not_show_its_answers(labelled, tmp_path, end, options, said):
+    by_id = "ds" in options
+    cells = ["pair_id" if by_id else "7", "how do magnets work", f'"{ANSWER}"', "0.5"]
+    (tmp_path / "bare.csv").write_bytes((",".join(cells) + end).encode() * (1 if by_id else 2))
+    with pytest.raises(UsageError) as raised:
+        read_scores(tmp_path / "bare.csv", **options | ({"ds": labelled} if by_id else {}))
+    message = str(raised.value)
+    assert said in message
+    assert "the first line seems to be no header" in message
+    assert not [text for text in (ANSWER[:12], "magnets") if text in message]
+
+
+def test_lines_that_end_otherwise_are_no_names(tmp_path):
+    (tmp_path / "old.csv").write_bytes(b"asked,answer,cost\rhow do magnets work,by iron,0.5\rand why,it is so,1\r")
+    with pytest.raises(UsageError, match="the first line seems to be no header") as raised:
+        read_scores(tmp_path / "old.csv")
+    assert "['asked', 'answer', '1'] and 4 more" in str(raised.value)
+
+
+def test_an_answer_that_is_twice_in_a_first_line_is_not_shown(tmp_path):
+    (tmp_path / "bare.csv").write_text(f'"{ANSWER}","{ANSWER}",1\n')
+    with pytest.raises(DataError, match="there more than once") as raised:
+        read_scores(tmp_path / "bare.csv")
+    assert "iron" not in str(raised.value)
+
+
+def test_a_dozen_columns_are_named_and_the_others_counted(tmp_path):
+    rows = pl.DataFrame({f"column {i}": [i] for i in range(30)})
+    with pytest.raises(UsageError, match=r"'column 11'\] and 18 more, and prompt") as raised:
+        read_scores(write(rows, tmp_path / "wide.csv"))
+    assert "column 12" not in str(raised.value)
+    assert "header" not in str(raised.value)
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,10 @@ _OF_A_WAY = {
 @click.option("--prompt", metavar="COLUMN", help="column of the prompts")
 @click.option("--response", metavar="COLUMN", help="column of the answers")
 @click.option(
-    "--policy", metavar="COLUMN", help="column of the answering model; by default what NAME knows, else the file's name"
+    "--policy",
+    metavar="COLUMN",
+    help="column of the answering model; by default what NAME knows, and where NAME is made of the files, the "
+    "file's name",
 )
 @click.option(
     "--moderator",
@@ -101,7 +104,12 @@ def _check_way(name: str) -> None:
         if parameter.name != "name" and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     }
     ways = [way for way in _OF_A_WAY if way in stated]
-    if len(ways) != 1:
+    if len(ways) > 1:
+        raise UsageError(
+            f"Asked for {' and '.join(stated[way] for way in ways)} of {name!r} at once; one command takes one of "
+            "these. Name one, and give the others commands of their own."
+        )
+    if not ways:
         raise UsageError(
             f"Scores of {name!r} were asked for, but not whose. Name either a model, --model MODEL, or a file of "
             "scores, --from FILE, or fit --probes; or --forget those of a model."

@@ -202,7 +202,13 @@ def _keep(scores: pl.DataFrame, ds: Dataset, *, kept: Kept, fingerprints: Mappin
     from btviz.scoring.signcheck import check_sign
 
     checks = check_sign(scores, ds, override=kept.override_sign)
+    gone = _replaced(scores, ds)
     keep_scores(scores, ds, fingerprints=fingerprints)
+    for model, kind, count in gone.rows():
+        say(
+            f"Scores of the {kind} {model!r} were kept before: {count:,} of them were other numbers and gave way to "
+            "these. To have those of a file as well, name its column otherwise, and read it again."
+        )
     table = _summary(scores)
     if kept.as_json:
         signs: list[dict[str, Any]] = [vars(check) for check in checks]
@@ -211,6 +217,16 @@ def _keep(scores: pl.DataFrame, ds: Dataset, *, kept: Kept, fingerprints: Mappin
     print_table(table.select(_SHOWN).rows(), _SHOWN, title=f"Scores of {ds.population}")
     for check in checks:
         click.echo(plain(check.reason))
+
+
+def _replaced(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
+    """`model`, `kind`, and how many scores that are kept under these two are not among the new ones."""
+    from btviz.scoring.kept import kept_scores
+
+    before = kept_scores(ds).join(scores, on=["model", "kind"], how="semi")
+    answer = ["model", "kind", "target", "pair_id", "score"]
+    gone = before.join(scores, on=answer, how="anti", nulls_equal=True)
+    return gone.group_by("model", "kind").len().sort("model", "kind")
 
 
 def _summary(scores: pl.DataFrame) -> pl.DataFrame:

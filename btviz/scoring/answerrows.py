@@ -9,6 +9,7 @@ import polars as pl
 
 from btviz.errors import DataError, UsageError
 from btviz.scoring.filetables import FileTable
+from btviz.scoring.formats import shown_columns
 from btviz.tables import with_ids
 
 PROMPTS = ("prompt", "question", "instruction")
@@ -132,15 +133,19 @@ def _text_column(file: FileTable, name: str, *, given: str | None, usual: tuple[
     found = file.first_of([given] if given else usual)
     if found is None:
         raise UsageError(
-            f"{file.path.name} was to be read for a {name}; it has the columns {file.frame.columns}, and "
-            f"{given or ' / '.join(usual)} is not among them. Name yours: {name}=COLUMN (--{name} COLUMN)."
+            f"{file.path.name} was to be read for a {name}; it has the columns "
+            f"{shown_columns(file.frame.columns)}, and {given or ' / '.join(usual)} is not among "
+            f"them. Name yours: {name}=COLUMN (--{name} COLUMN)."
         )
     return found
 
 
 def _policy_column(file: FileTable, given: str | None) -> str | None:
     if given and given not in file.frame.columns:
-        raise UsageError(f"{file.path.name} has no column {given!r}; it has {file.frame.columns}. Name one of them.")
+        raise UsageError(
+            f"{file.path.name} was to be read for policies; it has no column {given!r}. It has "
+            f"{shown_columns(file.frame.columns)}. Name one of these."
+        )
     return given or file.first_of(POLICIES)
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from btviz.layouts import Finding
 from btviz.records import Item, Record, of_json_array, of_line
 
 _HEADER = 2**17  # bytes; as long as a cell may be for the csv module
+_QUOTED = re.compile(rb'"[^"]*"')
+_LONGEST, _MOST = 40, 12
+"""Letters of a name of a column, and names, that a message shows."""
 
 
 def read_frame(path: Path) -> pl.DataFrame:
@@ -62,6 +66,31 @@ def read_frame(path: Path) -> pl.DataFrame:
     return pl.DataFrame([_column(path, name, [row.get(name) for row in rows]) for name in columns])
 
 
+def shown_columns(names: Sequence[str]) -> str:
+    """Names of columns as messages show them: without what may be a text.
+
+    The first line of a file without a header, or all of a file with line ends of its own, is taken for names, and then
+    a question or an answer is among them. Texts show only where somebody asks for them.
+
+    Parameters
+    ----------
+    names : sequence of str
+        As the file has them.
+
+    Returns
+    -------
+    str
+        At most a dozen of them, how many more there are, and whether some are too long to be names or have
+        several lines; then those with a space are left out, too.
+    """
+    short = [name for name in names if len(name) <= _LONGEST and len(name.splitlines()) < 2]
+    texts = len(short) < len(names)
+    shown = [name for name in short if not (texts and " " in name)][:_MOST]
+    more = f" and {len(names) - len(shown):,} more" if len(shown) < len(names) else ""
+    doubt = " (some are long or of several lines: of a CSV, the first line seems to be no header)" if texts else ""
+    return f"{shown}{more}{doubt}"
+
+
 def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
     kinds = {type(value) for value in values if value is not None}
     if kinds != {int, float} and len(kinds) > 1:
@@ -100,13 +129,14 @@ def _check_header(path: Path, data: bytes) -> None:
     twice = sorted({name for name in header if name and header.count(name) > 1})
     if twice:
         raise DataError(
-            f"{path.name} was to be read as CSV; its columns {twice} are there more than once. Name each column once."
+            f"{path.name} was to be read as CSV; its columns {shown_columns(twice)} are there more than once. "
+            "Name each column once."
         )
 
 
 def _separator(data: bytes) -> str:
     """What divides the columns: spreadsheets of some countries write semicolons."""
-    first = data.partition(b"\n")[0]
+    first = _QUOTED.sub(b"", data[:_HEADER]).partition(b"\n")[0]  # a mark in quotes divides nothing
     return max((",", ";", "\t"), key=lambda mark: first.count(mark.encode()))
 
 

@@ -11,6 +11,7 @@ import polars as pl
 from btviz.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.scoring.filetables import FileTable
+from btviz.scoring.formats import shown_columns
 from btviz.scoring.protocol import KINDS, as_scores
 from btviz.taxonomy import Taxonomy
 
@@ -132,8 +133,8 @@ def _meanings(file: FileTable, columns: Mapping[str, str] | None) -> Mapping[str
         raise UsageError(
             f"{file.path.name} was to be read for scores; "
             + (f"it has no column {missing[0]!r}" if missing else "no column of it is known to be a score")
-            + f". It has {file.frame.columns}. Say which are scores: COLUMN=reward, COLUMN=cost or COLUMN=-cost "
-            "(--column)."
+            + f". It has {shown_columns(file.frame.columns)}. Say which are scores: COLUMN=reward, COLUMN=cost or "
+            "COLUMN=-cost (--column)."
         )
     return found
 

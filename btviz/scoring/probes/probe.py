@@ -96,17 +96,26 @@ class Probe:
     def with_encoder(self, encoder: Encoder) -> Probe:
         """Give it the encoder it was fitted with, where that cannot be found by name.
 
+        Where the vectors were made by hand, nobody knows which that was: the first one given is taken for it, and
+        makes this another model.
+
         Raises
         ------
         UsageError
-            If it is another: other weights, limits or version.
+            If it is another than before: other weights, limits or version.
         """
         wanted = self.card["encoder_settings"]
         if wanted is not None and dict(encoder.settings) != wanted:
             raise UsageError(
-                f"Probe {self.name!r} was fitted with the encoder {self.card['encoder']!r}; {encoder.name!r} was "
+                f"Probe {self.name!r} belongs to the encoder {self.card['encoder']!r}; {encoder.name!r} was "
                 "given, whose weights, settings or version differ. Give it the same one, or fit the probe anew."
             )
-        if wanted is None:  # nobody knows which it was; scores by another are not to be taken for those by this one
-            return replace(self, encoder=encoder, fingerprint=fingerprint(self.fingerprint, dict(encoder.settings)))
-        return replace(self, encoder=encoder)
+        if wanted is not None:
+            return replace(self, encoder=encoder)
+        settings = dict(encoder.settings)  # scores by another are not to be taken for those by this one
+        return replace(
+            self,
+            encoder=encoder,
+            fingerprint=fingerprint(self.fingerprint, settings),
+            card={**self.card, "encoder_settings": settings},
+        )
