@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from btviz.scoring.judged import by_model
 from btviz.selection import Selection
 from btviz.widgets import ScoreExplorer
 from btviz.widgets import scorebook as module
+from btviz.widgets.scorebook import Asked, ScoreBook
 from btviz.widgets.scorejob import ScoreJob
 
 
@@ -139,6 +141,27 @@ def test_it_draws_bins_and_not_answers(explorer, ds):
         assert len(json.dumps(explorer._canvas.chart.spec)) < 400_000
     cells = [row["count"] for row in rows_of(explorer._canvas.chart) if "cost_low" in row and "reward_low" in row]
     assert sum(cells) == ds.pairs.height
+
+
+def test_the_plane_says_of_its_labels_what_is_true(explorer, tmp_path):
+    note = "no label here shows that this cost parts safe from harmful"
+    explorer.controls["view"].value = "plane"
+    for population in ("pairs", "annotations", "prompts"):
+        explorer.controls["population"].value = population
+        assert "Dashed: reward" in titles(explorer)
+        assert note not in titles(explorer)
+    bare = bare_explorer(tmp_path)
+    bare.controls["view"].value = "plane"
+    assert note in titles(bare)
+
+
+def test_a_label_counts_on_whichever_answer_to_a_prompt_it_is(ds):
+    asked = Asked((("made-cost", "cost"), ("made-reward", "reward")), population="prompts")
+    beside = ScoreBook(ds, scores_of(ds)).plane_items(asked).filter(~pl.col("counts"))["pair_id"][0]
+    pairs = ds.pairs.with_columns(pl.when(pl.col("pair_id") == beside).then("is_safe"))
+    partly = replace(ds, _read=lambda name: pairs if name == "pairs" else ds.table(name))
+    _, quadrants = ScoreBook(partly, scores_of(ds)).plane(asked)
+    assert quadrants["n_labelled"].unique().to_list() == [1]
 
 
 def test_a_brush_lists_the_answers_under_it(explorer, ds):
@@ -432,11 +455,16 @@ def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     assert explorer.inspector.policy.reveal_all is False
 
 
-def test_answers_without_labels_are_not_called_contradictory(ds, tmp_path):
+def bare_explorer(folder):
+    """An explorer of scores from a file, of answers without labels."""
     rows = [{"prompt": f"question {k}", "response": "an answer", "reward": k / 7, "cost": -k / 5} for k in range(60)]
-    (tmp_path / "policy.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    read = btviz.read_scores(tmp_path / "policy.jsonl")
-    explorer = ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())
+    (folder / "policy.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    read = btviz.read_scores(folder / "policy.jsonl")
+    return ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())
+
+
+def test_answers_without_labels_are_not_called_contradictory(ds, tmp_path):
+    explorer = bare_explorer(tmp_path)
     assert "not checkable" in explorer.said
     assert {name for _, name in explorer.controls["grouping"].options} == {"source", "all"}
     assert [card["labelled"] for card in explorer.inspector.cards] == [False] * 5
