@@ -407,6 +407,52 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert not explorer._runner.fields["score"].disabled
 
 
+def scored_so_far(explorer, n, *, name="slow"):
+    """A book as of a run that has scored the first n answers, half of them 1."""
+    pairs = explorer.ds.pairs.head(n).select("pair_id", score=(pl.int_range(pl.len()) % 2).cast(pl.Float64))
+    added = pairs.with_columns(model=pl.lit(name), kind=pl.lit("cost"), target=pl.lit(None, pl.String))
+    return explorer._book.with_scores(added)
+
+
+def test_a_brush_on_the_picture_of_a_run_that_was_stopped_lists_what_it_shows(explorer):
+    async def cell():
+        assert explorer._news(scored_so_far(explorer, 600))
+        while ("slow", "cost", "all") not in explorer._canvas.picture.panels:
+            await asyncio.sleep(0.02)
+        place = explorer._canvas.picture.panels.index(("slow", "cost", "all"))
+        explorer._run_ended()
+        brush(explorer, f"brush_{place}", at=[0.5, 1.5])  # before the loop can bring the next picture
+        listed = explorer.selection.pair_ids, explorer.selection.origin
+        while explorer._canvas.background.is_running or len(explorer._canvas.picture.panels) > 2:
+            await asyncio.sleep(0.02)
+        return listed
+
+    listed, origin = asyncio.run(asyncio.wait_for(cell(), 120))
+    assert set(listed) == set(explorer.ds.pairs["pair_id"].head(600)[1::2])
+    assert origin.endswith("cost by slow, 0.50 to 1.50: 300 pairs")
+
+
+def test_what_lies_under_a_brush_follows_a_run(explorer, ds):
+    explorer._turn_to(scored_so_far(explorer, 600), is_live=True)
+    explorer.brush("slow", within=(0.5, 1.5))
+    for n, is_live in ((600, True), (800, True), (1000, False)):
+        explorer._turn_to(scored_so_far(explorer, n), is_live=is_live)
+        assert set(explorer.selection.pair_ids) == set(ds.pairs["pair_id"].head(n)[1::2])
+        assert explorer.selection.origin.endswith(f"0.50 to 1.50: {n // 2:,} pairs")
+
+
+def test_a_run_does_not_turn_the_pages_of_a_list_that_stays_the_same(explorer):
+    """A list that is set anew begins with its first page, under the eyes of whoever reads it."""
+    explorer._turn_to(scored_so_far(explorer, 600), is_live=True)
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    told = []
+    explorer.selection.observe(lambda: told.append(explorer.selection.origin))
+    explorer._turn_to(scored_so_far(explorer, 800), is_live=True)
+    assert told == []
+    explorer.brush("made-cost", within=(0.0, 1.5))
+    assert len(told) == 1
+
+
 def test_closing_ends_a_run(ds):
     explorer, seen = ScoreExplorer(ds, policy=ContentPolicy()), threading.Event()
 
