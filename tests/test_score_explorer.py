@@ -6,6 +6,7 @@ import asyncio
 import json
 import re
 import threading
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -22,6 +23,7 @@ from btviz.scoring.judged import by_model
 from btviz.selection import Selection
 from btviz.widgets import ScoreExplorer
 from btviz.widgets import scorebook as module
+from btviz.widgets.scorebook import Asked, ScoreBook
 from btviz.widgets.scorejob import ScoreJob
 
 
@@ -139,6 +141,27 @@ def test_it_draws_bins_and_not_answers(explorer, ds):
         assert len(json.dumps(explorer._canvas.chart.spec)) < 400_000
     cells = [row["count"] for row in rows_of(explorer._canvas.chart) if "cost_low" in row and "reward_low" in row]
     assert sum(cells) == ds.pairs.height
+
+
+def test_the_plane_says_of_its_labels_what_is_true(explorer, tmp_path):
+    note = "no label here shows that this cost parts safe from harmful"
+    explorer.controls["view"].value = "plane"
+    for population in ("pairs", "annotations", "prompts"):
+        explorer.controls["population"].value = population
+        assert "Dashed: reward" in titles(explorer)
+        assert note not in titles(explorer)
+    bare = bare_explorer(tmp_path)
+    bare.controls["view"].value = "plane"
+    assert note in titles(bare)
+
+
+def test_a_label_counts_on_whichever_answer_to_a_prompt_it_is(ds):
+    asked = Asked((("made-cost", "cost"), ("made-reward", "reward")), population="prompts")
+    beside = ScoreBook(ds, scores_of(ds)).plane_items(asked).filter(~pl.col("counts"))["pair_id"][0]
+    pairs = ds.pairs.with_columns(pl.when(pl.col("pair_id") == beside).then("is_safe"))
+    partly = replace(ds, _read=lambda name: pairs if name == "pairs" else ds.table(name))
+    _, quadrants = ScoreBook(partly, scores_of(ds)).plane(asked)
+    assert quadrants["n_labelled"].unique().to_list() == [1]
 
 
 def test_a_brush_lists_the_answers_under_it(explorer, ds):
@@ -384,6 +407,52 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert not explorer._runner.fields["score"].disabled
 
 
+def scored_so_far(explorer, n, *, name="slow"):
+    """A book as of a run that has scored the first n answers, half of them 1."""
+    pairs = explorer.ds.pairs.head(n).select("pair_id", score=(pl.int_range(pl.len()) % 2).cast(pl.Float64))
+    added = pairs.with_columns(model=pl.lit(name), kind=pl.lit("cost"), target=pl.lit(None, pl.String))
+    return explorer._book.with_scores(added)
+
+
+def test_a_brush_on_the_picture_of_a_run_that_was_stopped_lists_what_it_shows(explorer):
+    async def cell():
+        assert explorer._news(scored_so_far(explorer, 600))
+        while ("slow", "cost", "all") not in explorer._canvas.picture.panels:
+            await asyncio.sleep(0.02)
+        place = explorer._canvas.picture.panels.index(("slow", "cost", "all"))
+        explorer._run_ended()
+        brush(explorer, f"brush_{place}", at=[0.5, 1.5])  # before the loop can bring the next picture
+        listed = explorer.selection.pair_ids, explorer.selection.origin
+        while explorer._canvas.background.is_running or len(explorer._canvas.picture.panels) > 2:
+            await asyncio.sleep(0.02)
+        return listed
+
+    listed, origin = asyncio.run(asyncio.wait_for(cell(), 120))
+    assert set(listed) == set(explorer.ds.pairs["pair_id"].head(600)[1::2])
+    assert origin.endswith("cost by slow, 0.50 to 1.50: 300 pairs")
+
+
+def test_what_lies_under_a_brush_follows_a_run(explorer, ds):
+    explorer._turn_to(scored_so_far(explorer, 600), is_live=True)
+    explorer.brush("slow", within=(0.5, 1.5))
+    for n, is_live in ((600, True), (800, True), (1000, False)):
+        explorer._turn_to(scored_so_far(explorer, n), is_live=is_live)
+        assert set(explorer.selection.pair_ids) == set(ds.pairs["pair_id"].head(n)[1::2])
+        assert explorer.selection.origin.endswith(f"0.50 to 1.50: {n // 2:,} pairs")
+
+
+def test_a_run_does_not_turn_the_pages_of_a_list_that_stays_the_same(explorer):
+    """A list that is set anew begins with its first page, under the eyes of whoever reads it."""
+    explorer._turn_to(scored_so_far(explorer, 600), is_live=True)
+    explorer.brush("made-cost", within=(0.0, 1.0))
+    told = []
+    explorer.selection.observe(lambda: told.append(explorer.selection.origin))
+    explorer._turn_to(scored_so_far(explorer, 800), is_live=True)
+    assert told == []
+    explorer.brush("made-cost", within=(0.0, 1.5))
+    assert len(told) == 1
+
+
 def test_closing_ends_a_run(ds):
     explorer, seen = ScoreExplorer(ds, policy=ContentPolicy()), threading.Event()
 
@@ -432,11 +501,16 @@ def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     assert explorer.inspector.policy.reveal_all is False
 
 
-def test_answers_without_labels_are_not_called_contradictory(ds, tmp_path):
+def bare_explorer(folder):
+    """An explorer of scores from a file, of answers without labels."""
     rows = [{"prompt": f"question {k}", "response": "an answer", "reward": k / 7, "cost": -k / 5} for k in range(60)]
-    (tmp_path / "policy.jsonl").write_text("\n".join(map(json.dumps, rows)))
-    read = btviz.read_scores(tmp_path / "policy.jsonl")
-    explorer = ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())
+    (folder / "policy.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    read = btviz.read_scores(folder / "policy.jsonl")
+    return ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())
+
+
+def test_answers_without_labels_are_not_called_contradictory(ds, tmp_path):
+    explorer = bare_explorer(tmp_path)
     assert "not checkable" in explorer.said
     assert {name for _, name in explorer.controls["grouping"].options} == {"source", "all"}
     assert [card["labelled"] for card in explorer.inspector.cards] == [False] * 5

@@ -174,12 +174,16 @@ class ScoreBook:
 
     def plane(self, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and quadrants of reward and cost, as `btviz.plots.score_plane` draws them."""
-        counted = self.plane_items(asked).filter("counts")
+        items = self.plane_items(asked)
+        counted = items.filter("counts")
         unlabelled = {"labels": pl.UInt32, "is_safe": pl.Boolean} | dict.fromkeys(
             ("severity", "source", "split", "topic"), pl.String
         )
         rows = counted.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in unlabelled.items())
-        return plane_bins(counted), score_quadrants(rows, self.ds, n_boot=N_BOOT)
+        quadrants = score_quadrants(rows, self.ds, n_boot=N_BOOT)
+        # only their number: a prompt that counts once may have answers of either label
+        labelled = items.join(self.ds.pairs.drop_nulls("is_safe"), on="pair_id", how="semi").height
+        return plane_bins(counted), quadrants.with_columns(n_labelled=pl.lit(labelled))
 
     def brushed(self, asked: Asked, *, panel: Panel, within: Range) -> pl.DataFrame:
         """Items on a panel whose value lies in a range, ends included."""

@@ -76,7 +76,7 @@ class ScoreExplorer(InspectedView):
         self._book = ScoreBook(ds, SCORES.to_frame() if scores is None else scores, topics)
         self._live: ScoreBook | None = None
         self._brush: Brush | None = None
-        self._brushed: Asked | None = None
+        self._brushed: tuple[ScoreBook, Asked] | None = None
         self._brushing = False
         self.inspector = PairInspector(ds, selection=selection, policy=policy)
         self._choices = ScoreControls(ds, topics=topics, book=lambda: self._on_view, on_change=self._ask)
@@ -138,8 +138,8 @@ class ScoreExplorer(InspectedView):
         UsageError
             If there is no such picture.
         """
-        panel_of = self._canvas.settled().panel_of(model, kind=kind, panel=panel)
-        self._choose(Brush.over(panel_of, within))
+        picture = self._canvas.settled()
+        self._choose(Brush.over(picture.panel_of(model, kind=kind, panel=panel), within), picture)
 
     def brush_plane(self, *, reward: Range, cost: Range) -> None:
         """Choose the answers whose reward and cost lie in two ranges, ends included.
@@ -149,11 +149,12 @@ class ScoreExplorer(InspectedView):
         UsageError
             If the plane is not on view.
         """
-        if not self._canvas.settled().is_plane:
+        picture = self._canvas.settled()
+        if not picture.is_plane:
             raise UsageError(
                 'A region of the plane was to be brushed; it is not drawn. Set controls["view"] to "plane".'
             )
-        self._choose(Brush.over(None, cost, reward=reward))
+        self._choose(Brush.over(None, cost, reward=reward), picture)
 
     def score_with(self, model: str | Path | ScoreModel, *, kind: str | None = None) -> None:
         """Load a model, score the answers beside the kernel, and draw its scores while they come.
@@ -196,8 +197,8 @@ class ScoreExplorer(InspectedView):
 
     def _shown(self, picture: Picture) -> None:
         self.controls["form"].disabled = not picture.has_forms
-        if self._brush is not None and self._brush.is_on(picture) and picture.asked != self._brushed:
-            self._list(self._brush, picture.asked)  # what lies under it now
+        if self._brush is not None and self._brush.is_on(picture) and (picture.book, picture.asked) != self._brushed:
+            self._list(self._brush, picture)  # what lies under it now
 
     def _brushed_in_chart(self, name: str, ranges: Mapping[str, list[float]]) -> None:
         picture = self._canvas.picture
@@ -205,23 +206,26 @@ class ScoreExplorer(InspectedView):
             return
         brush = brush_on(picture, name, ranges=ranges) if ranges else None
         if brush is not None or not ranges:
-            self._choose(brush, drawn=bool(ranges))
+            self._choose(brush, picture, drawn=bool(ranges))
 
-    def _choose(self, brush: Brush | None, *, drawn: bool = False) -> None:
-        picture = self._canvas.picture
-        self._list(brush, self._choices.asked if picture is None else picture.asked)
+    def _choose(self, brush: Brush | None, picture: Picture, *, drawn: bool = False) -> None:
+        self._list(brush, picture)
         if not drawn:
             self._ask()
 
-    def _list(self, brush: Brush | None, asked: Asked) -> None:
-        """Choose the answers under a brush; none lists all."""
-        self._brush, self._brushed, self._brushing = brush, asked, True
+    def _list(self, brush: Brush | None, picture: Picture) -> None:
+        """Choose the answers under a brush on a picture; none lists all."""
+        self._brush, self._brushed, self._brushing = brush, (picture.book, picture.asked), True
         try:
             if brush is None:
                 self.selection.clear()
             else:
-                found = brush.items(self._on_view, asked)
-                self.selection.set(found["pair_id"].unique(), origin=origin_of(brush, found, asked=asked, ds=self.ds))
+                found = brush.items(picture)
+                ids, origin = found["pair_id"].unique().sort(), origin_of(brush, found, asked=picture.asked, ds=self.ds)
+                known = self.selection.pair_ids
+                # set again, the list would turn back to its first page with each picture of a run
+                if known is None or not ids.equals(known) or origin != self.selection.origin:
+                    self.selection.set(ids, origin=origin)
         finally:
             self._brushing = False
 

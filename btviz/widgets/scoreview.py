@@ -45,8 +45,9 @@ class Brush:
         """Make a brush of ends in any order."""
         return cls(panel, (min(within), max(within)), None if reward is None else (min(reward), max(reward)))
 
-    def items(self, book: ScoreBook, asked: Asked) -> pl.DataFrame:
-        """What lies under it."""
+    def items(self, picture: Picture) -> pl.DataFrame:
+        """What lies under it on a picture."""
+        book, asked = picture.book, picture.asked
         if self.panel is None:
             return book.brushed_plane(asked, reward=self.reward or self.within, cost=self.within)
         return book.brushed(asked, panel=self.panel, within=self.within)
@@ -70,10 +71,12 @@ class Picture:
         Whether it is the plane; whether the form of distributions can be chosen.
     checks, refused : list of SignCheck
         Of the models asked for; those that are not drawn.
-    asked : Asked
-        What is drawn: of the models asked for, those that are not refused.
     said : str
         Words above it.
+    book : ScoreBook
+        Whose scores are drawn; while a picture is up, others may have come.
+    asked : Asked
+        What is drawn: of the models asked for, those that are not refused.
     rows, caption
         Of the table of metrics; None and "" without one.
     """
@@ -82,6 +85,7 @@ class Picture:
     checks: Sequence[SignCheck]
     refused: Sequence[SignCheck]
     said: str
+    book: ScoreBook
     asked: Asked
     panels: Sequence[Panel] = ()
     is_plane: bool = False
@@ -151,7 +155,7 @@ def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Br
         )
     asked = replace(asked, models=drawn)
     if not drawn:
-        return Picture(None, found, refused, "\n".join(said), asked)
+        return Picture(None, found, refused, "\n".join(said), book, asked)
     made = _VIEWS[view](book, asked, form, brush)
     said.append(_METRICS if made.rows is not None else _INVITATION)
     return replace(made, checks=found, refused=refused, said="\n".join(said))
@@ -197,7 +201,7 @@ def _distributions(book: ScoreBook, asked: Asked, form: str, brush: Brush | None
     chart = brushed_distributions(
         table, form="ridges" if many else form, lines=lines, chosen=chosen, taxonomy=book.ds.taxonomy
     )
-    return Picture(chart, [], [], "", asked, panels=panels_of(table), has_forms=not many)
+    return Picture(chart, [], [], "", book, asked, panels=panels_of(table), has_forms=not many)
 
 
 def _counted(table: pl.DataFrame) -> str:
@@ -213,13 +217,14 @@ def _plane(book: ScoreBook, asked: Asked, _: str, brush: Brush | None) -> Pictur
         f"reward: {reward} · cost: {cost} · n = {n:,} {asked.population}, {prompts:,} prompts",
     ]
     chosen = (brush.reward, brush.within) if brush is not None and brush.reward is not None else None
-    return Picture(brushed_plane(cells, quadrants, lines=lines, chosen=chosen), [], [], "", asked, is_plane=True)
+    chart = brushed_plane(cells, quadrants, lines=lines, chosen=chosen)
+    return Picture(chart, [], [], "", book, asked, is_plane=True)
 
 
 def _metrics(book: ScoreBook, asked: Asked, _: str, __: Brush | None) -> Picture:
     rows = metric_rows(book.metrics(asked), taxonomy=book.ds.taxonomy)
     caption = f"{book.ds.population}: metrics over all answers and by {GROUPINGS[asked.grouping]}, intervals by prompt"
-    return Picture(None, [], [], "", asked, rows=rows, caption=caption)
+    return Picture(None, [], [], "", book, asked, rows=rows, caption=caption)
 
 
 _VIEWS = {"distributions": _distributions, "plane": _plane, "metrics": _metrics}
