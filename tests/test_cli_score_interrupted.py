@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 import score_checkpoints as made
-from test_scoring_runs import write_answers
+from small_data import write_answers
 
 import btviz
 from btviz.scoring.kept import kept_scores

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from test_score_metrics import scores
+from score_tables import scores
 
 from btviz.errors import DataError, UsageError
 from btviz.scoring.conversations import (

@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_embedding import unlabelled
+from small_data import unlabelled
 
 from btviz.embedding import embed, load_encoder, minilm, text_id
 from btviz.embedding.static import token_table

@@ -5,6 +5,7 @@ import re
 
 import polars as pl
 import pytest
+from chart_contents import fields_of, rows_of, words
 
 import btviz
 from btviz import plots
@@ -14,23 +15,6 @@ from btviz.plots.theme import WIDTHS
 from btviz.preference import quadrants, reliability_surface
 
 SOURCE = "made up (synthetic sample)"
-
-
-def rows_of(chart):
-    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
-
-
-def fields_of(node):
-    """Names of data columns that a specification mentions, in encodings and in expressions."""
-    if isinstance(node, dict):
-        return set().union(*(fields_of(value) for key, value in node.items() if key != "datasets"), {node.get("field")})
-    if isinstance(node, list):
-        return set().union(*map(fields_of, node), {name for name in node if isinstance(name, str)})
-    return set(re.findall(r"datum\.(\w+)", str(node)))
-
-
-def words(chart):
-    return " ".join(re.findall(r">([^<]+)</t(?:ext|span)", svg(chart)))
 
 
 def forest_table():

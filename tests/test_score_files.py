@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz.cli.app import app

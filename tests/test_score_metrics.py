@@ -5,18 +5,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from score_tables import scores
 
 from btviz.errors import UsageError
 from btviz.scoring.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
-from btviz.scoring.protocol import SCORES
 from btviz.synthetic import generate
 from btviz.taxonomy import PKU_SAFERLHF
-
-
-def scores(pair_ids, values, *, model="m", kind="cost", target=None):
-    n = len(pair_ids)
-    columns = {"pair_id": pair_ids, "model": [model] * n, "kind": [kind] * n, "target": [target] * n, "score": values}
-    return pl.DataFrame(columns | {"threshold": [None] * n}, schema=SCORES)
 
 
 def one(table, **where):

@@ -7,7 +7,7 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz import figures

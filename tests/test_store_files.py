@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import threading
@@ -100,7 +101,8 @@ def test_who_can_wait_for_the_right_to_write_waits_and_says_so(
     holder = threading.Thread(target=hold)
     holder.start()
     began.wait(30)
-    monkeypatch.setattr(disk._LOG, "warning", lambda *said: (enough.set(), disk._LOG.error(*said)))
+    log = logging.getLogger(disk.__name__)
+    monkeypatch.setattr(log, "warning", lambda *said: (enough.set(), log.error(*said)))
     with store.shards(KEY) as second:
         second.claim(wait=True)
         assert second.append(FRAME[1:2]) == 1
