@@ -6,6 +6,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import patience
 import polars as pl
 import pytest
 from counting_encoder import CountingEncoder
@@ -114,7 +115,7 @@ def test_of_two_runs_with_one_encoder_the_second_waits_and_repeats_nothing(own_d
     class Held(CountingEncoder):
         def __call__(self, texts):
             began.set()
-            warned.wait(30)
+            warned.wait(patience.SECONDS)
             return super().__call__(texts)
 
     monkeypatch.setattr(disk, "PATIENCE", 0.01)
@@ -122,7 +123,7 @@ def test_of_two_runs_with_one_encoder_the_second_waits_and_repeats_nothing(own_d
     first, second = Held(), CountingEncoder()
     with ThreadPoolExecutor(1) as pool:
         running = pool.submit(embed, some_pairs(400), encoder=first.encoder)
-        began.wait(30)
+        began.wait(patience.SECONDS)
         try:
             found = embed(some_pairs(600), encoder=second.encoder)
         finally:

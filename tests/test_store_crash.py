@@ -14,6 +14,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
+import patience
 import polars as pl
 import pytest
 from broken_disk import BLOB, KEY, fill, stopped_at
@@ -34,7 +35,7 @@ def start(script: str, *args: object) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 0, err
     return out
 
@@ -349,7 +350,7 @@ shards.append(pl.DataFrame({"n": [1]}))
 def fill(draft):
     draft.blob("half", b"1")
     print("held", flush=True)
-    time.sleep(120)
+    time.sleep(3600)
 store.build(Key("entries", ("a",)), fill)
 """
 
