@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from btviz import published
+from btviz.data.releases import published
 from btviz.errors import UsageError
 from btviz.stats.association import Floats, ratio
 

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from btviz.errors import UsageError
 from btviz.preference.comparisons import Comparisons, Level
-from btviz.stats.association import ratio
+from btviz.stats.association import ratio, wilson
 from btviz.stats.kinds import generator
-from btviz.stats.proportion import wilson
+from btviz.stats.permutation import SignFlip, sign_flip
 from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
-from btviz.stats.signflips import SignFlip, sign_flip
 
 FEWEST_PROMPTS = FEW_CLUSTERS
 """Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""

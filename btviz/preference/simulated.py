@@ -10,8 +10,8 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.preference.shares import Floats
+from btviz.stats.association import wilson
 from btviz.stats.kinds import generator
-from btviz.stats.proportion import wilson
 from btviz.stats.resampling import bootstrap
 
 FEWEST_PROMPTS = 2

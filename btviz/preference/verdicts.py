@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from btviz.dataset import Dataset
+from btviz.data.dataset import Dataset
+from btviz.data.releases import RELEASES
 from btviz.errors import UsageError
 from btviz.preference.comparisons import STRATA
-from btviz.sources import RELEASES
 
 ASSOCIATED = "associated"
 ORTHOGONAL = "practically orthogonal"

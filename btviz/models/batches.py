@@ -1,0 +1,217 @@
+"""What a model is given of a batch: token ids where it reads them, else texts.
+
+Batches of texts of similar length, within a budget of tokens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from btviz.data.tables import ID
+from btviz.errors import UsageError
+from btviz.machine.memory import Room
+from btviz.models.protocol import ScoreModel
+from btviz.models.templates import Encoded
+
+TEXT_BUDGET = 65_536
+"""Estimated tokens of a batch of texts, for models that make batches of their own."""
+
+
+LETTERS_PER_TOKEN = 4
+
+
+Floats = npt.NDArray[np.float32]
+
+
+@runtime_checkable
+class TokenModel(ScoreModel, Protocol):
+    """A score model that takes token ids, so that texts are tokenised once and shipped small."""
+
+    tokens_per_batch: int
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair."""
+        ...
+
+    def score_encoded(self, rows: Sequence[Encoded], *, length: int | None = None) -> Floats:
+        """Scores of token ids, padded to `length`, in one pass."""
+        ...
+
+
+@dataclass(frozen=True, eq=False)
+class Batch:
+    """Pairs that are scored together.
+
+    Attributes
+    ----------
+    number : int
+        Of the batch in its plan.
+    pair_ids : list of int
+        Its pairs.
+    inputs : list
+        Token ids, or (prompt, response), of each pair.
+    length : int
+        Tokens that each row is padded to.
+    tokens : int
+        Tokens of all pairs, without padding.
+    """
+
+    number: int
+    pair_ids: list[int]
+    inputs: list[Any]
+    length: int
+    tokens: int
+
+
+def budget_of(model: ScoreModel) -> int:
+    """Tokens of a batch that suit a model."""
+    return model.tokens_per_batch if isinstance(model, TokenModel) else TEXT_BUDGET
+
+
+def inputs_of(model: ScoreModel, prompts: Sequence[str], *, responses: Sequence[str]) -> list[Any]:
+    """What the model is given of each pair."""
+    if isinstance(model, TokenModel):
+        return list(model.encode(prompts, responses))
+    return list(zip(prompts, responses, strict=True))
+
+
+def lengths_of(inputs: Sequence[Any]) -> npt.NDArray[np.int64]:
+    """Tokens of each input, at least one, estimated where it is text."""
+    return np.fromiter(map(_length, inputs), np.int64, len(inputs))
+
+
+def _length(row: Any) -> int:
+    return max(row.shape[-1], 1) if isinstance(row, np.ndarray) else 1 + sum(map(len, row)) // LETTERS_PER_TOKEN
+
+
+def score_inputs(
+    model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_ids: Sequence[int], room: Room
+) -> Floats:
+    """Score a batch; where memory does not suffice, in halves.
+
+    Parameters
+    ----------
+    model : ScoreModel
+        What scores.
+    inputs : sequence
+        From `inputs_of`.
+    length : int
+        Tokens that each row is padded to.
+    pair_ids : sequence of int
+        Whose inputs they are, so that one that fits no memory can be named.
+    room : Room
+        What the run has found to fit memory so far.
+
+    Returns
+    -------
+    array of float32, shape (n,), or (n, k) for moderation
+
+    Raises
+    ------
+    UsageError
+        If the model gives something else: it would be kept, and taken for its scores from then on.
+    """
+
+    def at_once(rows: Sequence[Any]) -> Floats:
+        if isinstance(model, TokenModel):
+            found = model.score_encoded(rows, length=length)
+        else:
+            found = model.score([prompt for prompt, _ in rows], [response for _, response in rows])
+        return _as_scores(found, model, n_rows=len(rows))
+
+    sizes = lengths_of(inputs)
+    names = [f"the pair {pair_id:016x} of {size:,} tokens" for pair_id, size in zip(pair_ids, sizes, strict=True)]
+    return room.sparing(at_once, inputs, length=length, names=names)
+
+
+def _as_scores(found: object, model: ScoreModel, *, n_rows: int) -> Floats:
+    expected = (n_rows, len(model.labels)) if model.kind == "moderation" else (n_rows,)
+    try:
+        scores = np.asarray(found, np.float32)
+    except (TypeError, ValueError, RuntimeError) as error:  # the last is PyTorch's of a tensor that records its past
+        raise UsageError(
+            f"Asked {model.name!r} for {n_rows:,} scores; it gave a {type(found).__name__} that holds something else. "
+            f"Its score has to give float32 of shape {expected}."
+        ) from error
+    if model.kind != "moderation" and scores.shape == (n_rows, 1):
+        return scores[:, 0]
+    if scores.shape != expected:
+        raise UsageError(
+            f"Asked {model.name!r} for {n_rows:,} scores; it gave an array of shape {scores.shape}. A {model.kind} "
+            f"model has to give one of shape {expected}."
+        )
+    return scores
+
+
+PLAN = pl.Schema({"batch": pl.UInt32(), "pair_id": ID, "tokens": pl.UInt32(), "length": pl.UInt32()})
+"""One row per pair: its batch, its own tokens, and the length that its batch is padded to."""
+
+
+Rows = npt.NDArray[np.int64]
+
+
+def by_length(lengths: npt.ArrayLike, *, budget: int) -> list[Rows]:
+    """Group texts by length such that each group, padded, has at most `budget` tokens.
+
+    Parameters
+    ----------
+    lengths : array_like of int, shape (n,)
+        Tokens of each text.
+    budget : int
+        Tokens of a batch, padding included; a longer text is a batch of its own.
+
+    Returns
+    -------
+    list of array of int64
+        Row numbers of each batch, the longest texts first: what does not fit memory shows at once.
+
+    Examples
+    --------
+    >>> [rows.tolist() for rows in by_length([3, 9, 4, 8], budget=18)]
+    [[1, 3], [2, 0]]
+    """
+    sizes = np.asarray(lengths, np.int64)
+    order = np.argsort(-sizes, kind="stable")
+    batches, start = [], 0
+    while start < len(order):
+        longest = max(int(sizes[order[start]]), 1)
+        end = start + max(1, budget // longest)
+        batches.append(order[start:end])
+        start = end
+    return batches
+
+
+def plan_batches(
+    pair_ids: Sequence[int] | pl.Series, lengths: npt.ArrayLike, *, budget: int, first: int
+) -> pl.DataFrame:
+    """Plan which pairs are scored together.
+
+    Parameters
+    ----------
+    pair_ids : sequence of int, or Series
+        Unique ids; among texts of one length they decide the order, so that the plan is a function of the set.
+    lengths : array_like of int
+        Tokens of each pair.
+    budget : int
+        Tokens of a batch, padding included.
+    first : int
+        Number of the first batch.
+
+    Returns
+    -------
+    DataFrame
+        `batch`, `pair_id`, `tokens`, `length`; in the order of scoring.
+    """
+    sizes = pl.DataFrame({"pair_id": pl.Series(pair_ids, dtype=ID), "tokens": np.asarray(lengths, np.uint32)})
+    sizes = sizes.sort("pair_id")
+    groups = by_length(sizes["tokens"].to_numpy(), budget=budget)
+    numbers = np.repeat(np.arange(first, first + len(groups)), [len(group) for group in groups])
+    rows = sizes.gather(np.concatenate(groups)) if groups else sizes
+    batch = pl.Series("batch", numbers, pl.UInt32)
+    return rows.with_columns(batch, pl.col("tokens").max().over(batch).alias("length")).select(list(PLAN))
