@@ -25,19 +25,7 @@ NO_TELEMETRY = {
 
 
 def lab_environment(environ: Mapping[str, str] | None = None, /) -> dict[str, str]:
-    """Environment in which JupyterLab and its kernels keep to this machine.
-
-    Parameters
-    ----------
-    environ : Mapping[str, str], optional
-        What to start from; the current environment by default.
-
-    Returns
-    -------
-    dict[str, str]
-        A copy with telemetry off and with the Jupyter settings that come with btviz put
-        first: no news feed, no question about it, no look for updates, no package list.
-    """
+    """Environment in which JupyterLab and its kernels keep to this machine."""
     environment = {**(os.environ if environ is None else environ), **NO_TELEMETRY}
     ours = str(files("btviz") / "resources" / "jupyter")
     others = environment.get("JUPYTER_CONFIG_PATH")
@@ -46,27 +34,7 @@ def lab_environment(environ: Mapping[str, str] | None = None, /) -> dict[str, st
 
 
 def lab_arguments(*, browser: bool = True, port: int | None = None) -> list[str]:
-    """Command that opens JupyterLab on the notebooks.
-
-    Parameters
-    ----------
-    browser : bool, default True
-        Open a browser window.
-    port : int, optional
-        Port to listen on; JupyterLab finds a free one by default.
-
-    Returns
-    -------
-    list[str]
-        Program and arguments.
-
-    Raises
-    ------
-    NotFoundError
-        If btviz was installed without its notebooks.
-    MissingExtraError
-        If JupyterLab is not installed.
-    """
+    """Command that opens JupyterLab on the notebooks."""
     folder = notebooks_dir()
     if folder is None:
         raise NotFoundError(
@@ -83,15 +51,7 @@ def lab_arguments(*, browser: bool = True, port: int | None = None) -> list[str]
 
 
 def open_lab(*, browser: bool = True, port: int | None = None) -> NoReturn:
-    """Become JupyterLab on the notebooks: this call does not return.
-
-    Parameters
-    ----------
-    browser : bool, default True
-        Open a browser window.
-    port : int, optional
-        Port to listen on.
-    """
+    """Become JupyterLab on the notebooks: this call does not return."""
     command = lab_arguments(browser=browser, port=port)
     sys.stdout.flush()
     os.execve(command[0], command, lab_environment())  # noqa: S606  # signals go straight to the server

@@ -147,22 +147,7 @@ def import_scores(
     policy: str | None,
     moderator: str | None,
 ) -> None:
-    """Read score files, check their signs, keep them, and report what did not match.
-
-    Parameters
-    ----------
-    kept : Kept
-        What becomes of the scores. Of a name that is not here a data set is made of the files' own prompts
-        and answers.
-    files : sequence of str
-        The files.
-    columns : sequence of str
-        ``COLUMN=KIND`` each; see `btviz.scores.files.read_scores`.
-    prompt, response, policy : str or None
-        Columns of the texts and of the answering model.
-    moderator : str or None
-        Model that all columns of moderation are of.
-    """
+    """Read score files, check their signs, keep them, and report what did not match."""
     import polars as pl
 
     from btviz.scores import add_scores, check_sign, forgetting, keep_dataset, read_scores

@@ -23,17 +23,7 @@ _SHOWN = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "media
 
 @dataclass(frozen=True)
 class Kept:
-    """What becomes of scores: kept for a data set, and reported.
-
-    Attributes
-    ----------
-    name : str
-        Of the data set.
-    override_sign : bool
-        Keep scores that point against the labels.
-    as_json : bool
-        Print one JSON document.
-    """
+    """What becomes of scores: kept for a data set, and reported."""
 
     name: str
     override_sign: bool
@@ -58,19 +48,7 @@ def run_models(
     workers: int | None,
     tokens_per_batch: int | None,
 ) -> None:
-    """Score a data set by models, check their signs, keep the scores and report them.
-
-    Parameters
-    ----------
-    kept : Kept
-        What becomes of the scores; the data set is here.
-    models : sequence of str
-        Hub names or folders.
-    loading : Loading
-        How each is loaded.
-    engine, workers, tokens_per_batch
-        See `btviz.score`.
-    """
+    """Score a data set by models, check their signs, keep the scores and report them."""
     from btviz import load, load_score_model, score
     from btviz.models import stacked_scores
 
@@ -149,17 +127,7 @@ def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str
 
 
 def fit_probes(kept: Kept, *, kind: str | None, encoder: str) -> None:
-    """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them.
-
-    Parameters
-    ----------
-    kept : Kept
-        What becomes of the scores; the data set is here.
-    kind : str or None
-        The only kind to fit.
-    encoder : str
-        See `btviz.embed`.
-    """
+    """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them."""
     from btviz import embed, fit_probe, load
     from btviz.models import KINDS, stacked_scores
 

@@ -115,23 +115,7 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
 
 
 def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: int) -> dict[str, pl.DataFrame]:
-    """Ratings of policies, and paired differences of those that answered the same prompts.
-
-    Parameters
-    ----------
-    policies : DataFrame
-        From `btviz.scores.policies.policy_scores`.
-    before : str or None
-        Policy whose rating is 0, and that is "before" in each comparison it is in; by default the first
-        by name.
-    n_boot, seed : int
-        Of the bootstrap.
-
-    Returns
-    -------
-    dict
-        "ratings" and "policies", where there are two policies, and two that met.
-    """
+    """Ratings of policies, and paired differences of those that answered the same prompts."""
     import polars as pl
 
     from btviz.scores import compare_policies, policy_ratings

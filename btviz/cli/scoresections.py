@@ -23,19 +23,7 @@ EVALUATION = "beavertails-evaluation"
 
 @dataclass(frozen=True)
 class Asked:
-    """Scores to report, and how.
-
-    Attributes
-    ----------
-    ds : Dataset
-        What was scored.
-    scores, answers : DataFrame
-        Kept for it; see `btviz.scores.saved`.
-    threshold : float or None
-        Above which moderators flag; None: as each records.
-    n_boot, seed : int
-        Of every bootstrap.
-    """
+    """Scores to report, and how."""
 
     ds: Dataset
     scores: pl.DataFrame
@@ -54,17 +42,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Section:
-    """One table.
-
-    Attributes
-    ----------
-    title, counted : str
-        What it shows, and what its n count.
-    columns : tuple of str
-        Those that a terminal shows, of all answers together where these do not name a group; --json has all.
-    make : callable
-        From what was asked to the table; a `BtvizError` says why there is none.
-    """
+    """One table."""
 
     title: str
     counted: str

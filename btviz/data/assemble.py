@@ -31,26 +31,7 @@ def assemble(
     comparisons: pl.DataFrame | None = None,
     prompts: pl.DataFrame | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """Build every table of a data set.
-
-    Parameters
-    ----------
-    taxonomy : Taxonomy
-        Meaning of the bits of `labels`.
-    annotations : DataFrame, optional
-        One row per labelling: `prompt`, `response`, `is_safe`, `labels` and, where known,
-        `split`, `severity`, `source`.
-    comparisons : DataFrame, optional
-        One row per comparison: `prompt`, `response_0`, `response_1`, and the columns of
-        `PREFERENCES` that the release has. A `better` of -1 (a tie) becomes null.
-    prompts : DataFrame, optional
-        One row per prompt released without an answer: `prompt`, `split`, `labels`.
-
-    Returns
-    -------
-    dict of DataFrame
-        By name: `annotations`, `pairs`, `votes`, `preferences`, `prompts`.
-    """
+    """Build every table of a data set."""
     rows = with_ids(_or_empty(annotations, "prompt", "response"))
     asked = with_ids(_or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0")
     asked = with_ids(asked, response="response_1", suffix="_1")

@@ -26,19 +26,7 @@ VERSION = 2
 
 @dataclass(frozen=True)
 class Source:
-    """One file of a data set.
-
-    Attributes
-    ----------
-    path : str
-        Where it lies, absolute.
-    label : str
-        What it is called in problems: unique among the files of the data set.
-    split : str or None
-        Split of all its rows.
-    sha256 : str
-        Hash of the file as it lies on disk.
-    """
+    """One file of a data set."""
 
     path: str
     label: str
@@ -93,12 +81,6 @@ def stored(sources: Sequence[Source], *, release: str | None, own: Taxonomy | No
     """Entry of a data set made of these files, read from the store or built now.
 
     Its categories are those of `own` or, if that is not given, those of its release.
-
-    Raises
-    ------
-    DataError
-        If a file fits no layout, files of two taxonomies are mixed, or a file has none of the
-        categories of `own`.
     """
     key = key_of(sources, release=release, own=own)
     return Store().build(key, lambda draft: _fill(draft, sources, release=release, own=own))
@@ -220,13 +202,7 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
 
 
 def existing(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths if every one is a file.
-
-    Raises
-    ------
-    UsageError
-        Naming those that are not.
-    """
+    """Return the paths if every one is a file."""
     found = list(paths)
     missing = [str(path) for path in found if not path.is_file()]
     if missing or not found:

@@ -149,14 +149,7 @@ def _flag(bit: int) -> pl.Expr:
 
 
 def votes_of(annotations: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
-    """Votes per pair and category: one row per category flagged at least once.
-
-    Returns
-    -------
-    DataFrame
-        `pair_id`, `category` (released key), `votes` (1 .. n_annotations), `n_annotations`;
-        sorted by pair and then by the taxonomy's order.
-    """
+    """Votes per pair and category: one row per category flagged at least once."""
     sums = [_flag(bit).sum().cast(pl.UInt32).alias(str(bit)) for bit in range(len(taxonomy))]
     names = dict(enumerate(taxonomy.keys))
     return (

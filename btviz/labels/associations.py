@@ -48,17 +48,7 @@ def places(histogram: LabelHistogram) -> dict[str, int]:
 
 
 def coefficients(group: Group, place: Mapping[str, int], *, conditioned: bool) -> pl.DataFrame:
-    """Coefficients of one group; see `btviz.cooccurrence` for the columns.
-
-    Parameters
-    ----------
-    group : Group
-        Items by their label set.
-    place : Mapping
-        Place of each category when similar ones stand side by side, in the order of their bits.
-    conditioned : bool
-        Whether items were kept for having a label, so that `phi_expected` applies.
-    """
+    """Coefficients of one group; see `btviz.cooccurrence` for the columns."""
     keys, order = list(place), list(place.values())
     n = int(group.n.sum())
     joint = joint_counts(group.labels, weights=group.n, size=len(keys))

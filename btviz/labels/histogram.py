@@ -29,21 +29,7 @@ BLOCKS = ("split", "severity")
 
 @dataclass(frozen=True)
 class Group:
-    """Items of one group by their label set.
-
-    Attributes
-    ----------
-    value : object
-        Value of the grouping column; None where there is no grouping.
-    labels : array of int64, shape (m,)
-        Distinct sets, as bit masks.
-    n : array of int64, shape (m,)
-        Items with each set.
-    n_no_category : int
-        Unsafe items for which no category holds.
-    n_excluded : int
-        Items left out because their labels are unknown or contradict each other.
-    """
+    """Items of one group by their label set."""
 
     value: Any
     labels: NDArray[np.int64]
@@ -54,21 +40,7 @@ class Group:
 
 @dataclass(frozen=True)
 class LabelHistogram:
-    """Counts of label sets over one population.
-
-    Attributes
-    ----------
-    counts : DataFrame
-        The grouping column if there is one, `labels` (mask), `is_safe`, `n`.
-    taxonomy : Taxonomy
-        What the bits stand for.
-    population, where : str
-        What one item is, and which items count.
-    by : str or None
-        Grouping column.
-    rule : str
-        How an item comes by its labels, in words.
-    """
+    """Counts of label sets over one population."""
 
     counts: pl.DataFrame
     taxonomy: Taxonomy
@@ -99,19 +71,7 @@ class LabelHistogram:
         )
 
     def tabulate(self, make: Callable[[Group], pl.DataFrame]) -> pl.DataFrame:
-        """One table of all groups.
-
-        Parameters
-        ----------
-        make : callable
-            Group to table.
-
-        Returns
-        -------
-        DataFrame
-            The grouping column if there is one, the columns of `make` with NaN as null, then
-            `n_excluded`, `population`, `where`, `rule`.
-        """
+        """One table of all groups."""
         tables = []
         for group in self.groups:
             key = [] if self.by is None else [pl.lit(group.value, self.counts.schema[self.by]).alias(self.by)]
@@ -130,29 +90,7 @@ def label_histogram(
     by: str | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> LabelHistogram:
-    """Count the label sets of a population.
-
-    Parameters
-    ----------
-    source : Dataset or LazyFrame
-        A data set, or a lazy frame with the columns of `btviz.data.tables.ANNOTATIONS`, of which
-        annotations need `labels` and `is_safe`, pairs also `pair_id`, prompts also
-        `prompt_id`, and a grouping its own column.
-    population : {"annotations", "pairs", "prompts"}
-        What one item is.
-    where : {"all", "unsafe"}
-        Which items count.
-    by : {None, "split", "severity"}
-        Count each split, or each severity level, on its own.
-    taxonomy : Taxonomy, optional
-        Default: the data set's own; BeaverTails for a lazy frame.
-
-    Raises
-    ------
-    UsageError
-        If an option is unknown, a column is missing, there are no labels or none of the asked
-        grouping, or the masks hold bits that the taxonomy has not.
-    """
+    """Count the label sets of a population."""
     choice(population, POPULATIONS, what="population")
     choice(where, SUBSETS, what="subset")
     if by is not None:

@@ -43,16 +43,7 @@ _SPLIT_RULE = "each split counts on its own rows alone"
 
 @dataclass(frozen=True)
 class Items:
-    """Items of a population.
-
-    Attributes
-    ----------
-    frame : LazyFrame
-        One row per item: `labels`, `is_safe` (null where unknown or contradictory) and the
-        grouping column, if any.
-    rule : str
-        How an item comes by its labels, its group and its safety, in words.
-    """
+    """Items of a population."""
 
     frame: pl.LazyFrame
     rule: str

@@ -24,21 +24,7 @@ _REPEATED = 0.05  # of the pairs; fewer are slips of a release that has one anno
 
 @dataclass(frozen=True, eq=False)
 class PairVotes:
-    """Votes on every pair of a data set, annotated or not.
-
-    Attributes
-    ----------
-    pair_id, prompt_id : array of uint64, shape (n,)
-        Sorted by prompt, then by pair.
-    targets : tuple of str
-        Released key of each category, then "is_safe".
-    n_raters : array of int64, shape (n, k + 1)
-        Annotations that say anything about each target.
-    n_positive : array of int64, shape (n, k + 1)
-        Of these, the ones that flag the category; for "is_safe" those that say *unsafe*.
-    undefined : str or None
-        Why agreement cannot be measured on these data, if it cannot.
-    """
+    """Votes on every pair of a data set, annotated or not."""
 
     pair_id: NDArray[np.uint64]
     prompt_id: NDArray[np.uint64]

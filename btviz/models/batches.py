@@ -46,21 +46,7 @@ class TokenModel(ScoreModel, Protocol):
 
 @dataclass(frozen=True, eq=False)
 class Batch:
-    """Pairs that are scored together.
-
-    Attributes
-    ----------
-    number : int
-        Of the batch in its plan.
-    pair_ids : list of int
-        Its pairs.
-    inputs : list
-        Token ids, or (prompt, response), of each pair.
-    length : int
-        Tokens that each row is padded to.
-    tokens : int
-        Tokens of all pairs, without padding.
-    """
+    """Pairs that are scored together."""
 
     number: int
     pair_ids: list[int]
@@ -93,30 +79,7 @@ def _length(row: Any) -> int:
 def score_inputs(
     model: ScoreModel, inputs: Sequence[Any], *, length: int, pair_ids: Sequence[int], room: Room
 ) -> Floats:
-    """Score a batch; where memory does not suffice, in halves.
-
-    Parameters
-    ----------
-    model : ScoreModel
-        What scores.
-    inputs : sequence
-        From `inputs_of`.
-    length : int
-        Tokens that each row is padded to.
-    pair_ids : sequence of int
-        Whose inputs they are, so that one that fits no memory can be named.
-    room : Room
-        What the run has found to fit memory so far.
-
-    Returns
-    -------
-    array of float32, shape (n,), or (n, k) for moderation
-
-    Raises
-    ------
-    UsageError
-        If the model gives something else: it would be kept, and taken for its scores from then on.
-    """
+    """Score a batch; where memory does not suffice, in halves."""
 
     def at_once(rows: Sequence[Any]) -> Floats:
         if isinstance(model, TokenModel):
@@ -157,25 +120,7 @@ Rows = npt.NDArray[np.int64]
 
 
 def by_length(lengths: npt.ArrayLike, *, budget: int) -> list[Rows]:
-    """Group texts by length such that each group, padded, has at most `budget` tokens.
-
-    Parameters
-    ----------
-    lengths : array_like of int, shape (n,)
-        Tokens of each text.
-    budget : int
-        Tokens of a batch, padding included; a longer text is a batch of its own.
-
-    Returns
-    -------
-    list of array of int64
-        Row numbers of each batch, the longest texts first: what does not fit memory shows at once.
-
-    Examples
-    --------
-    >>> [rows.tolist() for rows in by_length([3, 9, 4, 8], budget=18)]
-    [[1, 3], [2, 0]]
-    """
+    """Group texts by length such that each group, padded, has at most `budget` tokens."""
     sizes = np.asarray(lengths, np.int64)
     order = np.argsort(-sizes, kind="stable")
     batches, start = [], 0
@@ -190,24 +135,7 @@ def by_length(lengths: npt.ArrayLike, *, budget: int) -> list[Rows]:
 def plan_batches(
     pair_ids: Sequence[int] | pl.Series, lengths: npt.ArrayLike, *, budget: int, first: int
 ) -> pl.DataFrame:
-    """Plan which pairs are scored together.
-
-    Parameters
-    ----------
-    pair_ids : sequence of int, or Series
-        Unique ids; among texts of one length they decide the order, so that the plan is a function of the set.
-    lengths : array_like of int
-        Tokens of each pair.
-    budget : int
-        Tokens of a batch, padding included.
-    first : int
-        Number of the first batch.
-
-    Returns
-    -------
-    DataFrame
-        `batch`, `pair_id`, `tokens`, `length`; in the order of scoring.
-    """
+    """Plan which pairs are scored together."""
     sizes = pl.DataFrame({"pair_id": pl.Series(pair_ids, dtype=ID), "tokens": np.asarray(lengths, np.uint32)})
     sizes = sizes.sort("pair_id")
     groups = by_length(sizes["tokens"].to_numpy(), budget=budget)

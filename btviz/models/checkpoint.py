@@ -38,15 +38,7 @@ _DESCRIBES = (
 
 @dataclass(frozen=True)
 class TensorEntry:
-    """Where one tensor lies.
-
-    Attributes
-    ----------
-    file : Path
-        Its safetensors file.
-    shape : tuple of int
-        Its shape.
-    """
+    """Where one tensor lies."""
 
     file: Path
     shape: tuple[int, ...]
@@ -54,19 +46,7 @@ class TensorEntry:
 
 @dataclass(frozen=True, eq=False)
 class Checkpoint:
-    """Configuration and tensors of a folder; the tensors are not read.
-
-    Attributes
-    ----------
-    folder : Path
-        The folder.
-    name : str
-        Hub name, or name of the folder.
-    config : Mapping
-        Its ``config.json``.
-    tensors : Mapping
-        `TensorEntry` by key.
-    """
+    """Configuration and tensors of a folder; the tensors are not read."""
 
     folder: Path
     name: str
@@ -98,22 +78,7 @@ class Checkpoint:
 
 
 def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
-    """Find the folder of a model: a folder as given, or the hub's copy, downloaded when it is not here.
-
-    Returns
-    -------
-    name : str
-        Hub name, or name of the folder.
-    folder : Path
-        Where its files lie.
-
-    Raises
-    ------
-    NotFoundError
-        If it is neither a folder nor a hub name.
-    FetchError
-        If the hub does not give it.
-    """
+    """Find the folder of a model: a folder as given, or the hub's copy, downloaded when it is not here."""
     folder = Path(name_or_folder).expanduser()
     if folder.is_dir():
         return _name_of(folder.resolve()), folder.resolve()
@@ -144,13 +109,7 @@ def _name_of(folder: Path) -> str:
 
 
 def open_checkpoint(folder: Path, *, name: str) -> Checkpoint:
-    """Read configuration and headers of a folder of safetensors files.
-
-    Raises
-    ------
-    DataError
-        If the configuration or the weights are missing, pickled or damaged.
-    """
+    """Read configuration and headers of a folder of safetensors files."""
     file = folder / "config.json"
     if not file.is_file():
         raise DataError(

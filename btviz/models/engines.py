@@ -26,14 +26,7 @@ from btviz.models.protocol import ScoreModel
 
 
 class RayEngine:
-    """Scores batches on a Ray cluster.
-
-    Parameters
-    ----------
-    workers : int, optional
-        Processes that each load the model. Default: one for each GPU that is free in the cluster, or each
-        CPU where it has no GPU, as far as their memory goes.
-    """
+    """Scores batches on a Ray cluster."""
 
     def __init__(self, *, workers: int | None = None) -> None:
         if workers is not None and workers < 1:
@@ -41,19 +34,7 @@ class RayEngine:
         self._workers = workers
 
     def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[Scored]:
-        """Each batch with its scores, as workers finish them; a worker that dies is started again.
-
-        Raises
-        ------
-        NotFoundError
-            If a worker cannot load the model.
-        DataError
-            If a worker finds other weights under its name.
-        StoreError
-            If workers die again and again.
-        UsageError
-            If no machine has the memory for a worker.
-        """
+        """Each batch with its scores, as workers finish them; a worker that dies is started again."""
         with ray_cluster(workers=self._workers) as ray:
             crew = _crew(ray, model, n_workers=self._workers, n_batches=len(batches))
             yield from shared_out(ray, batches, crew=crew, submit=_submit)
@@ -93,15 +74,7 @@ def _submit(worker: Any, batch: Batch) -> Any:
 
 
 class Worker:
-    """What runs in a process of the cluster: the model, loaded once.
-
-    Parameters
-    ----------
-    name, expected : str
-        Name and fingerprint of the model.
-    given : Origin or ScoreModel
-        How to load it, or itself.
-    """
+    """What runs in a process of the cluster: the model, loaded once."""
 
     def __init__(self, name: str, expected: str, *, given: Origin | ScoreModel) -> None:
         self._name, self._expected, self._given = name, expected, given

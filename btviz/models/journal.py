@@ -23,18 +23,6 @@ class Journal:
     Scores are kept by model, whatever data set they were asked for, so that data that grow cost
     only what is new. The plan is kept by model and set of pairs: a run that was ended takes it up again,
     with the same batches padded to the same lengths, and so gives the same scores bit for bit.
-
-    Parameters
-    ----------
-    store : Store
-        Where both are kept.
-    model : ScoreModel
-        What scores.
-    pairs : DataFrame
-        `pair_id`, `prompt`, `response`, unique and sorted by id.
-    budget : int
-        Tokens of a batch, padding included.
-
     """
 
     def __init__(self, store: Store, model: ScoreModel, *, pairs: pl.DataFrame, budget: int) -> None:
@@ -65,13 +53,7 @@ class Journal:
         return pl.concat(self._done).filter(pl.col("pair_id").is_in(ids)).sort("pair_id")
 
     def todo(self) -> list[Batch]:
-        """Batches that are not scored yet; pairs without a plan get one, which is on the disk when this returns.
-
-        Raises
-        ------
-        StoreError
-            If another process is scoring with that model.
-        """
+        """Batches that are not scored yet; pairs without a plan get one, which is on the disk when this returns."""
         if not self._left().height:
             return []
         self._scores.claim()  # from here on nobody else adds scores

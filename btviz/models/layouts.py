@@ -33,21 +33,7 @@ _GENERIC = re.compile(r"LABEL_\d+")
 
 @dataclass(frozen=True)
 class CheckpointLayout:
-    """How to read a checkpoint.
-
-    Attributes
-    ----------
-    name : str
-        "Safe RLHF score head", "BeaverTails moderation" or "sequence classifier".
-    kind : str
-        "reward", "cost" or "moderation".
-    labels : tuple of str
-        Slugs of the outputs of a moderation model.
-    threshold : float or None
-        Probability above which a moderation model flags.
-    activation : str or None
-        "sigmoid" or "softmax" for a moderation model.
-    """
+    """How to read a checkpoint."""
 
     name: str
     kind: str
@@ -57,22 +43,7 @@ class CheckpointLayout:
 
 
 def recognise(checkpoint: Checkpoint, *, kind: str | None) -> CheckpointLayout:
-    """Tell the layout of a checkpoint from its keys, its configuration and its name.
-
-    Parameters
-    ----------
-    checkpoint : Checkpoint
-        Opened, not loaded.
-    kind : str or None
-        What the user says it is.
-
-    Raises
-    ------
-    DataError
-        If it is no score model, or its outputs have no names.
-    UsageError
-        If its kind is known from nowhere, or is not the one asked for.
-    """
+    """Tell the layout of a checkpoint from its keys, its configuration and its name."""
     if HEAD in checkpoint.tensors:
         if kind == "moderation":
             raise UsageError(

@@ -25,15 +25,7 @@ class CutWarning(UserWarning):
 
 @dataclass(frozen=True)
 class Origin:
-    """How to load the model again, on another machine of a cluster too.
-
-    Attributes
-    ----------
-    source : str
-        Hub name or folder.
-    kind, dtype, device : str or None
-        As they were given.
-    """
+    """How to load the model again, on another machine of a cluster too."""
 
     source: str
     kind: str | None

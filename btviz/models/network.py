@@ -36,13 +36,7 @@ _LONGEST = 300
 
 
 def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[PaddedBatch], Any]:
-    """Build the network of a checkpoint with a `score_head`, whatever its backbone.
-
-    Raises
-    ------
-    DataError
-        If the backbone is unknown or incomplete, or the head has another shape.
-    """
+    """Build the network of a checkpoint with a `score_head`, whatever its backbone."""
     torch = require("torch", extra="models")
     backbone = _load("AutoModel", checkpoint, dtype=dtype, device=device)
     hidden = backbone.config.get_text_config().hidden_size
@@ -63,13 +57,7 @@ def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[
 
 
 def read_classifier(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[[PaddedBatch], Any]:
-    """Build the network of a sequence classifier.
-
-    Raises
-    ------
-    DataError
-        If its architecture is unknown or its weights are incomplete.
-    """
+    """Build the network of a sequence classifier."""
     torch = require("torch", extra="models")
     model = _load("AutoModelForSequenceClassification", checkpoint, dtype=dtype, device=device)
     head = getattr(model, "score", None)
@@ -81,13 +69,7 @@ def read_classifier(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Calla
 
 
 def read_config(checkpoint: Checkpoint) -> Any:
-    """Configuration as transformers understands it, where each setting has one name on every backbone.
-
-    Raises
-    ------
-    DataError
-        If the architecture is unknown.
-    """
+    """Configuration as transformers understands it, where each setting has one name on every backbone."""
     transformers = require("transformers", extra="models")
     kind = checkpoint.config.get("model_type")
     if kind not in transformers.CONFIG_MAPPING:
@@ -177,17 +159,7 @@ def _quiet(transformers: Any) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class PaddedBatch:
-    """Texts of one forward pass, padded on the right.
-
-    Attributes
-    ----------
-    ids, mask : array of int64, shape (n, L)
-        Token ids, and 1 where there is a token.
-    segments : array of int64, shape (n, L), or None
-        For networks that tell two texts apart by them.
-    ends : array of int64, shape (n,)
-        Position at which the score is read.
-    """
+    """Texts of one forward pass, padded on the right."""
 
     ids: npt.NDArray[np.int64]
     mask: npt.NDArray[np.int64]
@@ -196,19 +168,7 @@ class PaddedBatch:
 
 
 def pad(rows: Sequence[Encoded], *, length: int, pad_id: int, skipped: int | None = None) -> PaddedBatch:
-    """Pad token ids on the right to `length`.
-
-    Parameters
-    ----------
-    rows : sequence of array
-        Token ids (L,), or token ids and segments (2, L).
-    length : int
-        At least that of the longest row.
-    pad_id : int
-        What fills up.
-    skipped : int, optional
-        A token at which no score is read: the last other one is the end.
-    """
+    """Pad token ids on the right to `length`."""
     ids = np.full((len(rows), length), pad_id, np.int64)
     mask = np.zeros_like(ids)
     segments = np.zeros_like(ids) if any(row.ndim == 2 for row in rows) else None
@@ -229,19 +189,6 @@ def readable(rows: Sequence[Encoded], *, n_ids: int) -> tuple[list[Encoded], npt
 
     A text may be without a token, or hold one that a tokenizer has beyond the network's table (a filler
     that was added and written in the text): on a GPU a look-up of that ends all work in the process.
-
-    Parameters
-    ----------
-    rows : sequence of array
-        Token ids (L,), or token ids and segments (2, L).
-    n_ids : int
-        Tokens in the table of the network.
-
-    Returns
-    -------
-    rows : list of array
-        The same, with the first token alone where one cannot be read.
-    is_readable : array of bool, shape (n,)
     """
     is_readable = np.array([row.size > 0 and int(np.atleast_2d(row)[0].max()) < n_ids for row in rows], bool)
     stand_ins = [np.zeros((*row.shape[:-1], 1), row.dtype) for row in rows]
@@ -250,15 +197,7 @@ def readable(rows: Sequence[Encoded], *, n_ids: int) -> tuple[list[Encoded], npt
 
 
 class EndRead:
-    """Score of a decoder: a linear head on the last hidden state at the end of each text.
-
-    Parameters
-    ----------
-    backbone : torch.nn.Module
-        Without a head of its own.
-    head : torch.nn.Linear
-        In the type of the backbone; its result is cast to float32.
-    """
+    """Score of a decoder: a linear head on the last hidden state at the end of each text."""
 
     def __init__(self, backbone: Any, head: Any) -> None:
         self.backbone = backbone
@@ -293,15 +232,7 @@ EPSILON = 1e-8
 
 @dataclass(frozen=True)
 class Normaliser:
-    """Running mean and variance that a Safe RLHF model may apply to its scores.
-
-    Attributes
-    ----------
-    kind : str
-        "reward": ``(x - mean) / (std + 1e-8)``. "cost": ``x / (std + 1e-8)``, which keeps the sign.
-    mean, variance : float
-        Of the scores seen in training.
-    """
+    """Running mean and variance that a Safe RLHF model may apply to its scores."""
 
     kind: str
     mean: float

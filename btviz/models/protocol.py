@@ -135,13 +135,7 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
 
 
 def recorded_threshold(value: object) -> float | None:
-    """Return what a moderation model records as its threshold.
-
-    Raises
-    ------
-    UsageError
-        If it is no probability.
-    """
+    """Return what a moderation model records as its threshold."""
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, Real) or not 0 <= float(value) <= 1:

@@ -247,19 +247,7 @@ Listener = Callable[[Progress], None]
 
 
 class Meter:
-    """Counts tokens and pairs, and tells a listener.
-
-    Parameters
-    ----------
-    model : str
-        Name of the model.
-    n_pairs : int
-        Pairs in all.
-    batches : sequence of Batch
-        What this run is about to score.
-    tell : callable
-        Called with a `Progress` after each batch.
-    """
+    """Counts tokens and pairs, and tells a listener."""
 
     def __init__(self, model: str, *, n_pairs: int, batches: Sequence[Batch], tell: Listener) -> None:
         self._model = model

@@ -42,20 +42,7 @@ class TextEncoder(Protocol):
 
 
 def render(turns: Sequence[tuple[str, str]], *, eos: str) -> str:
-    """Text of a conversation as Safe RLHF writes it, with an end-of-sequence after each answer.
-
-    Parameters
-    ----------
-    turns : sequence of (prompt, response)
-        At least one.
-    eos : str
-        The end-of-sequence token; "" for none.
-
-    Examples
-    --------
-    >>> render([("hello", "Hi!")], eos="</s>")
-    'BEGINNING OF CONVERSATION: USER: hello ASSISTANT:Hi!</s>'
-    """
+    """Text of a conversation as Safe RLHF writes it, with an end-of-sequence after each answer."""
     if not turns:
         raise UsageError("Asked for the text of a conversation without turns. Give at least one.")
     said = (f"USER: {prompt} {ANSWER}{response}{eos}" for prompt, response in turns)
@@ -70,15 +57,6 @@ class FixedTemplate:
     so the beginning is tokenised once and a prompt once for all its answers. Texts that start or end in
     white space or hold a special token are tokenised whole, as is everything where the parts were
     seen to differ.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-        Of the model.
-    begins : sequence of int
-        Token ids before everything, the beginning of sequence.
-    max_length : int
-        Tokens kept.
     """
 
     def __init__(self, tokenizer: Any, *, begins: Sequence[int], max_length: int) -> None:
@@ -137,15 +115,7 @@ class FixedTemplate:
 
 
 class ChatTemplate:
-    """The chat template that a tokenizer brings.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-        With a chat template, which writes the special tokens itself.
-    max_length : int
-        Tokens kept.
-    """
+    """The chat template that a tokenizer brings."""
 
     def __init__(self, tokenizer: Any, *, max_length: int) -> None:
         self.max_length = max_length
@@ -169,15 +139,7 @@ class ChatTemplate:
 
 
 class TextPair:
-    """Prompt and response as a pair of texts, for classifiers without a chat template.
-
-    Parameters
-    ----------
-    tokenizer : PreTrainedTokenizerBase
-        Knows how to join two texts.
-    max_length : int
-        Tokens kept; the longer text is cut first.
-    """
+    """Prompt and response as a pair of texts, for classifiers without a chat template."""
 
     def __init__(self, tokenizer: Any, *, max_length: int) -> None:
         self.max_length = max_length

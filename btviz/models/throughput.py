@@ -29,15 +29,7 @@ PEAKS = {
 
 @dataclass(frozen=True)
 class Shape:
-    """What the arithmetic of a transformer depends on.
-
-    Attributes
-    ----------
-    n_weights : int
-        Numbers outside the table of token embeddings, which is looked up and not multiplied.
-    n_layers, hidden : int
-        Layers, and width between them.
-    """
+    """What the arithmetic of a transformer depends on."""
 
     n_weights: int
     n_layers: int
@@ -45,15 +37,7 @@ class Shape:
 
     @classmethod
     def of(cls, config: Any, *, n_parameters: int) -> Shape:
-        """Read the shape from a configuration as transformers understands it.
-
-        Parameters
-        ----------
-        config : PretrainedConfig
-            With `hidden_size`, `num_hidden_layers` and `vocab_size`.
-        n_parameters : int
-            Numbers in all tensors together.
-        """
+        """Read the shape from a configuration as transformers understands it."""
         table = config.vocab_size * config.hidden_size
         return cls(n_parameters - table, config.num_hidden_layers, config.hidden_size)
 
@@ -89,21 +73,7 @@ def peak_of(card: str) -> float | None:
 
 
 def speed_sentence(name: str, *, n_tokens: int, operations: float, seconds: float, card: str, dtype: str) -> str:
-    """Say how fast a run was, and what share of the card's peak that is.
-
-    Parameters
-    ----------
-    name : str
-        Of the model.
-    n_tokens : int
-        Tokens scored, without padding.
-    operations : float
-        From `Shape.operations`.
-    seconds : float
-        That they took.
-    card, dtype : str
-        Name of the card, and type of the weights; a share is given in 16 bits only.
-    """
+    """Say how fast a run was, and what share of the card's peak that is."""
     speed = operations / seconds
     said = f"{name} read {n_tokens:,} tokens in {seconds:,.1f} s: {n_tokens / seconds:,.0f} tokens/s"
     said += f", {speed / 1e12:,.3g} TFLOP/s on {card}"
@@ -112,21 +82,7 @@ def speed_sentence(name: str, *, n_tokens: int, operations: float, seconds: floa
 
 
 def announce_speed(name: str, *, shape: Shape, lengths: npt.ArrayLike, seconds: float, device: str, dtype: str) -> None:
-    """Say on standard error how fast a run on a GPU was; of a CPU nothing is said.
-
-    Parameters
-    ----------
-    name : str
-        Of the model.
-    shape : Shape
-        Of its network.
-    lengths : array_like of int
-        Tokens of each text that was scored.
-    seconds : float
-        That they took.
-    device, dtype : str
-        Where, and in which type.
-    """
+    """Say on standard error how fast a run on a GPU was; of a CPU nothing is said."""
     if not device.startswith("cuda"):
         return
     card = require("torch", extra="models").cuda.get_device_name(device)

@@ -34,19 +34,7 @@ _OTHER_SAFER = [1, 0, 3, 2]  # the cell of each once harmlessness is turned arou
 
 @dataclass(frozen=True)
 class Measure:
-    """One way to put a number on how *better* goes with *safer*.
-
-    Attributes
-    ----------
-    value : callable
-        From cells (better, safer) by stratum, shape (R, strata, 4), to its values, shape (R,).
-    is_ordered : bool
-        Whether it depends on the order of the two answers, which carries no meaning.
-    is_stratified : bool
-        Whether it is pooled over the strata of safety, and so leaves out comparisons without one.
-    weightings : tuple of str
-        Those of `WEIGHTINGS` for which it is offered.
-    """
+    """One way to put a number on how *better* goes with *safer*."""
 
     value: Callable[[Floats], Floats] = field(repr=False)
     is_ordered: bool = False
@@ -157,27 +145,7 @@ _ROUNDING = 1e-9  # what shares that are the same in every resample may differ b
 
 
 def pooled_table(comparisons: Comparisons, *, orders: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
-    """Association over all comparisons, over strata, and between rebuilt orders.
-
-    Parameters
-    ----------
-    comparisons : Comparisons
-        Comparisons with both labels.
-    orders : DataFrame
-        From `btviz.preference.orders.order_table`.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        One row for each of `MEASURES`, and for those of `FURTHER`: `measure`,
-        `estimate` (of homogeneity: Wald chi-square from the bootstrap covariance), `low`,
-        `high` (95 %, resampling prompts), `p_value` (of homogeneity), `naive_p_value` (by
-        position, comparisons taken for independent: of ``odds_ratio_mh_by_position``
-        Cochran-Mantel-Haenszel, of homogeneity Breslow-Day; null without the extra "stats"),
-        `n`, `prompts`, `meaning`, `undefined`.
-    """
+    """Association over all comparisons, over strata, and between rebuilt orders."""
     frame = comparisons.frame
     known = frame["stratum"].is_not_null().to_numpy()
     prompts = frame["prompt"].n_unique()

@@ -159,22 +159,7 @@ LABELS = ("better", "safer", "is_safe")
 
 
 def bias_table(preferences: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
-    """How often each label names response_1.
-
-    Parameters
-    ----------
-    preferences : DataFrame
-        The columns of `btviz.data.tables.PREFERENCES`; each label is counted where it is known.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        One row for each of `LABELS`: `label`, then the columns of
-        `btviz.preference.shares.share_table`, where p is the share of response_1: 1/2 where the
-        order of the answers carries no meaning.
-    """
+    """How often each label names response_1."""
     one_safe = pl.col("is_safe_0") != pl.col("is_safe_1")
     second = {
         "better": pl.col("better").cast(pl.Boolean),

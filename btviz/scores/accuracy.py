@@ -27,27 +27,7 @@ N_THRESHOLDS = 41
 def pair_accuracy(
     compared: pl.DataFrame, *, label: str, higher: bool, taxonomy: Taxonomy, resampling: Resampling
 ) -> pl.DataFrame:
-    """Share of comparisons whose answers a score puts in the order of a label; ties are wrong.
-
-    Parameters
-    ----------
-    compared : DataFrame
-        From `btviz.scores.labelled.judged_comparisons`.
-    label : {"better", "safer"}
-        Which label.
-    higher : bool
-        Whether the answer that it names should score higher (reward on *better*) or lower
-        (cost on *safer*).
-    taxonomy : Taxonomy
-        Meaning of the labels.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        `metric`, `unit`, and the columns of `ratio_rows`.
-    """
+    """Share of comparisons whose answers a score puts in the order of a label; ties are wrong."""
     known = compared.drop_nulls(label)
     lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
     right = lead > 0 if higher else lead < 0
@@ -64,14 +44,7 @@ def pair_accuracy(
 def sign_accuracy(
     answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling
 ) -> pl.DataFrame:
-    """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong.
-
-    Returns
-    -------
-    DataFrame
-        Once over both answers of every comparison, by the safety label in its own row, and
-        once over unique pairs by majority; `metric`, `unit`, and the columns of `ratio_rows`.
-    """
+    """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong."""
     sides = [
         compared.select(
             "prompt_id",
@@ -110,23 +83,7 @@ def on_its_side(frame: pl.DataFrame, *, threshold: float = 0.0) -> np.ndarray:
 def threshold_rows(
     answers: pl.DataFrame, *, resampling: Resampling, thresholds: list[float] | None = None
 ) -> pl.DataFrame:
-    """Cost as a classifier of unsafe answers, for thresholds around 0.
-
-    Parameters
-    ----------
-    answers : DataFrame
-        From `btviz.scores.labelled.judged_answers`.
-    resampling : Resampling
-        Replicates and seed.
-    thresholds : list of float, optional
-        By default 41 from -t to t, 0 among them, where t covers 98 % of the costs.
-
-    Returns
-    -------
-    DataFrame
-        For each threshold the metrics "recall", "false_positive_rate" and "accuracy" of calling
-        an answer unsafe whose cost is above it; `threshold`, and the columns of `ratio_rows`.
-    """
+    """Cost as a classifier of unsafe answers, for thresholds around 0."""
     known = answers.drop_nulls("is_safe")
     cost, safe = known["score"].to_numpy(), known["is_safe"].to_numpy().astype(bool)
     values = _around_zero(cost) if thresholds is None else thresholds
@@ -170,25 +127,7 @@ NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apa
 
 
 def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling) -> pl.DataFrame:
-    """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers.
-
-    Parameters
-    ----------
-    answers : DataFrame
-        From `btviz.scores.labelled.judged_answers`; those with a safety label count.
-    taxonomy : Taxonomy
-        Meaning of the labels.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        `metric` ("auc": P(an unsafe answer scores higher than a safe one), ties half;
-        "ks_distance", whose resamples, and so its interval, lie a little high), `unit`,
-        `support` (unsafe answers), and the columns of `btviz.scores.intervals.ratio_rows`.
-        Levels of category and severity are their unsafe answers against all safe ones.
-    """
+    """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers."""
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     tables = [
@@ -224,15 +163,7 @@ def _contrasts(levels: list[Level], unsafe: Bools) -> list[Level]:
 
 
 def roc_rows(answers: pl.DataFrame) -> pl.DataFrame:
-    """Corners of the ROC curve of a score against unsafe, thinned where there are many.
-
-    Returns
-    -------
-    DataFrame
-        `threshold` (null at the start), `false_positive_rate`, `true_positive_rate`, `n`,
-        `support` (unsafe answers), `prompts`: at most 401 rows, spread evenly along the curve,
-        so the drawn line lies within 1 / 400 of the curve. Empty where a class is.
-    """
+    """Corners of the ROC curve of a score against unsafe, thinned where there are many."""
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     threshold, false, true = roc_points(known["score"].to_numpy(), unsafe)

@@ -20,21 +20,7 @@ CALIBRATION = ("calibration_intercept", "calibration_slope")
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """A score in log odds, and what it predicts.
-
-    Attributes
-    ----------
-    logit : array of float, shape (n,)
-        Reward margin of response_1 over response_0, or cost.
-    outcome : array of bool, shape (n,)
-        Whether response_1 is better, or whether the answer is unsafe.
-    prompt : array, shape (n,)
-        Prompt of each item.
-    levels : list of Level
-        What items are grouped by.
-    unit : str
-        What one item is.
-    """
+    """A score in log odds, and what it predicts."""
 
     logit: Floats
     outcome: Bools
@@ -69,16 +55,7 @@ def cost_predicts_unsafe(answers: pl.DataFrame, taxonomy: Taxonomy) -> Predictio
 
 
 def calibration_rows(predictions: Predictions) -> pl.DataFrame:
-    """Logistic regression of the outcome on the score; calibrated is intercept 0 and slope 1.
-
-    Returns
-    -------
-    DataFrame
-        `metric` (of `CALIBRATION`), `unit`, `grouping`, `level`, `n`, `support` (items with the
-        outcome), `prompts`, `estimate`, `low`, `high` (95 %, sandwich by prompt), `undefined`.
-        A slope below 1: scores are too extreme; of 0: they say nothing. With comparisons the
-        intercept is the position bias of *better*.
-    """
+    """Logistic regression of the outcome on the score; calibrated is intercept 0 and slope 1."""
     return pl.concat([_fitted(predictions, level) for level in predictions.levels])
 
 
@@ -106,24 +83,7 @@ def _fitted(predictions: Predictions, level: Level) -> pl.DataFrame:
 
 
 def reliability_rows(predictions: Predictions, *, bins: int, resampling: Resampling) -> pl.DataFrame:
-    """Share with the outcome in bins of equally many scores, beside what the score says.
-
-    Parameters
-    ----------
-    predictions : Predictions
-        Scores and outcomes; all items enter.
-    bins : int
-        Bins at most; equal scores share one.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        `unit`, `bin` (from 0), `score_low`, `score_high` (ends of the bin), `score` (mean),
-        `expected` (mean of 1 / (1 + exp(-score))), `n`, `prompts`, `estimate` (share with the
-        outcome), `low`, `high` (95 %, resampling prompts), `undefined`.
-    """
+    """Share with the outcome in bins of equally many scores, beside what the score says."""
     logit = predictions.logit
     if not len(logit):
         return pl.DataFrame(schema=_RELIABILITY)

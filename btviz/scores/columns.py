@@ -42,15 +42,7 @@ OVERALL = (SEVERITY, "unsafe")
 
 @dataclass(frozen=True, eq=False)
 class FileScores:
-    """Scores of one file.
-
-    Attributes
-    ----------
-    scores : DataFrame
-        A table of scores; `model` is the column's name, or the moderator's.
-    report : DataFrame
-        One row per column of scores, as in `btviz.scores.files.ScoreFile`.
-    """
+    """Scores of one file."""
 
     scores: pl.DataFrame
     report: pl.DataFrame
@@ -64,29 +56,7 @@ def scores_of(
     columns: Mapping[str, str] | None = None,
     moderator: str | None = None,
 ) -> FileScores:
-    """Read the scores of a file.
-
-    Parameters
-    ----------
-    file : FileTable
-        What was read.
-    rows : DataFrame
-        `pair_id` of each of its rows.
-    owner : Dataset
-        Whose answers count; scores of other answers are left out.
-    columns : Mapping, optional
-        Score column to its meaning, see `meaning_of`; by default the columns of `GUESSED` that
-        are there.
-    moderator : str, optional
-        Model that all columns of moderation are of; by default each is one of its own.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing or its meaning is unknown, or a moderator is named and no column is of moderation.
-    DataError
-        If a score is no finite number, or that of a moderator no probability.
-    """
+    """Read the scores of a file."""
     meanings = _meanings(file, columns)
     file.check_flat(list(meanings))
     if moderator is not None and not any(meaning.startswith("moderation") for meaning in meanings.values()):
@@ -201,15 +171,7 @@ POLICIES = ("policy", "source")
 
 @dataclass(frozen=True)
 class AnswerColumns:
-    """Columns that the user named; None where one of the usual names is to be found.
-
-    Attributes
-    ----------
-    prompt, response : str or None
-        Of the texts; usual are `PROMPTS` and `RESPONSES`.
-    policy : str or None
-        Of the answering model; usual are `POLICIES`.
-    """
+    """Columns that the user named; None where one of the usual names is to be found."""
 
     prompt: str | None = None
     response: str | None = None
@@ -219,33 +181,7 @@ class AnswerColumns:
 def answer_rows(
     file: FileTable, columns: AnswerColumns, *, known: pl.Series | None, policies: Sequence[str] = ()
 ) -> pl.DataFrame:
-    """Identify the answer of each row of a file.
-
-    Parameters
-    ----------
-    file : FileTable
-        What was read.
-    columns : AnswerColumns
-        Where to find texts and policies.
-    known : Series of uint64 or None
-        Ids of the answers that a data set has. Without one the file has to bring its texts, and if it names
-        no policy it is one itself.
-    policies : sequence of str
-        Files of which the data set was made: such a file is a policy again if it names none.
-
-    Returns
-    -------
-    DataFrame
-        As many rows as the file: `pair_id`, `prompt_id`, `policy`, `item`; with `prompt` and `response`
-        unless the rows were identified by a column `pair_id`.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing.
-    DataError
-        If a text is missing, an id is no id, or a column holds lists or objects.
-    """
+    """Identify the answer of each row of a file."""
     by_id = known is not None and "pair_id" in file.frame.columns and not (columns.prompt or columns.response)
     rows = _by_id(file, known) if by_id and known is not None else None
     rows = _by_texts(file, columns) if rows is None else rows
@@ -258,19 +194,7 @@ def answer_rows(
 
 
 def settle_items(answers: pl.DataFrame) -> pl.DataFrame:
-    """Let answers meet on the prompt where the files number no items, or number their own rows.
-
-    Parameters
-    ----------
-    answers : DataFrame
-        `policy`, `item`, `prompt_id` of all files.
-
-    Returns
-    -------
-    DataFrame
-        The same rows. `item` is the prompt where it was null; and everywhere, if some policy shares fewer than
-        half of its prompts with others by item too, so that the numbers cannot be those of what was asked.
-    """
+    """Let answers meet on the prompt where the files number no items, or number their own rows."""
     policies = pl.col("policy").n_unique()
     counted = answers.with_columns(here=policies.over("item", "prompt_id"), all=policies.over("prompt_id"))
     by_prompt = counted.filter(pl.col("all") > 1).group_by("policy", "prompt_id").agg((pl.col("here") > 1).any())

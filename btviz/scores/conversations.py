@@ -56,26 +56,7 @@ class ConversationModel(ScoreModel, Protocol):
 
 
 def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
-    """Arrange turns as a table of conversations.
-
-    Parameters
-    ----------
-    frame : DataFrame
-        `conversation_id` (text or number), `prompt`, `response` and, unless the rows of each
-        conversation are in order, `turn` (numbers, of which the order counts).
-
-    Returns
-    -------
-    DataFrame
-        The columns of `CONVERSATIONS`, sorted; turns are numbered from 1 without gaps.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing.
-    DataError
-        If a text is missing or a turn is there twice.
-    """
+    """Arrange turns as a table of conversations."""
     _check_columns(frame)
     rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
     if "turn" not in rows.columns:
@@ -216,21 +197,7 @@ FEW = f"fewer than {FEWEST_PROMPTS} conversations, too few for an interval"
 
 
 def drift_rows(part: pl.DataFrame, *, n_boot: int, random_state: int) -> pl.DataFrame:
-    """Mean of each turn, change since the first, and slope.
-
-    Parameters
-    ----------
-    part : DataFrame
-        `conversation_id`, `turn`, `score` of one model and target.
-    n_boot, random_state : int
-        Bootstrap replicates, drawn over conversations, and seed.
-
-    Returns
-    -------
-    DataFrame
-        `statistic`, `turn`, `n`, `estimate`, `low`, `high`, `undefined`, as in
-        `btviz.scores.conversations.turn_drift`.
-    """
+    """Mean of each turn, change since the first, and slope."""
     turns = part["turn"].unique().sort().to_list()
     later = turns[1:]
     above, below = _fractions(part, turns)

@@ -154,23 +154,7 @@ def _once(scores: pl.DataFrame) -> pl.DataFrame:
 
 
 def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxonomy: Taxonomy | None) -> Dataset:
-    """Make a data set of answers without labels.
-
-    Parameters
-    ----------
-    answers : sequence of DataFrame
-        `prompt`, `response`, `prompt_id`, `pair_id`, `policy`.
-    paths : sequence of Path
-        Their files; the data set has the name of the first, or of the folder of several.
-    taxonomy : Taxonomy, optional
-        By default that of BeaverTails.
-
-    Returns
-    -------
-    Dataset
-        Pairs with `source` = the policy (of several policies that gave the same answer the
-        first by name), no annotations, and unknown labels.
-    """
+    """Make a data set of answers without labels."""
     columns = ["pair_id", "prompt_id", "prompt", "response", "policy"]
     if any(name not in frame.columns for frame in answers for name in columns):
         raise UsageError("A data set was to be made of score files; one has no prompts and answers. Name its data set.")

@@ -52,25 +52,7 @@ ALIKE = "all items are alike, so resampling them gives no interval"
 def ratio_rows(
     hits: ArrayLike, *, of: ArrayLike, levels: Sequence[Level], prompt: ArrayLike, resampling: Resampling
 ) -> pl.DataFrame:
-    """Ratios of two sums over items, one for each level.
-
-    Parameters
-    ----------
-    hits, of : array, shape (n,) or (n, levels)
-        What is counted, and out of what; ``0 <= hits <= of``.
-    levels : sequence of Level
-        Which items belong to which level.
-    prompt : array, shape (n,)
-        Prompt of each item.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        `grouping`, `level`, `n` (items with ``of > 0``), `prompts`, `estimate`, `low`, `high`
-        (95 %, resampling prompts), `undefined`.
-    """
+    """Ratios of two sums over items, one for each level."""
     member = members(levels)
     whole, part = (_by_level(values) * member for values in (of, hits))
     sums = cluster_sums(np.hstack([whole, part]), clusters=prompt)
@@ -104,27 +86,7 @@ def reweighted_row(
     resampling: Resampling,
     missing: str,
 ) -> pl.DataFrame:
-    """Values of one level of a statistic that needs every item.
-
-    Parameters
-    ----------
-    statistic : callable
-        From the number of the prompt of each item of the level, and the number of prompts, to a
-        function of weights of the prompts.
-    level : Level
-        Which items count.
-    prompt : array, shape (n,)
-        Prompt of each item.
-    resampling : Resampling
-        Replicates and seed.
-    missing : str
-        Why a value is undefined, where one is.
-
-    Returns
-    -------
-    DataFrame
-        One row per value, columns as in `ratio_rows`.
-    """
+    """Values of one level of a statistic that needs every item."""
     kinds, number = np.unique(prompt[level.member], return_inverse=True)
     prompts = len(kinds)
     few = prompts < FEWEST_PROMPTS
@@ -189,22 +151,7 @@ def _rows(
 
 
 def interval_columns(found: Interval, *, hidden: ArrayLike, undefined: Sequence[str | None]) -> dict[str, pl.Series]:
-    """Columns of values with their intervals, null where there is none.
-
-    Parameters
-    ----------
-    found : Interval
-        Of m values.
-    hidden : array of bool, shape (m,), or bool
-        Whose interval is not to be shown.
-    undefined : sequence of str or None
-        Why a value or its interval is missing.
-
-    Returns
-    -------
-    dict
-        `estimate`, `low`, `high`, `undefined`, m values each.
-    """
+    """Columns of values with their intervals, null where there is none."""
     ends = (np.where(hidden, np.nan, end) for end in (found.low, found.high))
     numbers = zip(("estimate", "low", "high"), (found.estimate, *ends), strict=True)
     columns = {name: pl.Series(name, values).fill_nan(None) for name, values in numbers}

@@ -109,23 +109,7 @@ def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
 
 
 def judged_answers(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Scored answers with their majority labels.
-
-    Parameters
-    ----------
-    scored : ModelScores
-        Scores of one model.
-    ds : Dataset
-        Data set of the answers.
-    topics : DataFrame, optional
-        `pair_id`, `topic`.
-
-    Returns
-    -------
-    DataFrame
-        `pair_id`, `score`, `prompt_id`, `is_safe`, `labels`, `severity`, `source`, `split`
-        (null where the answer is in several), `topic`; sorted by pair.
-    """
+    """Scored answers with their majority labels."""
     columns = ["pair_id", "prompt_id", "is_safe", "labels", "severity", "source"]
     frame = scored.scores.join(ds.pairs.select(columns), on="pair_id", how="inner")
     frame = frame.join(splits_of(ds), on="pair_id", how="left").join(_topics(topics), on="pair_id", how="left")
@@ -141,14 +125,7 @@ def splits_of(ds: Dataset) -> pl.DataFrame:
 
 
 def judged_comparisons(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Comparisons of which both answers were scored.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `btviz.preference.comparisons.Comparisons.frame`, and `score_0`,
-        `score_1`, `topic_0`, `topic_1`.
-    """
+    """Comparisons of which both answers were scored."""
     frame = with_strata(ds.preferences)
     known = scored.scores.join(_topics(topics), on="pair_id", how="left")
     for side in (0, 1):

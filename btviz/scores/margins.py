@@ -125,15 +125,7 @@ def _described(inside: pl.DataFrame, *, n_boot: int, seed: int) -> dict[str, obj
 def mean_interval(
     values: Floats, clusters: np.ndarray, *, n_boot: int, random_state: int
 ) -> tuple[float | None, float | None, int]:
-    """Interval of a mean, 95 %, resampling clusters; null with fewer than `FEWEST_PROMPTS`, or if all are alike.
-
-    Returns
-    -------
-    low, high : float or None
-        Ends of the interval.
-    clusters : int
-        How many there are.
-    """
+    """Interval of a mean, 95 %, resampling clusters; null with fewer than `FEWEST_PROMPTS`, or if all are alike."""
     sums = cluster_sums(np.column_stack([values, np.ones(len(values))]), clusters=clusters)
     if len(sums) < FEWEST_PROMPTS:
         return None, None, len(sums)

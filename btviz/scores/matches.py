@@ -33,21 +33,7 @@ _ITEM = ("item", "prompt_id")  # files may number other prompts alike
 
 
 def meetings_of(part: pl.DataFrame, *, before: str, after: str) -> pl.DataFrame:
-    """Let every answer of one policy meet every answer of another to the same item.
-
-    Parameters
-    ----------
-    part : DataFrame
-        From `btviz.scores.policies.policy_scores`, of one model.
-    before, after : str
-        The two policies.
-
-    Returns
-    -------
-    DataFrame
-        `item`, `prompt_id`, `score` and `score_after` (turned where low is better, so the higher
-        wins), `weight` (the meetings of an item sum to 1).
-    """
+    """Let every answer of one policy meet every answer of another to the same item."""
     turned = part.with_columns(pl.col("score") * BETTER[part["kind"][0]])
     one, two = (turned.filter(policy=policy).select(*_ITEM, "score") for policy in (before, after))
     met = one.join(two.rename({"score": "score_after"}), on=_ITEM)
@@ -55,20 +41,7 @@ def meetings_of(part: pl.DataFrame, *, before: str, after: str) -> pl.DataFrame:
 
 
 def wins_by_prompt(part: pl.DataFrame, policies: list[str]) -> Floats:
-    """Count the wins of each policy over each other; a tie is half a win.
-
-    Parameters
-    ----------
-    part : DataFrame
-        As in `meetings_of`.
-    policies : list of str
-        Their order in the result.
-
-    Returns
-    -------
-    array of float, shape (prompts, k, k)
-        ``[p, i, j]``: items of prompt p on which policy i beat j.
-    """
+    """Count the wins of each policy over each other; a tie is half a win."""
     prompts = part["prompt_id"].unique().sort()
     place = pl.int_range(len(prompts), eager=True)
     wins = np.zeros((len(prompts), len(policies), len(policies)))
@@ -96,23 +69,7 @@ COST_STATISTICS = ("share below 0 before", "share below 0 after", "difference of
 
 
 def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_state: int) -> pl.DataFrame:
-    """Measure how the second policy differs from the first.
-
-    Parameters
-    ----------
-    met : DataFrame
-        From `btviz.scores.matches.meetings_of`, one row or more.
-    is_cost : bool
-        Whether the scores are costs: they are turned back, and shares below 0 are added.
-    n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
-
-    Returns
-    -------
-    DataFrame
-        `statistic` (`STATISTICS`, and `COST_STATISTICS` of a cost), `n` (items), `prompts`,
-        `estimate`, `low`, `high` (95 %, by prompt), `undefined`.
-    """
+    """Measure how the second policy differs from the first."""
     values = _values(met, sign=-1.0 if is_cost else 1.0)
     sums = cluster_sums(values * met["weight"].to_numpy()[:, None], clusters=met["prompt_id"].to_numpy())
     found = bootstrap(sums, partial(_measured, is_cost=is_cost), n_boot=n_boot, random_state=random_state)
@@ -156,25 +113,7 @@ NO_MAXIMUM = "some policy never won, never lost or never met the others, so the 
 def elo_rows(
     part: pl.DataFrame, policies: list[str], *, reference: int, n_boot: int, random_state: int
 ) -> pl.DataFrame:
-    """Rate policies by one score.
-
-    Parameters
-    ----------
-    part : DataFrame
-        From `btviz.scores.policies.policy_scores`, of one model.
-    policies : list of str
-        Two or more, one for each row of the result.
-    reference : int
-        Place of the policy whose rating is 0.
-    n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
-
-    Returns
-    -------
-    DataFrame
-        `policy`, `n`, `prompts`, `win_rate`, `elo`, `low`, `high`, `undefined`, as in
-        `btviz.scores.policies.policy_ratings`.
-    """
+    """Rate policies by one score."""
     k = len(policies)
     wins = wins_by_prompt(part, policies)
     wins = wins[wins.any(axis=(1, 2))]  # prompts that one policy alone answered say nothing

@@ -113,13 +113,7 @@ def threshold_curve(
     n_boot: int = 1000,
     random_state: int = 0,
 ) -> pl.DataFrame:
-    """Each cost model as a classifier of unsafe answers, for thresholds around 0.
-
-    Returns
-    -------
-    DataFrame
-        `model`, `kind`, and the columns of `btviz.scores.accuracy.threshold_rows`.
-    """
+    """Each cost model as a classifier of unsafe answers, for thresholds around 0."""
     resampling = Resampling(n_boot, random_state)
     costs = scores.filter(pl.col("kind") == "cost")
     return _curves(

@@ -70,32 +70,7 @@ def moderation_rows(
     topics: pl.DataFrame | None,
     resampling: Resampling,
 ) -> pl.DataFrame:
-    """Precision, recall, F1 and false-positive rate, overall and per category.
-
-    Parameters
-    ----------
-    parts : sequence of ModelScores
-        All targets of one moderation model.
-    ds : Dataset
-        Labelled answers.
-    threshold : float
-        An answer is flagged where its probability is above it.
-    topics : DataFrame, optional
-        `pair_id`, `topic`.
-    resampling : Resampling
-        Replicates and seed.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `btviz.scores.intervals.METRICS` but `model` and `kind`. With `target`
-        null: any flagged target, of this taxonomy or not, against unsafe (unit "pair"; see
-        `flagging`), by category and severity only the recall, since what they hold is unsafe; and all
-        decisions on categories together (unit "pair x category"). With a category as target: that
-        category or, of another taxonomy, its counterparts, both named in `against`; with "severity": AUC
-        against unsafe and Spearman's rho against the level. AUC is over all answers only. `support`
-        counts the positives.
-    """
+    """Precision, recall, F1 and false-positive rate, overall and per category."""
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
     truths = truths_of(flagging(by_target), ds.taxonomy)
     tables, decisions = [], []
@@ -236,19 +211,6 @@ def truths_of(targets: Iterable[str], taxonomy: Taxonomy) -> Mapping[str, tuple[
     A model whose targets are all categories of another released taxonomy, as a probe fitted on
     BeaverTails is for PKU-SafeRLHF, is read by `btviz.taxonomy.crosswalk.counterparts`: an answer has a target
     where it has any of its counterparts.
-
-    Parameters
-    ----------
-    targets : iterable of str
-        Slugs of one model, without "severity".
-    taxonomy : Taxonomy
-        Of the data set.
-
-    Returns
-    -------
-    Mapping
-        Released keys of `taxonomy` by target; none where no category corresponds; targets that no taxonomy
-        knows are left out.
     """
     named = list(targets)
     own = {category.slug: (category.key,) for category in taxonomy.categories}
@@ -279,15 +241,7 @@ USUAL = "the usual one; these scores record none"
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Probability above which a moderation model flags.
-
-    Attributes
-    ----------
-    value : float
-        0 .. 1.
-    origin : str
-        "as asked", "recorded by the model" or "the usual one; these scores record none".
-    """
+    """Probability above which a moderation model flags."""
 
     value: float
     origin: str

@@ -153,17 +153,6 @@ def agreement_of_counts(
 
     The two counts and the agreement fix the whole 2 x 2 table: both say safe in
     ``(agreeing - n + safe_first + safe_second) / 2`` answers.
-
-    Returns
-    -------
-    dict
-        `n`, `safe_first`, `safe_second`, `agreement`, `chance`, `kappa`, `ac1`, `undefined`,
-        `note`: as in `moderator_agreement`.
-
-    Raises
-    ------
-    UsageError
-        If no table of counts has these margins.
     """
     double = agreeing - n + safe_first + safe_second
     both = double // 2
@@ -388,15 +377,7 @@ Read off the figure, whose bars and markers stand at multiples of 1/140. Of the 
 
 
 def printed_agreement() -> pl.DataFrame:
-    """Agreement in Figure 5, with the kappa that it does not print.
-
-    Returns
-    -------
-    DataFrame
-        Columns as of `btviz.scores.raters.moderator_agreement`, one row for each answering
-        model and two raters. `low` and `high` are null: counts do not tell which answers agree.
-        Agreement is highest, 97 to 99 %, where kappa is lowest: the prevalence paradox.
-    """
+    """Agreement in Figure 5, with the kappa that it does not print."""
     rows = []
     for group, (safe, agreeing) in COUNTS.items():
         for (one, two), both in zip(combinations(range(len(RATERS)), 2), agreeing, strict=True):

@@ -74,24 +74,6 @@ def quantile_matched(scores: pl.DataFrame, *, reference: str) -> pl.DataFrame:
 
     Ranks stay, so AUC, pair accuracy and ROC are unchanged; the zero of a cost is not kept, so
     sign accuracy of matched scores means nothing.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        A table of scores. Models are matched on the answers that they share with the reference.
-    reference : str
-        Model whose scale all others of its kind take.
-
-    Returns
-    -------
-    DataFrame
-        The table of scores of the models of that kind on the shared answers; a score at the
-        mid-rank p of its model becomes the quantile p of the reference.
-
-    Raises
-    ------
-    UsageError
-        If there is no such model.
     """
     table = checked(scores).with_columns(pl.col("score").fill_nan(None)).drop_nulls("score")
     choice(reference, table["model"].unique().sort().to_list(), what="model")

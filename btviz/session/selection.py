@@ -21,18 +21,7 @@ FEW = 20
 
 @dataclass(frozen=True)
 class Choice:
-    """One state of a `Selection`.
-
-    Attributes
-    ----------
-    pair_ids : Series or None
-        Unique ids, ascending, UInt64; None where nothing has been chosen, which means every pair.
-    origin : str
-        Where they came from, in words.
-    expression : str
-        Polars expression over `pairs`, as code that can be pasted where `pl`, `ds` and, for many ids
-        chosen by hand, `selection` are known.
-    """
+    """One state of a `Selection`."""
 
     pair_ids: pl.Series | None = None
     origin: str = "All pairs"

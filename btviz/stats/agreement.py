@@ -262,18 +262,7 @@ def chi_squared(table: TwoByTwo) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class McNemar:
-    """Whether two labels of the same items are equally frequent; it takes items for independent.
-
-    Attributes
-    ----------
-    n_discordant : array of int64
-        Items with exactly one of the two labels.
-    statistic, p_value : array of float
-        ``(b - c)**2 / (b + c)`` and its tail, one degree of freedom, no continuity correction;
-        NaN where no item is discordant.
-    p_exact : array of float
-        Two-sided binomial, 0 .. 1; 1 where no item is discordant.
-    """
+    """Whether two labels of the same items are equally frequent; it takes items for independent."""
 
     n_discordant: NDArray[np.int64]
     statistic: Floats

@@ -31,18 +31,7 @@ Words = NDArray[np.uint64]
 
 @dataclass(frozen=True, eq=False)
 class JointPermutation:
-    """Joint counts of every two labels, observed and with clusters shuffled.
-
-    Attributes
-    ----------
-    observed : array of int64, shape (k, k)
-        Items with both labels; the diagonal holds the items with each.
-    null : array of int64, shape (R, k, k)
-        The same with clusters shuffled; symmetric, with the diagonal of `observed`.
-    p_value : array of float, shape (k, k)
-        Two-sided: twice the smaller tail, ``(1 + #) / (R + 1)`` each, at most 1. NaN on the
-        diagonal and where a label is carried by no item or by all.
-    """
+    """Joint counts of every two labels, observed and with clusters shuffled."""
 
     observed: Integers
     null: Integers

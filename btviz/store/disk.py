@@ -50,15 +50,7 @@ class DamagedError(Exception):
 
 @contextmanager
 def disk_errors(asked: str, folder: Path) -> Iterator[None]:
-    """Turn an `OSError` into a `StoreError` that says what was asked, found, and to be done.
-
-    Parameters
-    ----------
-    asked : str
-        Completes "Asked to …".
-    folder : Path
-        Where; its free space is part of the message.
-    """
+    """Turn an `OSError` into a `StoreError` that says what was asked, found, and to be done."""
     try:
         yield
     except StoreError:
@@ -334,13 +326,7 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def encode(value: object, *, what: str) -> bytes:
-    """Encode a value as JSON for people to read.
-
-    Raises
-    ------
-    UsageError
-        If it holds NaN, an infinity, or anything else that is not JSON.
-    """
+    """Encode a value as JSON for people to read."""
     try:
         return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
     except (TypeError, ValueError) as error:

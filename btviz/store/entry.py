@@ -105,22 +105,7 @@ class Entry:
 
 
 def open_entry(path: Path, *, digest: str, full: bool) -> Entry:
-    """Open and verify the entry in a folder.
-
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    digest : str
-        Of the key it must have been made for.
-    full : bool
-        Hash every file, whatever its time of change.
-
-    Raises
-    ------
-    DamagedError
-        If anything is not as it was written.
-    """
+    """Open and verify the entry in a folder."""
     manifest = read_manifest(path / MANIFEST)
     if manifest["digest"] != digest:
         raise DamagedError("its manifest belongs to another key")
@@ -130,13 +115,7 @@ def open_entry(path: Path, *, digest: str, full: bool) -> Entry:
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
-    """Manifest of an entry, less its seal.
-
-    Raises
-    ------
-    DamagedError
-        If it is missing, cannot be read or has changed.
-    """
+    """Manifest of an entry, less its seal."""
     try:
         manifest = json.loads(file.read_bytes())
         seal = manifest.pop("seal")
@@ -226,11 +205,6 @@ def seal(draft: Draft, key: Key) -> None:
 
     All files get one time of change, some seconds in the past, that the manifest records:
     any later write moves it, whatever the resolution of the clock.
-
-    Raises
-    ------
-    UsageError
-        If the draft holds anything but plain files with safe names.
     """
     sealed = (int(time.time()) - 2) // 2 * 2  # even: FAT counts in twos
     files: dict[str, JSON] = {}

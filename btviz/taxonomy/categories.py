@@ -46,17 +46,7 @@ class Category:
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A category of a user's own taxonomy speaks of the same harms as one of a released taxonomy.
-
-    Attributes
-    ----------
-    key : str
-        The own category.
-    taxonomy : str
-        Name of the released taxonomy.
-    other : str
-        Released key in it.
-    """
+    """A category of a user's own taxonomy speaks of the same harms as one of a released taxonomy."""
 
     key: str
     taxonomy: str

@@ -58,11 +58,6 @@ def line_blocks(
     """Yield the file in blocks of about `size` bytes that end at line ends.
 
     `progress` is called with the bytes of the file, as it lies on disk, read so far.
-
-    Raises
-    ------
-    Truncated
-        After the last readable bytes, if a compressed file is cut short or damaged.
     """
     line, rest = 1, b""
     damage: Truncated | None = None

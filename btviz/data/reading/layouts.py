@@ -25,20 +25,7 @@ Produces = Literal["annotations", "preferences", "prompts"]
 
 @dataclass(frozen=True)
 class Field:
-    """One released key.
-
-    Attributes
-    ----------
-    key, column : str
-        Released name and canonical name.
-    kind : str
-        "text", "flag" (a boolean), "categories" (an object of booleans), "category" (one key
-        of the taxonomy) or "code" (an integer among `codes`).
-    codes : tuple of int
-        Allowed values of a "code".
-    required : bool
-        Whether the layout is only recognised where the key is there.
-    """
+    """One released key."""
 
     key: str
     column: str

@@ -32,22 +32,7 @@ from btviz.taxonomy.categories import Taxonomy
 
 
 def parse(path: Path, *, progress: Callable[[int], None] | None = None, taxonomy: Taxonomy | None = None) -> Parsed:
-    """Read one released file of any supported format.
-
-    Parameters
-    ----------
-    path : Path
-        ``.jsonl``, ``.json``, ``.csv`` (each also with .gz, .xz or .zst) or ``.parquet``.
-    progress : callable, optional
-        Called with the bytes of the file read so far.
-    taxonomy : Taxonomy, optional
-        Of its categories; by default that of the release it looks like.
-
-    Raises
-    ------
-    DataError
-        If no row tells which layout the file has, or the format is unknown.
-    """
+    """Read one released file of any supported format."""
     return joined(list(parse_blocks(path, progress=progress, taxonomy=taxonomy)))
 
 
@@ -127,18 +112,7 @@ _TEXTS = ("prompt", "response", "response_0", "response_1")
 
 
 def flagged(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows to report.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        Canonical columns of any layout, and `line`.
-
-    Returns
-    -------
-    DataFrame
-        `line`, `kind`, `detail`: one row per oddity.
-    """
+    """Rows to report."""
     found = [
         rows.filter(flag).select("line", pl.lit(kind).alias("kind"), pl.lit(detail).alias("detail"))
         for flag, kind, detail in (*_texts(rows), *_contradictions(rows))
@@ -185,19 +159,7 @@ PROBLEMS = pl.Schema(
 
 @dataclass(frozen=True)
 class Parsed:
-    """Canonical rows of one file, or of one block of it.
-
-    Attributes
-    ----------
-    layout : Layout
-        Shape of the file.
-    rows : DataFrame
-        One row per row kept: the layout's columns and `line` (from 1).
-    problems : DataFrame
-        `file`, `line`, `kind`, `action` (rejected or kept), `detail`.
-    rows_in : int
-        Rows found in the file: those kept and those rejected.
-    """
+    """Canonical rows of one file, or of one block of it."""
 
     layout: Layout
     rows: pl.DataFrame
@@ -276,13 +238,7 @@ WORKERS = 1 + min(4, os.cpu_count() or 1)  # one more than cores: Polars waits f
 def json_lines(
     path: Path, *, progress: Callable[[int], None] | None = None, taxonomy: Taxonomy | None = None
 ) -> Iterator[Parsed]:
-    """Read a file of JSON lines block by block; at least one block.
-
-    Raises
-    ------
-    DataError
-        If no line tells which layout the file has.
-    """
+    """Read a file of JSON lines block by block; at least one block."""
     blocks = line_blocks(path, progress=progress)
     try:
         first = next(blocks)

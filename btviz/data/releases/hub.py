@@ -51,17 +51,7 @@ constants.HF_HUB_DISABLE_TELEMETRY = True  # else it names installed packages an
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """What the hub announces about one file at one commit.
-
-    Attributes
-    ----------
-    url : str
-        Where the bytes are.
-    size : int or None
-        Announced size in bytes.
-    etag : str
-        64 hexadecimal digits: sha256 of the file. 40: git's hash of it. Otherwise no hash.
-    """
+    """What the hub announces about one file at one commit."""
 
     url: str
     size: int | None
@@ -118,15 +108,7 @@ def page(release: Release) -> str:
 
 
 def resolve(release: Release) -> tuple[str, tuple[ReleasedFile, ...]]:
-    """Commit that the branch stands at, and the files of the release at that commit.
-
-    Returns
-    -------
-    commit : str
-        40 hexadecimal digits.
-    files : tuple of ReleasedFile
-        Those of the registry, or where it lists none, every data file at that commit.
-    """
+    """Commit that the branch stands at, and the files of the release at that commit."""
     revision = release.revision if release.is_pinned else BRANCH
     with explained(f"the files of {release.name}", page=page(release)):
         info = HfApi().dataset_info(release.repo_id, revision=revision, token=False)
@@ -171,17 +153,7 @@ def describe(release: Release, file: ReleasedFile, *, commit: str) -> Remote:
 
 
 def receive(remote: Remote, arrival: Arrival, *, arrived: Callable[[int], None]) -> None:
-    """Fetch what is missing, trying again where the transfer breaks.
-
-    Parameters
-    ----------
-    remote : Remote
-        The file.
-    arrival : Arrival
-        Takes the bytes; what it already holds is not fetched again.
-    arrived : callable
-        Called with the number of bytes there are whenever it grows.
-    """
+    """Fetch what is missing, trying again where the transfer breaks."""
     idle = 0
     while idle < _TRIES:
         before = len(arrival)

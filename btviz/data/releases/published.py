@@ -61,21 +61,7 @@ def published_numbers(release: str, *, split: str | None = None) -> pl.DataFrame
 
 
 def find(release: str, quantity: str, *, split: str | None = None, category: str | None = None) -> pl.DataFrame:
-    """Printed values of one quantity.
-
-    Parameters
-    ----------
-    release, quantity : str
-        Names as in the file, for example "beavertails-330k" and "unique_pairs".
-    split, category : str, optional
-        Only numbers about this split, or this category by its released key.
-
-    Returns
-    -------
-    DataFrame
-        As from `numbers`; several rows where several sources disagree or the quantity has
-        categories or levels.
-    """
+    """Printed values of one quantity."""
     frame = published_numbers(release, split=split).filter(pl.col("quantity") == quantity)
     return frame if category is None else frame.filter(pl.col("category") == category)
 

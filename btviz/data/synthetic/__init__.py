@@ -44,23 +44,7 @@ PROMPTING = {"generator-a": 0.636, "generator-b": 0.14, "generator-c": 0.224}
 
 @dataclass(frozen=True, eq=False)
 class Synthetic:
-    """What `generate` made.
-
-    Attributes
-    ----------
-    taxonomy : Taxonomy
-        Harm categories that the bits of `labels` stand for.
-    rows : DataFrame
-        One row per annotation: `prompt`, `response`, `source`, `split`, `is_safe`, `labels`
-        (bit mask), `severity` (null where there are no severities).
-    comparisons : DataFrame
-        One row per comparison: `prompt`, `response_0`, `response_1`, then the columns of
-        `btviz.data.tables.PREFERENCES` but its identifiers.
-    targets : DataFrame
-        Every statistic that was aimed at; see `btviz.data.synthetic.targets.table`.
-    assumptions : dict
-        What no publication states and we chose, by name.
-    """
+    """What `generate` made."""
 
     taxonomy: Taxonomy
     rows: pl.DataFrame

@@ -93,20 +93,6 @@ def agreeing_kernel(shares: Floats, *, differs: npt.NDArray[np.bool_], goals: Fl
     ``u[i] u[j] exp(-sum_f w[f] differs[f, i, j])``, scaled so that both margins are `shares`:
     annotating changes no count. One weight per feature is moved until three independent
     annotators disagree on that feature with the probability asked for.
-
-    Parameters
-    ----------
-    shares : (s,) float64
-        Probability of each state.
-    differs : (f, s, s) bool
-        Whether two states differ in a feature.
-    goals : (f,) float64
-        Probability that three annotators are not unanimous about the feature.
-
-    Returns
-    -------
-    (s, s) float64
-        Rows sum to 1.
     """
     weights = np.full(len(goals), 1.0)
     scale = np.sqrt(shares)

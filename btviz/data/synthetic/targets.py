@@ -40,17 +40,7 @@ ASSUMED = "our assumption"
 
 @dataclass(frozen=True)
 class Size:
-    """How many of everything.
-
-    Attributes
-    ----------
-    pairs, prompts, comparisons : int
-        Numbers of rows.
-    multiplicities : dict
-        Pairs by (split, annotations of a pair); only their proportions count.
-    severities : bool
-        Whether this is the SafeRLHF-like kind, with severities and 19 categories.
-    """
+    """How many of everything."""
 
     pairs: int
     prompts: int
@@ -109,14 +99,7 @@ def assumptions(size: Size) -> dict[str, str | float]:
 
 
 def table(rows: pl.DataFrame, *, comparisons: pl.DataFrame, taxonomy: Taxonomy, size: Size) -> pl.DataFrame:
-    """Compare what was aimed at with what the rows hold.
-
-    Returns
-    -------
-    DataFrame
-        `statistic`, `level`, `target`, `obtained` (null where there is nothing to count),
-        `kind` ("published" or "assumption"), `source`.
-    """
+    """Compare what was aimed at with what the rows hold."""
     own = _saferlhf(rows, taxonomy) if size.severities else _beavertails(rows, taxonomy)
     goals = [*_sizes(rows, comparisons, size), *_splits(rows, size), *own, *_preferences(comparisons)]
     kinds = ["assumption" if goal[-1] == ASSUMED else "published" for goal in goals]

@@ -22,21 +22,7 @@ Floats = npt.NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Examples:
-    """Rows to learn from, as contrasts of answers.
-
-    Attributes
-    ----------
-    contrasts : scipy.sparse.csr_array, shape (n, m)
-        +1 and -1 where one of the m answers enters a row; a row with one answer only asks for its sign.
-    signs : ndarray, shape (n, h)
-        +1 or -1: the sign that each of the h heads should give a row.
-    answer : ndarray of int64, shape (n,)
-        An answer of each row; its prompt is that of the whole row.
-    heads : tuple of str
-        What the heads stand for: a category's slug, ``"severity>=k"``, or the kind itself.
-    counts : Mapping
-        Rows by what they are: comparisons, answers, unsafe answers.
-    """
+    """Rows to learn from, as contrasts of answers."""
 
     contrasts: Any
     signs: Floats

@@ -251,22 +251,7 @@ def fit_rows(sample: Sample, *, rows: npt.NDArray[np.bool_], l2: float) -> Score
 
 
 def grouped_folds(groups: npt.NDArray[np.uint64], *, n_folds: int, random_state: int) -> npt.NDArray[np.int64]:
-    """Fold of each row: groups in random order, each put into the fold with the fewest rows so far.
-
-    Parameters
-    ----------
-    groups : ndarray, shape (n,)
-        Group of each row.
-    n_folds : int
-        Number of folds, at least 2.
-    random_state : int
-        Seed of the order.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        0 .. n_folds - 1; a function of the groups and their sizes alone, whatever the order of the rows.
-    """
+    """Fold of each row: groups in random order, each put into the fold with the fewest rows so far."""
     _, member, sizes = np.unique(groups, return_inverse=True, return_counts=True)
     order = np.random.default_rng(random_state).permutation(len(sizes))
     # large groups first, or the last of them would unbalance the folds

@@ -32,14 +32,7 @@ _BLOCK = 4096
 
 @dataclass(frozen=True, eq=False)
 class LinearHeads:
-    """Affine functions of a vector, one a head.
-
-    Attributes
-    ----------
-    weights : ndarray, shape (d, h)
-        Of the vectors as they are; NaN for a head that could not be fitted.
-    intercepts : ndarray, shape (h,)
-    """
+    """Affine functions of a vector, one a head."""
 
     weights: Floats
     intercepts: Floats
@@ -53,25 +46,7 @@ class LinearHeads:
 def fit_heads(
     vectors: Vectors, examples: Examples, *, rows: npt.NDArray[np.bool_], groups: npt.NDArray[np.uint64], l2: float
 ) -> LinearHeads:
-    """Fit the heads on some rows of the examples.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (m, d)
-        One a answer.
-    examples : Examples
-        n rows.
-    rows : ndarray of bool, shape (n,)
-        Those to learn from.
-    groups : ndarray, shape (m,)
-        Group of each answer's prompt.
-    l2 : float
-        Ridge penalty on the weights of the standardised vectors.
-
-    Returns
-    -------
-    LinearHeads
-    """
+    """Fit the heads on some rows of the examples."""
     signs, owners = examples.signs[rows], examples.answer[rows]
     mean, spread = _moments(vectors, np.unique(owners))
     weights = np.full((vectors.shape[1], signs.shape[1]), np.nan)
@@ -126,21 +101,6 @@ def fit_logistic(vectors: npt.NDArray[np.float32], contrasts: Any, *, signs: Flo
     Logistic regression is the case of contrasts with one vector each, Bradley-Terry that of
     differences of two with all signs +1. Contrasts stay sparse, so differences are never stored.
     The weights are the same on any number of cores.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (m, k)
-        No intercept is added; a column of ones is one, cancels in differences, and is penalised.
-    contrasts : scipy.sparse array, shape (n, m)
-        +1 and -1 where a vector enters a row.
-    signs : ndarray, shape (n, h)
-        +1 or -1, a column for each head.
-    l2 : float
-        The penalty's weight, positive: it makes the minimum unique.
-
-    Returns
-    -------
-    ndarray, shape (k, h)
     """
     minimise = require("scipy.optimize", extra="models").minimize
     whitening = _whitening(vectors, contrasts, l2=l2)
@@ -184,19 +144,7 @@ def _log_loss(margins: Floats) -> tuple[Floats, Floats]:
 
 @dataclass(frozen=True, eq=False)
 class Scorer:
-    """Linear heads and the scale of their training answers.
-
-    Attributes
-    ----------
-    heads : LinearHeads
-        One head for reward and cost; one a category and severity level for moderation.
-    kind : str
-        "reward", "cost" or "moderation".
-    names : tuple of str
-        What the heads stand for.
-    shift, scale : float
-        Subtracted from, and divided into, the margin of a reward or cost.
-    """
+    """Linear heads and the scale of their training answers."""
 
     heads: LinearHeads
     kind: str
@@ -222,21 +170,6 @@ def scaled(heads: LinearHeads, vectors: Vectors, *, kind: str, names: tuple[str,
 
     Bradley-Terry leaves shift and scale of a reward free, so folds would not be comparable. The zero
     of a cost is its boundary between safe and unsafe, and stays.
-
-    Parameters
-    ----------
-    heads : LinearHeads
-        Fitted.
-    vectors : ndarray of float32, shape (n, d)
-        Of the answers they were fitted on.
-    kind : str
-        "reward", "cost" or "moderation" (probabilities, which need no scale).
-    names : tuple of str
-        What the heads stand for.
-
-    Returns
-    -------
-    Scorer
     """
     if kind == "moderation" or np.isnan(heads.weights).any():  # no scale of a head that could not be fitted
         return Scorer(heads, kind, names)

@@ -201,16 +201,7 @@ DARK_DIVERGING, DARK_SEQUENTIAL = 0.69, 0.75
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
-    """How one column is drawn.
-
-    Attributes
-    ----------
-    title : str
-        Name in legends.
-    kind : {"signed", "unit", "ratio", "count"}
-        -1 .. 1 with 0 in the middle; 0 .. 1; 0 .. with 1 in the middle, on a log scale;
-        a number of items.
-    """
+    """How one column is drawn."""
 
     title: str
     kind: str

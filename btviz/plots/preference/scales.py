@@ -27,21 +27,7 @@ KEY = pl.concat_str("grouping", "level", separator="/").alias("key")
 
 @dataclass(frozen=True)
 class Scale:
-    """How a measure is drawn.
-
-    Attributes
-    ----------
-    title : str
-        What it is called.
-    neutral : float
-        Where neither label tells anything about the other.
-    within : tuple of float
-        What the axis shows at least.
-    kind : {"share", "coefficient", "odds"}
-        In percent, as it is, or as it is on a logarithmic axis.
-    per_margin : float
-        Half the width of the band of a margin on |2p - 1|, as a multiple of it; 0 for no band.
-    """
+    """How a measure is drawn."""
 
     title: str
     neutral: float
@@ -83,17 +69,7 @@ SCALES: Mapping[str, Scale] = MappingProxyType(
 
 @dataclass(frozen=True)
 class Frame:
-    """What the pictures of one chart share.
-
-    Attributes
-    ----------
-    names : Mapping
-        Label of each row by its key ``grouping/level``, headings among them.
-    scale : Scale
-        Of the measure.
-    left, room, right : float
-        Room for the names, the picture and the numbers, in points.
-    """
+    """What the pictures of one chart share."""
 
     names: Mapping[str, str]
     scale: Scale

@@ -211,17 +211,7 @@ _HALF = 0.42  # of a violin at its widest, in rows
 
 
 def curves(part: pl.DataFrame, *, form: str, colours: Mapping[str, str]) -> list[alt.Chart]:
-    """Layers of a panel of bars or curves.
-
-    Parameters
-    ----------
-    part : DataFrame
-        Bins of one panel.
-    form : {"density", "histogram", "ecdf"}
-        How to draw them.
-    colours : Mapping
-        Colour of each group, in the order of the legend.
-    """
+    """Layers of a panel of bars or curves."""
     drawn = _heights(part, form=form)
     top = float(drawn["height"].max())  # type: ignore[arg-type]  # numbers
     colour = _with_legend(drawn, colours, symbol="stroke" if form == "ecdf" else "square")
@@ -240,15 +230,7 @@ def curves(part: pl.DataFrame, *, form: str, colours: Mapping[str, str]) -> list
 
 
 def violins(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Chart]:
-    """Layers of a panel of violins, one below the other, each as wide as its density, with its quartiles.
-
-    Parameters
-    ----------
-    part : DataFrame
-        Bins of one panel.
-    colours : Mapping
-        Colour of each group, in the order of the rows.
-    """
+    """Layers of a panel of violins, one below the other, each as wide as its density, with its quartiles."""
     groups = _present(part, colours)
     down = alt.Scale(domain=[0.5 - len(groups), 0.5], nice=False)
     names = lookup({str(-i): group for i, group in enumerate(groups)})

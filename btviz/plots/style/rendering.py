@@ -72,20 +72,7 @@ def _converter() -> Any:
 
 
 def svg(chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
-    """Draw a chart as SVG that carries the glyphs it uses.
-
-    Parameters
-    ----------
-    chart : alt.Chart
-        A chart of this package, or any other.
-    scale : float, default 1
-        Size on the screen relative to the size in print.
-
-    Returns
-    -------
-    str
-        The same text on every run and machine.
-    """
+    """Draw a chart as SVG that carries the glyphs it uses."""
     bare = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
     start = bare.index(">", bare.index("<svg")) + 1
     return _scaled(_told(bare[:start], chart), scale) + _style(bare) + bare[start:]
@@ -175,23 +162,7 @@ _STREAM = re.compile(rb"\bstream\r?\n")
 
 
 def renumbered(document: bytes) -> bytes:
-    """Number and order the objects of a PDF as one meets them on the way from its root.
-
-    Parameters
-    ----------
-    document : bytes
-        A PDF with one plain cross-reference table and no older versions, as svg2pdf writes it.
-
-    Returns
-    -------
-    bytes
-        The same objects, in the same bytes whatever numbers they had before.
-
-    Raises
-    ------
-    DataError
-        If the document has no such table.
-    """
+    """Number and order the objects of a PDF as one meets them on the way from its root."""
     start = _START.search(document)
     table = _TABLE.match(document, int(start[1])) if start else None
     if start is None or table is None:

@@ -150,13 +150,7 @@ def percent(share: float | None) -> str:
 
 
 def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
-    """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``.
-
-    Raises
-    ------
-    UsageError
-        If the table mixes populations, or holds several groups.
-    """
+    """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``."""
     columns = [column for column in ("population", "where", n) if column in table.columns]
     found = table.select(columns).unique()
     if found.height != 1:

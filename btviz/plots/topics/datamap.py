@@ -62,17 +62,7 @@ QUALITY = {
 
 @dataclass(frozen=True)
 class _Frame:
-    """Which part of the plane is shown, at one scale across and down.
-
-    Attributes
-    ----------
-    left, top : float
-        Ends of the axes.
-    unit : float
-        Of the map, to the point.
-    room, tall : float
-        In points.
-    """
+    """Which part of the plane is shown, at one scale across and down."""
 
     left: float
     top: float
@@ -307,27 +297,7 @@ def channels(colour: str) -> tuple[int, int, int]:
 def rasterised(
     places: npt.NDArray[np.float64], colours: Colours, *, shape: tuple[int, int], radius: float, opacity: float
 ) -> npt.NDArray[np.uint8]:
-    """Draw discs, and mix the colours of those that overlap in equal parts.
-
-    Parameters
-    ----------
-    places : ndarray, shape (n, 2)
-        Column and row of each centre, in pixels from the upper left corner; those outside the
-        picture are left out.
-    colours : ndarray, shape (n, 3)
-        Red, green and blue, 0 .. 255.
-    shape : tuple of int
-        Rows and columns.
-    radius : float
-        Of a disc, in pixels.
-    opacity : float
-        Of one disc, 0 .. 1; overlapping ones cover more.
-
-    Returns
-    -------
-    ndarray of uint8, shape (rows, columns, 3)
-        On white; the order of the points does not matter.
-    """
+    """Draw discs, and mix the colours of those that overlap in equal parts."""
     rows, columns = shape
     column, row = np.floor(places).astype(np.int64).T
     inside = (column >= 0) & (column < columns) & (row >= 0) & (row < rows)

@@ -31,17 +31,7 @@ LEADING = 1.15
 
 @dataclass(frozen=True)
 class Label:
-    """A name and its place, in points from the upper left corner.
-
-    Attributes
-    ----------
-    lines : tuple of str
-        The name, broken.
-    anchor : tuple of float
-        What it names.
-    left, top, width, height : float
-        Its box.
-    """
+    """A name and its place, in points from the upper left corner."""
 
     lines: tuple[str, ...]
     anchor: tuple[float, float]
@@ -71,26 +61,7 @@ def place_labels(
     size: float,
     wide: float,
 ) -> list[Label | None]:
-    """Place names, the first ones first, each near its anchor and on little ink, as those before leave room.
-
-    Parameters
-    ----------
-    names : sequence of str
-        Words with commas between.
-    anchors : sequence of tuple of float
-        What they name, in points from the upper left corner.
-    ink : ndarray of bool, shape (height, width)
-        The picture, a cell a point; true where something is drawn that a name would cover.
-    size : float
-        Of the type, in points.
-    wide : float
-        Width beyond which a name is broken at a comma, in points.
-
-    Returns
-    -------
-    list of Label or None
-        None for a name that has no room within 70 points.
-    """
+    """Place names, the first ones first, each near its anchor and on little ink, as those before leave room."""
     tall, room = ink.shape
     covered = np.pad(ink.cumsum(axis=0).cumsum(axis=1), ((1, 0), (1, 0)))
     placed: list[Label] = []

@@ -80,34 +80,7 @@ _MATRIX = {"coefficient": "phi", "order": "similarity"}
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One entry of the registry: what computes, what part of it is drawn, and how.
-
-    Attributes
-    ----------
-    key : str
-        Name of its files.
-    title : str
-        What it shows.
-    compute : callable
-        Public function of btviz, from what `subject` gives to a table, or to a result that has
-        it as `part`.
-    plot : callable
-        Function of `btviz.plots` that draws the table.
-    after : str
-        The published figure that it follows; empty where there is none.
-    part : str
-        Attribute of the result that is drawn; empty where the result is the table.
-    subject : callable
-        From the data set to the first argument of `compute`: the data set, or a number of it.
-    parameters : callable
-        From the data set to the keyword arguments of `compute`.
-    lacks : callable
-        From the data set to why this figure does not apply to it, or None.
-    drawing : Mapping
-        Keyword arguments of the plot.
-    names_categories : bool
-        Whether category titles appear in it.
-    """
+    """One entry of the registry: what computes, what part of it is drawn, and how."""
 
     key: str
     title: str
@@ -122,21 +95,7 @@ class Figure:
     names_categories: bool = True
 
     def draw(self, ds: Dataset, *, known: dict[Any, Any] | None = None) -> alt.TopLevelMixin:
-        """Compute and draw; the picture says "synthetic sample" where the data are one.
-
-        Parameters
-        ----------
-        ds : Dataset
-            What to draw.
-        known : dict, optional
-            Results of other figures of the same data, which are not computed again; this one's
-            is added.
-
-        Raises
-        ------
-        UsageError
-            If these data have not what the figure shows; the message says what is missing.
-        """
+        """Compute and draw; the picture says "synthetic sample" where the data are one."""
         if lack := self.lacks(ds):
             raise UsageError(
                 f"A figure of {ds.name!r} was asked for that does not apply to it: {lack}. Use other data."

@@ -88,25 +88,7 @@ def _calibration(scored: Scored) -> Tables:
 
 @dataclass(frozen=True, slots=True)
 class ScoreFigure:
-    """One figure of scores.
-
-    Attributes
-    ----------
-    key, title, after : str
-        Name of its files; what it shows; the published figure that it follows, if any.
-    compute : callable
-        From scores to the tables that are drawn.
-    steps : tuple of callable
-        Public functions that `compute` calls.
-    plot : callable
-        Function of `btviz.plots` that takes the tables.
-    population : str
-        What its n count, where the plot does not say it.
-    drawing : Mapping
-        Keyword arguments of the plot.
-    names_categories : bool
-        Whether category titles appear in it.
-    """
+    """One figure of scores."""
 
     key: str
     title: str
@@ -119,13 +101,7 @@ class ScoreFigure:
     names_categories: bool = False
 
     def draw(self, scored: Scored) -> alt.TopLevelMixin:
-        """Compute and draw.
-
-        Raises
-        ------
-        UsageError
-            If these scores have not what the figure shows; the message says what is missing.
-        """
+        """Compute and draw."""
         taxonomy = {"taxonomy": scored.ds.taxonomy} if self.names_categories else {}
         source = " · ".join(part for part in (scored.ds.population, self.population) if part)
         return self.plot(*self.compute(scored), source=source, **taxonomy, **self.drawing)

@@ -20,21 +20,7 @@ CONTRADICTIONS = pl.Schema(dict.fromkeys(("id", "claim", "arithmetic", "finding"
 
 
 def contradiction_table(ds: Dataset, *, numbers: pl.DataFrame, phis: pl.DataFrame) -> pl.DataFrame:
-    """Look for contradictions in what is printed about the release of a data set.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Any data set; nothing is found for synthetic data or those of no known release.
-    numbers, phis : DataFrame
-        From `btviz.reports.ledger.numbers.number_table` and `btviz.reports.ledger.phis.phi_by_population`.
-
-    Returns
-    -------
-    DataFrame
-        `id`, `claim`, `arithmetic`, `finding` (contradicts, consistent, or undecided) and
-        `rests_on` ("printed numbers", or the data set whose rows were counted).
-    """
+    """Look for contradictions in what is printed about the release of a data set."""
     found: list[Finding] = []
     if ds.release is not None and not ds.is_synthetic:
         found += findings_in_print(ds.release)

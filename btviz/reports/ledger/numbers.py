@@ -94,20 +94,7 @@ class Holdings:
 
 
 def number_table(ds: Dataset, resampling: Resampling) -> pl.DataFrame:
-    """Hold every published number of the release of a data set against the data.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Any data set.
-    resampling : Resampling
-        For the intervals of statistics of which only a part is here.
-
-    Returns
-    -------
-    DataFrame
-        The columns of `NUMBERS`; see `btviz.reports.ledger.check`.
-    """
+    """Hold every published number of the release of a data set against the data."""
     if ds.is_synthetic:
         return _synthetic(ds)
     if ds.release is None:

@@ -29,19 +29,7 @@ class Resampling:
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """A statistic of sums over items, so that it has an interval by prompt.
-
-    Attributes
-    ----------
-    values : array of float, shape (n, k)
-        One row per item.
-    prompt : array, shape (n,)
-        Prompt of each item.
-    statistic : callable
-        From sums, shape (R, k), to values, shape (R, m).
-    positive : int
-        Column of `values` that makes an item count as positive.
-    """
+    """A statistic of sums over items, so that it has an interval by prompt."""
 
     values: Floats
     prompt: NDArray[np.uint64]
@@ -85,20 +73,7 @@ def couples_of(taxonomy: Taxonomy) -> list[tuple[int, int]]:
 
 
 def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy) -> Sample:
-    """Sample whose statistics are phi of every two categories, in the order of `couples_of`.
-
-    Parameters
-    ----------
-    rows : DataFrame
-        One row per item, `labels` known and `prompt_id`.
-    taxonomy : Taxonomy
-        Of the labels.
-
-    Returns
-    -------
-    Sample
-        Values: whether an item has both of each couple, has each category, and one.
-    """
+    """Sample whose statistics are phi of every two categories, in the order of `couples_of`."""
     first, second = np.array(couples_of(taxonomy)).T
     flags = (rows["labels"].to_numpy()[:, None] >> np.arange(len(taxonomy)) & 1).astype(np.float64)
     values = np.column_stack([flags[:, first] * flags[:, second], flags, np.ones(rows.height)])
@@ -112,15 +87,7 @@ def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy) -> Sample:
 
 @dataclass(frozen=True, eq=False)
 class Part:
-    """Rows of one split, or of all.
-
-    Attributes
-    ----------
-    ds : Dataset
-        The data set.
-    split : str or None
-        The split; None for all rows.
-    """
+    """Rows of one split, or of all."""
 
     ds: Dataset
     split: str | None

@@ -17,15 +17,7 @@ Number = Mapping[str, Any]
 
 @dataclass(frozen=True)
 class Missing:
-    """Why a number cannot be computed.
-
-    Attributes
-    ----------
-    verdict : str
-        "needs data set ..." or "not computable from released fields".
-    reason : str
-        What is missing.
-    """
+    """Why a number cannot be computed."""
 
     verdict: str
     reason: str
@@ -33,16 +25,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Quantity:
-    """How a quantity is computed.
-
-    Attributes
-    ----------
-    compute : callable
-        From a part of the data and the published number to a count, a `Sample` or `Missing`.
-    of_whole : bool
-        Whether every split is needed, whatever split the number is about: answers to one
-        prompt are spread over the splits.
-    """
+    """How a quantity is computed."""
 
     compute: Callable[[Part, Number], float | Sample | Missing]
     of_whole: bool = False

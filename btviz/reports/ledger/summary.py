@@ -59,24 +59,7 @@ class _Part:
 
 @dataclass(frozen=True)
 class Summary:
-    """What a data set holds.
-
-    Attributes
-    ----------
-    ds : Dataset
-        What was summarised.
-    quantities : DataFrame
-        `quantity`, `population` (what is counted), `category`, `level`, `split` (null for all
-        rows together), `value`, `unit` (count, percent, mean), `published`, `source`, `grade`,
-        `note`. The last four are null where nothing was printed, and for synthetic data; several
-        rows where several values were printed.
-    oddities : DataFrame
-        `file`, `kind`, `action`, `rows`: what reading found, counted.
-    overlap : DataFrame
-        Prompts and pairs that two splits share; see `prompt_overlap`. Empty with fewer than two splits.
-    repeats : DataFrame
-        Answers that repeat in comparisons; see `response_repeats`. Empty without comparisons.
-    """
+    """What a data set holds."""
 
     ds: Dataset
     quantities: pl.DataFrame

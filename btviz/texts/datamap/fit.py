@@ -106,13 +106,7 @@ def fit_data_map(
 def check_layout(
     *, random_state: int = 0, n_neighbors: int = 15, min_dist: float = 0.0, landmarks: int | None = None
 ) -> None:
-    """Check the options of `fit_data_map`, before anything that takes time.
-
-    Raises
-    ------
-    UsageError
-        If one is out of its range.
-    """
+    """Check the options of `fit_data_map`, before anything that takes time."""
     seed(random_state)
     whole_number(n_neighbors, name="n_neighbors", least=2)
     if not 0 <= min_dist <= 1:
@@ -174,10 +168,6 @@ def start(vectors: npt.NDArray[np.float32], *, random_state: int) -> Points:
 
     Coordinates are rounded to 2^-10 before the noise: the last bits of a decomposition depend on
     the number of threads, and UMAP would make a different map of them.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 2)
     """
     n, d = vectors.shape
     if n == 0:
@@ -287,18 +277,6 @@ def place(
 
     The mean is weighted by ``exp(-(d - d1) / (m - d1))`` with the cosine distance d of a landmark,
     that of the nearest d1, and the mean m of the five; a text equal to a landmark falls on it.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (m, d)
-        Read in blocks, so that they may exceed the memory.
-    landmarks : ndarray of float32, shape (n, d)
-    points : ndarray of float32, shape (n, 2)
-        The landmarks in the plane.
-
-    Returns
-    -------
-    ndarray of float32, shape (m, 2)
     """
     grid = Grid.of(landmarks)
     placed = np.empty((len(vectors), 2), np.float32)

@@ -31,22 +31,7 @@ def rows_of(columns: int, *, budget: int = BUDGET) -> int:
 
 
 def batches(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET, step: int = STEP) -> list[npt.NDArray[np.int64]]:
-    """Sort texts by length and cut them into batches of one shape each.
-
-    Parameters
-    ----------
-    lengths : ndarray of int64, shape (n,)
-        Tokens of each text, truncation included.
-    budget : int
-        Tokens of a batch.
-    step : int
-        Lengths are rounded up to a multiple of it.
-
-    Returns
-    -------
-    list of ndarray of int64
-        Positions in `lengths`, short texts first; together a permutation.
-    """
+    """Sort texts by length and cut them into batches of one shape each."""
     order = np.argsort(lengths, kind="stable")
     columns = np.maximum(step, -(-lengths[order] // step) * step)
     parts = []
@@ -60,23 +45,7 @@ def batches(lengths: npt.NDArray[np.int64], *, budget: int = BUDGET, step: int =
 def padded(
     tokens: list[list[int]], *, filler: int, budget: int = BUDGET, step: int = STEP
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Tokens of the texts of one batch, and the mask of those that count, in the batch's full shape.
-
-    Parameters
-    ----------
-    tokens : list of list of int
-        One list a text; all round up to the same number of columns.
-    filler : int
-        Token that pads. A filler row counts it once, so that its mean is defined.
-    budget : int
-        Tokens of a batch.
-    step : int
-        Lengths are rounded up to a multiple of it.
-
-    Returns
-    -------
-    ids, mask : ndarray of int64, shape (rows, columns)
-    """
+    """Tokens of the texts of one batch, and the mask of those that count, in the batch's full shape."""
     columns = columns_of(len(tokens[0]), step=step)
     ids = np.full((rows_of(columns, budget=budget), columns), filler, np.int64)
     mask = np.zeros_like(ids)

@@ -30,20 +30,7 @@ _SLICE = 256
 
 
 def encoded_here(encoder: Encoder, texts: pl.Series) -> Iterator[Part]:
-    """Encode slices of texts, in order, each taking a second or a few.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        What encodes.
-    texts : Series of str
-        Sorted by length, so that a slice fills whole batches.
-
-    Yields
-    ------
-    slice, ndarray of float32
-        Which texts, and their vectors.
-    """
+    """Encode slices of texts, in order, each taking a second or a few."""
     start, size = 0, _FIRST
     while start < len(texts):
         part = slice(start, min(start + size, len(texts)))
@@ -61,20 +48,6 @@ def encoded_by_ray(encoder: Encoder, texts: pl.Series, *, workers: int | None = 
     """Encode slices of texts on the workers of Ray, one thread each, as they come back.
 
     A slice whose worker died is encoded again; see `btviz.machine.cluster.ray_cluster` for where.
-
-    Parameters
-    ----------
-    encoder : Encoder
-        Sent to every worker; models are loaded there, from the same folder.
-    texts : Series of str
-        Sorted by length.
-    workers : int, optional
-        Default: one for each processor that is free in the cluster.
-
-    Yields
-    ------
-    slice, ndarray of float32
-        Which texts, and their vectors; in any order.
     """
     parts = [slice(start, min(start + _SLICE, len(texts))) for start in range(0, len(texts), _SLICE)]
     with ray_cluster(workers=workers) as ray:

@@ -121,13 +121,6 @@ def minilm_folder() -> Path:
     """Folder of the model: in the installed package, else in the cache of the hub.
 
     The package is located and never imported; files whose hash is another are refused.
-
-    Raises
-    ------
-    NotFoundError
-        If neither is there.
-    DataError
-        If what is there is not the published model.
     """
     found = _in_package() or _in_cache()  # asking the hub's client takes longer than all else here
     if found is None:

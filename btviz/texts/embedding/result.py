@@ -154,22 +154,7 @@ def joined(prompts: Sequence[str], responses: Sequence[str], *, text: str) -> li
 
 
 def texts_of(ds: Dataset, text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Distinct texts of a data set, and the text of each pair.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Its `pairs` are used.
-    text : {"prompt", "response", "qa"}
-        Which text of a pair.
-
-    Returns
-    -------
-    texts : DataFrame
-        `text_id`, `text`: one row a distinct text, ascending.
-    pairs : DataFrame
-        `pair_id`, `text_id`: one row a pair, sorted by `pair_id`.
-    """
+    """Distinct texts of a data set, and the text of each pair."""
     choice(text, TEXTS, what="text")
     given = ds.pairs.select("pair_id", TEXTS[text].alias("text"))
     distinct = given.select(pl.col("text").unique())

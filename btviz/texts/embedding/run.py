@@ -193,32 +193,14 @@ _KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] =
 
 @dataclass(frozen=True)
 class Found:
-    """Vectors of all texts asked for.
-
-    Attributes
-    ----------
-    vectors : ndarray, shape (n, d)
-        As stored.
-    tokens : ndarray of int64, shape (n,)
-        Length of each text before truncation.
-    """
+    """Vectors of all texts asked for."""
 
     vectors: npt.NDArray[Any]
     tokens: npt.NDArray[np.int64]
 
 
 class Pool:
-    """Append-only vectors of one encoder with its settings.
-
-    Parameters
-    ----------
-    store : Store
-        Where they are.
-    settings : Mapping
-        Of the encoder: two encoders with equal settings share their vectors.
-    storage : {"float32", "float16"}
-        How a number is kept.
-    """
+    """Append-only vectors of one encoder with its settings."""
 
     def __init__(self, store: Store, *, settings: Mapping[str, JSON], storage: Storage) -> None:
         self.storage = storage
@@ -255,18 +237,7 @@ class Pool:
         )
 
     def of(self, ids: npt.NDArray[np.uint64]) -> Found:
-        """Vectors of some texts.
-
-        Parameters
-        ----------
-        ids : ndarray of uint64, shape (n,)
-            Ascending, not empty.
-
-        Raises
-        ------
-        StoreError
-            If one is missing, as after damage found just now.
-        """
+        """Vectors of some texts."""
         vectors: npt.NDArray[Any] | None = None
         tokens = np.full(len(ids), -1, np.int64)
         for frame in self._shards.frames():

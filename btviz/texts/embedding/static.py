@@ -38,13 +38,6 @@ class StaticEncoder:
     """Texts to vectors in microseconds, with the token vectors of a transformer.
 
     It knows words and no order of words: for a first picture. No text is too long for it.
-
-    Parameters
-    ----------
-    teacher : TransformerEncoder
-        What it is distilled from, in about ten seconds on two cores, when first used.
-    store : Store, optional
-        Where the result is kept.
     """
 
     max_tokens: None = None
@@ -100,20 +93,7 @@ class StaticEncoder:
 
 
 def token_table(vectors: npt.NDArray[np.float32], *, dimensions: int) -> npt.NDArray[np.float32]:
-    """Token vectors, decorrelated, shortened and weighted.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (vocabulary, d)
-        One a token, frequent tokens first.
-    dimensions : int
-        Principal components to keep, at most d.
-
-    Returns
-    -------
-    ndarray of float32, shape (vocabulary, min(dimensions, d))
-        Times ``a / (a + p)`` with a = 1e-4 and p the share of the token by Zipf's law.
-    """
+    """Token vectors, decorrelated, shortened and weighted."""
     centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
     _, axes = np.linalg.eigh(centred.T @ centred)
     kept: npt.NDArray[Any] = axes[:, ::-1][:, :dimensions]

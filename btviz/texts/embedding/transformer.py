@@ -36,29 +36,6 @@ class TransformerEncoder:
 
     Vectors are the model's own up to rounding, but each is computed in a shape that its text alone
     decides. Processor or graphics card, and the precision, are part of `settings`.
-
-    Parameters
-    ----------
-    folder : Path
-        Holds ``modules.json``, or ``config.json`` for a plain transformer, whose tokens are averaged.
-    name : str
-        To be shown.
-    prompt : str
-        Put before each text, as some models want it for queries or documents ("query: ").
-    max_tokens : int, optional
-        Longest text, special tokens included; default: the model's own limit.
-    device : {"cpu", "cuda"}, optional
-        Default: CUDA where present.
-    precision : {"float32", "bfloat16"}, optional
-        Of the matrix products. Default: bfloat16 on a processor with instructions for it, where it
-        is 1.7 times as fast (cosine to float32 0.99999, at least 0.99997), else float32.
-
-    Raises
-    ------
-    NotFoundError
-        If the folder holds no model.
-    DataError
-        If it needs code of its own, or weights that are pickled.
     """
 
     def __init__(
@@ -236,15 +213,7 @@ def _multiplies_bfloat16() -> bool:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder without a model, with code of its own, or with pickled weights alone.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no model.
-    DataError
-        If reading it would run code.
-    """
+    """Refuse a folder without a model, with code of its own, or with pickled weights alone."""
     if not (folder / "config.json").is_file() and not (folder / "modules.json").is_file():
         raise NotFoundError(
             f"Asked for the encoder in {folder}; found no config.json or modules.json there. Give the folder of a "

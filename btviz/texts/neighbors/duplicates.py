@@ -62,20 +62,7 @@ def near_duplicates(emb: Embeddings, threshold: float = 0.05) -> pl.DataFrame:
 
 
 def joined(root: Rows, first: Rows, *, second: Rows) -> Rows:
-    """Join connected components along further edges.
-
-    Parameters
-    ----------
-    root : ndarray of int64, shape (n,)
-        Smallest member of the component of each node so far; ``arange(n)`` before any edge.
-    first, second : ndarray of int64, shape (edges,)
-        Nodes at the ends of each edge.
-
-    Returns
-    -------
-    ndarray of int64, shape (n,)
-        Smallest member of the component of each node with the edges.
-    """
+    """Join connected components along further edges."""
     root = root.copy()
     while (apart := root[first] != root[second]).any():
         first, second = root[first[apart]], root[second[apart]]

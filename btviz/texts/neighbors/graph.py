@@ -172,31 +172,7 @@ Indices = npt.NDArray[np.int32]
 
 
 def approximate(vectors: Vectors, k: int, *, n_threads: int, random_state: int) -> tuple[Indices, Vectors, float]:
-    """Find about the k nearest other rows of each row.
-
-    Parameters
-    ----------
-    vectors : ndarray of float32, shape (n, d)
-        Unit vectors.
-    k : int
-        1 to n - 1.
-    n_threads, random_state : int
-        The result is a function of both.
-
-    Returns
-    -------
-    indices : ndarray of int32, shape (n, k)
-    distances : ndarray of float32, shape (n, k)
-        Cosine distances as `btviz.texts.neighbors.grid` has them; neighbours are ordered by distance,
-        then by row.
-    recall : float
-        Share of the true neighbours found, 0 .. 1, over at most 500 seeded rows.
-
-    Raises
-    ------
-    UsageError
-        If there are not that many threads.
-    """
+    """Find about the k nearest other rows of each row."""
     rows = _search(vectors, k, n_threads=n_threads, random_state=random_state)
     indices = np.empty((len(vectors), k), np.int32)
     distances = np.empty((len(vectors), k), np.float32)

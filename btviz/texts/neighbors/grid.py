@@ -43,25 +43,13 @@ Found = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 @dataclass(frozen=True, eq=False)
 class Grid:
-    """Points on the grid, laid out such that one matrix product gives squared distances.
-
-    Attributes
-    ----------
-    columns : ndarray of float64, shape (d + 2, n)
-        Coordinates in units of 2^-21, their squared lengths, and ones.
-    """
+    """Points on the grid, laid out such that one matrix product gives squared distances."""
 
     columns: npt.NDArray[np.float64]
 
     @classmethod
     def of(cls, vectors: Vectors) -> Grid:
-        """Put unit vectors, shape (n, d), on the grid.
-
-        Raises
-        ------
-        UsageError
-            If a vector is more than 1 % longer or shorter than 1, or not finite.
-        """
+        """Put unit vectors, shape (n, d), on the grid."""
         points = _rounded(vectors)
         return cls(np.column_stack([points, _squared_lengths(points), np.ones(len(points))]).T.copy())
 
@@ -70,35 +58,13 @@ class Grid:
         return int(self.columns.shape[1])
 
     def squared(self, vectors: Vectors) -> npt.NDArray[np.float64]:
-        """Squared Euclidean distances, shape (m, n), in units of 2^-42: whole numbers.
-
-        Parameters
-        ----------
-        vectors : ndarray, shape (m, d)
-            Unit vectors.
-        """
+        """Squared Euclidean distances, shape (m, n), in units of 2^-42: whole numbers."""
         points = _rounded(vectors)
         rows = np.column_stack([-2.0 * points, np.ones(len(points)), _squared_lengths(points)])
         return np.asarray(rows @ self.columns)
 
     def nearest(self, vectors: Vectors, k: int, *, own: npt.NDArray[np.integer] | None = None) -> Found:
-        """The k nearest points of each vector, nearest first; of equally near ones the first.
-
-        Parameters
-        ----------
-        vectors : ndarray, shape (m, d)
-            Unit vectors.
-        k : int
-            1 to the number of points (less one, with `own`).
-        own : ndarray of int, shape (m,), optional
-            Index of the point that each vector is itself, to be left out.
-
-        Returns
-        -------
-        indices : ndarray of int32, shape (m, k)
-        distances : ndarray of float32, shape (m, k)
-            Cosine distances, 0 .. 2.
-        """
+        """The k nearest points of each vector, nearest first; of equally near ones the first."""
         bits = max(len(self) - 1, 1).bit_length()
         keys = self.squared(vectors).astype(np.int64)
         keys <<= bits
@@ -128,13 +94,7 @@ def blocks(n: int, *, against: int = 1) -> Iterator[slice]:
 
 
 def nearest_others(grid: Grid, vectors: Vectors, *, k: int) -> Iterator[Found]:
-    """`Grid.nearest` of the points themselves, block by block, on all cores.
-
-    Yields
-    ------
-    indices, distances : ndarray, shape (rows of the block, k)
-        In order; no point is its own neighbour.
-    """
+    """`Grid.nearest` of the points themselves, block by block, on all cores."""
 
     def of(part: slice) -> Found:
         return grid.nearest(vectors[part], k, own=np.arange(part.start, part.stop))

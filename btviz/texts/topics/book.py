@@ -46,19 +46,7 @@ class Book(Protocol):
 
 
 class FittedBook:
-    """Topics of a data set that is at hand; what was computed once is read from the store.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Texts and labels.
-    points : DataFrame
-        `pair_id`, `x`, `y`.
-    embeddings : Embeddings
-        Vectors of the texts.
-    options : Mapping
-        `scale` (asked for, or None), `reassign_outliers`, `random_state`, `n_words`.
-    """
+    """Topics of a data set that is at hand; what was computed once is read from the store."""
 
     def __init__(
         self, ds: Dataset, points: pl.DataFrame, *, embeddings: Embeddings, options: Mapping[str, Any]
@@ -141,13 +129,7 @@ class FittedBook:
 
 
 class SavedBook:
-    """Topics in a folder: tables of every scale, BERTopic of the one that was saved, and no text.
-
-    Parameters
-    ----------
-    folder : Path
-        As `Topics.save` wrote it.
-    """
+    """Topics in a folder: tables of every scale, BERTopic of the one that was saved, and no text."""
 
     def __init__(self, folder: Path) -> None:
         self._entry = open_saved(folder, kind=KIND)

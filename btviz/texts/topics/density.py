@@ -37,16 +37,7 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Clusters:
-    """A cluster for each of n texts.
-
-    Attributes
-    ----------
-    labels : array of int64, shape (n,)
-        0 .. k - 1 in no particular order; -1 for an outlier.
-    probabilities : array of float64, shape (n,)
-        Density at which a text leaves its cluster, relative to that at which the cluster ends,
-        0 .. 1; 0 for an outlier.
-    """
+    """A cluster for each of n texts."""
 
     labels: Integers
     probabilities: Floats
@@ -54,32 +45,13 @@ class Clusters:
 
 @dataclass(frozen=True, eq=False)
 class DensityTree:
-    """Minimum spanning tree of mutual reachability distances between points.
-
-    Attributes
-    ----------
-    edges : array of float64, shape (n - 1, 3)
-        Two points and their distance, in ascending order of distance.
-    n : int
-        Number of points.
-    """
+    """Minimum spanning tree of mutual reachability distances between points."""
 
     edges: Floats
     n: int
 
     def cut(self, size: int) -> Clusters:
-        """Clusters of at least `size` points.
-
-        Parameters
-        ----------
-        size : int
-            Fewest points of a cluster, 2 or more.
-
-        Returns
-        -------
-        Clusters
-            Every point is an outlier where they do not fall into two clusters or more.
-        """
+        """Clusters of at least `size` points."""
         if self.n < 2 * size or self.edges[:, 2].max() == 0:
             return Clusters(np.full(self.n, -1), np.zeros(self.n))
         plscan = require("fast_plscan", extra="topics")
@@ -89,18 +61,7 @@ class DensityTree:
 
 
 def density_tree(points: NDArray[np.float32]) -> DensityTree:
-    """Density hierarchy of points in the plane.
-
-    Parameters
-    ----------
-    points : array of float32, shape (n, 2)
-        Finite coordinates.
-
-    Returns
-    -------
-    DensityTree
-        Computed in one thread: with two, ties are broken by which thread is first.
-    """
+    """Density hierarchy of points in the plane."""
     n = len(points)
     if n <= MIN_SAMPLES:
         return DensityTree(np.zeros((0, 3)), n)
@@ -224,13 +185,7 @@ def usual_scale(n: int) -> int:
 
 
 def offered_scales(n: int, *, asked: int | None = None) -> tuple[int, ...]:
-    """Sizes worth looking at for n texts, ascending: about a third to six times the usual one, and `asked`.
-
-    Raises
-    ------
-    UsageError
-        If `asked` is no whole number of 2 or more.
-    """
+    """Sizes worth looking at for n texts, ascending: about a third to six times the usual one, and `asked`."""
     if asked is not None:
         whole_number(asked, name="scale", least=2)
     usual = usual_scale(n)

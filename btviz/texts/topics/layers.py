@@ -20,17 +20,7 @@ from btviz.texts.topics.density import Integers, cut_all, density_tree, first_sc
 
 @dataclass(frozen=True, eq=False)
 class Layer:
-    """Topics of n texts at one scale.
-
-    Attributes
-    ----------
-    topics : array of int64, shape (n,)
-        0, 1, ... by number of pairs, then by smallest text id; -1 for an outlier.
-    probabilities : array of float64, shape (n,)
-        As in `btviz.texts.topics.density.Clusters`; 0 for outliers, reassigned or not.
-    reassigned : array of bool, shape (n,)
-        Outliers that were given the topic whose mean vector is nearest.
-    """
+    """Topics of n texts at one scale."""
 
     topics: Integers
     probabilities: NDArray[np.float64]
@@ -39,19 +29,7 @@ class Layer:
 
 @dataclass(frozen=True, eq=False)
 class Layers:
-    """Topics of the same texts at several scales.
-
-    Attributes
-    ----------
-    text_ids : array of uint64, shape (n,)
-        Ascending.
-    pairs : DataFrame
-        `pair_id`, `text_id`, sorted by `pair_id`.
-    by_scale : Mapping of int to Layer
-        Smallest topic size to topics, ascending.
-    first : int
-        Scale that is shown first.
-    """
+    """Topics of the same texts at several scales."""
 
     text_ids: NDArray[np.uint64]
     pairs: pl.DataFrame
@@ -59,13 +37,7 @@ class Layers:
     first: int
 
     def layer(self, scale: int) -> Layer:
-        """Topics at one scale.
-
-        Raises
-        ------
-        UsageError
-            If that scale was not fitted.
-        """
+        """Topics at one scale."""
         if scale not in self.by_scale:
             raise UsageError(
                 f"Topics at scale {scale} were asked for; there are {list(self.by_scale)}. Use one of those, or "
@@ -96,24 +68,7 @@ class Layers:
 def fit_layers(
     points: pl.DataFrame, embeddings: Embeddings, *, scale: int | None = None, reassign_outliers: bool = False
 ) -> Layers:
-    """Cluster distinct texts by the density of the map, at several scales.
-
-    Parameters
-    ----------
-    points : DataFrame
-        `pair_id`, `x`, `y`.
-    embeddings : Embeddings
-        Vectors of the same pairs.
-    scale : int, optional
-        A smallest topic size to have beside the usual ones, and to show first.
-    reassign_outliers : bool
-        Give every outlier the topic whose mean vector is nearest.
-
-    Returns
-    -------
-    Layers
-        The order of the rows of `points` does not matter.
-    """
+    """Cluster distinct texts by the density of the map, at several scales."""
     cuts = cut_all(density_tree(places_of(points, embeddings)), asked=scale)
     n_pairs = np.bincount(embeddings.rows, minlength=len(embeddings))
     by_scale = {}
@@ -159,13 +114,7 @@ def mean_vectors(topics: Integers, vectors: NDArray[np.float32]) -> NDArray[np.f
 
 
 def texts_of(ds: Dataset, embeddings: Embeddings) -> list[str]:
-    """Each distinct text, in the order of ``embeddings.text_ids``.
-
-    Raises
-    ------
-    UsageError
-        If the embeddings are of pairs that the data set has not.
-    """
+    """Each distinct text, in the order of ``embeddings.text_ids``."""
     one_pair = embeddings.pairs.group_by("text_id").agg(pl.col("pair_id").min())
     texts = ds.pairs.select("pair_id", TEXTS[embeddings.text].alias("text"))
     found = one_pair.join(texts, on="pair_id", how="inner").sort("text_id")
@@ -178,13 +127,7 @@ def texts_of(ds: Dataset, embeddings: Embeddings) -> list[str]:
 
 
 def places_of(points: pl.DataFrame, embeddings: Embeddings) -> NDArray[np.float32]:
-    """Coordinates of each distinct text, shape (n, 2), in the order of ``embeddings.text_ids``.
-
-    Raises
-    ------
-    UsageError
-        If the map has no point for a text, or one that is not finite.
-    """
+    """Coordinates of each distinct text, shape (n, 2), in the order of ``embeddings.text_ids``."""
     placed = embeddings.pairs.join(points.select("pair_id", "x", "y"), on="pair_id", how="left")
     first = placed.sort("text_id", "pair_id").group_by("text_id", maintain_order=True).agg(pl.col("x", "y").first())
     places = first.select(pl.col("x", "y").cast(pl.Float32)).to_numpy()

@@ -53,35 +53,14 @@ HIERARCHY = pl.Schema(
 
 @dataclass(frozen=True, eq=False)
 class Tables:
-    """What is known of the topics at one scale; see `btviz.texts.topics.result.Topics`.
-
-    Attributes
-    ----------
-    topics, hierarchy : DataFrame
-    """
+    """What is known of the topics at one scale; see `btviz.texts.topics.result.Topics`."""
 
     topics: pl.DataFrame
     hierarchy: pl.DataFrame
 
 
 def tables_of(ds: Dataset, layers: Layers, *, scale: int, model: Any, counted: CountedTexts, n_words: int) -> Tables:
-    """Tables of the topics at one scale.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Gives prompts and labels of the pairs.
-    layers : Layers
-        Topics of the texts.
-    scale : int
-        Which of the layers.
-    model : BERTopic or None
-        Fitted on that layer; None where it has no topic.
-    counted : CountedTexts
-        Words of the texts.
-    n_words : int
-        Words a node of the hierarchy, at most.
-    """
+    """Tables of the topics at one scale."""
     texts, assignments = layers.layer(scale).topics, layers.assignments(scale)
     k = int(texts.max(initial=-1)) + 1
     words = [keywords_of(model, topic) for topic in range(k)]
@@ -185,13 +164,7 @@ gonna going yes ok okay sure someone somebody people person tell say said says t
 
 
 def counter(n: int) -> Any:
-    """Scikit-learn's `CountVectorizer` as topics use it: lower case, no English stop words, single words.
-
-    Parameters
-    ----------
-    n : int
-        Number of texts; from 200 on, a word that only one text has is left out.
-    """
+    """Scikit-learn's `CountVectorizer` as topics use it: lower case, no English stop words, single words."""
     text = require("sklearn.feature_extraction.text", extra="topics")
     stems = {*text.ENGLISH_STOP_WORDS, *_FILLERS, "could", "would", "should", "do", "does", "did", "is", "was", "what"}
     joined = {stem + end for stem in stems for end in _CONTRACTED} | {"can't", "won't", "don't", "ain't"}
@@ -200,22 +173,7 @@ def counter(n: int) -> Any:
 
 
 class CountedTexts:
-    """Word counts of texts, which stand in for BERTopic's vectorizer where documents are row numbers.
-
-    Parameters
-    ----------
-    texts : sequence of str, length n
-        Distinct texts.
-    vectors : array of float32, shape (n, d)
-        Their unit vectors.
-
-    Attributes
-    ----------
-    vectorizer : CountVectorizer
-        Fitted, as a plain user would have it.
-    counts : sparse matrix of int64, shape (n, v)
-        Occurrences of each word in each text.
-    """
+    """Word counts of texts, which stand in for BERTopic's vectorizer where documents are row numbers."""
 
     def __init__(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
         self.vectorizer = counter(len(texts))
@@ -261,23 +219,7 @@ class CountedTexts:
 
 
 def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> Any:
-    """Fit BERTopic on given clusters.
-
-    Parameters
-    ----------
-    counted : CountedTexts
-        Words and vectors of n texts.
-    labels : array of int64, shape (n,)
-        Topic of each text, -1 for outliers. The topics keep these numbers.
-    n_words : int
-        Words a topic, at most.
-
-    Returns
-    -------
-    BERTopic
-        A plain one: it holds a `CountVectorizer` and no text, and `transform` takes vectors.
-        Its representative documents are numbers of rows.
-    """
+    """Fit BERTopic on given clusters."""
     bertopic = load_bertopic()
     # no subclass: for any other type BERTopic would make vectors of topics from their words
     backend = require("bertopic.backend", extra="topics").BaseEmbedder()
@@ -319,27 +261,13 @@ def keywords_of(model: Any, topic: int) -> list[tuple[str, float]]:
 
 
 def labelled_pairs(ds: Dataset, assignments: pl.DataFrame) -> pl.DataFrame:
-    """Pairs of a table of assignments with what their annotators said, as far as it is known.
-
-    Returns
-    -------
-    DataFrame
-        `pair_id`, `prompt_id`, `topic`, `is_safe`, `labels`; sorted by `pair_id`.
-    """
+    """Pairs of a table of assignments with what their annotators said, as far as it is known."""
     labels = ds.pairs.select("pair_id", "prompt_id", "is_safe", "labels").drop_nulls(["is_safe", "labels"])
     return assignments.select("pair_id", "topic").join(labels, on="pair_id", how="inner").sort("pair_id")
 
 
 def category_shares(ds: Dataset, assignments: pl.DataFrame, *, n_topics: int) -> pl.DataFrame:
-    """Share of each topic's pairs with each category, in short.
-
-    Returns
-    -------
-    DataFrame
-        One row per topic: `n_labelled` (pairs whose labels are known), `share_unsafe`,
-        `top_category` (released key of the most frequent one; null where there is none), and
-        ``share_<slug>`` of each category, 0 .. 1, null where no label is known.
-    """
+    """Share of each topic's pairs with each category, in short."""
     rows = labelled_pairs(ds, assignments).filter(pl.col("topic") >= 0)
     n = np.bincount(rows["topic"], minlength=n_topics)
     unsafe = np.bincount(rows["topic"], weights=~rows["is_safe"].to_numpy(), minlength=n_topics)

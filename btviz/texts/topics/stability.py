@@ -152,20 +152,7 @@ def _overlaps(topics: Topics, run: _Run) -> Floats:
 
 
 def matched_overlaps(before: Integers, again: Integers, *, k: int) -> Floats:
-    """Jaccard index of each of k clusters with the cluster it is matched to.
-
-    Parameters
-    ----------
-    before, again : array of int64, shape (n,)
-        Two clusterings of the same texts; -1 for outliers.
-    k : int
-        Clusters of the first, some of which may be empty.
-
-    Returns
-    -------
-    array of float64, shape (k,)
-        0 .. 1; 0 for a cluster without a match.
-    """
+    """Jaccard index of each of k clusters with the cluster it is matched to."""
     m = int(again.max(initial=-1)) + 1
     if not k or not m:
         return np.zeros(k)

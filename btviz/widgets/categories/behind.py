@@ -12,19 +12,7 @@ from btviz.widgets.inspector.index import PairIndex, Rows
 
 @dataclass(frozen=True, eq=False)
 class Behind:
-    """What a click stands for.
-
-    Attributes
-    ----------
-    rows : array of intp
-        Rows of the pairs, ascending.
-    n_items : int
-        Items of the population counted in the cell or bar.
-    origin : str
-        Both numbers, in words.
-    expression : str or None
-        Polars expression over `pairs` with the same result; None where none is exact.
-    """
+    """What a click stands for."""
 
     rows: Rows
     n_items: int
@@ -33,21 +21,7 @@ class Behind:
 
 
 def pairs_behind(index: PairIndex, categories: tuple[Category, ...], *, population: str, where: str) -> Behind:
-    """Find the pairs that a count of one category, or of two together, rests on.
-
-    Parameters
-    ----------
-    index : PairIndex
-        Of the data set counted.
-    categories : tuple of Category
-        One for a bar, two for a cell.
-    population : {"annotations", "pairs", "prompts"}
-        What was counted. Over annotations these are the pairs with at least one annotation
-        carrying all categories; over pairs those that carry them by majority; over prompts the
-        pairs that give such prompts their categories.
-    where : {"all", "unsafe"}
-        Whether only unsafe items were counted.
-    """
+    """Find the pairs that a count of one category, or of two together, rests on."""
     need = np.uint32(sum({1 << category.bit for category in categories}))
     rows, n_items = _COUNT[population](index, need, where == "unsafe")
     names = list(dict.fromkeys(category.title for category in categories))

@@ -28,17 +28,6 @@ class ContrastView(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
     """Draw the categories of a selection, and choose pairs by a click on a bar or a cell.
 
     A click chooses, among all pairs, those that carry the category, or both, by majority.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The pairs.
-    selection : Selection
-        What to draw; a click sets it.
-    index : PairIndex
-        Of the same data set.
-    policy : ContentPolicy
-        Told when the key that hides every text is pressed here.
     """
 
     def __init__(self, ds: Dataset, *, selection: Selection, index: PairIndex, policy: ContentPolicy) -> None:
@@ -63,18 +52,7 @@ class ContrastView(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         return None if self._tables is None else self._tables[0]
 
     def click(self, row: str, col: str | None = None) -> None:
-        """Choose the pairs that carry a category, or both of two.
-
-        Parameters
-        ----------
-        row, col : str
-            Categories by key, slug or title.
-
-        Raises
-        ------
-        UsageError
-            If a category is unknown.
-        """
+        """Choose the pairs that carry a category, or both of two."""
         categories = tuple(self._ds.taxonomy[name] for name in dict.fromkeys([row, col or row]))
         found = pairs_behind(self._index, categories, population="pairs", where="all")
         keys = [category.key for category in categories]

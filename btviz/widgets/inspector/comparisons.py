@@ -162,13 +162,7 @@ _TOLD = {
 
 
 class Comparing:
-    """Rows of ``ds.preferences``, narrowed by agreement, and the page of them that is shown.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The comparisons.
-    """
+    """Rows of ``ds.preferences``, narrowed by agreement, and the page of them that is shown."""
 
     def __init__(self, ds: Dataset) -> None:
         self._ds = ds
@@ -243,24 +237,7 @@ class Comparing:
 def card_of(
     row: Mapping[str, Any], *, taxonomy: Taxonomy, words: Mapping[int, tuple[int | None, int | None]]
 ) -> dict[str, Any]:
-    """Describe one comparison for the front end, its labels as released in its own row.
-
-    Parameters
-    ----------
-    row : Mapping
-        A row of ``ds.preferences``, with its number as `row`.
-    taxonomy : Taxonomy
-        What the bits of labels and the levels of severity stand for.
-    words : Mapping
-        Words of prompt and response by pair id.
-
-    Returns
-    -------
-    dict
-        `row`, `better` and `safer` (0, 1 or null), `answers` (for both: hexadecimal id `pair`,
-        `safe`, `bits`, `severity`, `source`, `words`, null where not released), `prompt_words`,
-        `split`, `prompt_source`, and `missing`: what the row does not tell, in words.
-    """
+    """Describe one comparison for the front end, its labels as released in its own row."""
     sides = [_answer(row, side, taxonomy=taxonomy, words=words) for side in (0, 1)]
     missing = [name for name, columns in _TOLD.items() if any(row[column] is None for column in columns)]
     return {

@@ -25,23 +25,7 @@ DISPUTE = ("all", "disputed", "unanimous")
 
 @dataclass(frozen=True)
 class Filter:
-    """What an analyst narrowed the list to; the parts are joined by *and*.
-
-    Attributes
-    ----------
-    any_of, all_of, none_of : tuple of str
-        Slugs of categories. An empty tuple does not narrow.
-    votes : {"one", "majority", "every"}
-        How many annotations must flag a category for the pair to carry it.
-    safety : {"all", "safe", "unsafe"}
-        By the majority of the annotations.
-    dispute : {"all", "disputed", "unanimous"}
-        Whether the annotations agree on safe or unsafe; pairs annotated once are neither.
-    search : str
-        Words to find in prompt or response, taken literally, upper or lower case.
-    tag : str
-        A tag of the user's.
-    """
+    """What an analyst narrowed the list to; the parts are joined by *and*."""
 
     any_of: tuple[str, ...] = ()
     all_of: tuple[str, ...] = ()
@@ -59,26 +43,7 @@ class Filter:
 
 
 def narrow(rows: Rows, *, ds: Dataset, index: PairIndex, by: Filter, tagged: Iterable[int] = ()) -> Rows:
-    """Rows that pass a filter, in the order given.
-
-    Parameters
-    ----------
-    rows : array of intp
-        Rows to choose from.
-    ds : Dataset
-        Its texts are read only when there are words to search for.
-    index : PairIndex
-        Of the same data set.
-    by : Filter
-        What to keep.
-    tagged : iterable of int
-        Ids of the pairs that carry ``by.tag``.
-
-    Raises
-    ------
-    UsageError
-        If a category is unknown.
-    """
+    """Rows that pass a filter, in the order given."""
     kept = rows[_has_categories(index, ds.taxonomy, by)[rows] & _has_verdict(index, by)[rows]]
     if by.tag:
         kept = kept[np.isin(index.pair_ids[kept], np.fromiter(tagged, np.uint64))]

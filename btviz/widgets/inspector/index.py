@@ -23,22 +23,7 @@ Masks = NDArray[np.uint32]
 
 @dataclass(frozen=True, eq=False)
 class PairIndex:
-    """What filters and clicks need to know of every pair and annotation.
-
-    Attributes
-    ----------
-    pair_ids, prompt_ids : arrays of uint64, one value per pair
-    any_labels, labels, every_label : arrays of uint32, one mask per pair
-        Categories with at least one vote, with a majority (ties count), with every vote.
-    is_safe, is_unsafe : arrays of bool, one value per pair
-        Both false where the rows of a pair contradict each other; `labels` is 0 there.
-    has_categories : bool
-        Whether any pair is labelled by category.
-    n_annotations, n_unsafe : arrays of uint32, one count per pair
-    annotation_row : array of intp, one value per annotation, ascending
-        Row of the pair that it labels.
-    annotation_labels, annotation_is_safe : arrays, one value per annotation
-    """
+    """What filters and clicks need to know of every pair and annotation."""
 
     pair_ids: NDArray[np.uint64]
     prompt_ids: NDArray[np.uint64]

@@ -32,19 +32,7 @@ class Place:
 
 
 class Listing:
-    """Pairs of a selection that pass a filter, and the page of them that is shown.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The pairs.
-    index : PairIndex
-        Of the same data set.
-    selection : Selection
-        What to list; `refresh` follows its changes.
-    notes : Notes
-        Gives the pairs of a tag.
-    """
+    """Pairs of a selection that pass a filter, and the page of them that is shown."""
 
     def __init__(self, ds: Dataset, *, index: PairIndex, selection: Selection, notes: Notes) -> None:
         self._ds, self._index, self._selection, self._notes = ds, index, selection, notes
@@ -75,13 +63,7 @@ class Listing:
         self.place = self.place.turned(offset, size=size, n=len(self.rows))
 
     def open_pair(self, pair_id: int) -> None:
-        """Turn to a pair, choosing it alone where the list does not hold it.
-
-        Raises
-        ------
-        NotFoundError
-            If the data set has no such pair.
-        """
+        """Turn to a pair, choosing it alone where the list does not hold it."""
         row = self.row_of(pair_id)
         if row not in self.rows:
             self.filters = Filter()

@@ -32,25 +32,7 @@ def categories_of(taxonomy: Taxonomy, policy: ContentPolicy) -> list[dict[str, A
 
 
 def cards_of(rows: Rows, *, ds: Dataset, index: PairIndex) -> list[dict[str, Any]]:
-    """Describe pairs for the front end.
-
-    Parameters
-    ----------
-    rows : array of intp
-        Rows of the pairs in `ds.pairs`, in the order to show them.
-    ds : Dataset
-        Where they are.
-    index : PairIndex
-        Of the same data set.
-
-    Returns
-    -------
-    list of dict
-        `row`, `pair` (hexadecimal id), `safe` (null where contradictory, or not `labelled`),
-        `labelled`, `unsafe` (number of unsafe annotations), `annotations`, `disputed` (null
-        where annotated once), `votes` (bit and count), `answers` (pairs with the same prompt),
-        and the split, source, severity and word counts as far as they are known.
-    """
+    """Describe pairs for the front end."""
     columns = [name for name in _FACTS if name in ds.pairs.columns]
     facts = ds.pairs.select(columns)[rows].to_dicts()
     told = _told_by_comparisons(ds, index, rows)

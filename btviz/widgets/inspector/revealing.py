@@ -30,13 +30,6 @@ class Revealing(anywidget.AnyWidget):
 
     Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
     as a message that answers "reveal".
-
-    Parameters
-    ----------
-    ds : Dataset
-        Where the texts are.
-    policy : ContentPolicy or None
-        Decides which texts may be read; None for the one of this session.
     """
 
     categories = traitlets.List[Any](read_only=True).tag(sync=True)

@@ -26,12 +26,6 @@ class Background:
 
     Where no event loop runs (a script, a test) jobs are done at once. In a notebook they run in
     a thread of their own, and `on_done` and `on_progress` are called from the kernel's loop.
-
-    Parameters
-    ----------
-    on_progress : callable
-        Called with the share that is done, at most ten times a second; with None as soon as a
-        job has lasted 0.4 seconds.
     """
 
     def __init__(self, on_progress: Report) -> None:

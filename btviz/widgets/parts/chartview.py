@@ -24,31 +24,7 @@ _FRONT = Path(__file__).parents[1] / "front"
 
 
 class ChartView(anywidget.AnyWidget):
-    """Draw a chart, without a network, and call back when a mark is clicked.
-
-    Parameters
-    ----------
-    chart : alt.TopLevelMixin or None
-        Its marks carry `row` and `col`, or `category`: released keys of categories; or
-        `grouping` and `level`. None draws nothing.
-    on_click : callable
-        Takes the keys: two for a cell or a level, one for a bar.
-    on_hide : callable
-        Called when the key that hides every text is pressed here.
-    on_brush : callable, optional
-        Takes the name of an interval selection, which begins with "brush", and its ranges by field;
-        none where it was cleared.
-
-    Attributes
-    ----------
-    chosen : dict
-        Values of the chart's parameters, by name; setting it changes the outline.
-    said : str
-        Lines above the chart, read out when they change: what the last click found.
-    busy : dict
-        While something is being computed: `words`, and `share` that is done, 0 .. 1, or null
-        where that is unknown. Empty otherwise.
-    """
+    """Draw a chart, without a network, and call back when a mark is clicked."""
 
     _esm = traitlets.Unicode().tag(sync=True)
     _css = (_FRONT / "chart.css").read_text(encoding="utf-8")
@@ -102,17 +78,7 @@ class TableView(anywidget.AnyWidget):
     content = traitlets.Dict().tag(sync=True)
 
     def show(self, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, caption: str) -> None:
-        """Replace the table.
-
-        Parameters
-        ----------
-        columns : sequence of (name, kind)
-            `kind` is "text" or "number".
-        rows : sequence of sequence of str
-            Cells.
-        caption : str
-            What was counted, and where.
-        """
+        """Replace the table."""
         self.content = {"caption": caption, "columns": [list(one) for one in columns], "rows": [list(r) for r in rows]}
 
     def clear(self) -> None:

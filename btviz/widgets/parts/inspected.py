@@ -16,13 +16,6 @@ class InspectedView(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
     """Base of the explorers: what is chosen on a picture is listed by an inspector.
 
     A subclass sets `ds` and `inspector` before it draws.
-
-    Attributes
-    ----------
-    ds : Dataset
-        What is on view.
-    inspector : PairInspector
-        Lists the pairs that are chosen, or all.
     """
 
     ds: Dataset

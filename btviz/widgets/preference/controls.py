@@ -24,22 +24,7 @@ _ASKED = ("measure", "weighting", "within", "n_boot")
 
 
 class Choices:
-    """What can be chosen, and what is.
-
-    Parameters
-    ----------
-    releases : iterable of str
-        Words that offer the data sets.
-    base : Question
-        Gives what no list is for: the seed and the margin.
-    on_change : callable
-        Called without arguments when something else is chosen.
-
-    Attributes
-    ----------
-    controls : Mapping
-        The lists `release`, `grouping`, `within`, `measure`, `weighting` and `n_boot`.
-    """
+    """What can be chosen, and what is."""
 
     def __init__(self, releases: Iterable[str], *, base: Question, on_change: Callable[[], None]) -> None:
         self._base, self._on_change = base, on_change

@@ -45,20 +45,7 @@ class Measured:
 
 
 class Measuring:
-    """Data sets to choose from, and what was computed of them so far.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Offered first.
-    others : iterable of Dataset
-        Offered next; names of the catalogue that are not loaded yet come last.
-
-    Attributes
-    ----------
-    sources : dict
-        Data sets by the words that offer them, or the name to load them by.
-    """
+    """Data sets to choose from, and what was computed of them so far."""
 
     def __init__(self, ds: Dataset, others: Iterable[Dataset]) -> None:
         self.sources = _sources(ds, others)
@@ -67,21 +54,7 @@ class Measuring:
     def measure(
         self, release: str, question: Question, *, grouping: str, chosen: Level | None, report: Report
     ) -> Measured:
-        """Answer a question, and draw the null distributions of a grouping.
-
-        Parameters
-        ----------
-        release : str
-            One of `sources`.
-        question : Question
-            What to measure.
-        grouping : str
-            Its levels are drawn beside all comparisons, if they are few.
-        chosen : (str, str) or None
-            A level that is drawn if they are many.
-        report : callable
-            Called with the share that is done, 0 .. 1; what it raises ends the work.
-        """
+        """Answer a question, and draw the null distributions of a grouping."""
         ds = self._once(release, lambda: self._loaded(release))
         answer = self._answered(release, ds, question, report=report)
         levels = _with_null(answer, grouping, chosen=chosen)
@@ -135,24 +108,7 @@ def _with_null(answer: Answer, grouping: str, *, chosen: Level | None) -> list[L
 
 
 def findings(ds: Dataset, answer: Answer, *, grouping: str, level: tuple[str, str] | None) -> str:
-    """Say what was found overall and in the chosen level, and what to mind.
-
-    Parameters
-    ----------
-    ds : Dataset
-        What was measured.
-    answer : Answer
-        What was found.
-    grouping : str
-        Grouping on view.
-    level : tuple of str or None
-        Grouping and level that is chosen.
-
-    Returns
-    -------
-    str
-        One line a finding; no text of the data.
-    """
+    """Say what was found overall and in the chosen level, and what to mind."""
     table = answer.table
     lines = [_verdict(answer, table.filter(grouping="all"), taxonomy=ds.taxonomy)]
     if level is not None and level[0] != "all":

@@ -38,20 +38,7 @@ Model = tuple[str, str]
 
 @dataclass(frozen=True)
 class Asked:
-    """What is to be drawn.
-
-    Attributes
-    ----------
-    models : tuple of (name, kind)
-    grouping : str
-        One of `btviz.scores.distributions.SCORE_GROUPINGS`.
-    level : str or None
-        The only group that is drawn; None for all.
-    population : str
-        What counts once.
-    which : str
-        "all", "each split" (a panel each), a split, "compared" or "chosen".
-    """
+    """What is to be drawn."""
 
     models: tuple[Model, ...]
     grouping: str = "is_safe"
@@ -62,19 +49,7 @@ class Asked:
 
 @dataclass(frozen=True, eq=False)
 class ScoreBook:
-    """Scores of any number of models on one data set.
-
-    Attributes
-    ----------
-    ds : Dataset
-        Whose answers were scored.
-    scores : DataFrame
-        A table of scores.
-    topics : DataFrame or None
-        `pair_id`, `topic`.
-    chosen : Series or None
-        Pair ids that "chosen" stands for.
-    """
+    """Scores of any number of models on one data set."""
 
     ds: Dataset
     scores: pl.DataFrame
@@ -146,13 +121,7 @@ class ScoreBook:
         return binned(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
 
     def plane_of(self, asked: Asked) -> tuple[Model, Model]:
-        """Return the reward and the cost model among those asked for, the first of each kind.
-
-        Raises
-        ------
-        UsageError
-            If there is none of a kind.
-        """
+        """Return the reward and the cost model among those asked for, the first of each kind."""
         found = {kind: next((one for one in asked.models if one[1] == kind), None) for kind in ("reward", "cost")}
         reward, cost = found["reward"], found["cost"]
         if reward is None or cost is None:

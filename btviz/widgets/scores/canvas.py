@@ -15,26 +15,7 @@ from btviz.widgets.scores.runner import words_of
 
 
 class ScoreCanvas:
-    """Shows the newest picture that was asked for.
-
-    Parameters
-    ----------
-    on_brush : callable
-        Takes the name of a brush and its ranges, as `ChartView` gives them.
-    on_hide : callable
-        Called when all texts are to be hidden.
-    on_shown : callable
-        Takes each picture that is shown.
-
-    Attributes
-    ----------
-    chart : ChartView
-    table : TableView
-    override : Checkbox
-        Draw scores whose sign is reversed; hidden while there are none.
-    picture : Picture or None
-        What is on view.
-    """
+    """Shows the newest picture that was asked for."""
 
     def __init__(
         self,
@@ -56,18 +37,7 @@ class ScoreCanvas:
         self.chart.layout, self.table.layout = {"max_width": "100%"}, {"max_width": "100%"}
 
     def ask(self, compute: Callable[[], Picture], *, doing: str, note: str = "") -> None:
-        """Make and show a picture, beside the kernel.
-
-        Parameters
-        ----------
-        compute : callable
-            Returns the picture.
-        doing : str
-            What is said while that takes a while.
-        note : str
-            Stands above the picture's own words; with one the old picture is not dimmed, since a
-            picture that is drawn again and again would flicker.
-        """
+        """Make and show a picture, beside the kernel."""
         self._doing, self._note = doing, note
 
         def job(report: Report) -> Picture:

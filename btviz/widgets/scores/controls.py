@@ -51,24 +51,7 @@ _WIDE = {"width": "max-content", "max_width": "100%"}
 
 
 class ScoreControls:
-    """The controls of a data set, and what they ask for together.
-
-    Parameters
-    ----------
-    ds : Dataset
-        What was scored.
-    topics : DataFrame or None
-        `pair_id`, `topic`.
-    book : callable
-        Returns the scores that are on view.
-    on_change : callable
-        Called with no argument when something else is asked for.
-
-    Attributes
-    ----------
-    named : Mapping
-        `view`, `models`, `grouping`, `level`, `form`, `population`, `which`.
-    """
+    """The controls of a data set, and what they ask for together."""
 
     def __init__(
         self,

@@ -41,17 +41,7 @@ _METRICS = "Each answer and each comparison counts once here, whatever Count and
 
 @dataclass(frozen=True)
 class Brush:
-    """A range of scores on a panel, or a region of the plane.
-
-    Attributes
-    ----------
-    panel : tuple or None
-        Model, kind and panel; None for the plane.
-    within : pair of float
-        Of the score; of the plane, the cost.
-    reward : pair of float or None
-        Of the plane.
-    """
+    """A range of scores on a panel, or a region of the plane."""
 
     panel: Panel | None
     within: Range
@@ -76,27 +66,7 @@ class Brush:
 
 @dataclass(frozen=True, eq=False)
 class Picture:
-    """What is on view.
-
-    Attributes
-    ----------
-    chart : alt.ConcatChart or None
-        None where there is nothing to draw.
-    panels : list of (model, kind, panel)
-        Of distributions, in the order of their brushes.
-    is_plane, has_forms : bool
-        Whether it is the plane; whether the form of distributions can be chosen.
-    checks, refused : list of SignCheck
-        Of the models asked for; those that are not drawn.
-    said : str
-        Words above it.
-    book : ScoreBook
-        Whose scores are drawn; while a picture is up, others may have come.
-    asked : Asked
-        What is drawn: of the models asked for, those that are not refused.
-    rows, caption
-        Of the table of metrics; None and "" without one.
-    """
+    """What is on view."""
 
     chart: alt.ConcatChart | None
     checks: Sequence[SignCheck]
@@ -111,13 +81,7 @@ class Picture:
     caption: str = ""
 
     def panel_of(self, model: str, *, kind: str | None, panel: str) -> Panel:
-        """Find the distribution of a model; any kind fits where that is None, and any panel fits "all".
-
-        Raises
-        ------
-        UsageError
-            If it is not drawn.
-        """
+        """Find the distribution of a model; any kind fits where that is None, and any panel fits "all"."""
         for place in self.panels:
             if place[0] == model and kind in (None, place[1]) and panel in ("all", place[2]):
                 return place
@@ -134,27 +98,7 @@ def brush_on(picture: Picture, name: str, *, ranges: Mapping[str, Sequence[float
 
 
 def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Brush | None, override: bool) -> Picture:
-    """Check the sign of the models, then draw those that may be drawn.
-
-    Parameters
-    ----------
-    book : ScoreBook
-        The scores.
-    asked : Asked
-        What to count.
-    view : {"distributions", "plane", "metrics"}
-    form : str
-        Of distributions.
-    brush : Brush or None
-        What is brushed at first.
-    override : bool
-        Draw models whose scores point the other way, too.
-
-    Raises
-    ------
-    UsageError
-        If no model is chosen, or none of a kind that the view needs.
-    """
+    """Check the sign of the models, then draw those that may be drawn."""
     models = tuple(model for model in asked.models if model in book.parts)
     if not models:
         raise UsageError(_NO_MODEL)

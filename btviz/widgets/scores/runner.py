@@ -28,26 +28,7 @@ _STOPPED = "Stopped. What is scored so far is kept: score with the same model ag
 
 
 class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no types
-    """Fields that name a model, buttons that start and stop a run, and a line that says how far it is.
-
-    Parameters
-    ----------
-    book : callable
-        Returns the scores that a run adds to.
-    on_news : callable
-        Takes scores that hold those of the run so far; returns whether they were taken.
-    on_scored : callable
-        Takes scores that hold those of the run.
-    on_end : callable
-        Called when a run has ended, however it did.
-
-    Attributes
-    ----------
-    fields : Mapping
-        `model`, `kind`, `score`, `stop`.
-    line : ProgressLine
-        How far a run is, or how it ended.
-    """
+    """Fields that name a model, buttons that start and stop a run, and a line that says how far it is."""
 
     def __init__(
         self,
@@ -151,17 +132,7 @@ class Live:
 
 
 class ScoreJob:
-    """Load a model and score a data set; `news` is what there is to show so far.
-
-    Parameters
-    ----------
-    book : ScoreBook
-        Takes the scores.
-    name : str or Path or score model
-        What to score with.
-    kind : str or None
-        "reward", "cost" or "moderation", where the model does not say.
-    """
+    """Load a model and score a data set; `news` is what there is to show so far."""
 
     def __init__(self, book: ScoreBook, name: str | Path | ScoreModel, *, kind: str | None) -> None:
         self._book, self._name, self._kind = book, name, kind

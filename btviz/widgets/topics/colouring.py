@@ -40,19 +40,7 @@ _PERCENT = (0.0, 0.25, 0.5, 0.75, 1.0)
 
 @dataclass(frozen=True, eq=False)
 class Colouring:
-    """A colour for each place.
-
-    Attributes
-    ----------
-    title : str
-        What is shown.
-    codes : array of uint8, one value per place
-        Number of its colour.
-    colours : tuple of str
-        Colours by number, ``#rrggbb``.
-    legend : tuple of (int, str)
-        Numbers worth explaining, and what they mean.
-    """
+    """A colour for each place."""
 
     title: str
     codes: NDArray[np.uint8]
@@ -61,15 +49,7 @@ class Colouring:
 
 
 def by_topic(topic_of_place: NDArray[np.int64], *, shown: Sequence[int]) -> Colouring:
-    """Colour at most eight topics; the others, and outliers, are grey.
-
-    Parameters
-    ----------
-    topic_of_place : array of int64
-        Topic of each place, -1 for outliers.
-    shown : sequence of int
-        Topics to colour, at most eight.
-    """
+    """Colour at most eight topics; the others, and outliers, are grey."""
     codes = np.zeros(len(topic_of_place), np.uint8)
     for place, topic in enumerate(shown, start=1):
         codes[topic_of_place == topic] = place
@@ -114,15 +94,7 @@ def by_severity(places: Places, ds: Dataset) -> Colouring:
 
 
 def by_score(places: Places, index: PairIndex, *, scores: pl.DataFrame, title: str) -> Colouring:
-    """Colour by the mean score of the pairs at a place.
-
-    Parameters
-    ----------
-    scores : DataFrame
-        `pair_id`, `score`: at most one row a pair.
-    title : str
-        What was scored.
-    """
+    """Colour by the mean score of the pairs at a place."""
     rows = pl.DataFrame({"pair_id": index.pair_ids}).join(scores, on="pair_id", how="left", maintain_order="left")
     values = rows["score"].cast(pl.Float64).to_numpy()
     mean = places.mean(np.nan_to_num(values), known=np.isfinite(values))
@@ -159,19 +131,7 @@ TOPIC = "topic"
 
 @dataclass(frozen=True, eq=False)
 class Offer:
-    """A colouring that can be asked for.
-
-    Attributes
-    ----------
-    title : str
-        As the list of colourings shows it.
-    group : str
-        Heading under which it is listed, empty for none.
-    make : callable
-        Makes it for the topics on view.
-    why_not : str
-        Why these data have nothing to show, empty where they have.
-    """
+    """A colouring that can be asked for."""
 
     title: str
     group: str
@@ -180,13 +140,7 @@ class Offer:
 
 
 def offers(ds: Dataset, *, places: Places, index: PairIndex, scores: pl.DataFrame | None) -> dict[str, Offer]:
-    """Colourings by name: "topic", "safety", "disagreement", "severity", "category:SLUG", "score:MODEL".
-
-    Raises
-    ------
-    UsageError
-        If `scores` is not a table of scores.
-    """
+    """Colourings by name: "topic", "safety", "disagreement", "severity", "category:SLUG", "score:MODEL"."""
     rated = "severity" in ds.pairs.columns and ds.pairs["severity"].count() > 0
     twice = "" if index.dispute_measurable else "most pairs were annotated once"
     found = {

@@ -40,20 +40,6 @@ class MapView(anywidget.AnyWidget):
 
     Points are drawn by jupyter-scatter. Where the browser has no WebGL, a density picture stands
     in their place, with the same labels, and a lasso of its own.
-
-    Parameters
-    ----------
-    places : Places
-        What to draw.
-    on_message : callable
-        Takes what the browser asks for: `kind` and details. Kind "lasso" has `places`, the numbers
-        of those that the lasso or a click chose; kind "point" has `place`, pointed at, or None.
-
-    Attributes
-    ----------
-    state : dict
-        Numbers and options on view; no text of the data, because notebooks save it. Topic names
-        go by `send`, as messages.
     """
 
     _esm = script("dom.js", "labels.js", "density.js", "maptools.js", "map.js")
@@ -192,13 +178,7 @@ def _picture(xy: NDArray[np.float32]) -> bytes:
 
 
 class MapJobs:
-    """Do what is asked for on a map, and say on it why something cannot be done.
-
-    Parameters
-    ----------
-    view : MapView
-        Who asks: it shows that work goes on, and what went wrong.
-    """
+    """Do what is asked for on a map, and say on it why something cannot be done."""
 
     def __init__(self, view: MapView) -> None:
         self._view = view
@@ -212,15 +192,7 @@ class MapJobs:
             self._say(str(error))
 
     def run(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
-        """Do what may take seconds beside the kernel, so that the map keeps answering.
-
-        Parameters
-        ----------
-        job : callable
-            What is to be done; dropped when another is asked for.
-        then : callable
-            Gets what came of it.
-        """
+        """Do what may take seconds beside the kernel, so that the map keeps answering."""
 
         def done(future: Future[Any]) -> None:
             self._view.tell({"busy": False})

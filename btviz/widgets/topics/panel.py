@@ -26,27 +26,7 @@ _TEXTS = {"prompt": "prompts", "response": "responses", "qa": "prompts with thei
 
 
 class TopicPanel:
-    """Show places, the names of their topics, and one meaning of colour.
-
-    Parameters
-    ----------
-    ds : Dataset
-        The data set that was laid out.
-    places : Places
-        Where its pairs lie.
-    topics : Topics
-        At any scale.
-    index : PairIndex
-        Of `ds`.
-    scores : DataFrame or None
-        Colours to choose from.
-    quality : DataFrame or None
-        What to say of the map.
-    stability : DataFrame or None
-        From `btviz.topic_stability`, of `topics` at their scale.
-    on_message : callable
-        Takes what the browser asks for.
-    """
+    """Show places, the names of their topics, and one meaning of colour."""
 
     def __init__(
         self,

@@ -31,15 +31,7 @@ MARGIN = 1.04
 
 @dataclass(frozen=True, eq=False)
 class Places:
-    """Distinct places of a map, and which pairs lie there.
-
-    Attributes
-    ----------
-    xy : array of float32, shape (n, 2)
-        Coordinates, the longer side of the map scaled to -1 .. 1, both axes alike.
-    of_row : array of intp, one value per pair of the data set
-        Place of the pair; -1 where the map has none.
-    """
+    """Distinct places of a map, and which pairs lie there."""
 
     xy: NDArray[np.float32]
     of_row: Rows
@@ -59,13 +51,7 @@ class Places:
         return np.flatnonzero(chosen[:-1])
 
     def rows_at(self, places: ArrayLike) -> Rows:
-        """Rows of all pairs that lie at some places, ascending.
-
-        Raises
-        ------
-        UsageError
-            If there is no such place.
-        """
+        """Rows of all pairs that lie at some places, ascending."""
         asked = np.asarray(places)
         whole = np.issubdtype(asked.dtype, np.integer)
         known = (asked >= 0) & (asked < len(self)) if whole else np.zeros(asked.shape, np.bool_)
@@ -80,13 +66,7 @@ class Places:
         return np.flatnonzero(chosen[self.of_row])
 
     def inside(self, polygon: ArrayLike) -> Rows:
-        """Places inside a closed polygon, by the even-odd rule.
-
-        Parameters
-        ----------
-        polygon : array-like, shape (m, 2)
-            Corners in the coordinates of `xy`.
-        """
+        """Places inside a closed polygon, by the even-odd rule."""
         corners = np.asarray(polygon, np.float64).reshape(-1, 2)
         x, y = self.xy.T.astype(np.float64)
         inside = np.zeros(len(self), np.bool_)
@@ -97,14 +77,7 @@ class Places:
         return np.flatnonzero(inside)
 
     def mean(self, values: ArrayLike, *, known: NDArray[np.bool_] | None = None) -> Floats:
-        """Mean over the pairs at each place; NaN where none is known.
-
-        Parameters
-        ----------
-        values : array-like, one value per pair of the data set
-        known : array of bool, optional
-            Which of them count.
-        """
+        """Mean over the pairs at each place; NaN where none is known."""
         counts = self.of_row >= 0 if known is None else known & (self.of_row >= 0)
         weights = np.asarray(values, np.float64)[counts]
         n = np.bincount(self.of_row[counts], minlength=len(self))
@@ -121,20 +94,7 @@ class Places:
 
 
 def places_of(points: pl.DataFrame, index: PairIndex) -> Places:
-    """Find the distinct places of a data map.
-
-    Parameters
-    ----------
-    points : DataFrame
-        `pair_id`, `x`, `y`, from `btviz.fit_data_map`; rows in any order.
-    index : PairIndex
-        Of the data set that was laid out.
-
-    Raises
-    ------
-    UsageError
-        If it is no table of points, or the map places no pair of the data set.
-    """
+    """Find the distinct places of a data map."""
     expect_points(points)
     pairs = pl.DataFrame({"pair_id": index.pair_ids})
     placed = points.select("pair_id", pl.col("x", "y").cast(pl.Float32)).unique("pair_id", keep="first")
@@ -165,20 +125,7 @@ KEYWORDS = 8
 
 @dataclass(frozen=True, eq=False)
 class TopicLayer:
-    """One scale of topics on a map.
-
-    Attributes
-    ----------
-    topics : Topics
-        At that scale.
-    of_place : array of int64, one value per place
-        Topic, -1 for outliers and for places without a pair that has one.
-    centres : array of float32, shape (number of topics, 2)
-        For each topic, that of its places which lies nearest to the median of all; NaN where it
-        has no place on this map.
-    stability : dict of int to float
-        How much of a topic other fits find again, 0 .. 1; empty where that is not known.
-    """
+    """One scale of topics on a map."""
 
     topics: Topics
     of_place: NDArray[np.int64]

@@ -13,26 +13,14 @@ from btviz.widgets.inspector.filtering import containing
 
 
 def with_words(ds: Dataset, words: str) -> pl.Series:
-    """Pairs whose prompt or response contains words, taken literally, upper or lower case.
-
-    Raises
-    ------
-    UsageError
-        If there are no words.
-    """
+    """Pairs whose prompt or response contains words, taken literally, upper or lower case."""
     if not words.strip():
         raise UsageError("A search for words was asked for without any. Type at least one.")
     return ds.pairs["pair_id"][containing(ds, np.arange(ds.pairs.height), words=words.strip())]
 
 
 def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:
-    """Pairs with the `n` texts nearest in meaning to another.
-
-    Raises
-    ------
-    UsageError
-        If the embeddings, or their encoder, are unknown, or the text is empty.
-    """
+    """Pairs with the `n` texts nearest in meaning to another."""
     known = _known(emb)
     if not text.strip():
         raise UsageError("A search by meaning was asked for without a text. Type at least one word.")
@@ -45,13 +33,7 @@ def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:
 
 
 def near_pairs(emb: Embeddings | None, pair_ids: pl.Series | None, *, n: int) -> pl.Series:
-    """Pairs with the `n` texts nearest in meaning to those of some pairs, which are left out.
-
-    Raises
-    ------
-    UsageError
-        If the embeddings are unknown, or none of the pairs is among them.
-    """
+    """Pairs with the `n` texts nearest in meaning to those of some pairs, which are left out."""
     known = _known(emb)
     ids = pl.Series(dtype=pl.UInt64) if pair_ids is None else pair_ids
     ids = ids.filter(ids.is_in(known.pairs["pair_id"].implode()))
