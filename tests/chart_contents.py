@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from btviz.plots.rendering import svg
+from btviz.plots.style.rendering import svg
 
 
 def rows_of(chart):

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from small_data import dataset_from_rows, hashed_words
 
-from btviz.dataset import Dataset
-from btviz.embedding import CallableEncoder
+from btviz.data.dataset import Dataset
+from btviz.texts.embedding import CallableEncoder
 
 # Other work on the machine is no fault of a test.
 UNTIMED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}

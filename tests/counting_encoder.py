@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from small_data import hashed_words
 
-from btviz.embedding import CallableEncoder
+from btviz.texts.embedding import CallableEncoder
 
 
 class CountingEncoder:

@@ -10,8 +10,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from btviz.selection import hex_id
-from btviz.widgets.chartview import ChartView
+from btviz.session.selection import hex_id
+from btviz.widgets.parts.chartview import ChartView
 
 
 def tell(view: Any, kind: str, **message: Any) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 
 import btviz
-from btviz.embedding import CallableEncoder
+from btviz.texts.embedding import CallableEncoder
 
 WORDS = ["tea", "iron", "moon", "rain", "salt", "wool"]
 VOCABULARY = ["calm", "loud", "plain", "ornate", *WORDS]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import polars as pl
 
-from btviz.scoring.protocol import SCORES
+from btviz.models.protocol import SCORES
 
 
 def scores(pair_ids, values, *, model="m", kind="cost", target=None):

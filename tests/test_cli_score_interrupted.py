@@ -14,7 +14,7 @@ from small_data import write_answers
 from wording import says
 
 import btviz
-from btviz.scoring.kept import kept_scores
+from btviz.scores.saved import kept_scores
 
 RUN = """
 import signal, sys, time

@@ -15,10 +15,10 @@ from hypothesis import strategies as st
 from small_data import dataset_from_rows, hashed_words, some_pairs, unlabelled
 
 import btviz
-from btviz.embedding import CallableEncoder, Embeddings, embed, text_id
-from btviz.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Key, Store, disk, fingerprint
+from btviz.texts.embedding import CallableEncoder, Embeddings, embed, text_id
+from btviz.texts.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
 
 # What comes out ---------------------------------------------------------------------------------
 
@@ -139,7 +139,7 @@ def test_killed_half_way_nothing_is_lost(own_data_dir):
         sys.path.insert(0, "tests")
         from counting_encoder import CountingEncoder
         from small_data import some_pairs
-        from btviz.embedding import embed
+        from btviz.texts.embedding import embed
         class Dying(CountingEncoder):
             def __call__(self, texts):
                 if len(self.seen) >= 90:

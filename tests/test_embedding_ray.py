@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from small_data import hashed_words, some_pairs
 
-from btviz.embedding import CallableEncoder, embed
 from btviz.store import Store
+from btviz.texts.embedding import CallableEncoder, embed
 
 pytest.importorskip("ray", reason="Ray is not installed")
 

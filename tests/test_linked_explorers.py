@@ -8,11 +8,11 @@ import pytest
 from fake_front import chart_of
 from made_topics import made_topics
 
-from btviz.content import ContentPolicy
-from btviz.selection import Selection
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer, TopicExplorer
-from btviz.widgets.pairindex import index_pairs
-from btviz.widgets.places import places_of
+from btviz.widgets.inspector.index import index_pairs
+from btviz.widgets.topics.places import places_of
 
 
 @pytest.fixture

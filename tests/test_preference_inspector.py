@@ -9,10 +9,10 @@ import pytest
 from fake_front import Front
 from hostile import MARK, PAYLOADS
 
-from btviz.content import ContentPolicy
 from btviz.errors import UsageError
-from btviz.selection import Selection, hex_id
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection, hex_id
+from btviz.taxonomy.categories import PKU_SAFERLHF
 from btviz.widgets import PreferenceInspector
 
 ODD = [*PAYLOADS, "\u202eright to left override\u202c", "עברית וגם english", "日本語の文", "= 1 + 1", ""]

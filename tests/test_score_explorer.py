@@ -18,17 +18,16 @@ from counting_model import CountingModel
 from fake_front import Front, chart_of, control, inside, rows_drawn, state_of, tell
 
 import btviz
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError, UsageError
-from btviz.scoring.counting import counted_items, groupings_of
-from btviz.scoring.judged import by_model
-from btviz.selection import Selection
+from btviz.scores.distributions import counted_items, groupings_of
+from btviz.scores.labelled import by_model
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer
-from btviz.widgets import scorebook as module
-from btviz.widgets.plain import TableView
-from btviz.widgets.scorebook import Asked, ScoreBook
-from btviz.widgets.scorejob import ScoreJob
-from btviz.widgets.scorerunner import ScoreRunner
+from btviz.widgets.parts.chartview import TableView
+from btviz.widgets.scores import book as module
+from btviz.widgets.scores.book import Asked, ScoreBook
+from btviz.widgets.scores.runner import ScoreJob, ScoreRunner
 
 DESPITE_SIGN = "Draw although the sign is reversed"
 
@@ -362,7 +361,7 @@ def test_pictures_of_a_run_take_little_of_its_time(ds, monkeypatch):
         clock[0] += 1.0
         return book
 
-    monkeypatch.setattr("btviz.widgets.scorejob.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("btviz.widgets.scores.runner.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(ScoreJob, "_so_far", so_far)
 
     def fail(*_):
@@ -440,8 +439,8 @@ async def ended(explorer, model=None):
 @pytest.fixture
 def drawn_at_once(monkeypatch):
     """Pictures of a run follow it as fast as they are made."""
-    monkeypatch.setattr("btviz.widgets.scorejob.EVERY_SECONDS", 0.0)
-    monkeypatch.setattr("btviz.widgets.scorejob.SHARE_OF_PICTURES", 1.0)
+    monkeypatch.setattr("btviz.widgets.scores.runner.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("btviz.widgets.scores.runner.SHARE_OF_PICTURES", 1.0)
 
 
 @pytest.mark.usefixtures("drawn_at_once")

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from score_tables import scores
 
+from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scoring.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
-from btviz.synthetic import generate
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
 def one(table, **where):

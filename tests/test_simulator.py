@@ -9,7 +9,7 @@ from fake_front import chart_of
 
 from btviz import plots, sentences
 from btviz.errors import UsageError
-from btviz.plots.coverage import MISSED, SHOWN
+from btviz.plots.preference.coverage import MISSED, SHOWN
 from btviz.preference import simulate_preferences
 from btviz.widgets import PreferenceSimulator
 

@@ -9,9 +9,9 @@ import pytest
 from fake_front import Front, chart_of, click, control, state_of, tell
 
 import btviz
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError, UsageError
-from btviz.selection import Selection, hex_id
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection, hex_id
 from btviz.widgets import CategoryExplorer, PairInspector
 
 MARK = "zanzibar"

@@ -25,7 +25,7 @@ import patience
 from playwright.sync_api import Browser, Dialog, Locator, Page, sync_playwright
 from ports import free_port
 
-from btviz.lab import lab_environment
+from btviz.cli.jupyterlab import lab_environment
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
