@@ -20,6 +20,8 @@ from btviz.reports.figures.of_data import FIGURES
 from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.taxonomy.categories import BEAVERTAILS
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 MARKER = "zebra crossing"
 
 

@@ -24,6 +24,8 @@ from btviz.scores.saved import keep_scores, kept_answers, kept_scores
 from btviz.scores.scale import score_drift
 from btviz.taxonomy.categories import BEAVERTAILS
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 OPTIONS = ["--n-boot", "40", "--seed", "3"]
 BOOT = {"n_boot": 40, "random_state": 3}
 

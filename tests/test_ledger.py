@@ -24,6 +24,8 @@ from btviz.reports.ledger.part import Resampling, mean_of
 from btviz.reports.ledger.quantities import QUANTITIES
 from btviz.taxonomy.categories import PKU_SAFERLHF
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 Made = Callable[..., Dataset]
 
 
@@ -312,8 +314,8 @@ def test_the_evaluation_prompts_agree(shared_data: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["sample", "sample-saferlhf"])
-def test_synthetic_data_reproduce_nothing(name: str) -> None:
-    made = Ledger(btviz.load(name), n_boot=10)
+def test_synthetic_data_reproduce_nothing(name: str, samples: dict[str, Dataset]) -> None:
+    made = Ledger(samples[name], n_boot=10)
     numbers = made.numbers
     assert numbers.height == made.ds.targets.height
     assert set(numbers["kind"]) == {"synthetic"}

@@ -23,13 +23,8 @@ NEITHER = "<img src=x onerror='window.ran = true'>"
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = [btviz.load(name) for name in ("sample-saferlhf", "sample")]
-        for ds in loaded:
-            ds.preferences, ds.pairs, ds.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def samples(samples):
+    return [samples["sample-saferlhf"], samples["sample"]]
 
 
 @pytest.fixture

@@ -51,13 +51,8 @@ def scores_of(ds, *, sign=1.0):
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = [btviz.load(name) for name in ("sample-saferlhf", "sample")]
-        for ds in loaded:
-            ds.preferences, ds.pairs, ds.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def samples(samples):
+    return [samples["sample-saferlhf"], samples["sample"]]
 
 
 @pytest.fixture(autouse=True)
@@ -190,8 +185,10 @@ def test_a_brush_lists_the_answers_under_it(explorer, ds):
     assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
     assert explorer.selected.height == expected.height
     assert f"cost by made-cost, 0.50 to 1.50: {expected.height:,} pairs" in explorer.selection.origin
+    assert explorer.brushed == {"score": (0.5, 1.5)}
     brush(explorer, "brush_1")
     assert explorer.selection.pair_ids is None
+    assert explorer.brushed == {}
 
 
 def test_a_region_of_the_plane_lists_the_answers_in_it(explorer, ds):
@@ -201,6 +198,7 @@ def test_a_region_of_the_plane_lists_the_answers_in_it(explorer, ds):
     expected = both.filter(pl.col("reward").is_between(0, 1), pl.col("cost").is_between(0, 2))
     assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
     explorer.brush_plane(reward=(1.0, 0.0), cost=(0.0, 2.0))
+    assert explorer.brushed == {"reward": (0.0, 1.0), "cost": (0.0, 2.0)}
     assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
 
 
@@ -269,6 +267,7 @@ def test_it_shares_its_selection(ds):
     assert len(shared.pair_ids) == explorer.selected.height
     few = ds.pairs["pair_id"].head(300)
     shared.set(few, origin="the map")
+    assert explorer.brushed == {}
     assert chart_of(explorer).spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
     assert all("value" not in param for param in chart_of(explorer).spec["params"])
     explorer.controls["which"].value = "chosen"

@@ -25,14 +25,12 @@ from btviz.scores.saved import keep_scores, kept_scores
 from btviz.scores.scored import Scored
 from btviz.taxonomy.categories import BEAVERTAILS
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 
 @pytest.fixture(scope="module")
-def ds(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = btviz.load("sample-saferlhf")
-        loaded.preferences, loaded.pairs, loaded.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 @pytest.fixture(autouse=True)

@@ -23,6 +23,8 @@ from btviz.scores.saved import add_scores, keep_scores, kept_answers, kept_score
 from btviz.scores.signs import SignWarning, check_sign
 from btviz.taxonomy.categories import BEAVERTAILS
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 
 @pytest.fixture(scope="module")
 def labelled(make_dataset):

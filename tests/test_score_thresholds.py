@@ -29,6 +29,8 @@ from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 from btviz.widgets.scores.book import Asked, ScoreBook
 from btviz.widgets.scores.picture import metric_rows
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 CATEGORY = PKU_SAFERLHF.categories[5]
 
 

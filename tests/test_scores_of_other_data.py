@@ -72,8 +72,8 @@ def test_a_saved_probe_of_another_taxonomy_is_measured_by_the_crosswalk(tmp_path
 
 
 @pytest.fixture
-def ds():
-    return btviz.load("sample-saferlhf")
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 def costs(ids, unsafe):

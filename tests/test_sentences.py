@@ -24,11 +24,9 @@ def _unfolded(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("store")))
-        ds = btviz.load("sample-saferlhf")
-        return ds, btviz.orthogonality(ds, n_boot=200)
+def sample(samples):
+    ds = samples["sample-saferlhf"]
+    return ds, btviz.orthogonality(ds, n_boot=200)
 
 
 @pytest.fixture(scope="module")
