@@ -73,6 +73,18 @@ PREFERENCES = pl.Schema(
 PROMPTS = pl.Schema({"prompt_id": ID, "split": pl.String(), "prompt": pl.String(), "labels": pl.UInt32()})
 
 
+PROBLEMS = pl.Schema(
+    {
+        "file": pl.String(),
+        "line": pl.UInt64(),
+        "kind": pl.String(),
+        "action": pl.String(),
+        "detail": pl.String(),
+    }
+)
+"""What reading found odd."""
+
+
 SCHEMAS = {
     "annotations": ANNOTATIONS,
     "pairs": PAIRS,

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from btviz.data.reading.formats import Finding
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Taxonomy
 
 Kind = Literal["text", "flag", "categories", "category", "code"]
@@ -187,15 +188,6 @@ def _holds(column: pl.Series, wanted: pl.DataType, field: Field) -> bool:
         same = isinstance(column.dtype, pl.Struct) and column.dtype == wanted
         return same and not any(column.struct.field(name).has_nulls() for name in wanted.to_schema())
     return column.dtype == wanted
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something odd about one row: what kind, a detail without any text, whether it rejects."""
-
-    kind: str
-    detail: str
-    rejects: bool = False
 
 
 _TEXT = (
