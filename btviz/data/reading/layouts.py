@@ -88,7 +88,7 @@ class Layout:
             bits = [column.struct.field(c.key).cast(pl.UInt32) * (1 << c.bit) for c in self._taxonomy.categories]
             return pl.sum_horizontal(bits)
         if field.kind == "category":
-            masks = {c.key: 1 << c.bit for c in self._taxonomy.categories}
+            masks = {key: self._taxonomy.mask([key]) for key in self._taxonomy.keys}
             return column.replace_strict(masks, default=None, return_dtype=pl.UInt32)
         return column
 
