@@ -59,7 +59,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 quick: $(READY)  ## the tests that need no browser and execute no notebook: three minutes
-	$(PYTEST) -m 'not browser and not notebook'
+	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook'
 
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
 	$(PYTEST)

@@ -14,6 +14,8 @@ if sys.dont_write_bytecode:  # every process that a test starts would compile al
     os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
+
 import hypothesis
 import polars as pl
 import pytest
