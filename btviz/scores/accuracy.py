@@ -9,12 +9,10 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
 from btviz.scores.intervals import METRICS, Bools, ratio_rows, reweighted_row
 from btviz.scores.labelled import answer_levels, comparison_levels
 from btviz.stats.ordering import Contrast, roc_points
-from btviz.stats.resampling import Weighted
+from btviz.stats.resampling import Level, Resampling, Weighted
 from btviz.taxonomy.categories import Taxonomy
 
 COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling
+from btviz.preference.shares import FEWEST_PROMPTS, Floats
 from btviz.scores.accuracy import COMPARISON, PAIR
 from btviz.scores.intervals import FEW, METRICS, Bools, ratio_rows
 from btviz.scores.labelled import answer_levels, comparison_levels
 from btviz.stats.logistic import expit, logistic_fit
+from btviz.stats.resampling import Level, Resampling
 from btviz.taxonomy.categories import Taxonomy
 
 CALIBRATION = ("calibration_intercept", "calibration_slope")

@@ -7,10 +7,9 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
 from btviz.scores.intervals import ratio_rows
 from btviz.scores.raters import LIMIT, safety_verdicts
+from btviz.stats.resampling import Level, Resampling
 from btviz.taxonomy.categories import Taxonomy
 
 

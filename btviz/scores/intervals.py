@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import FEWEST_PROMPTS, Resampling, members
+from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import Interval, Weighted, bootstrap, cluster_sums, reweighted
+from btviz.stats.resampling import Interval, Level, Resampling, Weighted, bootstrap, cluster_sums, members, reweighted
 
 METRICS = pl.Schema(
     {

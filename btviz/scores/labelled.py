@@ -11,7 +11,8 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.models.protocol import KINDS, SCORES, THRESHOLD, as_scores
-from btviz.preference.comparisons import Comparisons, Level, levels_of, with_strata
+from btviz.preference.comparisons import Comparisons, levels_of, with_strata
+from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
 
 TOPICS = ("pair_id", "topic")

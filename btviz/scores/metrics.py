@@ -9,7 +9,6 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.tables import conform
 from btviz.errors import UsageError
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import pair_accuracy, roc_rows, separation_rows, sign_accuracy, threshold_rows
 from btviz.scores.calibration import (
     Predictions,
@@ -21,6 +20,7 @@ from btviz.scores.calibration import (
 from btviz.scores.intervals import METRICS
 from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
 from btviz.scores.moderation import moderation_rows, threshold_of
+from btviz.stats.resampling import Resampling
 
 _LABELS = {"reward": ("better", "safer"), "cost": ("safer", "better")}
 """Label that a kind of score is made for, and the other."""

@@ -16,14 +16,12 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.comparisons import Level
 from btviz.preference.scores import spearman
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, told_apart
 from btviz.scores.intervals import NOTHING, Bools, ratio_rows, reweighted_row
 from btviz.scores.labelled import ModelScores, answer_levels, judged_answers
 from btviz.stats.association import Floats
-from btviz.stats.resampling import Weighted
+from btviz.stats.resampling import Level, Resampling, Weighted
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import counterparts
 

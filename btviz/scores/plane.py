@@ -7,11 +7,10 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.comparisons import Level
 from btviz.preference.scores import score_association
-from btviz.preference.shares import Resampling
 from btviz.scores.intervals import ratio_rows
 from btviz.scores.labelled import ModelScores, answer_levels, by_model, judged_answers
+from btviz.stats.resampling import Level, Resampling
 
 QUADRANTS = {
     "helpful and safe": (True, False),

@@ -11,7 +11,7 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.labels.bars import counted, longest
-from btviz.plots.labels.matrix import COEFFICIENTS, Coefficient, cells, describe, grid, in_order, layers, notes
+from btviz.plots.labels.matrix import COEFFICIENTS, ColourScale, cells, describe, grid, in_order, layers, notes
 from btviz.plots.labels.matrix import notes as cell_notes
 from btviz.plots.style.rendering import HConcatChart
 from btviz.plots.style.theme import (
@@ -123,7 +123,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
     )
 
 
-def answers(clickable: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str]) -> list[alt.Chart]:
+def answers(clickable: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str]) -> list[alt.Chart]:
     """The outline of the chosen cell, and the invisible cells that take clicks and hovering."""
     base = grid(clickable, names=names)
     chosen = "datum.row === chosen_row && datum.col === chosen_col"
