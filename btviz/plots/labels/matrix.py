@@ -28,10 +28,10 @@ from btviz.plots.style.theme import (
     points,
     population,
     text_width,
-    titles,
 )
 from btviz.stats import association
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import titles
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 

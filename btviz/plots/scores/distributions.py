@@ -29,6 +29,7 @@ from btviz.plots.style.theme import (
     points,
     text_width,
 )
+from btviz.taxonomy.words import STRATA
 
 FORMS = ("density", "histogram", "ecdf", "violin")
 
@@ -53,9 +54,6 @@ NOTES = {
     "violin": "Width: density, scaled to each group's highest · bar: middle half · dot: median",
 }
 """What the caption says of each form."""
-
-
-STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}
 
 
 _COLUMNS = ("model", "kind", "panel", "group", "left", "right", "count", "n", "density", "smooth", "cumulative")

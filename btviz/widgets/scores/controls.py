@@ -10,11 +10,10 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.plots.scores.distributions import STRATA
-from btviz.plots.style.theme import titles
 from btviz.scores.distributions import groupings_of, populations_of
 from btviz.scores.labelled import splits_of
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import STRATA, titles
 from btviz.widgets.scores.book import EACH, Asked, Model, ScoreBook
 
 VIEWS = (("Distributions", "distributions"), ("Reward × cost", "plane"), ("Metrics", "metrics"))

@@ -23,10 +23,10 @@ from btviz.plots.interactive.scores import (
     brushed_plane,
     panels_of,
 )
-from btviz.plots.scores.distributions import NOTES, STRATA
-from btviz.plots.style.theme import titles
+from btviz.plots.scores.distributions import NOTES
 from btviz.scores.signs import SignCheck
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import STRATA, titles
 from btviz.widgets.scores.book import EACH, MANY, Asked, ScoreBook
 from btviz.widgets.scores.controls import CHOSEN, COMPARED, POPULATIONS, SCORE_GROUPING_TITLES, level_options
 
