@@ -14,7 +14,7 @@ from types import MappingProxyType
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.session.observable import Observable
+from btviz.session.selection import Observable
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
 
 ALWAYS_HIDDEN: Mapping[str, tuple[str, ...]] = MappingProxyType(

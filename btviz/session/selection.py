@@ -6,17 +6,48 @@ others. It knows no widget, so a script can drive a view with it and a test can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from btviz.data.tables import ID
 from btviz.errors import UsageError
-from btviz.session.observable import Observable
 
 FEW = 20
 """Up to so many ids are written out in the expression of a selection made by hand."""
+
+
+class Observable:
+    """Base of the objects that views share: the selection and the content policy."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
+
+    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after every change.
+
+        Parameters
+        ----------
+        callback : callable
+            Takes nothing; it reads the new state from the object it observes.
+
+        Returns
+        -------
+        callable
+            Ends the observation; calling it again does nothing.
+        """
+        self._callbacks.append(callback)
+
+        def stop() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return stop
+
+    def _changed(self) -> None:
+        for callback in tuple(self._callbacks):  # a callback may end its own observation
+            callback()
 
 
 @dataclass(frozen=True)
