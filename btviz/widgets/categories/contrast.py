@@ -20,11 +20,12 @@ from btviz.widgets.categories.behind import pairs_behind
 from btviz.widgets.inspector.index import PairIndex
 from btviz.widgets.parts.background import Background, SupersededError
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.view import View
 
 NOTHING = "No selected pair is labelled by harm category, so there is nothing to count."
 
 
-class ContrastView(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Draw the categories of a selection, and choose pairs by a click on a bar or a cell.
 
     A click chooses, among all pairs, those that carry the category, or both, by majority.
@@ -40,9 +41,9 @@ class ContrastView(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no 
         self._coefficient = ipywidgets.Dropdown(options=options, description="Association")
         self._coefficient.observe(self._draw, names="value")
         self._chart = ChartView(None, on_click=self.click, on_hide=policy.hide_all)
-        self._chart.layout = {"max_width": "100%"}
+        self._chart.layout.max_width = "100%"
         super().__init__([self._coefficient, self._chart])
-        selection.observe(self._follow)
+        self._until_closed(selection.observe(self._follow), self._background.close)
         self._follow()
 
     @property

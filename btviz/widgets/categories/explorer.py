@@ -55,7 +55,7 @@ class CategoryExplorer(InspectedView):
     def __init__(self, ds: Dataset, *, selection: Selection | None = None, policy: ContentPolicy | None = None) -> None:
         self.ds = ds
         self._index = index_pairs(ds)
-        self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
+        self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
         self._tables: dict[tuple[str, str], tuple[pl.DataFrame, pl.DataFrame]] = {}
         self._clicked: tuple[Category, ...] = ()
         self._clicking = False
@@ -66,11 +66,11 @@ class CategoryExplorer(InspectedView):
         for control in (self._population, self._where):
             control.observe(self._recount, names="value")
         self._coefficient.observe(self._redraw, names="value")
-        self.selection.observe(self._selection_moved)
+        self._until_closed(self.selection.observe(self._selection_moved))
         self._selection_moved()
         controls = ipywidgets.Box([self._population, self._where, self._coefficient], layout=_WRAP)
-        self._chart.layout = {"max_width": "100%"}
-        self.inspector.layout = {"flex": "1 1 600px"}  # beside the chart where there is room, else below
+        self._chart.layout.max_width = "100%"
+        self.inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
         views = ipywidgets.Box([self._chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
         super().__init__([controls, views])
 

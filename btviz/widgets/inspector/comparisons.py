@@ -64,7 +64,7 @@ class PreferenceInspector(Revealing):
         self.selection = selection or Selection()
         self._comparing = Comparing(ds)
         self._choosing = False
-        self.selection.observe(self._selection_changed)
+        self._until_closed(self.selection.observe(self._selection_changed))
         self._selection_changed()
 
     @property

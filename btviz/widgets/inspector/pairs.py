@@ -68,7 +68,7 @@ class PairInspector(Revealing):
         self.notes = Notes(ds)
         self._index = index or index_pairs(ds)
         self._listing = Listing(ds, index=self._index, selection=self.selection, notes=self.notes)
-        self.selection.observe(self._selection_changed)
+        self._until_closed(self.selection.observe(self._selection_changed))
         self._show()
 
     @property

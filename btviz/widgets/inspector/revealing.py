@@ -14,6 +14,7 @@ from btviz.errors import BtvizError
 from btviz.session.content import ContentPolicy, session_policy
 from btviz.session.selection import from_hex, hex_id
 from btviz.widgets.inspector.pages import categories_of
+from btviz.widgets.parts.view import View
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
@@ -25,7 +26,7 @@ _FRONT = Path(__file__).parents[1] / "front"
 Message = Mapping[str, Any]
 
 
-class Revealing(anywidget.AnyWidget):
+class Revealing(View, anywidget.AnyWidget):
     """Base of the inspectors: answers the browser, and sends a text when it is asked for.
 
     Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
@@ -42,7 +43,7 @@ class Revealing(anywidget.AnyWidget):
         self.policy = policy or session_policy()
         self._hidings = self.policy.hidings
         self.set_trait("categories", categories_of(ds.taxonomy, self.policy))
-        self.policy.observe(self._policy_changed)
+        self._until_closed(self.policy.observe(self._policy_changed))
         self.on_msg(self._answer)
         self._policy_changed()
 

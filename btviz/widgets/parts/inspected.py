@@ -10,9 +10,10 @@ from btviz.session.content import ContentPolicy
 from btviz.session.notes import Notes
 from btviz.session.selection import Selection
 from btviz.widgets.inspector.pairs import PairInspector
+from btviz.widgets.parts.view import View
 
 
-class InspectedView(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Base of the explorers: what is chosen on a picture is listed by an inspector.
 
     A subclass sets `ds` and `inspector` before it draws.

@@ -19,13 +19,14 @@ from btviz.session.selection import Selection
 from btviz.widgets.inspector.comparisons import PreferenceInspector
 from btviz.widgets.parts.background import Background, SupersededError
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.view import View
 from btviz.widgets.preference.controls import Choices
 from btviz.widgets.preference.measuring import Level, Measured, Measuring, findings
 
 _WRAP = {"flex_flow": "row wrap"}
 
 
-class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Choose a release, a grouping, a measure and what counts once; click a row, read its comparisons.
 
     The forest plot has one row a level, the picture below it shows what chance alone would give.
@@ -83,12 +84,12 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._pending: Level | None = None
         self._background = Background(self._show_progress)
         self._chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
-        self._chart.layout = {"max_width": "100%"}
+        self._chart.layout.max_width = "100%"
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
         self._views = ipywidgets.Box([self._chart], layout=_WRAP | {"align_items": "flex-start"})
         self._inspect(ds, release=self._choices.release)
         super().__init__([controls, self._views])
-        self.selection.observe(self._selection_moved)
+        self._until_closed(self.selection.observe(self._selection_moved), self._background.close)
         self._ask()
 
     @property
@@ -240,8 +241,9 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
     def _inspect(self, ds: Dataset, *, release: str) -> None:
         """Show the inspector of a data set beside the pictures."""
         if release not in self._inspectors:
-            self._inspectors[release] = PreferenceInspector(ds, selection=self.selection, policy=self.policy)
-            self._inspectors[release].layout = {"flex": "1 1 600px"}  # beside the chart where there is room, else below
+            inspector = self._part(PreferenceInspector(ds, selection=self.selection, policy=self.policy))
+            self._inspectors[release] = inspector
+            inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
         self._inspector = self._inspectors[release]
         self._views.children = [self._chart, self._inspector]
 

@@ -15,6 +15,7 @@ from btviz.preference import simulate_preferences
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.reports import sentences
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.view import View
 
 REPEATS, N_BOOT = 400, 500
 """Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
@@ -40,7 +41,7 @@ _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
 _WIDE = {"description_width": "150px"}
 
 
-class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Slide the true p, label noise, cluster size and sample size; see estimates and intervals.
 
     Everything shown is drawn from what is planted; no data set plays a part.
@@ -68,7 +69,7 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
         self._draws = 0
         self._result = self._simulated()
         self._chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
-        self._chart.layout = {"max_width": "100%"}
+        self._chart.layout.max_width = "100%"
         again = ipywidgets.Button(description="Draw again", tooltip="The same truth, other samples")
         again.on_click(self._draw_again)
         for control in self.controls.values():

@@ -34,7 +34,7 @@ class ScoreCanvas:
         )
         self.chart = ChartView(None, on_click=_nothing, on_hide=on_hide, on_brush=on_brush)
         self.table = TableView()
-        self.chart.layout, self.table.layout = {"max_width": "100%"}, {"max_width": "100%"}
+        self.chart.layout.max_width = self.table.layout.max_width = "100%"
 
     def ask(self, compute: Callable[[], Picture], *, doing: str, note: str = "") -> None:
         """Make and show a picture, beside the kernel."""

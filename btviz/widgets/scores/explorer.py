@@ -80,22 +80,22 @@ class ScoreExplorer(InspectedView):
         self._brush: Brush | None = None
         self._brushed: tuple[ScoreBook, Asked] | None = None
         self._brushing = False
-        self.inspector = PairInspector(ds, selection=selection, policy=policy)
+        self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy))
         self._choices = ScoreControls(ds, topics=topics, book=lambda: self._on_view, on_change=self._ask)
         self.controls: Mapping[str, Any] = self._choices.named
         self._canvas = ScoreCanvas(on_brush=self._brushed_in_chart, on_hide=self.policy.hide_all, on_shown=self._shown)
-        self._runner = ScoreRunner(
-            lambda: self._book, on_news=self._news, on_scored=self._turn_to, on_end=self._run_ended
+        self._runner = self._part(
+            ScoreRunner(lambda: self._book, on_news=self._news, on_scored=self._turn_to, on_end=self._run_ended)
         )
         super().__init__(self._laid_out())
         self._canvas.override.observe(lambda _: self._ask(), names="value")
-        self.selection.observe(self._selection_moved)
+        self._until_closed(self.selection.observe(self._selection_moved), self._canvas.background.close)
         self._choices.regroup()
 
     def _laid_out(self) -> list[Any]:
         view, *rest = self.controls.values()
         canvas = self._canvas
-        self.inspector.layout = {"flex": "1 1 560px"}  # beside the picture where there is room, else below
+        self.inspector.layout.flex = "1 1 560px"  # beside the picture where there is room, else below
         views = [canvas.chart, canvas.table, self.inspector]
         return [
             self._runner,
@@ -173,12 +173,6 @@ class ScoreExplorer(InspectedView):
     def stop(self) -> None:
         """End a run after the batch in work; what is scored is kept."""
         self._runner.stop()
-
-    def close(self) -> None:
-        """End a run under way, which nobody could stop any longer, and take the view away."""
-        if hasattr(self, "_runner"):  # ipywidgets closes what could not be made, too
-            self.stop()
-        super().close()
 
     @property
     def _on_view(self) -> ScoreBook:

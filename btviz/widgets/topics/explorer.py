@@ -106,12 +106,12 @@ class TopicExplorer(InspectedView):
         self.map = self._panel.view
         self._jobs = MapJobs(self.map)
         self.map.tell({"meaning": self._embeddings is not None})
-        self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
-        self.selection.observe(self._selection_moved)
+        self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
+        self._until_closed(self.selection.observe(self._selection_moved), self._jobs.close)
         self._selection_moved()
-        self.contrast = ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy)
-        self.map.layout = {"flex": "3 1 560px", "min_width": "0"}
-        self.inspector.layout = {"flex": "2 1 430px"}  # beside the map where there is room, else below
+        self.contrast = self._part(ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy))
+        self.map.layout.flex, self.map.layout.min_width = "3 1 560px", "0"
+        self.inspector.layout.flex = "2 1 430px"  # beside the map where there is room, else below
         super().__init__([ipywidgets.Box([self.map, self.inspector], layout=_WRAP), self.contrast])
 
     @property

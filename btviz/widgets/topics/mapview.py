@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from btviz.errors import BtvizError, require
 from btviz.widgets.inspector.revealing import Message, script
 from btviz.widgets.parts.background import Background, SupersededError
+from btviz.widgets.parts.view import View
 from btviz.widgets.topics.colouring import Colouring
 from btviz.widgets.topics.places import Places
 
@@ -35,7 +36,7 @@ GRID = 96
 """Cells to a side of the density picture."""
 
 
-class MapView(anywidget.AnyWidget):
+class MapView(View, anywidget.AnyWidget):
     """Draw places, and report what is done with them.
 
     Points are drawn by jupyter-scatter. Where the browser has no WebGL, a density picture stands
@@ -65,6 +66,16 @@ class MapView(anywidget.AnyWidget):
         self.scatter.observe(self._lassoed, names="selection")
         self.scatter.observe(self._pointed_at, names="hovering")
         self.on_msg(self._answer)
+
+    def close(self) -> None:
+        """Take the map away, and let go of its points.
+
+        A widget of jupyter-scatter stays alive for ever: anywidget tells each one when the file of its script changes.
+        """
+        super().close()
+        if self.scatter is not None:  # ipywidgets closes what could not be made, too
+            self.scatter.unobserve_all()
+            self.scatter.points = np.empty((0, 4), np.float32)
 
     def tell(self, changes: Mapping[str, Any]) -> None:
         """Change some of the state."""
@@ -207,6 +218,10 @@ class MapJobs:
                 raise
 
         self._background.run(lambda _: job(), on_done=done)
+
+    def close(self) -> None:
+        """Drop what is being done."""
+        self._background.close()
 
     def _say(self, words: str) -> None:
         self._view.send({"kind": "say", "text": words})
