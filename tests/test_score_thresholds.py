@@ -17,7 +17,7 @@ from btviz import plots
 from btviz.cli import app
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.models.layouts import BEAVER_THRESHOLD
+from btviz.models.heads import BEAVER_THRESHOLD
 from btviz.models.protocol import SCORES, scores_table, stacked_scores
 from btviz.reports.sentences.models import moderation
 from btviz.scores.labelled import checked

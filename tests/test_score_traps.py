@@ -18,7 +18,7 @@ from test_score_metrics import scores
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
-from btviz.models.loaded import CutWarning
+from btviz.models.model import CutWarning
 from btviz.models.runs import ScoreWarning
 from btviz.scores.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
 from btviz.scores.files import read_scores

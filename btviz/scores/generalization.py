@@ -12,8 +12,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.machine.progress import bar
-from btviz.models.probes.fitting import RIDGE, Sample, cross_fitted, fit_probe
-from btviz.models.probes.groups import prompt_groups
+from btviz.models.probes.fit import RIDGE, Sample, cross_fitted, fit_probe, prompt_groups
 from btviz.models.protocol import scores_table
 from btviz.scores.accuracy import told_apart
 from btviz.scores.intervals import METRICS, ratio_rows

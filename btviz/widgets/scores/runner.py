@@ -16,7 +16,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, DataError
-from btviz.models.loading import load_score_model
+from btviz.models.model import load_score_model
 from btviz.models.protocol import ScoreModel, stacked_scores
 from btviz.models.runs import Progress, score
 from btviz.widgets.parts.background import Background, Report, SupersededError
