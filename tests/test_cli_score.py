@@ -11,7 +11,7 @@ from click.testing import CliRunner
 
 import btviz
 from btviz.cli import app
-from btviz.scores.saved import kept_scores
+from btviz.scores.collection import kept_scores
 from btviz.taxonomy.categories import BEAVERTAILS
 
 

@@ -12,13 +12,13 @@ import score_checkpoints as made
 from test_scoring_runs import write_answers
 
 import btviz
-from btviz.scores.saved import kept_scores
+from btviz.scores.collection import kept_scores
 
 RUN = """
 import signal, sys, time
 from btviz.cli import app
 from btviz.models import runs
-from btviz.models.loaded import LoadedModel
+from btviz.models.model import LoadedModel
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runs.budget_of = lambda model: 600

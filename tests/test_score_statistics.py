@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from btviz.errors import UsageError
-from btviz.stats.logistic import expit, logistic_fit
+from btviz.scores.calibration import expit, logistic_fit
 from btviz.stats.ordering import ELO, elo_ratings, roc_points, separation
 from btviz.stats.resampling import bootstrap, cluster_sums, reweighted
 

@@ -1,4 +1,4 @@
-"""A run over the answers of a data set: planned, resumable, batch by batch, and how far it has come."""
+"""A run of a score model over the answers of a data set: its plan and journal, its batches, how far it has come."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class ScoreWarning(UserWarning):
     """Some answers have no score."""
 
 
-def score(
+def score_answers(
     ds: Dataset,
     model: Given | Sequence[Given],
     *,
@@ -48,69 +48,14 @@ def score(
     tokens_per_batch: int | None = None,
     progress: Listener | None = None,
 ) -> pl.DataFrame:
-    """Score the answers of a data set, each distinct pair once.
-
-    Pairs of similar length go through the model together, the longest first. Which ones is written
-    down before the first batch, and each batch of scores is kept as soon as it is there: a run that
-    was interrupted or killed goes on where it was when it is started again, with at most the batch
-    in work lost, and ends with the same scores bit for bit. Scores are kept by model; asked again, or
-    for a data set that has grown, only new pairs are scored.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Whose pairs are scored.
-    model : score model, name or folder, or a sequence of them
-        From `btviz.load_score_model` or `btviz.fit_probe`. Several are scored one after the other; those
-        given by name are loaded only then, and let go of. Of a probe, pairs that it was trained on
-        get their scores out of fold.
-    engine : {"local", "ray"}
-        In this process, or on the Ray cluster that this machine is in. ``ray start --head`` makes a
-        cluster, and ``ray start --address=HEAD:6379`` on another machine joins it; without a cluster
-        one is started here. The weights must lie under the same path on every machine. On CPUs the
-        last bits of a score depend on the number of threads, and a Ray worker has one: the same scores
-        as here bit for bit after ``torch.set_num_threads(1)``, else within rounding.
-    workers : int, optional
-        Of Ray: processes that each hold the model. Default: one per GPU, or per CPU where there is none.
-    tokens_per_batch : int, optional
-        Tokens that go through the model at once, padding included. Default: what suits the model.
-    progress : callable, optional
-        Called with a `btviz.models.Progress` after each batch is kept; what it raises ends the run.
-        Default: a bar on standard error.
-
-    Returns
-    -------
-    DataFrame
-        `pair_id`, `model`, `kind` (reward, cost, moderation), `target` (null but for moderation), `score`
-        (null where it is not a finite number, which a `ScoreWarning` reports), `threshold` (probability
-        above which a moderation model flags, null where it records none); sorted by pair, model and target.
-
-    Warns
-    -----
-    ScoreWarning
-        If answers have no score.
-    CutWarning
-        If answers are longer than what a model reads.
-
-    Raises
-    ------
-    UsageError
-        If two models have one name, the engine is unknown or has no workers, or something given is no score model or
-        gives no scores.
-    StoreError
-        If another process is scoring with the same model, or the disk is full.
-
-    Examples
-    --------
-    >>> scores = btviz.score(ds, "PKU-Alignment/beaver-7b-v1.0-cost")  # doctest: +SKIP
-    """
+    """Score the answers of a data set; see `btviz.score`."""
     choice(engine, ENGINES, what="engine")
     if tokens_per_batch is not None and tokens_per_batch < 1:
         raise UsageError(f"Asked for batches of {tokens_per_batch} tokens; a batch has at least one. Give more.")
     if workers is not None and engine != "ray":
         raise UsageError(f"Asked for {workers} workers, which are those of Ray. Ask for engine='ray' too, or for none.")
     runner: Engine = RayEngine(workers=workers) if engine == "ray" else LocalEngine()
-    given = _models_of(model)
+    given = models_of(model)
     tables: dict[str, pl.DataFrame] = {}
     for one in given:
         name, table = _scored_by(ds, one, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
@@ -118,7 +63,8 @@ def score(
     return stacked_scores(tables.values())
 
 
-def _models_of(model: Given | Sequence[Given]) -> list[Given]:
+def models_of(model: Given | Sequence[Given]) -> list[Given]:
+    """Models to score with, each seen to be one."""
     given = list(model) if isinstance(model, Iterable) and not isinstance(model, str | ScoreModel) else [model]
     for one in given:
         if not isinstance(one, str | Path | ScoreModel):
@@ -132,7 +78,19 @@ def _models_of(model: Given | Sequence[Given]) -> list[Given]:
 
 
 def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
-    """Pairs of a data set that have scores by a model, as of a run that was interrupted."""
+    """Count the pairs of a data set that have scores by a model, as of a run that was interrupted.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is scored.
+    model : score model
+        That scores it.
+
+    Returns
+    -------
+    int
+    """
     own, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
         return own["pair_id"].n_unique() + journal.done.height

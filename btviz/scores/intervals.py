@@ -158,5 +158,17 @@ def interval_columns(found: Interval, *, hidden: ArrayLike, undefined: Sequence[
 
 
 def stamped(rows: pl.DataFrame, names: Mapping[str, str | None]) -> pl.DataFrame:
-    """Rows behind columns that are the same in all of them, such as the name of a model."""
+    """Put columns that are the same in all rows, such as the name of a model, before the others.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Any table.
+    names : Mapping
+        Column to its value.
+
+    Returns
+    -------
+    DataFrame
+    """
     return rows.select(*(pl.lit(value, pl.String).alias(column) for column, value in names.items()), pl.all())

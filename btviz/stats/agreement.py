@@ -15,6 +15,7 @@ Two raters alone are a 2x2 table: Cohen's kappa, and McNemar's test of whether t
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -22,7 +23,6 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from btviz.errors import require
 from btviz.stats.association import Floats, TwoByTwo, phi, ratio
 
 SUMS = (
@@ -207,9 +207,19 @@ class McNemar:
 
 def mcnemar(table: TwoByTwo) -> McNemar:
     """Compare how often two labels of the same items occur (McNemar 1947)."""
-    special = require("scipy.special", extra="stats")
     _, row_only, col_only, _ = table.cells
     discordant = row_only + col_only
     statistic = ratio((row_only - col_only).astype(np.float64) ** 2, discordant)
-    tail = special.bdtr(np.minimum(row_only, col_only).astype(np.float64), discordant, 0.5)
-    return McNemar(discordant, statistic, special.chdtrc(1, statistic), np.minimum(2 * tail, 1.0))
+    p_value = [math.erfc(math.sqrt(value / 2)) for value in statistic.flat]
+    tail = [_at_most(int(k), int(n)) for k, n in zip(np.minimum(row_only, col_only).flat, discordant.flat, strict=True)]
+    shape = statistic.shape
+    return McNemar(
+        discordant, statistic, np.reshape(p_value, shape), np.minimum(2 * np.array(tail).reshape(shape), 1.0)
+    )
+
+
+def _at_most(k: int, n: int) -> float:
+    """Chance of at most k heads in n throws of a coin."""
+    i = np.arange(1, k + 1)
+    logs = np.r_[0.0, np.cumsum(np.log((n - i + 1) / i))] - n * math.log(2)
+    return float(np.exp(logs).sum())

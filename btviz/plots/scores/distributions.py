@@ -1,9 +1,4 @@
-"""Distributions of scores by group: histogram, density, ECDF or violin, of bins and not of answers.
-
-Marks that show binned scores by group: histogram, density, ECDF, violin.
-
-Binned scores as coordinates: where bins lie, what their axis says, and their quartiles.
-"""
+"""Distributions of scores by group: histogram, density, ECDF or violin, of bins and not of answers."""
 
 from __future__ import annotations
 

@@ -188,7 +188,7 @@ def margins(summary: pl.DataFrame, ds: Dataset) -> str:
     Parameters
     ----------
     summary : DataFrame
-        From `btviz.scores.margins.margin_summary`.
+        From `btviz.scores.differences.margin_summary`.
     ds : Dataset
         The data set that was scored.
 

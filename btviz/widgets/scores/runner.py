@@ -1,7 +1,4 @@
-"""Name a model, load it and score with it, while the kernel keeps answering.
-
-Loading a score model and scoring with it, as a job beside the kernel.
-"""
+"""Name a model, load it and score with it, as a job beside the kernel, which keeps answering."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, DataError
 from btviz.models.model import load_score_model
 from btviz.models.protocol import ScoreModel, stacked_scores
-from btviz.models.runs import Progress, score
+from btviz.models.runs import Progress, score_answers
 from btviz.widgets.parts.background import Background, Report, SupersededError
 from btviz.widgets.parts.chartview import ProgressLine
 from btviz.widgets.parts.view import View
@@ -152,7 +149,7 @@ class ScoreJob:
         model = self._loaded()
         self.words = f"Preparing the texts for {model.name}"
         report(None)
-        return score(self._book.ds, model, progress=self._listener(report))
+        return score_answers(self._book.ds, model, progress=self._listener(report))
 
     def _loaded(self) -> ScoreModel:
         if not isinstance(self._name, str | Path):
