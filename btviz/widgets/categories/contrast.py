@@ -14,7 +14,8 @@ from btviz.labels.associations import cooccurrence
 from btviz.labels.contrast import category_contrast
 from btviz.plots import COEFFICIENTS
 from btviz.plots.interactive.categories import selection_contrast
-from btviz.session import ContentPolicy, Selection
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.widgets.categories.behind import pairs_behind
 from btviz.widgets.inspector.index import PairIndex
 from btviz.widgets.parts.background import Background, SupersededError

@@ -10,7 +10,8 @@ from btviz.data.dataset import Dataset
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts
 from btviz.plots import COEFFICIENTS, explorer
-from btviz.session import ContentPolicy, Selection
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.taxonomy.categories import Category
 from btviz.widgets.categories.behind import pairs_behind
 from btviz.widgets.inspector.index import index_pairs

@@ -10,7 +10,8 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError
-from btviz.session import Notes, Selection, hex_id
+from btviz.session.notes import Notes
+from btviz.session.selection import Selection, hex_id
 from btviz.widgets.inspector.filtering import Filter, narrow
 from btviz.widgets.inspector.index import PairIndex, Rows
 

@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.session import ContentPolicy, hex_id
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import hex_id
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets.inspector.index import PairIndex, Rows
 

@@ -12,7 +12,10 @@ import traitlets
 
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
-from btviz.session import ContentPolicy, Notes, Selection, export_table, from_hex, hex_id, possible_ids
+from btviz.session.content import ContentPolicy
+from btviz.session.exports import export_table
+from btviz.session.notes import Notes
+from btviz.session.selection import Selection, from_hex, hex_id, possible_ids
 from btviz.widgets.inspector.filtering import Filter
 from btviz.widgets.inspector.index import PairIndex, index_pairs
 from btviz.widgets.inspector.listing import Listing

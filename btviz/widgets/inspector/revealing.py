@@ -11,7 +11,8 @@ import traitlets
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
-from btviz.session import ContentPolicy, from_hex, hex_id, session_policy
+from btviz.session.content import ContentPolicy, session_policy
+from btviz.session.selection import from_hex, hex_id
 from btviz.widgets.inspector.pages import categories_of
 from btviz.widgets.parts.view import View
 

@@ -6,7 +6,9 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.session import ContentPolicy, Notes, Selection
+from btviz.session.content import ContentPolicy
+from btviz.session.notes import Notes
+from btviz.session.selection import Selection
 from btviz.widgets.inspector.pairs import PairInspector
 from btviz.widgets.parts.view import View
 

@@ -12,7 +12,9 @@ from numpy.typing import ArrayLike
 
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError
-from btviz.session import ContentPolicy, Selection, export_table, table_bytes
+from btviz.session.content import ContentPolicy
+from btviz.session.exports import export_table, table_bytes
+from btviz.session.selection import Selection
 from btviz.texts.datamap import map_quality
 from btviz.texts.embedding import Embeddings
 from btviz.texts.topics.result import Topics
