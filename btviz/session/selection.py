@@ -175,8 +175,8 @@ def possible_ids(text: str) -> list[int]:
     return number if number and len(digits) != 16 else [from_hex(digits), *number]
 
 
-def _ids(given: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
-    values = given["pair_id"] if isinstance(given, pl.DataFrame) else given
+def _ids(pair_ids: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
+    values = pair_ids["pair_id"] if isinstance(pair_ids, pl.DataFrame) else pair_ids
     try:
         series = pl.Series("pair_id", values).cast(ID) if isinstance(values, pl.Series) else _series(values)
     except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
