@@ -164,6 +164,11 @@ def register(name: str, key: Key) -> None:
 def remove(name: str) -> None:
     """Forget a data set that was added; its stored tables and your files stay.
 
+    Parameters
+    ----------
+    name : str
+        As it was given to `add`.
+
     Raises
     ------
     NotFoundError
@@ -175,7 +180,13 @@ def remove(name: str) -> None:
 
 
 def adopted() -> list[str]:
-    """Names given to `add` so far, sorted."""
+    """Names given to `add` so far, sorted.
+
+    Returns
+    -------
+    list of str
+        Those of data sets made of scores, too.
+    """
     return sorted(read_document(_catalogue_file()))
 
 

@@ -11,7 +11,13 @@ PATIENCE_SECONDS = 1.5
 
 
 def is_watched() -> bool:
-    """Whether somebody looks at standard error: it is a terminal or that of a notebook."""
+    """Whether somebody looks at standard error: it is a terminal or that of a notebook.
+
+    Returns
+    -------
+    bool
+        Where False, `bar` shows nothing.
+    """
     return sys.stderr.isatty() or "ipykernel" in sys.modules
 
 

@@ -177,7 +177,18 @@ def session_policy() -> ContentPolicy:
 
 
 def notice(ds: Dataset) -> str:
-    """Say what a reader should know before looking: are these released data, how to get those, can they be counted."""
+    """Say what a reader should know before looking: are these released data, how to get those, can they be counted.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is about to be shown.
+
+    Returns
+    -------
+    str
+        A sentence or two, with what to type.
+    """
     if not ds.pairs["labels"].count():
         return (
             f"{ds.name}: no pair in these data is labelled by harm category, so there is nothing to count and the "
@@ -198,6 +209,11 @@ def notice(ds: Dataset) -> str:
 
 def labellings(ds: Dataset) -> pl.LazyFrame:
     """List every set of labels that anyone gave a pair: annotators, and rows of comparisons.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Where the pairs are.
 
     Returns
     -------

@@ -140,12 +140,33 @@ class Selection(Observable):
 
 
 def hex_id(identifier: int) -> str:
-    """16 hexadecimal digits, the only form in which an id crosses to JavaScript."""
+    """16 hexadecimal digits, the only form in which an id crosses to JavaScript.
+
+    Parameters
+    ----------
+    identifier : int
+        Of a pair or a prompt.
+
+    Returns
+    -------
+    str
+        Without ``0x``.
+    """
     return f"{identifier:016x}"
 
 
 def from_hex(text: str) -> int:
     """Id from its 16 hexadecimal digits.
+
+    Parameters
+    ----------
+    text : str
+        With or without ``0x``.
+
+    Returns
+    -------
+    int
+        Of a pair or a prompt.
 
     Raises
     ------
@@ -163,6 +184,16 @@ def from_hex(text: str) -> int:
 
 def possible_ids(text: str) -> list[int]:
     """Ids that digits may stand for: 16 hexadecimal ones, as views show them, or the number in a table.
+
+    Parameters
+    ----------
+    text : str
+        As somebody typed or pasted it.
+
+    Returns
+    -------
+    list of int
+        Two where 16 decimal digits may be meant either way.
 
     Raises
     ------
