@@ -77,3 +77,8 @@ def bar(what: str, *, total: int | None, unit: str = "") -> Iterator[Callable[[i
     finally:
         if shown is not None:
             shown.stop()
+
+
+def tqdm_options(what: str) -> dict[str, object]:
+    """Options for a library that draws a bar of its own by tqdm: late and to somebody only, as `bar` does."""
+    return {"disable": not is_watched(), "desc": what, "delay": PATIENCE_SECONDS, "leave": False}

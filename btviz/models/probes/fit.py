@@ -14,12 +14,13 @@ import polars as pl
 from btviz.arguments import whole_number
 from btviz.data.dataset import Dataset
 from btviz.data.tables import WORD
-from btviz.errors import UsageError, choice, require
+from btviz.errors import UsageError, choice
 from btviz.machine.progress import bar
 from btviz.models.probes.examples import EXAMPLES, Examples
 from btviz.models.probes.probe import Probe
 from btviz.models.probes.regression import FEWEST, Scorer, Vectors, fit_heads, scaled, targets
 from btviz.models.protocol import KINDS, stacked_scores
+from btviz.stats.components import components
 from btviz.store import fingerprint
 from btviz.texts.embedding import Embeddings
 
@@ -291,7 +292,8 @@ def prompt_groups(prompts: pl.DataFrame, *, similarity: float = SIMILARITY) -> p
         alike.join(numbers, left_on=side, right_on="prompt_id", how="left", maintain_order="left")["row"].to_numpy()
         for side in ("left", "right")
     ]
-    return ids.with_columns(pl.Series("group", ids["prompt_id"].to_numpy()[_first_of_component(*edges, n=ids.height)]))
+    first = components(*edges, known=np.arange(ids.height))
+    return ids.with_columns(pl.Series("group", ids["prompt_id"].to_numpy()[first]))
 
 
 def _words(prompts: pl.DataFrame) -> pl.DataFrame:
@@ -329,13 +331,3 @@ def _alike(words: pl.DataFrame, *, similarity: float) -> pl.DataFrame:
     common = pl.col("word").list.set_intersection("word_right").list.len()
     union = pl.col("left_size") + pl.col("right_size") - common
     return both.filter(common >= similarity * union - slack).select("left", "right").sort("left", "right")
-
-
-def _first_of_component(left: npt.NDArray[np.int64], right: npt.NDArray[np.int64], *, n: int) -> npt.NDArray[np.int64]:
-    """First row of the connected component of each of n rows."""
-    sparse = require("scipy.sparse", extra="models")
-    graph = sparse.coo_array((np.ones(len(left), np.int8), (left, right)), shape=(n, n))
-    _, component = require("scipy.sparse.csgraph", extra="models").connected_components(graph, directed=False)
-    first = np.full(component.max(initial=-1) + 1, n, np.int64)
-    np.minimum.at(first, component, np.arange(n))
-    return np.asarray(first[component])
