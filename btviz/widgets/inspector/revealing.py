@@ -13,7 +13,7 @@ from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
 from btviz.session.content import ContentPolicy, session_policy
 from btviz.session.selection import from_hex, hex_id
-from btviz.widgets.inspector.pages import categories_of
+from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets.parts.view import View
 
 LONGEST_TEXT = 20_000
@@ -96,6 +96,20 @@ class Revealing(View, anywidget.AnyWidget):
 
     def _name(self, asked: Message) -> None:
         (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
+
+
+def categories_of(taxonomy: Taxonomy, policy: ContentPolicy) -> list[dict[str, Any]]:
+    """Categories in the order of their bits, with what hovering over one shows."""
+    guarded = {category.slug for category in policy.guarded(taxonomy)}
+    return [
+        {
+            "slug": category.slug,
+            "title": category.title,
+            "definition": category.definition,
+            "guarded": category.slug in guarded,
+        }
+        for category in taxonomy.categories
+    ]
 
 
 def script(*names: str) -> str:

@@ -17,10 +17,9 @@ from btviz.plots.interactive.scores import Range
 from btviz.scores.signs import SignCheck
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
-from btviz.widgets.inspector.pairs import PairInspector
+from btviz.widgets.inspector.pairs import InspectedView, PairInspector
 from btviz.widgets.parts.background import Background, Report, SupersededError
 from btviz.widgets.parts.chartview import ChartView, TableView
-from btviz.widgets.parts.inspected import InspectedView
 from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import ScoreControls
 from btviz.widgets.scores.picture import COLUMNS, Brush, Picture, brush_on, origin_of, picture_of
