@@ -18,7 +18,7 @@ from btviz.data.releases import RELEASES
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
-from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
+from btviz.taxonomy import TAXONOMIES, Taxonomy
 from btviz.taxonomy.own import read_taxonomy, taxonomy_of
 
 

@@ -15,9 +15,9 @@ from btviz.data.reading.parse import Parsed, parse
 from btviz.data.releases import RELEASES
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, UsageError
-from btviz.machine.progress import bar
+from btviz.machine import bar
 from btviz.store import Draft, Entry, Key, Store, remembered_sha256
-from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
+from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.own import document_of, taxonomy_of
 
 VERSION = 2
