@@ -20,8 +20,7 @@ from btviz.labels.contrast import category_contrast
 from btviz.labels.counts import category_counts
 from btviz.plots import COEFFICIENTS, explorer
 from btviz.plots.interactive.categories import selection_contrast
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection
+from btviz.session import ContentPolicy, Selection
 from btviz.taxonomy.categories import Category
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection, hex_id
+from btviz.session import ContentPolicy, Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets.inspector.index import Rows
 from btviz.widgets.inspector.listing import Place

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, choice
-from btviz.session.notes import Notes
-from btviz.session.selection import Selection, hex_id
+from btviz.session import Notes, Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets.inspector.index import PairIndex, Rows
 

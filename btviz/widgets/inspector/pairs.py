@@ -14,10 +14,7 @@ import traitlets
 
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
-from btviz.session.content import ContentPolicy
-from btviz.session.exports import export_table
-from btviz.session.notes import Notes
-from btviz.session.selection import Selection, from_hex, hex_id, possible_ids
+from btviz.session import ContentPolicy, Notes, Selection, export_table, from_hex, hex_id, possible_ids
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
 from btviz.widgets.inspector.listing import Filter, Listing
 from btviz.widgets.inspector.revealing import Message, Revealing, script

@@ -11,8 +11,7 @@ import traitlets
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
-from btviz.session.content import ContentPolicy, session_policy
-from btviz.session.selection import from_hex, hex_id
+from btviz.session import ContentPolicy, from_hex, hex_id, session_policy
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets.parts.view import View
 

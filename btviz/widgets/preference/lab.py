@@ -14,8 +14,7 @@ from btviz.errors import BtvizError
 from btviz.plots.interactive.preference import forest_lab
 from btviz.plots.preference.forest import LEVELS, level_name
 from btviz.preference.questions import Answer, Question
-from btviz.session.content import ContentPolicy, session_policy
-from btviz.session.selection import Selection
+from btviz.session import ContentPolicy, Selection, session_policy
 from btviz.widgets.inspector.comparisons import PreferenceInspector
 from btviz.widgets.parts.background import Background, SupersededError
 from btviz.widgets.parts.chartview import ChartView

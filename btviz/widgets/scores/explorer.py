@@ -15,8 +15,7 @@ from btviz.errors import BtvizError, UsageError
 from btviz.models.protocol import SCORES, ScoreModel
 from btviz.plots.interactive.scores import Range
 from btviz.scores.signs import SignCheck
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection
+from btviz.session import ContentPolicy, Selection
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector
 from btviz.widgets.parts.background import Background, Report, SupersededError
 from btviz.widgets.parts.chartview import ChartView, TableView

@@ -13,9 +13,7 @@ from numpy.typing import ArrayLike
 
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, UsageError
-from btviz.session.content import ContentPolicy
-from btviz.session.exports import export_table, table_bytes
-from btviz.session.selection import Selection
+from btviz.session import ContentPolicy, Selection, export_table, table_bytes
 from btviz.texts.datamap import map_quality
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import more_like
