@@ -33,7 +33,7 @@ def beside(make_dataset):
 def places_of(view, ids):
     """Places on the map of some pairs."""
     rows = view.ds.pairs.with_row_index("row").filter(pl.col("pair_id").is_in(ids.implode()))["row"]
-    return set(view._panel.places.of_row[rows.to_numpy()])
+    return set(view.panel.places.of_row[rows.to_numpy()])
 
 
 def test_a_brush_on_scores_marks_its_answers_on_the_map(beside):
@@ -56,11 +56,11 @@ def test_a_topic_on_the_map_is_listed_and_drawn_beside_the_scores(beside):
     ids = topics.topics.assignments.filter(topic=1)["pair_id"]
     assert set(scores.selected["pair_id"]) == set(ids)
     assert scores._brush is None
-    assert all("value" not in param for param in scores._canvas.chart.spec["params"])
+    assert all("value" not in param for param in scores.chart.spec["params"])
     scores.controls["which"].value = "chosen"
     drawn = scores._on_view.items(scores._choices.asked)
     assert set(drawn["pair_id"]) == set(ids)
-    assert f"n = {len(ids) // 2}" in str(scores._canvas.chart.spec)  # one safe and one unsafe answer a prompt
+    assert f"n = {len(ids) // 2}" in str(scores.chart.spec)  # one safe and one unsafe answer a prompt
 
 
 def test_dropping_the_selection_in_one_drops_it_in_both(beside):

@@ -70,7 +70,7 @@ def explorer(ds):
 
 
 def brush(explorer, name, **ranges):
-    explorer._canvas.chart._handle_custom_msg({"kind": "brush", "name": name, "ranges": ranges}, [])
+    explorer.chart._handle_custom_msg({"kind": "brush", "name": name, "ranges": ranges}, [])
 
 
 def rows_of(chart):
@@ -78,9 +78,7 @@ def rows_of(chart):
 
 
 def titles(explorer):
-    return json.dumps(
-        [part.get("title") for part in [explorer._canvas.chart.spec, *explorer._canvas.chart.spec["concat"]]]
-    )
+    return json.dumps([part.get("title") for part in [explorer.chart.spec, *explorer.chart.spec["concat"]]])
 
 
 def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refused(ds):
@@ -88,12 +86,12 @@ def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refus
     assert "The cost of made-cost points the other way: AUC(cost, unsafe) is 0.0" in explorer.said
     assert "Not drawn: cost of made-cost" in explorer.said
     assert [panel[0] for panel in explorer._canvas.picture.panels] == ["made-reward"]
-    assert "made-cost" not in json.dumps(explorer._canvas.chart.spec)
+    assert "made-cost" not in json.dumps(explorer.chart.spec)
     explorer._canvas.override.value = True
     assert [panel[0] for panel in explorer._canvas.picture.panels] == ["made-reward", "made-cost"]
     explorer._canvas.override.value = False
     explorer.controls["models"].value = (("made-cost", "cost"),)
-    assert explorer._canvas.chart.spec == {}
+    assert explorer.chart.spec == {}
 
 
 def test_the_checks_are_those_of_check_sign(explorer, ds):
@@ -127,18 +125,18 @@ def test_every_control_moves_the_picture(explorer):
     explorer.controls["models"].value = (("made-cost", "cost"),)
     assert set(changes) == set(explorer.controls)
     for name, value in changes.items():
-        before = explorer._canvas.chart.spec
+        before = explorer.chart.spec
         explorer.controls[name].value = value
-        assert explorer._canvas.chart.spec not in ({}, before), name
+        assert explorer.chart.spec not in ({}, before), name
 
 
 def test_it_draws_bins_and_not_answers(explorer, ds):
     assert explorer._canvas.picture.panels == [("made-reward", "reward", "all"), ("made-cost", "cost", "all")]
     for view in ("distributions", "plane"):
         explorer.controls["view"].value = view
-        assert "pair_id" not in json.dumps(explorer._canvas.chart.spec)
-        assert len(json.dumps(explorer._canvas.chart.spec)) < 400_000
-    cells = [row["count"] for row in rows_of(explorer._canvas.chart) if "cost_low" in row and "reward_low" in row]
+        assert "pair_id" not in json.dumps(explorer.chart.spec)
+        assert len(json.dumps(explorer.chart.spec)) < 400_000
+    cells = [row["count"] for row in rows_of(explorer.chart) if "cost_low" in row and "reward_low" in row]
     assert sum(cells) == ds.pairs.height
 
 
@@ -189,7 +187,7 @@ def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
     unsafe = ds.pairs.filter(~pl.col("is_safe"))["pair_id"]
     assert explorer.selection.pair_ids.is_in(unsafe.implode()).all()
     assert "unsafe" in explorer.selection.origin
-    spec = explorer._canvas.chart.spec
+    spec = explorer.chart.spec
     assert next(one for one in spec["params"] if one["name"] == "brush_1")["value"] == {"x": [0.0, 1.0]}
     with pytest.raises(UsageError, match="drawn are"):
         explorer.brush("no-such-model", within=(0, 1))
@@ -249,8 +247,8 @@ def test_it_shares_its_selection(ds):
     few = ds.pairs["pair_id"].head(300)
     shared.set(few, origin="the map")
     assert explorer._brush is None
-    assert explorer._canvas.chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
-    assert all("value" not in param for param in explorer._canvas.chart.spec["params"])
+    assert explorer.chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
+    assert all("value" not in param for param in explorer.chart.spec["params"])
     explorer.controls["which"].value = "chosen"
     assert explorer._book.items(explorer._choices.asked)["pair_id"].n_unique() == 300
     assert "those chosen in another view" in titles(explorer)
@@ -286,13 +284,13 @@ def test_many_groups_are_drawn_as_ridges(explorer, ds):
     explorer.controls["grouping"].value = "category"
     assert explorer.controls["form"].disabled
     assert len(explorer.controls["level"].options) == len(ds.taxonomy.categories) + 2
-    assert len(json.dumps(explorer._canvas.chart.spec)) < 900_000
+    assert len(json.dumps(explorer.chart.spec)) < 900_000
 
 
 def test_ridges_of_two_models_fit_a_laptop(samples):
     explorer = ScoreExplorer(samples[1], scores=scores_of(samples[1]), policy=ContentPolicy())
     explorer.controls["grouping"].value = "category"
-    drawn = vl_convert.vegalite_to_svg(explorer._canvas.chart.spec)
+    drawn = vl_convert.vegalite_to_svg(explorer.chart.spec)
     assert float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1]) < 1100
 
 
@@ -311,7 +309,7 @@ def test_a_violin_says_what_its_marks_are(explorer):
 
 def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
     explorer.controls["view"].value = "metrics"
-    rows = {(row[0], row[1], row[2], row[8]): row for row in explorer._canvas.table.content["rows"]}
+    rows = {(row[0], row[1], row[2], row[8]): row for row in explorer.table.content["rows"]}
     table = btviz.score_metrics(scores_of(ds), ds, n_boot=60)
     auc = table.filter(metric="auc", model="made-cost", grouping="all").row(0, named=True)
     shown = rows["made-cost", "AUC, unsafe scores higher", "all", "pair"]
@@ -319,7 +317,7 @@ def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
         f"{auc['estimate']:.3f}", f"{auc['low']:.3f} to {auc['high']:.3f}", f"{auc['n']:,}", f"{auc['support']:,}",
         f"{auc['prompts']:,}",
     ]  # fmt: skip
-    assert explorer._canvas.table.content["caption"].startswith("sample-saferlhf (synthetic sample)")
+    assert explorer.table.content["caption"].startswith("sample-saferlhf (synthetic sample)")
 
 
 def test_a_model_is_scored_with_from_here(explorer, ds):
@@ -327,8 +325,8 @@ def test_a_model_is_scored_with_from_here(explorer, ds):
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
     assert explorer.scores.height == before + ds.pairs.height
     assert ("counting", "cost", "all") in explorer._canvas.picture.panels
-    assert f"Scored {ds.pairs.height:,} pairs" in explorer._runner.line.state["words"]
-    assert explorer._runner.fields["stop"].disabled
+    assert f"Scored {ds.pairs.height:,} pairs" in explorer.runner.line.state["words"]
+    assert explorer.runner.fields["stop"].disabled
 
 
 def test_pictures_of_a_run_take_little_of_its_time(explorer, monkeypatch):
@@ -354,22 +352,22 @@ def test_pictures_of_a_run_take_little_of_its_time(explorer, monkeypatch):
 
 
 def test_what_goes_wrong_in_a_run_is_said(explorer, tmp_path):
-    explorer._runner.fields["model"].value = str(tmp_path / "nothing")
-    explorer._runner.fields["score"].click()
-    assert "nothing" in explorer._runner.line.state["words"]
-    assert not explorer._runner.line.state["running"]
-    explorer._runner.fields["model"].value = " "
-    explorer._runner.fields["score"].click()
-    assert "Name a model" in explorer._runner.line.state["words"]
+    explorer.runner.fields["model"].value = str(tmp_path / "nothing")
+    explorer.runner.fields["score"].click()
+    assert "nothing" in explorer.runner.line.state["words"]
+    assert not explorer.runner.line.state["running"]
+    explorer.runner.fields["model"].value = " "
+    explorer.runner.fields["score"].click()
+    assert "Name a model" in explorer.runner.line.state["words"]
 
     def fail(*_):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         explorer.score_with(CountingModel(name="broken", fail=fail))
-    assert "could not be used: ZeroDivisionError" in explorer._runner.line.state["words"]
+    assert "could not be used: ZeroDivisionError" in explorer.runner.line.state["words"]
     with pytest.raises(NotFoundError):
-        explorer._runner.runs.run(lambda _: btviz.load_score_model(tmp_path / "nothing"), on_done=lambda f: f.result())
+        explorer.runner.runs.run(lambda _: btviz.load_score_model(tmp_path / "nothing"), on_done=lambda f: f.result())
 
 
 def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypatch):
@@ -386,11 +384,11 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
         while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._canvas.picture, "panels", ()):
             await asyncio.sleep(0.02)
         shown = explorer._live.parts["slow", "cost"].scores.height
-        assert explorer._runner.fields["score"].disabled  # a second press would end the run without a word
-        words = explorer._runner.line.state["words"]
+        assert explorer.runner.fields["score"].disabled  # a second press would end the run without a word
+        words = explorer.runner.line.state["words"]
         explorer.stop()
         go.set()
-        while explorer._runner.runs.is_running or explorer._canvas.background.is_running:
+        while explorer.runner.runs.is_running or explorer._canvas.background.is_running:
             await asyncio.sleep(0.02)
         await asyncio.sleep(0.05)
         return shown, words
@@ -400,10 +398,10 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypa
     assert "pairs · " in words
     assert "tokens/s" in words
     assert ("slow", "cost") not in explorer._book.parts
-    assert explorer._runner.line.state["words"].startswith("Stopped.")
+    assert explorer.runner.line.state["words"].startswith("Stopped.")
     assert len(seen) < 10  # of some thousand batches
-    assert explorer._runner.fields["stop"].disabled
-    assert not explorer._runner.fields["score"].disabled
+    assert explorer.runner.fields["stop"].disabled
+    assert not explorer.runner.fields["score"].disabled
 
 
 def scored_so_far(explorer, n, *, name="slow"):
@@ -460,7 +458,7 @@ def test_closing_ends_a_run(ds):
         while not seen.is_set():
             await asyncio.sleep(0.02)
         explorer.close()
-        while explorer._runner.runs.is_running:
+        while explorer.runner.runs.is_running:
             await asyncio.sleep(0.02)
 
     asyncio.run(asyncio.wait_for(cell(), 120))
@@ -469,7 +467,7 @@ def test_closing_ends_a_run(ds):
 
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
-    assert "name one to score with" in explorer._canvas.chart.said
+    assert "name one to score with" in explorer.chart.said
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
     assert explorer._canvas.picture.panels == [("counting", "cost", "all")]
 
@@ -477,8 +475,8 @@ def test_without_scores_it_says_what_to_do(ds):
 def test_the_plane_says_which_kind_is_missing(explorer):
     explorer.controls["models"].value = (("made-cost", "cost"),)
     explorer.controls["view"].value = "plane"
-    assert "no reward model is chosen" in explorer._canvas.chart.said
-    assert explorer._canvas.chart.spec == {}
+    assert "no reward model is chosen" in explorer.chart.said
+    assert explorer.chart.spec == {}
 
 
 def test_nothing_that_is_saved_holds_a_text(explorer, ds):
@@ -486,17 +484,17 @@ def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     explorer.brush("made-cost", within=(0.0, 1.0))
     explorer.controls["view"].value = "metrics"
     widgets = (
-        explorer._canvas.chart,
+        explorer.chart,
         explorer.inspector,
-        explorer._canvas.table,
-        explorer._runner.line,
+        explorer.table,
+        explorer.runner.line,
         *explorer.controls.values(),
     )
     saved = json.dumps([widget.get_state() for widget in widgets], default=str)
     texts = ds.pairs["response"].head(200).to_list() + ds.pairs["prompt"].head(200).to_list()
     assert not [text for text in texts if text and text in saved]
     assert "run its cell" in repr(explorer)
-    explorer._canvas.chart._handle_custom_msg({"kind": "hide"}, [])
+    explorer.chart._handle_custom_msg({"kind": "hide"}, [])
     assert explorer.inspector.policy.reveal_all is False
 
 

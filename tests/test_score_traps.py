@@ -342,7 +342,7 @@ def test_prompts_without_answers_are_not_scored(tmp_path):
     assert "it has none" in run.stderr
     explorer = ScoreExplorer(btviz.load(str(file)))
     explorer.score_with(folder)
-    assert "no answer to score" in str(explorer._runner.line.get_state())
+    assert "no answer to score" in str(explorer.runner.line.get_state())
 
 
 @pytest.mark.parametrize(

@@ -74,13 +74,13 @@ def simulator():
     ("name", "value"), [("p", 0.5), ("noise", 0.2), ("cluster_size", 20), ("correlation", 0.9), ("n", 1800)]
 )
 def test_a_slider_moves_the_truth_the_picture_and_the_words(simulator, name, value):
-    before, spec, said = simulator.result, simulator._chart.spec, simulator._chart.said
+    before, spec, said = simulator.result, simulator.chart.spec, simulator.chart.said
     simulator.controls[name].value = value
     planted = simulator.result.planted
     assert getattr(planted, name) == value
     assert not simulator.result.samples.equals(before.samples)
-    assert simulator._chart.spec != spec
-    assert simulator._chart.said == sentences.simulation(simulator.result).replace("\n", " ") != said
+    assert simulator.chart.spec != spec
+    assert simulator.chart.said == sentences.simulation(simulator.result).replace("\n", " ") != said
 
 
 def test_drawing_again_keeps_the_truth(simulator):

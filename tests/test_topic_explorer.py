@@ -67,7 +67,7 @@ def pairs_of_topic(topics, topic):
 
 def test_pairs_with_one_text_share_a_point_and_are_chosen_together(explorer, made):
     ds, emb, points, _ = made
-    assert (len(explorer._panel.places), ds.pairs.height) == (len(emb), points.height)
+    assert (len(explorer.panel.places), ds.pairs.height) == (len(emb), points.height)
     place = 3
     text = points.join(emb.pairs, on="pair_id").group_by("text_id", "x", "y").agg("pair_id")
     explorer.map.scatter.selection = np.array([place], np.uint32)  # as the lasso of the browser does
@@ -78,7 +78,7 @@ def test_pairs_with_one_text_share_a_point_and_are_chosen_together(explorer, mad
 
 
 def test_the_lasso_chooses_by_point_and_an_empty_one_drops_the_selection(explorer):
-    rows = explorer._panel.places.rows_at([0, 1, 2])
+    rows = explorer.panel.places.rows_at([0, 1, 2])
     explorer.map.scatter.selection = np.array([2, 0, 1], np.uint32)
     assert chosen(explorer) == set(explorer.ds.pairs["pair_id"][rows])
     explorer.map.scatter.selection = np.empty(0, np.uint32)
@@ -89,7 +89,7 @@ def test_the_lasso_chooses_by_point_and_an_empty_one_drops_the_selection(explore
 def test_a_selection_from_python_marks_points_and_leaves_the_others_grey(explorer):
     ids = explorer.ds.pairs["pair_id"][[0, 5]]
     explorer.selection.set(ids, origin="mine")
-    assert set(explorer.map.scatter.selection) == set(explorer._panel.places.of_row[[0, 5]])
+    assert set(explorer.map.scatter.selection) == set(explorer.panel.places.of_row[[0, 5]])
     assert explorer.map.state["origin"] == "mine"
     scatter = explorer.map.scatter
     assert len(scatter.color) == len(scatter.color_selected) == len(scatter.color_hover)  # else all look alike
@@ -173,10 +173,10 @@ def test_bars_and_matrix_follow_and_choose(explorer):
     explorer.contrast.click(category.slug)
     carriers = explorer.ds.pairs.filter(explorer.ds.taxonomy.has(category.slug))
     assert chosen(explorer) == set(carriers["pair_id"])
-    assert explorer.contrast._chart.chosen == {"chosen_row": category.key, "chosen_col": ""}
+    assert explorer.contrast.chart.chosen == {"chosen_row": category.key, "chosen_col": ""}
     explorer.selection.set([])
-    assert explorer.contrast._chart.spec == {}
-    assert "nothing to count" in explorer.contrast._chart.said
+    assert explorer.contrast.chart.spec == {}
+    assert "nothing to count" in explorer.contrast.chart.said
 
 
 def test_one_selection_is_shared_with_other_views(made):
@@ -194,7 +194,7 @@ def test_nothing_that_is_saved_holds_a_text_or_what_was_searched(make_dataset):
     explorer.policy.reveal_all = True
     explorer.click(0)
     explorer.search("roses")
-    widgets = [explorer.map, explorer.map.scatter, explorer.inspector, explorer.contrast._chart]
+    widgets = [explorer.map, explorer.map.scatter, explorer.inspector, explorer.contrast.chart]
     for widget in widgets:
         state = {k: v for k, v in widget.get_state().items() if not k.startswith("_") and k != "points"}
         saved = json.dumps(state, default=str)
@@ -302,7 +302,7 @@ def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
     shares = [0.59, *[0.6] * (n - 1)]
     found = topics.topics.select("topic", "name").with_columns(pl.Series("stability", shares))
     explorer = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, stability=found)
-    assert [label["unstable"] for label in explorer._panel.layer.labels()] == [True, *[False] * (n - 1)]
+    assert [label["unstable"] for label in explorer.panel.layer.labels()] == [True, *[False] * (n - 1)]
     assert explorer.map.state["unstable"] == 1
     explorer.scale(next(scale for scale in topics.scales if scale != topics.scale))
     assert explorer.map.state["unstable"] == 0  # not known there

@@ -229,18 +229,18 @@ def test_the_explorer_answers_a_click_with_the_pairs_behind_it(tiny):
     explorer.click("hate-speech", "discrimination")
     assert explorer.selected["n_unsafe"].to_list() == [2]
     assert explorer.inspector.view["origin"] == explorer.selection.origin
-    explorer._chart._handle_custom_msg({"kind": "click", "keys": ["non_violent_unethical_behavior"]}, [])
+    explorer.chart._handle_custom_msg({"kind": "click", "keys": ["non_violent_unethical_behavior"]}, [])
     assert "4 annotations → 2 pairs" in explorer.selection.origin
-    assert explorer._chart.chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
-    assert explorer._chart.said == explorer.selection.origin
-    explorer._population.value = "prompts"  # the click is counted anew, and the picture redrawn
+    assert explorer.chart.chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
+    assert explorer.chart.said == explorer.selection.origin
+    explorer.controls["population"].value = "prompts"  # the click is counted anew, and the picture redrawn
     assert "1 prompt → 1 pair" in explorer.selection.origin
-    assert "prompts" in json.dumps(explorer._chart.spec)
+    assert "prompts" in json.dumps(explorer.chart.spec)
 
 
 def test_the_key_that_hides_all_works_on_the_chart_too(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy(reveal_all=True))
-    explorer._chart._handle_custom_msg({"kind": "hide"}, [])
+    explorer.chart._handle_custom_msg({"kind": "hide"}, [])
     assert (explorer.policy.reveal_all, explorer.policy.hidings) == (False, 1)
 
 
@@ -250,9 +250,9 @@ def test_setting_the_selection_from_python_moves_the_view(tiny):
     explorer.click("unethical")
     selection.set(tiny.pairs["pair_id"][:1], origin="mine")
     assert (explorer.inspector.view["origin"], len(explorer.inspector.cards)) == ("mine", 1)
-    assert explorer._chart.chosen == {"chosen_row": "", "chosen_col": ""}
-    assert explorer._chart.said == "mine"
-    explorer._where.value = "unsafe"
+    assert explorer.chart.chosen == {"chosen_row": "", "chosen_col": ""}
+    assert explorer.chart.said == "mine"
+    explorer.controls["where"].value = "unsafe"
     assert selection.origin == "mine"  # nothing was clicked since, so nothing is counted anew
 
 
@@ -262,19 +262,19 @@ def test_two_explorers_of_one_selection_follow_each_other(tiny):
     one.click("unethical")
     assert two.selected.equals(one.selected)
     two.click("hate-speech", "discrimination")
-    assert one._chart.chosen == {"chosen_row": "", "chosen_col": ""}
+    assert one.chart.chosen == {"chosen_row": "", "chosen_col": ""}
 
 
 def test_what_independence_expects_is_offered_where_it_is_known(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy())
-    assert "phi_expected" not in dict(explorer._coefficient.options).values()
-    explorer._where.value = "unsafe"
-    explorer._coefficient.value = "phi_expected"
-    explorer._population.value = "pairs"
-    assert explorer._coefficient.value == "phi_expected"
-    explorer._where.value = "all"
-    assert explorer._coefficient.value == "phi"
-    assert '"φ"' in json.dumps(explorer._chart.spec, ensure_ascii=False)
+    assert "phi_expected" not in dict(explorer.controls["coefficient"].options).values()
+    explorer.controls["where"].value = "unsafe"
+    explorer.controls["coefficient"].value = "phi_expected"
+    explorer.controls["population"].value = "pairs"
+    assert explorer.controls["coefficient"].value == "phi_expected"
+    explorer.controls["where"].value = "all"
+    assert explorer.controls["coefficient"].value == "phi"
+    assert '"φ"' in json.dumps(explorer.chart.spec, ensure_ascii=False)
 
 
 def test_a_reopened_notebook_says_what_stood_there(tiny):
@@ -287,10 +287,10 @@ def test_a_reopened_notebook_says_what_stood_there(tiny):
 
 def test_every_coefficient_and_population_can_be_drawn(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy())
-    for control in (explorer._population, explorer._where, explorer._coefficient):
+    for control in (explorer.controls["population"], explorer.controls["where"], explorer.controls["coefficient"]):
         for option in control.options:
             control.value = option[1] if isinstance(option, tuple) else option
-            assert explorer._chart.spec["hconcat"]
+            assert explorer.chart.spec["hconcat"]
 
 
 @pytest.fixture
@@ -312,7 +312,7 @@ def compared(make_dataset):
 def test_comparisons_have_no_annotations_to_count(tiny, compared):
     assert CategoryExplorer(tiny, policy=ContentPolicy())._population.options == ("annotations", "pairs", "prompts")
     explorer = CategoryExplorer(compared, policy=ContentPolicy())
-    assert explorer._population.options == ("pairs", "prompts")
+    assert explorer.controls["population"].options == ("pairs", "prompts")
     for row in btviz.category_counts(compared, population="pairs").iter_rows(named=True):
         explorer.click(row["category"])
         assert explorer.selected.height == row["n_category"]

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass
+from types import MappingProxyType
 
 import altair as alt
 import ipywidgets
@@ -54,6 +56,16 @@ class CategoryExplorer(InspectedView):
     policy : ContentPolicy, optional
         Decides which texts may be read; the one of this session by default.
 
+    Attributes
+    ----------
+    controls : Mapping
+        The drop-down lists `population`, `where` and `coefficient`; setting their `value` from Python
+        moves the picture, too.
+    chart : ChartView
+        The picture: `spec` is what is drawn, `said` the words above it, `chosen` what is outlined.
+    inspector : PairInspector
+        Lists the pairs behind the last click, or all.
+
     Examples
     --------
     >>> explorer = btviz.widgets.CategoryExplorer(ds)
@@ -68,19 +80,23 @@ class CategoryExplorer(InspectedView):
         self._tables: dict[tuple[str, str], tuple[pl.DataFrame, pl.DataFrame]] = {}
         self._clicked: tuple[Category, ...] = ()
         self._clicking = False
-        self._population = ipywidgets.Dropdown(options=_populations(ds), description="Count")
-        self._where = ipywidgets.Dropdown(options=_WHERE, description="Which")
-        self._coefficient = ipywidgets.Dropdown(options=_coefficients("all"), description="Association")
-        self._chart = ChartView(self._drawn(), on_click=self.click, on_hide=self.policy.hide_all)
-        for control in (self._population, self._where):
-            control.observe(self._recount, names="value")
-        self._coefficient.observe(self._redraw, names="value")
+        self.controls: Mapping[str, ipywidgets.Dropdown] = MappingProxyType(
+            {
+                "population": ipywidgets.Dropdown(options=_populations(ds), description="Count"),
+                "where": ipywidgets.Dropdown(options=_WHERE, description="Which"),
+                "coefficient": ipywidgets.Dropdown(options=_coefficients("all"), description="Association"),
+            }
+        )
+        self.chart = ChartView(self._drawn(), on_click=self.click, on_hide=self.policy.hide_all)
+        for name in ("population", "where"):
+            self.controls[name].observe(self._recount, names="value")
+        self.controls["coefficient"].observe(self._redraw, names="value")
         self._until_closed(self.selection.observe(self._selection_moved))
         self._selection_moved()
-        controls = ipywidgets.Box([self._population, self._where, self._coefficient], layout=_WRAP)
-        self._chart.layout.max_width = "100%"
+        controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
+        self.chart.layout.max_width = "100%"
         self.inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
-        views = ipywidgets.Box([self._chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
+        views = ipywidgets.Box([self.chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
         super().__init__([controls, views])
 
     def click(self, row: str, col: str | None = None) -> None:
@@ -98,31 +114,36 @@ class CategoryExplorer(InspectedView):
         """
         names = [row] if col in (None, row) else [row, str(col)]
         self._clicked = tuple(self.ds.taxonomy[name] for name in names)
-        found = pairs_behind(self._index, self._clicked, population=self._population.value, where=self._where.value)
+        behind = pairs_behind(
+            self._index, self._clicked, population=self._chosen("population"), where=self._chosen("where")
+        )
         self._clicking = True
         try:
-            self.selection.set(self.ds.pairs["pair_id"][found.rows], origin=found.origin, expression=found.expression)
+            ids = self.ds.pairs["pair_id"][behind.rows]
+            self.selection.set(ids, origin=behind.origin, expression=behind.expression)
         finally:
             self._clicking = False
         self._outline()
 
+    def _chosen(self, name: str) -> str:
+        return str(self.controls[name].value)
+
     def _drawn(self) -> alt.HConcatChart:
-        asked = (self._population.value, self._where.value)
-        if asked not in self._tables:
-            population, where = asked
-            self._tables[asked] = (
+        population, where = self._chosen("population"), self._chosen("where")
+        if (population, where) not in self._tables:
+            self._tables[population, where] = (
                 cooccurrence(self.ds, population=population, where=where),
                 category_counts(self.ds, population=population, where=where),
             )
         return explorer(
-            *self._tables[asked],
-            coefficient=self._coefficient.value,
+            *self._tables[population, where],
+            coefficient=self._chosen("coefficient"),
             source=self.ds.population,
             taxonomy=self.ds.taxonomy,
         )
 
     def _redraw(self, _: object = None) -> None:
-        self._chart.draw(self._drawn())
+        self.chart.draw(self._drawn())
 
     def _recount(self, _: object) -> None:
         self._offer_coefficients()
@@ -131,21 +152,21 @@ class CategoryExplorer(InspectedView):
             self.click(*(category.key for category in self._clicked))
 
     def _offer_coefficients(self) -> None:
-        before = self._coefficient.value
-        self._coefficient.unobserve(self._redraw, names="value")
-        self._coefficient.options = offered = _coefficients(self._where.value)
-        self._coefficient.value = before if before in dict(offered).values() else "phi"
-        self._coefficient.observe(self._redraw, names="value")
+        control, before = self.controls["coefficient"], self._chosen("coefficient")
+        control.unobserve(self._redraw, names="value")
+        control.options = offered = _coefficients(self._chosen("where"))
+        control.value = before if before in dict(offered).values() else "phi"
+        control.observe(self._redraw, names="value")
 
     def _outline(self) -> None:
         row, col = ([category.key for category in self._clicked] + ["", ""])[:2]
-        self._chart.chosen = {"chosen_row": row, "chosen_col": col}
+        self.chart.chosen = {"chosen_row": row, "chosen_col": col}
 
     def _selection_moved(self) -> None:
         if not self._clicking:
             self._clicked = ()
             self._outline()
-        self._chart.said = _INVITATION if self.selection.pair_ids is None else self.selection.origin
+        self.chart.said = _INVITATION if self.selection.pair_ids is None else self.selection.origin
 
 
 def _populations(ds: Dataset) -> list[str]:
@@ -174,12 +195,11 @@ class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets h
         self._clicked = {"chosen_row": "", "chosen_col": ""}
         self._clicking = False
         self._background = Background(lambda _: None)
-        options = [(one.title, key) for key, one in COEFFICIENTS.items() if key != "phi_expected"]
-        self._coefficient = ipywidgets.Dropdown(options=options, description="Association")
-        self._coefficient.observe(self._draw, names="value")
-        self._chart = ChartView(None, on_click=self.click, on_hide=policy.hide_all)
-        self._chart.layout.max_width = "100%"
-        super().__init__([self._coefficient, self._chart])
+        self.coefficient = ipywidgets.Dropdown(options=_coefficients("all"), description="Association")
+        self.coefficient.observe(self._draw, names="value")
+        self.chart = ChartView(None, on_click=self.click, on_hide=policy.hide_all)
+        self.chart.layout.max_width = "100%"
+        super().__init__([self.coefficient, self.chart])
         self._until_closed(selection.observe(self._follow), self._background.close)
         self._follow()
 
@@ -192,13 +212,13 @@ class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets h
     def click(self, row: str, col: str | None = None) -> None:
         """Choose the pairs that carry a category, or both of two."""
         categories = tuple(self._ds.taxonomy[name] for name in dict.fromkeys([row, col or row]))
-        found = pairs_behind(self._index, categories, population="pairs", where="all")
+        behind = pairs_behind(self._index, categories, population="pairs", where="all")
         keys = [category.key for category in categories]
         self._clicked = {"chosen_row": keys[0], "chosen_col": keys[-1] if len(keys) > 1 else ""}
         self._clicking = True
         try:
-            ids = self._ds.pairs["pair_id"][found.rows]
-            self._selection.set(ids, origin=found.origin, expression=found.expression)
+            ids = self._ds.pairs["pair_id"][behind.rows]
+            self._selection.set(ids, origin=behind.origin, expression=behind.expression)
         finally:
             self._clicking = False
 
@@ -216,21 +236,21 @@ class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets h
             return
         except BtvizError as error:
             self._tables = None
-            self._chart.said = str(error)
+            self.chart.said = str(error)
         self._draw()
 
     def _draw(self, _: object = None) -> None:
         if self._tables is not None:
-            self._chart.said = "" if self._tables[0]["n"][0] else NOTHING
-        self._chart.draw(self._drawn())
-        self._chart.chosen = self._clicked
+            self.chart.said = "" if self._tables[0]["n"][0] else NOTHING
+        self.chart.draw(self._drawn())
+        self.chart.chosen = self._clicked
 
     def _drawn(self) -> alt.HConcatChart | None:
         if self._tables is None or not self._tables[0]["n"][0]:
             return None
         return selection_contrast(
             *self._tables,
-            coefficient=self._coefficient.value,
+            coefficient=self.coefficient.value,
             source=self._ds.population,
             taxonomy=self._ds.taxonomy,
         )

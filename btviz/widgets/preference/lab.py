@@ -51,6 +51,8 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
     controls : Mapping
         The drop-down lists `release`, `grouping`, `within`, `measure`, `weighting` and `n_boot`;
         setting their `value` from Python moves the pictures, too.
+    chart : ChartView
+        The pictures: `spec` is what is drawn, `said` the words above it, `chosen` what is outlined.
 
     Examples
     --------
@@ -82,10 +84,10 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._listing = False
         self._pending: Level | None = None
         self._background = Background(self._show_progress)
-        self._chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
-        self._chart.layout.max_width = "100%"
+        self.chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
+        self.chart.layout.max_width = "100%"
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
-        self._views = ipywidgets.Box([self._chart], layout=_WRAP | {"align_items": "flex-start"})
+        self._views = ipywidgets.Box([self.chart], layout=_WRAP | {"align_items": "flex-start"})
         self._inspect(ds, release=self._choices.release)
         super().__init__([controls, self._views])
         self._until_closed(self.selection.observe(self._selection_moved), self._background.close)
@@ -111,7 +113,7 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
     def said(self) -> str:
         """The verdict in words, as it stands above the pictures."""
         self._settled()
-        return str(self._chart.said)
+        return str(self.chart.said)
 
     def click(self, grouping: str, level: str) -> None:
         """Choose a level: its comparisons are listed, its verdict and null distribution shown.
@@ -140,7 +142,7 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         )
 
     def _done(self, future: Future[Measured]) -> None:
-        self._chart.busy = {}
+        self.chart.busy = {}
         try:
             shown = future.result()
         except SupersededError:
@@ -157,8 +159,8 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
 
     def _fail(self, why: str) -> None:
         self._pending = None
-        self._chart.said = why
-        self._chart.draw(None)
+        self.chart.said = why
+        self.chart.draw(None)
 
     def _settled(self) -> Measured:
         """What the controls ask for, waited for and shown."""
@@ -169,7 +171,7 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
 
     def _show_progress(self, share: float | None) -> None:
         doing = "Preparing" if share is None else "Resampling prompts of"
-        self._chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
+        self.chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
 
     def _show(self, shown: Measured) -> None:
         before, self._shown = self._shown, shown
@@ -179,8 +181,8 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         if before is not None and (before.ds is not shown.ds or before.answer.question.within != question.within):
             self._follow_levels(table)
         visible = table.filter(pl.col("grouping").is_in(["all", self._choices.grouping]))
-        self._chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
-        self._chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
+        self.chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
+        self.chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
         self._outline()
 
     def _drawn(self, visible: pl.DataFrame, shown: Measured) -> Any:
@@ -235,7 +237,7 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
 
     def _outline(self) -> None:
         grouping, level = self._clicked or ("", "")
-        self._chart.chosen = {"chosen_grouping": grouping, "chosen_level": level}
+        self.chart.chosen = {"chosen_grouping": grouping, "chosen_level": level}
 
     def _inspect(self, ds: Dataset, *, release: str) -> None:
         """Show the inspector of a data set beside the pictures."""
@@ -244,7 +246,7 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
             self._inspectors[release] = inspector
             inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
         self._inspector = self._inspectors[release]
-        self._views.children = [self._chart, self._inspector]
+        self._views.children = [self.chart, self._inspector]
 
 
 def _origin(shown: Measured, level: Level, *, n: int) -> str:

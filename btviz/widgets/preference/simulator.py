@@ -51,6 +51,8 @@ class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywi
     controls : Mapping
         The sliders, by the name of the parameter of `simulate_preferences` they set; setting
         their `value` from Python moves the picture, too.
+    chart : ChartView
+        The picture: `spec` is what is drawn, `said` the words above it.
 
     Examples
     --------
@@ -68,15 +70,15 @@ class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywi
         )
         self._draws = 0
         self._result = self._simulated()
-        self._chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
-        self._chart.layout.max_width = "100%"
+        self.chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
+        self.chart.layout.max_width = "100%"
         again = ipywidgets.Button(description="Draw again", tooltip="The same truth, other samples")
         again.on_click(self._draw_again)
         for control in self.controls.values():
             control.observe(self._redraw, names="value")
         self._tell()
         sliders = ipywidgets.Box([*self.controls.values(), again], layout={"flex_flow": "row wrap"})
-        super().__init__([sliders, self._chart])
+        super().__init__([sliders, self.chart])
 
     @property
     def result(self) -> SimulatedPreferences:
@@ -106,11 +108,11 @@ class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywi
         )
 
     def _tell(self) -> None:
-        self._chart.said = sentences.simulation(self._result).replace("\n", " ")
+        self.chart.said = sentences.simulation(self._result).replace("\n", " ")
 
     def _redraw(self, _: object = None) -> None:
         self._result = self._simulated()
-        self._chart.draw(self._drawn())
+        self.chart.draw(self._drawn())
         self._tell()
 
     def _draw_again(self, _: object) -> None:

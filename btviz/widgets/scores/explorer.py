@@ -55,6 +55,10 @@ class ScoreExplorer(InspectedView):
     controls : Mapping
         `view`, `models`, `grouping`, `level`, `form`, `population`, `which`; setting their `value`
         from Python moves the picture, too.
+    chart, table : ChartView, TableView
+        The picture, or the table of metrics: `chart.spec` is what is drawn, `chart.said` the words above it.
+    runner : ScoreRunner
+        The fields that name a model and start a run, and the line that says how far it is.
     inspector : PairInspector
         Lists the answers under the brush, or all.
 
@@ -84,7 +88,8 @@ class ScoreExplorer(InspectedView):
         self._choices = ScoreControls(ds, topics=topics, book=lambda: self._on_view, on_change=self._ask)
         self.controls: Mapping[str, Any] = self._choices.named
         self._canvas = ScoreCanvas(on_brush=self._brushed_in_chart, on_hide=self.policy.hide_all, on_shown=self._shown)
-        self._runner = self._part(
+        self.chart, self.table = self._canvas.chart, self._canvas.table
+        self.runner = self._part(
             ScoreRunner(lambda: self._book, on_news=self._news, on_scored=self._turn_to, on_end=self._run_ended)
         )
         super().__init__(self._laid_out())
@@ -98,7 +103,7 @@ class ScoreExplorer(InspectedView):
         self.inspector.layout.flex = "1 1 560px"  # beside the picture where there is room, else below
         views = [canvas.chart, canvas.table, self.inspector]
         return [
-            self._runner,
+            self.runner,
             view,
             ipywidgets.Box([*rest, canvas.override], layout=_WRAP),
             ipywidgets.Box(views, layout=_WRAP | {"align_items": "flex-start"}),
@@ -107,7 +112,7 @@ class ScoreExplorer(InspectedView):
     @property
     def scores(self) -> pl.DataFrame:
         """Table of the scores of all models, those loaded from here included; waits for a run under way."""
-        self._runner.finish()
+        self.runner.finish()
         return self._book.scores
 
     @property
@@ -168,11 +173,11 @@ class ScoreExplorer(InspectedView):
         kind : {"reward", "cost", "moderation"}, optional
             Where the model does not say.
         """
-        self._runner.start(model, kind=kind)
+        self.runner.start(model, kind=kind)
 
     def stop(self) -> None:
         """End a run after the batch in work; what is scored is kept."""
-        self._runner.stop()
+        self.runner.stop()
 
     @property
     def _on_view(self) -> ScoreBook:

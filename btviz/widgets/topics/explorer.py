@@ -61,6 +61,17 @@ class TopicExplorer(InspectedView):
     policy : ContentPolicy, optional
         Decides which texts may be read; the one of this session by default.
 
+    Attributes
+    ----------
+    map : MapView
+        The map: `state` is what it shows, without texts; `scatter` the points, by jupyter-scatter.
+    panel : TopicPanel
+        Its `places`, and the `layer` of topics on view.
+    inspector : PairInspector
+        Lists the pairs chosen, or all.
+    contrast : ContrastView
+        Bars and matrix of the pairs chosen.
+
     Raises
     ------
     UsageError
@@ -91,7 +102,7 @@ class TopicExplorer(InspectedView):
         self._embeddings = embeddings or topics.embeddings
         self._index = index_pairs(ds)
         self._setting: int | None = None
-        self._panel = TopicPanel(
+        self.panel = TopicPanel(
             ds,
             places=places_of(points, self._index),
             topics=topics,
@@ -101,7 +112,7 @@ class TopicExplorer(InspectedView):
             stability=stability,
             on_message=self._answer,
         )
-        self.map = self._panel.view
+        self.map = self.panel.view
         self._jobs = MapJobs(self.map)
         self.map.tell({"meaning": self._embeddings is not None})
         self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
@@ -115,7 +126,7 @@ class TopicExplorer(InspectedView):
     @property
     def topics(self) -> Topics:
         """Topics at the scale on view."""
-        return self._panel.layer.topics
+        return self.panel.layer.topics
 
     def scale(self, smallest: int) -> None:
         """Show topics of at least so many texts.
@@ -125,7 +136,7 @@ class TopicExplorer(InspectedView):
         UsageError
             If the topics were not fitted at that scale.
         """
-        self._panel.show(self._panel.laid(smallest))
+        self.panel.show(self.panel.laid(smallest))
 
     def color_by(self, name: str) -> None:
         """Let the colour of a point stand for something else.
@@ -140,7 +151,7 @@ class TopicExplorer(InspectedView):
         UsageError
             If there is no such colouring, or these data have nothing to show for it.
         """
-        self._panel.color_by(name)
+        self.panel.color_by(name)
 
     def click(self, topic: int) -> None:
         """Choose the pairs of a topic.
@@ -155,7 +166,7 @@ class TopicExplorer(InspectedView):
         NotFoundError
             If there is no such topic.
         """
-        ids = self._panel.layer.pair_ids(topic)
+        ids = self.panel.layer.pair_ids(topic)
         if ids.is_empty():
             n = self.topics.topics.height
             there = f"there are 0 to {n - 1}" if n else "there is none"
@@ -166,7 +177,7 @@ class TopicExplorer(InspectedView):
             )
         named = "Outliers" if topic < 0 else f"Topic {topic}"
         origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), 'pair')}"
-        self._choose(ids, origin=origin, expression=self._panel.layer.expression(topic), topic=topic)
+        self._choose(ids, origin=origin, expression=self.panel.layer.expression(topic), topic=topic)
 
     def lasso(self, places: ArrayLike) -> None:
         """Choose all pairs at some points of the map; none drops the selection.
@@ -181,11 +192,11 @@ class TopicExplorer(InspectedView):
         UsageError
             If there is no such point.
         """
-        rows = self._panel.places.rows_at(places)
+        rows = self.panel.places.rows_at(places)
         if not len(rows):
             self.selection.clear()
             return
-        origin = f"{_counted(len(self._panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
+        origin = f"{_counted(len(self.panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
         self._choose(self.ds.pairs["pair_id"][rows], origin=origin)
 
     def search(self, words: str) -> None:
@@ -238,15 +249,15 @@ class TopicExplorer(InspectedView):
 
     def _selection_moved(self) -> None:
         ids = self.selection.pair_ids
-        n = self._panel.mark(None if ids is None else self._index.rows_of(ids))
+        n = self.panel.mark(None if ids is None else self._index.rows_of(ids))
         now = self.selection.choice
         self.map.tell({"topic": self._setting, "chosen": n, "origin": now.origin, "expression": now.expression})
 
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         """What is done on each kind of message from the map."""
         return {
-            "ready": lambda _: self._panel.send_labels(),
-            "point": lambda asked: self._panel.point_at(asked["place"]),
+            "ready": lambda _: self.panel.send_labels(),
+            "point": lambda asked: self.panel.point_at(asked["place"]),
             "lasso": lambda asked: self.lasso(asked["places"]),
             "topic": lambda asked: self.click(asked["topic"]),
             "color": lambda asked: self.color_by(asked["name"]),
@@ -254,7 +265,7 @@ class TopicExplorer(InspectedView):
             "clear": lambda _: self.selection.clear(),
             "export": lambda _: self._download(),
             "hide": lambda _: self.policy.hide_all(),
-            "scale": lambda asked: self._jobs.run(partial(self._panel.laid, asked["scale"]), self._panel.show),
+            "scale": lambda asked: self._jobs.run(partial(self.panel.laid, asked["scale"]), self.panel.show),
             "meaning": lambda asked: self._jobs.run(
                 partial(near_text, self._embeddings, asked["text"], n=NEAREST), self._choose_near
             ),
