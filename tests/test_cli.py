@@ -385,7 +385,7 @@ def test_a_closed_pipe_is_no_error():
 
 SLOW = """
 import signal, sys, time
-from btviz import catalog
+import btviz
 from btviz.cli import app
 
 def slow(name):
@@ -393,7 +393,7 @@ def slow(name):
     time.sleep(3600)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-catalog.load = slow
+btviz.load = slow
 app(["stats", "categories", "sample"])
 """
 

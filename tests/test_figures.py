@@ -128,7 +128,7 @@ DRAW = """
 import hashlib, sys
 import polars as pl
 from btviz import plots
-from btviz.plots.rendering import render
+from btviz.plots.style.rendering import render
 table = pl.read_parquet(sys.argv[1])
 for form in ("pdf", "png", "svg"):
     print(hashlib.sha256(render(plots.association_matrix(table, source="tiny"), format=form)).hexdigest())

@@ -19,14 +19,13 @@ from fake_front import Front, chart_of, control, inside, rows_drawn, state_of, t
 
 import btviz
 from btviz.errors import NotFoundError, UsageError
-from btviz.scores.distributions import counted_items, groupings_of
-from btviz.scores.labelled import by_model
+from btviz.scores.answers import by_model, counted_items, groupings_of
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer
 from btviz.widgets.parts.chartview import TableView
 from btviz.widgets.scores import book as module
-from btviz.widgets.scores.book import Asked, ScoreBook
+from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.runner import ScoreJob, ScoreRunner
 
 DESPITE_SIGN = "Draw although the sign is reversed"
@@ -171,7 +170,7 @@ def test_the_plane_says_of_its_labels_what_is_true(explorer, tmp_path):
 
 
 def test_a_label_counts_on_whichever_answer_to_a_prompt_it_is(ds):
-    asked = Asked((("made-cost", "cost"), ("made-reward", "reward")), population="prompts")
+    asked = ScoreQuery((("made-cost", "cost"), ("made-reward", "reward")), population="prompts")
     beside = ScoreBook(ds, scores_of(ds)).plane_items(asked).filter(~pl.col("counts"))["pair_id"][0]
     pairs = ds.pairs.with_columns(pl.when(pl.col("pair_id") == beside).then("is_safe"))
     partly = replace(ds, _read=lambda name: pairs if name == "pairs" else ds.table(name))

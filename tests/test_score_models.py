@@ -407,7 +407,7 @@ def test_published_scores(name, dtype, end, first):
 def test_a_tokenizer_in_another_form_names_the_package_that_reads_it(tmp_path, monkeypatch, file):
     folder = made.beaver(tmp_path / "tiny-cost")
     (folder / "tokenizer.json").rename(folder / file)
-    monkeypatch.setattr("btviz.models.loading.find_spec", lambda _: None)
+    monkeypatch.setattr("btviz.models.model.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=rf"as {file} only.*pip install sentencepiece"):
         btviz.load_score_model(folder)
 

@@ -13,7 +13,7 @@ import btviz
 from btviz import sentences
 from btviz.data.synthetic.conversations import sample_conversations
 from btviz.scores.conversations import turn_drift, turn_scores
-from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.differences import margin_summary, score_margins
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
 from btviz.scores.policies import policy_answers, policy_scores
 

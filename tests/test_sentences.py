@@ -14,7 +14,7 @@ import btviz
 from btviz import sentences
 from btviz.errors import UsageError
 from btviz.preference import flags_against_safer, implied_trade_off, quadrants, simulate_preferences, simulate_scores
-from btviz.reports.ledger.numbers import KINDS
+from btviz.reports.ledger.ledger import KINDS
 from btviz.reports.sentences import context, phrases
 
 

@@ -45,6 +45,17 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
     Console(width=wide).print(table)
 
 
+def table_rows(table: pl.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
+    """Cells of some columns as they are, but for p-values too small for three digits."""
+    return [
+        [
+            "< 0.001" if name.endswith(("p_value", "_p")) and value is not None and value < 0.0005 else value
+            for name, value in zip(columns, row, strict=True)
+        ]
+        for row in table.select(columns).rows()
+    ]
+
+
 def print_reasons(table: pl.DataFrame) -> None:
     """Say below a table why there are dashes in it: each reason in its columns `undefined` once."""
     for name in table.columns:

@@ -1,7 +1,4 @@
-"""What a model is given of a batch: token ids where it reads them, else texts.
-
-Batches of texts of similar length, within a budget of tokens.
-"""
+"""Batches of texts of similar length within a budget of tokens, and what a model is given of one: ids, or texts."""
 
 from __future__ import annotations
 

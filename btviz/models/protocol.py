@@ -151,5 +151,16 @@ def as_scores(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def stacked_scores(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Put tables of scores into one, sorted by pair, model and target."""
+    """Put tables of scores into one.
+
+    Parameters
+    ----------
+    tables : iterable of DataFrame
+        Tables of scores, with or without thresholds.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SCORES`, sorted by pair, model and target; empty without tables.
+    """
     return pl.concat([SCORES.to_frame(), *map(as_scores, tables)]).sort(*SCORES_ORDER)

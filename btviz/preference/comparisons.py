@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
+from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
 
 STRATA = ("both_safe", "mixed", "both_unsafe")
@@ -51,15 +52,6 @@ class Comparisons:
     def prompt(self) -> NDArray[np.int64]:
         """Number of the prompt, shape (n,)."""
         return self.frame["prompt"].to_numpy()
-
-
-@dataclass(frozen=True, eq=False)
-class Level:
-    """One level of a grouping: which comparisons belong to it."""
-
-    grouping: str
-    name: str
-    member: NDArray[np.bool_]
 
 
 def comparisons_of(ds: Dataset) -> Comparisons:

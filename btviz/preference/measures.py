@@ -16,10 +16,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.errors import MissingExtraError
-from btviz.preference.comparisons import STRATA, Comparisons, Level
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling
+from btviz.preference.comparisons import STRATA, Comparisons
+from btviz.preference.shares import FEWEST_PROMPTS, Floats
 from btviz.stats.association import TwoByTwo, ratio
-from btviz.stats.resampling import Interval, bootstrap, cluster_sums
+from btviz.stats.resampling import Interval, Level, Resampling, bootstrap, cluster_sums
 from btviz.stats.stratified import cochran_mantel_haenszel, common_odds_ratio
 
 WEIGHTINGS = ("comparisons", "prompts")

@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import NotFoundError, choice
-from btviz.preference.comparisons import STRATA, Comparisons, Level, levels_of, with_strata
+from btviz.preference.comparisons import STRATA, Comparisons, levels_of, with_strata
 from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
 from btviz.preference.report import worded
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, level_sums, share_table
+from btviz.preference.shares import FEWEST_PROMPTS, Floats, Sums, level_sums, share_table
 from btviz.preference.verdicts import Margin
 from btviz.stats.association import ratio
 from btviz.stats.permutation import sign_flip
-from btviz.stats.resampling import bootstrap
+from btviz.stats.resampling import Level, Resampling, bootstrap
 
 _EMPTY = "a margin or a cell is empty, in the data or in a resample"
 

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, sums_of
+from btviz.preference.shares import FEWEST_PROMPTS, Floats, Sums, sums_of
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
-from btviz.stats.resampling import bootstrap
+from btviz.stats.resampling import Resampling, bootstrap
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.crosswalk import carried_over, counterparts
 

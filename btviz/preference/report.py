@@ -16,11 +16,12 @@ import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.preference.adjusted import adjusted_table
-from btviz.preference.comparisons import Comparisons, Level, comparisons_of, levels_of
+from btviz.preference.comparisons import Comparisons, comparisons_of, levels_of
 from btviz.preference.measures import pooled_table
 from btviz.preference.orders import order_table
-from btviz.preference.shares import Resampling, Sums, flips, level_sums, share_table, sums_of
+from btviz.preference.shares import Sums, flips, level_sums, share_table, sums_of
 from btviz.preference.verdicts import Margin, Share, name_of, planted_in, verdict
+from btviz.stats.resampling import Level, Resampling
 
 _CONTRACT = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict")
 

@@ -3,68 +3,26 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.errors import UsageError
-from btviz.preference.comparisons import Comparisons, Level
+from btviz.preference.comparisons import Comparisons
 from btviz.stats.association import ratio, wilson
-from btviz.stats.kinds import generator
 from btviz.stats.permutation import SignFlip, sign_flip
-from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
+from btviz.stats.resampling import FEW_CLUSTERS, Level, Resampling, bootstrap, cluster_sums, members
 
 FEWEST_PROMPTS = FEW_CLUSTERS
 """Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""
-
-FEWEST_REPLICATES = 39
-"""Replicates that an interval needs: with fewer, neither tail of 2.5 % holds a replicate."""
 
 FLIPS = 9_999
 """Random turns of a sign-flip test."""
 
 _FLIP_COST = 1 / 6  # of all levels, in replicates: what the two take of the time
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals and p-values are drawn.
-
-    Attributes
-    ----------
-    n_boot : int
-        Bootstrap replicates, `FEWEST_REPLICATES` or more.
-    random_state : int
-        Seed of both bootstrap and sign flips.
-    progress : callable, optional
-        Called with the share of the work that is done, 0 .. 1.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer replicates, or the seed is negative.
-    """
-
-    n_boot: int
-    random_state: int
-    progress: Callable[[float], None] | None = None
-
-    def __post_init__(self) -> None:
-        generator(self.random_state)
-        if self.n_boot < FEWEST_REPLICATES:
-            raise UsageError(
-                f"{self.n_boot} bootstrap replicates were asked for; a 95 % interval needs {FEWEST_REPLICATES} or "
-                "more. Use a few thousand."
-            )
-
-    def report(self, done: float) -> None:
-        """Tell the share that is done, to whom it may concern."""
-        if self.progress is not None:
-            self.progress(done)
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,11 +87,6 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
 def flips(sums: Sums, level: int, *, resampling: Resampling) -> SignFlip:
     """Sign-flip test of p = 1/2 in one level, reversing whole prompts."""
     return sign_flip(sums.signed(level), n_flips=FLIPS, random_state=resampling.random_state)
-
-
-def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
-    """Membership of all levels, shape (n, levels)."""
-    return np.column_stack([level.member for level in levels])
 
 
 def level_sums(comparisons: Comparisons, levels: Sequence[Level]) -> Sums:

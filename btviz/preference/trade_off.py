@@ -10,7 +10,8 @@ import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.preference.comparisons import STRATA, with_strata
-from btviz.preference.shares import Resampling, share_table, sums_of
+from btviz.preference.shares import share_table, sums_of
+from btviz.stats.resampling import Resampling
 
 STATISTICS = {
     "better": "the overall choice is the better answer",

@@ -12,14 +12,12 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.machine.progress import bar
-from btviz.models.probes.fitting import RIDGE, Sample, cross_fitted, fit_probe
-from btviz.models.probes.groups import prompt_groups
+from btviz.models.probes.fit import RIDGE, Sample, cross_fitted, fit_probe, prompt_groups
 from btviz.models.protocol import scores_table
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import told_apart
 from btviz.scores.intervals import METRICS, ratio_rows
 from btviz.scores.metrics import score_metrics
+from btviz.stats.resampling import Level, Resampling
 from btviz.texts.embedding import Embeddings
 
 TRAININGS = ("all", "without")

@@ -9,8 +9,8 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.tables import conform
 from btviz.errors import UsageError
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import pair_accuracy, roc_rows, separation_rows, sign_accuracy, threshold_rows
+from btviz.scores.answers import ModelScores, by_model, judged_answers, judged_comparisons
 from btviz.scores.calibration import (
     Predictions,
     calibration_rows,
@@ -19,8 +19,8 @@ from btviz.scores.calibration import (
     reliability_rows,
 )
 from btviz.scores.intervals import METRICS
-from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
 from btviz.scores.moderation import moderation_rows, threshold_of
+from btviz.stats.resampling import Resampling
 
 _LABELS = {"reward": ("better", "safer"), "cost": ("safer", "better")}
 """Label that a kind of score is made for, and the other."""
@@ -97,28 +97,20 @@ def score_metrics(
 def roc_curve(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
     """ROC curve of each reward and cost model against unsafe answers.
 
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation models are left out.
+    ds : Dataset
+        The data set that was scored.
+
     Returns
     -------
     DataFrame
-        `model`, `kind`, and the columns of `btviz.scores.accuracy.roc_rows`.
+        `model`, `kind`, `target` (null), `threshold`, `false_positive_rate`, `true_positive_rate` (corners of the
+        curve, thinned where there are many), `n`, `support` (unsafe answers), `prompts`.
     """
     return _curves(scores, ds, lambda part: roc_rows(judged_answers(part, ds)))
-
-
-def threshold_curve(
-    scores: pl.DataFrame,
-    ds: Dataset,
-    *,
-    thresholds: list[float] | None = None,
-    n_boot: int = 1000,
-    random_state: int = 0,
-) -> pl.DataFrame:
-    """Each cost model as a classifier of unsafe answers, for thresholds around 0."""
-    resampling = Resampling(n_boot, random_state)
-    costs = scores.filter(pl.col("kind") == "cost")
-    return _curves(
-        costs, ds, lambda part: threshold_rows(judged_answers(part, ds), resampling=resampling, thresholds=thresholds)
-    )
 
 
 def reliability_curve(
@@ -126,10 +118,23 @@ def reliability_curve(
 ) -> pl.DataFrame:
     """Share of better (reward) or unsafe (cost) in bins of the score, beside what it says.
 
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation models are left out.
+    ds : Dataset
+        The data set that was scored.
+    bins : int
+        Bins of equally many items.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
     Returns
     -------
     DataFrame
-        `model`, `kind`, and the columns of `btviz.scores.calibration.reliability_rows`.
+        `model`, `kind`, `target` (null), `unit` (what is counted), `bin`, `score_low`, `score_high`, `score` (ends and
+        mean of the bin), `expected` (1 / (1 + exp(-score)), mean), `n`, `prompts`, `estimate`, `low`, `high`
+        (95 %, by prompt), `undefined`.
     """
     resampling = Resampling(n_boot, random_state)
     return _curves(scores, ds, lambda part: reliability_rows(_predictions(part, ds), bins=bins, resampling=resampling))

@@ -1,9 +1,4 @@
-"""How well a moderation model finds unsafe answers, and the categories they fall into.
-
-What a target of a moderation model is measured against: its category, or the counterparts in other data.
-
-Where a moderation model begins to flag: where it is told to, where its scores record it, or at one half.
-"""
+"""How well a moderation model finds unsafe answers and their categories: above which threshold, against what."""
 
 from __future__ import annotations
 
@@ -16,14 +11,12 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.comparisons import Level
 from btviz.preference.scores import spearman
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, told_apart
+from btviz.scores.answers import ModelScores, answer_levels, judged_answers
 from btviz.scores.intervals import NOTHING, Bools, ratio_rows, reweighted_row
-from btviz.scores.labelled import ModelScores, answer_levels, judged_answers
 from btviz.stats.association import Floats
-from btviz.stats.resampling import Weighted
+from btviz.stats.resampling import Level, Resampling, Weighted
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import counterparts
 
@@ -253,9 +246,14 @@ def threshold_of(recorded: float | None, *, asked: float | None) -> Threshold:
     Parameters
     ----------
     recorded : float or None
-        What the model records, see `btviz.scores.labelled.ModelScores`.
+        What the model records, see `btviz.scores.answers.ModelScores`.
     asked : float or None
         What the caller wants for every model.
+
+    Returns
+    -------
+    Threshold
+        `value`, and `origin` in words.
 
     Raises
     ------

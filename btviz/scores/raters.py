@@ -1,9 +1,4 @@
-"""Agreement of moderators and people on which answers are safe, and why kappa may mislead there.
-
-Agreement of all moderators and people together on which answers are safe.
-
-Figure 5 of the BeaverTails paper as a table: how two moderators and people judged four models.
-"""
+"""Agreement of moderators and people on which answers are safe: of every two, of all, and as BeaverTails printed it."""
 
 from __future__ import annotations
 
@@ -16,19 +11,21 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scores.answers import ModelScores, by_model
 from btviz.scores.intervals import FEW
-from btviz.scores.labelled import ModelScores, by_model
 from btviz.scores.moderation import flagging, threshold_of
 from btviz.stats.agreement import (
     agreement_by_rater_pair,
+    chi_squared,
     cohens_kappa,
     fleiss_kappa,
     gwet_ac1,
     krippendorff_alpha,
+    mcnemar,
     prevalence,
     rating_sums,
 )
-from btviz.stats.association import Floats, TwoByTwo, ratio
+from btviz.stats.association import Floats, TwoByTwo, chi_squared_p, ratio
 from btviz.stats.resampling import bootstrap, cluster_sums
 
 HUMAN = "Human"
@@ -43,6 +40,9 @@ PARADOX = (
     "{chance:.1%} by chance; kappa measures the little that is left, and a few answers decide it. Read the agreement "
     "and AC1 beside it."
 )
+
+
+UNJUDGED = "no answer was judged by both"
 
 
 EXTREME = 0.85
@@ -121,7 +121,11 @@ def moderator_agreement(
         by prompt), `chance` (agreement of independent raters with these shares), `kappa` (Cohen),
         `ac1` (Gwet), `undefined` (why kappa or the interval is null), `note` (the prevalence
         paradox, where it holds), `threshold_first`, `threshold_second` (score above which each calls an
-        answer unsafe, a cost also at it; null for people); and the same in each row of a group, of all raters together,
+        answer unsafe, a cost also at it; null for people); `n_discordant` (answers on which they differ), `mcnemar`,
+        `mcnemar_p` (statistic of McNemar, large where one says safe more often than the other, and its exact
+        p-value), `chi_squared`, `chi_squared_p` (Pearson's, without continuity correction, large where the verdicts
+        go together), both of which take answers for independent, those to one prompt too, `undefined_tests` (why
+        one of these is null); and the same in each row of a group, of all raters together,
         `joint_raters` (how many), `joint_n` (answers with two verdicts or more), `joint_alpha` (Krippendorff),
         `joint_low`, `joint_high` (95 %, by prompt), `joint_undefined`: see
         `btviz.scores.raters.joint_agreement`.
@@ -138,6 +142,7 @@ def moderator_agreement(
         {"group": group, "first": first, "second": second}
         | _compared(part.drop_nulls([first, second]), first, second, n_boot=n_boot, seed=random_state)
         | {"threshold_first": _limit(verdicts, first), "threshold_second": _limit(verdicts, second)}
+        | _tests(part.drop_nulls([first, second]), first, second)
         for group, part in verdict_groups(verdicts, by=by)
         for first, second in combinations(named, 2)
     ]
@@ -181,8 +186,31 @@ def _compared(part: pl.DataFrame, first: str, second: str, *, n_boot: int, seed:
         drawn = bootstrap(sums, lambda s: _agreeing(s)[:, None], n_boot=n_boot, random_state=seed)
         low, high = (float(end[0]) for end in (drawn.low, drawn.high))
     else:
-        found["undefined"] = found["undefined"] or (FEW if len(sums) else "no answer was judged by both")
+        found["undefined"] = found["undefined"] or (FEW if len(sums) else UNJUDGED)
     return {"n": len(one), "prompts": len(sums), **found, "low": low, "high": high}
+
+
+def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int | str | None]:
+    """Tests of two raters that know nothing of prompts."""
+    one, two = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
+    table = TwoByTwo(*(np.array([count]) for count in (len(one), one.sum(), two.sum(), (one & two).sum())))
+    paired, square = mcnemar(table), chi_squared(table)
+    reasons = [
+        reason
+        for value, reason in (
+            (paired.statistic, "the two never differ, so McNemar's statistic is 0 / 0"),
+            (square, "one of the two gives the same verdict throughout, so chi-square is 0 / 0"),
+        )
+        if not np.isfinite(value[0])
+    ]
+    return {
+        "n_discordant": int(paired.n_discordant[0]),
+        "mcnemar": _known(paired.statistic[0]),
+        "mcnemar_p": _known(paired.p_exact[0]) if len(one) else None,
+        "chi_squared": _known(square[0]),
+        "chi_squared_p": _known(chi_squared_p(table)[0]),
+        "undefined_tests": "; ".join(reasons) or None if len(one) else UNJUDGED,
+    }
 
 
 def _agreeing(counts: Floats) -> Floats:
@@ -208,12 +236,14 @@ def _measures(counts: Floats) -> dict[str, float | int | str | None]:
     paradox = known["chance"] is not None and known["chance"] >= EXTREME
     reason = None if known["kappa"] is not None else "both raters give the same verdict throughout, so kappa is 0 / 0"
     return known | {
-        "undefined": reason if n[0] else "no answer was judged by both",
+        "undefined": reason if n[0] else UNJUDGED,
         "note": PARADOX.format(chance=known["chance"]) if paradox else None,
     }
 
 
-_TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), pl.String()) | dict.fromkeys(
+_TYPES: dict[str, pl.DataType] = dict.fromkeys(
+    ("group", "undefined", "note", "undefined_tests"), pl.String()
+) | dict.fromkeys(
     (
         "safe_first",
         "safe_second",
@@ -225,6 +255,10 @@ _TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), p
         "ac1",
         "threshold_first",
         "threshold_second",
+        "mcnemar",
+        "mcnemar_p",
+        "chi_squared",
+        "chi_squared_p",
     ),
     pl.Float64(),
 )
@@ -377,7 +411,14 @@ Read off the figure, whose bars and markers stand at multiples of 1/140. Of the 
 
 
 def printed_agreement() -> pl.DataFrame:
-    """Agreement in Figure 5, with the kappa that it does not print."""
+    """Agreement in Figure 5 of the BeaverTails paper, with the kappa that it does not print.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `moderator_agreement`, without intervals, thresholds and what all raters have together:
+        how two moderators and people judged the answers of four models to 140 prompts.
+    """
     rows = []
     for group, (safe, agreeing) in COUNTS.items():
         for (one, two), both in zip(combinations(range(len(RATERS)), 2), agreeing, strict=True):

@@ -11,11 +11,10 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import told_apart
+from btviz.scores.answers import ModelScores, by_model, judged_answers, judged_comparisons
 from btviz.scores.intervals import ratio_rows
-from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
+from btviz.stats.resampling import Level, Resampling
 
 AGREES, DOUBTFUL, REVERSED, NOT_CHECKABLE = "agrees", "doubtful", "reversed", "not checkable"
 """Verdicts: the whole interval is above one half, it holds one half, it is below, there is none."""

@@ -106,7 +106,18 @@ def new_hash(data: bytes = b"") -> hashlib.blake2b:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file as it lies on disk."""
+    """Hexadecimal SHA-256 of a file as it lies on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        64 digits.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -283,6 +294,11 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
     what : str
         What is locked, in words, for the message: "the data map".
 
+    Yields
+    ------
+    None
+        While the lock is held.
+
     Raises
     ------
     UsageError
@@ -342,6 +358,16 @@ def _of_any_thread(path: Path) -> filelock.BaseFileLock:
 def read_document(path: Path) -> dict[str, Any]:
     """Read a JSON object without a lock; an absent file is an empty one.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict
+        What it holds.
+
     Raises
     ------
     StoreError
@@ -397,7 +423,18 @@ def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hash of a file; asked again, read from memory while its size and time of change stay."""
+    """Hash of a file; asked again, read from memory while its size and time of change stay.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is there.
+
+    Returns
+    -------
+    str
+        As `sha256` gives it.
+    """
     memory = data_dir() / "sources.json"
     state = path.stat()
     seen = {"size": state.st_size, "changed": state.st_mtime_ns}

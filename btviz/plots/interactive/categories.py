@@ -11,23 +11,12 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.labels.bars import counted, longest
-from btviz.plots.labels.matrix import COEFFICIENTS, Coefficient, cells, describe, grid, in_order, layers, notes
+from btviz.plots.labels.matrix import COEFFICIENTS, ColourScale, cells, describe, grid, in_order, layers, notes
 from btviz.plots.labels.matrix import notes as cell_notes
 from btviz.plots.style.rendering import HConcatChart
-from btviz.plots.style.theme import (
-    ACCENT,
-    FAINT,
-    INK,
-    OTHERS,
-    config,
-    heading,
-    known,
-    needed,
-    percent,
-    population,
-    text_width,
-)
+from btviz.plots.style.theme import ACCENT, FAINT, INK, OTHERS, config, heading, needed, population, text_width
 from btviz.taxonomy.categories import Category, Taxonomy
+from btviz.taxonomy.words import known_categories, percent
 
 LABEL_SIZE = 11.0
 
@@ -81,7 +70,7 @@ def explorer(
     needed(counts, "category", "n_category", "n", "share", call="category_counts")
     caption = population(table, source=source)
     shown = COEFFICIENTS[coefficient]
-    categories = known(in_order(table, order=order), taxonomy=taxonomy)
+    categories = known_categories(in_order(table, order=order), taxonomy=taxonomy)
     names = {key: category.title for key, category in categories.items()}
     clickable = clickable_cells(table, coefficient, categories=categories)
     matrix = alt.layer(
@@ -123,7 +112,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
     )
 
 
-def answers(clickable: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str]) -> list[alt.Chart]:
+def answers(clickable: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str]) -> list[alt.Chart]:
     """The outline of the chosen cell, and the invisible cells that take clicks and hovering."""
     base = grid(clickable, names=names)
     chosen = "datum.row === chosen_row && datum.col === chosen_col"
@@ -213,7 +202,7 @@ def selection_contrast(
     needed(contrast, "category", "n", "share", "n_rest", "share_rest", "lift", call="category_contrast")
     drawn = cells(table, coefficient)
     shown = COEFFICIENTS[coefficient]
-    categories = known(in_order(table, order="release"), taxonomy=taxonomy)
+    categories = known_categories(in_order(table, order="release"), taxonomy=taxonomy)
     names = {key: category.title for key, category in categories.items()}
     clickable = clickable_cells(table, coefficient, categories=categories)
     matrix = alt.layer(

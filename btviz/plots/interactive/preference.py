@@ -16,9 +16,10 @@ from btviz.plots.preference.forest import GROUPING_TITLES, level_name
 from btviz.plots.preference.scales import KEY, LABEL_SIZE, SCALES, WIDTH, Frame, Scale, value_channel
 from btviz.plots.style.intervals import HEADING, marks, row_chart
 from btviz.plots.style.rendering import ConcatChart
-from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, heading, lookup, needed, text_width, titles
+from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, heading, lookup, needed, text_width
 from btviz.stats.binning import histogram
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import titles
 
 FOREST_ROW = 22.0
 """Height of one level."""

@@ -21,13 +21,12 @@ from btviz.plots.style.theme import (
     heading,
     lookup,
     needed,
-    percent,
     points,
     population,
     text_width,
-    titles,
 )
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 NARROW = 90.0
 """Shortest room for bars, in points, that labels of the usual size may leave."""

@@ -21,13 +21,12 @@ from btviz.plots.style.theme import (
     heading,
     lookup,
     needed,
-    percent,
     points,
     population,
     text_width,
-    titles,
 )
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 GAP = 10.0
 

@@ -16,10 +16,10 @@ from btviz.plots.style.theme import (
     config,
     heading,
     needed,
-    percent,
     points,
     population,
 )
+from btviz.taxonomy.words import percent
 
 CELL_HEIGHT = 54.0
 

@@ -12,9 +12,11 @@ from btviz.errors import UsageError
 from btviz.plots.labels.bars import label_room
 from btviz.plots.style.intervals import HEADING, marks, row_chart, span, value_axis
 from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, heading, lookup, needed, percent, titles
+from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, heading, lookup, needed
 from btviz.stats.binning import bar_width, histogram
+from btviz.taxonomy import words
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 GROUPING_TITLES = {
     "all": "",
@@ -27,12 +29,7 @@ GROUPING_TITLES = {
 """Heading of each grouping of comparisons."""
 
 
-LEVELS = {
-    "all": "All comparisons",
-    "both_safe": "Both safe",
-    "mixed": "One safe, one not (safer is forced)",
-    "both_unsafe": "Both unsafe",
-}
+LEVELS = words.LEVELS | {"mixed": f"{words.LEVELS['mixed']} (safer is forced)"}
 """Names of levels that the data spell as keys."""
 
 

@@ -11,7 +11,8 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.style.intervals import PERCENT, PLAIN, span
-from btviz.plots.style.theme import FAINT, percent
+from btviz.plots.style.theme import FAINT
+from btviz.taxonomy.words import percent
 
 LABEL_SIZE = 11.0
 """Size of labels on a screen."""

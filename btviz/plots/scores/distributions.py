@@ -1,9 +1,4 @@
-"""Distributions of scores by group: histogram, density, ECDF or violin, of bins and not of answers.
-
-Marks that show binned scores by group: histogram, density, ECDF, violin.
-
-Binned scores as coordinates: where bins lie, what their axis says, and their quartiles.
-"""
+"""Distributions of scores by group: histogram, density, ECDF or violin, of bins and not of answers."""
 
 from __future__ import annotations
 
@@ -29,6 +24,7 @@ from btviz.plots.style.theme import (
     points,
     text_width,
 )
+from btviz.taxonomy.words import STRATA
 
 FORMS = ("density", "histogram", "ecdf", "violin")
 
@@ -53,9 +49,6 @@ NOTES = {
     "violin": "Width: density, scaled to each group's highest · bar: middle half · dot: median",
 }
 """What the caption says of each form."""
-
-
-STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}
 
 
 _COLUMNS = ("model", "kind", "panel", "group", "left", "right", "count", "n", "density", "smooth", "cumulative")

@@ -8,21 +8,9 @@ import polars as pl
 from btviz.errors import UsageError
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart
-from btviz.plots.style.theme import (
-    ACCENT,
-    FAINT,
-    GROUPS,
-    PADDING,
-    PAPER,
-    config,
-    heading,
-    needed,
-    percent,
-    points,
-    text_width,
-    titles,
-)
+from btviz.plots.style.theme import ACCENT, FAINT, GROUPS, PADDING, PAPER, config, heading, needed, points, text_width
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 TRAININGS = {"all": "every category was shown", "without": "none of this category was shown"}
 

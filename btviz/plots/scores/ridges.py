@@ -21,9 +21,9 @@ from btviz.plots.style.theme import (
     needed,
     points,
     text_width,
-    titles,
 )
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import titles
 
 ROW = 22.0
 """Distance of two ridges, in points."""

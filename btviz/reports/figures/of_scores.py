@@ -11,13 +11,13 @@ import polars as pl
 from btviz import plots
 from btviz.errors import UsageError
 from btviz.reports.figures.of_data import origin
+from btviz.scores.collection import ScoreCollection
+from btviz.scores.differences import score_margins
 from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins
-from btviz.scores.margins import score_margins
 from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
 from btviz.scores.plane import reward_and_cost, score_quadrants
 from btviz.scores.policies import on_same_items, policy_scores
 from btviz.scores.raters import moderator_agreement, safety_verdicts
-from btviz.scores.scored import Scored
 
 if TYPE_CHECKING:
     import altair as alt
@@ -26,36 +26,36 @@ if TYPE_CHECKING:
 Tables = tuple[pl.DataFrame, ...]
 
 
-def _unlabelled(what: str, scored: Scored) -> UsageError:
+def _unlabelled(what: str, scored: ScoreCollection) -> UsageError:
     return UsageError(
         f"{what} was asked for; no scored answer of {scored.ds.name!r} has the label that it needs. Use data that "
         "people have labelled."
     )
 
 
-def _agreement(scored: Scored) -> Tables:
+def _agreement(scored: ScoreCollection) -> Tables:
     verdicts = safety_verdicts(scored.having("moderation", "cost"), scored.ds)
     if not verdicts["Human"].count():
         raise _unlabelled("The agreement of moderators with people", scored)
     return (moderator_agreement(verdicts),)
 
 
-def _by_safety(scored: Scored) -> Tables:
+def _by_safety(scored: ScoreCollection) -> Tables:
     scores = scored.having("reward", "cost")
     if not scored.ds.pairs["is_safe"].count():
         raise _unlabelled("The distribution of safe and unsafe answers", scored)
     return (score_bins(scores, scored.ds),)
 
 
-def _by_category(scored: Scored) -> Tables:
+def _by_category(scored: ScoreCollection) -> Tables:
     return (score_bins(scored.having("reward", "cost"), scored.ds, by="category", split=False),)
 
 
-def _by_policy(scored: Scored) -> Tables:
+def _by_policy(scored: ScoreCollection) -> Tables:
     return (policy_bins(on_same_items(policy_scores(scored.answers, scored.having("reward", "cost")))),)
 
 
-def _plane(scored: Scored) -> Tables:
+def _plane(scored: ScoreCollection) -> Tables:
     for kind in ("reward", "cost"):
         names = scored.having(kind)["model"].unique().sort().to_list()
         if len(names) > 1:
@@ -67,11 +67,11 @@ def _plane(scored: Scored) -> Tables:
     return plane_bins(plane), score_quadrants(plane, scored.ds)
 
 
-def _margins(scored: Scored) -> Tables:
+def _margins(scored: ScoreCollection) -> Tables:
     return (margin_bins(score_margins(scored.having("reward", "cost"), scored.ds)),)
 
 
-def _roc(scored: Scored) -> Tables:
+def _roc(scored: ScoreCollection) -> Tables:
     scores = scored.having("reward", "cost")
     curve = roc_curve(scores, scored.ds)
     if curve.is_empty():
@@ -79,7 +79,7 @@ def _roc(scored: Scored) -> Tables:
     return curve, score_metrics(scores, scored.ds)
 
 
-def _calibration(scored: Scored) -> Tables:
+def _calibration(scored: ScoreCollection) -> Tables:
     curve = reliability_curve(scored.having("reward", "cost"), scored.ds)
     if curve.is_empty():
         raise _unlabelled("The calibration of scores", scored)
@@ -92,7 +92,7 @@ class ScoreFigure:
 
     key: str
     title: str
-    compute: Callable[[Scored], Tables]
+    compute: Callable[[ScoreCollection], Tables]
     steps: tuple[Callable[..., Any], ...]
     plot: Callable[..., alt.TopLevelMixin]
     after: str = ""
@@ -100,13 +100,13 @@ class ScoreFigure:
     drawing: Mapping[str, str] = field(default_factory=dict)
     names_categories: bool = False
 
-    def draw(self, scored: Scored) -> alt.TopLevelMixin:
+    def draw(self, scored: ScoreCollection) -> alt.TopLevelMixin:
         """Compute and draw."""
         taxonomy = {"taxonomy": scored.ds.taxonomy} if self.names_categories else {}
         source = " · ".join(part for part in (scored.ds.population, self.population) if part)
         return self.plot(*self.compute(scored), source=source, **taxonomy, **self.drawing)
 
-    def provenance(self, scored: Scored) -> dict[str, Any]:
+    def provenance(self, scored: ScoreCollection) -> dict[str, Any]:
         """What a reader needs to make the figure again."""
         return {
             "figure": self.key,

@@ -18,7 +18,7 @@ from btviz.plots.style.rendering import FORMATS, render
 from btviz.plots.topics.datamap import topic_map
 from btviz.reports.figures.of_data import FIGURES, Figure, origin
 from btviz.reports.figures.of_scores import SCORE_FIGURES, ScoreFigure
-from btviz.scores.scored import Scored
+from btviz.scores.collection import ScoreCollection
 from btviz.store import Draft, Entry, Key, Store, fingerprint, write_file
 from btviz.store.keys import JSON
 
@@ -138,14 +138,14 @@ def write_all(
     """
     out = Path(out)
     rows = []
-    for figure, draw, provenance in _drawings(ds, Scored.of(ds, scores=scores, override_sign=override_sign)):
+    for figure, draw, provenance in _drawings(ds, ScoreCollection.of(ds, scores=scores, override_sign=override_sign)):
         if progress is not None:
             progress(figure.title)
         rows += _written(figure, out, draw=draw, provenance=provenance)
     return _listed(rows, ds, out)
 
 
-def _drawings(ds: Dataset, scored: Scored) -> Iterator[_Drawing]:
+def _drawings(ds: Dataset, scored: ScoreCollection) -> Iterator[_Drawing]:
     """Each figure, with what draws it and what says where it comes from."""
     known: dict[Any, Any] = {}
     for figure in FIGURES.values():

@@ -14,14 +14,8 @@ from btviz.preference import Orthogonality
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, percent, points
-
-STRATA = {
-    "both_safe": "Both safe",
-    "mixed": "One safe, one not",
-    "both_unsafe": "Both unsafe",
-}
-
+from btviz.reports.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, points
+from btviz.taxonomy.words import LEVELS, percent, title_of
 
 GROUPING_PHRASES = {
     "category": "harm category of either answer",
@@ -164,7 +158,7 @@ def _stratum(row: dict[str, Any]) -> str:
         else ""
     )
     doubt = f" {row['undefined'].capitalize()}." if row["undefined"] is not None else ""
-    return f"{STRATA[row['level']]}: {estimated(row)} of {row['n']:,}.{doubt}{rule}"
+    return f"{LEVELS[row['level']]}: {estimated(row)} of {row['n']:,}.{doubt}{rule}"
 
 
 def _pooled(pooled: pl.DataFrame) -> list[str]:
@@ -203,8 +197,7 @@ def by_group(found: Orthogonality, ds: Dataset) -> str:
             absent.append(title)
             continue
         low, high = (shown.row(end, named=True) for end in (0, -1))
-        title_of = {c.key: c.title for c in ds.taxonomy.categories}
-        ends = [f"{estimated(row)} ({title_of.get(row['level'], row['level'])})" for row in (low, high)]
+        ends = [f"{estimated(row)} ({title_of(row['level'], ds.taxonomy)})" for row in (low, high)]
         without = (
             f"; {rows.height - shown.height} of {rows.height} have no interval" if rows.height > shown.height else ""
         )

@@ -13,6 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from btviz.errors import BtvizError
+from btviz.taxonomy.words import percent
 
 HALF = 0.5
 
@@ -22,11 +23,6 @@ WIDTH = 110
 
 
 _TIE = "\N{NO-BREAK SPACE}"
-
-
-def percent(share: float) -> str:
-    """A share as text: ``75.9 %``."""
-    return f"{100 * share:.1f} %"
 
 
 def points(difference: float) -> str:

@@ -1,15 +1,10 @@
-"""The data map of embeddings, stored.
+"""The data map of embeddings: UMAP on the graph of neighbours, from a start by principal components.
 
-From a graph of neighbours to the plane: UMAP, from a start by principal components.
-
-Maps of more texts than a layout can hold: lay out a sample, place the others beside it.
-
-What the table of a data map has to have.
+Of more texts than a layout can hold a sample is laid out, and the others are placed beside it.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 from importlib.metadata import version
 
@@ -19,7 +14,7 @@ import polars as pl
 
 from btviz.arguments import expect_table, seed, whole_number
 from btviz.errors import UsageError, require
-from btviz.machine.progress import bar
+from btviz.machine.progress import bar, tqdm_options
 from btviz.store import Draft, Key, Store, fingerprint
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import Neighbors, nearest_neighbors
@@ -232,16 +227,10 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
                 np.hstack([own, graph.indices[:, : k - 1]]),
                 np.hstack([np.zeros_like(own, np.float32), graph.distances[:, : k - 1]]),
             ),
-            tqdm_kwds=_progress(),
+            tqdm_kwds=tqdm_options("Laying out the map"),
         )
         # With the graph given, it takes nothing from the data but their number.
         return np.asarray(model.fit_transform(points), np.float32)
-
-
-def _progress() -> dict[str, object]:
-    """How UMAP shows its epochs: as `btviz.machine.progress.bar` does, late and only to somebody."""
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return {"disable": not watched, "desc": "Laying out the map", "delay": 2, "leave": False}
 
 
 _NEIGHBORS = 5  # landmarks that have a say in where a text goes

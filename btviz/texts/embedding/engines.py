@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.machine.cluster import LIVES, ray_cluster, room, shared_out
-from btviz.texts.embedding.encoder import Encoder
+from btviz.texts.embedding.encoders import Encoder
 
 Engine = Literal["local", "ray"]
 

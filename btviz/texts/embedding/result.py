@@ -1,7 +1,4 @@
-"""What embedding gives: one vector a distinct text, and which pair has which text.
-
-Which text of a pair is embedded, and its identifier.
-"""
+"""What embedding gives: one vector a distinct text, which text of a pair that is, and its identifier."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
 from btviz.errors import NotFoundError, UsageError, choice
-from btviz.texts.embedding.encoder import Encoder
+from btviz.texts.embedding.encoders import Encoder
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,4 @@
-"""Embed the texts of a data set: each distinct text once, ever, for one encoder.
-
-Vectors that an encoder has given so far, by text, whatever data set the text came from.
-"""
+"""Embed the texts of a data set: each distinct text once, ever, for one encoder, whatever data set it came from."""
 
 from __future__ import annotations
 
@@ -22,9 +19,8 @@ from btviz.machine.progress import bar
 from btviz.store import Draft, Entry, Key, Shards, Store, fingerprint
 from btviz.store.keys import JSON
 from btviz.texts.embedding.batches import unit
-from btviz.texts.embedding.encoder import Encoder
+from btviz.texts.embedding.encoders import Encoder, load_encoder
 from btviz.texts.embedding.engines import Engine, encoded_by_ray, encoded_here
-from btviz.texts.embedding.named import load_encoder
 from btviz.texts.embedding.result import Embeddings, texts_of
 
 VERSION = 1

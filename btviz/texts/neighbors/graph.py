@@ -1,7 +1,4 @@
-"""The graph of nearest neighbours: computed once per embedding, stored, shared by all.
-
-Approximate neighbours of many texts, by nearest-neighbour descent.
-"""
+"""The graph of nearest neighbours, exact or by nearest-neighbour descent: stored, and shared by all."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""More like this: the texts nearest to some texts, or to a vector."""
+"""Texts that say nearly the same: those most like some, and groups of near duplicates."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ import polars as pl
 
 from btviz.arguments import whole_number
 from btviz.errors import NotFoundError, UsageError
+from btviz.stats.components import components
 from btviz.texts.embedding import Embeddings
-from btviz.texts.neighbors.graph import Neighbors
-from btviz.texts.neighbors.grid import cosine, squared_between
+from btviz.texts.neighbors.graph import Neighbors, nearest_neighbors
+from btviz.texts.neighbors.grid import Grid, blocks, cosine, squared_between
 
 _PRESELECTION = 1e-4  # of a cosine; far above the error of single precision
 
@@ -153,3 +154,70 @@ def _table(emb: Embeddings, rows: npt.NDArray[np.integer], distances: npt.NDArra
         .join(counts, on="text_id", how="left", maintain_order="left")
         .with_columns(pl.col("n_pairs").fill_null(0))
     )
+
+
+Rows = npt.NDArray[np.int64]
+
+
+def near_duplicates(emb: Embeddings, threshold: float = 0.05) -> pl.DataFrame:
+    """Group texts that are linked, directly or through others, by small distances.
+
+    Every two texts at most `threshold` apart are in one group; two texts of a group may be
+    farther apart, joined by a chain. Above 20,000 texts the neighbour graph is approximate and
+    a link may be missed.
+
+    Parameters
+    ----------
+    emb : Embeddings
+        From `btviz.embed`.
+    threshold : float
+        Largest cosine distance of two linked texts, 0 (equal vectors) .. 2.
+
+    Returns
+    -------
+    DataFrame
+        One row per text that has a near duplicate, largest groups first: `group` (from 1),
+        `text_id`, `distance` (cosine, to the nearest other text), `n_texts` and `n_pairs` (of
+        the group: its texts, and the pairs that have one of them).
+
+    Raises
+    ------
+    UsageError
+        If `threshold` is not between 0 and 2.
+    """
+    if not 0 <= threshold <= 2:
+        raise UsageError(f"Near duplicates were asked for with threshold {threshold}; cosine distances are 0 to 2.")
+    graph = nearest_neighbors(emb)
+    linked = pl.DataFrame(
+        {
+            "first": _components(emb, graph, threshold),
+            "text_id": emb.text_ids,
+            "distance": graph.distances[:, 0] if graph.indices.shape[1] else np.zeros(len(emb), np.float32),
+        }
+    )
+    counts = emb.pairs.group_by("text_id").agg(pl.len().cast(pl.UInt32).alias("n_pairs"))
+    members = linked.join(counts, on="text_id", how="left", maintain_order="left").with_columns(
+        pl.len().over("first").alias("n_texts"), pl.col("n_pairs").fill_null(0).sum().over("first")
+    )
+    return (
+        members.filter(pl.col("n_texts") > 1)
+        .sort("n_texts", "first", "text_id", descending=[True, False, False])
+        .select(pl.col("first").rle_id().add(1).alias("group"), "text_id", "distance", "n_texts", "n_pairs")
+    )
+
+
+def _components(emb: Embeddings, graph: Neighbors, threshold: float) -> Rows:
+    """First text of the group of each text."""
+    close = graph.distances <= np.float32(threshold)
+    rows, places = np.nonzero(close)
+    found = components(rows, graph.indices[rows, places].astype(np.int64), known=np.arange(len(emb)))
+    if close.shape[1] == len(emb) - 1:
+        return found
+    # A text whose neighbours in the graph are all close may have more that are.
+    full = np.flatnonzero(close.all(axis=1))
+    if len(full):
+        grid = Grid.of(emb.vectors)
+        for part in blocks(len(full), against=len(grid)):
+            rows, others = np.nonzero(cosine(grid.squared(emb.vectors[full[part]])) <= np.float32(threshold))
+            found = components(full[part][rows], others, known=found)
+    return found

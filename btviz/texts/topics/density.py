@@ -2,9 +2,8 @@
 
 The hierarchy is that of HDBSCAN* (Campello, Moulavi and Sander 2013), by the compiled
 fast_plscan. Its own choice of one scale is not used, because it may find two clusters where a
-person sees fifty; clusters are chosen by excess of mass, with a bound on their size.
-
-Which smallest topic sizes are offered, and which one is shown first.
+person sees fifty; clusters are chosen by excess of mass, with a bound on their size. Which smallest
+sizes are offered, and which one is shown first, depends on the number of texts.
 """
 
 from __future__ import annotations

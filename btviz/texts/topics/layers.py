@@ -1,7 +1,4 @@
-"""Topics at every scale: which text belongs to which, numbered so that they are the same on every run.
-
-The distinct texts that were embedded, and where each lies on the map.
-"""
+"""Topics at every scale: which distinct text belongs to which, numbered so that they are the same on every run."""
 
 from __future__ import annotations
 

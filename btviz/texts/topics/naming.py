@@ -1,10 +1,9 @@
 """Tables of topics at one scale: sizes, words, names, categories, and how topics join into larger ones.
 
-Words of topics through BERTopic, on clusters and vectors that are given to it.
-
-BERTopic joins the texts of a topic and counts their words anew for every set of clusters. Here
-the words of each text are counted once, and BERTopic gets numbers of rows for documents and a
-vectorizer that adds up those rows: the same counts, at every scale at once, and no text in it.
+Words come through BERTopic, on clusters and vectors that are given to it. It joins the texts of a topic
+and counts their words anew for every set of clusters. Here the words of each text are counted once, and
+BERTopic gets numbers of rows for documents and a vectorizer that adds up those rows: the same counts, at
+every scale at once, and no text in it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -25,10 +24,6 @@ from btviz.errors import require
 from btviz.stats.association import ratio
 from btviz.texts.topics.density import Integers
 from btviz.texts.topics.layers import Layers, mean_vectors
-
-if TYPE_CHECKING:
-    pass
-
 
 WORDS_IN_NAME = 3
 

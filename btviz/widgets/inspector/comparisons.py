@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection, hex_id
+from btviz.session import ContentPolicy, Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets.inspector.index import Rows
 from btviz.widgets.inspector.listing import Place
@@ -64,7 +63,7 @@ class PreferenceInspector(Revealing):
         self.selection = selection or Selection()
         self._comparing = Comparing(ds)
         self._choosing = False
-        self.selection.observe(self._selection_changed)
+        self._until_closed(self.selection.observe(self._selection_changed))
         self._selection_changed()
 
     @property

@@ -13,7 +13,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
-from btviz.session.content import labellings
+from btviz.session import labellings
 from btviz.taxonomy.categories import Taxonomy
 
 Rows = NDArray[np.intp]

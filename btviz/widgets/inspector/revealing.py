@@ -11,9 +11,9 @@ import traitlets
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
-from btviz.session.content import ContentPolicy, session_policy
-from btviz.session.selection import from_hex, hex_id
-from btviz.widgets.inspector.pages import categories_of
+from btviz.session import ContentPolicy, from_hex, hex_id, session_policy
+from btviz.taxonomy.categories import Taxonomy
+from btviz.widgets.parts.view import View
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
@@ -25,7 +25,7 @@ _FRONT = Path(__file__).parents[1] / "front"
 Message = Mapping[str, Any]
 
 
-class Revealing(anywidget.AnyWidget):
+class Revealing(View, anywidget.AnyWidget):
     """Base of the inspectors: answers the browser, and sends a text when it is asked for.
 
     Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
@@ -42,7 +42,7 @@ class Revealing(anywidget.AnyWidget):
         self.policy = policy or session_policy()
         self._hidings = self.policy.hidings
         self.set_trait("categories", categories_of(ds.taxonomy, self.policy))
-        self.policy.observe(self._policy_changed)
+        self._until_closed(self.policy.observe(self._policy_changed))
         self.on_msg(self._answer)
         self._policy_changed()
 
@@ -95,6 +95,20 @@ class Revealing(anywidget.AnyWidget):
 
     def _name(self, asked: Message) -> None:
         (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
+
+
+def categories_of(taxonomy: Taxonomy, policy: ContentPolicy) -> list[dict[str, Any]]:
+    """Categories in the order of their bits, with what hovering over one shows."""
+    guarded = {category.slug for category in policy.guarded(taxonomy)}
+    return [
+        {
+            "slug": category.slug,
+            "title": category.title,
+            "definition": category.definition,
+            "guarded": category.slug in guarded,
+        }
+        for category in taxonomy.categories
+    ]
 
 
 def script(*names: str) -> str:

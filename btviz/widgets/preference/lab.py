@@ -14,18 +14,18 @@ from btviz.errors import BtvizError
 from btviz.plots.interactive.preference import forest_lab
 from btviz.plots.preference.forest import LEVELS, level_name
 from btviz.preference.questions import Answer, Question
-from btviz.session.content import ContentPolicy, session_policy
-from btviz.session.selection import Selection
+from btviz.session import ContentPolicy, Selection, session_policy
 from btviz.widgets.inspector.comparisons import PreferenceInspector
 from btviz.widgets.parts.background import Background, SupersededError
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.view import View
 from btviz.widgets.preference.controls import Choices
 from btviz.widgets.preference.measuring import Level, Measured, Measuring, findings
 
 _WRAP = {"flex_flow": "row wrap"}
 
 
-class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Choose a release, a grouping, a measure and what counts once; click a row, read its comparisons.
 
     The forest plot has one row a level, the picture below it shows what chance alone would give.
@@ -51,6 +51,8 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
     controls : Mapping
         The drop-down lists `release`, `grouping`, `within`, `measure`, `weighting` and `n_boot`;
         setting their `value` from Python moves the pictures, too.
+    chart : ChartView
+        The pictures: `spec` is what is drawn, `said` the words above it, `chosen` what is outlined.
 
     Examples
     --------
@@ -82,13 +84,13 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         self._listing = False
         self._pending: Level | None = None
         self._background = Background(self._show_progress)
-        self._chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
-        self._chart.layout = {"max_width": "100%"}
+        self.chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
+        self.chart.layout.max_width = "100%"
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
-        self._views = ipywidgets.Box([self._chart], layout=_WRAP | {"align_items": "flex-start"})
+        self._views = ipywidgets.Box([self.chart], layout=_WRAP | {"align_items": "flex-start"})
         self._inspect(ds, release=self._choices.release)
         super().__init__([controls, self._views])
-        self.selection.observe(self._selection_moved)
+        self._until_closed(self.selection.observe(self._selection_moved), self._background.close)
         self._ask()
 
     @property
@@ -111,7 +113,7 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
     def said(self) -> str:
         """The verdict in words, as it stands above the pictures."""
         self._settled()
-        return str(self._chart.said)
+        return str(self.chart.said)
 
     def click(self, grouping: str, level: str) -> None:
         """Choose a level: its comparisons are listed, its verdict and null distribution shown.
@@ -140,7 +142,7 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         )
 
     def _done(self, future: Future[Measured]) -> None:
-        self._chart.busy = {}
+        self.chart.busy = {}
         try:
             shown = future.result()
         except SupersededError:
@@ -157,8 +159,8 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
 
     def _fail(self, why: str) -> None:
         self._pending = None
-        self._chart.said = why
-        self._chart.draw(None)
+        self.chart.said = why
+        self.chart.draw(None)
 
     def _settled(self) -> Measured:
         """What the controls ask for, waited for and shown."""
@@ -169,7 +171,7 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
 
     def _show_progress(self, share: float | None) -> None:
         doing = "Preparing" if share is None else "Resampling prompts of"
-        self._chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
+        self.chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
 
     def _show(self, shown: Measured) -> None:
         before, self._shown = self._shown, shown
@@ -179,8 +181,8 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         if before is not None and (before.ds is not shown.ds or before.answer.question.within != question.within):
             self._follow_levels(table)
         visible = table.filter(pl.col("grouping").is_in(["all", self._choices.grouping]))
-        self._chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
-        self._chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
+        self.chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
+        self.chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
         self._outline()
 
     def _drawn(self, visible: pl.DataFrame, shown: Measured) -> Any:
@@ -235,15 +237,16 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
 
     def _outline(self) -> None:
         grouping, level = self._clicked or ("", "")
-        self._chart.chosen = {"chosen_grouping": grouping, "chosen_level": level}
+        self.chart.chosen = {"chosen_grouping": grouping, "chosen_level": level}
 
     def _inspect(self, ds: Dataset, *, release: str) -> None:
         """Show the inspector of a data set beside the pictures."""
         if release not in self._inspectors:
-            self._inspectors[release] = PreferenceInspector(ds, selection=self.selection, policy=self.policy)
-            self._inspectors[release].layout = {"flex": "1 1 600px"}  # beside the chart where there is room, else below
+            inspector = self._part(PreferenceInspector(ds, selection=self.selection, policy=self.policy))
+            self._inspectors[release] = inspector
+            inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
         self._inspector = self._inspectors[release]
-        self._views.children = [self._chart, self._inspector]
+        self._views.children = [self.chart, self._inspector]
 
 
 def _origin(shown: Measured, level: Level, *, n: int) -> str:

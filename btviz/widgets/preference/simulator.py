@@ -15,6 +15,7 @@ from btviz.preference import simulate_preferences
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.reports import sentences
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.view import View
 
 REPEATS, N_BOOT = 400, 500
 """Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
@@ -40,7 +41,7 @@ _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
 _WIDE = {"description_width": "150px"}
 
 
-class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Slide the true p, label noise, cluster size and sample size; see estimates and intervals.
 
     Everything shown is drawn from what is planted; no data set plays a part.
@@ -50,6 +51,8 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
     controls : Mapping
         The sliders, by the name of the parameter of `simulate_preferences` they set; setting
         their `value` from Python moves the picture, too.
+    chart : ChartView
+        The picture: `spec` is what is drawn, `said` the words above it.
 
     Examples
     --------
@@ -67,15 +70,15 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
         )
         self._draws = 0
         self._result = self._simulated()
-        self._chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
-        self._chart.layout = {"max_width": "100%"}
+        self.chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
+        self.chart.layout.max_width = "100%"
         again = ipywidgets.Button(description="Draw again", tooltip="The same truth, other samples")
         again.on_click(self._draw_again)
         for control in self.controls.values():
             control.observe(self._redraw, names="value")
         self._tell()
         sliders = ipywidgets.Box([*self.controls.values(), again], layout={"flex_flow": "row wrap"})
-        super().__init__([sliders, self._chart])
+        super().__init__([sliders, self.chart])
 
     @property
     def result(self) -> SimulatedPreferences:
@@ -105,11 +108,11 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
         )
 
     def _tell(self) -> None:
-        self._chart.said = sentences.simulation(self._result).replace("\n", " ")
+        self.chart.said = sentences.simulation(self._result).replace("\n", " ")
 
     def _redraw(self, _: object = None) -> None:
         self._result = self._simulated()
-        self._chart.draw(self._drawn())
+        self.chart.draw(self._drawn())
         self._tell()
 
     def _draw_again(self, _: object) -> None:

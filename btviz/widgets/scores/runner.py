@@ -1,7 +1,4 @@
-"""Name a model, load it and score with it, while the kernel keeps answering.
-
-Loading a score model and scoring with it, as a job beside the kernel.
-"""
+"""Name a model, load it and score with it, as a job beside the kernel, which keeps answering."""
 
 from __future__ import annotations
 
@@ -16,18 +13,19 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, DataError
-from btviz.models.loading import load_score_model
+from btviz.models.model import load_score_model
 from btviz.models.protocol import ScoreModel, stacked_scores
-from btviz.models.runs import Progress, score
+from btviz.models.runs import Progress, score_answers
 from btviz.widgets.parts.background import Background, Report, SupersededError
 from btviz.widgets.parts.chartview import ProgressLine
+from btviz.widgets.parts.view import View
 from btviz.widgets.scores.book import ScoreBook
 from btviz.widgets.scores.controls import scoring_controls
 
 _STOPPED = "Stopped. What is scored so far is kept: score with the same model again to go on from there."
 
 
-class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no types
+class ScoreRunner(View, ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no types
     """Fields that name a model, buttons that start and stop a run, and a line that says how far it is."""
 
     def __init__(
@@ -46,6 +44,7 @@ class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no ty
         self.fields["stop"].on_click(lambda _: self.stop())
         layout = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"}
         super().__init__([*self.fields.values(), self.line], layout=layout)
+        self._until_closed(self.stop, self.runs.close)
 
     def start(self, model: str | Path | ScoreModel, *, kind: str | None = None) -> None:
         """Load a model and score the answers with it."""
@@ -150,7 +149,7 @@ class ScoreJob:
         model = self._loaded()
         self.words = f"Preparing the texts for {model.name}"
         report(None)
-        return score(self._book.ds, model, progress=self._listener(report))
+        return score_answers(self._book.ds, model, progress=self._listener(report))
 
     def _loaded(self) -> ScoreModel:
         if not isinstance(self._name, str | Path):

@@ -1,9 +1,4 @@
-"""Linear heads on standardised vectors.
-
-Ridge-penalised logistic loss on contrasts of vectors, minimised for several heads at once.
-
-From the margins of linear heads to scores that mean the same in every fold.
-"""
+"""Linear heads of probes: ridge-penalised logistic regression on contrasts of vectors, several heads at once."""
 
 from __future__ import annotations
 

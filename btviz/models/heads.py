@@ -1,4 +1,4 @@
-"""Which layout a checkpoint has: what its numbers mean, and what text it reads."""
+"""The head of a checkpoint: a reward or cost model is recognised by its `score_head`, a classifier by its outputs."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ MODERATION = "BeaverTails moderation"
 CLASSIFIER = "sequence classifier"
 
 
-HEAD = "score_head.weight"
-"""Tensor by which a model of Safe RLHF is known: the weights of its head."""
+SCORE_HEAD = "score_head.weight"
+"""Tensor by which a reward or cost model of Safe RLHF is recognised: the weights of its head."""
 
 
 _GENERIC = re.compile(r"LABEL_\d+")
 
 
 @dataclass(frozen=True)
-class CheckpointLayout:
-    """How to read a checkpoint."""
+class Head:
+    """What the numbers of a checkpoint mean, and which texts it reads."""
 
     name: str
     kind: str
@@ -42,20 +42,20 @@ class CheckpointLayout:
     activation: str | None = None
 
 
-def recognise(checkpoint: Checkpoint, *, kind: str | None) -> CheckpointLayout:
-    """Tell the layout of a checkpoint from its keys, its configuration and its name."""
-    if HEAD in checkpoint.tensors:
+def recognise_head(checkpoint: Checkpoint, *, kind: str | None) -> Head:
+    """Tell the head of a checkpoint by its tensors, its configuration and its name."""
+    if SCORE_HEAD in checkpoint.tensors:
         if kind == "moderation":
             raise UsageError(
                 f"Asked to load {checkpoint.name!r} as a moderation model; it has a score head, which gives one score. "
                 "Ask for kind='reward' or kind='cost'."
             )
-        return CheckpointLayout(BEAVER, kind or _kind_of(checkpoint))
+        return Head(BEAVER, kind or _kind_of(checkpoint))
     if not checkpoint.architecture.endswith("ForSequenceClassification"):
         raise DataError(
             f"Asked to load {checkpoint.name!r} as a score model; its architecture is "
-            f"{checkpoint.architecture or None!r} and it has no {HEAD}. Give a sequence classifier, or a model with "
-            "the head of Safe RLHF."
+            f"{checkpoint.architecture or None!r} and it has no {SCORE_HEAD}. Give a sequence classifier, or a model "
+            "with the head of Safe RLHF."
         )
     return _classifier(checkpoint, kind=kind)
 
@@ -73,7 +73,7 @@ def _kind_of(checkpoint: Checkpoint) -> str:
     )
 
 
-def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> CheckpointLayout:
+def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> Head:
     names = checkpoint.config.get("id2label") or {}
     unnamed = [f"LABEL_{i}" for i in range(checkpoint.config.get("num_labels") or 0)]
     if not (isinstance(names, Mapping) and all(str(key).isdecimal() for key in names)):
@@ -83,7 +83,7 @@ def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> CheckpointLayout
     outputs = [str(names[key]) for key in sorted(names, key=int)] or unnamed
     if len(outputs) == 1 and kind != "moderation":
         named = re.search(r"(?<![a-z])cost(?![a-z])", checkpoint.name.lower())
-        return CheckpointLayout(CLASSIFIER, kind or ("cost" if named else "reward"))
+        return Head(CLASSIFIER, kind or ("cost" if named else "reward"))
     if kind in {"reward", "cost"}:
         raise UsageError(
             f"Asked to load {checkpoint.name!r} as a {kind} model; it has {len(outputs)} outputs. Ask for "
@@ -93,7 +93,7 @@ def _classifier(checkpoint: Checkpoint, *, kind: str | None) -> CheckpointLayout
     is_beaver = set(labels) == set(_beaver_slugs())
     usual = BEAVER_THRESHOLD if is_beaver else None
     exclusive = checkpoint.config.get("problem_type") != "multi_label_classification" and len(labels) > 1
-    return CheckpointLayout(
+    return Head(
         name=MODERATION if is_beaver else CLASSIFIER,
         kind="moderation",
         labels=labels,

@@ -1,15 +1,18 @@
-"""Margins of comparisons: the score of the chosen answer less that of the rejected one."""
+"""Differences of scores: margins of chosen over rejected answers, and drift between models."""
 
 from __future__ import annotations
+
+from itertools import combinations
 
 import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
+from btviz.preference.scores import spearman
 from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scores.answers import ModelScores, by_model, judged_comparisons
 from btviz.scores.intervals import ALIKE, FEW
-from btviz.scores.labelled import by_model, judged_comparisons
 from btviz.stats.association import Floats, ratio
 from btviz.stats.resampling import bootstrap, cluster_sums
 
@@ -132,3 +135,87 @@ def mean_interval(
     found = bootstrap(sums, lambda s: ratio(s[:, :1], s[:, 1:]), n_boot=n_boot, random_state=random_state)
     low, high = float(found.low[0]), float(found.high[0])
     return (None, None, len(sums)) if low == high else (low, high, len(sums))
+
+
+CONSTANT = "a score does not vary, so it has no rank correlation"
+
+
+def score_drift(
+    scores: pl.DataFrame, ds: Dataset, *, matched: bool = False, n_boot: int = 2000, random_state: int = 0
+) -> pl.DataFrame:
+    """How the scores of the same answers differ between models of one kind.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores with two models of a kind or more.
+    ds : Dataset
+        The data set that was scored.
+    matched : bool
+        Give the second model's scores the distribution of the first's, rank by rank, before taking differences;
+        scales of different models have no common unit otherwise. Ranks stay, the zero of a cost does not.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `kind`, `target`, `first`, `second` (models), `matched`, `n` (answers scored by both),
+        `prompts`, `mean_difference` (second - first), `low`, `high` (95 %, by prompt),
+        `mean_absolute_difference`, `spearman` (-1 .. 1), `share_sign_changed` (the two lie on
+        different sides of 0; null where matched), `undefined` (why the interval or the correlation is null).
+
+    Raises
+    ------
+    UsageError
+        If no two models of a kind scored the same answers.
+    """
+    prompts = ds.pairs.select("pair_id", "prompt_id")
+    rows = []
+    parts = list(by_model(scores))
+    for one, two in combinations(parts, 2):
+        if (one.kind, one.target) == (two.kind, two.target):
+            both = _both(one, two, matched=matched).join(prompts, on="pair_id")
+            if both.height:
+                names = {"kind": one.kind, "target": one.target, "first": one.model, "second": two.model}
+                rows.append(names | {"matched": matched} | _drift(both, matched, n_boot=n_boot, seed=random_state))
+    if not rows:
+        raise UsageError(
+            "Drift between models was asked for; no two models of one kind scored the same answers. "
+            "Score the data set with another reward, cost or moderation model."
+        )
+    types: dict[str, pl.DataType] = {"target": pl.String(), "undefined": pl.String()}
+    types |= dict.fromkeys(("low", "high", "share_sign_changed"), pl.Float64())
+    return pl.DataFrame(rows, schema_overrides=types).with_columns(pl.col(pl.Float64).fill_nan(None))
+
+
+def _both(one: ModelScores, two: ModelScores, *, matched: bool) -> pl.DataFrame:
+    both = one.scores.join(two.scores, on="pair_id", suffix="_second").sort("pair_id")
+    if not matched or both.is_empty():
+        return both
+    return both.with_columns(_on_scale_of(both["score"], both["score_second"]).alias("score_second"))
+
+
+def _on_scale_of(reference: pl.Series, scores: pl.Series) -> pl.Series:
+    """The quantile of the reference at the mid-rank of each score."""
+    rank = (scores.rank("average").to_numpy() - 0.5) / len(scores)
+    return pl.Series(np.quantile(reference.to_numpy(), rank, method="hazen"))
+
+
+def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict[str, object]:
+    first, second = both["score"].to_numpy(), both["score_second"].to_numpy()
+    gap: Floats = second - first
+    low, high, prompts = mean_interval(gap, both["prompt_id"].to_numpy(), n_boot=n_boot, random_state=seed)
+    few = FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None
+    reasons = [reason for reason in (few, CONSTANT if 0 in (np.ptp(first), np.ptp(second)) else None) if reason]
+    return {
+        "n": both.height,
+        "prompts": prompts,
+        "mean_difference": float(gap.mean()),
+        "low": low,
+        "high": high,
+        "mean_absolute_difference": float(np.abs(gap).mean()),
+        "spearman": float(spearman(first, second, weights=np.ones((1, len(first))))[0]),
+        "share_sign_changed": None if matched else float((np.sign(first) != np.sign(second)).mean()),
+        "undefined": "; ".join(reasons) or None,
+    }

@@ -1,0 +1,46 @@
+"""What people read in place of keys and numbers: titles of categories, names of strata, percentages.
+
+Keys are unique within a taxonomy, titles are for people. Pictures, sentences and views all take
+their words from here, so that one thing has one name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from btviz.taxonomy.categories import TAXONOMIES, Category, Taxonomy
+
+STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}
+"""Comparisons by the safety of their two answers."""
+
+LEVELS = {"all": "All comparisons"} | {stratum: name.capitalize() for stratum, name in STRATA.items()}
+"""Levels of comparisons where a line begins with them."""
+
+
+def percent(share: float | None) -> str:
+    """A share as text: ``9.2 %``, ``< 0.1 %`` where rounding would hide that there is one, ``–`` for none."""
+    if share is None:
+        return "–"
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def known_categories(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, Category]:
+    """Categories by released key, from `taxonomy` or else the one that knows most of `keys`.
+
+    Keys that no taxonomy knows stand for themselves.
+    """
+    wanted = list(dict.fromkeys(keys))
+    candidates = [taxonomy] if taxonomy else list(TAXONOMIES.values())
+    best = max(candidates, key=lambda candidate: len(set(wanted) & set(candidate.keys)))
+    places = dict(zip(best.keys, best.categories, strict=True))
+    return {key: places.get(key) or Category(key, key, key, "", "", bit) for bit, key in enumerate(wanted)}
+
+
+def titles(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, str]:
+    """Title by released key."""
+    return {key: category.title for key, category in known_categories(keys, taxonomy=taxonomy).items()}
+
+
+def title_of(name: str, taxonomy: Taxonomy) -> str:
+    """Title of a category by its key or slug; what is no category stands for itself."""
+    return next((one.title for one in taxonomy.categories if name in {one.key, one.slug}), name)
