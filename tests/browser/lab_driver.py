@@ -103,6 +103,11 @@ class Lab:
         """Where the server listens."""
         return f"http://127.0.0.1:{self.server.port}"
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """How the addresses begin that a page may ask: those of the server, and what it made of them itself."""
+        return (f"{self.address}/", f"blob:{self.address}/")
+
     def new_page(self) -> Page:
         """An empty page, which waits for a state as long as it takes."""
         page = self.browser.new_page(viewport={"width": 1280, "height": 1000})

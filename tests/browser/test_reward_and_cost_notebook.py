@@ -208,4 +208,4 @@ def test_no_text_is_on_view_or_saved(notebook, lab):
 
 def test_nothing_went_wrong_in_the_browser_and_nothing_was_asked_of_the_network(lab, notebook):
     assert notebook.errors == []
-    assert {request for request in notebook.requests if not request.startswith(f"{lab.address}/")} == set()
+    assert {request for request in notebook.requests if not request.startswith(lab.own)} == set()
