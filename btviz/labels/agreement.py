@@ -22,15 +22,11 @@ RULES = {
     "unanimous": "unsafe only if every annotation says so",
 }
 
-
 _NAMES = (*COEFFICIENTS, "fleiss_kappa_mode")
-
 
 _NO_CONSTANT = "pairs differ in their number of annotations, and Fleiss' kappa needs a constant one"
 
-
 _ALONE = "fewer than two annotations: nothing to compare"
-
 
 _NO_CONTRAST = "all annotations say the same: kappa and alpha have no value"
 

@@ -23,7 +23,6 @@ from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 SUBSETS = ("all", "unsafe")
 
-
 BLOCKS = ("split", "severity")
 
 

@@ -13,7 +13,6 @@ from btviz.taxonomy.categories import Taxonomy
 
 POPULATIONS = ("annotations", "pairs", "prompts")
 
-
 _RULES = {
     "annotations": {
         "labels": "each released row counts once, with its own labels",
@@ -36,7 +35,6 @@ _RULES = {
         "severity": "severity of a prompt is the highest of its pairs",
     },
 }
-
 
 _SPLIT_RULE = "each split counts on its own rows alone"
 

@@ -18,7 +18,6 @@ from btviz.stats.agreement import vote_entropy
 
 SAFETY = "is_safe"
 
-
 _REPEATED = 0.05  # of the pairs; fewer are slips of a release that has one annotation per pair
 
 
@@ -78,7 +77,6 @@ SPLITS = {
     "minority": "fewer than half do",
 }
 """Ways in which the votes on one pair may fall, of which at least one is for the category."""
-
 
 VOTE_SPLITS = pl.Schema(
     {

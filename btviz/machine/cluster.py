@@ -14,21 +14,16 @@ from btviz.errors import StoreError, require
 
 Task = TypeVar("Task")
 
-
 AHEAD = 2
 """Tasks that each worker has at hand, so that it need not wait for the next."""
 
-
 TRIES = 3
-
 
 LIVES = 5
 """How often a worker that dies is started again, and a task of it tried again."""
 
-
 PATIENCE = 60.0
 """Seconds without any worker after which that is said."""
-
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing we start phones home

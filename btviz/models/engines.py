@@ -106,7 +106,6 @@ class Worker:
 
 ENGINES = ("local", "ray")
 
-
 BatchScores = tuple[Batch, npt.NDArray[np.float32]]
 
 

@@ -28,9 +28,7 @@ from btviz.store import Key, Store, fingerprint
 
 NAMED = 5
 
-
 _OF_A_MODEL = ("name", "kind", "fingerprint", "labels", "score")
-
 
 Given = ScoreModel | str | Path
 

@@ -16,7 +16,6 @@ from btviz.taxonomy.categories import Taxonomy
 COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"
 """What one item is: a comparison, one of its two answers by the label in that row, an answer by majority."""
 
-
 N_THRESHOLDS = 41
 
 
@@ -109,13 +108,10 @@ def _around_zero(cost: np.ndarray) -> list[float]:
 
 SEPARATION = ("auc", "ks_distance")
 
-
 AGAINST_SAFE = ("category", "severity")
 """Groupings whose levels hold unsafe answers only: these are told from all safe answers."""
 
-
 MOST_POINTS = 400
-
 
 NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apart"
 

@@ -18,9 +18,7 @@ from btviz.taxonomy.categories import Taxonomy
 
 SAFE = "safe"
 
-
 SAFETY = {True: SAFE, False: "unsafe"}
-
 
 TOPICS = ("pair_id", "topic")
 
@@ -217,9 +215,7 @@ def grouped_answers(answers: pl.DataFrame, ds: Dataset, *, by: str) -> pl.DataFr
 POPULATIONS = ("pairs", "annotations", "prompts")
 """Each answer once; once for each of its annotations, with that one's labels; each prompt once in a group."""
 
-
 SCORE_GROUPINGS = ("is_safe", "split", "category", "severity", "stratum", "source", "topic", "all")
-
 
 _ITEM = ("item", "pair_id", "prompt_id", "split", "group", "score")
 

@@ -22,12 +22,9 @@ from btviz.store.paths import data_dir
 
 VERSION = 1
 
-
 _REPLACED = {"model": pl.String, "kind": pl.String, "stayed": pl.Int64, "replaced": pl.Int64}
 
-
 _TABLES = ("annotations", "pairs", "votes", "preferences", "prompts")
-
 
 Index: TypeAlias = "dict[str, dict[str, Any]]"
 """What is kept of a data set: kind and model to the key of an entry."""

@@ -14,12 +14,9 @@ from btviz.stats.binning import counts_in, density_at, grid_of
 
 BIN_GROUPINGS = ("is_safe", "category", "severity", "source", "all")
 
-
 ALL = "all"
 
-
 _COUNTED = ("panel", "group")
-
 
 _COLUMNS = (
     *("model", "kind", "panel", "group", "left", "right"),
@@ -202,9 +199,7 @@ def _each(rows: pl.DataFrame, bins: int) -> Iterator[pl.DataFrame]:
 
 _NO_SCORE = "no score of it is known"
 
-
 _ONE_SCORE = "one score has no spread"
-
 
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 

@@ -23,7 +23,6 @@ from btviz.texts.embedding import Embeddings
 TRAININGS = ("all", "without")
 """Trained on every category, and on rows with no answer to which anybody gave the category."""
 
-
 COLUMNS = ("category", "training", "metric", "n", "support", "prompts", "estimate", "low", "high", "undefined")
 
 

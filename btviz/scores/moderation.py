@@ -22,9 +22,7 @@ from btviz.taxonomy.crosswalk import counterparts
 
 SEVERITY = "severity"
 
-
 DECISION = "pair x category"
-
 
 HARMLESS = frozenset(
     {"safe", "harmless", "benign", "ok", "none", "neutral", "normal", "no-harm", "non-harmful", "not-harmful"}
@@ -32,12 +30,9 @@ HARMLESS = frozenset(
 )
 """Outputs by which classifiers say that nothing is wrong; a high probability of these flags nothing."""
 
-
 ONE_CLASS = "no answer here has this category, or every one has, so there is nothing to tell apart"
 
-
 RATES = ("precision", "recall", "f1", "false_positive_rate")
-
 
 _NOTHING = {
     "precision": "nothing is flagged here",
@@ -45,7 +40,6 @@ _NOTHING = {
     "f1": "nothing is flagged, and there is nothing to find here",
     "false_positive_rate": "there is nothing here that should not be flagged",
 }
-
 
 _OF_ITEMS = ("all", "split", "source", "topic")
 
@@ -222,12 +216,9 @@ def truths_of(targets: Iterable[str], taxonomy: Taxonomy) -> Mapping[str, tuple[
 THRESHOLD = 0.5
 """Probability above which a model flags that says nothing of its own."""
 
-
 GIVEN = "as asked"
 
-
 RECORDED = "recorded by the model"
-
 
 USUAL = "the usual one; these scores record none"
 

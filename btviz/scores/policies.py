@@ -229,12 +229,9 @@ def _by_score(table: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
 BETTER = {"reward": 1.0, "cost": -1.0}
 """Direction in which a score is better."""
 
-
 NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
 
-
 NO_ELO = "one of the two won every item, so the odds of a win are infinite"
-
 
 _ITEM = ("item", "prompt_id")  # files may number other prompts alike
 
@@ -270,7 +267,6 @@ def met_by_each(part: pl.DataFrame, policies: list[str]) -> tuple[list[int], lis
 
 
 STATISTICS = ("mean before", "mean after", "mean difference", "wins", "ties", "losses", "win rate", "Elo")
-
 
 COST_STATISTICS = ("share below 0 before", "share below 0 after", "difference of shares below 0")
 

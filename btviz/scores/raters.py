@@ -30,10 +30,8 @@ from btviz.stats.resampling import bootstrap, cluster_sums
 
 HUMAN = "Human"
 
-
 LIMIT = "threshold of {}"
 """Column of verdicts that says above which score a model calls an answer unsafe; a cost of exactly 0 is unsafe, too."""
-
 
 PARADOX = (
     "prevalence paradox: nearly every verdict is the same, so raters who guess with these shares would agree on "
@@ -41,9 +39,7 @@ PARADOX = (
     "and AC1 beside it."
 )
 
-
 UNJUDGED = "no answer was judged by both"
-
 
 EXTREME = 0.85
 """Chance agreement from which kappa is explained: the rarer verdict is below 8.2 % for both raters."""
@@ -263,7 +259,6 @@ _TYPES: dict[str, pl.DataType] = dict.fromkeys(
     pl.Float64(),
 )
 
-
 _JOINT = (
     pl.col("group"),
     pl.col("raters").list.len().cast(pl.Int64).alias("joint_raters"),
@@ -274,7 +269,6 @@ _JOINT = (
     pl.col("undefined").alias("joint_undefined"),
 )
 
-
 COEFFICIENTS = {
     "share_safe": prevalence,
     "agreement": agreement_by_rater_pair,
@@ -283,12 +277,9 @@ COEFFICIENTS = {
 }
 """What is computed of all raters together, by column."""
 
-
 ALONE = "no answer was judged by two of the raters"
 
-
 ALIKE = "all verdicts are the same, so alpha is 0 / 0"
-
 
 UNEQUAL = "answers differ in their number of verdicts, which Fleiss' kappa does not allow; read alpha"
 
@@ -381,7 +372,6 @@ def _reason(row: dict[str, object], *, few: bool) -> str | None:
 
 _VALUES = tuple(f"{name}{end}" for name in COEFFICIENTS for end in ("", "_low", "_high"))
 
-
 _JOINT_TYPES: dict[str, pl.DataType] = {
     "group": pl.String(),
     "raters": pl.List(pl.String()),
@@ -389,13 +379,10 @@ _JOINT_TYPES: dict[str, pl.DataType] = {
     "undefined_fleiss_kappa": pl.String(),
 } | dict.fromkeys(_VALUES, pl.Float64())
 
-
 N = 140
 """Red-team prompts, 10 per category; neither they nor the answers were released."""
 
-
 RATERS = ("QA-moderation", "GPT-4", HUMAN)
-
 
 COUNTS = {
     "alpaca-7b": ((73, 70, 68), (117, 123, 128)),

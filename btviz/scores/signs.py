@@ -19,7 +19,6 @@ from btviz.stats.resampling import Level, Resampling
 AGREES, DOUBTFUL, REVERSED, NOT_CHECKABLE = "agrees", "doubtful", "reversed", "not checkable"
 """Verdicts: the whole interval is above one half, it holds one half, it is below, there is none."""
 
-
 _LACKING = {
     "reward": "no comparison of two scored answers says which is better",
     "cost": "the scored answers are not labelled safe and unsafe, nor does a comparison of two say which is safer",

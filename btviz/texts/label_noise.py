@@ -21,7 +21,6 @@ from btviz.texts.neighbors import nearest_neighbors
 
 SAFETY = "is_safe"
 
-
 _FLIPS = pl.Schema(
     {
         "target": pl.String(),
@@ -34,9 +33,7 @@ _FLIPS = pl.Schema(
     }
 )
 
-
 Values = npt.NDArray[np.float64]
-
 
 Rows = npt.NDArray[np.int64]
 

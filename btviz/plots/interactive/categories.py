@@ -20,10 +20,8 @@ from btviz.taxonomy.words import known_categories, percent
 
 LABEL_SIZE = 11.0
 
-
 EXPLORER_SIDE = 480.0
 """Width and height of the matrix on a screen."""
-
 
 EXPLORER_BARS = 150.0
 
@@ -158,7 +156,6 @@ def _explorer_bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) 
 
 CONTRAST_SIDE = 400.0
 """Width and height of the matrix on a screen."""
-
 
 CONTRAST_BARS = 250.0
 

@@ -27,27 +27,20 @@ from btviz.plots.topics.labelling import LEADING, Label, place_labels
 COLOURS = GROUPS[:7]
 """Of the largest topics; the eighth group is a grey, which here means all others."""
 
-
 OUTLIER = "#d9d9d9"
-
 
 NAMES = 30
 """Names that are tried at most."""
 
-
 NAME_SIZE = 6.5
 
-
 NAME_WIDTH = 78.0
-
 
 BESIDE = 26.0
 """Room that the axis takes, in points."""
 
-
 PIXELS = 3.0
 """To the point: 216 to the inch."""
-
 
 QUALITY = {
     "statistic": "text",
@@ -280,10 +273,8 @@ def _description(topics: pl.DataFrame, *, caption: str) -> str:
 _STEP = 8
 """Levels of a colour are rounded to multiples of this: unseen, and half the size of the file."""
 
-
 _SAMPLES = 8
 """Along each side of a pixel, for the edge of a disc."""
-
 
 Colours = npt.NDArray[np.float64]
 

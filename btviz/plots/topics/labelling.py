@@ -14,16 +14,12 @@ from btviz.plots.style.theme import text_width
 _RINGS = (0.0, 10.0, 18.0, 28.0, 40.0, 54.0, 70.0)
 """Distances that are tried, in points."""
 
-
 _DIRECTIONS = 16
-
 
 _DENSE = 60.0
 """Points of distance that are as bad as a box full of ink."""
 
-
 _MARGIN = 1.5
-
 
 LEADING = 1.15
 """Height of a line, as a multiple of its type size."""

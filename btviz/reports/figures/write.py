@@ -31,9 +31,7 @@ if TYPE_CHECKING:
 DRAWING = 1
 """Raised when the same map would be drawn another way; a test of `plots` says when to ask."""
 
-
 _Drawing = tuple[Figure | ScoreFigure, Callable[[], "alt.TopLevelMixin"], Callable[[], dict[str, Any]]]
-
 
 MANIFEST = pl.Schema(
     {

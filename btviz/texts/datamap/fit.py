@@ -22,7 +22,6 @@ from btviz.texts.neighbors.grid import Grid, blocks
 
 FEWEST_LANDMARKS = 10
 
-
 VERSION = 3
 """Raised when the same vectors would get another map."""
 
@@ -133,18 +132,13 @@ def _per_pair(emb: Embeddings, points: npt.NDArray[np.float32]) -> pl.DataFrame:
 
 _HALF_WIDTH = 10.0  # of the start, as UMAP scales its own
 
-
 _NOISE = 1e-4  # keeps equal vectors apart in the start
-
 
 _STEP = 2.0**-10  # the start is rounded to this
 
-
 _BLOCK = 8192
 
-
 _FEWEST = 3  # texts that have a graph worth laying out
-
 
 _NEGATIVES, _EPOCHS = 10, 120
 """Points that each edge pushes away, and passes over the edges; UMAP's own are 5 and 500, of many texts 200.
@@ -153,7 +147,6 @@ A map of the 3,021 pairs of ``30k_test`` so takes two fifths of the time and kee
 instead of 0.915, of 15 neighbours 38.1 % instead of 37.8 % (means of four and of three seeds). Compared with
 200 epochs of 5, it takes as long and keeps 0.017 and 2.1 points more.
 """
-
 
 Points = npt.NDArray[np.float32]
 
@@ -234,7 +227,6 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
 
 
 _NEIGHBORS = 5  # landmarks that have a say in where a text goes
-
 
 _PULL = 0.1
 """Of the way from the nearest landmark to the mean of all: farther puts texts between groups."""

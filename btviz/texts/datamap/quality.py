@@ -23,7 +23,6 @@ from btviz.texts.neighbors.grid import Grid, blocks
 
 _STREAM = 0x71  # another than that of the landmarks, so that one seed does not judge only these
 
-
 STATISTICS = ("trustworthiness", "continuity", "neighbor_recall")
 
 

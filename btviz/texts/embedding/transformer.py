@@ -25,28 +25,21 @@ from btviz.texts.embedding.batches import BUDGET, STEP, batches, padded, unit
 
 CUDA_BUDGET = 1 << 15
 
-
 READ = ("*.json", "*.safetensors", "*.txt", "*.model")
 """Files of a model that are read; none of them can hold code."""
 
-
 _PICKLED = ("*.bin", "*.pt", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
-
 _OWN = "sentence_transformers."
-
 
 DIMENSIONS = 256
 """Of the static model's vectors."""
 
-
 SIF = 1e-4
 """How much less frequent tokens count; smaller is less."""
 
-
 STATIC_VERSION = 3
 """Raised when distilling would give other vectors."""
-
 
 _GROUP = 4096  # tokens at a time
 

@@ -20,10 +20,8 @@ from btviz.texts.neighbors.grid import LARGEST, Grid, blocks, cosine, nearest_ot
 EXACT_UP_TO = 20_000
 """Texts; above that the exact graph takes minutes."""
 
-
 WIDTH = 30
 """Neighbours stored at least, so that every use reads the same graph."""
-
 
 THREADS = 2
 """Of the descent, whatever the machine has: the graph depends on their number."""
@@ -158,12 +156,9 @@ def _exact(emb: Embeddings, width: int) -> tuple[npt.NDArray[np.int32], npt.NDAr
 
 _AUDITED = 500  # texts whose true neighbours are looked up
 
-
 _QUIET_SECONDS = 2.0
 
-
 Vectors = npt.NDArray[np.float32]
-
 
 Indices = npt.NDArray[np.int32]
 

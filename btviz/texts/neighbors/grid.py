@@ -21,22 +21,16 @@ from btviz.errors import UsageError
 
 SCALE = 2.0**21
 
-
 LARGEST = 1 << 18
 """Points that can be ranked: a squared distance (45 bits) and an index (18) share 63 bits."""
 
-
 _BLOCK = 256  # rows; larger blocks leave the cache
-
 
 _CELLS = 1 << 22  # of a block of distances, 34 MB
 
-
 _LENGTH_TOLERANCE = 0.01  # of half-precision storage, generously
 
-
 Vectors = npt.NDArray[np.floating]
-
 
 Found = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 

@@ -17,9 +17,7 @@ from btviz.texts.neighbors.grid import Grid, blocks, cosine, squared_between
 
 _PRESELECTION = 1e-4  # of a cosine; far above the error of single precision
 
-
 _LARGEST_ID = 2**64 - 1
-
 
 Ids = pl.Series | Sequence[int]
 

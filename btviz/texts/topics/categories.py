@@ -19,7 +19,6 @@ from btviz.texts.topics.result import Topics
 
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
 
-
 _COLUMNS = 300  # sums at a time
 
 

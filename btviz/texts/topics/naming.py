@@ -27,9 +27,7 @@ from btviz.texts.topics.layers import Layers, mean_vectors
 
 WORDS_IN_NAME = 3
 
-
 WORDLESS = "no words"
-
 
 HIERARCHY = pl.Schema(
     {
@@ -135,19 +133,14 @@ def _words_of_unions(
 CANDIDATES = 30
 """Words of a topic by c-TF-IDF among which BERTopic's maximal marginal relevance picks."""
 
-
 WORD_PATTERN = r"(?u)\b[^\W\d_](?:[^\W_]|['’](?=[^\W\d_]))+\b"
 """Two or more letters or digits, the first a letter; an apostrophe may stand inside."""
 
-
 _DIVERSITY = 0.2
-
 
 _NO_WORDS = ("emptydoc", "wordless")  # the first is what BERTopic puts in the place of a text without words
 
-
 _CONTRACTED = ("n't", "'s", "'d", "'ll", "'m", "'re", "'ve")
-
 
 _FILLERS = """
 aren couldn didn doesn don hadn hasn haven isn let like ll mightn mustn needn re shan shouldn use used using ve wasn

@@ -24,7 +24,6 @@ from btviz.texts.topics.result import Topics
 STABLE = 0.6
 """Mean overlap below which a topic is not to be trusted (Hennig 2007)."""
 
-
 _VERSION = 3
 
 

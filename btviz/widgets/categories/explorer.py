@@ -32,9 +32,7 @@ from btviz.widgets.parts.view import View
 
 _WHERE = [("all", "all"), ("unsafe only", "unsafe")]
 
-
 _INVITATION = "Click a cell or a bar to list the pairs behind it."
-
 
 _WRAP = {"flex_flow": "row wrap"}
 

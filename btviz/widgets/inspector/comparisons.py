@@ -149,7 +149,6 @@ AGREEMENT = ("all", "same", "other", "unknown")
 """Which comparisons are listed: all, those whose better answer is the safer one, those where it
 is the other one, those where one of the two labels is missing."""
 
-
 _TOLD = {
     "better": ("better",),
     "safer": ("safer",),

@@ -18,7 +18,6 @@ from btviz.taxonomy.categories import Taxonomy
 
 Rows = NDArray[np.intp]
 
-
 Masks = NDArray[np.uint32]
 
 

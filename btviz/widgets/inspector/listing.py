@@ -18,9 +18,7 @@ from btviz.widgets.inspector.index import PairIndex, Rows
 
 VOTES = ("one", "majority", "every")
 
-
 SAFETY = ("all", "safe", "unsafe")
-
 
 DISPUTE = ("all", "disputed", "unanimous")
 

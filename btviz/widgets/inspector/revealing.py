@@ -18,9 +18,7 @@ from btviz.widgets.parts.view import View
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
 
-
 _FRONT = Path(__file__).parents[1] / "front"
-
 
 Message = Mapping[str, Any]
 

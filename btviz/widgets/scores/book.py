@@ -21,16 +21,12 @@ from btviz.scores.signs import REVERSED, SignCheck, sign_checks
 
 BINS, BINS_OF_RIDGES = 80, 48
 
-
 MANY = 8
 """More groups than this are drawn as ridges: colours no longer tell them apart."""
 
-
 N_BOOT = 500
 
-
 EACH = "each split"
-
 
 Model = tuple[str, str]
 """Name and kind."""

@@ -26,7 +26,6 @@ from btviz.widgets.scores.runner import ScoreRunner, words_of
 
 _WRAP = {"flex_flow": "row wrap"}
 
-
 _RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
 
 

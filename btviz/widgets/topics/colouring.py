@@ -22,19 +22,14 @@ from btviz.widgets.topics.places import Floats, Places, TopicLayer
 GREY = "#adadad"
 """Places that are shown but not meant."""
 
-
 UNKNOWN = "#e3e3e3"
 """Places of which nothing is known."""
 
-
 SHARES = ("#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
-
 
 SAFE_TO_UNSAFE = ("#1f6fae", "#7fa8c9", "#b3a79d", "#cf8f55", "#a8530a")
 
-
 LOW_TO_HIGH = ("#fde0a6", "#f4b266", "#dc7b4a", "#b0413e", "#6d1a36", "#2d0b26")
-
 
 _PERCENT = (0.0, 0.25, 0.5, 0.75, 1.0)
 

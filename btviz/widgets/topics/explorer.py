@@ -29,7 +29,6 @@ from btviz.widgets.topics.places import places_of
 NEAREST = 50
 """Texts that a search by meaning chooses."""
 
-
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
 
 

@@ -24,7 +24,6 @@ from btviz.widgets.inspector.index import PairIndex, Rows
 
 Floats = NDArray[np.float64]
 
-
 MARGIN = 1.04
 """Room around the outermost places."""
 
