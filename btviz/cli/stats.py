@@ -157,7 +157,6 @@ def _print_pooled(pooled: pl.DataFrame) -> None:
 
 
 Command = Callable[..., Any]
-
 SHOWN = 20
 
 _OPTIONS = (

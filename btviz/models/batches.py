@@ -20,7 +20,6 @@ TEXT_BUDGET = 65_536
 """Estimated tokens of a batch of texts, for models that make batches of their own."""
 
 LETTERS_PER_TOKEN = 4
-
 Floats = npt.NDArray[np.float32]
 
 

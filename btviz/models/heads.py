@@ -15,9 +15,7 @@ BEAVER_THRESHOLD = 0.4
 """What the code released with beaver-dam-7b flags at; many of its users take 0.5."""
 
 BEAVER = "Safe RLHF score head"
-
 MODERATION = "BeaverTails moderation"
-
 CLASSIFIER = "sequence classifier"
 
 SCORE_HEAD = "score_head.weight"

@@ -22,7 +22,6 @@ from btviz.models.heads import SCORE_HEAD
 from btviz.models.templates import Encoded
 
 HEAD_BIAS = "score_head.bias"
-
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
 _LONGEST = 300

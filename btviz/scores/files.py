@@ -315,11 +315,8 @@ def _note(score: pl.Series, kind: str, turned: bool) -> str | None:
 
 
 PROMPT_COLUMNS = ("prompt", "question", "instruction")
-
 RESPONSE_COLUMNS = ("response", "answer", "output", "completion")
-
 ITEM_COLUMNS = ("index", "id")
-
 POLICY_COLUMNS = ("policy", "source")
 
 

@@ -194,7 +194,7 @@ def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int
     reasons = [
         reason
         for value, reason in (
-            (paired.statistic, "the two never differ, so McNemar's statistic is 0 / 0"),
+            (paired.statistic, "the two never differ, so McNemar's test has nothing to go by"),
             (square, "one of the two gives the same verdict throughout, so chi-square is 0 / 0"),
         )
         if not np.isfinite(value[0])
@@ -202,7 +202,7 @@ def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int
     return {
         "n_discordant": int(paired.n_discordant[0]),
         "mcnemar": _known(paired.statistic[0]),
-        "mcnemar_p": _known(paired.p_exact[0]) if len(one) else None,
+        "mcnemar_p": _known(paired.p_exact[0]) if paired.n_discordant[0] else None,
         "chi_squared": _known(square[0]),
         "chi_squared_p": _known(chi_squared_p(table)[0]),
         "undefined_tests": "; ".join(reasons) or None if len(one) else UNJUDGED,
@@ -278,9 +278,7 @@ COEFFICIENTS = {
 """What is computed of all raters together, by column."""
 
 ALONE = "no answer was judged by two of the raters"
-
 ALIKE = "all verdicts are the same, so alpha is 0 / 0"
-
 UNEQUAL = "answers differ in their number of verdicts, which Fleiss' kappa does not allow; read alpha"
 
 

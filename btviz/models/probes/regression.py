@@ -13,7 +13,6 @@ from btviz.machine.threads import one_core_each
 from btviz.models.probes.examples import SEVERITY, Examples
 
 Floats = npt.NDArray[np.float64]
-
 Vectors = npt.NDArray[np.float32]
 
 FEWEST = 10

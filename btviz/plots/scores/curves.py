@@ -26,9 +26,7 @@ LARGEST = 230.0
 """Longest side of a ROC plot, in points."""
 
 HEIGHT = 150.0
-
 SAID = {"reward": "Margin of response 1 over response 0", "cost": "Cost"}
-
 OUTCOMES = {"reward": "response 1 is better", "cost": "the answer is unsafe"}
 
 

@@ -27,11 +27,8 @@ from btviz.plots.style.theme import (
 from btviz.taxonomy.words import STRATA
 
 FORMS = ("density", "histogram", "ecdf", "violin")
-
 HEIGHTS = {"density": 120.0, "histogram": 120.0, "ecdf": 120.0, "violin": 130.0}
-
 SAFETY = {"safe": GROUPS[0], "unsafe": GROUPS[3]}
-
 GAP = 34.0
 
 LEFT = 40.0
@@ -189,9 +186,7 @@ def _description(table: pl.DataFrame, *, form: str) -> str:
 
 
 Y_TITLES = {"density": "Density", "histogram": "Density", "ecdf": "Share at or below"}
-
 _COLUMN = {"density": "smooth", "histogram": "density", "ecdf": "cumulative"}  # column by form
-
 _HALF = 0.42  # of a violin at its widest, in rows
 
 

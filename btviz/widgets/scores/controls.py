@@ -29,15 +29,10 @@ SCORE_GROUPING_TITLES = {
 }
 
 FORMS = (("density", "density"), ("histogram", "histogram"), ("cumulative (ECDF)", "ecdf"), ("violin", "violin"))
-
 POPULATIONS = {"pairs": "each answer once", "annotations": "each annotation once", "prompts": "each prompt once"}
-
 KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
-
 EVERY_GROUP = "all groups"
-
 COMPARED, CHOSEN = "those compared", "those chosen in another view"
-
 _WIDE = {"width": "max-content", "max_width": "100%"}
 
 

@@ -28,9 +28,7 @@ from btviz.widgets.scores.book import EACH, MANY, ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import CHOSEN, COMPARED, POPULATIONS, SCORE_GROUPING_TITLES, level_options
 
 _INVITATION = "Drag across a picture to list the answers there; click beside the brush to list all again."
-
 _NO_MODEL = "No model is chosen. Choose one under Models, or name one to score with."
-
 _METRICS = "Each answer and each comparison counts once here, whatever Count and Which say."
 
 
