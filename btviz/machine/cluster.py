@@ -66,13 +66,13 @@ def ray_cluster(*, workers: int | None = None) -> Iterator[Any]:
 
 
 def _join(ray: Any, *, workers: int | None) -> None:
-    own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+    options = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
     for tries_left in reversed(range(TRIES)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about versions to come
                 # a worker's complaint could quote a text, so none is passed on
-                ray.init(log_to_driver=False, logging_level="error", **own)
+                ray.init(log_to_driver=False, logging_level="error", **options)
         except Exception as error:  # Ray has no class of its own for a start that took too long
             ray.shutdown()
             if not tries_left:

@@ -202,7 +202,7 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
     if n < _FEWEST:
         return points
     k = max(min(n_neighbors, n - 1), 2)
-    own = np.arange(n, dtype=np.int32)[:, None]
+    self_first = np.arange(n, dtype=np.int32)[:, None]
     with warnings.catch_warnings():
         # It misses a package for another kind of map, and says that new points cannot be added.
         warnings.filterwarnings("ignore", category=ImportWarning)
@@ -217,8 +217,8 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
             negative_sample_rate=_NEGATIVES,
             init=points,
             precomputed_knn=(
-                np.hstack([own, graph.indices[:, : k - 1]]),
-                np.hstack([np.zeros_like(own, np.float32), graph.distances[:, : k - 1]]),
+                np.hstack([self_first, graph.indices[:, : k - 1]]),
+                np.hstack([np.zeros_like(self_first, np.float32), graph.distances[:, : k - 1]]),
             ),
             tqdm_kwds=tqdm_options("Laying out the map"),
         )

@@ -327,5 +327,5 @@ def _expression(slugs: list[str], index: PairIndex, *, population: str, unsafe: 
         return None  # contradictory pairs take part in no count, which an expression would not know
     if population == "pairs":
         return " & ".join(has + safety)
-    asked = [f'({part}).any().over("prompt_id")' for part in has + safety]
-    return " & ".join([f"({' | '.join(has)})", *asked])
+    of_prompt = [f'({part}).any().over("prompt_id")' for part in has + safety]
+    return " & ".join([f"({' | '.join(has)})", *of_prompt])
