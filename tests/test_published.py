@@ -1,5 +1,6 @@
 import json
 import math
+from importlib import resources
 from pathlib import Path
 
 import polars as pl
@@ -9,7 +10,7 @@ from btviz.data.releases import RELEASES, published
 from btviz.taxonomy.categories import TAXONOMIES
 
 FACTS = Path(__file__).resolve().parents[2] / "shared" / "facts" / "statistics.json"
-RESOURCE = Path(published.__file__).parent / "resources" / "label_statistics.json"
+RESOURCE = resources.files("btviz") / "resources" / "label_statistics.json"
 EVERYTHING = pl.concat(published.published_numbers(name) for name in RELEASES)
 
 
