@@ -14,8 +14,7 @@ from btviz.cli import app, report
 from btviz.data import catalog
 from btviz.data import releases as sources
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
-from btviz.reports.figures.of_data import FIGURES
-from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES
 from btviz.taxonomy.categories import BEAVERTAILS
 
 MARKER = "zebra crossing"
