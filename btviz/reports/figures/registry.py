@@ -13,10 +13,9 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 from btviz import plots, preference
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels.agreement import annotator_agreement
+from btviz.labels.agreement import annotator_agreement, pair_votes, vote_splits
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts, label_sets, labels_per_item
-from btviz.labels.votes import pair_votes, vote_splits
 from btviz.scores.collection import ScoreCollection
 from btviz.scores.differences import score_margins
 from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins

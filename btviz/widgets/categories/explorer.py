@@ -18,8 +18,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError
 from btviz.labels.associations import cooccurrence
-from btviz.labels.contrast import category_contrast
-from btviz.labels.counts import category_counts
+from btviz.labels.counts import category_contrast, category_counts
 from btviz.plots import COEFFICIENTS, explorer
 from btviz.plots.interactive.categories import selection_contrast
 from btviz.session import ContentPolicy, Selection
