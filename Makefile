@@ -2,7 +2,7 @@
 # Everything runs in .venv, which is made on first need and again when the pins change.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint bench figures constraints clean
+.PHONY: help demo lab quick test lint bench figures constraints clean
 
 BIN   := .venv/bin
 READY := .venv/.ready
@@ -12,6 +12,9 @@ NAME  ?= sample
 export DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
+
+# Without bytecode every process compiles all that it imports anew: polars, torch, Altair.
+unexport PYTHONDONTWRITEBYTECODE
 
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3 python3.14 python3.13 python3.12; do \
@@ -52,8 +55,14 @@ demo: $(READY)  ## set up .venv, then everything end to end on the embedded samp
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/btviz lab
 
+# Each worker begins with a part of the tests and takes over from the others when it is done.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+quick: $(READY)  ## the tests that need no browser and execute no notebook: three minutes
+	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook'
+
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(PYTEST)
 
 lint: $(READY)  ## ruff, mypy --strict and the import contracts
 	$(BIN)/ruff check .

@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+import patience
 from nbclient import NotebookClient
 from traitlets.config import Config
 
 
-def execute(notebook: nbformat.NotebookNode, *, timeout: float = 300) -> nbformat.NotebookNode:
+def execute(notebook: nbformat.NotebookNode, *, timeout: float = patience.SECONDS) -> nbformat.NotebookNode:
     """Run every cell of a notebook, keeping the state of its widgets."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:  # a socket's path holds about 100 characters
         sockets = Config({"AsyncKernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
@@ -23,6 +24,14 @@ def execute(notebook: nbformat.NotebookNode, *, timeout: float = 300) -> nbforma
             notebook, config=sockets, kernel_name="python3", timeout=timeout, store_widget_state=True
         )
         return client.execute()
+
+
+def with_cells(notebook: nbformat.NotebookNode, *sources: str) -> nbformat.NotebookNode:
+    """A copy of a notebook with more cells after its own, which may import what tests share."""
+    copy = nbformat.from_dict(notebook)
+    start = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    copy.cells = [*notebook.cells, *(nbformat.v4.new_code_cell(start + source) for source in sources)]
+    return copy
 
 
 def printed(notebook: nbformat.NotebookNode) -> str:

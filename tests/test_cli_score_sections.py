@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz.cli import app
@@ -22,6 +22,8 @@ from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadr
 from btviz.scores.policies import safe_rates
 from btviz.scores.raters import joint_agreement, moderator_agreement, safety_verdicts
 from btviz.taxonomy.categories import BEAVERTAILS
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 OPTIONS = ["--n-boot", "40", "--seed", "3"]
 BOOT = {"n_boot": 40, "random_state": 3}

@@ -8,6 +8,7 @@ import tempfile
 import threading
 import weakref
 
+import patience
 import polars as pl
 import pytest
 from ipywidgets.widgets import widget as registry
@@ -30,6 +31,11 @@ VIEWS = {
 }
 
 
+def widgets():
+    """Ids of all widgets that ipywidgets keeps alive."""
+    return set(registry._instances)
+
+
 @pytest.fixture
 def make_view(tiny, make_dataset):
     """Makes a view, by the name of its class, that shares a selection and a policy with others."""
@@ -50,11 +56,11 @@ def test_every_public_view_is_looked_at():
 @pytest.mark.parametrize("name", [*VIEWS, "TopicExplorer"])
 def test_a_closed_view_is_let_go_of_with_all_its_parts(make_view, name):
     shared = {"selection": Selection(), "policy": ContentPolicy()}
-    known = set(registry._instances)
+    known = widgets()
     view = make_view(name, **shared)
-    assert len(set(registry._instances) - known) > 1
+    assert len(widgets() - known) > 1
     view.close()
-    assert set(registry._instances) == known
+    assert widgets() == known
     held = weakref.ref(view)
     del view
     gc.collect()
@@ -85,13 +91,13 @@ def test_a_closed_view_follows_nobody(tiny):
 def test_the_lists_of_all_releases_that_were_looked_at_are_closed(tiny, make_dataset):
     rows = {"prompt": ["why"], "response": ["so"], "split": ["train"], "is_safe": [True], "labels": [0]}
     other = make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))
-    known = set(registry._instances)
+    known = widgets()
     lab = btviz.widgets.OrthogonalityLab(tiny, others=[other])
     first = lab.inspector
     lab.controls["release"].value = lab.controls["release"].options[1][1]
     assert lab.inspector is not first
     lab.close()
-    assert set(registry._instances) == known
+    assert widgets() == known
 
 
 def test_closing_ends_work_beside_the_kernel_and_its_thread():
@@ -105,7 +111,7 @@ def test_closing_ends_work_beside_the_kernel_and_its_thread():
     async def cell():
         background = Background(lambda _: None)
         background.run(endless, on_done=done.append)
-        await asyncio.to_thread(begun.wait, 30)
+        await asyncio.to_thread(begun.wait, patience.SECONDS)
         background.close()
         background.run(lambda _: "more", on_done=done.append)
         while background.is_running:
@@ -144,7 +150,7 @@ def cells(tmp_path_factory):
         manager.start_kernel()
         client = manager.client()
         client.start_channels()
-        client.wait_for_ready(timeout=300)
+        client.wait_for_ready(timeout=patience.SECONDS)
 
         def run(code, cell=None):
             content = {"code": code, "silent": False, "store_history": True, "stop_on_error": True}
@@ -152,7 +158,7 @@ def cells(tmp_path_factory):
             client.shell_channel.send(request)
             printed = ""
             while True:
-                message = client.get_iopub_msg(timeout=300)
+                message = client.get_iopub_msg(timeout=patience.SECONDS)
                 if message["parent_header"].get("msg_id") != request["header"]["msg_id"]:
                     continue
                 assert message["msg_type"] != "error", message["content"]["traceback"]

@@ -8,16 +8,18 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, write_comparisons
-from notebook_runner import execute, printed
+from notebook_runner import execute, printed, with_cells
+from wording import says
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_label_orthogonality.ipynb"
 OF_METHODS = {"95", "50", "0", "0.1", "1", "2", "0.3", "6", "0.8"}
 """Numbers that explain a method or set an exercise: levels, ends of ranges, the margin."""
 
 REVEAL = """
+from fake_front import tell
 lab.policy.reveal_all = True
 pairs = [answer["pair"] for card in lab.inspector.cards for answer in card["answers"]]
-lab.inspector._handle_custom_msg({"kind": "reveal", "pairs": pairs}, [])
+tell(lab.inspector, "reveal", pairs=pairs)
 print(len(pairs))
 """
 
@@ -36,13 +38,11 @@ def prose(notebook):
 @pytest.mark.notebook
 def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("BTVIZ_NOTEBOOK_DATA", str(write_comparisons(tmp_path / "compared.jsonl")))
-    copy = nbformat.from_dict(notebook)
-    copy.cells = [*notebook.cells, nbformat.v4.new_code_cell(REVEAL)]
-    done = execute(copy)
+    done = execute(with_cells(notebook, REVEAL))
     said, saved = printed(done), nbformat.writes(done)
     assert said.endswith("10\n")
     assert "compared: data as released, not synthetic" in said
-    assert "All comparisons: associated: in compared (no known release)" in said
+    assert says(said, "All comparisons", "associated", "compared (no known release)")
     assert "planted: p" not in said
     assert "application/vnd.jupyter.widget-state+json" in saved  # what the widgets share would be in it
     assert '"prompt_words"' in saved  # and what the inspector shares is
@@ -56,7 +56,7 @@ def test_on_data_without_both_labels_it_says_why_and_runs_to_the_end(notebook, s
     said = printed(done)
     assert "0 of them tell both" in said
     assert "there is nothing to draw" in said
-    assert "All comparisons: undecided: in one_safe_pairs (no known release), no comparison has both labels." in said
+    assert says(said, "All comparisons", "undecided", "one_safe_pairs", "no comparison has both labels")
     assert [cell for cell in done.cells if cell.cell_type == "code" and cell.execution_count is None] == []
 
 

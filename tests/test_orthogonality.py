@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
+from wording import says
 
 import btviz
 from btviz.data.dataset import Dataset
@@ -149,8 +150,8 @@ def test_intervals_by_prompt_cover_where_naive_ones_do_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["sample", "sample-saferlhf"])
-def test_synthetic_data_only_say_what_was_planted(name: str) -> None:
-    ds = btviz.load(name)
+def test_synthetic_data_only_say_what_was_planted(name: str, samples: dict[str, Dataset]) -> None:
+    ds = samples[name]
     found = orthogonality(ds, n_boot=500)
     assert found.table["verdict"].str.starts_with("planted: p = ").all()
     assert found.table["conclusion"].null_count() == found.table.height
@@ -335,7 +336,7 @@ def test_directions_are_stated_in_words() -> None:
     less = verdict(Share(0.4, 0.38, 0.42, None), level="both_unsafe", named="X", margin=Margin())
     assert less.startswith("associated: in X, both_unsafe, ")
     assert "40.0 % [38.0, 42.0]" in less
-    assert "less often than the margin of 45 to 55 %" in less
+    assert says(less, "less often", "45 to 55 %")
     assert "force" in verdict(Share(0.4, 0.38, 0.42, None), level="mixed", named="X", margin=Margin())
     assert (
         Planted({})
@@ -348,7 +349,7 @@ def test_a_synthetic_level_expects_the_mean_of_its_strata() -> None:
     planted, share = Planted({"both_safe": 0.8, "mixed": 0.6}), Share(0.7, 0.6, 0.8, None)
     mix = {"both_safe": 1, "mixed": 3}
     words = planted.verdict(share, mix=mix, is_planted=True)
-    assert words.startswith("planted: p = 0.650 as the mean of its strata; found 70.0 % [60.0, 80.0].")
+    assert says(words, "planted", "p = 0.650", "strata", "70.0 % [60.0, 80.0]")
     assert "if its strata alone mattered" in planted.verdict(share, mix=mix, is_planted=False)
 
 
@@ -626,8 +627,8 @@ def test_a_name_in_place_of_a_data_set_is_told(tiny: Dataset, asked: Callable[..
         asked("sample", tiny)
 
 
-def test_synthetic_data_are_compared_under_their_name() -> None:
-    sets = [btviz.load(name) for name in ("sample", "sample-saferlhf")]
+def test_synthetic_data_are_compared_under_their_name(samples: dict[str, Dataset]) -> None:
+    sets = list(samples.values())
     assert set(compare_releases(sets, n_boot=40)["name"]) == {ds.population for ds in sets}
 
 
@@ -848,9 +849,7 @@ def test_strata_of_few_prompts_are_not_tested_for_homogeneity(make_dataset: Made
     tests = [one.filter(measure="homogeneity").row(0, named=True) for one in (two, three)]
     assert tests[0]["p_value"] == pytest.approx(tests[1]["p_value"], abs=0.05)
     alone = orthogonality(compared(make_dataset, kept.filter(mixed | pl.col("is_safe_0"))), n_boot=100).pooled
-    assert (
-        alone.filter(measure="homogeneity")["undefined"][0] == "fewer than two strata with 50 prompts in which p varies"
-    )
+    assert says(alone.filter(measure="homogeneity")["undefined"][0], "fewer than two strata", "50 prompts")
 
 
 def test_unknown_categories_are_not_taken_for_none(make_dataset: Made) -> None:

@@ -19,12 +19,8 @@ SHARED = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value"
 
 
 @pytest.fixture(scope="module")
-def ds(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = btviz.load("sample-saferlhf")
-        loaded.preferences, loaded.pairs, loaded.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 @pytest.fixture(scope="module")

@@ -16,10 +16,12 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from wording import says
 
 import btviz
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, UsageError
 from btviz.models.templates import BEGIN, FixedTemplate, render
+from btviz.taxonomy.categories import BEAVERTAILS
 
 PROMPTS = ["how do magnets work", "what is a good tea", "hi", "when is spring", "what is a good tea"]
 RESPONSES = ["they attract iron", "green tea is fine, so is mint", "x", "", "in march " * 300]
@@ -139,13 +141,13 @@ def test_another_backbone_with_the_same_head(tmp_path):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_beaver_dam(tmp_path, named):
-    keys = list(btviz.load("sample").taxonomy.keys)
+    keys = list(BEAVERTAILS.keys)
     folder = made.classifier(tmp_path / "dam", labels=keys if named else [f"LABEL_{i}" for i in range(14)])
     model = btviz.load_score_model(folder)
     h, w = hidden(folder)
     assert (model.kind, model.threshold) == ("moderation", 0.4)
     assert model.labels[0] == "animal-abuse"
-    assert list(model.labels) == [btviz.load("sample").taxonomy[key].slug for key in keys]
+    assert list(model.labels) == [BEAVERTAILS[key].slug for key in keys]
     expected = (h @ w["score.weight"].T).sigmoid()
     np.testing.assert_allclose(model.score(PROMPTS, RESPONSES), expected, rtol=1e-4, atol=1e-5)
     assert model.score([], []).shape == (0, 14)
@@ -279,7 +281,7 @@ def test_fingerprint_is_of_content(tmp_path):
 def test_memory_is_said_before_loading(tmp_path, capfd):
     made.beaver(tmp_path / "tiny-cost")
     btviz.load_score_model(tmp_path / "tiny-cost")
-    assert capfd.readouterr().err.startswith("tiny-cost takes 0.0001 GB of memory as float32 on cpu")
+    assert says(capfd.readouterr().err, "tiny-cost", "0.0001 GB", "float32", "cpu")
 
 
 def broken(folder: Path, damage: str) -> None:

@@ -10,7 +10,7 @@ import pytest
 import score_checkpoints as made
 from click.testing import CliRunner
 from counting_model import PlainModel
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz import plots
@@ -27,6 +27,8 @@ from btviz.scores.raters import moderator_agreement, safety_verdicts
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.picture import metric_rows
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 CATEGORY = PKU_SAFERLHF.categories[5]
 

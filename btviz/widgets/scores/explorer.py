@@ -124,6 +124,14 @@ class ScoreExplorer(InspectedView):
         self._canvas.settled()
         return str(self._canvas.chart.said)
 
+    @property
+    def brushed(self) -> Mapping[str, Range]:
+        """What the brush holds: a range of `score`, or one of `reward` and one of `cost`; nothing without a brush."""
+        brush = self._brush
+        if brush is None:
+            return {}
+        return {"score": brush.within} if brush.reward is None else {"reward": brush.reward, "cost": brush.within}
+
     def brush(self, model: str, *, within: Range, kind: str | None = None, panel: str = "all") -> None:
         """Choose the answers whose score lies in a range, ends included, as a brush on its picture does.
 
