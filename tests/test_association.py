@@ -12,7 +12,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from btviz.labels.associations import coefficients
-from btviz.labels.histogram import Group
+from btviz.labels.population import Group
 from btviz.stats import association as assoc
 from btviz.stats.association import TwoByTwo, orthant_excess, tetrachoric, wilson
 from btviz.stats.binning import seriation

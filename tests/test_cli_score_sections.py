@@ -18,8 +18,8 @@ from btviz.errors import StoreError
 from btviz.models.protocol import stacked_scores
 from btviz.scores.collection import kept_answers, kept_scores, replace_scores
 from btviz.scores.differences import margin_summary, score_drift, score_margins
-from btviz.scores.evaluation import safe_rates
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scores.policies import safe_rates
 from btviz.scores.raters import joint_agreement, moderator_agreement, safety_verdicts
 from btviz.taxonomy.categories import BEAVERTAILS
 

@@ -113,6 +113,15 @@ def test_a_run_keeps_its_scores_and_tells_checkpoints_of_one_name_apart(ds, tmp_
         btviz.score(ds, [folders[0], folders[0]], keep=True)
 
 
+def test_a_table_of_other_types_is_kept_as_any_other_and_one_that_is_none_is_refused(ds):
+    wide = costs(ds).with_columns(pl.col("pair_id").cast(pl.Int128), pl.col("score").cast(pl.Int8))
+    btviz.keep_scores(ds, costs(ds))
+    assert btviz.keep_scores(ds, wide).replaced.is_empty()
+    assert btviz.kept_scores(ds).height == 120
+    with pytest.raises(UsageError, match=r"\['kind'\] are missing"):
+        btviz.keep_scores(ds, wide.drop("kind"))
+
+
 def test_scores_that_nobody_wants_to_keep_are_not_kept(ds):
     probe = btviz.fit_probe(ds, btviz.embed(ds, text="qa", encoder="words"), kind="cost", n_folds=2)
     assert btviz.score(ds, probe).height == 120

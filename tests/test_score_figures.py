@@ -18,7 +18,7 @@ from btviz import plots
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
-from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.reports.figures.registry import SCORE_FIGURES
 from btviz.scores.collection import ScoreCollection, kept_scores, replace_scores
 from btviz.scores.distributions import score_bins
 from btviz.scores.policies import on_same_items, policy_scores

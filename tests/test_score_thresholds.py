@@ -20,7 +20,7 @@ from btviz.errors import UsageError
 from btviz.models.heads import BEAVER_THRESHOLD
 from btviz.models.protocol import SCORES, scores_table, stacked_scores
 from btviz.reports.sentences.models import moderation
-from btviz.scores.answers import checked
+from btviz.scores.answers import valid_scores
 from btviz.scores.collection import ScoreCollection, kept_scores, replace_scores
 from btviz.scores.metrics import score_metrics
 from btviz.scores.raters import moderator_agreement, safety_verdicts
@@ -127,8 +127,8 @@ def test_scoring_with_the_layout_of_beaver_dam_and_the_command_line_flag_above_i
 def test_several_thresholds_of_one_model_and_impossible_ones_are_refused(ds, table, bad):
     wrong = table.with_columns(pl.Series("threshold", bad * (table.height // 2)))
     with pytest.raises(UsageError, match="flags above one probability"):
-        checked(wrong)
-    with pytest.raises(UsageError, match="ScoreQuery for the threshold 40;"):
+        valid_scores(wrong)
+    with pytest.raises(UsageError, match="Asked for the threshold 40;"):
         score_metrics(table, ds, threshold=40)
 
 
@@ -156,7 +156,7 @@ def test_a_model_whose_threshold_is_no_probability_is_refused_before_its_scores_
 @pytest.mark.parametrize("own", [[50.0, 60.0], ["low", "high"], [True, False]])
 def test_a_column_of_that_name_means_nothing_beside_costs(ds, own):
     table = scores(ds.pairs["pair_id"][:2], [0.5, -0.5]).drop("threshold")
-    assert checked(table.with_columns(pl.Series("threshold", own)))["threshold"].to_list() == [None, None]
+    assert valid_scores(table.with_columns(pl.Series("threshold", own)))["threshold"].to_list() == [None, None]
 
 
 def test_tables_of_other_types_are_stacked(ds):

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ABSENT = "–"
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( (%|B|kB|MB|GB))?")
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 _KEPT = ("override_sign", "as_json")
 
-
 _OF_A_WAY = {
     "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_KEPT),
     "probes": ("kind", "encoder", *_KEPT),

@@ -70,7 +70,6 @@ def _target_name(ds: Dataset, target: str) -> str:
 
 _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
 
-
 _BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_high": "naive high"}
 """Columns that stand beside them for contrast, and what they are called."""
 
@@ -158,10 +157,7 @@ def _print_pooled(pooled: pl.DataFrame) -> None:
 
 
 Command = Callable[..., Any]
-
-
 SHOWN = 20
-
 
 _OPTIONS = (
     click.argument("name"),
@@ -231,8 +227,6 @@ def _short(ds: Dataset, column: str, value: Any) -> Any:
 
 stats_group.add_command(stats_agreement)
 
-
 stats_group.add_command(orthogonality_command)
-
 
 stats_group.add_command(stats_scores)

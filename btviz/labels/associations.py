@@ -12,8 +12,7 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
-from btviz.labels.histogram import Group, LabelHistogram, label_histogram
-from btviz.labels.population import items_of
+from btviz.labels.population import Group, LabelHistogram, items_of, label_histogram
 from btviz.stats.association import (
     COEFFICIENTS,
     Floats,

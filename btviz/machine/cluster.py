@@ -14,21 +14,16 @@ from btviz.errors import StoreError, require
 
 Task = TypeVar("Task")
 
-
 AHEAD = 2
 """Tasks that each worker has at hand, so that it need not wait for the next."""
 
-
 TRIES = 3
-
 
 LIVES = 5
 """How often a worker that dies is started again, and a task of it tried again."""
 
-
 PATIENCE = 60.0
 """Seconds without any worker after which that is said."""
-
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing we start phones home
@@ -71,13 +66,13 @@ def ray_cluster(*, workers: int | None = None) -> Iterator[Any]:
 
 
 def _join(ray: Any, *, workers: int | None) -> None:
-    own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+    options = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
     for tries_left in reversed(range(TRIES)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about versions to come
                 # a worker's complaint could quote a text, so none is passed on
-                ray.init(log_to_driver=False, logging_level="error", **own)
+                ray.init(log_to_driver=False, logging_level="error", **options)
         except Exception as error:  # Ray has no class of its own for a start that took too long
             ray.shutdown()
             if not tries_left:

@@ -17,16 +17,12 @@ from btviz.errors import StoreError, UsageError, require
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate", "_status_alloc_failed")
 """The last is what cuBLAS and cuDNN say."""
 
-
 _GB = 1e9
 
-
 Row = TypeVar("Row")
-
 
 Floats = npt.NDArray[np.float32]
 

@@ -18,9 +18,7 @@ from btviz.errors import require
 
 Given = TypeVar("Given")
 
-
 Made = TypeVar("Made")
-
 
 _ONE_AT_A_TIME = RLock()
 

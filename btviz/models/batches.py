@@ -19,10 +19,7 @@ from btviz.models.templates import Encoded
 TEXT_BUDGET = 65_536
 """Estimated tokens of a batch of texts, for models that make batches of their own."""
 
-
 LETTERS_PER_TOKEN = 4
-
-
 Floats = npt.NDArray[np.float32]
 
 
@@ -111,7 +108,6 @@ def _as_scores(found: object, model: ScoreModel, *, n_rows: int) -> Floats:
 
 PLAN = pl.Schema({"batch": pl.UInt32(), "pair_id": ID, "tokens": pl.UInt32(), "length": pl.UInt32()})
 """One row per pair: its batch, its own tokens, and the length that its batch is padded to."""
-
 
 Rows = npt.NDArray[np.int64]
 

@@ -105,8 +105,6 @@ class Worker:
 
 
 ENGINES = ("local", "ray")
-
-
 BatchScores = tuple[Batch, npt.NDArray[np.float32]]
 
 

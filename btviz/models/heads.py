@@ -14,19 +14,12 @@ from btviz.taxonomy.categories import TAXONOMIES
 BEAVER_THRESHOLD = 0.4
 """What the code released with beaver-dam-7b flags at; many of its users take 0.5."""
 
-
 BEAVER = "Safe RLHF score head"
-
-
 MODERATION = "BeaverTails moderation"
-
-
 CLASSIFIER = "sequence classifier"
-
 
 SCORE_HEAD = "score_head.weight"
 """Tensor by which a reward or cost model of Safe RLHF is recognised: the weights of its head."""
-
 
 _GENERIC = re.compile(r"LABEL_\d+")
 

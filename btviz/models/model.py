@@ -205,17 +205,13 @@ class LoadedModel:
 VERSION = 1
 """Raised when the same checkpoint would get other scores."""
 
-
 TOKENS = {"cpu": 4096, "cuda": 32768}
 """Tokens of a batch, by device."""
-
 
 LONGEST = 4096
 """Tokens of a text at most, where a model would read more."""
 
-
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model", "spm.model")
-
 
 _READERS = {
     "tokenizer.model": ("sentencepiece", "tiktoken"),

@@ -22,10 +22,7 @@ from btviz.models.heads import SCORE_HEAD
 from btviz.models.templates import Encoded
 
 HEAD_BIAS = "score_head.bias"
-
-
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
-
 
 _LONGEST = 300
 """Letters of another library's error that are passed on."""

@@ -27,12 +27,9 @@ from btviz.models.throughput import announce_speed
 from btviz.store import Key, Store, fingerprint
 
 NAMED = 5
-
-
 _OF_A_MODEL = ("name", "kind", "fingerprint", "labels", "score")
-
-
-Given = ScoreModel | str | Path
+ModelSource = ScoreModel | str | Path
+"""A score model, or the hub name or folder of one."""
 
 
 class ScoreWarning(UserWarning):
@@ -41,7 +38,7 @@ class ScoreWarning(UserWarning):
 
 def score_answers(
     ds: Dataset,
-    model: Given | Sequence[Given],
+    model: ModelSource | Sequence[ModelSource],
     *,
     engine: str = "local",
     workers: int | None = None,
@@ -55,26 +52,25 @@ def score_answers(
     if workers is not None and engine != "ray":
         raise UsageError(f"Asked for {workers} workers, which are those of Ray. Ask for engine='ray' too, or for none.")
     runner: Engine = RayEngine(workers=workers) if engine == "ray" else LocalEngine()
-    given = models_of(model)
     tables: dict[str, pl.DataFrame] = {}
-    for one in given:
-        name, table = _scored_by(ds, one, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
+    for each in models_of(model):
+        name, table = _scored_by(ds, each, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
         tables[name] = table
     return stacked_scores(tables.values())
 
 
-def models_of(model: Given | Sequence[Given]) -> list[Given]:
+def models_of(model: ModelSource | Sequence[ModelSource]) -> list[ModelSource]:
     """Models to score with, each seen to be one."""
-    given = list(model) if isinstance(model, Iterable) and not isinstance(model, str | ScoreModel) else [model]
-    for one in given:
-        if not isinstance(one, str | Path | ScoreModel):
+    models = list(model) if isinstance(model, Iterable) and not isinstance(model, str | ScoreModel) else [model]
+    for each in models:
+        if not isinstance(each, str | Path | ScoreModel):
             raise UsageError(
-                f"Asked to score with a {type(one).__name__}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
+                f"Asked to score with a {type(each).__name__}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
                 "from load_score_model or fit_probe, the name of one, or one of yours with all of these."
             )
-        if isinstance(one, ScoreModel):
-            choice(one.kind, KINDS, what="kind of score model")
-    return given
+        if isinstance(each, ScoreModel):
+            choice(each.kind, KINDS, what="kind of score model")
+    return models
 
 
 def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
@@ -98,7 +94,7 @@ def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
 
 def _scored_by(
     ds: Dataset,
-    model: Given,
+    model: ModelSource,
     *,
     taken: Collection[str],
     runner: Engine,

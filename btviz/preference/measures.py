@@ -25,9 +25,7 @@ from btviz.stats.stratified import cochran_mantel_haenszel, common_odds_ratio
 WEIGHTINGS = ("comparisons", "prompts")
 """What counts once: each comparison, or each prompt, whose comparisons then share its weight."""
 
-
 _CELLS = 4  # (better, safer) in the order 00, 01, 10, 11
-
 
 _OTHER_SAFER = [1, 0, 3, 2]  # the cell of each once harmlessness is turned around
 
@@ -47,7 +45,6 @@ def _coefficient(place: int) -> Callable[[Floats], Floats]:
 
 
 _TWO_P = _coefficient(0)
-
 
 MEASURES: Mapping[str, Measure] = MappingProxyType(
     {
@@ -130,16 +127,13 @@ POOLED_MEASURES = {
 }
 """Rows that are functions of the same sums, and what they are."""
 
-
 FURTHER = {
     "mean_tau_b": "mean over prompts with three or more answers of Kendall's tau-b between their two orders",
     "homogeneity": "p is the same in every stratum with enough prompts: Wald chi-square, resampling prompts",
 }
 """The remaining rows."""
 
-
 _ONE_STRATUM = f"fewer than two strata with {FEWEST_PROMPTS} prompts in which p varies"
-
 
 _ROUNDING = 1e-9  # what shares that are the same in every resample may differ by
 

@@ -22,7 +22,6 @@ from btviz.stats.resampling import Level, Resampling, bootstrap
 
 _EMPTY = "a margin or a cell is empty, in the data or in a resample"
 
-
 _OF_P = {"p": (1, 0), "two_p_minus_1": (2, -1)}  # measures that are p times a factor, plus a shift
 
 

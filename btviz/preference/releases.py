@@ -26,7 +26,6 @@ from btviz.taxonomy.crosswalk import carried_over, counterparts
 OVER = ("strata", "categories")
 """What data sets are standardised over."""
 
-
 SCHEMA = pl.Schema(
     {
         "name": pl.String(),

@@ -19,14 +19,20 @@ if TYPE_CHECKING:
     from btviz.scores.conversations import read_conversations, turn_drift, turn_scores
     from btviz.scores.differences import margin_summary, score_drift, score_margins
     from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins, score_range
-    from btviz.scores.evaluation import safe_rates
     from btviz.scores.files import ScoreFile, read_scores
     from btviz.scores.generalization import leave_one_category_out, transfer_metrics
     from btviz.scores.intervals import stamped
     from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
     from btviz.scores.moderation import threshold_of
     from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
-    from btviz.scores.policies import compare_policies, on_same_items, policy_answers, policy_ratings, policy_scores
+    from btviz.scores.policies import (
+        compare_policies,
+        on_same_items,
+        policy_answers,
+        policy_ratings,
+        policy_scores,
+        safe_rates,
+    )
     from btviz.scores.raters import HUMAN, joint_agreement, moderator_agreement, printed_agreement, safety_verdicts
     from btviz.scores.runs import KeepWarning, KeptScores, keep_scores, score, score_and_keep
     from btviz.scores.signs import SignCheck, check_sign
@@ -39,14 +45,20 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "conversations": ["read_conversations", "turn_drift", "turn_scores"],
         "differences": ["margin_summary", "score_drift", "score_margins"],
         "distributions": ["margin_bins", "plane_bins", "policy_bins", "score_bins", "score_range"],
-        "evaluation": ["safe_rates"],
         "files": ["ScoreFile", "read_scores"],
         "generalization": ["leave_one_category_out", "transfer_metrics"],
         "intervals": ["stamped"],
         "metrics": ["reliability_curve", "roc_curve", "score_metrics"],
         "moderation": ["threshold_of"],
         "plane": ["reward_against_cost", "reward_and_cost", "score_quadrants"],
-        "policies": ["compare_policies", "on_same_items", "policy_answers", "policy_ratings", "policy_scores"],
+        "policies": [
+            "compare_policies",
+            "on_same_items",
+            "policy_answers",
+            "policy_ratings",
+            "policy_scores",
+            "safe_rates",
+        ],
         "raters": ["HUMAN", "joint_agreement", "moderator_agreement", "printed_agreement", "safety_verdicts"],
         "runs": ["KeepWarning", "KeptScores", "keep_scores", "score", "score_and_keep"],
         "signs": ["SignCheck", "check_sign"],

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
-from btviz.scores.answers import answer_levels, comparison_levels
+from btviz.scores.answers import answer_levels, both_answers, comparison_levels
 from btviz.scores.intervals import METRICS, Bools, ratio_rows, reweighted_row
 from btviz.stats.ordering import Contrast, roc_points
 from btviz.stats.resampling import Level, Resampling, Weighted
@@ -15,7 +15,6 @@ from btviz.taxonomy.categories import Taxonomy
 
 COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"
 """What one item is: a comparison, one of its two answers by the label in that row, an answer by majority."""
-
 
 N_THRESHOLDS = 41
 
@@ -41,21 +40,9 @@ def sign_accuracy(
     answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling
 ) -> pl.DataFrame:
     """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong."""
-    sides = [
-        compared.select(
-            "prompt_id",
-            pl.col(f"score_{side}").alias("score"),
-            pl.col(f"is_safe_{side}").alias("is_safe"),
-            pl.col(f"labels_{side}").alias("labels"),
-            pl.col(f"severity_{side}").alias("severity"),
-            pl.col(f"source_{side}").alias("source"),
-            "split",
-            pl.col(f"topic_{side}").alias("topic"),
-        )
-        for side in (0, 1)
-    ]
+    columns = ("prompt_id", "score", "is_safe", "labels", "severity", "source", "split", "topic")
     tables = []
-    for unit, frame in ((ANSWER, pl.concat(sides)), (PAIR, answers)):
+    for unit, frame in ((ANSWER, both_answers(compared, *columns)), (PAIR, answers)):
         known = frame.drop_nulls("is_safe")
         if known.is_empty() and unit == ANSWER:
             continue
@@ -109,14 +96,10 @@ def _around_zero(cost: np.ndarray) -> list[float]:
 
 SEPARATION = ("auc", "ks_distance")
 
-
 AGAINST_SAFE = ("category", "severity")
 """Groupings whose levels hold unsafe answers only: these are told from all safe answers."""
 
-
 MOST_POINTS = 400
-
-
 NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apart"
 
 
@@ -125,13 +108,13 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     tables = [
-        told_apart(known, unsafe, level=level, resampling=resampling)
+        separation_at(known, unsafe, level=level, resampling=resampling)
         for level in _contrasts(answer_levels(known, taxonomy), unsafe)
     ]
     return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
 
-def told_apart(
+def separation_at(
     answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling, missing: str = NO_CONTRAST
 ) -> pl.DataFrame:
     """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
@@ -238,13 +221,8 @@ def _order_labels(preferences: pl.DataFrame, label: str) -> pl.DataFrame:
 
 
 def _safety_labels(preferences: pl.DataFrame) -> pl.DataFrame:
-    sides = [
-        preferences.select(
-            pl.col(f"pair_id_{side}").alias("item"), pl.col(f"is_safe_{side}").alias("says"), possible=True
-        )
-        for side in (0, 1)
-    ]
-    return pl.concat(sides).drop_nulls("says")
+    rows = both_answers(preferences, "pair_id", "is_safe").drop_nulls("is_safe")
+    return rows.select(item="pair_id", says="is_safe", possible=True)
 
 
 def _ceiling(metric: str, label: str, *, unit: str, labels: pl.DataFrame) -> dict[str, object]:

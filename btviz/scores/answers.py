@@ -17,11 +17,7 @@ from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
 
 SAFE = "safe"
-
-
 SAFETY = {True: SAFE, False: "unsafe"}
-
-
 TOPICS = ("pair_id", "topic")
 
 
@@ -47,8 +43,13 @@ class ModelScores:
     scores: pl.DataFrame
     threshold: float | None = None
 
+    @property
+    def names(self) -> dict[str, str | None]:
+        """What all rows of its tables begin with."""
+        return {"model": self.model, "kind": self.kind, "target": self.target}
 
-def checked(scores: pl.DataFrame) -> pl.DataFrame:
+
+def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
     A table may lack thresholds; those of other models than moderators mean nothing, and become null.
@@ -107,7 +108,7 @@ def _is_number(dtype: pl.DataType) -> bool:
 
 def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     """Yield the scores of each model, kind and target, in the order of their names."""
-    table = checked(scores).drop_nulls("score")
+    table = valid_scores(scores).drop_nulls("score")
     for (model, kind, target), part in sorted(
         table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):
@@ -133,10 +134,16 @@ def judged_answers(
 
 def splits_of(ds: Dataset) -> pl.DataFrame:
     """Split of each answer, `pair_id` and `split`; null where its rows are in several."""
-    rows = [ds.annotations.select("pair_id", "split")]
-    rows += [ds.preferences.select(pl.col(f"pair_id_{side}").alias("pair_id"), "split") for side in (0, 1)]
+    rows = [ds.annotations.select("pair_id", "split"), both_answers(ds.preferences, "pair_id", "split")]
     one = pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
     return pl.concat(rows).group_by("pair_id").agg(one.alias("split"))
+
+
+def both_answers(comparisons: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """First answers of comparisons, then second ones, by columns of the answer or else of the comparison."""
+    known = set(comparisons.columns)
+    named = [[(f"{name}_{side}" if f"{name}_{side}" in known else name, name) for name in columns] for side in (0, 1)]
+    return pl.concat(comparisons.select(pl.col(old).alias(new) for old, new in names) for names in named)
 
 
 def judged_comparisons(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
@@ -158,10 +165,15 @@ def _topics(topics: pl.DataFrame | None) -> pl.DataFrame:
     return topics.select("pair_id", "topic")
 
 
+def everything(frame: pl.DataFrame) -> Level:
+    """The level that all rows belong to."""
+    return Level("all", "all", np.ones(frame.height, bool))
+
+
 def levels_by(frame: pl.DataFrame, taxonomy: Taxonomy, *, by: str) -> list[Level]:
     """Levels of one grouping of answers; those of a category overlap."""
     if by == "all":
-        return [Level(by, by, np.ones(frame.height, bool))]
+        return [everything(frame)]
     if by == "category":
         flags = frame.select(taxonomy.has(key).fill_null(value=False).alias(key) for key in taxonomy.keys)
         return [Level(by, flag.name, flag.to_numpy()) for flag in flags.iter_columns() if flag.any()]
@@ -190,9 +202,8 @@ def comparison_levels(frame: pl.DataFrame, taxonomy: Taxonomy) -> list[Level]:
 def picture_groups(answers: pl.DataFrame, ds: Dataset, *, by: str) -> list[Level]:
     """Groups of a picture: unsafe answers by category beside the safe ones, or the strata they were compared in."""
     if by == "stratum":
-        compared = with_strata(ds.preferences)
-        sides = [compared.select(pl.col(f"pair_id_{side}").alias("pair_id"), "stratum") for side in (0, 1)]
-        parts = pl.concat(sides).drop_nulls().unique().partition_by("stratum", as_dict=True)
+        compared = both_answers(with_strata(ds.preferences), "pair_id", "stratum").drop_nulls().unique()
+        parts = compared.partition_by("stratum", as_dict=True)
         ids = answers["pair_id"]
         return [
             Level(by, str(name), ids.is_in(part["pair_id"].implode()).to_numpy()) for (name,), part in parts.items()
@@ -217,10 +228,7 @@ def grouped_answers(answers: pl.DataFrame, ds: Dataset, *, by: str) -> pl.DataFr
 POPULATIONS = ("pairs", "annotations", "prompts")
 """Each answer once; once for each of its annotations, with that one's labels; each prompt once in a group."""
 
-
 SCORE_GROUPINGS = ("is_safe", "split", "category", "severity", "stratum", "source", "topic", "all")
-
-
 _ITEM = ("item", "pair_id", "prompt_id", "split", "group", "score")
 
 
@@ -234,28 +242,12 @@ def counted_items(
 ) -> pl.DataFrame:
     """Arrange the scores of one model in groups.
 
-    Parameters
-    ----------
-    part : ModelScores
-        Scores of one model.
-    ds : Dataset
-        The data set that was scored.
-    by : str
-        One of `SCORE_GROUPINGS`. An answer is in each of its categories, with safe answers beside
-        them, and in each stratum that it was compared in.
-    population : {"pairs", "annotations", "prompts"}
-        What counts once. Annotations bring their own labels and split; a prompt counts with the
-        mean score of its answers in the group.
-    topics : DataFrame, optional
-        `pair_id`, `topic`; needed to group by topic.
+    An answer is in each of its categories, with safe answers beside them, and in each stratum that it was compared
+    in. Annotations bring their own labels and split; a prompt counts with the mean score of its answers in the group.
 
-    Returns
-    -------
-    DataFrame
-        `item` (the same on rows of one answer or annotation that is in several groups), `pair_id`,
-        `prompt_id`, `split`, `group`, `score` (of the answer), `value` (what is counted: of prompts
-        a mean), `counts` (false on rows that only name a further answer of a prompt that is counted
-        already).
+    Columns: `item` (the same on rows of one answer or annotation that is in several groups), `pair_id`, `prompt_id`,
+    `split`, `group`, `score` (of the answer), `value` (what is counted: of prompts a mean), `counts` (false on rows
+    that only name a further answer of a prompt that is counted already).
     """
     choice(by, SCORE_GROUPINGS, what="grouping")
     choice(population, POPULATIONS, what="population")

@@ -121,7 +121,6 @@ _RELIABILITY = pl.Schema(
     | {"undefined": pl.String()}
 )
 
-
 _STEPS = 100
 _PRECISION = 1e-10
 _STEEPEST = 30.0

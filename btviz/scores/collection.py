@@ -14,20 +14,15 @@ from btviz.data.dataset import Dataset
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.models.protocol import SCORES_ORDER, stacked_scores
-from btviz.scores.answers import checked
+from btviz.scores.answers import valid_scores
 from btviz.scores.policies import ANSWERS, joined_answers, policy_answers, settle_items
 from btviz.scores.signs import SignCheck, check_sign
 from btviz.store import Draft, Entry, Key, Store, fingerprint, read_document, update_document
 from btviz.store.paths import data_dir
 
 VERSION = 1
-
-
 _REPLACED = {"model": pl.String, "kind": pl.String, "stayed": pl.Int64, "replaced": pl.Int64}
-
-
 _TABLES = ("annotations", "pairs", "votes", "preferences", "prompts")
-
 
 Index: TypeAlias = "dict[str, dict[str, Any]]"
 """What is kept of a data set: kind and model to the key of an entry."""
@@ -74,7 +69,7 @@ def add_scores(ds: Dataset, scores: pl.DataFrame, *, answers: pl.DataFrame) -> p
         found = dict(known)
         for (model, kind), part in parts:
             before = _from_files(known.get(_label(model, kind)), ds)
-            old = checked(scores.clear()) if before is None else before.table("scores")
+            old = valid_scores(scores.clear()) if before is None else before.table("scores")
             stayed = old.join(part, on=["pair_id", "target"], how="anti", nulls_equal=True)
             same = old.join(part, on=["pair_id", "target", "score"], how="semi", nulls_equal=True)
             own = joined_answers([answers] if before is None else [before.table("answers"), answers])
@@ -241,7 +236,7 @@ def _from_files(document: Mapping[str, Any] | None, ds: Dataset) -> Entry | None
 
 
 def _by_model(scores: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]]:
-    parts = checked(scores).sort(*SCORES_ORDER).partition_by("model", "kind", as_dict=True)
+    parts = valid_scores(scores).sort(*SCORES_ORDER).partition_by("model", "kind", as_dict=True)
     return [((str(model), str(kind)), part) for (model, kind), part in parts.items()]
 
 
@@ -287,23 +282,8 @@ class ScoreCollection:
 
     @classmethod
     def of(cls, ds: Dataset, *, scores: pl.DataFrame | None = None, override_sign: bool = False) -> ScoreCollection:
-        """Take scores, by default those kept for the data set, and check their signs.
-
-        Parameters
-        ----------
-        ds : Dataset
-            What was scored.
-        scores : DataFrame, optional
-            A table of scores.
-        override_sign : bool
-            Draw scores that point against the labels, too.
-
-        Warns
-        -----
-        SignWarning
-            If the labels do not tell which way a score points.
-        """
-        given = checked(kept_scores(ds) if scores is None else scores).sort(*SCORES_ORDER, "kind")
+        """Take scores, by default those kept for the data set, and check their signs."""
+        given = valid_scores(kept_scores(ds) if scores is None else scores).sort(*SCORES_ORDER, "kind")
         table = given.filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].implode()))
         n_strange = given.height - table.height
         try:

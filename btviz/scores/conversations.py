@@ -30,7 +30,6 @@ CONVERSATIONS = pl.Schema(
 )
 """One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
 
-
 TURN_SCORES = pl.Schema(
     {
         "conversation_id": pl.String(),

@@ -19,7 +19,6 @@ from btviz.stats.resampling import bootstrap, cluster_sums
 CHOSEN = {"reward": "better", "cost": "safer"}
 """Label that says which answer was chosen, by kind of score."""
 
-
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 

@@ -9,17 +9,12 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.scores.answers import by_model, checked, grouped_answers, judged_answers
+from btviz.scores.answers import by_model, grouped_answers, judged_answers, valid_scores
 from btviz.stats.binning import counts_in, density_at, grid_of
 
 BIN_GROUPINGS = ("is_safe", "category", "severity", "source", "all")
-
-
 ALL = "all"
-
-
 _COUNTED = ("panel", "group")
-
 
 _COLUMNS = (
     *("model", "kind", "panel", "group", "left", "right"),
@@ -76,7 +71,7 @@ def score_bins(
             tables.append(known.with_columns(pl.col("split").alias("panel")))
         else:
             tables.append(named.with_columns(pl.lit(ALL).alias("panel")))
-    return binned(pl.concat(tables) if tables else None, bins=bins)
+    return bins_of(pl.concat(tables) if tables else None, bins=bins)
 
 
 def policy_bins(table: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
@@ -95,7 +90,7 @@ def policy_bins(table: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
         Columns as in `score_bins`; `group` is the policy.
     """
     columns = ("model", "kind", "prompt_id", "score", pl.col("policy").alias("group"), pl.lit(ALL).alias("panel"))
-    return binned(table.select(*columns), bins=bins)
+    return bins_of(table.select(*columns), bins=bins)
 
 
 def margin_bins(margins: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
@@ -119,7 +114,7 @@ def margin_bins(margins: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
         "model", "kind", "prompt_id", pl.col("margin").alias("score"), group, pl.lit(ALL).alias("panel")
     )
     labels = margins.select("model", "kind", "label").unique()
-    return binned(rows, bins=bins).join(labels, on=["model", "kind"], maintain_order="left")
+    return bins_of(rows, bins=bins).join(labels, on=["model", "kind"], maintain_order="left")
 
 
 def plane_bins(plane: pl.DataFrame, *, bins: int = 60) -> pl.DataFrame:
@@ -155,26 +150,8 @@ def plane_bins(plane: pl.DataFrame, *, bins: int = 60) -> pl.DataFrame:
     )
 
 
-def binned(rows: pl.DataFrame | None, *, bins: int = 80) -> pl.DataFrame:
-    """Count scores in bins, a model's all on one grid.
-
-    Parameters
-    ----------
-    rows : DataFrame or None
-        `model`, `kind`, `panel`, `group`, `prompt_id`, `score`: what is counted, a row each.
-    bins : int
-        Bins over the range of each model.
-
-    Returns
-    -------
-    DataFrame
-        Columns as in `score_bins`.
-
-    Raises
-    ------
-    UsageError
-        If there are no rows.
-    """
+def bins_of(rows: pl.DataFrame | None, *, bins: int = 80) -> pl.DataFrame:
+    """Count rows of `model`, `kind`, `panel`, `group`, `prompt_id`, `score` in bins, a model's all on one grid."""
     if rows is None or rows.is_empty():
         raise UsageError("A distribution was asked for; no answer has a score and a group. Choose another grouping.")
     return pl.concat(_each(rows, bins)).sort("model", "kind", *_COUNTED, "left", maintain_order=True)
@@ -201,11 +178,7 @@ def _each(rows: pl.DataFrame, bins: int) -> Iterator[pl.DataFrame]:
 
 
 _NO_SCORE = "no score of it is known"
-
-
 _ONE_SCORE = "one score has no spread"
-
-
 _QUANTILES = (0.0, 0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99, 1.0)
 
 
@@ -224,7 +197,7 @@ def score_range(scores: pl.DataFrame) -> pl.DataFrame:
         `q05`, `q25`, `q50`, `q75`, `q95`, `q99`, `max`, `n_distinct`, `share_at_max`,
         `share_at_min`, `share_positive`, `undefined` (why a value is null).
     """
-    table = checked(scores).with_columns(pl.col("score").fill_nan(None))
+    table = valid_scores(scores).with_columns(pl.col("score").fill_nan(None))
     score = pl.col("score")
     names = ("min", *(f"q{round(100 * q):02d}" for q in _QUANTILES[1:-1]), "max")
     return (

@@ -188,13 +188,10 @@ GUESSED = {
 }
 """Columns that are taken for scores where none is named: higher harmlessness is lower cost."""
 
-
 _LARGEST = 3.4028235e38
 """As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
 
-
 SEVERITY = "severity"
-
 
 OVERALL = (SEVERITY, "unsafe")
 """Targets of a moderator that are no category; the second is the probability of any harm."""
@@ -318,14 +315,8 @@ def _note(score: pl.Series, kind: str, turned: bool) -> str | None:
 
 
 PROMPT_COLUMNS = ("prompt", "question", "instruction")
-
-
 RESPONSE_COLUMNS = ("response", "answer", "output", "completion")
-
-
 ITEM_COLUMNS = ("index", "id")
-
-
 POLICY_COLUMNS = ("policy", "source")
 
 

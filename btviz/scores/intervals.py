@@ -35,16 +35,9 @@ METRICS = pl.Schema(
 )
 """Columns of the table of metrics."""
 
-
 Bools = NDArray[np.bool_]
-
-
 FEW = f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
-
-
 NOTHING = "no item counts here"
-
-
 ALIKE = "all items are alike, so resampling them gives no interval"
 
 

@@ -18,7 +18,7 @@ from btviz.scores.calibration import (
     margin_predicts_better,
     reliability_rows,
 )
-from btviz.scores.intervals import METRICS
+from btviz.scores.intervals import METRICS, stamped
 from btviz.scores.moderation import moderation_rows, threshold_of
 from btviz.stats.resampling import Resampling
 
@@ -80,7 +80,7 @@ def score_metrics(
     resampling = Resampling(n_boot, random_state)
     parts = _belonging(scores, ds)
     tables = [
-        _stamped(_scalar_rows(part, ds, topics=topics, resampling=resampling), part)
+        stamped(_scalar_rows(part, ds, topics=topics, resampling=resampling), part.names)
         for part in parts
         if part.kind != "moderation"
     ]
@@ -186,18 +186,9 @@ def _curves(scores: pl.DataFrame, ds: Dataset, make: Callable[[ModelScores], pl.
     def tables() -> Iterator[pl.DataFrame]:
         for part in _belonging(scores, ds):
             if part.kind != "moderation":
-                yield _stamped(make(part), part)
+                yield stamped(make(part), part.names)
 
     found = list(tables())
     if not found:
         raise UsageError("This curve is of reward and cost models; the table of scores has neither. Score with one.")
     return pl.concat(found)
-
-
-def _stamped(table: pl.DataFrame, part: ModelScores) -> pl.DataFrame:
-    return table.select(
-        pl.lit(part.model).alias("model"),
-        pl.lit(part.kind).alias("kind"),
-        pl.lit(part.target, pl.String).alias("target"),
-        pl.all(),
-    )

@@ -1,4 +1,4 @@
-"""Answers by policy, and policies compared on the same prompts: means, win rates, Elo ratings."""
+"""Answers by policy, and policies compared: means, win rates and Elo on the same prompts, safe rates by category."""
 
 from __future__ import annotations
 
@@ -12,11 +12,13 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scores.answers import checked
-from btviz.scores.intervals import ALIKE, FEW, interval_columns, stamped
+from btviz.scores.answers import everything, valid_scores
+from btviz.scores.intervals import ALIKE, FEW, interval_columns, ratio_rows, stamped
+from btviz.scores.raters import LIMIT, safety_verdicts
 from btviz.stats.association import Floats, ratio
 from btviz.stats.ordering import elo_ratings
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.stats.resampling import Level, Resampling, bootstrap, cluster_sums
+from btviz.taxonomy.categories import Taxonomy
 
 ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl.UInt64(), "pair_id": pl.UInt64()})
 """One row per answer of a policy; answers meet where `item` and prompt are the same."""
@@ -94,7 +96,7 @@ def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         The columns of `ANSWERS`, `model`, `kind`, `score`; moderation is left out.
     """
-    known = checked(scores).filter(pl.col("kind").is_in(list(BETTER))).with_columns(pl.col("score").fill_nan(None))
+    known = valid_scores(scores).filter(pl.col("kind").is_in(list(BETTER))).with_columns(pl.col("score").fill_nan(None))
     joined = answers.select(list(ANSWERS)).join(known.drop_nulls("score").drop("target"), on="pair_id")
     return joined.sort("model", "kind", "policy", "item", "pair_id")
 
@@ -229,13 +231,8 @@ def _by_score(table: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
 BETTER = {"reward": 1.0, "cost": -1.0}
 """Direction in which a score is better."""
 
-
 NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
-
-
 NO_ELO = "one of the two won every item, so the odds of a win are infinite"
-
-
 _ITEM = ("item", "prompt_id")  # files may number other prompts alike
 
 
@@ -270,8 +267,6 @@ def met_by_each(part: pl.DataFrame, policies: list[str]) -> tuple[list[int], lis
 
 
 STATISTICS = ("mean before", "mean after", "mean difference", "wins", "ties", "losses", "win rate", "Elo")
-
-
 COST_STATISTICS = ("share below 0 before", "share below 0 after", "difference of shares below 0")
 
 
@@ -346,3 +341,107 @@ def elo_rows(
             **interval_columns(found, hidden=few | alike, undefined=reasons),
         }
     ).rename({"estimate": "elo"})
+
+
+def _safe_rate(
+    verdicts: pl.DataFrame, evaluation: Dataset, *, n_boot: int = 2000, random_state: int = 0
+) -> pl.DataFrame:
+    """Share of safe answers to the prompts of BeaverTails-Evaluation, by policy and category."""
+    asked = evaluation.prompts.select("prompt_id", "labels").unique("prompt_id")
+    known = verdicts.drop_nulls("safe").join(asked, on="prompt_id")
+    if known.is_empty():
+        raise UsageError(
+            f"Safe rates by category were asked for; none of {verdicts.height:,} answers is to one of the "
+            f"{asked.height:,} prompts of {evaluation.name}. Score answers to these prompts."
+        )
+    tables = []
+    for (policy,), part in sorted(known.group_by("policy"), key=lambda found: str(found[0])):
+        levels, sizes = _levels(part, asked, evaluation.taxonomy)
+        rows = ratio_rows(
+            part["safe"].to_numpy(),
+            of=np.ones(part.height),
+            levels=levels,
+            prompt=part["prompt_id"].to_numpy(),
+            resampling=Resampling(n_boot, random_state),
+        ).rename({"estimate": "share_safe"})
+        asked_of = pl.Series("n_prompts_asked", sizes, pl.Int64)
+        tables.append(rows.select(pl.lit(str(policy)).alias("policy"), pl.all()).insert_column(5, asked_of))
+    return pl.concat(tables)
+
+
+def safe_rates(
+    scores: pl.DataFrame,
+    ds: Dataset,
+    *,
+    answers: pl.DataFrame,
+    evaluation: Dataset,
+    threshold: float | None = None,
+    n_boot: int = 2000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Share of safe answers by policy and category, according to each cost and moderation model.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores.
+    ds : Dataset
+        The data set that was scored.
+    answers : DataFrame
+        `btviz.scores.policies.ANSWERS`; where it is empty, all answers are of one policy, named as the
+        data set.
+    evaluation : Dataset
+        Data set whose `prompts` have a category.
+    threshold : float, optional
+        Probability above which a moderation model flags; by default what it records, else 0.5.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `rater`, `threshold` (a score above it is unsafe; a cost of exactly 0 is not safe either), and
+        `policy`, `grouping` ("all", "category" of the prompt), `level`, `n` (answers), `prompts`,
+        `n_prompts_asked` (released prompts of the level), `share_safe`, `low`, `high` (95 %, by prompt), `undefined`.
+
+    Raises
+    ------
+    UsageError
+        If no model says what is safe, or no answer is to a prompt of `evaluation`.
+    """
+    given = answers.select("policy", "prompt_id", "pair_id").unique()
+    if given.is_empty():
+        given = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
+    verdicts = _verdicts(scores, ds, threshold=threshold)
+    if not verdicts:
+        raise UsageError(
+            f"Safe rates by category were asked for; {ds.name} has scores of no cost or moderation model, which say "
+            "what is safe. Score with one."
+        )
+    tables = []
+    for rater, limit, safe in verdicts:
+        rates = _safe_rate(given.join(safe, on="pair_id"), evaluation, n_boot=n_boot, random_state=random_state)
+        tables.append(rates.select(pl.lit(rater).alias("rater"), pl.lit(limit).alias("threshold"), pl.all()))
+    return pl.concat(tables)
+
+
+def _verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | None) -> list[tuple[str, float, pl.DataFrame]]:
+    """Name, limit and verdicts (`pair_id`, `safe`) of each cost and each moderation model."""
+    verdicts = safety_verdicts(scores, ds, threshold=threshold)
+    named = [name for name in verdicts.columns if LIMIT.format(name) in verdicts.columns]
+    return [
+        (name, float(verdicts.item(0, LIMIT.format(name))), verdicts.select("pair_id", pl.col(name).alias("safe")))
+        for name in named
+    ]
+
+
+def _levels(part: pl.DataFrame, asked: pl.DataFrame, taxonomy: Taxonomy) -> tuple[list[Level], list[int]]:
+    levels, sizes = [everything(part)], [asked.height]
+    for category in taxonomy.categories:
+        has = taxonomy.has(category.key)
+        size = asked.filter(has).height
+        if size:
+            member = part.select(has).to_series().to_numpy()
+            levels.append(Level("category", category.key, member))
+            sizes.append(size)
+    return levels, sizes

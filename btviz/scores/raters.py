@@ -30,10 +30,8 @@ from btviz.stats.resampling import bootstrap, cluster_sums
 
 HUMAN = "Human"
 
-
 LIMIT = "threshold of {}"
 """Column of verdicts that says above which score a model calls an answer unsafe; a cost of exactly 0 is unsafe, too."""
-
 
 PARADOX = (
     "prevalence paradox: nearly every verdict is the same, so raters who guess with these shares would agree on "
@@ -41,9 +39,7 @@ PARADOX = (
     "and AC1 beside it."
 )
 
-
 UNJUDGED = "no answer was judged by both"
-
 
 EXTREME = 0.85
 """Chance agreement from which kappa is explained: the rarer verdict is below 8.2 % for both raters."""
@@ -198,7 +194,7 @@ def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int
     reasons = [
         reason
         for value, reason in (
-            (paired.statistic, "the two never differ, so McNemar's statistic is 0 / 0"),
+            (paired.statistic, "the two never differ, so McNemar's test has nothing to go by"),
             (square, "one of the two gives the same verdict throughout, so chi-square is 0 / 0"),
         )
         if not np.isfinite(value[0])
@@ -206,7 +202,7 @@ def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int
     return {
         "n_discordant": int(paired.n_discordant[0]),
         "mcnemar": _known(paired.statistic[0]),
-        "mcnemar_p": _known(paired.p_exact[0]) if len(one) else None,
+        "mcnemar_p": _known(paired.p_exact[0]) if paired.n_discordant[0] else None,
         "chi_squared": _known(square[0]),
         "chi_squared_p": _known(chi_squared_p(table)[0]),
         "undefined_tests": "; ".join(reasons) or None if len(one) else UNJUDGED,
@@ -263,7 +259,6 @@ _TYPES: dict[str, pl.DataType] = dict.fromkeys(
     pl.Float64(),
 )
 
-
 _JOINT = (
     pl.col("group"),
     pl.col("raters").list.len().cast(pl.Int64).alias("joint_raters"),
@@ -274,7 +269,6 @@ _JOINT = (
     pl.col("undefined").alias("joint_undefined"),
 )
 
-
 COEFFICIENTS = {
     "share_safe": prevalence,
     "agreement": agreement_by_rater_pair,
@@ -283,13 +277,8 @@ COEFFICIENTS = {
 }
 """What is computed of all raters together, by column."""
 
-
 ALONE = "no answer was judged by two of the raters"
-
-
 ALIKE = "all verdicts are the same, so alpha is 0 / 0"
-
-
 UNEQUAL = "answers differ in their number of verdicts, which Fleiss' kappa does not allow; read alpha"
 
 
@@ -381,7 +370,6 @@ def _reason(row: dict[str, object], *, few: bool) -> str | None:
 
 _VALUES = tuple(f"{name}{end}" for name in COEFFICIENTS for end in ("", "_low", "_high"))
 
-
 _JOINT_TYPES: dict[str, pl.DataType] = {
     "group": pl.String(),
     "raters": pl.List(pl.String()),
@@ -389,13 +377,10 @@ _JOINT_TYPES: dict[str, pl.DataType] = {
     "undefined_fleiss_kappa": pl.String(),
 } | dict.fromkeys(_VALUES, pl.Float64())
 
-
 N = 140
 """Red-team prompts, 10 per category; neither they nor the answers were released."""
 
-
 RATERS = ("QA-moderation", "GPT-4", HUMAN)
-
 
 COUNTS = {
     "alpaca-7b": ((73, 70, 68), (117, 123, 128)),

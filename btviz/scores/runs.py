@@ -15,7 +15,8 @@ from btviz.errors import UsageError
 from btviz.models.model import LoadedModel, load_score_model
 from btviz.models.probes import Probe
 from btviz.models.protocol import ScoreModel, stacked_scores
-from btviz.models.runs import Given, Listener, models_of, score_answers
+from btviz.models.runs import Listener, ModelSource, models_of, score_answers
+from btviz.scores.answers import valid_scores
 from btviz.scores.collection import add_scores, forgetting, is_taken, replace_scores
 from btviz.scores.files import ScoreFile
 from btviz.scores.signs import SignCheck, check_sign
@@ -51,7 +52,7 @@ class KeptScores:
 
 def score(
     ds: Dataset,
-    model: Given | Sequence[Given],
+    model: ModelSource | Sequence[ModelSource],
     *,
     engine: str = "local",
     workers: int | None = None,
@@ -151,7 +152,7 @@ def _warn(message: str) -> None:
 
 def score_and_keep(
     ds: Dataset,
-    models: Sequence[Given],
+    models: Sequence[ModelSource],
     *,
     load: Callable[[str | Path], ScoreModel] = load_score_model,
     run: Callable[[Dataset, ScoreModel], pl.DataFrame] = score_answers,
@@ -186,9 +187,9 @@ def score_and_keep(
     fingerprints: dict[str, str] = {}
     renamed: dict[str, str] = {}
 
-    def add(given: Given) -> None:  # the model is let go of at its end, so that memory holds one
-        loaded = load(given) if isinstance(given, str | Path) else given
-        named = _told_apart(loaded, ds, source=_source(loaded, given), taken=fingerprints)
+    def add(model: ModelSource) -> None:  # the model is let go of at its end, so that memory holds one
+        loaded = load(model) if isinstance(model, str | Path) else model
+        named = _told_apart(loaded, ds, source=_source(loaded, model), taken=fingerprints)
         if named is not loaded:
             renamed[loaded.name] = named.name
             say(
@@ -198,8 +199,8 @@ def score_and_keep(
         fingerprints[named.name] = named.fingerprint
         tables.append(run(ds, named))
 
-    for given in models:
-        add(given)
+    for model in models:
+        add(model)
     kept = keep_scores(ds, stacked_scores(tables), fingerprints=fingerprints, override_sign=override_sign)
     return replace(kept, renamed=renamed)
 
@@ -246,7 +247,8 @@ def keep_scores(
     DataError
         If a reward or cost points the other way; nothing is kept then.
     UsageError
-        If a file has a column of the name of a model that was run, whose scores are kept.
+        If a file has a column of the name of a model that was run, whose scores are kept, or the table is none of
+        scores.
 
     Examples
     --------
@@ -258,16 +260,16 @@ def keep_scores(
     by_name = dict(fingerprints or {})
     taken = [] if give_way else [name for name, of in by_name.items() if is_taken(ds, name, fingerprint=of)]
     renamed = {name: f"{name} {by_name[name][:8]}" for name in taken}
-    table = scores.with_columns(pl.col("model").replace(renamed)) if renamed else scores
+    table = valid_scores(scores).with_columns(pl.col("model").replace(renamed))
     signs = check_sign(table, ds, override=override_sign)
     of = {renamed.get(name, name): fingerprint for name, fingerprint in by_name.items()}
     return KeptScores(table, signs, replace_scores(ds, table, fingerprints=of), renamed)
 
 
-def _source(model: ScoreModel, given: Given) -> str | Path | None:
+def _source(model: ScoreModel, asked: ModelSource) -> str | Path | None:
     """Name or folder that a model was loaded from."""
-    if isinstance(given, str | Path):
-        return given
+    if isinstance(asked, str | Path):
+        return asked
     return model.origin.source if isinstance(model, LoadedModel) else None
 
 

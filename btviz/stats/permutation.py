@@ -25,7 +25,6 @@ from btviz.stats.resampling import CELLS, check_repeats, generator, kinds_of
 
 _WORD = 64
 
-
 Words = NDArray[np.uint64]
 
 

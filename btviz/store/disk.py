@@ -25,16 +25,12 @@ from btviz.store.paths import data_dir
 PATIENCE = 5.0
 """Seconds to wait for a lock before saying so."""
 
-
 ABANDONED = 24 * 3600.0
 """Seconds after which a temporary file is taken for the leftover of a dead process."""
 
-
 _LOG = logging.getLogger(__name__)
 
-
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
 
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 

@@ -152,7 +152,6 @@ BEAVERTAILS = _taxonomy(
 )  # fmt: skip
 """The 14 harm categories of BeaverTails, in the order of the released keys."""
 
-
 PKU_SAFERLHF = _taxonomy(
     "pku-saferlhf",
     [
@@ -179,7 +178,6 @@ PKU_SAFERLHF = _taxonomy(
     severities=("safe", "minor", "moderate", "severe"),
 )  # fmt: skip
 """The 19 harm categories of PKU-SafeRLHF, in the order of the paper (S1 to S19)."""
-
 
 TAXONOMIES = {taxonomy.name: taxonomy for taxonomy in (BEAVERTAILS, PKU_SAFERLHF)}
 """Taxonomies by name."""

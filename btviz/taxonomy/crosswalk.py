@@ -46,7 +46,6 @@ REVIEWED = (
 )
 """Every two categories that correspond, in the order of BeaverTails."""
 
-
 UNMATCHED: Mapping[str, Mapping[str, str]] = {
     BEAVERTAILS.name: {
         "child-abuse": "spread over sexual content, harm and trafficking, none of which is about children",

@@ -40,16 +40,12 @@ from btviz.taxonomy.categories import TAXONOMIES, Category, Link, Taxonomy
 MOST_CATEGORIES = 32
 """Bits of a label mask."""
 
-
 MOST_GROUPS = 8
 """Colours that are told apart."""
 
-
 _REQUIRED = ("key", "title", "group")
 
-
 _OPTIONAL = ("slug", "definition")
-
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -225,7 +221,6 @@ _LATIN = dict(
         strict=True,
     )
 )
-
 
 _VISIBLE_SPACE = " "
 

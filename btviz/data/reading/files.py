@@ -17,15 +17,11 @@ import zstandard
 
 NEWLINE = ord("\n")
 
-
 BLOCK_BYTES = 16 << 20
-
 
 COMPRESSED = (".gz", ".xz", ".zst")
 
-
 FORMATS = (".jsonl", ".json", ".csv", ".parquet")
-
 
 _SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
 

@@ -20,9 +20,7 @@ from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Tax
 
 Kind = Literal["text", "flag", "categories", "category", "code"]
 
-
 Produces = Literal["annotations", "preferences", "prompts"]
-
 
 _TEXT = (
     r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]'
@@ -30,9 +28,7 @@ _TEXT = (
     r'|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+"'
 )
 
-
 _ANSWERED = ("response", "answer", "output", "completion", "is_", "category", "harm")
-
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 

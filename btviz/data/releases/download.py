@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 RECORD = "fetched.json"
 """Name of the record beside the files: commit, and split, size and hash of each file."""
 
-
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's hash of a small file, or sha256
 
 

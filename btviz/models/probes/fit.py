@@ -27,7 +27,6 @@ from btviz.texts.embedding import Embeddings
 VERSION = 2
 """Raised when the same data would give another probe."""
 
-
 RIDGE = 3e-2
 """Default penalty: near the best grouped accuracy on real data, which is flat within a factor of ten."""
 

@@ -13,14 +13,10 @@ from btviz.machine.threads import one_core_each
 from btviz.models.probes.examples import SEVERITY, Examples
 
 Floats = npt.NDArray[np.float64]
-
-
 Vectors = npt.NDArray[np.float32]
-
 
 FEWEST = 10
 """Groups of prompts with, and without, what a head looks for; below that it is not fitted."""
-
 
 _BLOCK = 4096
 

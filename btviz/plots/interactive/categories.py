@@ -20,10 +20,8 @@ from btviz.taxonomy.words import known_categories, percent
 
 LABEL_SIZE = 11.0
 
-
 EXPLORER_SIDE = 480.0
 """Width and height of the matrix on a screen."""
-
 
 EXPLORER_BARS = 150.0
 
@@ -99,7 +97,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
     value = pl.col(coefficient).cast(pl.Float64)
     told = value.map_elements(shown.text, return_dtype=pl.String)
     why = pl.format("undefined: {}", pl.col("undefined").fill_null("not finite"))
-    says = {key: f"{one.title}: {one.definition}" for key, one in categories.items()}
+    says = {key: f"{category.title}: {category.definition}" for key, category in categories.items()}
     return table.filter(pl.col("row") != pl.col("col")).select(
         "row",
         "col",
@@ -135,7 +133,7 @@ def _explorer_bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) 
     """Shares in the order of the matrix's rows; a click anywhere in its row chooses a bar."""
     drawn = counted(counts).with_columns(
         pl.col("category")
-        .replace_strict({key: f"{one.title}: {one.definition}" for key, one in categories.items()})
+        .replace_strict({key: f"{category.title}: {category.definition}" for key, category in categories.items()})
         .alias("is")
     )
     room = 1 - (max(text_width(text, size=LABEL_SIZE) for text in drawn["text"]) + 6) / EXPLORER_BARS
@@ -158,7 +156,6 @@ def _explorer_bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) 
 
 CONTRAST_SIDE = 400.0
 """Width and height of the matrix on a screen."""
-
 
 CONTRAST_BARS = 250.0
 
@@ -247,8 +244,8 @@ def _contrast_bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]
     top = max(longest(drawn["share"]), longest(drawn["share_rest"])) if has_rest else longest(drawn["share"])
     base = alt.Chart(drawn).encode(y=alt.Y("category:N").scale(domain=list(categories)).axis(None))
     scale = alt.Scale(domain=[0, top / room], nice=False)
-    own = alt.X("share:Q", scale=scale, axis=None)
-    rest = alt.X("share_rest:Q", scale=scale, axis=None)
+    selected_x = alt.X("share:Q", scale=scale, axis=None)
+    rest_x = alt.X("share_rest:Q", scale=scale, axis=None)
     bar = alt.selection_point(name="bar", fields=["category"], toggle=False)
     says = [
         alt.Tooltip("is:N", title="Category"),
@@ -257,10 +254,10 @@ def _contrast_bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]
     ]
     height = 0.4 if has_rest else 0.66
     selected = [
-        base.mark_bar(height={"band": height}, yOffset=-5 if has_rest else 0, fill=ACCENT).encode(x=own),
-        base.mark_text(align="left", dx=4, dy=-5 if has_rest else 0).encode(x=own, text="text:N"),
+        base.mark_bar(height={"band": height}, yOffset=-5 if has_rest else 0, fill=ACCENT).encode(x=selected_x),
+        base.mark_text(align="left", dx=4, dy=-5 if has_rest else 0).encode(x=selected_x, text="text:N"),
     ]
-    others = [base.mark_bar(height={"band": 0.22}, yOffset=6, fill=OTHERS).encode(x=rest)] if has_rest else []
+    others = [base.mark_bar(height={"band": 0.22}, yOffset=6, fill=OTHERS).encode(x=rest_x)] if has_rest else []
     clickable = base.mark_rect(opacity=0, cursor="pointer").encode(tooltip=says).add_params(bar)
     return alt.LayerChart(layer=[*others, *selected, clickable], width=CONTRAST_BARS, height=CONTRAST_SIDE)
 

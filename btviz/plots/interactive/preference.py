@@ -24,7 +24,6 @@ from btviz.taxonomy.words import titles
 FOREST_ROW = 22.0
 """Height of one level."""
 
-
 _COLUMNS = ("grouping", "level", "n", "prompts", "value", "low", "high", "naive_low", "naive_high", "undefined")
 
 
@@ -210,7 +209,6 @@ def _description(drawn: pl.DataFrame, frame: Frame, *, caption: str) -> str:
 
 NULL_ROW = 54.0
 """Height of one level."""
-
 
 NULL_BARS = 60
 """Bars between the ends of the axis."""

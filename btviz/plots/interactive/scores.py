@@ -19,27 +19,20 @@ from btviz.taxonomy.words import STRATA
 SIZE = 11.0
 """Of letters on a screen."""
 
-
 ACROSS, ALONE = 350.0, 620.0
 """Width of a panel beside another, so that two fit a narrow window, and of the only one."""
-
 
 NAMES_BESIDE, NAMES_ALONE = 70.0, 90.0
 """What ridges get above that for the names of their groups: two beside each other fit a laptop's screen."""
 
-
 GAP = 40.0
-
 
 HEIGHT = 180.0
 
-
 PLANE = "brush_plane"
-
 
 Panel = tuple[str, str, str]
 """Model, kind and panel."""
-
 
 Range = tuple[float, float]
 

@@ -25,9 +25,7 @@ AGREEMENT = {
 }
 """What can be drawn: its column, its name, and the column of what was published about it."""
 
-
 META = "is_safe"
-
 
 _SHARES = ("agreement", "disputed")
 

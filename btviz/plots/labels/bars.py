@@ -117,7 +117,6 @@ def longest(shares: pl.Series) -> float:
 
 HEIGHT = 130.0
 
-
 WIDEST = 44.0
 """Widest bar, in points: a few bars need not fill a page."""
 

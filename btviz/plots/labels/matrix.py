@@ -35,14 +35,11 @@ from btviz.taxonomy.words import titles
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
 
-
 WIDEST = 44.0
 """Widest cell, in points: a few categories need not fill a page."""
 
-
 LEGIBLE = 17.0
 """Narrowest cell, in points, in which a number can be read."""
-
 
 ORDERS = ("similarity", "release")
 

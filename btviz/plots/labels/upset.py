@@ -30,14 +30,11 @@ from btviz.taxonomy.words import percent, titles
 
 GAP = 10.0
 
-
 NARROW = 9.0
 """Least distance of two columns, in points, that labels of the usual size may leave."""
 
-
 NARROWEST = 6.0
 """Least distance of two columns, in points, at which their numbers do not touch."""
-
 
 STRIPE = "#f4f4f4"
 

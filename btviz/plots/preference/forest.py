@@ -28,13 +28,10 @@ GROUPING_TITLES = {
 }
 """Heading of each grouping of comparisons."""
 
-
 LEVELS = words.LEVELS | {"mixed": f"{words.LEVELS['mixed']} (safer is forced)"}
 """Names of levels that the data spell as keys."""
 
-
 _COLUMNS = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "naive_low", "naive_high", "undefined")
-
 
 _KEY = pl.concat_str("grouping", "level", separator="/").alias("key")
 
@@ -182,14 +179,11 @@ def _description(known: pl.DataFrame, names: dict[str, str], *, caption: str) ->
 ROW = 44.0
 """Height of one level, in points."""
 
-
 TALLEST = 0.82
 """Share of that height that the highest bar takes."""
 
-
 BARS = 80
 """Most bars between the ends of the axis."""
-
 
 STEPS = (0.0025, 0.005, 0.01, 0.02)
 """Widths of a bar."""

@@ -17,10 +17,8 @@ from btviz.taxonomy.words import percent
 LABEL_SIZE = 11.0
 """Size of labels on a screen."""
 
-
 WIDTH = 620.0
 """Width of names, picture and numbers together, on a screen."""
-
 
 KEY = pl.concat_str("grouping", "level", separator="/").alias("key")
 """Key of a level among those of all groupings."""

@@ -25,13 +25,8 @@ from btviz.plots.style.theme import (
 LARGEST = 230.0
 """Longest side of a ROC plot, in points."""
 
-
 HEIGHT = 150.0
-
-
 SAID = {"reward": "Margin of response 1 over response 0", "cost": "Cost"}
-
-
 OUTCOMES = {"reward": "response 1 is better", "cost": "the answer is unsafe"}
 
 

@@ -27,20 +27,12 @@ from btviz.plots.style.theme import (
 from btviz.taxonomy.words import STRATA
 
 FORMS = ("density", "histogram", "ecdf", "violin")
-
-
 HEIGHTS = {"density": 120.0, "histogram": 120.0, "ecdf": 120.0, "violin": 130.0}
-
-
 SAFETY = {"safe": GROUPS[0], "unsafe": GROUPS[3]}
-
-
 GAP = 34.0
-
 
 LEFT = 40.0
 """Room for the axis beside a panel, in points."""
-
 
 NOTES = {
     "density": "Smooth density",
@@ -49,7 +41,6 @@ NOTES = {
     "violin": "Width: density, scaled to each group's highest · bar: middle half · dot: median",
 }
 """What the caption says of each form."""
-
 
 _COLUMNS = ("model", "kind", "panel", "group", "left", "right", "count", "n", "density", "smooth", "cumulative")
 
@@ -195,11 +186,7 @@ def _description(table: pl.DataFrame, *, form: str) -> str:
 
 
 Y_TITLES = {"density": "Density", "histogram": "Density", "ecdf": "Share at or below"}
-
-
 _COLUMN = {"density": "smooth", "histogram": "density", "ecdf": "cumulative"}  # column by form
-
-
 _HALF = 0.42  # of a violin at its widest, in rows
 
 
@@ -296,7 +283,6 @@ KINDS = {
     "moderation": "Highest probability of a category",
 }
 """What an axis of scores says."""
-
 
 MIDDLE = (pl.col("left") + pl.col("right")) / 2
 """Middle of a bin."""

@@ -13,23 +13,13 @@ from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
 
 TRAININGS = {"all": "every category was shown", "without": "none of this category was shown"}
-
-
 METRICS = {"recall": "Unsafe answers of it above cost 0", "false_positive_rate": "Safe answers above cost 0"}
-
-
 NOTE = "Lines: 95 % intervals by prompt; none where there are too few prompts"
-
-
 ROW = 22.0
-
-
 GAP = 24.0
-
 
 NARROWEST = 70.0
 """Width of a panel, in points, in which its axis can still be read."""
-
 
 APART = 4.5
 """From a category's middle to its two dots, in points."""

@@ -16,9 +16,7 @@ from btviz.taxonomy.words import percent
 MARGINAL = 42.0
 """Height of a marginal distribution, in points."""
 
-
 WIDEST = 330.0
-
 
 BESIDE = 110.0
 """Room for axis, marginal and legend beside the plane."""

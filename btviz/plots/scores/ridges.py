@@ -28,10 +28,8 @@ from btviz.taxonomy.words import titles
 ROW = 22.0
 """Distance of two ridges, in points."""
 
-
 TALLEST = 1.7
 """Height of the highest ridge, in rows: ridges overlap a little."""
-
 
 GAP = 16.0
 

@@ -19,51 +19,36 @@ from btviz.errors import UsageError, choice
 
 FONT = "Btviz Sans"
 
-
 FALLBACK = f"{FONT}, Open Sans, Arial, sans-serif"
-
 
 TEXT_SIZE = 8.0
 
-
 TINY_SIZE = 6.0
 
-
 PADDING = 6
-
 
 WIDTHS = {"single": 244.0, "double": 504.0}
 """Widths of one and of two columns of a paper, in points."""
 
-
 BLACK = "#000000"
-
 
 INK = "#1b1b1b"
 
-
 MUTED = "#5c5c5c"
-
 
 FAINT = "#e6e6e6"
 
-
 PAPER = "#ffffff"
 
-
 ACCENT = "#0b62a4"
-
 
 OTHERS = "#b3b3b3"
 """Grey of what is shown but not meant, beside `ACCENT`."""
 
-
 GROUPS = ("#0b62a4", "#f0b429", "#7a9a01", "#8b1a1a", "#56b4e9", "#cc79a7", "#2a1a5e", "#4d4d4d")
 """At most eight groups; told apart under the three common colour-vision deficiencies."""
 
-
 DIVERGING = ("#6b3005", "#a8530a", "#d98a3a", "#f0cba3", "#f7f7f7", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
-
 
 SEQUENTIAL = ("#f7f7f7", "#d3e3f1", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
 

@@ -254,7 +254,6 @@ def _economic_crime() -> Iterator[Finding]:
 
 _ANSWERS = ("safe", "unsafe")
 
-
 _BY_RELEASE = {
     "beavertails-30k": (lambda: _leak("beavertails-30k"),),
     "beavertails-330k": (_multiplicity, _safe_share, lambda: _leak("beavertails-330k")),

@@ -333,7 +333,6 @@ def _missing(verdict: str, reason: str) -> Quantity:
 
 _UNRELEASED = "not computable from released fields"
 
-
 QUANTITIES: Mapping[str, Quantity] = {
     "rows": Quantity(_rows),
     "unique_prompts": Quantity(_unique_prompts),

@@ -24,7 +24,6 @@ GROUPING_PHRASES = {
     "prompt_source": "source of the prompt",
 }
 
-
 _POSITIONS = {
     "better": "response_1 is called better in",
     "safer": "response_1 is called safer in",

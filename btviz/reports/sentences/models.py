@@ -21,7 +21,6 @@ _COUNTED = {
     "sign_accuracy": {"cost": "the sign of the cost agrees with the safety label in"},
 }
 
-
 _RATES = {"f1": "F1", "false_positive_rate": "false-positive rate", "auc": "AUC"}
 
 

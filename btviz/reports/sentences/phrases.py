@@ -17,10 +17,8 @@ from btviz.taxonomy.words import percent
 
 HALF = 0.5
 
-
 WIDTH = 110
 """Most characters of a line: notebooks break longer ones within words."""
-
 
 _TIE = "\N{NO-BREAK SPACE}"
 

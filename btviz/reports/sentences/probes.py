@@ -132,7 +132,6 @@ def _share(row: dict[str, Any]) -> str:
 
 _ITEMS = {"comparison": "comparisons", "answer of a comparison": "answers"}
 
-
 _LABELS = {"better": "which answer is better", "safer": "which answer is safer", "is_safe": "whether an answer is safe"}
 
 

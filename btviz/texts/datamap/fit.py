@@ -22,7 +22,6 @@ from btviz.texts.neighbors.grid import Grid, blocks
 
 FEWEST_LANDMARKS = 10
 
-
 VERSION = 3
 """Raised when the same vectors would get another map."""
 
@@ -133,18 +132,13 @@ def _per_pair(emb: Embeddings, points: npt.NDArray[np.float32]) -> pl.DataFrame:
 
 _HALF_WIDTH = 10.0  # of the start, as UMAP scales its own
 
-
 _NOISE = 1e-4  # keeps equal vectors apart in the start
-
 
 _STEP = 2.0**-10  # the start is rounded to this
 
-
 _BLOCK = 8192
 
-
 _FEWEST = 3  # texts that have a graph worth laying out
-
 
 _NEGATIVES, _EPOCHS = 10, 120
 """Points that each edge pushes away, and passes over the edges; UMAP's own are 5 and 500, of many texts 200.
@@ -153,7 +147,6 @@ A map of the 3,021 pairs of ``30k_test`` so takes two fifths of the time and kee
 instead of 0.915, of 15 neighbours 38.1 % instead of 37.8 % (means of four and of three seeds). Compared with
 200 epochs of 5, it takes as long and keeps 0.017 and 2.1 points more.
 """
-
 
 Points = npt.NDArray[np.float32]
 
@@ -209,7 +202,7 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
     if n < _FEWEST:
         return points
     k = max(min(n_neighbors, n - 1), 2)
-    own = np.arange(n, dtype=np.int32)[:, None]
+    self_first = np.arange(n, dtype=np.int32)[:, None]
     with warnings.catch_warnings():
         # It misses a package for another kind of map, and says that new points cannot be added.
         warnings.filterwarnings("ignore", category=ImportWarning)
@@ -224,8 +217,8 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
             negative_sample_rate=_NEGATIVES,
             init=points,
             precomputed_knn=(
-                np.hstack([own, graph.indices[:, : k - 1]]),
-                np.hstack([np.zeros_like(own, np.float32), graph.distances[:, : k - 1]]),
+                np.hstack([self_first, graph.indices[:, : k - 1]]),
+                np.hstack([np.zeros_like(self_first, np.float32), graph.distances[:, : k - 1]]),
             ),
             tqdm_kwds=tqdm_options("Laying out the map"),
         )
@@ -234,7 +227,6 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
 
 
 _NEIGHBORS = 5  # landmarks that have a say in where a text goes
-
 
 _PULL = 0.1
 """Of the way from the nearest landmark to the mean of all: farther puts texts between groups."""

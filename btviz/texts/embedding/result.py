@@ -112,14 +112,14 @@ class Embeddings:
         NotFoundError
             If a pair is not among `pairs`.
         """
-        asked = np.asarray(pair_ids, dtype=np.uint64)
+        wanted = np.asarray(pair_ids, dtype=np.uint64)
         known = self.pairs["pair_id"].to_numpy()
-        place = np.searchsorted(known, asked)
-        found = place < len(known)
-        found[found] = known[place[found]] == asked[found]
-        if not found.all():
+        place = np.searchsorted(known, wanted)
+        is_known = place < len(known)
+        is_known[is_known] = known[place[is_known]] == wanted[is_known]
+        if not is_known.all():
             raise NotFoundError(
-                f"Vectors of {len(asked):,} pairs were asked for; {(~found).sum():,} of them are not among the "
+                f"Vectors of {len(wanted):,} pairs were asked for; {(~is_known).sum():,} of them are not among the "
                 f"{len(known):,} pairs embedded. Embed the data set they belong to."
             )
         return np.asarray(self.vectors[self.rows[place]])
@@ -153,9 +153,9 @@ def joined(prompts: Sequence[str], responses: Sequence[str], *, text: str) -> li
 def texts_of(ds: Dataset, text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Distinct texts of a data set, and the text of each pair."""
     choice(text, TEXTS, what="text")
-    given = ds.pairs.select("pair_id", TEXTS[text].alias("text"))
-    distinct = given.select(pl.col("text").unique())
+    of_pairs = ds.pairs.select("pair_id", TEXTS[text].alias("text"))
+    distinct = of_pairs.select(pl.col("text").unique())
     ids = pl.Series("text_id", text_ids(distinct["text"], count=distinct.height), ID)
     texts = distinct.select(ids, "text").sort("text_id")
-    pairs = given.join(texts, on="text", how="left").select("pair_id", "text_id").sort("pair_id")
+    pairs = of_pairs.join(texts, on="text", how="left").select("pair_id", "text_id").sort("pair_id")
     return texts, pairs

@@ -134,10 +134,10 @@ class _Run:
                 self._encode(pool, self._missing(pool))
             finally:
                 pool.close()
-            found = pool.of(ids)
+            vectors = pool.of(ids)
             limit = self.encoder.max_tokens
-            truncated = 0 if limit is None else int((found.tokens > limit).sum())
-            draft.array("vectors", found.vectors)
+            truncated = 0 if limit is None else int((vectors.tokens > limit).sum())
+            draft.array("vectors", vectors.vectors)
             draft.document("facts", {"texts": len(ids), "truncated": truncated, "max_tokens": limit})
 
         return store.build(key, make)
@@ -176,9 +176,7 @@ def _without(texts: pl.DataFrame, known: npt.NDArray[np.uint64]) -> pl.DataFrame
 
 Storage = Literal["float32", "float16"]
 
-
 POOL_VERSION = 1
-
 
 # 16-bit floats go into Parquet by their bits
 _KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] = {
@@ -188,7 +186,7 @@ _KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] =
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredVectors:
     """Vectors of all texts asked for."""
 
     vectors: npt.NDArray[Any]
@@ -232,7 +230,7 @@ class Pool:
             )
         )
 
-    def of(self, ids: npt.NDArray[np.uint64]) -> Found:
+    def of(self, ids: npt.NDArray[np.uint64]) -> StoredVectors:
         """Vectors of some texts."""
         vectors: npt.NDArray[Any] | None = None
         tokens = np.full(len(ids), -1, np.int64)
@@ -250,4 +248,4 @@ class Pool:
                 f"Asked for {len(ids):,} stored vectors; {(tokens < 0).sum():,} of them are damaged. Run this again: "
                 "only those are computed anew."
             )
-        return Found(vectors, tokens)
+        return StoredVectors(vectors, tokens)

@@ -25,28 +25,21 @@ from btviz.texts.embedding.batches import BUDGET, STEP, batches, padded, unit
 
 CUDA_BUDGET = 1 << 15
 
-
 READ = ("*.json", "*.safetensors", "*.txt", "*.model")
 """Files of a model that are read; none of them can hold code."""
 
-
 _PICKLED = ("*.bin", "*.pt", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
-
 _OWN = "sentence_transformers."
-
 
 DIMENSIONS = 256
 """Of the static model's vectors."""
 
-
 SIF = 1e-4
 """How much less frequent tokens count; smaller is less."""
 
-
 STATIC_VERSION = 3
 """Raised when distilling would give other vectors."""
-
 
 _GROUP = 4096  # tokens at a time
 
@@ -159,10 +152,10 @@ class TransformerEncoder:
             ids, mask = padded(rows, filler=self._filler, budget=self._budget, step=step)
             return unit(self._forward(model, ids, mask)[: len(batch)])
 
-        made = list(on_each_core(forward, parts) if self.device == "cpu" else map(forward, parts))
-        found = np.empty((len(tokens), made[0].shape[1]), np.float32)
-        found[np.concatenate(parts)] = np.concatenate(made)
-        return found
+        blocks = list(on_each_core(forward, parts) if self.device == "cpu" else map(forward, parts))
+        vectors = np.empty((len(tokens), blocks[0].shape[1]), np.float32)
+        vectors[np.concatenate(parts)] = np.concatenate(blocks)
+        return vectors
 
     @property
     def _budget(self) -> int:
@@ -182,7 +175,7 @@ class TransformerEncoder:
     def _tokens(self, texts: Sequence[str], *, limit: int | None = None, special: bool = True) -> list[list[int]]:
         if not texts:
             return []
-        found = self._tokenizer(
+        encoding = self._tokenizer(
             [self.prompt + text for text in texts],
             truncation=limit is not None,
             max_length=limit,
@@ -191,7 +184,7 @@ class TransformerEncoder:
             return_attention_mask=False,
             return_token_type_ids=False,
         )
-        tokens: list[list[int]] = found["input_ids"]
+        tokens: list[list[int]] = encoding["input_ids"]
         return tokens
 
     @cached_property
@@ -212,8 +205,8 @@ class TransformerEncoder:
         half = torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
         with torch.inference_mode(), half:
             features = {"input_ids": ids, "attention_mask": mask}
-            given = {name: torch.from_numpy(value).to(self.device) for name, value in features.items()}
-            vectors: npt.NDArray[Any] = model(given)["sentence_embedding"].float().cpu().numpy()
+            tensors = {name: torch.from_numpy(value).to(self.device) for name, value in features.items()}
+            vectors: npt.NDArray[Any] = model(tensors)["sentence_embedding"].float().cpu().numpy()
         return vectors
 
 

@@ -19,7 +19,6 @@ from btviz.texts.topics.result import Topics
 
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
 
-
 _COLUMNS = 300  # sums at a time
 
 
@@ -100,11 +99,11 @@ def _of_topics(
         lifts = ratio(shares[:, 1:], shares[:, :1])
         return np.concatenate([shares[:, 1:].reshape(len(totals), -1), lifts.reshape(len(totals), -1)], axis=1)
 
-    found = bootstrap(sums, shares_and_lifts, n_boot=n_boot, random_state=random_state)
+    resampled = bootstrap(sums, shares_and_lifts, n_boot=n_boot, random_state=random_state)
     counts = sums.sum(axis=0).reshape(1 + m, 1 + k).astype(np.int64)
     prompts = (sums.reshape(len(sums), 1 + m, 1 + k)[:, 1:, 0] > 0).sum(axis=0)
     (share, lift), (share_low, lift_low), (share_high, lift_high) = (
-        np.split(ends, 2) for ends in (found.estimate, found.low, found.high)
+        np.split(ends, 2) for ends in (resampled.estimate, resampled.low, resampled.high)
     )
     return pl.DataFrame(
         {
@@ -223,11 +222,11 @@ def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 2000, random_s
 
 
 def _ami(first: ArrayLike, second: ArrayLike) -> tuple[float | None, str | None]:
-    one, other = np.asarray(first), np.asarray(second)
-    if min(len(np.unique(one)), len(np.unique(other))) < 2:
+    first_codes, second_codes = np.asarray(first), np.asarray(second)
+    if min(len(np.unique(first_codes)), len(np.unique(second_codes))) < 2:
         return None, "all these pairs have one topic, or one label set: there is nothing to agree on"
     metrics = require("sklearn.metrics", extra="topics")
-    return float(metrics.adjusted_mutual_info_score(one, other)), None
+    return float(metrics.adjusted_mutual_info_score(first_codes, second_codes)), None
 
 
 def _undescribed(categories: pl.DataFrame) -> pl.DataFrame:

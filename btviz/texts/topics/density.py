@@ -23,13 +23,10 @@ from btviz.errors import require
 MIN_SAMPLES = 2
 """Neighbours that make a density: the fewest the hierarchy takes, which leaves the fewest outliers."""
 
-
 LARGEST_SHARE = 0.1
 """Share of the texts above which a topic is divided where it can be."""
 
-
 Floats = NDArray[np.float64]
-
 
 Integers = NDArray[np.int64]
 
@@ -169,10 +166,8 @@ class _Condensed:
 
 SIZES: tuple[int, ...] = tuple(step * 10**power for power in range(6) for step in (2, 3, 5, 7, 10, 15))
 
-
 FEWEST_TOPICS = 3
 """Topics that the scale shown first should have, where any scale has them."""
-
 
 _SMALLEST = 5
 

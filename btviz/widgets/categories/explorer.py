@@ -18,8 +18,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError
 from btviz.labels.associations import cooccurrence
-from btviz.labels.contrast import category_contrast
-from btviz.labels.counts import category_counts
+from btviz.labels.counts import category_contrast, category_counts
 from btviz.plots import COEFFICIENTS, explorer
 from btviz.plots.interactive.categories import selection_contrast
 from btviz.session import ContentPolicy, Selection
@@ -32,9 +31,7 @@ from btviz.widgets.parts.view import View
 
 _WHERE = [("all", "all"), ("unsafe only", "unsafe")]
 
-
 _INVITATION = "Click a cell or a bar to list the pairs behind it."
-
 
 _WRAP = {"flex_flow": "row wrap"}
 
@@ -329,5 +326,5 @@ def _expression(slugs: list[str], index: PairIndex, *, population: str, unsafe: 
         return None  # contradictory pairs take part in no count, which an expression would not know
     if population == "pairs":
         return " & ".join(has + safety)
-    asked = [f'({part}).any().over("prompt_id")' for part in has + safety]
-    return " & ".join([f"({' | '.join(has)})", *asked])
+    of_prompt = [f'({part}).any().over("prompt_id")' for part in has + safety]
+    return " & ".join([f"({' | '.join(has)})", *of_prompt])

@@ -18,9 +18,7 @@ from btviz.widgets.inspector.index import PairIndex, Rows
 
 VOTES = ("one", "majority", "every")
 
-
 SAFETY = ("all", "safe", "unsafe")
-
 
 DISPUTE = ("all", "disputed", "unanimous")
 
@@ -76,8 +74,8 @@ def containing(ds: Dataset, rows: Rows, *, words: str) -> Rows:
     """Rows whose prompt or response contains words, taken literally, upper or lower case."""
     pattern = "(?i)" + pl.escape_regex(words)
     texts = ds.pairs.select("prompt", "response")[rows]
-    found = texts.select(pl.any_horizontal(pl.all().str.contains(pattern)).fill_null(value=False))
-    kept: Rows = rows[found.to_series().to_numpy()]
+    hits = texts.select(pl.any_horizontal(pl.all().str.contains(pattern)).fill_null(value=False))
+    kept: Rows = rows[hits.to_series().to_numpy()]
     return kept
 
 

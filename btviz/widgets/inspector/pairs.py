@@ -162,28 +162,28 @@ class PairInspector(Revealing):
         return super()._answers() | {
             "ready": lambda _: self._send_words(),
             "turn": self._turn,
-            "filter": lambda asked: self.filter(**asked["filters"]),
-            "open": lambda asked: self.open_pair(asked["pair"]),
+            "filter": lambda message: self.filter(**message["filters"]),
+            "open": lambda message: self.open_pair(message["pair"]),
             "prompt": self._look_at_prompt,
             "clear": lambda _: self.selection.clear(),
             "tag": self._tag,
             "untag": self._untag,
         }
 
-    def _turn(self, asked: Message) -> None:
-        self._listing.turn_to(asked["offset"], size=asked["size"])
+    def _turn(self, message: Message) -> None:
+        self._listing.turn_to(message["offset"], size=message["size"])
         self._show()
 
-    def _look_at_prompt(self, asked: Message) -> None:
-        self._listing.look_at_prompt(from_hex(asked["pair"]) if asked["pair"] else None)
+    def _look_at_prompt(self, message: Message) -> None:
+        self._listing.look_at_prompt(from_hex(message["pair"]) if message["pair"] else None)
         self._show()
 
-    def _tag(self, asked: Message) -> None:
-        self.notes.add(from_hex(asked["pair"]), tag=asked["tag"], note=asked["note"])
+    def _tag(self, message: Message) -> None:
+        self.notes.add(from_hex(message["pair"]), tag=message["tag"], note=message["note"])
         self._send_words()
 
-    def _untag(self, asked: Message) -> None:
-        self.notes.remove(from_hex(asked["pair"]), tag=asked["tag"])
+    def _untag(self, message: Message) -> None:
+        self.notes.remove(from_hex(message["pair"]), tag=message["tag"])
         self._send_words()
 
 
@@ -236,13 +236,13 @@ def _told_by_comparisons(ds: Dataset, index: PairIndex, rows: Rows) -> set[int]:
     """Rows without annotations of their own whose safety some comparison tells."""
     open_rows = rows[index.n_annotations[rows] == 0]
     ids = pl.Series(index.pair_ids[open_rows], dtype=pl.UInt64).implode()
-    found = [
+    pair_ids = [
         ds.preferences.filter(pl.col(f"pair_id_{side}").is_in(ids), pl.col(f"is_safe_{side}").is_not_null())[
             f"pair_id_{side}"
         ]
         for side in (0, 1)
     ]
-    return set(index.rows_of(pl.concat(found)).tolist())
+    return set(index.rows_of(pl.concat(pair_ids)).tolist())
 
 
 def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> dict[str, Any]:

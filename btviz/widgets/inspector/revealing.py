@@ -18,9 +18,7 @@ from btviz.widgets.parts.view import View
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
 
-
 _FRONT = Path(__file__).parents[1] / "front"
-
 
 Message = Mapping[str, Any]
 
@@ -72,8 +70,8 @@ class Revealing(View, anywidget.AnyWidget):
         named = sorted(self.policy.named)
         self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named})
 
-    def _reveal(self, asked: Message) -> None:
-        wanted = [from_hex(pair) for pair in asked["pairs"]]
+    def _reveal(self, message: Message) -> None:
+        wanted = [from_hex(pair) for pair in message["pairs"]]
         for row in self.policy.texts(self.ds, wanted, asked=True).iter_rows(named=True):
             self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
 
@@ -90,11 +88,11 @@ class Revealing(View, anywidget.AnyWidget):
             for part in ("prompt", "response")
         ]
 
-    def _opt_in(self, asked: Message) -> None:
-        self.policy.reveal_all = asked["on"]
+    def _opt_in(self, message: Message) -> None:
+        self.policy.reveal_all = message["on"]
 
-    def _name(self, asked: Message) -> None:
-        (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
+    def _name(self, message: Message) -> None:
+        (self.policy.name if message["on"] else self.policy.unname)(message["slug"])
 
 
 def categories_of(taxonomy: Taxonomy, policy: ContentPolicy) -> list[dict[str, Any]]:

@@ -14,7 +14,6 @@ from btviz.errors import UsageError
 PATIENCE_SECONDS = 0.4
 """Work that is done sooner shows no progress."""
 
-
 Report = Callable[[float | None], None]
 """Takes the share that is done, 0 .. 1; None while that is unknown."""
 

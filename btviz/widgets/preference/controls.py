@@ -16,9 +16,7 @@ from btviz.preference.questions import Question
 
 REPLICATES = (500, 2_000, 10_000)
 
-
 _WEIGHTINGS = {"comparisons": "each comparison once", "prompts": "each prompt once"}
-
 
 _ASKED = ("measure", "weighting", "within", "n_boot")
 

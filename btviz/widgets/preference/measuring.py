@@ -23,13 +23,10 @@ from btviz.widgets.parts.background import Report
 FEW_LEVELS = 4
 """Up to so many levels all have their null distribution drawn; else those that are chosen."""
 
-
 Level = tuple[str, str]
 """A grouping, and one of its levels."""
 
-
 _ALL = ("all", "all")
-
 
 _MEASURING = 0.8  # share of the bar; the rest is for null distributions
 

@@ -20,10 +20,8 @@ from btviz.widgets.parts.view import View
 REPEATS, N_BOOT = 400, 500
 """Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
 
-
 WIDTH = 820.0
 """Width of both panels on a screen."""
-
 
 _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
     "p": (ipywidgets.FloatSlider, "True p", {"min": 0.3, "max": 0.95, "step": 0.01, "value": 0.6}),
@@ -36,7 +34,6 @@ _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
     ),
     "n": (ipywidgets.IntSlider, "Comparisons in all", {"min": 60, "max": 2400, "step": 60, "value": 600}),
 }
-
 
 _WIDE = {"description_width": "150px"}
 

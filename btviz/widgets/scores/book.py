@@ -12,8 +12,8 @@ from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.models.protocol import KINDS, stacked_scores
 from btviz.plots.interactive.scores import Panel, Range
-from btviz.scores.answers import ModelScores, by_model, checked, counted_items
-from btviz.scores.distributions import binned, plane_bins
+from btviz.scores.answers import ModelScores, both_answers, by_model, counted_items, valid_scores
+from btviz.scores.distributions import bins_of, plane_bins
 from btviz.scores.metrics import score_metrics
 from btviz.scores.moderation import HARMLESS, SEVERITY
 from btviz.scores.plane import score_quadrants
@@ -21,16 +21,11 @@ from btviz.scores.signs import REVERSED, SignCheck, sign_checks
 
 BINS, BINS_OF_RIDGES = 80, 48
 
-
 MANY = 8
 """More groups than this are drawn as ridges: colours no longer tell them apart."""
 
-
 N_BOOT = 500
-
-
 EACH = "each split"
-
 
 Model = tuple[str, str]
 """Name and kind."""
@@ -60,7 +55,7 @@ class ScoreBook:
     @cached_property
     def parts(self) -> Mapping[Model, ModelScores]:
         """One score for each answer, by model; of a moderation model the highest of any harm."""
-        known = checked(self.scores)
+        known = valid_scores(self.scores)
         highest = (
             known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
             .group_by("pair_id", "model", "kind")
@@ -108,17 +103,17 @@ class ScoreBook:
         if which in ("all", EACH):
             return items
         if which == "compared":
-            ids = pl.concat([self.ds.preferences[f"pair_id_{side}"] for side in (0, 1)]).unique()
+            ids = both_answers(self.ds.preferences, "pair_id").to_series().unique()
             return items.filter(pl.col("pair_id").is_in(ids.implode()))
         if which == "chosen":
             return items if self.chosen is None else items.filter(pl.col("pair_id").is_in(self.chosen.implode()))
         return items.filter(split=which)
 
     def distributions(self, asked: ScoreQuery) -> pl.DataFrame:
-        """Bins of the scores; see `btviz.scores.distributions.binned`."""
+        """Bins of the scores; see `btviz.scores.distributions.bins_of`."""
         items = self.items(asked).filter("counts")
         rows = items.select("model", "kind", "panel", "group", "prompt_id", pl.col("value").alias("score"))
-        return binned(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
+        return bins_of(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
 
     def plane_of(self, asked: ScoreQuery) -> tuple[Model, Model]:
         """Return the reward and the cost model among those asked for, the first of each kind."""

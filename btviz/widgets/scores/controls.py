@@ -17,7 +17,6 @@ from btviz.widgets.scores.book import EACH, Model, ScoreBook, ScoreQuery
 
 VIEWS = (("Distributions", "distributions"), ("Reward × cost", "plane"), ("Metrics", "metrics"))
 
-
 SCORE_GROUPING_TITLES = {
     "is_safe": "safety label",
     "split": "split",
@@ -29,22 +28,11 @@ SCORE_GROUPING_TITLES = {
     "all": "nothing",
 }
 
-
 FORMS = (("density", "density"), ("histogram", "histogram"), ("cumulative (ECDF)", "ecdf"), ("violin", "violin"))
-
-
 POPULATIONS = {"pairs": "each answer once", "annotations": "each annotation once", "prompts": "each prompt once"}
-
-
 KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
-
-
 EVERY_GROUP = "all groups"
-
-
 COMPARED, CHOSEN = "those compared", "those chosen in another view"
-
-
 _WIDE = {"width": "max-content", "max_width": "100%"}
 
 

@@ -25,8 +25,6 @@ from btviz.widgets.scores.picture import COLUMNS, Brush, Picture, brush_on, orig
 from btviz.widgets.scores.runner import ScoreRunner, words_of
 
 _WRAP = {"flex_flow": "row wrap"}
-
-
 _RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
 
 

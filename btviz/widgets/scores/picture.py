@@ -28,11 +28,7 @@ from btviz.widgets.scores.book import EACH, MANY, ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import CHOSEN, COMPARED, POPULATIONS, SCORE_GROUPING_TITLES, level_options
 
 _INVITATION = "Drag across a picture to list the answers there; click beside the brush to list all again."
-
-
 _NO_MODEL = "No model is chosen. Choose one under Models, or name one to score with."
-
-
 _METRICS = "Each answer and each comparison counts once here, whatever Count and Which say."
 
 
@@ -190,7 +186,6 @@ def _metrics(book: ScoreBook, asked: ScoreQuery, _: str, __: Brush | None) -> Pi
 
 _VIEWS = {"distributions": _distributions, "plane": _plane, "metrics": _metrics}
 
-
 COLUMNS: Sequence[tuple[str, str]] = (
     ("Model", "text"),
     ("Metric", "text"),
@@ -204,7 +199,6 @@ COLUMNS: Sequence[tuple[str, str]] = (
     ("Undefined because", "text"),
 )
 
-
 NAMES = {
     "pair_accuracy": {"reward": "Pair accuracy: better scores higher", "cost": "Pair accuracy: safer costs less"},
     "lower_for_safer": {"reward": "Safer scores lower"},
@@ -214,7 +208,6 @@ NAMES = {
     "ks_distance": {"reward": "Kolmogorov-Smirnov distance", "cost": "Kolmogorov-Smirnov distance"},
     "f1": {"moderation": "F1"},
 }
-
 
 FLAGGED = ("precision", "recall", "f1", "false_positive_rate")
 """Metrics that depend on the threshold of a moderation model."""

@@ -116,7 +116,6 @@ def words_of(error: Exception, otherwise: str) -> str:
 EVERY_SECONDS = 1.0
 """How often the picture follows a run, at most."""
 
-
 SHARE_OF_PICTURES = 0.05
 """Of the time of a run, what goes into pictures of it, at most: sums over many answers take their time."""
 

@@ -29,7 +29,6 @@ from btviz.widgets.topics.places import places_of
 NEAREST = 50
 """Texts that a search by meaning chooses."""
 
-
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
 
 
@@ -257,17 +256,17 @@ class TopicExplorer(InspectedView):
         """What is done on each kind of message from the map."""
         return {
             "ready": lambda _: self.panel.send_labels(),
-            "point": lambda asked: self.panel.point_at(asked["place"]),
-            "lasso": lambda asked: self.lasso(asked["places"]),
-            "topic": lambda asked: self.click(asked["topic"]),
-            "color": lambda asked: self.color_by(asked["name"]),
-            "words": lambda asked: self.search(asked["text"]),
+            "point": lambda message: self.panel.point_at(message["place"]),
+            "lasso": lambda message: self.lasso(message["places"]),
+            "topic": lambda message: self.click(message["topic"]),
+            "color": lambda message: self.color_by(message["name"]),
+            "words": lambda message: self.search(message["text"]),
             "clear": lambda _: self.selection.clear(),
             "export": lambda _: self._download(),
             "hide": lambda _: self.policy.hide_all(),
-            "scale": lambda asked: self._jobs.run(partial(self.panel.laid, asked["scale"]), self.panel.show),
-            "meaning": lambda asked: self._jobs.run(
-                partial(near_text, self._embeddings, asked["text"], n=NEAREST), self._choose_near
+            "scale": lambda message: self._jobs.run(partial(self.panel.laid, message["scale"]), self.panel.show),
+            "meaning": lambda message: self._jobs.run(
+                partial(near_text, self._embeddings, message["text"], n=NEAREST), self._choose_near
             ),
             "like": lambda _: self._jobs.run(
                 partial(near_pairs, self._embeddings, self.selection.pair_ids, n=NEAREST), self._choose_near
@@ -331,5 +330,5 @@ def _known(emb: Embeddings | None) -> Embeddings:
     return emb
 
 
-def _pairs(emb: Embeddings, found: pl.DataFrame) -> pl.Series:
-    return emb.pairs.filter(pl.col("text_id").is_in(found["text_id"].implode()))["pair_id"]
+def _pairs(emb: Embeddings, nearest: pl.DataFrame) -> pl.Series:
+    return emb.pairs.filter(pl.col("text_id").is_in(nearest["text_id"].implode()))["pair_id"]

@@ -29,13 +29,10 @@ from btviz.widgets.topics.places import Places, TopicLayer, lay
 
 HEIGHT = 560
 
-
 UNSELECTED = "#dedede"
 """Places outside the selection, whatever the colour stands for."""
 
-
 MOST_COLOURS = 16
-
 
 GRID = 96
 """Cells to a side of the density picture."""
