@@ -44,8 +44,12 @@ def brought_by(extra: str) -> set[str]:
 
 
 @cache
+def installed() -> dict[str, list[str]]:
+    return dict(packages_distributions())
+
+
 def distributions_of(package: str) -> set[str]:
-    return {name.lower().replace("_", "-") for name in packages_distributions().get(package, [package])}
+    return {name.lower().replace("_", "-") for name in installed().get(package, [package])}
 
 
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
