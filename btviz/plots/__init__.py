@@ -19,9 +19,8 @@ if TYPE_CHECKING:
     from btviz.plots.preference.coverage import simulated_intervals
     from btviz.plots.preference.forest import null_distribution, preference_forest
     from btviz.plots.preference.surface import reliability_surface
-    from btviz.plots.scores.curves import calibration, roc
+    from btviz.plots.scores.accuracy import calibration, left_out, roc
     from btviz.plots.scores.distributions import margins, score_distributions
-    from btviz.plots.scores.generalization import left_out
     from btviz.plots.scores.plane import score_plane
     from btviz.plots.scores.raters import moderators
     from btviz.plots.scores.ridges import category_ridges
@@ -39,9 +38,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "preference.coverage": ["simulated_intervals"],
         "preference.forest": ["null_distribution", "preference_forest"],
         "preference.surface": ["reliability_surface"],
-        "scores.curves": ["calibration", "roc"],
+        "scores.accuracy": ["calibration", "left_out", "roc"],
         "scores.distributions": ["margins", "score_distributions"],
-        "scores.generalization": ["left_out"],
         "scores.plane": ["score_plane"],
         "scores.raters": ["moderators"],
         "scores.ridges": ["category_ridges"],
