@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from btviz.plots.labels.upset import label_sets
     from btviz.plots.preference.cells import quadrants
     from btviz.plots.preference.coverage import simulated_intervals
-    from btviz.plots.preference.forest import null_distribution, preference_forest
+    from btviz.plots.preference.forest import preference_forest
+    from btviz.plots.preference.null import null_distribution
     from btviz.plots.preference.surface import reliability_surface
     from btviz.plots.scores.accuracy import calibration, left_out, roc
     from btviz.plots.scores.distributions import margins, score_distributions
@@ -36,7 +37,8 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "labels.upset": ["label_sets"],
         "preference.cells": ["quadrants"],
         "preference.coverage": ["simulated_intervals"],
-        "preference.forest": ["null_distribution", "preference_forest"],
+        "preference.forest": ["preference_forest"],
+        "preference.null": ["null_distribution"],
         "preference.surface": ["reliability_surface"],
         "scores.accuracy": ["calibration", "left_out", "roc"],
         "scores.distributions": ["margins", "score_distributions"],
