@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from btviz.errors import require
 from btviz.lazy import lazy_exports
+
+require("altair", extra="figures")  # else the modules below would fail without saying what to install
 
 if TYPE_CHECKING:
     from btviz.plots.interactive.categories import explorer, selection_contrast
@@ -47,5 +50,4 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "scores.ridges": ["category_ridges"],
         "topics.datamap": ["topic_map"],
     },
-    needs=("altair", "figures"),
 )
