@@ -546,6 +546,31 @@ def test_closing_ends_a_run(ds):
     assert explorer.scores.is_empty()
 
 
+def test_the_run_of_a_closed_view_is_waited_for(ds):
+    """As when a cell runs again while its view scores: the same model is not refused."""
+    seen, go = threading.Event(), threading.Event()
+    model = CountingModel(name="slow", fail=lambda *_: (seen.set(), go.wait(60)))
+    first, second = (ScoreExplorer(ds, policy=ContentPolicy()) for _ in range(2))
+
+    async def until(happened):
+        while not happened():
+            await asyncio.sleep(0.02)
+
+    async def cells():
+        first.score_with(model)
+        await until(seen.is_set)
+        first.close()
+        second.score_with(model)
+        await until(lambda: "Waiting for another view" in second.runner.line.state["words"])
+        assert "slow" in second.runner.line.state["words"]
+        go.set()
+        await until(lambda: not second.runner.runs.is_running)
+
+    asyncio.run(asyncio.wait_for(cells(), 120))
+    assert first.scores.is_empty()
+    assert set(second.scores["pair_id"]) == set(ds.pairs["pair_id"])
+
+
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
     assert "name one to score with" in chart_of(explorer).said

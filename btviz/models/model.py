@@ -167,20 +167,7 @@ class LoadedModel:
         return self._score_all(rows)
 
     def report_cuts(self, rows: Sequence[Encoded], what: str, *, so: str = "") -> None:
-        """Warn if texts are as long as what the model reads.
-
-        Parameters
-        ----------
-        rows : sequence of array
-            Token ids of the texts.
-        what, so : str
-            What they are, and what follows from it.
-
-        Warns
-        -----
-        CutWarning
-            With their number.
-        """
+        """Warn with the number of texts that are as long as what the model reads, what they are, and what follows."""
         longest = self.encoder.max_length
         if cut := sum(row.shape[-1] == longest for row in rows):
             warnings.warn(

@@ -147,21 +147,9 @@ def expit(values: ArrayLike) -> Floats:
 def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> LogisticFit:
     """Regress a label on a score by maximum likelihood.
 
-    Parameters
-    ----------
-    x : array of float, shape (n,)
-        Score.
-    y : array of bool, shape (n,)
-        Label.
-    clusters : array, shape (n,)
-        Cluster of each item. Intervals are Wald's, of the sandwich by cluster with the usual
-        small-sample factor ``C / (C - 1) (n - 1) / (n - 2)`` (Liang & Zeger 1986).
-
-    Returns
-    -------
-    LogisticFit
-        Without values where the label or the score does not vary, where fewer than two
-        clusters are there, or where a threshold on the score separates the two classes.
+    Intervals are Wald's, of the sandwich by cluster with the usual small-sample factor
+    ``C / (C - 1) (n - 1) / (n - 2)`` (Liang & Zeger 1986). There are no values where the label or the score does not
+    vary, where fewer than two clusters are there, or where a threshold on the score separates the two classes.
     """
     score, label, keys = np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(clusters)
     spread = float(score.std()) if len(score) else 0.0

@@ -293,13 +293,7 @@ class ScoreCollection:
         return cls(ds, table, kept_answers(ds), signs, n_strange=n_strange)
 
     def having(self, *kinds: str) -> pl.DataFrame:
-        """Scores of some kinds.
-
-        Raises
-        ------
-        UsageError
-            If there are none, or a sign is reversed; the message says what to do.
-        """
+        """Scores of some kinds; raises UsageError, which says what to do, if there are none or a sign is reversed."""
         if self.ds.pairs.is_empty():
             raise UsageError(f"A figure of the scores of {self.ds.name!r} was asked for; it has no answers to score.")
         if self.refusal is not None:

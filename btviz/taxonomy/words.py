@@ -16,9 +16,34 @@ STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe":
 LEVELS = {"all": "All comparisons"} | {stratum: name.capitalize() for stratum, name in STRATA.items()}
 """Levels of comparisons where a line begins with them."""
 
+COMPARED = LEVELS | {"mixed": f"{LEVELS['mixed']} (safer is forced)"}
+"""The same where *better* is held against *safer*: the labels of a mixed comparison leave no choice of the latter."""
+
+
+GROUPINGS = {
+    "all": "",
+    "stratum": "Safety of the two answers",
+    "category": "Harm category of either answer",
+    "severity": "Higher severity of the two",
+    "source": "Answering models",
+    "prompt_source": "Source of the prompt",
+}
+"""What comparisons are grouped by, in the order of tables, and the heading of each grouping."""
+
 
 def percent(share: float | None) -> str:
-    """A share as text: ``9.2 %``, ``< 0.1 %`` where rounding would hide that there is one, ``–`` for none."""
+    """Put a share into words.
+
+    Parameters
+    ----------
+    share : float or None
+        0 .. 1; None where it is undefined.
+
+    Returns
+    -------
+    str
+        ``9.2 %``, ``< 0.1 %`` where rounding would hide that there is one, ``–`` for None.
+    """
     if share is None:
         return "–"
     return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
@@ -37,10 +62,43 @@ def known_categories(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -
 
 
 def titles(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, str]:
-    """Title by released key."""
+    """Titles of categories.
+
+    Parameters
+    ----------
+    keys : iterable of str
+        Released keys.
+    taxonomy : Taxonomy, optional
+        Theirs; by default the one that knows most of them.
+
+    Returns
+    -------
+    dict of str to str
+        Title by released key; a key that no taxonomy knows is its own title.
+    """
     return {key: category.title for key, category in known_categories(keys, taxonomy=taxonomy).items()}
 
 
 def title_of(name: str, taxonomy: Taxonomy) -> str:
-    """Title of a category by its key or slug; what is no category stands for itself."""
+    """Title of one category.
+
+    Parameters
+    ----------
+    name : str
+        Its key or slug.
+    taxonomy : Taxonomy
+        Where it is looked for.
+
+    Returns
+    -------
+    str
+        Its title; `name` itself where that is no category.
+    """
     return next((one.title for one in taxonomy.categories if name in {one.key, one.slug}), name)
+
+
+def level_name(grouping: str, *, level: str, taxonomy: Taxonomy | None = None) -> str:
+    """Name of one level of a grouping of comparisons, where a line begins with it."""
+    if grouping == "category":
+        return titles([level], taxonomy=taxonomy)[level]
+    return level if grouping in ("source", "prompt_source") else COMPARED.get(level, level.capitalize())

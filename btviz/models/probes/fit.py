@@ -194,15 +194,7 @@ class Sample:
 
     @classmethod
     def of(cls, ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, random_state: int) -> Sample:
-        """Prepare a data set.
-
-        Raises
-        ------
-        UsageError
-            If there are fewer groups of prompts than folds.
-        DataError
-            If the data set has no label of this kind.
-        """
+        """Prepare a data set; raises if it has no label of this kind, or fewer groups of prompts than folds."""
         ids = ds.pairs["pair_id"]
         group = prompt_groups(ds.pairs.select("prompt_id", "prompt").unique("prompt_id"))
         groups = ds.pairs.select("prompt_id").join(group, on="prompt_id", maintain_order="left")["group"].to_numpy()
@@ -218,19 +210,7 @@ class Sample:
 def cross_fitted(
     sample: Sample, *, n_folds: int, l2: float, allowed: npt.NDArray[np.bool_] | None = None
 ) -> Iterator[tuple[npt.NDArray[np.bool_], Scorer]]:
-    """Answers held out of each fold, shape (m,), and what was fitted without them.
-
-    Parameters
-    ----------
-    sample : Sample
-        What to fit on.
-    n_folds : int
-        As the sample was made for.
-    l2 : float
-        Ridge penalty.
-    allowed : ndarray of bool, optional
-        Rows of the examples that may be learned from at all; default: all.
-    """
+    """Answers held out of each fold, shape (m,), and what was fitted without them on those rows that are allowed."""
     rows = np.ones(len(sample.examples.signs), bool) if allowed is None else allowed
     for number in range(n_folds):
         held_out = sample.fold == number

@@ -180,23 +180,8 @@ def start(vectors: npt.NDArray[np.float32], *, random_state: int) -> Points:
 def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: float, random_state: int) -> Points:
     """Move points such that neighbours come together (UMAP; McInnes, Healy & Melville 2018).
 
-    Parameters
-    ----------
-    points : ndarray of float32, shape (n, 2)
-        Where they start.
-    graph : Neighbors
-        Of n texts.
-    n_neighbors : int
-        As UMAP counts them: each text is its own first neighbour.
-    min_dist : float
-        Distance in the plane below which points are not drawn closer.
-    random_state : int
-        Seed; the layout runs on one thread, and is a function of all this on one machine.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 2)
-        `points` unchanged where there are fewer than three.
+    As UMAP counts neighbours, each text is its own first. The layout runs on one thread, and is a function of
+    all this on one machine; fewer than three points stay where they are.
     """
     n = len(points)
     if n < _FEWEST:

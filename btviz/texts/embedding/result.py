@@ -134,7 +134,18 @@ TEXTS = {
 
 
 def text_id(text: str) -> int:
-    """64-bit identifier of a text, whichever column it stands in: the same for ever."""
+    """Identifier of a text, whichever column it stands in: the same for ever.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    int
+        Its 64-bit BLAKE2b hash, unsigned.
+    """
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, person=b"btviz:text").digest(), "little")
 
 

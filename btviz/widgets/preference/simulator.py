@@ -10,7 +10,7 @@ import altair as alt
 import ipywidgets
 
 from btviz.plots import simulated_intervals
-from btviz.plots.preference.scales import LABEL_SIZE
+from btviz.plots.preference.forest import LABEL_SIZE
 from btviz.preference import simulate_preferences
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.reports import sentences
@@ -49,7 +49,7 @@ class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywi
         The sliders, by the name of the parameter of `simulate_preferences` they set; setting
         their `value` from Python moves the picture, too.
     chart : ChartView
-        The picture: `spec` is what is drawn, `said` the words above it.
+        The picture, and what it shows in words.
 
     Examples
     --------

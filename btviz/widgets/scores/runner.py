@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import ipywidgets
 import polars as pl
@@ -129,6 +131,9 @@ class Live:
     book: ScoreBook
 
 
+_SCORING: dict[str, Lock] = {}  # by model; a model is loaded once at a time, and only one run may keep its scores
+
+
 class ScoreJob:
     """Load a model and score a data set; `news` is what there is to show so far."""
 
@@ -145,10 +150,25 @@ class ScoreJob:
         report(None)
         if self._book.ds.pairs.is_empty():
             raise DataError("There is no answer to score here. Choose data with prompts and responses.")
-        model = self._loaded()
-        self.words = f"Preparing the texts for {model.name}"
-        report(None)
-        return score_answers(self._book.ds, model, progress=self._listener(report))
+        with self._turn(report):
+            self.words = f"Loading {self.model}"
+            report(None)
+            model = self._loaded()
+            self.words = f"Preparing the texts for {model.name}"
+            report(None)
+            return score_answers(self._book.ds, model, progress=self._listener(report))
+
+    @contextmanager
+    def _turn(self, report: Report) -> Iterator[None]:
+        """Wait for another view that scores with the model: one that was closed ends after the batch in work."""
+        lock = _SCORING.setdefault(str(self.model), Lock())
+        while not lock.acquire(timeout=0.1):
+            self.words = f"Waiting for another view that scores with {self.model}"
+            report(None)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _loaded(self) -> ScoreModel:
         if not isinstance(self._name, str | Path):

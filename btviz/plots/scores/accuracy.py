@@ -1,11 +1,14 @@
-"""ROC curves, and what scores say about probabilities against what is so."""
+"""How well scores tell harm: ROC curves, probabilities against what is so, and categories that were never shown."""
 
 from __future__ import annotations
+
+from typing import Any
 
 import altair as alt
 import numpy as np
 import polars as pl
 
+from btviz.errors import UsageError
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart, LayerChart
 from btviz.plots.style.theme import (
@@ -20,13 +23,19 @@ from btviz.plots.style.theme import (
     heading,
     needed,
     points,
+    text_width,
 )
+from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
+
+_SHARES: Any = {"values": [0, 0.25, 0.5, 0.75, 1], "labelExpr": PERCENT, "grid": True, "gridColor": FAINT}
+"""Axis from 0 to 100 %."""
 
 LARGEST = 230.0
 """Longest side of a ROC plot, in points."""
 
 HEIGHT = 150.0
-SAID = {"reward": "Margin of response 1 over response 0", "cost": "Cost"}
+MEANINGS = {"reward": "Margin of response 1 over response 0", "cost": "Cost"}
 OUTCOMES = {"reward": "response 1 is better", "cost": "the answer is unsafe"}
 
 
@@ -70,7 +79,7 @@ def roc(
     side = min(LARGEST, points(width) - 2 * PADDING - 40)
     colours = alt.Scale(domain=list(names.values()), range=list(GROUPS[: len(names)]))
     legend = alt.Legend(title=None, orient="bottom", direction="vertical", columns=1, offset=4)
-    axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, grid=True, gridColor=FAINT)
+    axis = alt.Axis(**_SHARES)
     x = alt.X("false:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title="Safe answers called unsafe")
     y = alt.Y("true:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title="Unsafe answers called unsafe")
     colour = alt.Color("name:N", scale=colours, legend=legend)
@@ -163,8 +172,8 @@ def _reliability(part: pl.DataFrame, *, room: float) -> alt.LayerChart:
     at = np.linspace(low - pad, high + pad, 61)
     curve = alt.Chart(pl.DataFrame({"score": at, "p": 1 / (1 + np.exp(-np.clip(at, -60, 60)))}))
     scale = alt.Scale(domain=[low - pad, high + pad], nice=False, zero=False)
-    x = alt.X("score:Q", scale=scale, axis=alt.Axis(tickCount=5, labelFlush=False), title=SAID[kind])
-    axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, grid=True, gridColor=FAINT)
+    x = alt.X("score:Q", scale=scale, axis=alt.Axis(tickCount=5, labelFlush=False), title=MEANINGS[kind])
+    axis = alt.Axis(**_SHARES)
     y = alt.Y("estimate:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title=f"Share: {OUTCOMES[kind]}")
     base = alt.Chart(drawn)
     fill = alt.when("datum.solid").then(alt.value(ACCENT)).otherwise(alt.value(PAPER))
@@ -194,3 +203,121 @@ def _said(models: list[pl.DataFrame]) -> str:
         gap = float((part["estimate"] - part["expected"]).abs().max())  # type: ignore[arg-type]  # a number
         parts.append(f"{part['model'][0]}: at most {100 * gap:.0f} points from what it says.")
     return f"Shares in bins of the score against the score. {' '.join(parts)}"
+
+
+TRAININGS = {"all": "every category was shown", "without": "none of this category was shown"}
+METRICS = {"recall": "Unsafe answers of it above cost 0", "false_positive_rate": "Safe answers above cost 0"}
+NOTE = "Lines: 95 % intervals by prompt; none where there are too few prompts"
+ROW = 22.0
+GAP = 24.0
+
+NARROWEST = 70.0
+"""Width of a panel, in points, in which its axis can still be read."""
+
+APART = 4.5
+"""From a category's middle to its two dots, in points."""
+
+
+def left_out(
+    table: pl.DataFrame,
+    *,
+    source: str | None = None,
+    width: str | float = "double",
+    taxonomy: Taxonomy | None = None,
+) -> alt.ConcatChart:
+    """Draw how well each category is recognised when it was left out of training, and at what price.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `leave_one_category_out`.
+    source : str, optional
+        Name of the data for the caption: ``ds.population``.
+    width : {"double", "single"} or float
+        Columns of a paper to fill, or points.
+    taxonomy : Taxonomy, optional
+        Where titles come from; found by the keys if not given.
+
+    Returns
+    -------
+    alt.ConcatChart
+        Left, share of a category's unsafe answers that are recognised; right, share of safe answers
+        called unsafe. Filled dots: every category was shown; hollow ones: all but this. Lines are
+        95 % intervals by prompt; a dot without one has too few prompts for it.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, or names of categories leave no room for the panels.
+    """
+    needed(
+        table,
+        "category",
+        "training",
+        "metric",
+        "n",
+        "support",
+        "estimate",
+        "low",
+        "high",
+        call="leave_one_category_out",
+    )
+    shown = table.filter(pl.col("metric").is_in(list(METRICS))).drop_nulls("estimate")
+    losses = shown.filter(metric="recall").sort("support", descending=True, maintain_order=True)
+    order = losses["category"].unique(maintain_order=True).to_list()
+    named = titles(order, taxonomy=taxonomy)
+    sizes = dict(losses.select("category", "support").rows())
+    labels = {key: f"{named[key]}, n = {sizes[key]:,}" for key in order}
+    room = (points(width) - 2 * PADDING - max(text_width(text) for text in labels.values()) - 12 - GAP) / 2
+    if room < NARROWEST:
+        raise UsageError(
+            f"Two panels beside these names were to fit in {points(width):.0f} points; {room:.0f} are left for each. "
+            'Use width="double".'
+        )
+    drawn = shown.with_columns(pl.col("category").replace_strict(labels).alias("name"))
+    safe = max(shown.filter(metric="false_positive_rate")["n"].to_list(), default=0)
+    caption = " · ".join(part for part in (source, f"pairs, of which {safe:,} safe") if part)
+    return ConcatChart(
+        concat=[
+            _panel(drawn, metric, names=list(labels.values()), room=room, is_first=place == 0)
+            for place, metric in enumerate(METRICS)
+        ],
+        columns=2,
+        spacing=GAP,
+        title=heading("Is harm recognised that was never shown?", caption, NOTE, width=width),
+        description=_description(shown, named, caption=caption),
+        config=config(),
+    )
+
+
+def _panel(drawn: pl.DataFrame, metric: str, *, names: list[str], room: float, is_first: bool) -> alt.LayerChart:
+    own = drawn.filter(metric=metric).select("name", "training", "estimate", "low", "high")
+    scale = alt.Scale(domain=[0, 1], nice=False)
+    grid = alt.Axis(**_SHARES, labelFlush=False)
+    y_axis = alt.Axis(labelLimit=0) if is_first else None
+    x = alt.X("estimate:Q", scale=scale, axis=grid, title=METRICS[metric])
+    said = list(TRAININGS.values())
+    legend = alt.Legend(title=None, orient="bottom", direction="horizontal", symbolType="circle", offset=4)
+    stroke = alt.Stroke("training:N", scale=alt.Scale(domain=said, range=[ACCENT, GROUPS[3]]), legend=legend)
+    fill = alt.Fill("training:N", scale=alt.Scale(domain=said, range=[ACCENT, PAPER]), legend=legend)
+    y = alt.Y("name:N", scale=alt.Scale(domain=names), title=None, axis=y_axis)
+    layers: list[alt.Chart] = []
+    for training, offset in zip(TRAININGS, (-APART, APART), strict=True):
+        part = own.filter(training=training).with_columns(pl.col("training").replace(TRAININGS))
+        base = alt.Chart(part).encode(y=y, stroke=stroke)
+        layers += [
+            base.transform_filter("datum.low !== null")
+            .mark_rule(strokeWidth=1.6, yOffset=offset)
+            .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+            base.mark_point(size=26, opacity=1, strokeWidth=1.3, yOffset=offset).encode(x=x, fill=fill),
+        ]
+    return alt.LayerChart(layer=layers, width=room, height=ROW * len(names))
+
+
+def _description(shown: pl.DataFrame, named: dict[str, str], *, caption: str) -> str:
+    """Text for those who do not see the picture: the recall of each category by either probe."""
+    said = []
+    for key, title in named.items():
+        own = dict(shown.filter(category=key, metric="recall").select("training", "estimate").rows())
+        said.append(f"{title}: {percent(own['all'])}, without it {percent(own['without'])}.")
+    return f"Share of each category's unsafe answers that are recognised ({caption}). {' '.join(said)}"
