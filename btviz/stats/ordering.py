@@ -1,9 +1,7 @@
-"""How well a score orders two classes: ROC, area under it, Kolmogorov-Smirnov distance.
+"""How scores order: two classes (ROC, Kolmogorov-Smirnov), another score (Spearman), players by their wins (Elo).
 
-Clusters of items are weighted, for many sets of weights at once, so that a bootstrap over them is
-exact: an item counts as often as its cluster was drawn.
-
-Strengths of players from wins: Bradley and Terry (1952), by maximum likelihood.
+Items or their clusters are weighted, for many sets of weights at once, so that a bootstrap over
+clusters is exact: an item counts as often as its cluster was drawn.
 """
 
 from __future__ import annotations
@@ -148,6 +146,38 @@ def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, F
     hits = np.r_[0, np.cumsum(label[order])[last]]
     misses = np.r_[0, np.cumsum(~label[order])[last]]
     return np.r_[np.inf, ordered[last]], ratio(misses, hits.dtype.type((~label).sum())), ratio(hits, label.sum())
+
+
+def spearman(first: Floats, second: Floats, *, weights: Floats) -> Floats:
+    """Spearman's rho of weighted items, for many sets of weights.
+
+    Parameters
+    ----------
+    first, second : array of float, shape (n,)
+        The two scores.
+    weights : array of float, shape (R, n)
+        How often each item counts.
+
+    Returns
+    -------
+    array of float, shape (R,)
+        Correlation of mid-ranks, -1 .. 1: that of the items repeated as often as they count.
+        NaN where a score does not vary.
+    """
+    one, two = (_mid_ranks(values, weights) for values in (first, second))
+    total = weights.sum(axis=1, keepdims=True)
+    one, two = (ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (one, two))
+    spread = (weights * one**2).sum(axis=1) * (weights * two**2).sum(axis=1)
+    return ratio((weights * one * two).sum(axis=1), np.sqrt(spread))
+
+
+def _mid_ranks(values: Floats, weights: Floats) -> Floats:
+    kinds, place = np.unique(values, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(kinds)))
+    by_kind = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks: Floats = (np.cumsum(by_kind, axis=1) - by_kind / 2)[:, place]
+    return ranks
 
 
 ELO = 400 / math.log(10)

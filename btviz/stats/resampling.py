@@ -213,6 +213,7 @@ def reweighted(
     n_boot: int = 2000,
     random_state: int = 0,
     confidence: float = 0.95,
+    multinomial: bool = False,
 ) -> Interval:
     """Interval of a statistic of weighted clusters, drawing clusters with replacement.
 
@@ -231,6 +232,8 @@ def reweighted(
         Seed.
     confidence : float
         Nominal coverage, 0 .. 1.
+    multinomial : bool
+        How the random numbers of a seed are used; see `draws`.
 
     Returns
     -------
@@ -249,7 +252,7 @@ def reweighted(
     block = max(1, _CELLS_WEIGHTED // max(width, n_clusters, 1))
 
     def replicate() -> Floats:
-        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block)
+        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block, multinomial=multinomial)
         return np.concatenate([statistic(hits.astype(np.float64)) for hits in drawn])
 
     return _interval(
@@ -257,17 +260,23 @@ def reweighted(
     )
 
 
-def draws(counts: Integers, *, n_boot: int, random_state: int, block: int) -> Iterator[Integers]:
+def draws(
+    counts: Integers, *, n_boot: int, random_state: int, block: int, multinomial: bool = False
+) -> Iterator[Integers]:
     """How often each kind of cluster is drawn, in blocks of at most `block` replicates.
 
-    As many clusters are drawn as there are, with replacement. The size of the blocks changes
-    nothing but the memory.
+    As many clusters are drawn as there are, with replacement: one after the other, or `multinomial`,
+    which has the same distribution and gives a seed the numbers it has always had for rank
+    correlations. The size of the blocks changes nothing but the memory.
     """
     rng = generator(random_state)
     n, n_kinds = int(counts.sum()), len(counts)
     kind = np.repeat(np.arange(n_kinds), counts)
     for first in range(0, n_boot, block):
         rows = min(block, n_boot - first)
+        if multinomial:
+            yield rng.multinomial(n, counts / n, size=rows)
+            continue
         drawn = kind.take(rng.integers(n, size=(rows, n))) + n_kinds * np.arange(rows)[:, None]
         yield np.bincount(drawn.ravel(), minlength=rows * n_kinds).reshape(rows, n_kinds)
 
