@@ -21,7 +21,7 @@ from btviz.plots.topics.datamap import QUALITY
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.stability import STABLE
 from btviz.widgets.inspector.index import PairIndex
-from btviz.widgets.inspector.revealing import Message, script
+from btviz.widgets.inspector.inspector import Message, script
 from btviz.widgets.parts.background import Background, SupersededError
 from btviz.widgets.parts.view import View
 from btviz.widgets.topics.colouring import TOPIC, Colouring, offers

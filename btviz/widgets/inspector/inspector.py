@@ -23,7 +23,7 @@ _FRONT = Path(__file__).parents[1] / "front"
 Message = Mapping[str, Any]
 
 
-class Revealing(View, anywidget.AnyWidget):
+class Inspector(View, anywidget.AnyWidget):
     """Base of the inspectors: answers the browser, and sends a text when it is asked for.
 
     Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
