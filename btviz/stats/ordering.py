@@ -82,10 +82,10 @@ class Contrast:
         array of float, shape (R, 2)
             As of the function `separation`.
         """
-        given = np.asarray(weights, np.float64)
+        drawn = np.asarray(weights, np.float64)
         if not len(self.starts):
-            return np.full((len(given), 2), np.nan)
-        padded = np.column_stack([given, np.zeros(len(given))])
+            return np.full((len(drawn), 2), np.nan)
+        padded = np.column_stack([drawn, np.zeros(len(drawn))])
         runs = np.add.reduceat(np.take(padded, self.cluster, axis=1), self.starts, axis=1)
         miss, hit = runs[:, ::2], runs[:, 1::2]
         misses, hits = np.cumsum(miss, axis=1), np.cumsum(hit, axis=1)
@@ -207,11 +207,11 @@ def elo_ratings(wins: ArrayLike, *, reference: int = 0) -> Floats:
         Ratings: P(i beats j) = 1 / (1 + 10 ** ((r_j - r_i) / 400)). NaN for all players where
         no maximum exists: some player never lost, or never won, against the others (Ford 1957).
     """
-    given = np.asarray(wins, np.float64)
-    k = given.shape[-1]
-    tables = given.reshape(-1, k, k) * (1 - np.eye(k))
+    games = np.asarray(wins, np.float64)
+    k = games.shape[-1]
+    tables = games.reshape(-1, k, k) * (1 - np.eye(k))
     strengths = np.array([_strengths(table, reference=reference) for table in tables]) if len(tables) else tables[:, 0]
-    return (ELO * strengths).reshape(given.shape[:-1])
+    return (ELO * strengths).reshape(games.shape[:-1])
 
 
 def _strengths(wins: Floats, *, reference: int) -> Floats:
