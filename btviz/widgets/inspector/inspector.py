@@ -44,9 +44,6 @@ class Inspector(View, anywidget.AnyWidget):
         self.on_msg(self._answer)
         self._policy_changed()
 
-    def __repr__(self) -> str:  # what a reopened notebook shows
-        return f"<{type(self).__name__} of {self.ds.population}; run its cell to see it>"
-
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         """What is done on each kind of message."""
         return {

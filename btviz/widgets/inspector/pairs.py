@@ -216,10 +216,6 @@ class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
         """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
         return self.inspector.selected
 
-    def __repr__(self) -> str:
-        # what a reopened notebook shows
-        return f"<{type(self).__name__} of {self.ds.population}; run its cell to see it>"
-
 
 _FACTS = ("split", "source", "severity", "prompt_words", "response_words")
 
