@@ -15,23 +15,12 @@ EDGE = 1e-9
 
 
 def seriation(similarity: ArrayLike, *, keys: Sequence[str]) -> list[str]:
-    """Order in which similar things stand side by side.
+    """Order in which similar things stand side by side: `keys`, rearranged.
 
-    Average-linkage clustering; where two clusters merge, each is turned so that the most
-    similar ends touch (Gruvaeus & Wainer 1972). Ties go to what comes first in `keys`, so the
-    order depends on the input alone.
-
-    Parameters
-    ----------
-    similarity : array, shape (k, k)
-        Symmetric, high where alike; NaN counts as 0 and the diagonal is not read.
-    keys : sequence of str
-        Names of the k things.
-
-    Returns
-    -------
-    list of str
-        `keys`, rearranged. Its two ends are oriented so that the earlier key comes first.
+    Average-linkage clustering; where two clusters merge, each is turned so that the most similar
+    ends touch (Gruvaeus & Wainer 1972). Ties go to what comes first in `keys`, which also orients
+    the whole, so the order depends on the input alone. `similarity`, shape (k, k), is symmetric
+    and high where alike; NaN counts as 0 and the diagonal is not read.
     """
     alike = np.nan_to_num(np.asarray(similarity, np.float64), nan=0.0)
     clusters = [[index] for index in range(len(keys))]
@@ -55,20 +44,9 @@ def _joined(left: list[int], right: list[int], *, alike: np.ndarray) -> list[int
 
 
 def histogram(values: ArrayLike, *, step: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Count values in bars of equal width whose edges are multiples of it.
+    """Lower edge and count of each bar that holds a value, in bars of width `step` whose edges are multiples of it.
 
-    Parameters
-    ----------
-    values : array, shape (n,)
-        Finite numbers.
-    step : float
-        Width of a bar, above 0.
-
-    Returns
-    -------
-    from, count : arrays, shape (m,)
-        Lower edge of each bar that holds a value, ascending, and how many it holds. A value on
-        an edge counts to the bar above it, also where rounding has left it a hair below.
+    A value on an edge counts to the bar above it, also where rounding has left it a hair below.
     """
     place = np.floor(np.asarray(values, np.float64) / step + EDGE)
     bars, counts = np.unique(place, return_counts=True)

@@ -185,17 +185,7 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
 def holm(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Holm (1979): the chance of any false rejection stays below the level.
 
-    Valid under any dependence between the tests.
-
-    Parameters
-    ----------
-    p_values : array of float, shape (m,)
-        0 .. 1; NaN for a test that has none, which then does not count among the m.
-
-    Returns
-    -------
-    array of float, shape (m,)
-        0 .. 1, never below the p-value; NaN where that is.
+    Valid under any dependence between the tests. NaN is no test, and does not count among them.
     """
     return _adjusted(p_values, _holm)
 
@@ -203,17 +193,7 @@ def holm(p_values: ArrayLike) -> Floats:
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Benjamini and Hochberg (1995): bounds the expected share of false rejections.
 
-    Valid for independent and for positively dependent tests.
-
-    Parameters
-    ----------
-    p_values : array of float, shape (m,)
-        0 .. 1; NaN for a test that has none, which then does not count among the m.
-
-    Returns
-    -------
-    array of float, shape (m,)
-        0 .. 1, never below the p-value; NaN where that is.
+    Valid for independent and for positively dependent tests. NaN is no test, and does not count.
     """
     return _adjusted(p_values, _benjamini_hochberg)
 

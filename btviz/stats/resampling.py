@@ -120,24 +120,9 @@ class Interval:
 
 
 def cluster_sums(values: ArrayLike, *, clusters: ArrayLike) -> Floats:
-    """Sums over the items of each cluster.
+    """Sums over the items of each cluster, one row per cluster in ascending order of `clusters`.
 
-    Parameters
-    ----------
-    values : array of float, shape (n, k)
-        One row per item; (n,) gives (C,).
-    clusters : array, shape (n,)
-        Cluster of each item, of any sortable type.
-
-    Returns
-    -------
-    array of float, shape (C, k)
-        One row per cluster, in ascending order of `clusters`.
-
-    Raises
-    ------
-    UsageError
-        If the two lengths differ.
+    Values have one row per item, shape (n, k) or (n,), and clusters are of any sortable type.
     """
     rows, keys = np.asarray(values, np.float64), np.asarray(clusters)
     if len(rows) != len(keys):
@@ -217,6 +202,9 @@ def reweighted(
 ) -> Interval:
     """Interval of a statistic of weighted clusters, drawing clusters with replacement.
 
+    Replicates in which the value is undefined (a class was not drawn) are left out of the
+    quantiles; where they are more than one in twenty there is no interval.
+
     Parameters
     ----------
     statistic : callable
@@ -226,25 +214,10 @@ def reweighted(
     width : int
         Numbers that the statistic holds for each replicate, such as items: decides how many
         replicates it is given at once, and nothing else.
-    n_boot : int
-        Replicates, 1 or more.
-    random_state : int
-        Seed.
-    confidence : float
-        Nominal coverage, 0 .. 1.
+    n_boot, random_state, confidence
+        As of `bootstrap`.
     multinomial : bool
         How the random numbers of a seed are used; see `draws`.
-
-    Returns
-    -------
-    Interval
-        Replicates in which the value is undefined (a class was not drawn) are left out of the
-        quantiles; where they are more than one in twenty there is no interval.
-
-    Raises
-    ------
-    UsageError
-        If an option is out of its range.
     """
     check_repeats(n_boot)
     each = np.ones(n_clusters, np.int64)
@@ -333,13 +306,7 @@ def _drawn_totals(
 
 
 def generator(random_state: int) -> np.random.Generator:
-    """Random numbers of a seed.
-
-    Raises
-    ------
-    UsageError
-        If the seed is negative.
-    """
+    """Random numbers of a seed; UsageError if it is negative."""
     if random_state < 0:
         raise UsageError(f"The seed {random_state} was given; a seed is 0 or more. Use 0.")
     return np.random.default_rng(random_state)
