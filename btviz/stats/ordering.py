@@ -1,9 +1,7 @@
-"""How well a score orders two classes: ROC, area under it, Kolmogorov-Smirnov distance.
+"""How scores order: two classes (ROC, Kolmogorov-Smirnov), another score (Spearman), players by their wins (Elo).
 
-Clusters of items are weighted, for many sets of weights at once, so that a bootstrap over them is
-exact: an item counts as often as its cluster was drawn.
-
-Strengths of players from wins: Bradley and Terry (1952), by maximum likelihood.
+Items or their clusters are weighted, for many sets of weights at once, so that a bootstrap over
+clusters is exact: an item counts as often as its cluster was drawn.
 """
 
 from __future__ import annotations
@@ -84,10 +82,10 @@ class Contrast:
         array of float, shape (R, 2)
             As of the function `separation`.
         """
-        given = np.asarray(weights, np.float64)
+        drawn = np.asarray(weights, np.float64)
         if not len(self.starts):
-            return np.full((len(given), 2), np.nan)
-        padded = np.column_stack([given, np.zeros(len(given))])
+            return np.full((len(drawn), 2), np.nan)
+        padded = np.column_stack([drawn, np.zeros(len(drawn))])
         runs = np.add.reduceat(np.take(padded, self.cluster, axis=1), self.starts, axis=1)
         miss, hit = runs[:, ::2], runs[:, 1::2]
         misses, hits = np.cumsum(miss, axis=1), np.cumsum(hit, axis=1)
@@ -150,6 +148,38 @@ def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, F
     return np.r_[np.inf, ordered[last]], ratio(misses, hits.dtype.type((~label).sum())), ratio(hits, label.sum())
 
 
+def spearman(first: Floats, second: Floats, *, weights: Floats) -> Floats:
+    """Spearman's rho of weighted items, for many sets of weights.
+
+    Parameters
+    ----------
+    first, second : array of float, shape (n,)
+        The two scores.
+    weights : array of float, shape (R, n)
+        How often each item counts.
+
+    Returns
+    -------
+    array of float, shape (R,)
+        Correlation of mid-ranks, -1 .. 1: that of the items repeated as often as they count.
+        NaN where a score does not vary.
+    """
+    one, two = (_mid_ranks(values, weights) for values in (first, second))
+    total = weights.sum(axis=1, keepdims=True)
+    one, two = (ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (one, two))
+    spread = (weights * one**2).sum(axis=1) * (weights * two**2).sum(axis=1)
+    return ratio((weights * one * two).sum(axis=1), np.sqrt(spread))
+
+
+def _mid_ranks(values: Floats, weights: Floats) -> Floats:
+    kinds, place = np.unique(values, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(kinds)))
+    by_kind = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks: Floats = (np.cumsum(by_kind, axis=1) - by_kind / 2)[:, place]
+    return ranks
+
+
 ELO = 400 / math.log(10)
 """Elo points of one unit of log odds: 400 points are odds of 10 to 1."""
 
@@ -177,11 +207,11 @@ def elo_ratings(wins: ArrayLike, *, reference: int = 0) -> Floats:
         Ratings: P(i beats j) = 1 / (1 + 10 ** ((r_j - r_i) / 400)). NaN for all players where
         no maximum exists: some player never lost, or never won, against the others (Ford 1957).
     """
-    given = np.asarray(wins, np.float64)
-    k = given.shape[-1]
-    tables = given.reshape(-1, k, k) * (1 - np.eye(k))
+    games = np.asarray(wins, np.float64)
+    k = games.shape[-1]
+    tables = games.reshape(-1, k, k) * (1 - np.eye(k))
     strengths = np.array([_strengths(table, reference=reference) for table in tables]) if len(tables) else tables[:, 0]
-    return (ELO * strengths).reshape(given.shape[:-1])
+    return (ELO * strengths).reshape(games.shape[:-1])
 
 
 def _strengths(wins: Floats, *, reference: int) -> Floats:

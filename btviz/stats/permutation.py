@@ -1,13 +1,9 @@
-"""Permutation test of two binary labels that shuffles whole clusters of items.
+"""Tests by permutation of whole clusters: shuffles of two binary labels, sign flips of sums; and many tests at once.
 
 Under the null hypothesis the items of a cluster (the answers to a prompt) may resemble each
 other in either label, but the two labels know nothing of one another. Giving each cluster
 the second label's pattern from another cluster of the same size keeps all that each label does
 within clusters, and breaks only their association.
-
-Sign-flip test of sums over clusters.
-
-Adjustment of p-values for the number of tests.
 """
 
 from __future__ import annotations
@@ -165,8 +161,8 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
         If `n_flips` is below 1, the seed is negative, or a sum is not finite.
     """
     check_repeats(n_flips)
-    given = np.asarray(sums, np.float64)
-    kinds, counts = kinds_of(given[:, None] if given.ndim == 1 else given)
+    table = np.asarray(sums, np.float64)
+    kinds, counts = kinds_of(table[:, None] if table.ndim == 1 else table)
     rng = generator(random_state)
     block = max(1, CELLS // max(1, len(counts)))
     turned = [
@@ -178,7 +174,7 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
     exceeding = (np.abs(null) >= np.abs(observed)).sum(axis=0)
     scale = np.sqrt((counts[:, None] * kinds**2).sum(axis=0))
     p_value = np.where(scale > 0, (1 + exceeding) / (n_flips + 1), np.nan)
-    shape = given.shape[1:]
+    shape = table.shape[1:]
     return SignFlip(
         ratio(observed, scale).reshape(shape)[()],
         p_value.reshape(shape)[()],
@@ -189,17 +185,7 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
 def holm(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Holm (1979): the chance of any false rejection stays below the level.
 
-    Valid under any dependence between the tests.
-
-    Parameters
-    ----------
-    p_values : array of float, shape (m,)
-        0 .. 1; NaN for a test that has none, which then does not count among the m.
-
-    Returns
-    -------
-    array of float, shape (m,)
-        0 .. 1, never below the p-value; NaN where that is.
+    Valid under any dependence between the tests. NaN is no test, and does not count among them.
     """
     return _adjusted(p_values, _holm)
 
@@ -207,17 +193,7 @@ def holm(p_values: ArrayLike) -> Floats:
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Benjamini and Hochberg (1995): bounds the expected share of false rejections.
 
-    Valid for independent and for positively dependent tests.
-
-    Parameters
-    ----------
-    p_values : array of float, shape (m,)
-        0 .. 1; NaN for a test that has none, which then does not count among the m.
-
-    Returns
-    -------
-    array of float, shape (m,)
-        0 .. 1, never below the p-value; NaN where that is.
+    Valid for independent and for positively dependent tests. NaN is no test, and does not count.
     """
     return _adjusted(p_values, _benjamini_hochberg)
 

@@ -120,24 +120,9 @@ class Interval:
 
 
 def cluster_sums(values: ArrayLike, *, clusters: ArrayLike) -> Floats:
-    """Sums over the items of each cluster.
+    """Sums over the items of each cluster, one row per cluster in ascending order of `clusters`.
 
-    Parameters
-    ----------
-    values : array of float, shape (n, k)
-        One row per item; (n,) gives (C,).
-    clusters : array, shape (n,)
-        Cluster of each item, of any sortable type.
-
-    Returns
-    -------
-    array of float, shape (C, k)
-        One row per cluster, in ascending order of `clusters`.
-
-    Raises
-    ------
-    UsageError
-        If the two lengths differ.
+    Values have one row per item, shape (n, k) or (n,), and clusters are of any sortable type.
     """
     rows, keys = np.asarray(values, np.float64), np.asarray(clusters)
     if len(rows) != len(keys):
@@ -213,8 +198,12 @@ def reweighted(
     n_boot: int = 2000,
     random_state: int = 0,
     confidence: float = 0.95,
+    multinomial: bool = False,
 ) -> Interval:
     """Interval of a statistic of weighted clusters, drawing clusters with replacement.
+
+    Replicates in which the value is undefined (a class was not drawn) are left out of the
+    quantiles; where they are more than one in twenty there is no interval.
 
     Parameters
     ----------
@@ -225,23 +214,10 @@ def reweighted(
     width : int
         Numbers that the statistic holds for each replicate, such as items: decides how many
         replicates it is given at once, and nothing else.
-    n_boot : int
-        Replicates, 1 or more.
-    random_state : int
-        Seed.
-    confidence : float
-        Nominal coverage, 0 .. 1.
-
-    Returns
-    -------
-    Interval
-        Replicates in which the value is undefined (a class was not drawn) are left out of the
-        quantiles; where they are more than one in twenty there is no interval.
-
-    Raises
-    ------
-    UsageError
-        If an option is out of its range.
+    n_boot, random_state, confidence
+        As of `bootstrap`.
+    multinomial : bool
+        How the random numbers of a seed are used; see `draws`.
     """
     check_repeats(n_boot)
     each = np.ones(n_clusters, np.int64)
@@ -249,7 +225,7 @@ def reweighted(
     block = max(1, _CELLS_WEIGHTED // max(width, n_clusters, 1))
 
     def replicate() -> Floats:
-        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block)
+        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block, multinomial=multinomial)
         return np.concatenate([statistic(hits.astype(np.float64)) for hits in drawn])
 
     return _interval(
@@ -257,17 +233,23 @@ def reweighted(
     )
 
 
-def draws(counts: Integers, *, n_boot: int, random_state: int, block: int) -> Iterator[Integers]:
+def draws(
+    counts: Integers, *, n_boot: int, random_state: int, block: int, multinomial: bool = False
+) -> Iterator[Integers]:
     """How often each kind of cluster is drawn, in blocks of at most `block` replicates.
 
-    As many clusters are drawn as there are, with replacement. The size of the blocks changes
-    nothing but the memory.
+    As many clusters are drawn as there are, with replacement: one after the other, or `multinomial`,
+    which has the same distribution and gives a seed the numbers it has always had for rank
+    correlations. The size of the blocks changes nothing but the memory.
     """
     rng = generator(random_state)
     n, n_kinds = int(counts.sum()), len(counts)
     kind = np.repeat(np.arange(n_kinds), counts)
     for first in range(0, n_boot, block):
         rows = min(block, n_boot - first)
+        if multinomial:
+            yield rng.multinomial(n, counts / n, size=rows)
+            continue
         drawn = kind.take(rng.integers(n, size=(rows, n))) + n_kinds * np.arange(rows)[:, None]
         yield np.bincount(drawn.ravel(), minlength=rows * n_kinds).reshape(rows, n_kinds)
 
@@ -324,13 +306,7 @@ def _drawn_totals(
 
 
 def generator(random_state: int) -> np.random.Generator:
-    """Random numbers of a seed.
-
-    Raises
-    ------
-    UsageError
-        If the seed is negative.
-    """
+    """Random numbers of a seed; UsageError if it is negative."""
     if random_state < 0:
         raise UsageError(f"The seed {random_state} was given; a seed is 0 or more. Use 0.")
     return np.random.default_rng(random_state)

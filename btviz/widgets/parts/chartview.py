@@ -18,7 +18,7 @@ import anywidget
 import traitlets
 import vl_convert
 
-from btviz.widgets.inspector.revealing import script
+from btviz.widgets.inspector.inspector import script
 
 _FRONT = Path(__file__).parents[1] / "front"
 

@@ -151,9 +151,9 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._list_comparisons()
         self._ask()
 
-    def __repr__(self) -> str:
-        name = self._choices.release
-        return f"<OrthogonalityLab of {name}; run its cell to see it>"  # what a reopened notebook shows
+    @property
+    def _of(self) -> str:
+        return f" of {self._choices.release}"
 
     def _ask(self) -> None:
         """Compute what the controls ask for, beside the kernel, and show it when it is there."""
