@@ -1,0 +1,79 @@
+// Names of topics above the map: as many as have room, the largest first, more of them after zooming in.
+
+/** @import { TopicLabel } from "../types" */
+import { button, element } from "../page/dom.js";
+import { percent, plural } from "../page/words.js";
+import { placed } from "./placing.js";
+
+/**
+ * What hovering over a name says.
+ *
+ * @param {TopicLabel} label
+ */
+export function aboutTopic({ topic, keywords, n_pairs: pairs, n_texts: texts, stability, unstable }) {
+  const sizes = `Topic ${topic}: ${plural(pairs, "pair")}, ${plural(texts, "text")}.`;
+  const verdict = unstable ? ": unstable" : "";
+  const again = stability == null ? "" : `\nOther fits find ${percent(stability)} of it again${verdict}.`;
+  return `${sizes}${again}\n${keywords.join(", ")}`;
+}
+
+/** @param {string} colour */
+export const dot = (colour) => element("span", { class: "btviz-dot", style: `background: ${colour}` });
+
+/**
+ * @param {{ where: (x: number, y: number) => number[] | null, click: (topic: number) => void }} map
+ *     `where`: turns a place into pixels, or null where it is out of sight.
+ */
+export function topicLabels({ where, click }) {
+  const node = element("div", { class: "btviz-labels" });
+  /** @type {{ topic: number, node: HTMLElement, x: number, y: number, width: number, height: number }[]} */
+  let labels = [];
+  /** @type {number | null} */
+  let chosen = null;
+
+  /**
+   * @param {TopicLabel} label
+   * @param {string | undefined} colour
+   */
+  function made(label, colour) {
+    const { topic, name, unstable, x, y } = label;
+    const attributes = { class: "btviz-topic", "data-topic": topic };
+    const named = button("", aboutTopic(label), () => click(topic), attributes);
+    const parts = [colour && dot(colour), element("span", {}, name)];
+    if (unstable) parts.push(element("span", { class: "btviz-unstable" }, "?"));
+    named.append(...parts.filter((part) => part instanceof Node));
+    return { topic, node: named, x, y, width: 0, height: 0 };
+  }
+
+  function place() {
+    const places = placed(labels, { where, across: node.clientWidth, down: node.clientHeight, chosen });
+    for (const label of labels) {
+      const spot = places.get(label);
+      label.node.style.visibility = spot ? "visible" : "hidden";
+      if (spot) label.node.style.transform = `translate(${spot.left}px, ${spot.top}px)`;
+    }
+  }
+
+  return {
+    node,
+    place,
+    /**
+     * @param {TopicLabel[]} topics  the largest first
+     * @param {Record<number, string>} colours  by topic
+     */
+    set(topics, colours) {
+      labels = topics.map((topic) => made(topic, colours[topic.topic]));
+      node.replaceChildren(...labels.map((label) => label.node));
+      for (const label of labels) {
+        [label.width, label.height] = [label.node.offsetWidth, label.node.offsetHeight];
+      }
+      place();
+    },
+    /** @param {number | null} topic */
+    choose(topic) {
+      chosen = topic;
+      for (const label of labels) label.node.ariaPressed = String(label.topic === topic);
+      place();
+    },
+  };
+}
