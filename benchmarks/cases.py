@@ -254,7 +254,7 @@ def prepare(folder: Path) -> None:
     """Write the full-size replica in the released form, compressed too, and the 100-million-row file."""
     import polars as pl
 
-    from btviz import synthetic
+    from btviz.data import synthetic
 
     plain = folder / "replica_train.jsonl"
     if not plain.exists():
@@ -276,7 +276,7 @@ def _write_100m(folder: Path) -> None:
     from polars.io.plugins import register_io_source
 
     import btviz
-    from btviz.tables import ANNOTATIONS
+    from btviz.data import ANNOTATIONS
 
     rows = btviz.load(folder / "replica_train.jsonl").annotations
     copies = -(-100_000_000 // rows.height)

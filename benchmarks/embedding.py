@@ -81,7 +81,7 @@ def _embedded(population: Population) -> float:
 def _plain(texts: list[str]) -> float:
     from sentence_transformers import SentenceTransformer
 
-    from btviz.embedding.minilm import minilm_folder
+    from btviz.texts.embedding.named import minilm_folder
 
     model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
     model.encode(texts[:32])
@@ -89,7 +89,7 @@ def _plain(texts: list[str]) -> float:
 
 
 def _texts(population: Population) -> list[str]:
-    from btviz.embedding.texts import texts_of
+    from btviz.texts.embedding.result import texts_of
 
     return texts_of(population.dataset(), population.text)[0]["text"].to_list()
 

@@ -57,7 +57,7 @@ def explorer_of(n: int) -> Any:
     import polars as pl
 
     import btviz
-    from btviz.embedding import Embeddings
+    from btviz.texts import Embeddings
 
     ds = btviz.load("replica")
     ids = ds.pairs["pair_id"].head(n)

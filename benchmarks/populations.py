@@ -54,8 +54,7 @@ class Population:
 
     @property
     def _store(self) -> Any:
-        from btviz.paths import data_dir
-        from btviz.store import Store
+        from btviz.store import Store, data_dir
 
         return Store(data_dir() / f"vectors-{self.name}")
 

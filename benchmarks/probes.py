@@ -77,7 +77,7 @@ def _vectors(ds: Any) -> Any:
     import numpy as np
 
     import btviz
-    from btviz.embedding.encoder import CallableEncoder
+    from btviz.texts import CallableEncoder
 
     directions = np.random.default_rng(0).normal(size=(4096, WIDTH)).astype(np.float32)
 

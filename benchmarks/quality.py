@@ -27,7 +27,7 @@ def quality_topics(folder: Path) -> str:
     import numpy as np
     import polars as pl
 
-    from btviz.topics.texts import texts_of
+    from btviz.texts.topics.layers import texts_of
 
     ds, emb = REAL_QA.load()
     texts, vectors = texts_of(ds, emb), np.array(emb.vectors)
@@ -92,7 +92,7 @@ def _our_points(emb: Any) -> Any:
 
 
 def _by_text_places(points: Any, emb: Any) -> Any:
-    from btviz.topics.texts import places_of
+    from btviz.texts.topics.layers import places_of
 
     return places_of(points, emb)
 
@@ -121,7 +121,7 @@ def _judged(ds: Any, emb: Any, texts: list[str], *, found: Any, words: Any) -> d
     import numpy as np
     from sklearn.metrics import adjusted_mutual_info_score
 
-    from btviz.topics import npmi_coherence
+    from benchmarks.coherence import npmi_coherence
 
     topic = found[0][emb.rows]
     labels, unsafe = ds.pairs["labels"].to_numpy().astype(np.int64), ~ds.pairs["is_safe"].to_numpy()

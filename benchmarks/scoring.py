@@ -118,9 +118,8 @@ SCORING_CASES: dict[str, Callable[[Path], float]] = {
 def _half(folder: Path, half: int) -> None:
     """Score every second batch; print when the first one was done, the last one, and how many."""
     import btviz
-    from btviz.scoring.batches import inputs_of, lengths_of, score_inputs
-    from btviz.scoring.memory import Room
-    from btviz.scoring.planning import by_length
+    from btviz.machine import Room
+    from btviz.models.batches import by_length, inputs_of, lengths_of, score_inputs
 
     model = btviz.load_score_model(small_model(folder), dtype="float32")
     pairs = btviz.load(annotations(folder, N_CARD)).pairs

@@ -23,7 +23,7 @@ def import_both() -> None:
     import fast_plscan  # noqa: F401
     import hdbscan  # noqa: F401
 
-    from btviz.topics.words import load_bertopic
+    from btviz.texts.topics.naming import load_bertopic
 
     warm()
     load_bertopic()
@@ -90,7 +90,7 @@ def _ours_timed(folder: Path, population: Population) -> float:
 def _theirs_timed(population: Population, init: str | None, *, with_map: bool = False) -> float:
     import numpy as np
 
-    from btviz.topics.texts import texts_of
+    from btviz.texts.topics.layers import texts_of
 
     ds, emb = population.load()
     texts, vectors = texts_of(ds, emb), np.array(emb.vectors)

@@ -10,8 +10,8 @@ import polars as pl
 import pytest
 from small_data import dataset_from_rows, hashed_words
 
-from btviz.dataset import Dataset
-from btviz.embedding import CallableEncoder
+from btviz.data.dataset import Dataset
+from btviz.texts.embedding import CallableEncoder
 
 hypothesis.settings.register_profile("untimed", deadline=None)  # other work on the machine is no fault of a test
 hypothesis.settings.load_profile("untimed")

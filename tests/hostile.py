@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 MARK = "zanzibar"
 """Is in every text, and nowhere else."""

@@ -6,8 +6,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from btviz.embedding import Embeddings
 from btviz.store import fingerprint
+from btviz.texts.embedding import Embeddings
 
 
 def embeddings_of(vectors: npt.ArrayLike, *, pairs: pl.DataFrame | None = None) -> Embeddings:

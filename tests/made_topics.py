@@ -8,7 +8,7 @@ import polars as pl
 from topic_data import SUBJECTS, planted
 
 from btviz.errors import UsageError
-from btviz.topics.result import topics_at
+from btviz.texts.topics.result import topics_at
 
 
 def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}"):

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from btviz.assembly import assemble, fingerprint_of
-from btviz.dataset import Dataset
-from btviz.rows import PROBLEMS
-from btviz.taxonomy import BEAVERTAILS, Taxonomy
+from btviz.data.assemble import assemble, fingerprint_of
+from btviz.data.dataset import Dataset
+from btviz.data.reading.parse import PROBLEMS
+from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 
 def dataset_from_rows(

@@ -18,9 +18,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from btviz import load
-from btviz.agreement import annotator_agreement, disputed, safe_share_by_rule
-from btviz.cli.agreement import stats_agreement
-from btviz.dataset import Dataset
+from btviz.cli.stats import stats_agreement
+from btviz.data.dataset import Dataset
+from btviz.labels.agreement import annotator_agreement, disputed, safe_share_by_rule
 from btviz.stats import agreement as agr
 
 relaxed = settings(max_examples=60)

@@ -16,8 +16,8 @@ from topic_data import planted
 import btviz
 from btviz import plots
 from btviz.arguments import expect_table, seed, whole_number
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError, UsageError
+from btviz.session.content import ContentPolicy
 
 DO = re.compile(r" (Use|Give|Embed|Choose) [^.]+\.")
 

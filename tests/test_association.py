@@ -11,12 +11,11 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from btviz.associations import coefficients
-from btviz.binning import seriation
-from btviz.histograms import Group
+from btviz.labels.associations import coefficients
+from btviz.labels.histogram import Group
 from btviz.stats import association as assoc
-from btviz.stats.association import TwoByTwo
-from btviz.stats.proportion import wilson
+from btviz.stats.association import TwoByTwo, wilson
+from btviz.stats.binning import seriation
 from btviz.stats.tetrachoric import orthant_excess, tetrachoric
 
 

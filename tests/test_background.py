@@ -9,7 +9,7 @@ import weakref
 
 import pytest
 
-from btviz.widgets.background import Background, SupersededError
+from btviz.widgets.parts.background import Background, SupersededError
 
 
 def test_without_an_event_loop_a_job_is_done_at_once():

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from btviz.binning import bar_width, histogram
+from btviz.stats.binning import bar_width, histogram
 
 
 def test_values_on_an_edge_count_to_the_bar_above() -> None:

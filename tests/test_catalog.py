@@ -13,11 +13,12 @@ import polars as pl
 import pytest
 
 import btviz
-from btviz import adopt, catalog
+from btviz.data import catalog
+from btviz.data import ingest as adopt
+from btviz.data.tables import SCHEMAS, pair_id, prompt_id
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import StoreWarning
-from btviz.tables import SCHEMAS, pair_id, prompt_id
-from btviz.taxonomy import BEAVERTAILS
+from btviz.taxonomy.categories import BEAVERTAILS
 
 
 def rows(*masks: int, prompt: str = "what is tea", response: str = "a drink") -> list[dict[str, Any]]:
@@ -216,7 +217,7 @@ def test_a_rebuilt_data_set_keeps_the_split_it_was_given(train: Path, own_data_d
 
 
 def test_files_of_two_taxonomies_are_refused(train: Path, tmp_path: Path) -> None:
-    from btviz.taxonomy import PKU_SAFERLHF
+    from btviz.taxonomy.categories import PKU_SAFERLHF
 
     flags = dict.fromkeys(PKU_SAFERLHF.keys, False)
     line = {"prompt": "a", "response": "b", "is_safe": True, "harm_category": flags, "severity_level": 0}

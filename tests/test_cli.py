@@ -10,11 +10,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 import btviz
-from btviz import catalog, sources
 from btviz.cli import app, report
+from btviz.data import catalog
+from btviz.data import releases as sources
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
-from btviz.figures import FIGURES, SCORE_FIGURES
-from btviz.taxonomy import BEAVERTAILS
+from btviz.reports.figures.of_data import FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.taxonomy.categories import BEAVERTAILS
 
 MARKER = "zebra crossing"
 

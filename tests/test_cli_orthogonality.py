@@ -7,7 +7,7 @@ from pathlib import Path
 
 from click.testing import CliRunner, Result
 
-from btviz.cli.orthogonality import orthogonality_command
+from btviz.cli.stats import orthogonality_command
 
 
 def called(*arguments: str) -> Result:

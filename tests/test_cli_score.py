@@ -11,8 +11,8 @@ from click.testing import CliRunner
 
 import btviz
 from btviz.cli import app
-from btviz.scoring.kept import kept_scores
-from btviz.taxonomy import BEAVERTAILS
+from btviz.scores.saved import kept_scores
+from btviz.taxonomy.categories import BEAVERTAILS
 
 
 @pytest.fixture

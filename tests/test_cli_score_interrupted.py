@@ -12,7 +12,7 @@ import score_checkpoints as made
 from test_scoring_runs import write_answers
 
 import btviz
-from btviz.scoring.kept import kept_scores
+from btviz.scores.saved import kept_scores
 
 RUN = """
 import signal, sys, time

@@ -15,15 +15,14 @@ import btviz
 from btviz.cli import app
 from btviz.cli.scoresections import SECTIONS
 from btviz.errors import StoreError
-from btviz.scoring.evaluation import safe_rates
-from btviz.scoring.joint import joint_agreement
-from btviz.scoring.kept import keep_scores, kept_answers, kept_scores
-from btviz.scoring.margins import margin_summary, score_margins
-from btviz.scoring.moderators import moderator_agreement, safety_verdicts
-from btviz.scoring.plane import reward_against_cost, reward_and_cost, score_quadrants
-from btviz.scoring.protocol import stacked_scores
-from btviz.scoring.scale import score_drift
-from btviz.taxonomy import BEAVERTAILS
+from btviz.models.protocol import stacked_scores
+from btviz.scores.evaluation import safe_rates
+from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scores.raters import joint_agreement, moderator_agreement, safety_verdicts
+from btviz.scores.saved import keep_scores, kept_answers, kept_scores
+from btviz.scores.scale import score_drift
+from btviz.taxonomy.categories import BEAVERTAILS
 
 OPTIONS = ["--n-boot", "40", "--seed", "3"]
 BOOT = {"n_boot": 40, "random_state": 3}

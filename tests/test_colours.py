@@ -6,8 +6,8 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
-from btviz.plots.coefficients import COEFFICIENTS, DARK_DIVERGING, DARK_SEQUENTIAL
-from btviz.plots.theme import ACCENT, BLACK, DIVERGING, FAINT, GROUPS, INK, MUTED, OTHERS, PAPER, SEQUENTIAL
+from btviz.plots.labels.matrix import COEFFICIENTS, DARK_DIVERGING, DARK_SEQUENTIAL
+from btviz.plots.style.theme import ACCENT, BLACK, DIVERGING, FAINT, GROUPS, INK, MUTED, OTHERS, PAPER, SEQUENTIAL
 
 with warnings.catch_warnings():  # its own docstrings warn when they are compiled
     warnings.simplefilter("ignore")

@@ -3,9 +3,9 @@ from __future__ import annotations
 import polars as pl
 import pytest
 
-from btviz.content import ALWAYS_HIDDEN, ContentPolicy, notice, session_policy
 from btviz.errors import UsageError
-from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Category, Taxonomy
+from btviz.session.content import ALWAYS_HIDDEN, ContentPolicy, notice, session_policy
+from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Category, Taxonomy
 
 HATE, SELF_HARM = BEAVERTAILS.mask(["hate-speech"]), BEAVERTAILS.mask(["self-harm"])
 

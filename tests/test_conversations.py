@@ -5,16 +5,10 @@ import polars as pl
 import pytest
 from test_score_metrics import scores
 
+from btviz.data.synthetic.conversations import sample_conversations
+from btviz.data.tables import pair_id
 from btviz.errors import DataError, UsageError
-from btviz.scoring.conversations import (
-    CONVERSATIONS,
-    conversations_table,
-    read_conversations,
-    turn_drift,
-    turn_scores,
-)
-from btviz.synthetic.conversations import sample_conversations
-from btviz.tables import pair_id
+from btviz.scores.conversations import CONVERSATIONS, conversations_table, read_conversations, turn_drift, turn_scores
 
 
 class Counting:

@@ -7,9 +7,9 @@ from dataclasses import replace
 import polars as pl
 import pytest
 
-from btviz.crosswalk import REVIEWED, UNMATCHED, carried_over, counterparts, unmatched
 from btviz.errors import UsageError
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, Category, Link, Taxonomy
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, Category, Link, Taxonomy
+from btviz.taxonomy.crosswalk import REVIEWED, UNMATCHED, carried_over, counterparts, unmatched
 
 
 def test_every_category_is_decided_on_and_the_reason_told() -> None:

@@ -12,11 +12,13 @@ from sklearn.manifold import trustworthiness
 
 import btviz
 from btviz import fit_data_map, map_quality
-from btviz.datamap import fit, landmarks, layout
-from btviz.embedding import Embeddings
 from btviz.errors import UsageError
-from btviz.neighbors import nearest_neighbors
 from btviz.store import fingerprint
+from btviz.texts.datamap import fit
+from btviz.texts.datamap import fit as landmarks
+from btviz.texts.datamap import fit as layout
+from btviz.texts.embedding import Embeddings
+from btviz.texts.neighbors import nearest_neighbors
 
 SEEDS = st.integers(0, 2**32 - 1)
 RELAXED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
@@ -324,5 +326,5 @@ def test_a_map_of_something_else_is_refused():
 def test_graph_of_the_map_is_the_shared_one(monkeypatch):
     emb = embeddings_of(clustered(60))
     fit_data_map(emb)
-    monkeypatch.setattr("btviz.neighbors.graph._exact", None)
+    monkeypatch.setattr("btviz.texts.neighbors.graph._exact", None)
     assert nearest_neighbors(emb).indices.shape == (60, 30)

@@ -11,12 +11,12 @@ import pytest
 
 import btviz
 from btviz import plots
-from btviz.dataset import Dataset
-from btviz.disagreement import SPLITS, VOTE_SPLITS
+from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.plots.rendering import svg
-from btviz.plots.theme import WIDTHS
-from btviz.plots.votes import SHOWN
+from btviz.labels.votes import SPLITS, VOTE_SPLITS
+from btviz.plots.labels.annotators import SHOWN
+from btviz.plots.style.rendering import svg
+from btviz.plots.style.theme import WIDTHS
 
 
 @pytest.fixture

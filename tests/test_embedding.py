@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 from small_data import dataset_from_rows, hashed_words
 
 import btviz
-from btviz.embedding import CallableEncoder, Embeddings, embed, text_id
-from btviz.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Key, Store, disk, fingerprint
+from btviz.texts.embedding import CallableEncoder, Embeddings, embed, text_id
+from btviz.texts.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
 
 
 def unlabelled(prompts, responses):

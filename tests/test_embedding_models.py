@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 from test_embedding import unlabelled
 
-from btviz.embedding import embed, load_encoder, minilm, text_id
-from btviz.embedding.static import token_table
-from btviz.embedding.transformer import TransformerEncoder, check_folder, hash_folder
 from btviz.errors import DataError, FetchError, NotFoundError, UsageError
+from btviz.texts.embedding import embed, load_encoder, text_id
+from btviz.texts.embedding import named as minilm
+from btviz.texts.embedding.static import token_table
+from btviz.texts.embedding.transformer import TransformerEncoder, check_folder, hash_folder
 
 pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
 FOLDER = minilm.minilm_folder()
@@ -235,7 +236,7 @@ def test_a_token_alone_has_the_vector_of_a_text_of_that_token():
 
 
 def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
-    from btviz.embedding import static
+    from btviz.texts.embedding import static
 
     monkeypatch.setattr(TransformerEncoder, "vocabulary_size", 2200)  # the most frequent ones do for a test
     encoder = load_encoder("static")

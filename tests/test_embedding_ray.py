@@ -8,8 +8,8 @@ import pytest
 from small_data import hashed_words
 from test_embedding import some
 
-from btviz.embedding import CallableEncoder, embed
 from btviz.store import Store
+from btviz.texts.embedding import CallableEncoder, embed
 
 pytest.importorskip("ray", reason="Ray is not installed")
 

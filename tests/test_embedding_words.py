@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from btviz.embedding import load_encoder
+from btviz.texts.embedding import load_encoder
 
 
 def test_vectors_are_unit_and_depend_on_words_alone():

@@ -17,11 +17,11 @@ from fontTools.ttLib import TTFont
 from pypdf import PdfReader
 
 import btviz
-from btviz import figures, plots
+from btviz import plots
 from btviz.errors import DataError, StoreError, UsageError
-from btviz.plots.pdf import renumbered
-from btviz.plots.rendering import render, svg
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.plots.style.rendering import render, renumbered, svg
+from btviz.reports.figures import write as figures
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
 def chart_of(ds):

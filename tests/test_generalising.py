@@ -10,8 +10,8 @@ import pytest
 
 from btviz import plots, sentences
 from btviz.errors import UsageError
-from btviz.scoring.probes.generalising import COLUMNS
-from btviz.taxonomy import BEAVERTAILS
+from btviz.scores.generalization import COLUMNS
+from btviz.taxonomy.categories import BEAVERTAILS
 
 HATE, VIOLENCE = BEAVERTAILS["hate-speech"], BEAVERTAILS["violence"]
 

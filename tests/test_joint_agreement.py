@@ -12,8 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btviz import plots
-from btviz.scoring.joint import joint_agreement
-from btviz.scoring.moderators import moderator_agreement
+from btviz.scores.raters import joint_agreement, moderator_agreement
 from btviz.stats.agreement import krippendorff_alpha, rating_sums
 
 RATERS = ("Human", "guard", "cost")

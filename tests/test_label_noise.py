@@ -5,10 +5,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_embeddings import embeddings_of
 
-from btviz import label_noise, nearest_neighbors, noisy_labels, planted_flips
-from btviz.embedding import Embeddings
+from btviz import nearest_neighbors, noisy_labels, planted_flips
 from btviz.errors import UsageError
-from btviz.taxonomy import BEAVERTAILS
+from btviz.taxonomy.categories import BEAVERTAILS
+from btviz.texts import label_noise
+from btviz.texts.embedding import Embeddings
 
 COLUMNS = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
 RELAXED = settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -13,11 +13,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import btviz
-from btviz.dataset import Dataset
+from btviz.data.dataset import Dataset
+from btviz.data.tables import ANNOTATIONS
 from btviz.errors import UsageError
-from btviz.labels import category_counts, cooccurrence, label_sets, labels_per_item
-from btviz.tables import ANNOTATIONS
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.labels.associations import cooccurrence
+from btviz.labels.counts import category_counts, label_sets, labels_per_item
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 TABLES = (category_counts, cooccurrence, label_sets, labels_per_item)
 COLUMNS = {

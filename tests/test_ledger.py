@@ -14,15 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 import btviz
-from btviz import published
 from btviz.cli.check import DIFFERS, check_command
-from btviz.dataset import Dataset
-from btviz.ledger import Ledger, check, phi_by_population
-from btviz.ledger.numbers import KINDS
-from btviz.ledger.part import Resampling, mean_of
-from btviz.ledger.quantities import QUANTITIES
-from btviz.sources import RELEASES
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.data.dataset import Dataset
+from btviz.data.releases import RELEASES, published
+from btviz.reports.ledger import Ledger, check, phi_by_population
+from btviz.reports.ledger.numbers import KINDS
+from btviz.reports.ledger.part import Resampling, mean_of
+from btviz.reports.ledger.quantities import QUANTITIES
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 Made = Callable[..., Dataset]
 
@@ -50,7 +49,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 
 def test_every_published_number_has_one_verdict(ledger: Ledger) -> None:
     numbers = ledger.numbers
-    assert numbers["id"].to_list() == published.numbers("beavertails-30k")["id"].to_list()
+    assert numbers["id"].to_list() == published.published_numbers("beavertails-30k")["id"].to_list()
     assert set(numbers["kind"]) == {"agrees", "partial", "needs data"}
     assert numbers["verdict"].null_count() == 0
     assert all(v.startswith(k) for v, k in zip(numbers["verdict"], numbers["kind"], strict=True))
@@ -187,13 +186,13 @@ def test_contradictions_of_saferlhf(make_dataset: Made) -> None:
 @pytest.mark.parametrize("release", RELEASES)
 def test_without_rows_every_number_needs_data(make_dataset: Made, release: str) -> None:
     numbers = check(released(make_dataset, release), n_boot=10)
-    assert numbers.height == published.numbers(release).height
+    assert numbers.height == published.published_numbers(release).height
     if RELEASES[release].splits:
         assert set(numbers["kind"]) <= {"needs data", "not computable"}
 
 
 def test_every_published_quantity_can_be_looked_up() -> None:
-    quantities = {q for release in RELEASES for q in published.numbers(release)["quantity"]}
+    quantities = {q for release in RELEASES for q in published.published_numbers(release)["quantity"]}
     assert quantities == set(QUANTITIES)
 
 

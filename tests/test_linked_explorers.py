@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from made_topics import made_topics
 
-from btviz.content import ContentPolicy
-from btviz.selection import Selection
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer, TopicExplorer
 
 

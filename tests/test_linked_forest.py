@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from btviz.errors import UsageError
-from btviz.plots.linked_forest import forest_lab
-from btviz.plots.rendering import svg
-from btviz.plots.scales import SCALES
+from btviz.plots.interactive.preference import forest_lab
+from btviz.plots.preference.scales import SCALES
+from btviz.plots.style.rendering import svg
 from btviz.preference.measures import MEASURES
 
 ODD = "'\"]); window.ran = true; //<img src=x onerror=alert(1)>"

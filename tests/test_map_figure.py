@@ -14,10 +14,9 @@ from hypothesis import strategies as st
 
 from btviz import plots
 from btviz.errors import UsageError
-from btviz.plots.datamap import COLOURS
-from btviz.plots.labelling import folded, place_labels
-from btviz.plots.raster import channels, png, rasterised
-from btviz.plots.theme import text_width
+from btviz.plots.style.theme import text_width
+from btviz.plots.topics.datamap import COLOURS, channels, png, rasterised
+from btviz.plots.topics.labelling import folded, place_labels
 
 BLACK = np.zeros((1, 3))
 

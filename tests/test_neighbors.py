@@ -11,8 +11,9 @@ from scipy.sparse.csgraph import connected_components
 
 from btviz import more_like, near_duplicates, nearest_neighbors
 from btviz.errors import NotFoundError, UsageError
-from btviz.neighbors import descent, duplicates, graph, grid
 from btviz.store import Store
+from btviz.texts.neighbors import duplicates, graph, grid
+from btviz.texts.neighbors import graph as descent
 
 SEEDS = st.integers(0, 2**32 - 1)
 RELAXED = settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])

@@ -10,10 +10,10 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 import pytest
 
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError, UsageError
-from btviz.notes import NOTES, Notes
-from btviz.selection import hex_id
+from btviz.session.content import ContentPolicy
+from btviz.session.notes import NOTES, Notes
+from btviz.session.selection import hex_id
 
 
 @pytest.fixture

@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 
 import btviz
-from btviz.dataset import Dataset
+from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference import (
     Orthogonality,
@@ -33,7 +33,7 @@ from btviz.preference.comparisons import STRATA
 from btviz.preference.scores import spearman
 from btviz.preference.shares import Resampling, share_table, sums_of
 from btviz.preference.verdicts import Margin, Planted, Share, verdict
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 Made = Callable[..., Dataset]
 NO_ROWS = pl.DataFrame(
@@ -704,7 +704,7 @@ def test_published_counts_of_saferlhf() -> None:
 
 
 def test_smallest_worth_is_where_the_naive_interval_leaves_the_margin() -> None:
-    from btviz.stats.proportion import wilson
+    from btviz.stats.association import wilson
 
     entry = orthogonality_of_counts().row(0, named=True)
     enough = entry["smallest_worth"]

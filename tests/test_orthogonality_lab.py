@@ -10,12 +10,12 @@ import polars as pl
 import pytest
 
 import btviz
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError
-from btviz.preference.answers import Question, measured
-from btviz.selection import Selection
+from btviz.preference.questions import Question, measured
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.widgets import OrthogonalityLab
-from btviz.widgets import measuring as module
+from btviz.widgets.preference import measuring as module
 
 NEITHER = "<img src=x onerror='window.ran = true'>"
 

@@ -19,10 +19,10 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btviz import files
+from btviz.data.reading import files
+from btviz.data.reading.parse import Parsed, parse
 from btviz.errors import DataError
-from btviz.parse import Parsed, parse
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 
 def row(*flags: str, prompt: str = "what is tea", response: str = "a warm drink", **changes: Any) -> dict[str, Any]:

@@ -10,11 +10,10 @@ import pytest
 import btviz
 from btviz import plots
 from btviz.errors import UsageError
-from btviz.plots.coefficients import COEFFICIENTS
-from btviz.plots.naming import titles
-from btviz.plots.rendering import svg
-from btviz.plots.theme import GROUPS, WIDTHS, percent, text_width
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.plots.labels.matrix import COEFFICIENTS
+from btviz.plots.style.rendering import svg
+from btviz.plots.style.theme import GROUPS, WIDTHS, percent, text_width, titles
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 TAXONOMIES = [BEAVERTAILS, PKU_SAFERLHF]
 NAMES = ["category_shares", "association_matrix", "label_sets", "labels_per_item", "explorer"]

@@ -10,9 +10,9 @@ import pytest
 
 import btviz
 from btviz.errors import NotFoundError, UsageError
-from btviz.preference import answers as module
-from btviz.preference.answers import Question, measured
+from btviz.preference import questions as module
 from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
+from btviz.preference.questions import Question, measured
 from btviz.stats.resampling import bootstrap
 
 SHARED = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict", "rule_broken"]

@@ -8,10 +8,10 @@ import polars as pl
 import pytest
 from hostile import MARK, PAYLOADS
 
-from btviz.content import ContentPolicy
 from btviz.errors import UsageError
-from btviz.selection import Selection, hex_id
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection, hex_id
+from btviz.taxonomy.categories import PKU_SAFERLHF
 from btviz.widgets import PreferenceInspector
 
 ODD = [*PAYLOADS, "\u202eright to left override\u202c", "עברית וגם english", "日本語の文", "= 1 + 1", ""]

@@ -9,8 +9,8 @@ import pytest
 import btviz
 from btviz import plots
 from btviz.errors import UsageError
-from btviz.plots.rendering import svg
-from btviz.plots.theme import WIDTHS
+from btviz.plots.style.rendering import svg
+from btviz.plots.style.theme import WIDTHS
 from btviz.preference import quadrants, reliability_surface
 
 SOURCE = "made up (synthetic sample)"

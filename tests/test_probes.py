@@ -21,14 +21,14 @@ from sklearn.metrics import roc_auc_score
 from threadpoolctl import threadpool_info, threadpool_limits
 
 import btviz
-from btviz.embedding import CallableEncoder
 from btviz.errors import DataError, NotFoundError, StoreError, UsageError
-from btviz.scoring.probes import load_probe, prompt_groups
-from btviz.scoring.probes.examples import cost_examples
-from btviz.scoring.probes.folds import grouped_folds
-from btviz.scoring.probes.logistic import fit_logistic
-from btviz.scoring.protocol import SCORES, CrossFitted, ScoreModel
-from btviz.threads import one_core_each
+from btviz.machine.threads import one_core_each
+from btviz.models.probes import load_probe, prompt_groups
+from btviz.models.probes.examples import cost_examples
+from btviz.models.probes.fitting import grouped_folds
+from btviz.models.probes.heads import fit_logistic
+from btviz.models.protocol import SCORES, CrossFitted, ScoreModel
+from btviz.texts.embedding import CallableEncoder
 
 WORDS = ["tea", "iron", "moon", "rain", "salt", "wool"]
 

@@ -5,13 +5,12 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from btviz import published
-from btviz.sources import RELEASES
-from btviz.taxonomy import TAXONOMIES
+from btviz.data.releases import RELEASES, published
+from btviz.taxonomy.categories import TAXONOMIES
 
 FACTS = Path(__file__).resolve().parents[2] / "shared" / "facts" / "statistics.json"
 RESOURCE = Path(published.__file__).parent / "resources" / "label_statistics.json"
-EVERYTHING = pl.concat(published.numbers(name) for name in RELEASES)
+EVERYTHING = pl.concat(published.published_numbers(name) for name in RELEASES)
 
 
 def value(release, quantity, **chosen):
@@ -166,9 +165,9 @@ def test_joint_counts_are_symmetric_and_give_the_known_phi():
 def test_find_narrows_by_split_and_category():
     animals = published.find("beavertails-330k", "category_count", split="train", category="animal_abuse")
     assert animals["value"].to_list() == [3480]
-    assert published.numbers("pku-saferlhf-10k").is_empty()
-    assert set(published.numbers("beavertails-330k", split="test")["split"]) == {"test"}
-    splits = published.numbers("beavertails-330k")["split"].is_null()
+    assert published.published_numbers("pku-saferlhf-10k").is_empty()
+    assert set(published.published_numbers("beavertails-330k", split="test")["split"]) == {"test"}
+    splits = published.published_numbers("beavertails-330k")["split"].is_null()
     assert splits.sort(descending=True).equals(splits), "the whole release comes first"
 
 

@@ -9,9 +9,9 @@ import polars as pl
 import pytest
 
 import btviz
-from btviz.dataset import Dataset
+from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.repeats import prompt_overlap, response_repeats
+from btviz.labels.overlap import prompt_overlap, response_repeats
 
 Make = Callable[..., Dataset]
 

@@ -14,9 +14,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btviz.errors import UsageError
-from btviz.stats.multiple import benjamini_hochberg, holm
+from btviz.stats.permutation import benjamini_hochberg, holm, sign_flip
 from btviz.stats.resampling import bootstrap, cluster_sums
-from btviz.stats.signflips import sign_flip
 
 relaxed = settings(max_examples=60)
 

@@ -16,15 +16,15 @@ import vl_convert
 from counting_model import CountingModel
 
 import btviz
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError, UsageError
-from btviz.scoring.counting import counted_items, groupings_of
-from btviz.scoring.judged import by_model
-from btviz.selection import Selection
+from btviz.scores.distributions import counted_items, groupings_of
+from btviz.scores.labelled import by_model
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer
-from btviz.widgets import scorebook as module
-from btviz.widgets.scorebook import Asked, ScoreBook
-from btviz.widgets.scorejob import ScoreJob
+from btviz.widgets.scores import book as module
+from btviz.widgets.scores.book import Asked, ScoreBook
+from btviz.widgets.scores.runner import ScoreJob
 
 
 def scores_of(ds, *, sign=1.0):
@@ -341,7 +341,7 @@ def test_pictures_of_a_run_take_little_of_its_time(explorer, monkeypatch):
         clock[0] += 1.0
         return explorer._book
 
-    monkeypatch.setattr("btviz.widgets.scorejob.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    monkeypatch.setattr("btviz.widgets.scores.runner.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(ScoreJob, "_so_far", so_far)
 
     def fail(*_):

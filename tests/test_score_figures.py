@@ -13,15 +13,16 @@ from click.testing import CliRunner
 from pypdf import PdfReader
 
 import btviz
-from btviz import figures, plots
+from btviz import plots
 from btviz.cli import app
 from btviz.errors import UsageError
-from btviz.score_figures import SCORE_FIGURES
-from btviz.scoring.distributions import score_bins
-from btviz.scoring.kept import keep_scores, kept_scores
-from btviz.scoring.policies import on_same_items, policy_scores
-from btviz.scoring.scored import Scored
-from btviz.taxonomy import BEAVERTAILS
+from btviz.reports.figures import write as figures
+from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.scores.distributions import score_bins
+from btviz.scores.policies import on_same_items, policy_scores
+from btviz.scores.saved import keep_scores, kept_scores
+from btviz.scores.scored import Scored
+from btviz.taxonomy.categories import BEAVERTAILS
 
 
 @pytest.fixture(scope="module")

@@ -12,15 +12,15 @@ from test_score_metrics import scores
 
 import btviz
 from btviz.cli.app import app
+from btviz.data.reading.flat_tables import read_frame
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.scoring.formats import read_frame
-from btviz.scoring.imported import read_scores
-from btviz.scoring.kept import add_scores, keep_scores, kept_answers, kept_scores
-from btviz.scoring.metrics import score_metrics
-from btviz.scoring.moderators import safety_verdicts
-from btviz.scoring.policies import ANSWERS, compare_policies, policy_answers, policy_scores
-from btviz.scoring.signcheck import SignWarning, check_sign
-from btviz.taxonomy import BEAVERTAILS
+from btviz.scores.files import read_scores
+from btviz.scores.metrics import score_metrics
+from btviz.scores.policies import ANSWERS, compare_policies, policy_answers, policy_scores
+from btviz.scores.raters import safety_verdicts
+from btviz.scores.saved import add_scores, keep_scores, kept_answers, kept_scores
+from btviz.scores.signs import SignWarning, check_sign
+from btviz.taxonomy.categories import BEAVERTAILS
 
 
 @pytest.fixture(scope="module")

@@ -13,8 +13,9 @@ import torch
 
 import btviz
 from btviz.errors import UsageError
-from btviz.scoring import memory, runs
-from btviz.scoring.memory import MemoryWarning, announce_need, free_bytes
+from btviz.machine import memory
+from btviz.machine.memory import MemoryWarning, announce_need, free_bytes
+from btviz.models import runs
 
 GB = 10**9
 

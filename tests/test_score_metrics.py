@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scoring.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
-from btviz.scoring.protocol import SCORES
-from btviz.synthetic import generate
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.models.protocol import SCORES
+from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
 def scores(pair_ids, values, *, model="m", kind="cost", target=None):

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 
 import btviz
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, UsageError
-from btviz.scoring.templates import BEGIN, FixedTemplate, render
+from btviz.models.templates import BEGIN, FixedTemplate, render
 
 PROMPTS = ["how do magnets work", "what is a good tea", "hi", "when is spring", "what is a good tea"]
 RESPONSES = ["they attract iron", "green tea is fine, so is mint", "x", "", "in march " * 300]
@@ -405,7 +405,7 @@ def test_published_scores(name, dtype, end, first):
 def test_a_tokenizer_in_another_form_names_the_package_that_reads_it(tmp_path, monkeypatch, file):
     folder = made.beaver(tmp_path / "tiny-cost")
     (folder / "tokenizer.json").rename(folder / file)
-    monkeypatch.setattr("btviz.scoring.loading.find_spec", lambda _: None)
+    monkeypatch.setattr("btviz.models.loading.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=rf"as {file} only.*pip install sentencepiece"):
         btviz.load_score_model(folder)
 

@@ -11,18 +11,18 @@ from test_preference_plots import rows_of, words
 from test_score_metrics import scores
 
 from btviz import plots, sentences
+from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.plots.linked_scores import brushed_plane
-from btviz.plots.theme import WIDTHS
-from btviz.scoring.distributions import margin_bins, plane_bins, policy_bins, score_bins
-from btviz.scoring.margins import score_margins
-from btviz.scoring.metrics import reliability_curve, roc_curve, score_metrics
-from btviz.scoring.moderators import moderator_agreement, safety_verdicts
-from btviz.scoring.plane import reward_against_cost, reward_and_cost, score_quadrants
-from btviz.scoring.policies import policy_answers, policy_scores
-from btviz.stats.densities import bandwidth, counts_in, density_at, grid_of
-from btviz.synthetic import generate
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.plots.interactive.scores import brushed_plane
+from btviz.plots.style.theme import WIDTHS
+from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins
+from btviz.scores.margins import score_margins
+from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
+from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scores.policies import policy_answers, policy_scores
+from btviz.scores.raters import moderator_agreement, safety_verdicts
+from btviz.stats.binning import bandwidth, counts_in, density_at, grid_of
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 SOURCE = "made up (synthetic sample)"
 
@@ -77,7 +77,7 @@ def test_picture_names_its_population_and_holds_no_answers(charts, ds, name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_picture_fits_two_columns_of_a_paper(charts, name):
-    from btviz.plots.rendering import svg
+    from btviz.plots.style.rendering import svg
 
     width = float(svg(charts[name]).split('viewBox="0 0 ')[1].split(" ")[0])
     assert width <= WIDTHS["double"] + 12

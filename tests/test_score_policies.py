@@ -7,15 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from test_score_metrics import scores
 
+from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scoring.evaluation import safe_by_cost, safe_rate
-from btviz.scoring.margins import margin_summary, score_margins
-from btviz.scoring.moderators import agreement_of_counts, moderator_agreement, safety_verdicts
-from btviz.scoring.plane import QUADRANTS, model_of, reward_against_cost, reward_and_cost, score_quadrants
-from btviz.scoring.policies import compare_policies, policy_answers, policy_ratings, policy_scores
-from btviz.scoring.scale import quantile_matched, score_drift, score_range
-from btviz.synthetic import generate
-from btviz.taxonomy import PKU_SAFERLHF
+from btviz.scores.evaluation import safe_by_cost, safe_rate
+from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.plane import QUADRANTS, model_of, reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scores.policies import compare_policies, policy_answers, policy_ratings, policy_scores
+from btviz.scores.raters import agreement_of_counts, moderator_agreement, safety_verdicts
+from btviz.scores.scale import quantile_matched, score_drift, score_range
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
 @pytest.fixture(scope="module")
@@ -203,8 +203,8 @@ def test_one_model_of_a_kind_has_to_be_named(scored):
 
 
 def test_safe_rate_by_category(make_dataset):
-    from btviz.assembly import assemble
-    from btviz.taxonomy import BEAVERTAILS
+    from btviz.data.assemble import assemble
+    from btviz.taxonomy.categories import BEAVERTAILS
 
     prompts = pl.DataFrame(
         {"prompt": [f"a benign question {i}" for i in range(140)], "labels": [1 << (i % 2) for i in range(140)]},
@@ -366,7 +366,7 @@ def test_range_of_one_score_or_none_says_what_is_missing():
 
 def test_printed_agreement_of_figure_5():
     from btviz import plots
-    from btviz.scoring.printed import printed_agreement
+    from btviz.scores.raters import printed_agreement
 
     table = printed_agreement()
     shares = {(row["group"], row["first"], row["second"]): row for row in table.to_dicts()}

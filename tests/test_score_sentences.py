@@ -10,11 +10,11 @@ import pytest
 
 import btviz
 from btviz import sentences
-from btviz.scoring.conversations import turn_drift, turn_scores
-from btviz.scoring.margins import margin_summary, score_margins
-from btviz.scoring.plane import reward_against_cost, reward_and_cost, score_quadrants
-from btviz.scoring.policies import policy_answers, policy_scores
-from btviz.synthetic.conversations import sample_conversations
+from btviz.data.synthetic.conversations import sample_conversations
+from btviz.scores.conversations import turn_drift, turn_scores
+from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scores.policies import policy_answers, policy_scores
 
 
 def made(pairs, *, kind, target=None, slope=0.0, seed=0):

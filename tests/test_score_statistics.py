@@ -7,11 +7,9 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from btviz.errors import UsageError
-from btviz.stats.bradley_terry import ELO, elo_ratings
 from btviz.stats.logistic import expit, logistic_fit
-from btviz.stats.ordering import roc_points, separation
-from btviz.stats.resampling import bootstrap, cluster_sums
-from btviz.stats.reweighting import reweighted
+from btviz.stats.ordering import ELO, elo_ratings, roc_points, separation
+from btviz.stats.resampling import bootstrap, cluster_sums, reweighted
 
 
 def drawn(n=400, *, seed=0, ties=True):

@@ -15,19 +15,19 @@ from test_score_metrics import scores
 import btviz
 from btviz import plots
 from btviz.cli import app
+from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scoring.judged import checked
-from btviz.scoring.kept import keep_scores, kept_scores
-from btviz.scoring.metrics import score_metrics
-from btviz.scoring.moderators import moderator_agreement, safety_verdicts
-from btviz.scoring.protocol import SCORES, scores_table, stacked_scores
-from btviz.scoring.recognition import BEAVER_THRESHOLD
-from btviz.scoring.scored import Scored
-from btviz.sentences.models import moderation
-from btviz.synthetic import generate
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
-from btviz.widgets.scorebook import Asked, ScoreBook
-from btviz.widgets.scoretable import metric_rows
+from btviz.models.layouts import BEAVER_THRESHOLD
+from btviz.models.protocol import SCORES, scores_table, stacked_scores
+from btviz.reports.sentences.models import moderation
+from btviz.scores.labelled import checked
+from btviz.scores.metrics import score_metrics
+from btviz.scores.raters import moderator_agreement, safety_verdicts
+from btviz.scores.saved import keep_scores, kept_scores
+from btviz.scores.scored import Scored
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
+from btviz.widgets.scores.book import Asked, ScoreBook
+from btviz.widgets.scores.picture import metric_rows
 
 CATEGORY = PKU_SAFERLHF.categories[5]
 

@@ -18,18 +18,18 @@ from test_score_metrics import scores
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
-from btviz.scoring import ScoreWarning
-from btviz.scoring.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
-from btviz.scoring.imported import read_scores
-from btviz.scoring.judged import by_model
-from btviz.scoring.kept import add_scores, kept_answers, kept_scores
-from btviz.scoring.loaded import CutWarning
-from btviz.scoring.metrics import score_metrics, threshold_curve
-from btviz.scoring.moderators import safety_verdicts
-from btviz.scoring.policies import compare_policies, policy_ratings, policy_scores
-from btviz.taxonomy import BEAVERTAILS
+from btviz.models.loaded import CutWarning
+from btviz.models.runs import ScoreWarning
+from btviz.scores.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
+from btviz.scores.files import read_scores
+from btviz.scores.labelled import by_model
+from btviz.scores.metrics import score_metrics, threshold_curve
+from btviz.scores.policies import compare_policies, policy_ratings, policy_scores
+from btviz.scores.raters import safety_verdicts
+from btviz.scores.saved import add_scores, kept_answers, kept_scores
+from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.widgets import ScoreExplorer
-from btviz.widgets.scorebook import ScoreBook
+from btviz.widgets.scores.book import ScoreBook
 
 
 def written(path, rows):

@@ -10,13 +10,13 @@ import pytest
 from test_score_metrics import scores
 
 import btviz
-from btviz import figures
 from btviz.errors import UsageError
-from btviz.score_figures import SCORE_FIGURES
-from btviz.scoring.metrics import score_metrics
-from btviz.scoring.scored import Scored
-from btviz.scoring.targets import truths_of
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.reports.figures import write as figures
+from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.scores.metrics import score_metrics
+from btviz.scores.moderation import truths_of
+from btviz.scores.scored import Scored
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 
 def test_targets_of_the_other_release_are_its_counterparts():

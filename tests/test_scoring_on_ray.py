@@ -15,10 +15,11 @@ import pytest
 import score_checkpoints
 from counting_model import CountingModel
 
-from btviz import cluster, load_score_model
+from btviz import load_score_model
 from btviz.errors import DataError, UsageError
-from btviz.scoring.batches import Batch
-from btviz.scoring.on_ray import RayEngine, Worker, _crew
+from btviz.machine import cluster
+from btviz.models.batches import Batch
+from btviz.models.engines import RayEngine, Worker, _crew
 
 # Ray leaves processes behind that it does not wait for, so it runs in a process of its own.
 DRIVER = """
@@ -233,7 +234,7 @@ def test_no_more_copies_than_memory_holds(tiny, capsys):
 
 def test_a_worker_loads_the_type_that_the_model_has_here_on_the_gpu_that_it_sees(tiny, monkeypatch):
     given = []
-    monkeypatch.setattr("btviz.scoring.on_ray.load_score_model", lambda name, **named: given.append(named) or tiny)
+    monkeypatch.setattr("btviz.models.engines.load_score_model", lambda name, **named: given.append(named) or tiny)
     model = replace(tiny, dtype="bfloat16", origin=replace(tiny.origin, device="cuda:1"))
     ray = Ray(GPU=1.0)
     (actor,) = _crew(ray, model, n_workers=1, n_batches=1)

@@ -19,14 +19,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import btviz
+from btviz.data.tables import pair_id
 from btviz.errors import StoreError, UsageError
-from btviz.scoring import SCORES, ScoreWarning, scores_table
-from btviz.scoring.memory import Room, is_out_of_memory
-from btviz.scoring.planning import by_length, plan_batches
-from btviz.scoring.reporting import Progress
+from btviz.machine.memory import Room, is_out_of_memory
+from btviz.models.batches import by_length, plan_batches
+from btviz.models.protocol import SCORES, scores_table
+from btviz.models.runs import Progress, ScoreWarning
 from btviz.store import Store
-from btviz.tables import pair_id
-from btviz.taxonomy import BEAVERTAILS
+from btviz.taxonomy.categories import BEAVERTAILS
 
 COLUMNS = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from btviz.errors import UsageError
-from btviz.selection import Selection, from_hex, hex_id, possible_ids
+from btviz.session.selection import Selection, from_hex, hex_id, possible_ids
 
 ids = st.integers(0, 2**64 - 1)
 

@@ -12,9 +12,9 @@ from hostile import write_comparisons
 import btviz
 from btviz import sentences
 from btviz.errors import UsageError
-from btviz.ledger.numbers import KINDS
 from btviz.preference import flags_against_safer, implied_trade_off, quadrants, simulate_preferences, simulate_scores
-from btviz.sentences import context, phrases
+from btviz.reports.ledger.numbers import KINDS
+from btviz.reports.sentences import context, phrases
 
 
 @pytest.fixture(autouse=True)

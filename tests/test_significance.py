@@ -14,13 +14,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btviz import load
-from btviz.dataset import Dataset
+from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels import cooccurrence
-from btviz.significance import cooccurrence_tests
+from btviz.labels.associations import cooccurrence
+from btviz.labels.significance import cooccurrence_tests
 from btviz.stats.association import TwoByTwo, chi_squared_p
-from btviz.stats.multiple import benjamini_hochberg, holm
-from btviz.stats.permutation import permute_clusters
+from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
 
 relaxed = settings(max_examples=40)
 blocks = st.integers(1, 3).flatmap(

@@ -8,7 +8,7 @@ from test_preference_plots import fields_of, rows_of, words
 
 from btviz import plots, sentences
 from btviz.errors import UsageError
-from btviz.plots.coverage import MISSED, SHOWN
+from btviz.plots.preference.coverage import MISSED, SHOWN
 from btviz.preference import simulate_preferences
 from btviz.widgets import PreferenceSimulator
 

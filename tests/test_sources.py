@@ -3,9 +3,9 @@ import re
 
 import pytest
 
+from btviz.data.releases import RELEASES, release
 from btviz.errors import UsageError
-from btviz.sources import RELEASES, release
-from btviz.taxonomy import TAXONOMIES
+from btviz.taxonomy.categories import TAXONOMIES
 
 HEX = re.compile(r"[0-9a-f]+")
 

@@ -10,10 +10,10 @@ import polars as pl
 import pytest
 
 import btviz
-from btviz import catalog
-from btviz.dataset import Dataset
-from btviz.summary import Summary, summarise
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.data import catalog
+from btviz.data.dataset import Dataset
+from btviz.reports.ledger.summary import Summary, summarise
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 
 def value(summary: Summary, quantity: str, *, split: str | None = None, column: str = "value", **same: str) -> float:

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btviz import synthetic
+from btviz.data import synthetic
+from btviz.data.releases.published import label_statistics
+from btviz.data.synthetic import facts, label_model, preferences, vocabulary
+from btviz.data.synthetic.design import one_member, spread
+from btviz.data.tables import PREFERENCES
 from btviz.errors import UsageError
-from btviz.published import label_statistics
-from btviz.synthetic import facts, label_model, preferences, vocabulary
-from btviz.synthetic.design import one_member, spread
-from btviz.tables import PREFERENCES
-from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 KEYS = ["prompt", "response"]
 ROWS = {
@@ -46,7 +46,7 @@ def replica_saferlhf():
     return synthetic.generate("replica-saferlhf")
 
 
-@pytest.fixture(scope="module", params=synthetic.NAMES)
+@pytest.fixture(scope="module", params=synthetic.SYNTHETIC_NAMES)
 def made(request):
     """Every data set, at a size that is quick to make."""
     return synthetic.generate(request.param, n_pairs=3_000, seed=3)
@@ -286,7 +286,7 @@ def test_rows_agree_with_themselves(made):
 
 
 @settings(max_examples=25)
-@given(st.sampled_from(synthetic.NAMES), st.integers(1, 60), st.integers(0, 2**40))
+@given(st.sampled_from(synthetic.SYNTHETIC_NAMES), st.integers(1, 60), st.integers(0, 2**40))
 def test_any_size_gives_consistent_tables(name, n_pairs, seed):
     made = synthetic.generate(name, n_pairs=n_pairs, seed=seed)
     rows, c = made.rows, made.comparisons

@@ -13,13 +13,12 @@ import pytest
 from click.testing import CliRunner
 
 import btviz
-from btviz import catalog
 from btviz.cli.data import data_group
-from btviz.content import ContentPolicy
+from btviz.data import catalog
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.lookalikes import oddity, skeleton
-from btviz.taxonomy import BEAVERTAILS, Category, Link, Taxonomy
-from btviz.taxonomy_file import MOST_CATEGORIES, document_of, read_taxonomy, taxonomy_of
+from btviz.session.content import ContentPolicy
+from btviz.taxonomy.categories import BEAVERTAILS, Category, Link, Taxonomy
+from btviz.taxonomy.own import MOST_CATEGORIES, document_of, oddity, read_taxonomy, skeleton, taxonomy_of
 
 THREE = """
 name = "three-harms"

@@ -8,7 +8,7 @@ import transformers
 from torch.utils.flop_counter import FlopCounterMode
 
 import btviz
-from btviz.scoring.throughput import Shape, announce_speed, peak_of, speed_sentence
+from btviz.models.throughput import Shape, announce_speed, peak_of, speed_sentence
 
 
 def test_operations_of_a_hand_worked_shape():

@@ -8,11 +8,11 @@ import pytest
 from topic_data import planted
 
 import btviz
-import btviz.topics.stability as stability_module
+import btviz.texts.topics.stability as stability_module
+from benchmarks.coherence import npmi_coherence
 from btviz.errors import UsageError
-from btviz.topics import npmi_coherence
-from btviz.topics.stability import matched_overlaps, subsample
-from btviz.topics.words import load_bertopic
+from btviz.texts.topics.naming import load_bertopic
+from btviz.texts.topics.stability import matched_overlaps, subsample
 
 
 @pytest.fixture(scope="module", autouse=True)

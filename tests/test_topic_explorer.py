@@ -11,17 +11,17 @@ import pytest
 from made_topics import made_topics
 
 import btviz
-from btviz.content import ContentPolicy
-from btviz.embedding import CallableEncoder
 from btviz.errors import NotFoundError, UsageError
-from btviz.plots.datamap import QUALITY
-from btviz.plots.theme import GROUPS
-from btviz.selection import Selection, hex_id
+from btviz.plots.style.theme import GROUPS
+from btviz.plots.topics.datamap import QUALITY
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection, hex_id
+from btviz.texts.embedding import CallableEncoder
 from btviz.widgets import TopicExplorer
-from btviz.widgets.colouring import GREY, UNKNOWN, by_category, by_score, by_topic
-from btviz.widgets.mapview import GRID, UNSELECTED
-from btviz.widgets.pairindex import index_pairs
-from btviz.widgets.places import places_of
+from btviz.widgets.inspector.index import index_pairs
+from btviz.widgets.topics.colouring import GREY, UNKNOWN, by_category, by_score, by_topic
+from btviz.widgets.topics.mapview import GRID, UNSELECTED
+from btviz.widgets.topics.places import places_of
 
 UNMEASURED = pl.DataFrame({**{name: [None] for name in QUALITY}, "texts": ["all"]})
 HOSTILE = "<img src=x onerror=alert(1)> $x^2$"

@@ -8,12 +8,10 @@ from topic_data import SUBJECTS, planted
 
 import btviz
 from btviz.errors import NotFoundError, StoreError, UsageError
-from btviz.topics.book import FittedBook
-from btviz.topics.density import density_tree
-from btviz.topics.layers import fit_layers
-from btviz.topics.naming import names_of
-from btviz.topics.scales import offered_scales, usual_scale
-from btviz.topics.words import CountedTexts, counter, fit_bertopic, load_bertopic
+from btviz.texts.topics.book import FittedBook
+from btviz.texts.topics.density import density_tree, offered_scales, usual_scale
+from btviz.texts.topics.layers import fit_layers
+from btviz.texts.topics.naming import CountedTexts, counter, fit_bertopic, load_bertopic, names_of
 
 
 @pytest.fixture(scope="module", autouse=True)

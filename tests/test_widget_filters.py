@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 import btviz
 from btviz.errors import UsageError
-from btviz.taxonomy import BEAVERTAILS
-from btviz.widgets.behind import pairs_behind
-from btviz.widgets.filtering import Filter, narrow
-from btviz.widgets.pairindex import index_pairs
+from btviz.taxonomy.categories import BEAVERTAILS
+from btviz.widgets.categories.behind import pairs_behind
+from btviz.widgets.inspector.filtering import Filter, narrow
+from btviz.widgets.inspector.index import index_pairs
 
 FOUR = [0, 3, 6, 13]  # bits drawn from: few enough that they meet
 masks = st.integers(0, 15).map(lambda small: sum(1 << bit for k, bit in enumerate(FOUR) if small >> k & 1))

@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 import btviz
-from btviz.content import ContentPolicy
 from btviz.errors import NotFoundError, UsageError
-from btviz.selection import Selection, hex_id
+from btviz.session.content import ContentPolicy
+from btviz.session.selection import Selection, hex_id
 from btviz.widgets import CategoryExplorer, PairInspector
 
 MARK = "zanzibar"

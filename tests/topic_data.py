@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 
-from btviz.dataset import Dataset
-from btviz.embedding import Embeddings
+from btviz.data.dataset import Dataset
+from btviz.texts.embedding import Embeddings
 
 SUBJECTS = {
     "garden": "roses soil compost tulips watering hedge seedlings greenhouse",

@@ -15,13 +15,12 @@ from btviz.cli.check import check_command
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
-from btviz.cli.lab import lab_command
+from btviz.cli.jupyterlab import NO_TELEMETRY, lab_command
 from btviz.cli.map import map_command
 from btviz.cli.report import say
 from btviz.cli.score import score_command
 from btviz.cli.stats import stats_group
 from btviz.errors import BtvizError
-from btviz.lab import NO_TELEMETRY
 
 INTERRUPTED = 130
 UNEXPECTED = 70

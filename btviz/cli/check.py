@@ -11,7 +11,7 @@ from btviz.cli.report import json_option, print_json, print_table
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.ledger import Ledger
+    from btviz.reports import Ledger
 
 DIFFERS = 1
 MANY = 20
@@ -25,7 +25,7 @@ MANY = 20
 def check_command(ctx: click.Context, name: str, *, as_json: bool, strict: bool) -> None:
     """Hold every number published about NAME against its data."""
     from btviz import load
-    from btviz.ledger import Ledger
+    from btviz.reports import Ledger
 
     ledger = Ledger(load(name))
     if as_json:

@@ -10,12 +10,12 @@ import click
 from btviz.cli.figures import draw, out_option, print_figures
 from btviz.cli.report import json_option, print_json, print_table, say
 from btviz.errors import NotFoundError
-from btviz.paths import figures_dir, notebooks_dir
+from btviz.store import figures_dir, notebooks_dir
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.dataset import Dataset
+    from btviz.data import Dataset
 
 
 @click.command("demo")
@@ -47,14 +47,15 @@ def demo_command(name: str, *, out: Path | None, as_json: bool) -> None:
 
 
 def _loaded(name: str) -> Dataset:
-    from btviz import catalog, load, sources
+    from btviz import load
+    from btviz.data import RELEASES, add, fetch
 
     try:
         return load(name)
     except NotFoundError:
-        if name not in sources.RELEASES:
+        if name not in RELEASES:
             raise
-        return catalog.add(name, sources.fetch(name))
+        return add(name, fetch(name))
 
 
 def _say_how_to_open(manifest: pl.DataFrame) -> None:

@@ -10,12 +10,12 @@ import click
 
 from btviz.cli.report import json_option, print_json, print_table, say
 from btviz.errors import UsageError
-from btviz.paths import figures_dir
+from btviz.store import figures_dir
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.dataset import Dataset
+    from btviz.data import Dataset
 
 out_option = click.option(
     "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to; figures/NAME by default."
@@ -52,7 +52,7 @@ def figures_command(
 
 def draw(ds: Dataset, folder: Path, *, scores: pl.DataFrame | None = None, override_sign: bool = False) -> pl.DataFrame:
     """Draw every figure into a folder, saying on standard error which is on its way."""
-    from btviz.figures import write_all
+    from btviz.reports import write_all
 
     return write_all(
         ds,
@@ -67,7 +67,7 @@ def _scores_of(ds: Dataset, models: Sequence[str]) -> pl.DataFrame:
     """Scores kept for a data set: all, or those of some models."""
     import polars as pl
 
-    from btviz.scoring.kept import kept_scores
+    from btviz.scores import kept_scores
 
     scores = kept_scores(ds)
     known = scores["model"].unique().sort().to_list()

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.report import json_option, print_json, print_table, say
-from btviz.paths import data_dir, notebooks_dir
+from btviz.store import data_dir, notebooks_dir
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.topic_map import TopicMap
+    from btviz.texts import TopicMap
 
 SHOWN = 15
 NOTEBOOK = "03_topic_map.ipynb"
@@ -53,7 +53,7 @@ def map_command(  # noqa: PLR0913  # one for each option
     was. A second run reads what the first one made.
     """
     from btviz import load
-    from btviz.topic_map import make_topic_map
+    from btviz.texts import make_topic_map
 
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
     made = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
@@ -68,7 +68,7 @@ def map_command(  # noqa: PLR0913  # one for each option
 
 
 def _draw(made: TopicMap, out: Path) -> list[dict[str, Any]]:
-    from btviz.figures import write_topic_map
+    from btviz.reports import write_topic_map
 
     say("Drawing: Topic map")
     return write_topic_map(made, out).to_dicts()
@@ -102,7 +102,7 @@ def _document(made: TopicMap) -> dict[str, Any]:
 
 
 def _again(made: TopicMap, landmarks: int | None) -> pl.DataFrame:
-    from btviz.topics import topic_stability
+    from btviz.texts import topic_stability
 
     say("Fitting map and topics again, to see which topics come back")
     return topic_stability(made.ds, made.topics, embeddings=made.embeddings, landmarks=landmarks)
@@ -111,7 +111,7 @@ def _again(made: TopicMap, landmarks: int | None) -> pl.DataFrame:
 def _print(made: TopicMap, again: pl.DataFrame | None) -> None:
     import polars as pl
 
-    from btviz.topics.stability import STABLE
+    from btviz.texts import STABLE
 
     emb, graph, topics = made.embeddings, made.neighbors, made.topics
     n, k = graph.indices.shape

@@ -25,28 +25,12 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 
 def print_json(document: object) -> None:
-    """Print one JSON document on standard output; NaN and infinities are an error.
-
-    Parameters
-    ----------
-    document : object
-        Mappings, sequences, strings, numbers, booleans, None; frames as rows; paths as text.
-    """
+    """Print one JSON document on standard output; NaN and infinities are an error."""
     click.echo(json.dumps(document, allow_nan=False, default=str, ensure_ascii=False, indent=2))
 
 
 def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, title: str = "") -> None:
-    """Print a table on standard output; numbers to the right, absent values as a dash.
-
-    Parameters
-    ----------
-    rows : iterable of sequence
-        Cells, in the order of `columns`.
-    columns : sequence of str
-        Headings.
-    title : str, optional
-        Line above the table.
-    """
+    """Print a table on standard output; numbers to the right, absent values as a dash."""
     body = [[format_cell(cell) for cell in row] for row in rows]
     table = Table(box=None, pad_edge=False)
     for index, name in enumerate(columns):

@@ -15,27 +15,15 @@ from btviz.errors import DataError, UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.dataset import Dataset
-    from btviz.scoring.loaded import LoadedModel
-    from btviz.scoring.probes import Probe
-    from btviz.scoring.protocol import ScoreModel
+    from btviz.data import Dataset
+    from btviz.models import LoadedModel, Probe, ScoreModel
 
 _SHOWN = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "median", "high")
 
 
 @dataclass(frozen=True)
 class Kept:
-    """What becomes of scores: kept for a data set, and reported.
-
-    Attributes
-    ----------
-    name : str
-        Of the data set.
-    override_sign : bool
-        Keep scores that point against the labels.
-    as_json : bool
-        Print one JSON document.
-    """
+    """What becomes of scores: kept for a data set, and reported."""
 
     name: str
     override_sign: bool
@@ -60,21 +48,9 @@ def run_models(
     workers: int | None,
     tokens_per_batch: int | None,
 ) -> None:
-    """Score a data set by models, check their signs, keep the scores and report them.
-
-    Parameters
-    ----------
-    kept : Kept
-        What becomes of the scores; the data set is here.
-    models : sequence of str
-        Hub names or folders.
-    loading : Loading
-        How each is loaded.
-    engine, workers, tokens_per_batch
-        See `btviz.score`.
-    """
+    """Score a data set by models, check their signs, keep the scores and report them."""
     from btviz import load, load_score_model, score
-    from btviz.scoring.protocol import stacked_scores
+    from btviz.models import stacked_scores
 
     ds = load(kept.name)
     if ds.pairs.is_empty():
@@ -100,7 +76,7 @@ def _told_apart(
     model: LoadedModel | Probe, ds: Dataset, *, folder: str, others: Mapping[str, str]
 ) -> LoadedModel | Probe:
     """The model, with more to its name where scores by other weights or settings are kept under that."""
-    from btviz.scoring.kept import forgetting, is_taken
+    from btviz.scores import forgetting, is_taken
 
     if model.fingerprint in others.values():
         raise UsageError(f"Asked to score with {folder}; that model is named twice. Name each once.")
@@ -119,7 +95,7 @@ def _told_apart(
 
 def _longer_names(model: LoadedModel | Probe, folder: str) -> list[str]:
     """Names with the folder above, which tells checkpoints of several runs apart, and with the type of numbers."""
-    from btviz.scoring.probes import Probe
+    from btviz.models import Probe
 
     above = [] if "/" in model.name else [f"{Path(folder).expanduser().resolve().parent.name}/{model.name}"]
     if isinstance(model, Probe):
@@ -131,7 +107,7 @@ def _longer_names(model: LoadedModel | Probe, folder: str) -> list[str]:
 def _renamed(model: LoadedModel | Probe, name: str) -> LoadedModel | Probe:
     import polars as pl
 
-    from btviz.scoring.probes import Probe
+    from btviz.models import Probe
 
     if isinstance(model, Probe):
         return replace(model, name=name, out_of_fold=model.out_of_fold.with_columns(pl.lit(name).alias("model")))
@@ -139,7 +115,7 @@ def _renamed(model: LoadedModel | Probe, name: str) -> LoadedModel | Probe:
 
 
 def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str) -> str:
-    from btviz.scoring.runs import scored_pairs
+    from btviz.models import scored_pairs
 
     so_far = "while the model was being loaded"
     if model is not None:
@@ -151,19 +127,9 @@ def _interrupted(ds: Dataset, model: ScoreModel | None, *, name: str, asked: str
 
 
 def fit_probes(kept: Kept, *, kind: str | None, encoder: str) -> None:
-    """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them.
-
-    Parameters
-    ----------
-    kept : Kept
-        What becomes of the scores; the data set is here.
-    kind : str or None
-        The only kind to fit.
-    encoder : str
-        See `btviz.embed`.
-    """
+    """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them."""
     from btviz import embed, fit_probe, load
-    from btviz.scoring.protocol import KINDS, stacked_scores
+    from btviz.models import KINDS, stacked_scores
 
     ds = load(kept.name)
     vectors = embed(ds, text="qa", encoder=encoder)
@@ -189,7 +155,7 @@ def fit_probes(kept: Kept, *, kind: str | None, encoder: str) -> None:
 def forget_model(name: str, model: str) -> None:
     """Let go of the scores that are kept of a data set under the name of a model."""
     from btviz import load
-    from btviz.scoring.kept import forget_scores
+    from btviz.scores import forget_scores
 
     ds = load(name)
     forget_scores(ds, model)
@@ -198,8 +164,7 @@ def forget_model(name: str, model: str) -> None:
 
 def _keep(scores: pl.DataFrame, ds: Dataset, *, kept: Kept, fingerprints: Mapping[str, str]) -> None:
     """Check signs, keep scores, report both."""
-    from btviz.scoring.kept import keep_scores
-    from btviz.scoring.signcheck import check_sign
+    from btviz.scores import check_sign, keep_scores
 
     checks = check_sign(scores, ds, override=kept.override_sign)
     gone = _replaced(scores, ds)
@@ -221,7 +186,7 @@ def _keep(scores: pl.DataFrame, ds: Dataset, *, kept: Kept, fingerprints: Mappin
 
 def _replaced(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
     """`model`, `kind`, and how many scores that are kept under these two are not among the new ones."""
-    from btviz.scoring.kept import kept_scores
+    from btviz.scores import kept_scores
 
     before = kept_scores(ds).join(scores, on=["model", "kind"], how="semi")
     answer = ["model", "kind", "target", "pair_id", "score"]

@@ -1,25 +1,37 @@
-"""`btviz stats scores`: what the kept scores of a data set say."""
+"""`btviz stats scores`: what the kept scores of a data set say.
+
+Policies in `btviz stats scores`: ratings of all, and each against each.
+"""
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.comparing import compared
 from btviz.cli.report import json_option, print_json, print_reasons, print_table
 from btviz.cli.scoresections import SECTIONS, Asked, made_sections, print_sections
-from btviz.errors import NotFoundError
+from btviz.errors import NotFoundError, choice
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.dataset import Dataset
+    from btviz.data import Dataset
+
 
 _METRICS = ("model", "target", "metric", "threshold", "unit", "n", "support", "prompts", "estimate", "low", "high")
+
+
 _CEILINGS = ("metric", "label", "n", "n_distinct", "n_contradictory", "ceiling")
+
+
 _RANGE = ("model", "kind", "target", "n", "mean", "sd", "min", "q50", "max", "share_at_max")
+
+
 _PAIRED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
+
+
 _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
 
 
@@ -35,9 +47,7 @@ def stats_scores(
 ) -> None:
     """Measure the scores of NAME against its labels, and policies against each other; --json has all."""
     from btviz import load
-    from btviz.scoring.kept import kept_answers, kept_scores
-    from btviz.scoring.policies import policy_scores
-    from btviz.scoring.thresholds import threshold_of
+    from btviz.scores import kept_answers, kept_scores, policy_scores, threshold_of
 
     ds = load(name)
     scores = kept_scores(ds)
@@ -62,9 +72,7 @@ def stats_scores(
 
 
 def _tables(asked: Asked) -> dict[str, pl.DataFrame]:
-    from btviz.scoring.ceilings import score_ceilings
-    from btviz.scoring.metrics import score_metrics
-    from btviz.scoring.scale import score_range
+    from btviz.scores import score_ceilings, score_metrics, score_range
 
     metrics = score_metrics(
         asked.scores, asked.ds, threshold=asked.threshold, n_boot=asked.n_boot, random_state=asked.seed
@@ -104,3 +112,32 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
         title = f"Policies on the same prompts; n: items that both answered, of {ds.population}"
         print_table(found["policies"].select(_PAIRED).rows(), _PAIRED, title=title)
         print_reasons(found["policies"])
+
+
+def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: int) -> dict[str, pl.DataFrame]:
+    """Ratings of policies, and paired differences of those that answered the same prompts."""
+    import polars as pl
+
+    from btviz.scores import compare_policies, policy_ratings
+
+    names = policies["policy"].unique().sort().to_list()
+    if before is not None:
+        names.insert(0, names.pop(names.index(choice(before, names, what="policy"))))
+    if not policies.select((pl.col("policy").n_unique().over("model", "kind") > 1).any()).item():
+        return {}
+    found = {"ratings": policy_ratings(policies, reference=before, n_boot=n_boot, random_state=seed)}
+    paired = [
+        compare_policies(part, before=one, after=two, n_boot=n_boot, random_state=seed)
+        for one, two in combinations(names, 2)
+        for part in _meeting(policies, one, two)
+    ]
+    return found | ({"policies": pl.concat(paired)} if paired else {})
+
+
+def _meeting(policies: pl.DataFrame, one: str, two: str) -> list[pl.DataFrame]:
+    """Scores of two policies by each model that scored answers of both to the same prompts."""
+    import polars as pl
+
+    own = policies.filter(pl.col("policy").is_in([one, two]))
+    same = pl.col("policy").n_unique().over("model", "kind", "item", "prompt_id") == 2
+    return own.filter(same).partition_by("model", "kind", maintain_order=True)

@@ -16,26 +16,14 @@ from btviz.errors import BtvizError, UsageError
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.dataset import Dataset
+    from btviz.data import Dataset
 
 EVALUATION = "beavertails-evaluation"
 
 
 @dataclass(frozen=True)
 class Asked:
-    """Scores to report, and how.
-
-    Attributes
-    ----------
-    ds : Dataset
-        What was scored.
-    scores, answers : DataFrame
-        Kept for it; see `btviz.scoring.kept`.
-    threshold : float or None
-        Above which moderators flag; None: as each records.
-    n_boot, seed : int
-        Of every bootstrap.
-    """
+    """Scores to report, and how."""
 
     ds: Dataset
     scores: pl.DataFrame
@@ -47,24 +35,14 @@ class Asked:
     @cached_property
     def verdicts(self) -> pl.DataFrame:
         """Of moderation and cost models, and of people."""
-        from btviz.scoring.moderators import safety_verdicts
+        from btviz.scores import safety_verdicts
 
         return safety_verdicts(self.scores, self.ds, threshold=self.threshold)
 
 
 @dataclass(frozen=True)
 class Section:
-    """One table.
-
-    Attributes
-    ----------
-    title, counted : str
-        What it shows, and what its n count.
-    columns : tuple of str
-        Those that a terminal shows, of all answers together where these do not name a group; --json has all.
-    make : callable
-        From what was asked to the table; a `BtvizError` says why there is none.
-    """
+    """One table."""
 
     title: str
     counted: str
@@ -104,7 +82,7 @@ def print_sections(found: Mapping[str, pl.DataFrame], absent: Mapping[str, str],
 
 
 def _margins(asked: Asked) -> pl.DataFrame:
-    from btviz.scoring.margins import margin_summary, score_margins
+    from btviz.scores import margin_summary, score_margins
 
     margins = score_margins(asked.scores, asked.ds)
     return margin_summary(margins, n_boot=asked.n_boot, random_state=asked.seed)
@@ -112,7 +90,7 @@ def _margins(asked: Asked) -> pl.DataFrame:
 
 def _planes(asked: Asked) -> Iterator[tuple[pl.DataFrame, dict[str, str]]]:
     """Reward and cost of the same answers, by each reward model with each cost model."""
-    from btviz.scoring.plane import reward_and_cost
+    from btviz.scores import reward_and_cost
 
     kinds = asked.scores.select("model", "kind").unique().sort("model")
     names = {kind: kinds.filter(kind=kind)["model"].to_list() for kind in ("reward", "cost")}
@@ -128,8 +106,7 @@ def _planes(asked: Asked) -> Iterator[tuple[pl.DataFrame, dict[str, str]]]:
 
 
 def _reward_against_cost(asked: Asked) -> pl.DataFrame:
-    from btviz.scoring.intervals import stamped
-    from btviz.scoring.plane import reward_against_cost
+    from btviz.scores import reward_against_cost, stamped
 
     return _together(
         stamped(reward_against_cost(plane, n_boot=asked.n_boot, random_state=asked.seed), names)
@@ -138,8 +115,7 @@ def _reward_against_cost(asked: Asked) -> pl.DataFrame:
 
 
 def _quadrants(asked: Asked) -> pl.DataFrame:
-    from btviz.scoring.intervals import stamped
-    from btviz.scoring.plane import score_quadrants
+    from btviz.scores import score_quadrants, stamped
 
     return _together(
         stamped(score_quadrants(plane, asked.ds, n_boot=asked.n_boot, random_state=asked.seed), names)
@@ -158,7 +134,7 @@ def _together(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 def _verdicts(asked: Asked) -> tuple[pl.DataFrame, list[str]]:
     """Verdicts of models, and of people where there are any."""
-    from btviz.scoring.moderators import HUMAN
+    from btviz.scores import HUMAN
 
     verdicts = asked.verdicts
     raters = [name for name, dtype in verdicts.schema.items() if str(dtype) == "Boolean"]
@@ -172,8 +148,7 @@ def _verdicts(asked: Asked) -> tuple[pl.DataFrame, list[str]]:
 
 
 def _agreement(asked: Asked, *, jointly: bool) -> pl.DataFrame:
-    from btviz.scoring.joint import joint_agreement
-    from btviz.scoring.moderators import moderator_agreement
+    from btviz.scores import joint_agreement, moderator_agreement
 
     verdicts, raters = _verdicts(asked)
     measure = joint_agreement if jointly else moderator_agreement
@@ -183,7 +158,7 @@ def _agreement(asked: Asked, *, jointly: bool) -> pl.DataFrame:
 def _drift(asked: Asked) -> pl.DataFrame:
     import polars as pl
 
-    from btviz.scoring.scale import score_drift
+    from btviz.scores import score_drift
 
     make = partial(score_drift, asked.scores, asked.ds, n_boot=asked.n_boot, random_state=asked.seed)
     return pl.concat([make(matched=matched) for matched in (False, True)], how="diagonal_relaxed")
@@ -191,8 +166,8 @@ def _drift(asked: Asked) -> pl.DataFrame:
 
 def _safe_rates(asked: Asked) -> pl.DataFrame:
     from btviz import load
-    from btviz.catalog import adopted
-    from btviz.scoring.evaluation import safe_rates
+    from btviz.data import adopted
+    from btviz.scores import safe_rates
 
     evaluation = asked.ds
     if evaluation.prompts.is_empty():

@@ -1,4 +1,9 @@
-"""`btviz stats`: the numbers behind the pictures."""
+"""`btviz stats`: the numbers behind the pictures.
+
+`btviz stats agreement`: how far the annotators of a pair agree.
+
+`btviz stats orthogonality`: whether the better answer is the safer one.
+"""
 
 from __future__ import annotations
 
@@ -7,18 +12,172 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.agreement import stats_agreement
-from btviz.cli.orthogonality import orthogonality_command
 from btviz.cli.report import json_option, print_json, print_table
 from btviz.cli.scores import stats_scores
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.dataset import Dataset
+    from btviz.data import Dataset
+    from btviz.preference import Orthogonality
+
+
+_AGREEMENT_COLUMNS = {
+    "prevalence": "prevalence",
+    "agreement": "agreement",
+    "kappa": "fleiss_kappa_mode",
+    "alpha": "krippendorff_alpha",
+    "AC1": "gwet_ac1",
+    "published": "published_agreement",
+}
+
+
+@click.command("agreement")
+@click.argument("name")
+@json_option
+def stats_agreement(name: str, *, as_json: bool) -> None:
+    """Measure how far the annotators of NAME agree; --json has intervals and counts."""
+    from btviz import load
+    from btviz.labels import annotator_agreement, safe_share_by_rule
+
+    ds = load(name)
+    table, rules = annotator_agreement(ds), safe_share_by_rule(ds)
+    if as_json:
+        print_json({"agreement": table.to_dicts(), "safe_share_by_rule": rules.to_dicts()})
+        return
+    safety = table.row(-1, named=True)
+    if safety["agreement"] is None:
+        click.echo(f"Agreement of annotators in {ds.population} is not measured. {safety['undefined'].capitalize()}.")
+        return
+    _print_agreement(ds, table, rules)
+
+
+def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> None:
+    rows = [
+        [_target_name(ds, row["category"]), *(row[name] for name in _AGREEMENT_COLUMNS.values())]
+        for row in table.to_dicts()
+    ]
+    print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=f"Agreement of annotators in {ds.population}")
+    safety = table.row(-1, named=True)
+    click.echo(
+        f"\n{safety['n_pairs']:,} pairs annotated twice or more, {safety['n_prompts']:,} prompts. Agreement: share of "
+        "pairs of annotators.\nKappa is that of Fleiss over the "
+        f"{safety['n_pairs_mode']:,} pairs with {safety['n_ratings_mode']} annotations; alpha that of "
+        "Krippendorff; AC1 that of Gwet.\n"
+    )
+    shares = [[row["share_safe"], row["meaning"]] for row in rules.to_dicts()]
+    print_table(shares, ["safe", "rule"])
+
+
+def _target_name(ds: Dataset, target: str) -> str:
+    return ds.taxonomy[target].slug if target in ds.taxonomy.keys else target  # not a mapping
+
+
+_SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
+
+
+_BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_high": "naive high"}
+"""Columns that stand beside them for contrast, and what they are called."""
+
+
+@click.command("orthogonality")
+@click.argument("name")
+@click.option("--n-boot", default=2000, show_default=True, help="bootstrap replicates, drawn over prompts")
+@click.option("--seed", default=0, show_default=True, help="seed of bootstrap and sign flips")
+@click.option("--margin", default=0.1, show_default=True, help="bound on |2p - 1| that counts as orthogonal")
+@json_option
+def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, as_json: bool) -> None:
+    """Measure how often the better of two answers in NAME is the safer one."""
+    from btviz import load
+    from btviz.preference import orthogonality
+
+    ds = load(name)
+    found = orthogonality(ds, n_boot=n_boot, random_state=seed, margin=margin)
+    if as_json:
+        print_json({"name": ds.name, "release": ds.release, "is_synthetic": ds.is_synthetic, **_document(found)})
+        return
+    _print_orthogonality(found, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
+
+
+def _document(found: Orthogonality) -> dict[str, Any]:
+    """Every table but the turns of the null distribution, of which the spread is given."""
+    import polars as pl
+
+    spread = found.null.group_by("grouping", "level", maintain_order=True).agg(
+        pl.len().alias("turns"), pl.col("p").std().alias("sd"), pl.col("observed").first()
+    )
+    tables = {name: getattr(found, name).to_dicts() for name in ("table", "bias", "pooled", "adjusted")}
+    corrected = _correction(found)
+    return {
+        "margin": found.margin,
+        **tables,
+        "reliability": None if corrected is None else corrected.row(0, named=True),
+        "null": spread.to_dicts(),
+        "cycles": _cycles(found),
+    }
+
+
+def _correction(found: Orthogonality) -> pl.DataFrame | None:
+    """What published agreement on preferences would make of p; None where it has no interval."""
+    from btviz.preference import agreement_correction
+
+    p, low, high = found.table.select("p", "p_low", "p_high").row(0)
+    return None if low is None else agreement_correction(p, low=low, high=high)
+
+
+def _cycles(found: Orthogonality) -> dict[str, int]:
+    import polars as pl
+
+    counted = [name for name, dtype in found.cycles.schema.items() if dtype == pl.Int64]
+    return {"prompts": found.cycles.height, **found.cycles.select(pl.col(counted).sum()).row(0, named=True)}
+
+
+def _print_orthogonality(found: Orthogonality, *, title: str, is_synthetic: bool) -> None:
+    table = found.table
+    columns = ["grouping", "level", *_SHARES, *_BESIDE]
+    print_table(_orthogonality_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
+    click.echo("")
+    for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
+        if grouping in {"all", "stratum"}:
+            click.echo(f"{level}: {verdict}.")
+    for broken, n in table.filter(grouping="stratum", level="mixed").select("rule_broken", "n").rows():
+        click.echo(f"Of {n:,} mixed comparisons, {broken:,} break the rule: they call the unsafe answer the safer one.")
+    if not is_synthetic and (corrected := _correction(found)) is not None:
+        click.echo(f"Errors of the labels: {corrected['verdict'][0]}.")
+    click.echo("")
+    shares = ["label", *_SHARES]
+    print_table(_orthogonality_rows(found.bias, shares), shares, title="How often each label names response_1")
+    click.echo("")
+    _print_pooled(found.pooled)
+    if found.cycles.height:
+        cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(found).items())
+        click.echo(f"\nPrompts with three or more answers: {cycles}.")
+
+
+def _print_pooled(pooled: pl.DataFrame) -> None:
+    if not pooled["estimate"].count():
+        click.echo(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}.")
+        return
+    columns = ["measure", "estimate", "low", "high", "p_value", "naive_p_value"]
+    print_table(_orthogonality_rows(pooled, columns), columns, title="Over all comparisons")
+
+
+def _orthogonality_rows(table: pl.DataFrame, columns: list[str]) -> list[list[Any]]:
+    """Cells as they are, but for p-values too small for three digits."""
+    return [
+        [
+            "< 0.001" if name.endswith("p_value") and value is not None and value < 0.0005 else value
+            for name, value in zip(columns, row, strict=True)
+        ]
+        for row in table.select(columns).rows()
+    ]
+
 
 Command = Callable[..., Any]
+
+
 SHOWN = 20
+
 
 _OPTIONS = (
     click.argument("name"),
@@ -87,5 +246,9 @@ def _short(ds: Dataset, column: str, value: Any) -> Any:
 
 
 stats_group.add_command(stats_agreement)
+
+
 stats_group.add_command(orthogonality_command)
+
+
 stats_group.add_command(stats_scores)

@@ -3,55 +3,49 @@
 Charts display as SVG, without a network. Nothing here reads files, fits or shows.
 """
 
-from btviz.errors import require
+from __future__ import annotations
 
-require("altair", extra="figures")  # else the modules below would fail without saying what to install
+from typing import TYPE_CHECKING
 
-from btviz.plots.annotators import AGREEMENT, agreement
-from btviz.plots.cells import quadrants
-from btviz.plots.coefficients import COEFFICIENTS
-from btviz.plots.coverage import simulated_intervals
-from btviz.plots.curves import calibration, roc
-from btviz.plots.datamap import topic_map
-from btviz.plots.distributed import margins, score_distributions
-from btviz.plots.forest import preference_forest
-from btviz.plots.generalising import left_out
-from btviz.plots.linked import explorer
-from btviz.plots.linked_contrast import selection_contrast
-from btviz.plots.matrix import association_matrix
-from btviz.plots.null import null_distribution
-from btviz.plots.planar import score_plane
-from btviz.plots.raters import moderators
-from btviz.plots.ridges import category_ridges
-from btviz.plots.shares import category_shares
-from btviz.plots.sizes import labels_per_item
-from btviz.plots.surface import reliability_surface
-from btviz.plots.upset import label_sets
-from btviz.plots.votes import vote_splits
+from btviz.lazy import lazy_exports
 
-__all__ = [
-    "AGREEMENT",
-    "COEFFICIENTS",
-    "agreement",
-    "association_matrix",
-    "calibration",
-    "category_ridges",
-    "category_shares",
-    "explorer",
-    "label_sets",
-    "labels_per_item",
-    "left_out",
-    "margins",
-    "moderators",
-    "null_distribution",
-    "preference_forest",
-    "quadrants",
-    "reliability_surface",
-    "roc",
-    "score_distributions",
-    "score_plane",
-    "selection_contrast",
-    "simulated_intervals",
-    "topic_map",
-    "vote_splits",
-]
+if TYPE_CHECKING:
+    from btviz.plots.interactive.categories import explorer, selection_contrast
+    from btviz.plots.labels.annotators import AGREEMENT, agreement, vote_splits
+    from btviz.plots.labels.bars import category_shares, labels_per_item
+    from btviz.plots.labels.matrix import COEFFICIENTS, association_matrix
+    from btviz.plots.labels.upset import label_sets
+    from btviz.plots.preference.cells import quadrants
+    from btviz.plots.preference.coverage import simulated_intervals
+    from btviz.plots.preference.forest import null_distribution, preference_forest
+    from btviz.plots.preference.surface import reliability_surface
+    from btviz.plots.scores.curves import calibration, roc
+    from btviz.plots.scores.distributions import margins, score_distributions
+    from btviz.plots.scores.generalization import left_out
+    from btviz.plots.scores.plane import score_plane
+    from btviz.plots.scores.raters import moderators
+    from btviz.plots.scores.ridges import category_ridges
+    from btviz.plots.topics.datamap import topic_map
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "interactive.categories": ["explorer", "selection_contrast"],
+        "labels.annotators": ["AGREEMENT", "agreement", "vote_splits"],
+        "labels.bars": ["category_shares", "labels_per_item"],
+        "labels.matrix": ["COEFFICIENTS", "association_matrix"],
+        "labels.upset": ["label_sets"],
+        "preference.cells": ["quadrants"],
+        "preference.coverage": ["simulated_intervals"],
+        "preference.forest": ["null_distribution", "preference_forest"],
+        "preference.surface": ["reliability_surface"],
+        "scores.curves": ["calibration", "roc"],
+        "scores.distributions": ["margins", "score_distributions"],
+        "scores.generalization": ["left_out"],
+        "scores.plane": ["score_plane"],
+        "scores.raters": ["moderators"],
+        "scores.ridges": ["category_ridges"],
+        "topics.datamap": ["topic_map"],
+    },
+    needs=("altair", "figures"),
+)

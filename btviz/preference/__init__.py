@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from btviz.preference.categories import compare_categories
-from btviz.preference.counts import orthogonality_of_counts
-from btviz.preference.flagged import flags_against_safer
-from btviz.preference.ranks import quadrants
-from btviz.preference.reliability import agreement_correction, reliability_surface
-from btviz.preference.result import Orthogonality, orthogonality
-from btviz.preference.scores import score_association
-from btviz.preference.simulated import simulate_preferences, simulate_scores
-from btviz.preference.single import implied_trade_off
-from btviz.preference.standardised import compare_releases
+from typing import TYPE_CHECKING
 
-__all__ = [
-    "Orthogonality",
-    "agreement_correction",
-    "compare_categories",
-    "compare_releases",
-    "flags_against_safer",
-    "implied_trade_off",
-    "orthogonality",
-    "orthogonality_of_counts",
-    "quadrants",
-    "reliability_surface",
-    "score_association",
-    "simulate_preferences",
-    "simulate_scores",
-]
+from btviz.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from btviz.preference.counts import orthogonality_of_counts
+    from btviz.preference.releases import compare_categories, compare_releases
+    from btviz.preference.reliability import agreement_correction, reliability_surface
+    from btviz.preference.report import Orthogonality, orthogonality, quadrants
+    from btviz.preference.scores import score_association
+    from btviz.preference.simulated import simulate_preferences, simulate_scores
+    from btviz.preference.trade_off import flags_against_safer, implied_trade_off
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "counts": ["orthogonality_of_counts"],
+        "releases": ["compare_categories", "compare_releases"],
+        "reliability": ["agreement_correction", "reliability_surface"],
+        "report": ["Orthogonality", "orthogonality", "quadrants"],
+        "scores": ["score_association"],
+        "simulated": ["simulate_preferences", "simulate_scores"],
+        "trade_off": ["flags_against_safer", "implied_trade_off"],
+    },
+)

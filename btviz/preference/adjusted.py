@@ -78,25 +78,6 @@ def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFram
 
     Length (logarithm of the words, plus one), refusal markers and answering models enter as
     differences, response_1 less response_0, so the intercept is the position bias of *better*.
-
-    Parameters
-    ----------
-    comparisons : Comparisons
-        Comparisons with both labels.
-    pairs : DataFrame
-        `pair_id`, `response`, `response_words` of their answers.
-
-    Returns
-    -------
-    DataFrame
-        `specification` ("safer alone", "adjusted", and with safer interacting with "stratum",
-        "category", "severity"), `model` ("logistic", "linear probability"), `term`, `estimate`
-        (log odds, or share), `std_error`, `low`, `high`, `p_value` (clustered by prompt), `n`,
-        `prompts`, `undefined`. The term `AVERAGE_EFFECT` is the mean change of P(response_1
-        better) when safer goes from response_0 to response_1, which equals 2p - 1 where nothing
-        else matters; unlike odds ratios it can be compared between specifications. Interactions
-        are deviations from the remaining comparisons of the specification. One row with null
-        values where a regression could not be fitted; it says why.
     """
     n, prompts = comparisons.frame.height, comparisons.frame["prompt"].n_unique()
     if prompts < FEWEST_PROMPTS:

@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.dataset import Dataset, expect_dataset
-from btviz.taxonomy import Taxonomy
+from btviz.data.dataset import Dataset, expect_dataset
+from btviz.taxonomy.categories import Taxonomy
 
 STRATA = ("both_safe", "mixed", "both_unsafe")
 """By the safety labels in the comparison's own row; in `mixed` they force the safer label."""
@@ -30,7 +30,7 @@ class Comparisons:
     Attributes
     ----------
     frame : DataFrame
-        The columns of `btviz.tables.PREFERENCES` and: `prompt` (0 .. prompts - 1), `same`
+        The columns of `btviz.data.tables.PREFERENCES` and: `prompt` (0 .. prompts - 1), `same`
         (better is safer), `stratum` (one of `STRATA`; null where a safety label is), `broken`
         (mixed, but the unsafe answer is called safer), `labels` (of either answer; null where
         unknown), `severity` (the higher of the two, null where one is), `source` (the two

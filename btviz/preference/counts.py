@@ -8,12 +8,10 @@ from statistics import NormalDist
 import numpy as np
 import polars as pl
 
-from btviz import published
+from btviz.data.releases import RELEASES, published
 from btviz.errors import UsageError
 from btviz.preference.verdicts import ASSOCIATED, UNDECIDED, Margin
-from btviz.sources import RELEASES
-from btviz.stats.association import ratio
-from btviz.stats.proportion import wilson
+from btviz.stats.association import ratio, wilson
 
 _NO_PROMPTS = "counts do not tell which comparisons share a prompt, so only the naive interval exists"
 

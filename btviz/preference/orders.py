@@ -39,16 +39,6 @@ def order_table(comparisons: Comparisons) -> pl.DataFrame:
 
     An order is the transitive closure of its comparisons. Two answers that it does not order,
     or that a cycle orders both ways, count as tied.
-
-    Returns
-    -------
-    DataFrame
-        One row per prompt with at least `FEWEST_ANSWERS` compared answers, by `prompt_id`:
-        `answers`; `comparisons` (rows); `compared_pairs` (pairs of answers compared at least
-        once); `tau_b` (-1 .. 1, Kendall's between the two orders); for each label
-        `contradictions_<label>` (pairs of answers preferred both ways) and `cycles_<label>`
-        (cyclic triples) of `triples` (those whose three pairs are all compared; a quarter of
-        them would be cyclic at random), `is_order_<label>` (free of any cycle); `undefined`.
     """
     frame = comparisons.frame.filter(pl.col("pair_id_0") != pl.col("pair_id_1"))
     nodes = pl.concat(frame.select("prompt", pl.col(f"pair_id_{side}").alias("pair_id")) for side in (0, 1)).unique()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 import polars as pl
 
-from btviz import published
+from btviz.data.releases import published
 from btviz.errors import UsageError
 from btviz.stats.association import Floats, ratio
 
@@ -135,13 +135,7 @@ def agreement_correction(
 
 
 def accuracy_of_agreement(agreement: float) -> float:
-    """Accuracy of each of two independent annotators who agree that often, 0.5 .. 1.
-
-    Raises
-    ------
-    UsageError
-        If the agreement is below 0.5, which independent annotators do not reach, or above 1.
-    """
+    """Accuracy of each of two independent annotators who agree that often, 0.5 .. 1."""
     _check(agreement, 0.5, 1, what="agreement")
     return (1 + math.sqrt(2 * agreement - 1)) / 2
 

@@ -12,11 +12,10 @@ from numpy.typing import NDArray
 
 from btviz.errors import UsageError
 from btviz.preference.comparisons import Comparisons, Level
-from btviz.stats.association import ratio
+from btviz.stats.association import ratio, wilson
 from btviz.stats.kinds import generator
-from btviz.stats.proportion import wilson
+from btviz.stats.permutation import SignFlip, sign_flip
 from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
-from btviz.stats.signflips import SignFlip, sign_flip
 
 FEWEST_PROMPTS = FEW_CLUSTERS
 """Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""
@@ -70,13 +69,7 @@ class Resampling:
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """Comparisons and hits by prompt and level.
-
-    Attributes
-    ----------
-    n, hits : array, shape (prompts, levels)
-        Comparisons, and those that have the property, of each prompt.
-    """
+    """Comparisons and hits by prompt and level."""
 
     n: Floats
     hits: Floats
@@ -95,35 +88,14 @@ class Sums:
 
 
 def sums_of(member: NDArray[np.bool_], *, hit: NDArray[np.bool_], prompt: NDArray[np.int64]) -> Sums:
-    """Sums by prompt.
-
-    Parameters
-    ----------
-    member : array of bool, shape (n, levels)
-        Which comparisons belong to which level.
-    hit : array of bool, shape (n,) or (n, levels)
-        Which have the property, for example that better is safer.
-    prompt : array of int, shape (n,)
-        Prompt of each comparison.
-    """
+    """Sums by prompt."""
     hits = member & (hit if hit.ndim == 2 else hit[:, None])
     both = cluster_sums(np.hstack([member, hits]).astype(np.float64), clusters=prompt)
     return Sums(*np.hsplit(both, 2))
 
 
 def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
-    """Shares of hits, one row per level.
-
-    Returns
-    -------
-    DataFrame
-        `n` (comparisons), `prompts`, `p` (weighted by comparison), `p_low`, `p_high` (95 %,
-        resampling prompts), `p_value` (two-sided, reversing whole prompts), `p_prompt_weighted`
-        (mean of the prompts' own shares), `naive_low`, `naive_high` (Wilson) and
-        `naive_p_value`, which take comparisons for independent, and `undefined`: why values are
-        null, or what to mind. The interval is null with fewer than `FEWEST_PROMPTS` prompts, or
-        where all comparisons agree.
-    """
+    """Shares of hits, one row per level."""
     n, hits, prompts = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts
     drawing = resampling.n_boot / (resampling.n_boot + _FLIP_COST * FLIPS)
     low, high = _interval(sums, resampling, share=drawing)

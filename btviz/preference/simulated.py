@@ -10,8 +10,8 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.preference.shares import Floats
+from btviz.stats.association import wilson
 from btviz.stats.kinds import generator
-from btviz.stats.proportion import wilson
 from btviz.stats.resampling import bootstrap
 
 FEWEST_PROMPTS = 2
@@ -20,27 +20,7 @@ FEWEST_PROMPTS = 2
 
 @dataclass(frozen=True)
 class Planting:
-    """The truth behind simulated comparisons.
-
-    Attributes
-    ----------
-    p : float
-        P(better = safer) of labels without errors, 0 .. 1.
-    noise : float
-        Probability that a label is wrong, 0 .. 0.5; both labels of a comparison err independently.
-    cluster_size : int
-        Comparisons of each prompt, 1 or more.
-    correlation : float
-        Correlation of two comparisons of one prompt, 0 .. 1, before errors: prompts have a p
-        of their own, which is beta distributed around `p`.
-    prompts : int
-        Prompts, 2 or more.
-
-    Raises
-    ------
-    UsageError
-        If a value is outside its range.
-    """
+    """The truth behind simulated comparisons."""
 
     p: float
     noise: float

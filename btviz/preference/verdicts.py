@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from btviz.dataset import Dataset
+from btviz.data.dataset import Dataset
+from btviz.data.releases import RELEASES
 from btviz.errors import UsageError
 from btviz.preference.comparisons import STRATA
-from btviz.sources import RELEASES
 
 ASSOCIATED = "associated"
 ORTHOGONAL = "practically orthogonal"
@@ -17,18 +17,7 @@ UNDECIDED = "undecided"
 
 @dataclass(frozen=True)
 class Margin:
-    """How far p may lie from 1/2 and still count as practically orthogonal.
-
-    Attributes
-    ----------
-    width : float
-        Bound on |2p - 1|, above 0 and below 1.
-
-    Raises
-    ------
-    UsageError
-        If the bound is outside that range.
-    """
+    """How far p may lie from 1/2 and still count as practically orthogonal."""
 
     width: float = 0.1
 
@@ -90,24 +79,7 @@ def name_of(ds: Dataset) -> str:
 
 
 def verdict(share: Share, *, level: str, named: str, margin: Margin) -> str:
-    """Sentence on a share of real comparisons.
-
-    Parameters
-    ----------
-    share : Share
-        The estimate.
-    level : str
-        Level of the grouping, or "all".
-    named : str
-        Name of the data; no direction is stated without it.
-    margin : Margin
-        What counts as practically orthogonal.
-
-    Returns
-    -------
-    str
-        "associated: ...", "practically orthogonal: ..." or "undecided: ...".
-    """
+    """Sentence on a share of real comparisons."""
     kind = margin.kind(share.low, share.high)
     place = named if level == "all" else f"{named}, {level}"
     if share.low is None and share.reason is not None:
@@ -125,29 +97,12 @@ def verdict(share: Share, *, level: str, named: str, margin: Margin) -> str:
 
 @dataclass(frozen=True)
 class Planted:
-    """Values of p that were planted in synthetic data.
-
-    Attributes
-    ----------
-    by_stratum : Mapping
-        p by stratum; empty where the generator does not tell.
-    """
+    """Values of p that were planted in synthetic data."""
 
     by_stratum: Mapping[str, float]
 
     def verdict(self, share: Share, *, mix: Mapping[str, int], is_planted: bool) -> str:
-        """Sentence on a share of synthetic comparisons, which says nothing about any release.
-
-        Parameters
-        ----------
-        share : Share
-            The estimate.
-        mix : Mapping
-            Comparisons by stratum in this level.
-        is_planted : bool
-            Whether p was planted in this level: in a stratum, and so in all comparisons as the
-            mean of the strata. In other levels p follows from more than their strata.
-        """
+        """Sentence on a share of synthetic comparisons, which says nothing about any release."""
         if not self.by_stratum or set(mix) - set(self.by_stratum) or not sum(mix.values()):
             return f"planted: p = unknown; found {share}. Synthetic data say nothing about a release"
         p = sum(self.by_stratum[stratum] * n for stratum, n in mix.items()) / sum(mix.values())

@@ -46,23 +46,6 @@ def kinds_of(sums: ArrayLike) -> tuple[Floats, Integers]:
 
     Sums are rounded to the finest grid, by column, on which every total of C draws is an exact
     float.
-
-    Parameters
-    ----------
-    sums : array of float, shape (C, k)
-        Sums over the items of each cluster.
-
-    Returns
-    -------
-    kinds : array of float, shape (m, k)
-        In ascending order.
-    counts : array of int64, shape (m,)
-        Clusters of each kind.
-
-    Raises
-    ------
-    UsageError
-        If the shape is another, or a sum is not finite.
     """
     table = np.asarray(sums, np.float64)
     if table.ndim != 2 or not np.isfinite(table).all():
@@ -85,23 +68,7 @@ def drawn_totals(
     random_state: int,
     progress: Callable[[int], None] | None = None,
 ) -> Floats:
-    """Sums over as many clusters as there are, drawn with replacement, again and again.
-
-    Parameters
-    ----------
-    kinds, counts
-        From `kinds_of`.
-    n_boot : int
-        Replicates.
-    random_state : int
-        Seed.
-    progress : callable, optional
-        Called with the replicates drawn so far, after every few of them.
-
-    Returns
-    -------
-    array of float, shape (n_boot, k)
-    """
+    """Sums over as many clusters as there are, drawn with replacement, again and again."""
     # equal columns (often all 0) are summed once
     columns, place = np.unique(kinds, axis=1, return_inverse=True)
     factor = columns.astype(_narrowest(columns, n_clusters=int(counts.sum())))

@@ -20,16 +20,7 @@ _STEEPEST = 30.0
 
 @dataclass(frozen=True, eq=False)
 class LogisticFit:
-    """Fit of ``P(y) = 1 / (1 + exp(-(intercept + slope x)))``.
-
-    Attributes
-    ----------
-    coefficients, low, high : array of float, shape (2,)
-        Intercept and slope (log odds; per unit of x) with their 95 % interval; NaN where there
-        is no fit.
-    undefined : str or None
-        Why there is none.
-    """
+    """Fit of ``P(y) = 1 / (1 + exp(-(intercept + slope x)))``."""
 
     coefficients: Floats
     low: Floats

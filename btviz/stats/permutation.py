@@ -4,38 +4,34 @@ Under the null hypothesis the items of a cluster (the answers to a prompt) may r
 other in either label, but the two labels know nothing of one another. Giving each cluster
 the second label's pattern from another cluster of the same size keeps all that each label does
 within clusters, and breaks only their association.
+
+Sign-flip test of sums over clusters.
+
+Adjustment of p-values for the number of tests.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from btviz.errors import UsageError
-from btviz.stats.association import Floats, Integers
-from btviz.stats.kinds import generator
+from btviz.stats.association import Floats, Integers, ratio
+from btviz.stats.kinds import CELLS, check_repeats, generator, kinds_of
 
 _WORD = 64
+
+
 Words = NDArray[np.uint64]
 
 
 @dataclass(frozen=True, eq=False)
 class JointPermutation:
-    """Joint counts of every two labels, observed and with clusters shuffled.
-
-    Attributes
-    ----------
-    observed : array of int64, shape (k, k)
-        Items with both labels; the diagonal holds the items with each.
-    null : array of int64, shape (R, k, k)
-        The same with clusters shuffled; symmetric, with the diagonal of `observed`.
-    p_value : array of float, shape (k, k)
-        Two-sided: twice the smaller tail, ``(1 + #) / (R + 1)`` each, at most 1. NaN on the
-        diagonal and where a label is carried by no item or by all.
-    """
+    """Joint counts of every two labels, observed and with clusters shuffled."""
 
     observed: Integers
     null: Integers
@@ -123,3 +119,123 @@ def _two_sided(null: Integers, *, observed: Integers, n: int) -> Floats:
     varies = (observed.diagonal() > 0) & (observed.diagonal() < n)
     tested = varies[:, None] & varies[None, :] & ~np.eye(len(observed), dtype=bool)
     return np.where(tested, p_value, np.nan)
+
+
+@dataclass(frozen=True, eq=False)
+class SignFlip:
+    """Sign-flip test of a sum over clusters.
+
+    Attributes
+    ----------
+    statistic : float, or array of shape (k,)
+        Studentised sum ``S / sqrt(sum of s**2)``, -sqrt(C) .. sqrt(C); NaN where every s is 0.
+    p_value : float, or array of shape (k,)
+        Two-sided, ``(1 + #{|t*| >= |t|}) / (R + 1)``; NaN where the statistic is.
+    null : array of float, shape (R,) or (R, k)
+        The statistic with signs drawn at random.
+    """
+
+    statistic: Floats
+    p_value: Floats
+    null: Floats
+
+
+def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) -> SignFlip:
+    """Test that a sum over clusters is 0, by turning the signs of whole clusters.
+
+    Exact where each cluster's sum is as likely as its opposite. The sum of squares is the same
+    under every turn of signs, so the studentised sum and the plain one have the same p-value.
+
+    Parameters
+    ----------
+    sums : array of float, shape (C,) or (C, k)
+        Sum of each cluster; each of k columns is a test of its own.
+    n_flips : int
+        Random turns of signs, 1 or more.
+    random_state : int
+        Seed.
+
+    Returns
+    -------
+    SignFlip
+        Of floats for (C,), of arrays for (C, k).
+
+    Raises
+    ------
+    UsageError
+        If `n_flips` is below 1, the seed is negative, or a sum is not finite.
+    """
+    check_repeats(n_flips)
+    given = np.asarray(sums, np.float64)
+    kinds, counts = kinds_of(given[:, None] if given.ndim == 1 else given)
+    rng = generator(random_state)
+    block = max(1, CELLS // max(1, len(counts)))
+    turned = [
+        (2.0 * rng.binomial(counts, 0.5, size=(min(block, n_flips - first), len(counts))) - counts) @ kinds
+        for first in range(0, n_flips, block)
+    ]
+    null = np.concatenate(turned)
+    observed = counts.astype(np.float64) @ kinds
+    exceeding = (np.abs(null) >= np.abs(observed)).sum(axis=0)
+    scale = np.sqrt((counts[:, None] * kinds**2).sum(axis=0))
+    p_value = np.where(scale > 0, (1 + exceeding) / (n_flips + 1), np.nan)
+    shape = given.shape[1:]
+    return SignFlip(
+        ratio(observed, scale).reshape(shape)[()],
+        p_value.reshape(shape)[()],
+        ratio(null, scale).reshape(n_flips, *shape),
+    )
+
+
+def holm(p_values: ArrayLike) -> Floats:
+    """P-values adjusted by Holm (1979): the chance of any false rejection stays below the level.
+
+    Valid under any dependence between the tests.
+
+    Parameters
+    ----------
+    p_values : array of float, shape (m,)
+        0 .. 1; NaN for a test that has none, which then does not count among the m.
+
+    Returns
+    -------
+    array of float, shape (m,)
+        0 .. 1, never below the p-value; NaN where that is.
+    """
+    return _adjusted(p_values, _holm)
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Floats:
+    """P-values adjusted by Benjamini and Hochberg (1995): bounds the expected share of false rejections.
+
+    Valid for independent and for positively dependent tests.
+
+    Parameters
+    ----------
+    p_values : array of float, shape (m,)
+        0 .. 1; NaN for a test that has none, which then does not count among the m.
+
+    Returns
+    -------
+    array of float, shape (m,)
+        0 .. 1, never below the p-value; NaN where that is.
+    """
+    return _adjusted(p_values, _benjamini_hochberg)
+
+
+def _holm(ascending: Floats) -> Floats:
+    return np.maximum.accumulate(ascending * np.arange(len(ascending), 0, -1))
+
+
+def _benjamini_hochberg(ascending: Floats) -> Floats:
+    m = len(ascending)
+    return np.minimum.accumulate((ascending * m / np.arange(1, m + 1))[::-1])[::-1]
+
+
+def _adjusted(p_values: ArrayLike, method: Callable[[Floats], Floats]) -> Floats:
+    p = np.asarray(p_values, np.float64)
+    known = np.flatnonzero(np.isfinite(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    adjusted = np.full(p.shape, np.nan)
+    adjusted[order] = np.minimum(method(p[order]), 1.0)
+    return adjusted

@@ -1,18 +1,23 @@
-"""Atomic and durable writes, hashes of files, and locks between processes."""
+"""Atomic and durable writes, hashes of files, and locks between processes.
+
+Small JSON files that several processes read and change.
+"""
 
 from __future__ import annotations
 
 import errno
 import hashlib
+import json
 import logging
 import os
 import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import filelock
 
@@ -21,11 +26,17 @@ from btviz.errors import StoreError, UsageError
 PATIENCE = 5.0
 """Seconds to wait for a lock before saying so."""
 
+
 ABANDONED = 24 * 3600.0
 """Seconds after which a temporary file is taken for the leftover of a dead process."""
 
+
 _LOG = logging.getLogger(__name__)
+
+
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
+
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
 
@@ -39,15 +50,7 @@ class DamagedError(Exception):
 
 @contextmanager
 def disk_errors(asked: str, folder: Path) -> Iterator[None]:
-    """Turn an `OSError` into a `StoreError` that says what was asked, found, and to be done.
-
-    Parameters
-    ----------
-    asked : str
-        Completes "Asked to …".
-    folder : Path
-        Where; its free space is part of the message.
-    """
+    """Turn an `OSError` into a `StoreError` that says what was asked, found, and to be done."""
     try:
         yield
     except StoreError:
@@ -248,3 +251,85 @@ def await_lock(path: Path, *, what: str) -> filelock.BaseFileLock:
 def _of_any_thread(path: Path) -> filelock.BaseFileLock:
     make_folder(path.parent)
     return filelock.FileLock(path, thread_local=False)
+
+
+def read_document(path: Path) -> dict[str, Any]:
+    """Read a JSON object without a lock; an absent file is an empty one.
+
+    Raises
+    ------
+    StoreError
+        If the file cannot be read or holds no JSON object.
+    """
+    path = Path(path)
+    try:
+        return _read(path)
+    except DamagedError as error:
+        raise StoreError(
+            f"Asked to read {path}; found it damaged: {error}. Repair it, or rename it to begin anew."
+        ) from error
+
+
+def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
+    """Read, change and write one small JSON file, under a lock between processes.
+
+    Parameters
+    ----------
+    path : Path
+        The file; absent counts as ``{}``. A damaged one is set aside with a `StoreWarning`
+        and also counts as ``{}``. A lock file ``.<name>.lock`` stays beside it.
+    change : callable
+        Takes the document and returns the new one. If it raises, the file stays as it was.
+
+    Returns
+    -------
+    dict
+        The new document, as it is on the disk.
+
+    Raises
+    ------
+    UsageError
+        If `change` returns no dict, or one that is not JSON.
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    path = Path(path)
+    with locked(path.with_name(f".{path.name}.lock"), what=path.name):
+        try:
+            document = _read(path)
+        except DamagedError as error:
+            set_aside(path, reason=str(error), advice="An empty document takes its place.")
+            document = {}
+        before = encode(document, what=path.name)
+        changed = change(document)
+        if not isinstance(changed, dict):
+            raise UsageError(f"A change of {path.name} returned {changed!r}. Return the changed dict.")
+        data = encode(changed, what=path.name)
+        if data != before or not path.exists():
+            write_file(path, data)
+    return changed
+
+
+def _read(path: Path) -> dict[str, Any]:
+    with disk_errors(f"read {path.name}", path.parent):
+        try:
+            data = path.read_bytes()
+        except FileNotFoundError:
+            return {}
+    try:
+        document = json.loads(data)
+    except ValueError as error:
+        raise DamagedError(f"it is not JSON ({error})") from error
+    if not isinstance(document, dict):
+        raise DamagedError("it holds no JSON object")
+    return document
+
+
+def encode(value: object, *, what: str) -> bytes:
+    """Encode a value as JSON for people to read."""
+    try:
+        return (json.dumps(value, indent=1, allow_nan=False) + "\n").encode()
+    except (TypeError, ValueError) as error:
+        raise UsageError(
+            f"Asked to store {what}, which is not JSON: {error}. Use null for undefined values."
+        ) from error

@@ -5,26 +5,31 @@ lists must be there with its size; and a file whose time of change is not the on
 when it was hashed is hashed again. So a truncated, edited or copied-over file is found, and
 opening 100 MB stays in the order of a millisecond. Decay of a disk that leaves times alone
 is found by ``verify="full"``, which hashes everything.
+
+The write side of an entry: a folder under a temporary name.
 """
 
 from __future__ import annotations
 
+import importlib.metadata
+import io
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from btviz.errors import BtvizError, NotFoundError, StoreError, require
-from btviz.store.disk import DamagedError, hash_file, settle
-from btviz.store.draft import MANIFEST
-from btviz.store.keys import fingerprint
+from btviz.errors import BtvizError, NotFoundError, StoreError, UsageError, require
+from btviz.store.disk import DamagedError, disk_errors, encode, hash_file, settle, sync
+from btviz.store.keys import JSON, Key, check_name, fingerprint
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,22 +105,7 @@ class Entry:
 
 
 def open_entry(path: Path, *, digest: str, full: bool) -> Entry:
-    """Open and verify the entry in a folder.
-
-    Parameters
-    ----------
-    path : Path
-        The folder.
-    digest : str
-        Of the key it must have been made for.
-    full : bool
-        Hash every file, whatever its time of change.
-
-    Raises
-    ------
-    DamagedError
-        If anything is not as it was written.
-    """
+    """Open and verify the entry in a folder."""
     manifest = read_manifest(path / MANIFEST)
     if manifest["digest"] != digest:
         raise DamagedError("its manifest belongs to another key")
@@ -125,13 +115,7 @@ def open_entry(path: Path, *, digest: str, full: bool) -> Entry:
 
 
 def read_manifest(file: Path) -> dict[str, Any]:
-    """Manifest of an entry, less its seal.
-
-    Raises
-    ------
-    DamagedError
-        If it is missing, cannot be read or has changed.
-    """
+    """Manifest of an entry, less its seal."""
     try:
         manifest = json.loads(file.read_bytes())
         seal = manifest.pop("seal")
@@ -156,3 +140,91 @@ def _check(file: Path, expected: Mapping[str, Any], *, sealed: int, full: bool) 
     if hash_file(file) != expected["blake2b"]:
         raise DamagedError(f"the content of {file.name} has changed")
     settle(file, sealed)
+
+
+MANIFEST = "manifest.json"
+
+
+class Draft:
+    """A folder that becomes an entry once everything in it has been written.
+
+    Attributes
+    ----------
+    path : Path
+        The folder. Files may also be written here directly, for instance by a streaming
+        sink, whose errors then pass through as they are; folders may not.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def table(self, name: str, frame: pl.DataFrame) -> None:
+        """Add a table as ``<name>.parquet`` (zstd)."""
+        buffer = io.BytesIO()  # Polars reports a full disk without its error number
+        frame.write_parquet(buffer)
+        self._write(f"{name}.parquet", buffer.getbuffer())
+
+    def array(self, name: str, array: npt.NDArray[np.generic]) -> None:
+        """Add an array as ``<name>.npy``; arrays of Python objects are refused."""
+        if array.dtype.hasobject:
+            raise UsageError(f"Asked to store {name!r}, an array of Python objects. Convert it to numbers.")
+        file = self._new(f"{name}.npy")
+        with disk_errors(f"write {file.name}", self.path), file.open("xb") as stream:
+            # NumPy forgets the error number when it knows the stream to be a file.
+            np.lib.format.write_array(SimpleNamespace(write=stream.write), array, allow_pickle=False)
+
+    def tensors(self, name: str, tensors: Mapping[str, npt.NDArray[np.generic]]) -> None:
+        """Add named arrays as ``<name>.safetensors``."""
+        safetensors = require("safetensors.numpy", extra="models")
+        arrays = {key: np.ascontiguousarray(array) for key, array in tensors.items()}
+        self._write(f"{name}.safetensors", safetensors.save(arrays))
+
+    def document(self, name: str, value: JSON) -> None:
+        """Add a JSON value as ``<name>.json``."""
+        self._write(f"{name}.json", encode(value, what=f"{name}.json"))
+
+    def blob(self, name: str, data: bytes) -> None:
+        """Add bytes as the file `name`, taken as it is."""
+        self._write(name, data)
+
+    def _write(self, name: str, data: bytes | memoryview) -> None:
+        file = self._new(name)
+        with disk_errors(f"write {name}", self.path), file.open("xb") as stream:
+            stream.write(data)
+
+    def _new(self, name: str) -> Path:
+        check_name(name, what="a file of an entry")
+        # Some file systems take "A" and "a" for one name.
+        if name.lower() in {MANIFEST, *(file.name.lower() for file in self.path.iterdir())}:
+            raise UsageError(f"Asked to store {name!r} in an entry that has it already. Choose another name.")
+        return self.path / name
+
+
+def seal(draft: Draft, key: Key) -> None:
+    """Hash and flush every file of a draft and write its manifest.
+
+    All files get one time of change, some seconds in the past, that the manifest records:
+    any later write moves it, whatever the resolution of the clock.
+    """
+    sealed = (int(time.time()) - 2) // 2 * 2  # even: FAT counts in twos
+    files: dict[str, JSON] = {}
+    for file in sorted(draft.path.iterdir()):
+        check_name(file.name, what="a file of an entry")
+        if file.is_symlink() or not file.is_file():
+            raise UsageError(f"An entry holds plain files; {file.name!r} is none. Write its files one by one.")
+        files[file.name] = {"size": file.stat().st_size, "blake2b": hash_file(file)}
+        settle(file, sealed)
+        sync(file)
+    manifest: dict[str, JSON] = {
+        "digest": key.digest,
+        "key": key.to_document(),
+        "btviz": importlib.metadata.version("btviz"),
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        "sealed": sealed,
+        "files": files,
+    }
+    manifest["seal"] = fingerprint(manifest)
+    target = draft.path / MANIFEST
+    target.write_bytes(encode(manifest, what=MANIFEST))
+    sync(target)
+    sync(draft.path)

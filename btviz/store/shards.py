@@ -16,6 +16,7 @@ from btviz.errors import StoreError, UsageError
 from btviz.store.disk import (
     await_lock,
     disk_errors,
+    encode,
     make_folder,
     new_hash,
     place_file,
@@ -24,7 +25,6 @@ from btviz.store.disk import (
     try_lock,
     write_file,
 )
-from btviz.store.documents import encode
 from btviz.store.keys import Key
 
 _PART = re.compile(r"(\d{6,})-([0-9a-f]{64})\.parquet")

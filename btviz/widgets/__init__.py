@@ -2,48 +2,29 @@
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from btviz.errors import require
+from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.widgets.explorer import CategoryExplorer
-    from btviz.widgets.inspector import PairInspector
-    from btviz.widgets.orthogonality import OrthogonalityLab
-    from btviz.widgets.preferences import PreferenceInspector
-    from btviz.widgets.scoreexplorer import ScoreExplorer
-    from btviz.widgets.simulator import PreferenceSimulator
-    from btviz.widgets.topicexplorer import TopicExplorer
+    from btviz.widgets.categories.explorer import CategoryExplorer
+    from btviz.widgets.inspector.comparisons import PreferenceInspector
+    from btviz.widgets.inspector.pairs import PairInspector
+    from btviz.widgets.preference.lab import OrthogonalityLab
+    from btviz.widgets.preference.simulator import PreferenceSimulator
+    from btviz.widgets.scores.explorer import ScoreExplorer
+    from btviz.widgets.topics.explorer import TopicExplorer
 
-__all__ = [
-    "CategoryExplorer",
-    "OrthogonalityLab",
-    "PairInspector",
-    "PreferenceInspector",
-    "PreferenceSimulator",
-    "ScoreExplorer",
-    "TopicExplorer",
-]
-
-_HOMES = {
-    "CategoryExplorer": "explorer",
-    "OrthogonalityLab": "orthogonality",
-    "PairInspector": "inspector",
-    "PreferenceInspector": "preferences",
-    "PreferenceSimulator": "simulator",
-    "TopicExplorer": "topicexplorer",
-    "ScoreExplorer": "scoreexplorer",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Import a view when it is first asked for, so that its filters work without the extra."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    require("anywidget", extra="lab")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
-
-
-def __dir__() -> list[str]:
-    return __all__
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "categories.explorer": ["CategoryExplorer"],
+        "inspector.comparisons": ["PreferenceInspector"],
+        "inspector.pairs": ["PairInspector"],
+        "preference.lab": ["OrthogonalityLab"],
+        "preference.simulator": ["PreferenceSimulator"],
+        "scores.explorer": ["ScoreExplorer"],
+        "topics.explorer": ["TopicExplorer"],
+    },
+    needs=("anywidget", "lab"),
+)

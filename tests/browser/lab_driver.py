@@ -19,7 +19,7 @@ from pathlib import Path
 from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 from ports import free_port
 
-from btviz.lab import lab_environment
+from btviz.cli.jupyterlab import lab_environment
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [

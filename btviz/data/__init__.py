@@ -1,0 +1,36 @@
+"""Data sets: what was released, read from files or made up, as typed tables.
+
+`load` gives a `Dataset` by the name, file or folder of what it holds; `scan` streams files larger than memory.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from btviz.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from btviz.data.catalog import add, adopted, load, remove
+    from btviz.data.dataset import Dataset
+    from btviz.data.reading.files import format_of
+    from btviz.data.reading.scan import scan
+    from btviz.data.releases import RELEASES, Release, fetch
+    from btviz.data.releases.published import label_statistics, published_numbers
+    from btviz.data.synthetic import SYNTHETIC_NAMES, generate
+    from btviz.data.synthetic.conversations import sample_conversations
+    from btviz.data.tables import ANNOTATIONS
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "catalog": ["add", "adopted", "load", "remove"],
+        "dataset": ["Dataset"],
+        "reading.files": ["format_of"],
+        "reading.scan": ["scan"],
+        "releases": ["RELEASES", "Release", "fetch"],
+        "releases.published": ["label_statistics", "published_numbers"],
+        "synthetic": ["SYNTHETIC_NAMES", "generate"],
+        "synthetic.conversations": ["sample_conversations"],
+        "tables": ["ANNOTATIONS"],
+    },
+)

@@ -1,0 +1,133 @@
+"""From canonical rows to the tables of a data set."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+
+import polars as pl
+
+from btviz.data.tables import (
+    ANNOTATION_ORDER,
+    ANNOTATIONS,
+    PAIRS,
+    PREFERENCES,
+    PROMPTS,
+    VOTES,
+    WORD,
+    conform,
+    majority,
+    votes_of,
+    with_ids,
+)
+from btviz.taxonomy.categories import Taxonomy
+
+
+def assemble(
+    taxonomy: Taxonomy,
+    *,
+    annotations: pl.DataFrame | None = None,
+    comparisons: pl.DataFrame | None = None,
+    prompts: pl.DataFrame | None = None,
+) -> dict[str, pl.DataFrame]:
+    """Build every table of a data set."""
+    rows = with_ids(_or_empty(annotations, "prompt", "response"))
+    asked = with_ids(_or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0")
+    asked = with_ids(asked, response="response_1", suffix="_1")
+    labelled = conform(rows, ANNOTATIONS).sort(ANNOTATION_ORDER)
+    preferences = _preferences(asked)
+    return {
+        "annotations": labelled,
+        "pairs": _pairs(rows, labelled, asked, preferences, taxonomy=taxonomy),
+        "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
+        "preferences": preferences,
+        "prompts": _prompts(prompts),
+    }
+
+
+def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
+    return pl.DataFrame(schema=dict.fromkeys(texts, pl.String())) if frame is None else frame
+
+
+def _preferences(asked: pl.DataFrame) -> pl.DataFrame:
+    if "better" in asked.columns:
+        asked = asked.with_columns(pl.when(pl.col("better") >= 0).then("better").alias("better"))
+    return conform(asked, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", "better", "safer")
+
+
+def _prompts(prompts: pl.DataFrame | None) -> pl.DataFrame:
+    if prompts is None:
+        return PROMPTS.to_frame()
+    ids = with_ids(prompts.with_columns(pl.lit("").alias("response"))).drop("pair_id", "response")
+    return conform(ids, PROMPTS).sort("prompt_id", "split", "labels")
+
+
+def _pairs(
+    rows: pl.DataFrame,
+    labelled: pl.DataFrame,
+    asked: pl.DataFrame,
+    preferences: pl.DataFrame,
+    *,
+    taxonomy: Taxonomy,
+) -> pl.DataFrame:
+    texts = _unique_texts(rows, asked)
+    annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
+    only_compared = _as_compared(preferences).join(annotated, on="pair_id", how="anti")
+    labels = pl.concat([annotated, only_compared.select(annotated.columns)])
+    counts = (pl.col(t).str.count_matches(WORD).alias(f"{t}_words") for t in ("prompt", "response"))
+    return conform(texts.join(labels, on="pair_id", how="left").with_columns(counts), PAIRS).sort("pair_id")
+
+
+def _unique_texts(rows: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+    """Every answered pair once, with its texts; of several answering models the first by name."""
+    columns = ["pair_id", "prompt_id", "prompt", "response", "source"]
+    named = [rows if "source" in rows.columns else rows.with_columns(pl.lit(None, pl.String).alias("source"))]
+    for i in "01":
+        source = pl.col(f"source_{i}") if f"source_{i}" in asked.columns else pl.lit(None, pl.String)
+        named.append(
+            asked.with_columns(
+                pl.col(f"pair_id_{i}").alias("pair_id"),
+                pl.col(f"response_{i}").alias("response"),
+                source.alias("source"),
+            )
+        )
+    frames = [frame.select(columns) for frame in named if frame.height]
+    if not frames:
+        return PAIRS.to_frame().select(columns)
+    texts = pl.concat(frames)
+    return (
+        texts.unique("pair_id").drop("source").join(texts.group_by("pair_id").agg(pl.col("source").min()), on="pair_id")
+    )
+
+
+def _as_compared(preferences: pl.DataFrame) -> pl.DataFrame:
+    """Labels of answers that were only compared: those on which every row agrees, else null."""
+    names = ("is_safe", "labels", "severity")
+    sides = [
+        preferences.select(pl.col(f"pair_id_{i}").alias("pair_id"), *(pl.col(f"{n}_{i}").alias(n) for n in names))
+        for i in "01"
+    ]
+    agreed = (pl.when(pl.col(n).n_unique() == 1).then(pl.col(n).first()).alias(n) for n in names)
+    zero = (pl.lit(0, pl.UInt32).alias(n) for n in ("n_annotations", "n_unsafe"))
+    return pl.concat(sides).group_by("pair_id").agg(agreed).with_columns(zero)
+
+
+def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:
+    """Hexadecimal hash of sorted tables: of ids, labels and splits, not of texts, which ids stand for."""
+    digest = hashlib.blake2b(digest_size=16, person=b"btviz:rows")
+    for table in tables:
+        for column in table:
+            digest.update(f"{column.name}:{column.dtype}:{len(column)};".encode())
+            digest.update(column.is_null().to_numpy().tobytes())
+            words = column.drop_nulls().unique().sort() if column.dtype == pl.String else None
+            digest.update(json.dumps(None if words is None else words.to_list()).encode())
+            digest.update(_codes(column, words).fill_null(0).to_numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _codes(column: pl.Series, words: pl.Series | None) -> pl.Series:
+    if words is None:
+        return column.cast(pl.UInt64)
+    codes = pl.int_range(len(words), dtype=pl.UInt64, eager=True)
+    return column.replace_strict(words, codes, default=None, return_dtype=pl.UInt64)

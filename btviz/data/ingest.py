@@ -1,0 +1,210 @@
+"""From source files to a stored data set: read, assemble, and keep what was found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from btviz.data.assemble import assemble, fingerprint_of
+from btviz.data.reading.files import split_of
+from btviz.data.reading.parse import PROBLEMS, Parsed, parse
+from btviz.data.releases import RELEASES
+from btviz.errors import DataError, UsageError
+from btviz.machine.progress import bar
+from btviz.store import Draft, Entry, Key, Store
+from btviz.store.hashes import remembered_sha256
+from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
+from btviz.taxonomy.own import document_of
+
+VERSION = 2
+"""Raised when reading or assembling changes what is stored."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a data set."""
+
+    path: str
+    label: str
+    split: str | None
+    sha256: str
+
+
+def sources_of(paths: Sequence[Path], *, split: str | None = None) -> list[Source]:
+    """Describe files: hash, split (given, or from the name) and a label that tells them apart."""
+    found = [path.resolve() for path in paths]
+    same_name = len({path.name for path in found}) < len(found)
+    return [
+        Source(
+            str(path),
+            f"{path.parent.name}/{path.name}" if same_name else path.name,
+            split or split_of(path),
+            remembered_sha256(path),
+        )
+        for path in found
+    ]
+
+
+def release_of(sources: Iterable[Source]) -> str | None:
+    """Registry name of the release that these files are copies of, by their published hashes."""
+    digests = {source.sha256 for source in sources}
+    for name, release in RELEASES.items():
+        published = {h for file in release.files for h in (file.sha256, file.content_sha256) if h}
+        if digests <= published:
+            return name
+    return None
+
+
+def in_release(sources: Iterable[Source], release: str | None) -> list[Source]:
+    """Name the split of files whose names do not: as the release has them, if that says one."""
+    if release is None:
+        return list(sources)
+    files = RELEASES[release].files
+    named = {h: file.split for file in files for h in (file.sha256, file.content_sha256) if h}
+    only = RELEASES[release].splits[0] if len(RELEASES[release].splits) == 1 else None
+    return [replace(source, split=source.split or named.get(source.sha256, only)) for source in sources]
+
+
+def key_of(sources: Sequence[Source], *, release: str | None, own: Taxonomy | None = None) -> Key:
+    """Store key: what the files hold and how they are called, not where they lie."""
+    params: dict[str, Any] = {"files": [[source.label, source.split] for source in sources], "release": release}
+    if own is not None:
+        params["taxonomy"] = document_of(own)
+    return Key("datasets", tuple(s.sha256 for s in sources), params, VERSION)
+
+
+def stored(sources: Sequence[Source], *, release: str | None, own: Taxonomy | None = None) -> Entry:
+    """Entry of a data set made of these files, read from the store or built now.
+
+    Its categories are those of `own` or, if that is not given, those of its release.
+    """
+    key = key_of(sources, release=release, own=own)
+    return Store().build(key, lambda draft: _fill(draft, sources, release=release, own=own))
+
+
+def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None, own: Taxonomy | None) -> None:
+    parsed: list[tuple[Source, Parsed]] = []
+    for source in sources:
+        path = Path(source.path)
+        with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
+            parsed.append((source, parse(path, progress=progress, taxonomy=own)))
+    if own is not None:
+        _check_fit(parsed, own)
+    taxonomy = own or _taxonomy(parsed, release=release)
+    produced = {kind: _rows(parsed, kind) for kind in ("annotations", "preferences", "prompts")}
+    tables = assemble(
+        taxonomy,
+        annotations=produced["annotations"],
+        comparisons=produced["preferences"],
+        prompts=produced["prompts"],
+    )
+    problems = pl.concat(
+        [p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed] + [_copies(parsed)]
+    )
+    if release and RELEASES[release].one_annotation_per_pair and produced["annotations"] is not None:
+        problems = pl.concat([problems, _repeats(produced["annotations"])])
+    keep(
+        draft,
+        tables=tables | {"problems": problems},
+        facts={
+            "taxonomy": taxonomy.name,
+            "own_taxonomy": document_of(own) if own is not None else None,
+            "release": release,
+            "is_synthetic": False,
+            "files": [_account(source, p) for source, p in parsed],
+        },
+    )
+
+
+def keep(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:
+    """Write the tables of a data set, and its facts with the fingerprint of its rows."""
+    for name, table in tables.items():
+        draft.table(name, table)
+    rows = (tables[name] for name in ("annotations", "preferences", "prompts"))
+    draft.document("facts", facts | {"fingerprint": fingerprint_of(rows)})
+
+
+def _taxonomy(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
+    found = {p.layout.taxonomy.name for _, p in parsed if p.layout.taxonomy}
+    if len(found) > 1:
+        raise DataError(
+            f"The files were to be one data set; their categories are those of {sorted(found)}. "
+            "Add each taxonomy under a name of its own."
+        )
+    if found:
+        return TAXONOMIES[found.pop()]
+    return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
+
+
+def _check_fit(parsed: Iterable[tuple[Source, Parsed]], own: Taxonomy) -> None:
+    """Raise where every row of a file was rejected for categories that `own` does not speak of."""
+    for source, p in parsed:
+        kinds = set(p.problems["kind"]) & {"missing category", "unknown category"}
+        if kinds and p.rows.is_empty():
+            raise DataError(
+                f"{source.label} was to be read with the categories of {own.name!r}, {list(own.keys)}; every row lacks "
+                "one of them, or has others. Correct the keys in the taxonomy file, or use another one for this file."
+            )
+
+
+def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | None:
+    frames = [
+        p.rows.with_columns(pl.lit(source.split, pl.String).alias("split"), pl.lit(source.label).alias("file"))
+        for source, p in parsed
+        if p.layout.produces == kind
+    ]
+    return pl.concat(frames, how="diagonal") if frames else None
+
+
+def _copies(parsed: Sequence[tuple[Source, Parsed]]) -> pl.DataFrame:
+    """Files that hold the rows of another, compressed in another way or written in another format."""
+    found = [
+        (later.label, None, "copy of another file", "kept", f"its rows are those of {earlier.label}")
+        for i, (later, rows) in enumerate(parsed)
+        for earlier, others in parsed[:i]
+        if rows.rows.height and rows.rows.drop("line").equals(others.rows.drop("line"))
+    ]
+    return pl.DataFrame(found, schema=PROBLEMS, orient="row")
+
+
+def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that annotate a pair again, in a release that has one annotation per pair."""
+    again = ~pl.struct("prompt", "response").is_first_distinct()
+    return (
+        rows.filter(again)
+        .select(
+            pl.col("file"),
+            pl.col("line"),
+            pl.lit("repeated pair").alias("kind"),
+            pl.lit("kept").alias("action"),
+            pl.lit("the release has one annotation per pair").alias("detail"),
+        )
+        .cast(PROBLEMS)
+    )
+
+
+def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
+    """Counts in = counts kept + counts rejected, for one file."""
+    kept = parsed.rows.height
+    if parsed.rows_in < kept:
+        raise AssertionError(f"{source.label}: {kept} rows kept of {parsed.rows_in}")
+    return asdict(source) | {
+        "layout": parsed.layout.name,
+        "rows_in": parsed.rows_in,
+        "rows_kept": kept,
+        "rows_rejected": parsed.rows_in - kept,
+        "keys_not_kept": sorted(parsed.layout.not_kept),
+    }
+
+
+def existing(paths: Iterable[Path]) -> list[Path]:
+    """Return the paths if every one is a file."""
+    found = list(paths)
+    missing = [str(path) for path in found if not path.is_file()]
+    if missing or not found:
+        raise UsageError(f"Files were to be read; {missing or 'none'} is not there. Check the spelling and the folder.")
+    return found

@@ -1,0 +1,131 @@
+"""`scan`: annotations as a LazyFrame, for files larger than memory."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+from polars.io.plugins import register_io_source
+
+from btviz.data.reading.files import format_of, split_of
+from btviz.data.reading.layouts import Layout, recognise
+from btviz.data.reading.parse import Parsed, damaged_parquet, parse_blocks
+from btviz.data.tables import ANNOTATIONS, conform, pair_id, prompt_id, with_ids
+from btviz.errors import DataError, UsageError
+
+
+def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
+    """Annotations of one file, read when collected and never held whole.
+
+    Parameters
+    ----------
+    path : path-like
+        A released file of annotations in any format `load` reads, or a Parquet file that
+        holds the table `annotations` already.
+
+    Returns
+    -------
+    LazyFrame
+        Columns of the table `annotations`, in the order of the file. Ids are only computed
+        where they are used. Collect it with ``engine="streaming"``.
+
+    Raises
+    ------
+    UsageError
+        If `path` is no file.
+    DataError
+        If the file holds no annotations.
+
+    Notes
+    -----
+    Text formats are checked row by row as `load` does; rows that cannot be kept are counted
+    in a warning when the frame is collected. A released Parquet file must have exactly the
+    released types; its nulls become nulls.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UsageError(f"A file was to be scanned; {file} is none. Name one file; load() takes folders.")
+    return _scan_parquet(file) if format_of(file) == ".parquet" else _scan_blocks(file)
+
+
+def _scan_parquet(file: Path) -> pl.LazyFrame:
+    frame = pl.scan_parquet(file)
+    try:
+        schema = frame.collect_schema()
+    except (pl.exceptions.PolarsError, OSError) as error:
+        raise damaged_parquet(file, error) from error
+    if set(ANNOTATIONS) <= set(schema):
+        return frame.select(list(ANNOTATIONS)).cast(ANNOTATIONS)
+    layout = _require_annotations(file, recognise(dict.fromkeys(schema) | _structs(schema)))
+    wanted = layout.released_schema([field.key for field in layout.fields])
+    wrong = [key for key, dtype in wanted.items() if schema[key] != dtype and not schema[key].is_integer()]
+    if wrong:
+        raise DataError(
+            f"{file.name} was to be scanned; its columns {wrong} have other types than released. "
+            "Read it with btviz.load(), which checks row by row."
+        )
+    texts = pl.struct("prompt", "response")
+    ids = (
+        pl.col("prompt").map_batches(_prompt_ids, return_dtype=pl.UInt64(), is_elementwise=True).alias("prompt_id"),
+        texts.map_batches(_pair_ids, return_dtype=pl.UInt64(), is_elementwise=True).alias("pair_id"),
+    )
+    known = {e.meta.output_name(): e for e in (*layout.canonical(), *ids, pl.lit(split_of(file)).alias("split"))}
+    return frame.select(known.get(n, pl.lit(None).alias(n)).cast(dtype).alias(n) for n, dtype in ANNOTATIONS.items())
+
+
+def _structs(schema: pl.Schema) -> dict[str, dict[str, None]]:
+    return {name: dict.fromkeys(dict(t.to_schema())) for name, t in schema.items() if isinstance(t, pl.Struct)}
+
+
+def _prompt_ids(prompts: pl.Series) -> pl.Series:
+    return pl.Series([prompt_id(text) for text in prompts], dtype=pl.UInt64)
+
+
+def _pair_ids(pairs: pl.Series) -> pl.Series:
+    return pl.Series([pair_id(row["prompt"], row["response"]) for row in pairs], dtype=pl.UInt64)
+
+
+def _scan_blocks(file: Path) -> pl.LazyFrame:
+    first = next(parse_blocks(file))
+    _require_annotations(file, first.layout)
+
+    def source(
+        with_columns: list[str] | None, predicate: pl.Expr | None, n_rows: int | None, batch_size: int | None
+    ) -> Iterator[pl.DataFrame]:
+        del batch_size  # blocks come in the size they are read in
+        left, rejected = n_rows, 0
+        for block in parse_blocks(file):
+            rejected += block.rows_in - block.rows.height
+            frame = _annotations(block, split_of(file), columns=with_columns or list(ANNOTATIONS))
+            frame = frame.head(left) if left is not None else frame
+            left = left - frame.height if left is not None else None
+            frame = frame if predicate is None else frame.filter(predicate)
+            yield frame.select(with_columns) if with_columns else frame
+            if left == 0:
+                break
+        if rejected:
+            warnings.warn(
+                f"{file.name}: {rejected:,} rows could not be kept; btviz.load() names each by line.", stacklevel=2
+            )
+
+    return register_io_source(source, schema=ANNOTATIONS, validate_schema=True)
+
+
+def _annotations(block: Parsed, split: str | None, *, columns: list[str]) -> pl.DataFrame:
+    rows = block.rows.with_columns(pl.lit(split, pl.String).alias("split"))
+    if {"pair_id", "prompt_id"} & set(columns):
+        rows = with_ids(rows)
+    return conform(rows, ANNOTATIONS)
+
+
+def _require_annotations(file: Path, layout: Layout | None) -> Layout:
+    if layout is None or layout.produces != "annotations":
+        what = "fits no layout btviz knows" if layout is None else f"holds {layout.produces}"
+        raise DataError(
+            f"{file.name} was to be scanned for annotations; it {what}. Give a file of prompt, response, is_safe "
+            "and categories."
+        )
+    return layout

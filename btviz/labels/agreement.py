@@ -1,0 +1,250 @@
+"""Agreement of annotators, the pairs they dispute, and what a rule of votes makes of safety."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import polars as pl
+import polars.selectors as cs
+from numpy.typing import NDArray
+
+from btviz.data.dataset import Dataset
+from btviz.data.releases import published
+from btviz.labels.votes import PairVotes, pair_votes
+from btviz.stats.agreement import COEFFICIENTS, SUMS, fleiss_kappa, rating_sums, vote_entropy
+from btviz.stats.association import Floats, ratio
+from btviz.stats.resampling import FEW_CLUSTERS, Interval, bootstrap, cluster_sums
+
+RULES = {
+    "any": "unsafe if any annotation says so",
+    "majority": "unsafe if at least half of the annotations say so (a tie is unsafe)",
+    "unanimous": "unsafe only if every annotation says so",
+}
+
+
+_NAMES = (*COEFFICIENTS, "fleiss_kappa_mode")
+
+
+_NO_CONSTANT = "pairs differ in their number of annotations, and Fleiss' kappa needs a constant one"
+
+
+_ALONE = "fewer than two annotations: nothing to compare"
+
+
+_NO_CONTRAST = "all annotations say the same: kappa and alpha have no value"
+
+
+def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """Agreement of annotators on each category and on safety, over pairs annotated twice or more.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Data set with several annotations per pair.
+    n_boot : int
+        Replicates of the bootstrap over prompts.
+    random_state : int
+        Its seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per category in the taxonomy's order, then "is_safe", of which *unsafe* is the
+        positive answer:
+
+        - `category`; `n_pairs`, `n_ratings`, `n_rater_pairs`, `n_prompts`: what is compared;
+        - `prevalence` (share of ratings that are positive, 0 .. 1), `agreement` (share of pairs
+          of raters that agree, 0 .. 1), `agreement_by_item` (its mean over pairs, 0 .. 1),
+          `disputed` (share of pairs with unequal votes, 0 .. 1), `fleiss_kappa`,
+          `krippendorff_alpha`, `gwet_ac1` (each at most 1), and `fleiss_kappa_mode`, which is
+          Fleiss' kappa over the `n_pairs_mode` pairs with the most frequent number of
+          annotations, `n_ratings_mode`;
+        - each of these also with `_low` and `_high`: 95 % percentile interval by prompt;
+        - `n_prompts_positive`, `n_prompts_negative`, `n_prompts_disputed`, and `few_prompts` where fewer than 50
+          prompts have a positive vote, a negative vote or a dispute: intervals may then miss
+          their coverage;
+        - `published_agreement`, `published_disputed` (0 .. 1) and the split that the latter is
+          about: what was printed about this release;
+        - `undefined`: why a value of this row is null.
+    """
+    votes = pair_votes(ds)
+    sums = rating_sums(votes.n_raters, votes.n_positive)
+    mode = _most_frequent(votes.n_raters)
+    of_mode = sums * (votes.n_raters == mode)[..., None]
+    table = _counts(votes, sums).with_columns(
+        pl.Series("n_ratings_mode", mode), pl.Series("n_pairs_mode", of_mode[..., 0].sum(axis=0), pl.Int64)
+    )
+    found = None
+    if votes.undefined is None:
+        both = np.concatenate([sums, of_mode], axis=1)
+        by_prompt = cluster_sums(both.reshape(len(both), -1), clusters=votes.prompt_id)
+        found = bootstrap(by_prompt, _coefficients, n_boot=n_boot, random_state=random_state)
+    table = table.with_columns(_columns(found, names=_NAMES, n=len(votes.targets)))
+    return _beside_published(_explained(table, votes.undefined), ds.release)
+
+
+def _most_frequent(n_raters: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Most frequent number of ratings of each target, from 2 up; the smaller of two."""
+    highest = int(n_raters.max(initial=2))
+    occurrences = np.array([(n_raters == n).sum(axis=0) for n in range(2, highest + 1)])
+    mode: NDArray[np.int64] = 2 + occurrences.argmax(axis=0)
+    return mode
+
+
+def _coefficients(totals: Floats) -> Floats:
+    """All coefficients, one after the other, of sums over all pairs and over those of the mode."""
+    by_target = totals.reshape(len(totals), 2, -1, len(SUMS))
+    values = [coefficient(by_target[:, 0]) for coefficient in COEFFICIENTS.values()]
+    return np.concatenate([*values, fleiss_kappa(by_target[:, 1])], axis=1)
+
+
+def _counts(votes: PairVotes, sums: Floats) -> pl.DataFrame:
+    of = {name: sums[..., index] for index, name in enumerate(SUMS)}
+    negatives = of["ratings"] - of["positives"]
+    shown = {"n_prompts": of["items"], "n_prompts_positive": of["positives"]}
+    shown |= {"n_prompts_negative": negatives, "n_prompts_disputed": of["disputed"]}
+    by_prompt = cluster_sums(np.stack(list(shown.values()), axis=-1), clusters=votes.prompt_id)
+    n_prompts = dict(zip(shown, (by_prompt > 0).sum(axis=0).T, strict=True))
+    totals = {"n_pairs": "items", "n_ratings": "ratings", "n_rater_pairs": "rater_pairs"}
+    return pl.DataFrame(
+        {
+            "category": votes.targets,
+            **{name: of[column].sum(axis=0).astype(np.int64) for name, column in totals.items()},
+            **n_prompts,
+            "few_prompts": np.min([n_prompts[name] for name in list(shown)[1:]], axis=0) < FEW_CLUSTERS,
+        }
+    )
+
+
+def _columns(found: Interval | None, *, names: Sequence[str], n: int) -> list[pl.Series]:
+    """Columns ``name``, ``name_low``, ``name_high`` of n rows; null where there is no interval at all."""
+    parts = {"": "estimate", "_low": "low", "_high": "high"}
+    return [
+        pl.Series(f"{name}{ending}", [None] * n if found is None else getattr(found, part)[first : first + n])
+        .cast(pl.Float64)
+        .fill_nan(None)
+        for first, name in zip(range(0, n * len(names), n), names, strict=True)
+        for ending, part in parts.items()
+    ]
+
+
+def _explained(table: pl.DataFrame, undefined: str | None) -> pl.DataFrame:
+    if undefined is not None:
+        return table.with_columns(pl.lit(undefined).alias("undefined"))
+    varies = pl.col("n_pairs") > pl.col("n_pairs_mode")
+    reasons = [
+        pl.when(pl.col("n_pairs") == 0).then(pl.lit("no pair has two annotations that say anything about it")),
+        pl.when(varies).then(pl.lit(_NO_CONSTANT)),
+        pl.when(pl.col("prevalence").is_in([0.0, 1.0])).then(pl.lit(_NO_CONTRAST)),
+    ]
+    told = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return table.with_columns(pl.when(told != "").then(told).alias("undefined"))
+
+
+def _beside_published(table: pl.DataFrame, release: str | None) -> pl.DataFrame:
+    agreement, dispute, split = {}, {}, {}
+    if release is not None:
+        for row in published.find(release, "rater_agreement").iter_rows(named=True):
+            agreement[row["level"]] = row["value"] / 100
+        for row in published.find(release, "share_pairs_disputed").iter_rows(named=True):
+            target = row["category"] or row["level"]
+            dispute[target], split[target] = row["value"] / 100, row["split"]
+    return table.with_columns(
+        pl.Series(name, [printed.get(target) for target in table["category"]], dtype)
+        for name, printed, dtype in (
+            ("published_agreement", agreement, pl.Float64),
+            ("published_disputed", dispute, pl.Float64),
+            ("published_disputed_split", split, pl.String),
+        )
+    )
+
+
+def disputed(ds: Dataset) -> pl.DataFrame:
+    """Every pair by how much its annotators disagree, the most disputed first.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Any data set.
+
+    Returns
+    -------
+    DataFrame
+        One row per pair, without texts: `pair_id`, `prompt_id`, `n_annotations`, `n_unsafe`,
+        `entropy_is_safe` (of the votes on safety, 0 .. 1 bit), `entropy_labels` (the same
+        summed over the categories, in bits), `disputed_categories` (list of released keys),
+        `undefined` (why a pair has no entropy). Sorted by `entropy_is_safe`, then
+        `entropy_labels`, both descending with null last, then by `pair_id`.
+    """
+    votes = pair_votes(ds)
+    entropy = vote_entropy(votes.n_raters, votes.n_positive)
+    n_annotations = votes.n_raters.max(axis=1)
+    single = pl.col("n_annotations") < 2
+    return (
+        pl.DataFrame(
+            {
+                "pair_id": votes.pair_id,
+                "prompt_id": votes.prompt_id,
+                "n_annotations": n_annotations,
+                "n_unsafe": votes.n_positive[:, -1],
+                "entropy_is_safe": entropy[:, -1],
+                "entropy_labels": entropy[:, :-1].sum(axis=1),
+                "disputed_categories": _keys_where(entropy[:, :-1] > 0, keys=votes.targets[:-1]),
+            }
+        )
+        .with_columns(
+            cs.float().fill_nan(None),
+            pl.when(~single).then("disputed_categories").alias("disputed_categories"),
+            pl.when(single).then(pl.lit(_ALONE)).alias("undefined"),
+        )
+        .sort("entropy_is_safe", "entropy_labels", "pair_id", descending=[True, True, False], nulls_last=True)
+    )
+
+
+def _keys_where(chosen: NDArray[np.bool_], *, keys: Sequence[str]) -> pl.Series:
+    masks = chosen @ (1 << np.arange(len(keys)))
+    named = {mask: [key for bit, key in enumerate(keys) if mask >> bit & 1] for mask in np.unique(masks).tolist()}
+    return pl.Series([named[mask] for mask in masks.tolist()], dtype=pl.List(pl.String))
+
+
+def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """Share of safe pairs under three rules of voting, over pairs annotated twice or more.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Data set with several annotations per pair.
+    n_boot : int
+        Replicates of the bootstrap over prompts.
+    random_state : int
+        Its seed.
+
+    Returns
+    -------
+    DataFrame
+        One row for "any", "majority" and "unanimous": `rule`, `meaning`, `n_pairs`,
+        `n_prompts`, `n_safe`, `share_safe` (0 .. 1) with `share_safe_low` and
+        `share_safe_high` (95 % percentile interval by prompt), `undefined` (why the shares
+        are null).
+    """
+    votes = pair_votes(ds)
+    rated = votes.n_raters[:, -1] >= 2
+    raters, unsafe = votes.n_raters[rated, -1], votes.n_positive[rated, -1]
+    safe = np.stack([unsafe == 0, 2 * unsafe < raters, unsafe < raters], axis=1)
+    by_prompt = cluster_sums(np.column_stack([safe, np.ones(len(safe))]), clusters=votes.prompt_id[rated])
+    found = None
+    if votes.undefined is None:
+        found = bootstrap(by_prompt, _shares, n_boot=n_boot, random_state=random_state)
+    return pl.DataFrame(
+        {"rule": list(RULES), "meaning": list(RULES.values()), "n_safe": safe.sum(axis=0)}
+    ).with_columns(
+        pl.lit(len(safe), pl.Int64).alias("n_pairs"),
+        pl.lit(len(by_prompt), pl.Int64).alias("n_prompts"),
+        *_columns(found, names=["share_safe"], n=len(RULES)),
+        pl.lit(votes.undefined, pl.String).alias("undefined"),
+    )
+
+
+def _shares(totals: Floats) -> Floats:
+    return ratio(totals[:, :-1], totals[:, -1:])

@@ -1,0 +1,156 @@
+"""From texts to token ids: the fixed conversation template, chat templates, pairs of texts."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from btviz.errors import UsageError
+
+BEGIN = "BEGINNING OF CONVERSATION: USER:"
+
+
+ANSWER = "ASSISTANT:"
+
+
+MAX_LENGTH = 512
+"""Tokens that the models of the fixed template were trained on; the rest of a text is cut off."""
+
+
+Encoded = npt.NDArray[np.int32]
+"""Token ids (L,), or token ids and segments (2, L)."""
+
+
+_INNER_SPACE = re.compile(r"[^\s▁Ġ][\s▁Ġ]")
+
+
+_SAMPLES = ("hi", "What now?", "1+1", "(see", "été", "東京は", "x\ny", '"why"', "3.5 km, or so", "a  b")
+
+
+class TextEncoder(Protocol):
+    """Turns prompts and responses into what a network reads."""
+
+    max_length: int
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair, cut off on the right at `max_length`."""
+        ...
+
+
+def render(turns: Sequence[tuple[str, str]], *, eos: str) -> str:
+    """Text of a conversation as Safe RLHF writes it, with an end-of-sequence after each answer."""
+    if not turns:
+        raise UsageError("Asked for the text of a conversation without turns. Give at least one.")
+    said = (f"USER: {prompt} {ANSWER}{response}{eos}" for prompt, response in turns)
+    return BEGIN.removesuffix("USER:") + "".join(said)
+
+
+class FixedTemplate:
+    """The template of Safe RLHF, tokenised once where that changes nothing.
+
+    The text is cut where a letter meets a space: before the prompt and before ``ASSISTANT:``. If
+    no token of the vocabulary spans such a place, tokens of the parts are the tokens of the whole;
+    so the beginning is tokenised once and a prompt once for all its answers. Texts that start or end in
+    white space or hold a special token are tokenised whole, as is everything where the parts were
+    seen to differ.
+    """
+
+    def __init__(self, tokenizer: Any, *, begins: Sequence[int], max_length: int) -> None:
+        self.max_length = max_length
+        self._tokenizer = tokenizer
+        self._begins = list(begins)
+        self._ends = [tokenizer.eos_token_id]
+        self._special = tuple(token.content for token in tokenizer.added_tokens_decoder.values())
+        self._lead = self._find_lead()
+        self._head = self._ids([BEGIN])[0]
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair, cut off on the right at `max_length`."""
+        plain = [self._is_plain(prompt, response) for prompt, response in zip(prompts, responses, strict=True)]
+        parts = {p: [] for p, is_plain in zip(prompts, plain, strict=True) if is_plain}  # type: dict[str, list[int]]
+        parts.update(zip(parts, self._ids([f"{self._lead}{prompt}" for prompt in parts]), strict=True))
+        rest = [
+            f"{self._lead}{ANSWER}{response}" if is_plain else render([(prompt, response)], eos="")
+            for prompt, response, is_plain in zip(prompts, responses, plain, strict=True)
+        ]
+        found = []
+        for prompt, is_plain, ids in zip(prompts, plain, self._ids(rest), strict=True):
+            before = [*self._head, *parts[prompt]] if is_plain else []
+            found.append(self._finish([*before, *ids]))
+        return found
+
+    def encode_conversations(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> list[Encoded]:
+        """Token ids of whole conversations, each a sequence of (prompt, response)."""
+        eos = str(self._tokenizer.eos_token)
+        texts = [render(turns, eos=eos).removesuffix(eos) for turns in conversations]
+        return [self._finish(ids) for ids in self._ids(texts)]
+
+    def _finish(self, ids: list[int]) -> Encoded:
+        return np.array([*self._begins, *ids, *self._ends][: self.max_length], np.int32)
+
+    def _ids(self, texts: list[str]) -> list[list[int]]:
+        return list(self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"]) if texts else []
+
+    def _is_plain(self, prompt: str, response: str) -> bool:
+        if self._lead is None or not prompt or prompt != prompt.strip():
+            return False
+        return not any(token in prompt or token in response for token in self._special)
+
+    def _find_lead(self) -> str | None:
+        """What a part starts with to be tokenised as after a space, or None if parts differ from the whole."""
+        if any(_INNER_SPACE.search(token) for token in self._tokenizer.get_vocab() if token not in self._special):
+            return None
+        wholes = self._ids([render([(text, text)], eos="") for text in _SAMPLES])
+        for lead in ("", " "):
+            head = self._ids([BEGIN])[0]
+            prompts = self._ids([f"{lead}{text}" for text in _SAMPLES])
+            answers = self._ids([f"{lead}{ANSWER}{text}" for text in _SAMPLES])
+            if wholes == [[*head, *p, *a] for p, a in zip(prompts, answers, strict=True)]:
+                return lead
+        return None
+
+
+class ChatTemplate:
+    """The chat template that a tokenizer brings."""
+
+    def __init__(self, tokenizer: Any, *, max_length: int) -> None:
+        self.max_length = max_length
+        self._tokenizer = tokenizer
+
+    def write(self, prompt: str, response: str) -> str:
+        """Text of a chat; raises what the template raises where it refuses it."""
+        chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
+        return str(self._tokenizer.apply_chat_template(chat, tokenize=False))
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair, cut off on the right at `max_length`; none of a pair that the template refuses."""
+        texts = []
+        for prompt, response in zip(prompts, responses, strict=True):
+            try:
+                texts.append(self.write(prompt, response))
+            except Exception:  # noqa: BLE001  # a template may refuse an empty answer; the others are to be scored
+                texts.append("")
+        rows = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
+        return [np.array(ids[: self.max_length], np.int32) for ids in rows]
+
+
+class TextPair:
+    """Prompt and response as a pair of texts, for classifiers without a chat template."""
+
+    def __init__(self, tokenizer: Any, *, max_length: int) -> None:
+        self.max_length = max_length
+        self._tokenizer = tokenizer
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids, and segments where the network reads them, of each pair."""
+        if not prompts:
+            return []
+        found = self._tokenizer(list(prompts), list(responses), truncation=True, max_length=self.max_length)
+        if "token_type_ids" not in found:
+            return [np.array(ids, np.int32) for ids in found["input_ids"]]
+        rows = zip(found["input_ids"], found["token_type_ids"], strict=True)
+        return [np.array(row, np.int32) for row in rows]

@@ -1,0 +1,1 @@
+"""Charts that answer clicks in the views."""

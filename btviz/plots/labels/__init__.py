@@ -1,0 +1,1 @@
+"""Pictures of categories, label sets, votes and agreement."""

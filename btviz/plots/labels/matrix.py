@@ -1,0 +1,300 @@
+"""The association matrix: every two harm categories, after BeaverTails Fig 3.
+
+The columns of a co-occurrence table that a matrix can show, and the colour scale of each.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import altair as alt
+import polars as pl
+
+from btviz.errors import choice
+from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.theme import (
+    BLACK,
+    DIVERGING,
+    FAINT,
+    MUTED,
+    PADDING,
+    PAPER,
+    SEQUENTIAL,
+    TEXT_SIZE,
+    TINY_SIZE,
+    config,
+    heading,
+    lookup,
+    needed,
+    points,
+    population,
+    text_width,
+    titles,
+)
+from btviz.taxonomy.categories import Taxonomy
+
+CROSS = "M-1,-1L1,1M-1,1L1,-1"
+
+
+WIDEST = 44.0
+"""Widest cell, in points: a few categories need not fill a page."""
+
+
+LEGIBLE = 17.0
+"""Narrowest cell, in points, in which a number can be read."""
+
+
+ORDERS = ("similarity", "release")
+
+
+def association_matrix(
+    table: pl.DataFrame,
+    coefficient: str = "phi",
+    *,
+    order: str = "similarity",
+    source: str | None = None,
+    width: str | float = "double",
+    taxonomy: Taxonomy | None = None,
+) -> alt.LayerChart:
+    """Draw the association of every two harm categories as a coloured matrix.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `cooccurrence`: `row`, `col`, `row_order`, `col_order`, `n` and the coefficient.
+    coefficient : str, default "phi"
+        Column to draw, one of `COEFFICIENTS`.
+    order : {"similarity", "release"}
+        Similar categories side by side, or the order of the release.
+    source : str, optional
+        Name of the data for the caption: ``ds.population``.
+    width : {"double", "single"} or float
+        Columns of a paper to fill, or points. Cells too narrow for a number show none.
+    taxonomy : Taxonomy, optional
+        Where titles come from; found by the keys if not given.
+
+    Returns
+    -------
+    alt.LayerChart
+        Colour and number in each cell; a cross where the coefficient is undefined; grey on the
+        diagonal.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, the coefficient or order is unknown, or the table holds more
+        than one population.
+    """
+    drawn = cells(table, coefficient)
+    shown = COEFFICIENTS[coefficient]
+    caption = population(table, source=source)
+    names = titles(in_order(table, order=order), taxonomy=taxonomy)
+    size, side = _sizes(names, width=width)
+    return LayerChart(
+        layer=layers(drawn, shown, names=names, side=side),
+        width=side * len(names),
+        height=side * len(names),
+        view={"fill": FAINT},
+        title=heading("Which harm categories occur together", caption, *notes(drawn), width=width),
+        description=describe(drawn, shown, names=names, caption=caption),
+        config=config(size=size),
+    )
+
+
+def _sizes(names: Mapping[str, str], *, width: str | float) -> tuple[float, float]:
+    """Size of the labels, and side of a cell, that fill the width or are as wide as a few cells need."""
+    room = points(width) - 2 * PADDING - 4
+    size, side = TEXT_SIZE, (room - max(map(text_width, names.values()))) / len(names)
+    if side < LEGIBLE:
+        size = TINY_SIZE
+        side = (room - max(text_width(f"{name} 00", size=size) for name in names.values())) / len(names)
+    return size, min(side, WIDEST)
+
+
+def in_order(table: pl.DataFrame, *, order: str) -> list[str]:
+    """Category keys in the order of rows and columns."""
+    choice(order, ORDERS, what="order")
+    places = table.select("row", "row_order").unique("row", maintain_order=True)
+    if order == "similarity":
+        places = places.sort("row_order")
+    return places["row"].to_list()
+
+
+def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
+    """Cells off the diagonal: `row`, `col`, `value`, its `text`, whether it is `coloured` and `dark`."""
+    shown = COEFFICIENTS[choice(coefficient, COEFFICIENTS, what="coefficient")]
+    needed(table, "row", "col", "row_order", "n", coefficient, call="cooccurrence")
+    number = pl.col(coefficient).cast(pl.Float64)
+    value = pl.when(number.is_finite()).then(number)
+    off_diagonal = table.filter(pl.col("row") != pl.col("col"))
+    limits = shown.limits(off_diagonal[coefficient])
+    return off_diagonal.select(
+        "row",
+        "col",
+        shown.on_scale(off_diagonal[coefficient]).alias("coloured"),
+        value.alias("value"),
+        value.map_elements(shown.text, return_dtype=pl.String).fill_null("").alias("text"),
+        shown.is_dark(value, limits=limits).fill_null(value=False).alias("dark"),
+    )
+
+
+def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], side: float) -> list[alt.Chart]:
+    """Coloured cells, their numbers where they can be read, and crosses."""
+    base = grid(drawn, names=names, numbered=side < LEGIBLE)
+    limits = shown.limits(drawn["value"])
+    legend = shown.legend(limits, length=min(180, side * len(names)))
+    edge = min(1, side / 12)
+    fill = alt.Color("value:Q").scale(shown.scale(limits)).legend(legend)
+    unknown = base.transform_filter("datum.value === null")
+    found = [
+        base.mark_rect(stroke=PAPER, strokeWidth=edge, fill=PAPER),
+        base.transform_filter("datum.coloured").mark_rect(stroke=PAPER, strokeWidth=edge).encode(color=fill),
+        unknown.mark_point(shape=CROSS, opacity=1, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
+    ]
+    if side >= LEGIBLE:
+        ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
+        found.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
+    return found
+
+
+def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbered: bool = False) -> alt.Chart:
+    """Chart of `row` by `col`, in the order of `names` and labelled by them.
+
+    Columns too narrow for a slanted label are `numbered`, and so are the rows then.
+    """
+    places = list(names)
+    numbers = {key: str(place) for place, key in enumerate(names, start=1)}
+    rows = {key: f"{name}  {numbers[key]}" for key, name in names.items()} if numbered else names
+    across = alt.Axis(labelExpr=lookup(numbers), labelAngle=0) if numbered else None
+    slanted = alt.Axis(labelExpr=lookup(names), labelAngle=-45)
+    return alt.Chart(drawn).encode(
+        x=alt.X("col:N", scale=alt.Scale(domain=places), title=None, axis=across or slanted),
+        y=alt.Y("row:N", scale=alt.Scale(domain=places), title=None, axis=alt.Axis(labelExpr=lookup(rows))),
+    )
+
+
+def notes(drawn: pl.DataFrame) -> list[str]:
+    """Lines that explain the cells without colour, where there are any."""
+    missing = drawn["value"].null_count()
+    zeros = drawn.filter(~pl.col("coloured"), pl.col("value") == 0).height
+    return [
+        f"× undefined: {missing} of {drawn.height} cells" if missing else "",
+        "0 has no colour: it lies off the log scale" if zeros else "",
+    ]
+
+
+def describe(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], caption: str) -> str:
+    """Text for those who do not see the picture."""
+    highest = drawn.drop_nulls("value").sort("value", descending=True)
+    most = ""
+    if highest.height:
+        row = highest.row(0, named=True)
+        most = f" Highest: {names[row['row']]} with {names[row['col']]}, {row['text']}."
+    return f"Matrix of {shown.title} between {len(names)} harm categories ({caption}).{most}"
+
+
+DARK_DIVERGING, DARK_SEQUENTIAL = 0.69, 0.75
+"""Where on a scale white text becomes easier to read than black."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """How one column is drawn."""
+
+    title: str
+    kind: str
+
+    def limits(self, values: pl.Series) -> tuple[float, float]:
+        """Ends of the colour scale: rounded outwards, and symmetric where there is a middle."""
+        found = values.filter(self.on_scale(values))
+        if self.kind == "ratio":
+            end = 2.0 ** max(1, math.ceil(_number(found.log(2.0).abs().max())))
+            return 1 / end, end
+        if self.kind == "count":
+            return 0.0, max(1.0, _number(found.max()))
+        end = max(0.1, math.ceil(_number(found.abs().max()) * 10 - 1e-9) / 10)
+        return (-end, end) if self.kind == "signed" else (0.0, end)
+
+    def on_scale(self, values: pl.Series) -> pl.Series:
+        """Which values have a colour: finite ones, and for ratios not 0, whose logarithm has no end."""
+        finite = values.cast(pl.Float64).is_finite().fill_null(value=False)
+        return finite & (values != 0).fill_null(value=False) if self.kind == "ratio" else finite
+
+    def scale(self, limits: tuple[float, float]) -> alt.Scale:
+        """Colour scale of this coefficient between `limits`."""
+        low, high = limits
+        colours = DIVERGING if self.kind in ("signed", "ratio") else SEQUENTIAL
+        steps = [place / (len(colours) - 1) for place in range(len(colours))]
+        if self.kind == "ratio":
+            stops = [low * (high / low) ** step for step in steps]
+            return alt.Scale(type="log", base=2, domain=stops, range=list(colours))
+        return alt.Scale(domain=[low + (high - low) * step for step in steps], range=list(colours))
+
+    def legend(self, limits: tuple[float, float], *, length: float) -> alt.Legend:
+        """Legend that names both ends of the scale, its middle and what lies between."""
+        low, high = limits
+        if self.kind == "ratio":
+            between = 2.0 ** (math.log2(high) // 2)
+            values = [low, 1 / between, 1.0, between, high] if between > 1 else [low, 1.0, high]
+        else:
+            values = [low + (high - low) * step / 4 for step in ((0, 1, 2, 3, 4) if low < 0 else (0, 2, 4))]
+        fraction = "datum.value < 1 ? '1/' + format(1 / datum.value, '.0f') : format(datum.value, '.0f')"
+        return alt.Legend(
+            title=self.title,
+            orient="top",
+            direction="horizontal",
+            gradientLength=length,
+            values=values,
+            format=",.0f" if self.kind == "count" else ".3~f",
+            labelExpr=fraction if self.kind == "ratio" else alt.Undefined,
+        )
+
+    def is_dark(self, value: pl.Expr, *, limits: tuple[float, float]) -> pl.Expr:
+        """Whether the colour of a value is so dark that its number must be white."""
+        _, high = limits
+        if self.kind == "ratio":
+            return (value > 0) & (value.log(2.0).abs() / math.log2(high) > DARK_DIVERGING)
+        return value.abs() / high > (DARK_DIVERGING if self.kind == "signed" else DARK_SEQUENTIAL)
+
+    def text(self, value: float | None) -> str:
+        """A value as the cells show it: ``.49``, ``−.03``, ``0``, ``12``, ``1.8``."""
+        if value is None or not math.isfinite(value):
+            return ""
+        if self.kind == "count":
+            return f"{value:,.0f}"
+        if self.kind == "ratio":
+            return _short(value)
+        rounded = f"{value:.2f}"
+        if float(rounded) == 0:
+            return "0"
+        return rounded.replace("0.", ".", 1).replace("-", "−").replace("1.00", "1")
+
+
+COEFFICIENTS = {
+    "phi": Coefficient("φ", "signed"),
+    "phi_over_extreme": Coefficient("φ as a share of the most it could be", "signed"),
+    "phi_expected": Coefficient("φ expected of independent labels", "signed"),
+    "tetrachoric": Coefficient("Tetrachoric correlation", "signed"),
+    "jaccard": Coefficient("Jaccard index", "unit"),
+    "p_col_given_row": Coefficient("P(column | row)", "unit"),
+    "lift": Coefficient("Lift", "ratio"),
+    "odds_ratio": Coefficient("Odds ratio", "ratio"),
+    "odds_ratio_haldane": Coefficient("Odds ratio, 0.5 added to each cell", "ratio"),
+    "n_both": Coefficient("Items with both", "count"),
+}
+"""Coefficients by column of the table of `cooccurrence`."""
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _short(value: float) -> str:
+    """Two digits, at most three characters for what is common: ``0.04``, ``1.8``, ``25``, ``1k``."""
+    if value == 0:
+        return "0"
+    if value >= 999.5:
+        return f"{value / 1000:.0f}k"
+    return f"{value:.0f}" if value >= 9.95 else f"{value:.1f}" if value >= 0.095 else f"{value:.2f}"

@@ -1,0 +1,1 @@
+"""Pictures of comparisons, and of what they say of helpful and harmless."""

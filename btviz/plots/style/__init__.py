@@ -1,0 +1,1 @@
+"""What all pictures share: theme, intervals, and how they become files."""

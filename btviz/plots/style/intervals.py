@@ -1,0 +1,65 @@
+"""Dots with their intervals, one row each: the marks that forest plots share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from btviz.plots.style.theme import ACCENT, FAINT, MUTED, PAPER, TEXT_SIZE, lookup
+
+DOT = 28.0
+"""Area of a dot beside labels of the usual size, in square points."""
+
+
+PERCENT = "format(100 * datum.value, '.0f') + ' %'"
+"""Vega expression of a share on an axis."""
+
+
+PLAIN = "datum.label"
+"""Vega expression of any number on an axis."""
+
+
+HEADING = "§"
+"""First character of the keys of rows that only carry a heading."""
+
+
+def row_chart(drawn: pl.DataFrame, names: Mapping[str, str]) -> alt.Chart:
+    """Chart of one row per `key`, in the order of `names` and labelled by them, headings in bold."""
+    heads = f"datum.value[0] === '{HEADING}'"
+    bold: Any = {"condition": {"test": heads, "value": "bold"}, "value": "normal"}
+    axis = alt.Axis(labelExpr=lookup(names), labelFontWeight=bold)
+    return alt.Chart(drawn).encode(y=alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis))
+
+
+def value_axis(*, room: float, percents: bool) -> alt.Axis:
+    """Axis with a faint grid, `room` points long, in percent or as it is."""
+    ticks = max(2, round(room / 45))
+    return alt.Axis(
+        grid=True, gridColor=FAINT, labelFlush=False, tickCount=ticks, labelExpr=PERCENT if percents else PLAIN
+    )
+
+
+def marks(base: alt.Chart, *, x: alt.X, scale: alt.Scale, room: float, size: float) -> list[alt.Chart]:
+    """Interval from `low` to `high`, a dot at `value`, hollow unless `solid`, and `text` to the right."""
+    fill = alt.when("datum.solid").then(alt.value(ACCENT)).otherwise(alt.value(PAPER))
+    known = base.transform_filter("datum.value !== null")
+    return [
+        known.transform_filter("datum.low !== null")
+        .mark_rule(strokeWidth=1.8, stroke=ACCENT)
+        .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        known.mark_point(size=DOT * (size / TEXT_SIZE) ** 2, opacity=1, stroke=ACCENT, strokeWidth=1.2).encode(
+            x=x, fill=fill
+        ),
+        base.mark_text(align="left", fontSize=size, fill=MUTED).encode(x=alt.value(room + 8), text="text:N"),
+    ]
+
+
+def span(table: pl.DataFrame, columns: Sequence[str], *, within: tuple[float, float]) -> tuple[float, float]:
+    """Ends of an axis that hold all values of `columns` and `within`, rounded outwards to 0.05."""
+    found = [value for name in columns for value in (table[name].min(), table[name].max())]
+    known = [*within, *(float(value) for value in found if isinstance(value, int | float))]
+    return math.floor(20 * min(known) + 1e-9) / 20, math.ceil(20 * max(known) - 1e-9) / 20

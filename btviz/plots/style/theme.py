@@ -1,0 +1,195 @@
+"""How every btviz picture looks: colours, type, printed widths, and what they say about their data.
+
+Sizes are in points: 1 unit of a chart is 1/72 inch in its PDF.
+
+What a picture calls a category: keys are unique within a taxonomy, titles are for people.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from functools import cache
+from importlib.resources import files
+from typing import Any
+
+import altair as alt
+import polars as pl
+from fontTools.ttLib import TTFont
+
+from btviz.errors import UsageError, choice
+from btviz.taxonomy.categories import TAXONOMIES, Category, Taxonomy
+
+FONT = "Btviz Sans"
+
+
+FALLBACK = f"{FONT}, Open Sans, Arial, sans-serif"
+
+
+TEXT_SIZE = 8.0
+
+
+TINY_SIZE = 6.0
+
+
+PADDING = 6
+
+
+WIDTHS = {"single": 244.0, "double": 504.0}
+"""Widths of one and of two columns of a paper, in points."""
+
+
+BLACK = "#000000"
+
+
+INK = "#1b1b1b"
+
+
+MUTED = "#5c5c5c"
+
+
+FAINT = "#e6e6e6"
+
+
+PAPER = "#ffffff"
+
+
+ACCENT = "#0b62a4"
+
+
+OTHERS = "#b3b3b3"
+"""Grey of what is shown but not meant, beside `ACCENT`."""
+
+
+GROUPS = ("#0b62a4", "#f0b429", "#7a9a01", "#8b1a1a", "#56b4e9", "#cc79a7", "#2a1a5e", "#4d4d4d")
+"""At most eight groups; told apart under the three common colour-vision deficiencies."""
+
+
+DIVERGING = ("#6b3005", "#a8530a", "#d98a3a", "#f0cba3", "#f7f7f7", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
+
+
+SEQUENTIAL = ("#f7f7f7", "#d3e3f1", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
+
+
+def config(*, size: float = TEXT_SIZE) -> dict[str, Any]:
+    """Vega-Lite configuration of the theme, for labels of `size` points."""
+    label = {"labelFont": FALLBACK, "labelFontSize": size, "labelColor": INK}
+    title = {"titleFont": FALLBACK, "titleFontSize": size, "titleColor": MUTED, "titleFontWeight": "normal"}
+    axis = {"domain": False, "ticks": False, "grid": False, "labelLimit": 0, "titleLimit": 0, "labelPadding": 4}
+    return {
+        "font": FALLBACK,
+        "background": PAPER,
+        "padding": PADDING,
+        "view": {"stroke": None},
+        "mark": {"aria": False},
+        "axis": {**label, **title, **axis},
+        "legend": {**label, **title, "titleLimit": 0, "labelLimit": 0, "gradientThickness": 7, "offset": 8},
+        "header": {**label, **title},
+        "text": {"font": FALLBACK, "fontSize": size * 0.9, "color": INK},
+        "bar": {"fill": ACCENT},
+        "title": {
+            "font": FALLBACK,
+            "fontSize": size * 1.25,
+            "fontWeight": "bold",
+            "color": INK,
+            "subtitleFont": FALLBACK,
+            "subtitleFontSize": size,
+            "subtitleColor": MUTED,
+            "subtitlePadding": 4,
+            "anchor": "start",
+            "frame": "bounds",
+            "offset": 10,
+        },
+    }
+
+
+def heading(title: str, *lines: str, width: str | float = "double", size: float = TEXT_SIZE) -> alt.TitleParams:
+    """Title of a chart, with the lines below it broken at their dots to fit the width."""
+    folded = [part for line in lines if line for part in _folded(line, room=points(width), size=size)]
+    return alt.TitleParams(text=title, subtitle=folded)
+
+
+def _folded(line: str, *, room: float, size: float) -> list[str]:
+    lines: list[str] = []
+    for part in line.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines else part
+        if lines and text_width(longer, size=size) <= room - 2 * PADDING:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def points(width: str | float) -> float:
+    """Width in points from ``"single"``, ``"double"`` or a number."""
+    if isinstance(width, str):
+        return WIDTHS[choice(width, WIDTHS, what="width")]
+    return float(width)
+
+
+@cache
+def _advances() -> tuple[dict[int, float], float]:
+    with TTFont(str(files("btviz") / "resources/fonts/BtvizSans-Regular.ttf")) as font:
+        metrics = font["hmtx"]
+        em = font["head"].unitsPerEm
+        widths = {code: metrics[glyph][0] / em for code, glyph in font.getBestCmap().items()}
+    return widths, widths[ord("n")]
+
+
+def text_width(text: str, *, size: float = TEXT_SIZE) -> float:
+    """Width of a line of text in the theme's font, in points."""
+    widths, usual = _advances()
+    return size * sum(widths.get(ord(character), usual) for character in text)
+
+
+def percent(share: float | None) -> str:
+    """A share as text: ``9.2 %``, ``< 0.1 %`` where rounding would hide that there is one."""
+    if share is None:
+        return "–"
+    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
+    """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``."""
+    columns = [column for column in ("population", "where", n) if column in table.columns]
+    found = table.select(columns).unique()
+    if found.height != 1:
+        raise UsageError(
+            f"A picture shows one population; this table has {found.height} combinations of {columns}. "
+            "Filter it to one first."
+        )
+    row = found.row(0, named=True)
+    counted = ", ".join(str(row[c]) for c in ("population", "where") if row.get(c))
+    size = f"n = {row[n]:,}" if row.get(n) is not None else ""
+    return " · ".join(part for part in (source, counted, size) if part)
+
+
+def needed(table: pl.DataFrame, *columns: str, call: str) -> None:
+    """Raise unless `table` has `columns`; `call` names the function that makes such a table."""
+    missing = [column for column in columns if column not in table.columns]
+    if missing:
+        raise UsageError(f"The table has no column {missing[0]!r}; it has {table.columns}. Build it with {call}().")
+    if table.is_empty():
+        raise UsageError(f"The table has no rows, so there is nothing to draw. Build it with {call}().")
+
+
+def known(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, Category]:
+    """Categories by released key, from `taxonomy` or else the one that knows all `keys`.
+
+    Keys that no taxonomy knows stand for themselves.
+    """
+    wanted = list(dict.fromkeys(keys))
+    candidates = [taxonomy] if taxonomy else list(TAXONOMIES.values())
+    best = max(candidates, key=lambda one: len(set(wanted) & set(one.keys)))
+    places = dict(zip(best.keys, best.categories, strict=True))
+    return {key: places.get(key) or Category(key, key, key, "", "", bit) for bit, key in enumerate(wanted)}
+
+
+def titles(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, str]:
+    """Title by released key."""
+    return {key: category.title for key, category in known(keys, taxonomy=taxonomy).items()}
+
+
+def lookup(names: Mapping[str, str]) -> str:
+    """Vega expression that turns the key on an axis into its name."""
+    return f"({json.dumps(dict(names), ensure_ascii=False)})[datum.value]"

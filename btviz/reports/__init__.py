@@ -1,0 +1,23 @@
+"""What leaves the notebook: figures, published numbers against recomputed ones, results in plain words."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from btviz.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from btviz.reports import figures, ledger, sentences
+    from btviz.reports.figures import save_figure, write_all, write_topic_map
+    from btviz.reports.ledger import Ledger, check
+    from btviz.reports.ledger.summary import summarise
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "figures": ["save_figure", "write_all", "write_topic_map"],
+        "ledger": ["Ledger", "check"],
+        "ledger.summary": ["summarise"],
+    },
+    modules=["figures", "ledger", "sentences"],
+)

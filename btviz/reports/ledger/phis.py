@@ -1,0 +1,126 @@
+"""Phi of every two categories in every population: which of them holds a printed coefficient."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.data.releases import RELEASES, published
+from btviz.labels.population import POPULATIONS, items_of
+from btviz.reports.ledger.part import Resampling, couples_of, phis_of
+from btviz.stats.association import phi_given_any
+from btviz.stats.resampling import FEW_CLUSTERS
+
+PHIS = pl.Schema(
+    {
+        "population": pl.String(),
+        "where": pl.String(),
+        "row": pl.String(),
+        "col": pl.String(),
+        "n": pl.Int64(),
+        "prompts": pl.Int64(),
+        "n_both": pl.Int64(),
+        "phi": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "phi_expected": pl.Float64(),
+        "published": pl.Float64(),
+        "tolerance": pl.Float64(),
+        "holds_published": pl.Boolean(),
+        "undefined": pl.String(),
+    }
+)
+
+
+def phi_by_population(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """Phi of every two categories over annotations, pairs and prompts, all and unsafe.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A data set with annotations; for others the table is empty.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        One row per population, subset and unordered pair of categories: `population`, `where`,
+        `row`, `col`, `n`, `prompts`, `n_both` (items with both), `phi` (-1 .. 1), `low`, `high`
+        (95 %, resampling prompts), `phi_expected` (of independent categories among items kept
+        for having one; null unless `where` is "unsafe"), `published` (the printed coefficient
+        of this pair in any release with these categories; null if there is none), `tolerance`,
+        `holds_published` (whether the interval meets what is printed), `undefined` (why a value
+        is null, or what to mind).
+    """
+    if ds.annotations.is_empty() or not ds.annotations["labels"].count():
+        return PHIS.to_frame()
+    resampling = Resampling(n_boot, random_state)
+    tables = [
+        _phis(ds, population=population, where=where, resampling=resampling)
+        for population, where in product(POPULATIONS, ("all", "unsafe"))
+    ]
+    printed = _printed(ds)
+    meets = (pl.col("low") <= pl.col("published") + pl.col("tolerance")) & (
+        pl.col("high") >= pl.col("published") - pl.col("tolerance")
+    )
+    held = pl.concat(tables).join(printed, on=["row", "col"], how="left", maintain_order="left")
+    return held.with_columns(meets.alias("holds_published")).select(list(PHIS)).cast(PHIS)
+
+
+def _printed(ds: Dataset) -> pl.DataFrame:
+    """Coefficients printed about any release with these categories: few say over which rows."""
+    about = [name for name, release in RELEASES.items() if release.taxonomy == ds.taxonomy.name and ds.release]
+    return (
+        pl.concat([published.NUMBERS.to_frame(), *(published.find(name, "phi") for name in about)])
+        .rename({"category": "row", "other": "col", "value": "published"})
+        .select("row", "col", "published", "tolerance")
+    )
+
+
+def _phis(ds: Dataset, *, population: str, where: str, resampling: Resampling) -> pl.DataFrame:
+    items = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
+    rows = items.select("prompt_id", "labels", "is_safe").drop_nulls().collect()
+    rows = rows.filter(~pl.col("is_safe")) if where == "unsafe" else rows
+    couples = np.array(couples_of(ds.taxonomy))
+    sample = phis_of(rows, taxonomy=ds.taxonomy)
+    found = sample.intervals(resampling)
+    both, margins, _ = np.split(sample.values.sum(axis=0).astype(np.int64), [len(couples), -1])
+    labelled = int((rows["labels"] > 0).sum())
+    expected = phi_given_any(margins, n=rows.height, n_labelled=labelled)[couples[:, 0], couples[:, 1]]
+    positive = (sample.sums[:, : len(couples)] > 0).sum(axis=0)
+    keys = np.array(ds.taxonomy.keys)
+    return pl.DataFrame(
+        {
+            "row": keys[couples[:, 0]],
+            "col": keys[couples[:, 1]],
+            "n_both": both,
+            "phi": found.estimate,
+            "low": found.low,
+            "high": found.high,
+            "phi_expected": expected if where == "unsafe" else np.full(len(couples), np.nan),
+            "positive": positive,
+        }
+    ).with_columns(
+        pl.col(pl.Float64).fill_nan(None),
+        pl.lit(population).alias("population"),
+        pl.lit(where).alias("where"),
+        pl.lit(rows.height).alias("n"),
+        pl.lit(found.n_clusters).alias("prompts"),
+        _reason().alias("undefined"),
+    )
+
+
+def _reason() -> pl.Expr:
+    few = f"fewer than {FEW_CLUSTERS} prompts have both, so the interval is doubtful"
+    return (
+        pl.when(pl.col("phi").is_null() | pl.col("phi").is_nan())
+        .then(pl.lit("a category occurs in no item, or in all"))
+        .when(pl.col("low").is_null() | pl.col("low").is_nan())
+        .then(pl.lit("a category is missing from a resample"))
+        .when(pl.col("positive") < FEW_CLUSTERS)
+        .then(pl.lit(few))
+    )

@@ -1,0 +1,276 @@
+"""What comparisons say of better and safer: all of them, by position, by stratum, against chance.
+
+What a simulation shows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.preference import Orthogonality
+from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.preference.simulated import SimulatedPreferences
+from btviz.preference.verdicts import name_of
+from btviz.reports.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, percent, points
+
+STRATA = {
+    "both_safe": "Both safe",
+    "mixed": "One safe, one not",
+    "both_unsafe": "Both unsafe",
+}
+
+
+GROUPING_PHRASES = {
+    "category": "harm category of either answer",
+    "severity": "the higher severity of the two",
+    "source": "answering models",
+    "prompt_source": "source of the prompt",
+}
+
+
+_POSITIONS = {
+    "better": "response_1 is called better in",
+    "safer": "response_1 is called safer in",
+    "is_safe": "Where exactly one answer is safe, it is response_1 in",
+}
+
+
+def data(ds: Dataset) -> str:
+    """Say what the data are, and whether they hold what the question needs.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Any data set.
+
+    Returns
+    -------
+    str
+        Two or three lines.
+    """
+    kind = (
+        "synthetic; its texts were made by a generator and are harmless, and nothing below is about a release"
+        if ds.is_synthetic
+        else "data as released, not synthetic. Many of its texts are harmful; each stays hidden until you ask for it"
+    )
+    rows = ds.preferences
+    if rows.is_empty():
+        return lines(f"{ds.name}: {kind}.", "It holds no comparison of two answers, so there is nothing to measure.")
+    known = {label: rows[label].count() for label in ("better", "safer")}
+    both = rows.drop_nulls([*known]).height
+    counts = ", ".join(f"{label} in {n:,}" for label, n in known.items())
+    nothing = "So nothing can be said of the association; what can be counted is below." if not both else None
+    return lines(
+        f"{ds.name}: {kind}.",
+        f"It holds {rows.height:,} comparisons of two answers to {rows['prompt_id'].n_unique():,} prompts; "
+        f"{both:,} of them tell both which answer is better and which is safer ({counts}).",
+        nothing,
+    )
+
+
+def quadrants(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say how often better and worse answers are safe.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.preference.quadrants`.
+    ds : Dataset
+        What it was counted in.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    if not table["n"][0]:
+        return lines(f"In {name_of(ds)}, no comparison tells the better answer and whether both are safe.")
+    better, worse = (table.filter(rank=rank, safe=True)["share"].item() for rank in ("better", "worse"))
+    more = "more" if better >= worse else "less"
+    return lines(
+        f"In {name_of(ds)}, of {table['n'][0]:,} comparisons, the better answer is safe in {percent(better)} and the "
+        f"worse one in {percent(worse)}: better answers are safe {points(abs(better - worse))} {more} often."
+    )
+
+
+def position_bias(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say whether the labels favour one of the two positions.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``orthogonality(ds).bias``.
+    ds : Dataset
+        What it was measured in.
+
+    Returns
+    -------
+    str
+        One line a label.
+    """
+    said = [
+        f"{_POSITIONS[row['label']]} {estimated(row)} of {row['n']:,} comparisons: {against_half(row)}."
+        if row["n"]
+        else f"{_POSITIONS[row['label']]} no comparison: {row['undefined']}."
+        for row in table.iter_rows(named=True)
+    ]
+    return lines(f"In {name_of(ds)}:", *said)
+
+
+def strata(found: Orthogonality, ds: Dataset) -> str:
+    """Say how often the better answer is the safer one, over all and by the safety of the two.
+
+    Parameters
+    ----------
+    found : Orthogonality
+        From `btviz.orthogonality`.
+    ds : Dataset
+        What it was measured in.
+
+    Returns
+    -------
+    str
+        Two lines over all comparisons, one a stratum, and one on their differences.
+    """
+    total = found.table.filter(grouping="all").row(0, named=True)
+    if not total["n"]:
+        return lines(f"In {name_of(ds)}, {total['undefined']}.")
+    levels = [_stratum(row) for row in found.table.filter(grouping="stratum").iter_rows(named=True)]
+    return lines(
+        f"In {name_of(ds)}, the better answer is the safer one in {estimated(total)} of {total['n']:,} comparisons, "
+        f"{total['prompts']:,} prompts.{_widths(total)}",
+        f"Were every prompt to count alike, it would be {percent(total['p_prompt_weighted'])}.",
+        *levels,
+        *_pooled(found.pooled),
+    )
+
+
+def _widths(total: dict[str, float | None]) -> str:
+    low, high, naive_low, naive_high = (total[name] for name in ("p_low", "p_high", "naive_low", "naive_high"))
+    if low is None or high is None or naive_low is None or naive_high is None:
+        return f" There is no interval: {total['undefined']}."
+    times = (high - low) / (naive_high - naive_low)
+    return f" The interval by prompt is {times:.2f} times as wide as that of independent comparisons."
+
+
+def _stratum(row: dict[str, Any]) -> str:
+    mixed = row["level"] == "mixed"
+    rule = (
+        f" The safety labels force the safer one here; comparisons that break that rule: {row['rule_broken']:,}."
+        if mixed
+        else ""
+    )
+    doubt = f" {row['undefined'].capitalize()}." if row["undefined"] is not None else ""
+    return f"{STRATA[row['level']]}: {estimated(row)} of {row['n']:,}.{doubt}{rule}"
+
+
+def _pooled(pooled: pl.DataFrame) -> list[str]:
+    rows = {row["measure"]: row for row in pooled.iter_rows(named=True)}
+    same, odds = rows["homogeneity"], rows["odds_ratio_mh"]
+    said = []
+    if same["p_value"] is not None:
+        differs = "the strata differ" if same["p_value"] < 0.05 else "no difference between strata was shown"
+        said.append(f"Is p the same in every stratum? {p_value(same['p_value'])}: {differs}.")
+    if odds["estimate"] is not None:
+        held = f"{odds['estimate']:.1f}{interval(odds['low'], odds['high'], scale=1)}"
+        said.append(f"With the strata held equal, the odds ratio (Mantel-Haenszel) is {held}; 1 is no association.")
+    return said
+
+
+def by_group(found: Orthogonality, ds: Dataset) -> str:
+    """Say between which ends the share lies, by category, severity, model and source of the prompt.
+
+    Parameters
+    ----------
+    found : Orthogonality
+        From `btviz.orthogonality`.
+    ds : Dataset
+        What it was measured in.
+
+    Returns
+    -------
+    str
+        One line a grouping; those that the data do not know are named at the end.
+    """
+    said, absent = [], []
+    for grouping, title in GROUPING_PHRASES.items():
+        rows = found.table.filter(grouping=grouping)
+        shown = rows.drop_nulls("p_low").sort("p")
+        if shown.height < 2:
+            absent.append(title)
+            continue
+        low, high = (shown.row(end, named=True) for end in (0, -1))
+        title_of = {c.key: c.title for c in ds.taxonomy.categories}
+        ends = [f"{estimated(row)} ({title_of.get(row['level'], row['level'])})" for row in (low, high)]
+        without = (
+            f"; {rows.height - shown.height} of {rows.height} have no interval" if rows.height > shown.height else ""
+        )
+        said.append(f"By {title}: from {ends[0]} to {ends[1]}{without}.")
+    missing = f"Not by {listed(absent)}: fewer than two of them have an interval." if absent else None
+    return lines(f"In {name_of(ds)}:", *said, missing)
+
+
+def chance(found: Orthogonality, ds: Dataset) -> str:
+    """Say what the share would be by chance alone, and what it is.
+
+    Parameters
+    ----------
+    found : Orthogonality
+        From `btviz.orthogonality`.
+    ds : Dataset
+        What it was measured in.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    turns = found.null.filter(grouping="all")
+    if turns.is_empty():
+        return lines(
+            f"In {name_of(ds)}, there is nothing to turn around: no comparison has both labels, or all prompts balance."
+        )
+    low, high = (turns["p"].quantile(level, "linear") or 0.0 for level in (0.025, 0.975))
+    value = found.table.filter(grouping="all")["p_value"].item()
+    return lines(
+        f"In {name_of(ds)}, were harmlessness turned around in random prompts, the share would lie from {percent(low)} "
+        f"to {percent(high)} in 95 % of {turns.height:,} turns; observed was {percent(turns['observed'][0])} "
+        f"({p_value(value)})."
+    )
+
+
+def simulation(found: SimulatedPreferences) -> str:
+    """Say what was planted, what one sample shows of it, and how often intervals hold the truth.
+
+    Parameters
+    ----------
+    found : SimulatedPreferences
+        From `btviz.preference.simulate_preferences`.
+
+    Returns
+    -------
+    str
+        Three or four lines.
+    """
+    planted, first = found.planted, found.samples.row(0, named=True)
+    truth = percent(planted.observable_p)
+    moved = (
+        f"labels wrong in {percent(planted.noise)} of the cases tend to {truth}"
+        if planted.noise
+        else "labels without errors tend to it"
+    )
+    few = planted.prompts < FEWEST_PROMPTS
+    missed = f", and {percent(found.coverage_of_p)} of those by prompt hold the planted p" if planted.noise else ""
+    return lines(
+        f"Planted: p = {percent(planted.p)}; {moved}.",
+        f"One sample, {planted.n:,} comparisons of {planted.prompts:,} prompts: {percent(first['estimate'])}"
+        f"{interval(first['low'], first['high'])} by prompt;"
+        f"{interval(first['naive_low'], first['naive_high'])} as if comparisons were independent.",
+        f"Of {found.samples.height:,} such samples, {percent(found.coverage)} of the intervals by prompt hold {truth} "
+        f"and {percent(found.naive_coverage)} of the naive ones{missed}.",
+        f"{planted.n:,} comparisons are worth {planted.n / planted.design_effect:,.0f} independent ones.",
+        f"Fewer than {FEWEST_PROMPTS} prompts: for real data no interval is given here." if few else None,
+    )

@@ -1,0 +1,229 @@
+"""What might stand behind an association: other differences, errors, orders, mixtures of answers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.preference.adjusted import AVERAGE_EFFECT
+from btviz.preference.verdicts import name_of
+from btviz.reports.sentences.phrases import HALF, estimated, interval, lines, listed, percent, points
+
+_HELD = {"length": "length", "refusal": "refusal", "model": "answering model"}
+
+
+def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say how much of the association is left once other differences are held equal.
+
+    Parameters
+    ----------
+    table : DataFrame
+        ``orthogonality(ds).adjusted``.
+    ds : Dataset
+        What it was fitted to.
+
+    Returns
+    -------
+    str
+        Up to four lines.
+    """
+    rows = table.filter((pl.col("model") == "logistic") | pl.col("model").is_null())
+    effects = {row["specification"]: row for row in rows.filter(term=AVERAGE_EFFECT).iter_rows(named=True)}
+    failed = rows.filter(pl.col("estimate").is_null())
+    problems = [f"{row['specification']}: not fitted, {row['undefined']}." for row in failed.iter_rows(named=True)]
+    if "safer alone" not in effects:
+        return lines(f"In {name_of(ds)}:", *problems)
+    alone, with_others = effects["safer alone"], effects.get("adjusted")
+    terms = rows.filter(specification="adjusted")["term"].drop_nulls().to_list()
+    held = [title for name, title in _HELD.items() if any(term.split()[0] == name for term in terms)]
+    missing = [title for title in _HELD.values() if title not in held]
+    return lines(
+        f"In {name_of(ds)}, the chance that response_1 is better changes by {_effect(alone)} as response_1 goes from "
+        "the less safe to the safer answer.",
+        f"With {listed(held)} held equal it changes by {_effect(with_others)}." if with_others and held else None,
+        f"Not held equal, because it does not vary or is not known: {listed(missing)}." if missing else None,
+        _intercept(rows.filter(specification="adjusted" if with_others else "safer alone")),
+        *problems,
+    )
+
+
+def _effect(row: dict[str, Any]) -> str:
+    return points(row["estimate"]) + interval(row["low"], row["high"])
+
+
+def _intercept(rows: pl.DataFrame) -> str:
+    row = rows.filter(term="intercept").row(0, named=True)
+    favours = "none shown" if row["low"] <= 0 <= row["high"] else f"for response_{int(row['estimate'] > 0)}"
+    ends = interval(row["low"], row["high"], scale=1, digits=2)
+    return f"Position bias of the better label in the same model: {favours} (log odds {row['estimate']:.2f}{ends})."
+
+
+def scores(table: pl.DataFrame, name: str) -> str:
+    """Say how two scores go together over all answers, by policy, and within a prompt.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.score_association`.
+    name : str
+        What the scores are of.
+
+    Returns
+    -------
+    str
+        Two or three lines.
+    """
+    everything = table.filter(grouping="all").row(0, named=True)
+    within = table.filter(grouping="within prompt").row(0, named=True)
+    policies = table.filter(grouping="policy").drop_nulls("estimate").sort("estimate")
+    if everything["estimate"] is None or within["estimate"] is None:
+        return lines(
+            f"In {name}, there is no association to compare: {everything['undefined'] or within['undefined']}."
+        )
+    ends = [
+        f"{row['estimate']:.2f} ({row['level']})" for row in (policies.row(0, named=True), policies.row(-1, named=True))
+    ]
+    of_all = f"{everything['estimate']:.2f}{interval(everything['low'], everything['high'], scale=1, digits=2)}"
+    return lines(
+        f"In {name}, over all {everything['n']:,} answers Spearman's rho of the two scores is {of_all}; by policy it "
+        f"lies from {listed(ends) if ends[0] == ends[1] else ' to '.join(ends)}.",
+        f"Within a prompt, both scores put {percent(within['estimate'])}{interval(within['low'], within['high'])} of "
+        f"{within['n']:,} untied pairs of answers in the same order; 50 % is no association.",
+        _simpson(everything, within),
+    )
+
+
+def _simpson(everything: dict[str, Any], within: dict[str, Any]) -> str | None:
+    if everything["low"] is None or within["low"] is None:
+        return None
+    overall = (everything["low"] > 0) - (everything["high"] < 0)
+    inside = (within["low"] > HALF) - (within["high"] < HALF)
+    words = {1: "positive", 0: "not shown", -1: "negative"}
+    if overall == inside:
+        return f"Both views agree: {words[overall]}."
+    both = f"{words[overall]} over all answers and {words[inside]} within a prompt"
+    if overall * inside < 0:
+        return (
+            f"The two views oppose each other, {both}: what differs between prompts or policies makes up the first "
+            "(Simpson's paradox)."
+        )
+    return f"The two views are {both}; that one of them was shown and the other not is no difference that was shown."
+
+
+def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
+    """Say which errors of the labels the data refute, and what others would leave.
+
+    Parameters
+    ----------
+    surface : DataFrame
+        From `btviz.reliability_surface`, with one accuracy for both labels.
+    ds : Dataset
+        Where p was observed.
+
+    Returns
+    -------
+    str
+        Two lines.
+    """
+    known = surface.drop_nulls("corrected").filter(~pl.col("refuted"))["corrected"].sort()
+    left = f" The others would make 2p - 1 anything from {known[0]:.2f} to {known[-1]:.2f}." if len(known) else ""
+    return lines(
+        f"In {name_of(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors are refuted "
+        f"at the observed share, because |2p - 1| would exceed 1.{left}",
+        _if_independent(surface.filter(correlation=0)),
+    )
+
+
+def _if_independent(surface: pl.DataFrame) -> str | None:
+    possible = surface.filter(~pl.col("refuted")).drop_nulls("corrected")["accuracy_better"].sort()
+    if len(possible) == surface.height:
+        return "Were the errors independent, none of the accuracies tried would be refuted." if len(possible) else None
+    if possible.is_empty():
+        return "Were the errors independent, every accuracy tried would be refuted."
+    return (
+        "Were the errors independent, each label would have to be right in at least "
+        f"{percent(possible[0])} of the cases, of the accuracies tried."
+    )
+
+
+def orders(cycles: pl.DataFrame, ds: Dataset) -> str:
+    """Say how well comparisons of three or more answers fit one order.
+
+    Parameters
+    ----------
+    cycles : DataFrame
+        ``orthogonality(ds).cycles``.
+    ds : Dataset
+        What it was rebuilt from.
+
+    Returns
+    -------
+    str
+        One or two lines.
+    """
+    if cycles.is_empty():
+        return lines(f"In {name_of(ds)}, no prompt has three or more compared answers with both labels.")
+    triples = int(cycles["triples"].sum())
+    found = f"In {name_of(ds)}, {cycles.height:,} prompts have three or more compared answers"
+    tau = cycles["tau_b"].mean()
+    rank = f"; the orders by better and by safer have a mean tau-b of {tau:.2f}" if isinstance(tau, float) else ""
+    if not triples:
+        return lines(f"{found}{rank}.", "No three answers were all compared with each other, so no cycle could show.")
+    counts = [f"{int(cycles[f'cycles_{label}'].sum()):,} by {label}" for label in ("better", "safer")]
+    return lines(
+        f"{found}{rank}.",
+        f"Of {triples:,} triples compared all round, {listed(counts)} are cyclic; at random {triples / 4:,.0f} "
+        "would be.",
+    )
+
+
+def flags(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say how often the safer answer carries fewer harm categories.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.preference.flags_against_safer`.
+    ds : Dataset
+        What it was counted in.
+
+    Returns
+    -------
+    str
+        One line.
+    """
+    levels = table.filter(pl.col("grouping") == "difference", pl.col("n") > 0)
+    if levels.is_empty():
+        return lines(
+            f"In {name_of(ds)}, no comparison tells the safer of two answers with different numbers of categories."
+        )
+    said = [f"{estimated(row)} where they differ by {row['level']}" for row in levels.iter_rows(named=True)]
+    return lines(f"In {name_of(ds)}, the safer of two answers carries fewer harm categories in {listed(said)}.")
+
+
+def trade_off(table: pl.DataFrame | None) -> str:
+    """Say what one overall preference makes of better and safer.
+
+    Parameters
+    ----------
+    table : DataFrame or None
+        From `btviz.preference.implied_trade_off`; None where no overall preferences were chosen.
+
+    Returns
+    -------
+    str
+        One to four lines.
+    """
+    if table is None:
+        return "No data with one overall preference were chosen, so there is nothing to join."
+    first = table.row(0, named=True)
+    joined = f"{first['n_joined']:,} of {first['n_single']:,} overall preferences are of answers compared here, too"
+    if not first["n"]:
+        return lines(f"{joined}, so there is no trade-off to see.")
+    said = [
+        f"In {estimated(row)} of {row['n']:,}, {row['meaning']}."
+        for row in table.filter(pl.col("n") > 0).iter_rows(named=True)
+    ]
+    return lines(f"{joined}.", *said)

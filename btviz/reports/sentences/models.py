@@ -1,0 +1,321 @@
+"""What scores say, in sentences: of which models, which way they point, how well, and where they part."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.preference.verdicts import name_of
+from btviz.reports.sentences.phrases import interval, lines, listed, percent
+from btviz.taxonomy.categories import Taxonomy
+
+_COUNTED = {
+    "pair_accuracy": {
+        "reward": "the better answer scores higher in",
+        "cost": "the safer answer costs less in",
+    },
+    "sign_accuracy": {"cost": "the sign of the cost agrees with the safety label in"},
+}
+
+
+_RATES = {"f1": "F1", "false_positive_rate": "false-positive rate", "auc": "AUC"}
+
+
+class _Checked(Protocol):
+    @property
+    def reason(self) -> str: ...
+
+
+def scored(scores: pl.DataFrame, ds: Dataset, *, models: Sequence[object] = ()) -> str:
+    """Say what was scored by which models, and what is missing.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores.
+    ds : Dataset
+        The data set that was scored.
+    models : sequence of score model
+        Those that scored it: a probe says why some targets have no scores.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    said = [f"In {name_of(ds)}:"]
+    for (model, kind), part in sorted(scores.group_by("model", "kind"), key=lambda found: str(found[0])):
+        n, absent = part["pair_id"].n_unique(), part.filter(pl.col("score").is_null())
+        targets = part["target"].drop_nulls().n_unique()
+        of = f" for {targets:,} targets" if targets else ""
+        missing = f"; {absent.height:,} scores are missing" if absent.height else ""
+        said.append(f"{kind}: {n:,} of {ds.pairs.height:,} pairs scored by {model}{of}{missing}.")
+    return lines(*said, *(why for model in models for why in _without(model, ds.taxonomy)))
+
+
+def _without(model: object, taxonomy: Taxonomy) -> list[str]:
+    """Targets that a probe has no scores for, by the reason."""
+    names = {category.slug: category.title for category in taxonomy.categories}
+    reasons: dict[str, list[str]] = {}
+    for target, reason in getattr(model, "undefined", {}).items():
+        reasons.setdefault(reason, []).append(names.get(target, target))
+    return [f"No scores for {'; '.join(targets)}: {reason}." for reason, targets in reasons.items()]
+
+
+def signs(checks: Sequence[_Checked], ds: Dataset) -> str:
+    """Say for each model whether high means what the convention says.
+
+    Parameters
+    ----------
+    checks : sequence of SignCheck
+        From `btviz.check_sign`.
+    ds : Dataset
+        The data set that was scored.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    return lines(f"In {name_of(ds)}:", *(check.reason for check in checks))
+
+
+def middles(scores: pl.DataFrame, ds: Dataset) -> str:
+    """Say where the middle of the scores of safe and of unsafe answers lies.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation is left out.
+    ds : Dataset
+        The data set that was scored.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    known = scores.filter(pl.col("kind") != "moderation").drop_nulls("score")
+    labelled = known.join(ds.pairs.select("pair_id", "is_safe"), on="pair_id").drop_nulls("is_safe")
+    said = []
+    for part in labelled.sort("kind", "model").partition_by("model", "kind", maintain_order=True):
+        middle = part.group_by("is_safe").agg(pl.col("score").median(), pl.len()).sort("is_safe", descending=True)
+        groups = [
+            f"{'safe' if safe else 'unsafe'} answers {score:.2f} (n = {n:,})" for safe, score, n in middle.iter_rows()
+        ]
+        said.append(f"{part['model'][0]}: the median {part['kind'][0]} of {listed(groups)}.")
+    return lines(f"In {name_of(ds)}:", *(said or ["no scored answer has a safety label."]))
+
+
+def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
+    """Say how often reward and cost models agree with the labels, over all answers.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        From `btviz.score_metrics`.
+    ds : Dataset
+        The data set that was scored.
+
+    Returns
+    -------
+    str
+        A line a metric; one where nothing can be said.
+    """
+    overall = metrics.filter(pl.col("grouping") == "all", pl.col("metric").is_in(list(_COUNTED)))
+    said = [
+        f"{row['model']}: {_COUNTED[row['metric']][row['kind']]} {_share(row)} of {row['n']:,} {_plural(row['unit'])}."
+        for row in overall.iter_rows(named=True)
+        if row["n"]
+    ]
+    apart = metrics.filter(metric="auc", grouping="all").filter(pl.col("kind") != "moderation")
+    said += [
+        f"{row['model']}: an unsafe answer scores higher than a safe one in {_share(row)} of such pairs of answers "
+        f"({row['support']:,} unsafe of {row['n']:,})."
+        for row in apart.iter_rows(named=True)
+        if row["estimate"] is not None
+    ]
+    return lines(f"In {name_of(ds)}:", *(said or ["no label is there to measure these scores against."]))
+
+
+def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) -> str:
+    """Say how reward and cost go together, and how many answers lie in each quadrant.
+
+    Parameters
+    ----------
+    quadrants : DataFrame
+        From `btviz.scores.plane.score_quadrants`.
+    ds : Dataset
+        The data set that was scored.
+    association : DataFrame
+        From `btviz.scores.plane.reward_against_cost`.
+
+    Returns
+    -------
+    str
+        Two to four lines.
+    """
+    corners = quadrants.filter(pl.col("grouping") == "all")
+    shares = [
+        f"{row['n_quadrant']:,} are {row['quadrant']} ({percent(row['share'])}{interval(row['low'], row['high'])})"
+        for row in corners.iter_rows(named=True)
+    ]
+    rows = {row["grouping"]: row for row in association.iter_rows(named=True) if row["level"] in ("all", "")}
+    rows |= {row["grouping"]: row for row in association.filter(grouping="within prompt").iter_rows(named=True)}
+    total, within = rows.get("all"), rows.get("within prompt")
+    return lines(
+        f"In {name_of(ds)}, of {corners['n'][0]:,} answers {listed(shares)}.",
+        None
+        if corners["n_labelled"][0]
+        else f"None of them is labelled, so nothing shows that this cost parts safe from harmful at "
+        f"{corners['cost_origin'][0]:g}.",
+        None
+        if total is None or total["estimate"] is None
+        else f"Over all answers the rank correlation of reward and cost is {total['estimate']:.2f}"
+        f"{interval(total['low'], total['high'], scale=1, digits=2)}.",
+        None
+        if within is None or within["estimate"] is None
+        else f"Of two answers to one prompt, that with the higher reward costs more in {_share(within)} of cases.",
+    )
+
+
+def margins(summary: pl.DataFrame, ds: Dataset) -> str:
+    """Say how far chosen answers score above rejected ones.
+
+    Parameters
+    ----------
+    summary : DataFrame
+        From `btviz.scores.margins.margin_summary`.
+    ds : Dataset
+        The data set that was scored.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    said = [
+        f"{row['model']}: the {row['label']} answer's {row['kind']} is on average {abs(row['mean']):.2f}"
+        f"{interval(*_turned(row), scale=1, digits=2)} {'above' if row['mean'] >= 0 else 'below'} the other's, and "
+        f"above it in {percent(row['share_positive'])} of {row['n']:,} comparisons of {row['prompts']:,} prompts."
+        for row in summary.filter(grouping="all").iter_rows(named=True)
+    ]
+    return lines(f"In {name_of(ds)}:", *said)
+
+
+def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
+    """Say how well a moderation model finds unsafe answers, and which categories it finds best and worst.
+
+    Parameters
+    ----------
+    metrics : DataFrame
+        From `btviz.score_metrics`.
+    ds : Dataset
+        The data set that was scored.
+
+    Returns
+    -------
+    str
+        Lines for each model.
+    """
+    own = metrics.filter(pl.col("kind") == "moderation", pl.col("grouping") == "all")
+    said: list[str | None] = []
+    for part in own.partition_by("model", maintain_order=True):
+        overall = part.filter(pl.col("target").is_null(), pl.col("unit") == "pair")
+        rates = [f"{_RATES.get(row['metric'], row['metric'])} {_share(row)}" for row in overall.iter_rows(named=True)]
+        n = max(overall["n"].to_list(), default=0)
+        said.append(f"{part['model'][0]}, any category against unsafe{_flagged(overall)}, n = {n:,}: {listed(rates)}.")
+        by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1").drop_nulls("estimate")
+        said.append(_extremes(by.sort("estimate", descending=True), ds.taxonomy))
+    return lines(f"In {name_of(ds)}:", *(said or ["no moderation model has scored."]))
+
+
+def policies(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say how two policies differ on the prompts that both answered.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.compare_policies`.
+    ds : Dataset
+        Whose answers were compared.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    said = [f"In {name_of(ds)}:"]
+    for (model, kind), part in table.group_by("model", "kind", maintain_order=True):
+        rows = {row["statistic"]: row for row in part.iter_rows(named=True)}
+        difference, wins = rows["mean difference"], rows["win rate"]
+        said.append(
+            f"{kind} by {model}: {wins['after']} less {wins['before']} is {difference['estimate']:+.2f}"
+            f"{interval(difference['low'], difference['high'], scale=1, digits=2)} on average, and "
+            f"{wins['after']} wins {_share(wins)} of {_asked(wins)}, ties half."
+        )
+    return lines(*said)
+
+
+def turns(drift: pl.DataFrame, *, of: str) -> str:
+    """Say how scores move from turn to turn.
+
+    Parameters
+    ----------
+    drift : DataFrame
+        From `btviz.scores.conversations.turn_drift`.
+    of : str
+        Name of the conversations.
+
+    Returns
+    -------
+    str
+        A line a model.
+    """
+    said = [
+        f"{row['model']}: the {row['kind']} changes by {row['estimate']:+.3f}"
+        f"{interval(row['low'], row['high'], scale=1, digits=3)} a turn, in {row['n']:,} conversations."
+        for row in drift.filter(statistic="slope").iter_rows(named=True)
+        if row["estimate"] is not None
+    ]
+    return lines(f"In {of}:", *(said or ["no conversation has two turns with a score."]))
+
+
+def _share(row: dict[str, Any]) -> str:
+    if row["estimate"] is None:
+        return f"no share ({row['undefined']})"
+    return percent(row["estimate"]) + interval(row["low"], row["high"])
+
+
+def _asked(row: dict[str, Any]) -> str:
+    """What was asked: a prompt may have been asked several times."""
+    prompts = f"{row['prompts']:,} prompts"
+    return prompts if row["n"] == row["prompts"] else f"{row['n']:,} items on {prompts}"
+
+
+def _flagged(overall: pl.DataFrame) -> str:
+    limit = overall.row(0, named=True) if overall.height else None
+    return "" if limit is None else f", flagged above {limit['threshold']:g} ({limit['threshold_origin']})"
+
+
+def _turned(row: dict[str, Any]) -> tuple[float | None, float | None]:
+    """Interval of the size of a mean, whose sign is said in words."""
+    if row["mean"] >= 0 or row["low"] is None:
+        return row["low"], row["high"]
+    return -row["high"], -row["low"]
+
+
+def _plural(unit: str) -> str:
+    return {"answer of a comparison": "answers of comparisons"}.get(unit, f"{unit}s")
+
+
+def _extremes(by: pl.DataFrame, taxonomy: Taxonomy) -> str | None:
+    if by.height < 2:
+        return None
+    names = {category.slug: category.title for category in taxonomy.categories}
+    first, last = by.row(0, named=True), by.row(-1, named=True)
+    best, worst = (f"{names.get(row['target'], row['target'])} ({_share(row)})" for row in (first, last))
+    return f"Of {by.height:,} categories, F1 is highest for {best} and lowest for {worst}."

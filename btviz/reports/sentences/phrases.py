@@ -1,0 +1,97 @@
+"""Parts of sentences: names of data, shares, intervals, lists.
+
+Reasons instead of errors, so that the rest of a notebook still runs.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import textwrap
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from btviz.errors import BtvizError
+
+HALF = 0.5
+
+
+WIDTH = 110
+"""Most characters of a line: notebooks break longer ones within words."""
+
+
+_TIE = "\N{NO-BREAK SPACE}"
+
+
+def percent(share: float) -> str:
+    """A share as text: ``75.9 %``."""
+    return f"{100 * share:.1f} %"
+
+
+def points(difference: float) -> str:
+    """A difference of shares as text: ``3.0 points``."""
+    return f"{100 * difference:.1f} points"
+
+
+def interval(low: float | None, high: float | None, *, scale: float = 100, digits: int = 1) -> str:
+    """Interval with a space before it, or nothing where there is none."""
+    return "" if low is None or high is None else f" [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def estimated(row: dict[str, Any], name: str = "p") -> str:
+    """Share of a row with its interval, from `name`, `p_low` and `p_high`."""
+    return "no share" if row[name] is None else percent(row[name]) + interval(row["p_low"], row["p_high"])
+
+
+def against_half(row: dict[str, Any]) -> str:
+    """What the interval of a share says of one half."""
+    if row["p_low"] is None:
+        return f"no interval by prompt: {row['undefined']}"
+    if row["p_low"] > HALF:
+        return "the whole interval above one half"
+    return "the whole interval below one half" if row["p_high"] < HALF else "one half inside the interval"
+
+
+def p_value(value: float) -> str:
+    """A p-value as text: ``p = 0.03``, ``p < 0.001``."""
+    return "p < 0.001" if value < 0.001 else f"p = {value:.3f}"
+
+
+def listed(parts: Sequence[str]) -> str:
+    """``a``, ``a and b``, ``a, b and c``."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def lines(*parts: str | None) -> str:
+    """Sentences below each other, folded to `WIDTH`; those that are None or empty are left out."""
+    return "\n".join(_folded(part) for part in parts if part)
+
+
+def _folded(part: str) -> str:
+    """Text broken at spaces, but neither before a percent sign nor within an interval."""
+    tied = re.sub(r"(?<=\d) (?=%)|(?<=,) (?=[^\s\]]+\])", _TIE, part)
+    return textwrap.fill(tied, WIDTH, break_long_words=False, break_on_hyphens=False).replace(_TIE, " ")
+
+
+@contextmanager
+def saying_why() -> Iterator[None]:
+    """Print why something cannot be shown, where the data do not hold what it needs.
+
+    Errors that are not btviz's own are raised as ever.
+
+    Yields
+    ------
+    None
+        The block runs up to where the error occurred.
+
+    Examples
+    --------
+    >>> with saying_why():
+    ...     raise BtvizError("Nothing was compared.")
+    Nothing was compared.
+    """
+    try:
+        yield
+    except BtvizError as error:
+        sys.stdout.write(f"{lines(str(error))}\n")

@@ -1,0 +1,186 @@
+"""How often a score agrees with a label: pair accuracy, sign accuracy, thresholds around zero.
+
+How far a score tells unsafe answers from safe ones.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from btviz.preference.comparisons import Level
+from btviz.preference.shares import Resampling
+from btviz.scores.intervals import METRICS, Bools, ratio_rows, reweighted_row
+from btviz.scores.labelled import answer_levels, comparison_levels
+from btviz.stats.ordering import Contrast, roc_points
+from btviz.stats.resampling import Weighted
+from btviz.taxonomy.categories import Taxonomy
+
+COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"
+"""What one item is: a comparison, one of its two answers by the label in that row, an answer by majority."""
+
+
+N_THRESHOLDS = 41
+
+
+def pair_accuracy(
+    compared: pl.DataFrame, *, label: str, higher: bool, taxonomy: Taxonomy, resampling: Resampling
+) -> pl.DataFrame:
+    """Share of comparisons whose answers a score puts in the order of a label; ties are wrong."""
+    known = compared.drop_nulls(label)
+    lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
+    right = lead > 0 if higher else lead < 0
+    rows = ratio_rows(
+        right,
+        of=np.ones(known.height),
+        levels=comparison_levels(known, taxonomy),
+        prompt=known["prompt_id"].to_numpy(),
+        resampling=resampling,
+    )
+    return rows.with_columns(pl.lit(COMPARISON).alias("unit"))
+
+
+def sign_accuracy(
+    answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling
+) -> pl.DataFrame:
+    """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong."""
+    sides = [
+        compared.select(
+            "prompt_id",
+            pl.col(f"score_{side}").alias("score"),
+            pl.col(f"is_safe_{side}").alias("is_safe"),
+            pl.col(f"labels_{side}").alias("labels"),
+            pl.col(f"severity_{side}").alias("severity"),
+            pl.col(f"source_{side}").alias("source"),
+            "split",
+            pl.col(f"topic_{side}").alias("topic"),
+        )
+        for side in (0, 1)
+    ]
+    tables = []
+    for unit, frame in ((ANSWER, pl.concat(sides)), (PAIR, answers)):
+        known = frame.drop_nulls("is_safe")
+        if known.is_empty() and unit == ANSWER:
+            continue
+        rows = ratio_rows(
+            on_its_side(known),
+            of=np.ones(known.height),
+            levels=answer_levels(known, taxonomy),
+            prompt=known["prompt_id"].to_numpy(),
+            resampling=resampling,
+        )
+        tables.append(rows.with_columns(pl.lit(unit).alias("unit")))
+    return pl.concat(tables).with_columns(pl.lit("sign_accuracy").alias("metric"))
+
+
+def on_its_side(frame: pl.DataFrame, *, threshold: float = 0.0) -> np.ndarray:
+    """Whether each cost is strictly above the threshold for an unsafe answer, below for a safe one."""
+    cost, safe = frame["score"].to_numpy(), frame["is_safe"].to_numpy()
+    return np.where(safe, cost < threshold, cost > threshold)
+
+
+def threshold_rows(
+    answers: pl.DataFrame, *, resampling: Resampling, thresholds: list[float] | None = None
+) -> pl.DataFrame:
+    """Cost as a classifier of unsafe answers, for thresholds around 0."""
+    known = answers.drop_nulls("is_safe")
+    cost, safe = known["score"].to_numpy(), known["is_safe"].to_numpy().astype(bool)
+    values = _around_zero(cost) if thresholds is None else thresholds
+    tables = []
+    for metric, counted in (("recall", ~safe), ("false_positive_rate", safe), ("accuracy", np.ones(len(safe), bool))):
+        levels = [Level("threshold", f"{value:g}", counted) for value in values]
+        right = np.column_stack([cost > value for value in values]) if values else np.zeros((len(cost), 0), bool)
+        hit = right == ~safe[:, None] if metric == "accuracy" else right
+        tables.append(
+            _by_threshold(hit, levels, known, resampling).with_columns(
+                pl.lit(metric).alias("metric"), pl.Series("threshold", values, pl.Float64)
+            )
+        )
+    return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
+
+
+def _by_threshold(hit: np.ndarray, levels: list[Level], known: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
+    prompt = known["prompt_id"].to_numpy()
+    return ratio_rows(hit, of=np.ones(len(prompt)), levels=levels, prompt=prompt, resampling=resampling)
+
+
+def _around_zero(cost: np.ndarray) -> list[float]:
+    if not len(cost):
+        return [0.0]
+    reach = float(np.abs(np.quantile(cost, [0.01, 0.99])).max()) or 1.0
+    half = N_THRESHOLDS // 2
+    return [float(f"{reach * step / half:.4g}") for step in range(-half, half + 1)]  # linspace may miss 0
+
+
+SEPARATION = ("auc", "ks_distance")
+
+
+AGAINST_SAFE = ("category", "severity")
+"""Groupings whose levels hold unsafe answers only: these are told from all safe answers."""
+
+
+MOST_POINTS = 400
+
+
+NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apart"
+
+
+def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling) -> pl.DataFrame:
+    """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers."""
+    known = answers.drop_nulls("is_safe")
+    unsafe = ~known["is_safe"].to_numpy().astype(bool)
+    tables = [
+        told_apart(known, unsafe, level=level, resampling=resampling)
+        for level in _contrasts(answer_levels(known, taxonomy), unsafe)
+    ]
+    return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
+
+
+def told_apart(
+    answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling, missing: str = NO_CONTRAST
+) -> pl.DataFrame:
+    """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
+    score, member = answers["score"].to_numpy(), level.member
+
+    def measured(number: NDArray[np.int64], prompts: int) -> Weighted:
+        return Contrast.of(score[member], positive[member], clusters=number, n_clusters=prompts).separation
+
+    prompt = answers["prompt_id"].to_numpy()
+    rows = reweighted_row(measured, level=level, prompt=prompt, resampling=resampling, missing=missing)
+    support = int((positive & level.member).sum())
+    return rows.with_columns(pl.Series("metric", SEPARATION), pl.lit(support, METRICS["support"]).alias("support"))
+
+
+def _contrasts(levels: list[Level], unsafe: Bools) -> list[Level]:
+    made = []
+    for level in levels:
+        if level.grouping not in AGAINST_SAFE:
+            made.append(level)
+        elif (level.member & unsafe).any():
+            made.append(Level(level.grouping, level.name, (level.member & unsafe) | ~unsafe))
+    return made
+
+
+def roc_rows(answers: pl.DataFrame) -> pl.DataFrame:
+    """Corners of the ROC curve of a score against unsafe, thinned where there are many."""
+    known = answers.drop_nulls("is_safe")
+    unsafe = ~known["is_safe"].to_numpy().astype(bool)
+    threshold, false, true = roc_points(known["score"].to_numpy(), unsafe)
+    if unsafe.all() or not unsafe.any():
+        threshold, false, true = (np.zeros(0) for _ in range(3))
+    length = np.floor((false + true) * MOST_POINTS / 2)
+    kept = np.r_[True, np.diff(length) > 0] if len(length) else np.zeros(0, bool)
+    kept[-1:] = True
+    return pl.DataFrame(
+        {
+            "threshold": np.where(np.isfinite(threshold), threshold, np.nan)[kept],
+            "false_positive_rate": false[kept],
+            "true_positive_rate": true[kept],
+        }
+    ).with_columns(
+        pl.col("threshold").fill_nan(None),
+        pl.lit(known.height, pl.Int64).alias("n"),
+        pl.lit(int(unsafe.sum()), pl.Int64).alias("support"),
+        pl.lit(known["prompt_id"].n_unique(), pl.Int64).alias("prompts"),
+    )

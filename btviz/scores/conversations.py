@@ -1,0 +1,241 @@
+"""Conversations of several turns, and how scores drift from turn to turn.
+
+How one score drifts over the turns of conversations, with intervals by conversation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from btviz.data.reading.flat_tables import read_frame
+from btviz.data.tables import with_ids
+from btviz.errors import DataError, UsageError
+from btviz.models.protocol import ScoreModel
+from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scores.intervals import interval_columns, stamped
+from btviz.stats.association import Floats, ratio
+from btviz.stats.resampling import bootstrap, cluster_sums
+
+CONVERSATIONS = pl.Schema(
+    {
+        "conversation_id": pl.String(),
+        "turn": pl.Int64(),
+        "prompt": pl.String(),
+        "response": pl.String(),
+        "pair_id": pl.UInt64(),
+    }
+)
+"""One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
+
+
+TURN_SCORES = pl.Schema(
+    {
+        "conversation_id": pl.String(),
+        "turn": pl.Int64(),
+        "model": pl.String(),
+        "kind": pl.String(),
+        "target": pl.String(),
+        "score": pl.Float64(),
+    }
+)
+"""Score after each turn."""
+
+
+class ConversationModel(ScoreModel, Protocol):
+    """A score model that reads whole conversations."""
+
+    def score_conversations(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> npt.NDArray[np.float32]:
+        """Score each conversation, a sequence of (prompt, response), at its end."""
+        ...
+
+
+def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
+    """Arrange turns as a table of conversations."""
+    _check_columns(frame)
+    rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
+    if "turn" not in rows.columns:
+        rows = rows.with_columns(pl.int_range(1, pl.len() + 1).over("conversation_id").alias("turn"))
+    rows = _with_numbers(rows)
+    _check_turns(rows)
+    numbered = rows.with_columns(pl.col("turn").rank("ordinal").over("conversation_id").cast(pl.Int64))
+    return with_ids(numbered).select(list(CONVERSATIONS)).sort("conversation_id", "turn")
+
+
+def _check_columns(frame: pl.DataFrame) -> None:
+    missing = [name for name in ("conversation_id", "prompt", "response") if name not in frame.columns]
+    if missing:
+        raise UsageError(
+            f"Conversations have the columns conversation_id, turn, prompt, response; {missing} are missing. "
+            "Rename yours."
+        )
+    nested = [name for name, dtype in frame.schema.items() if name in CONVERSATIONS and dtype.is_nested()]
+    if nested:
+        raise DataError(
+            f"Conversations have one row per turn; the columns {nested} hold lists or objects. Unfold them."
+        )
+
+
+def _with_numbers(rows: pl.DataFrame) -> pl.DataFrame:
+    numbers = rows["turn"].cast(pl.Float64, strict=False).fill_nan(None)
+    if numbers.null_count() > rows["turn"].null_count():
+        raise DataError("The column turn was to number the turns; some of its values are no numbers. Mend the table.")
+    return rows.with_columns(numbers)
+
+
+def _check_turns(rows: pl.DataFrame) -> None:
+    texts = pl.col("conversation_id", "turn", "prompt", "response")
+    empty = rows.select(pl.any_horizontal(texts.is_null()).sum()).item()
+    twice = rows.select("conversation_id", "turn").is_duplicated().sum()
+    if empty or twice:
+        raise DataError(
+            f"Each turn has an id, a number, a prompt and a response, and is there once; {empty} rows lack one and "
+            f"{twice} share theirs with another. Mend the table."
+        )
+
+
+def read_conversations(path: str | Path) -> pl.DataFrame:
+    """Read conversations from JSON lines, Parquet or CSV: `conversation_id`, `turn`, `prompt`, `response`.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `CONVERSATIONS`.
+    """
+    return conversations_table(read_frame(Path(path)))
+
+
+def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | ConversationModel) -> pl.DataFrame:
+    """Score after each turn.
+
+    Parameters
+    ----------
+    conversations : DataFrame
+        From `conversations_table`.
+    scored : DataFrame or model
+        A model with ``score_conversations``, which sees all turns before; or a table of scores,
+        which scored each turn's own prompt and response alone.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `TURN_SCORES`; turns without a score are left out.
+    """
+    if isinstance(scored, pl.DataFrame):
+        found = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
+    else:
+        found = _scored_by(scored, conversations.sort("conversation_id", "turn"))
+    return found.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+
+
+def _scored_by(model: ConversationModel, conversations: pl.DataFrame) -> pl.DataFrame:
+    """Scores after each turn of sorted conversations, by a model that sees all turns before."""
+    values = np.asarray(model.score_conversations(_prefixes(conversations)), np.float64)
+    values = values.reshape(conversations.height, -1)
+    targets: list[str | None] = list(model.labels) or [None]
+    if values.shape[1] != len(targets):
+        raise UsageError(
+            f"{model.name!r} was to give {len(targets)} scores a turn; it gave {values.shape[1]}. Mend the model."
+        )
+    turns = conversations.select("conversation_id", "turn")
+    parts = [
+        stamped(
+            turns.with_columns(pl.Series("score", values[:, column]).fill_nan(None)),
+            {"model": model.name, "kind": model.kind, "target": target},
+        )
+        for column, target in enumerate(targets)
+    ]
+    return pl.concat(parts)
+
+
+def _prefixes(conversations: pl.DataFrame) -> list[list[tuple[str, str]]]:
+    """For each turn, that turn and all before it; rows are sorted by conversation and turn."""
+    made: list[list[tuple[str, str]]] = []
+    last = None
+    for conversation, prompt, response in conversations.select("conversation_id", "prompt", "response").rows():
+        before = made[-1] if conversation == last else []
+        made.append([*before, (prompt, response)])
+        last = conversation
+    return made
+
+
+def turn_drift(scores: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """Mean score after each turn, and how it drifts, resampling conversations.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        From `turn_scores`.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over conversations, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `kind`, `target`, `statistic`, `turn`, `n` (conversations), `estimate`, `low`,
+        `high` (95 %), `undefined`. "mean" for each turn; "change since turn 1" (the first with a
+        score) for each later turn, of the conversations that have it (so those that end early
+        do not shift it); and "slope" per turn within conversations (each centred on its own means).
+    """
+    tables = []
+    for (model, kind, target), part in sorted(
+        scores.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
+    ):
+        rows = drift_rows(part, n_boot=n_boot, random_state=random_state)
+        tables.append(stamped(rows, {"model": model, "kind": kind, "target": target}))
+    if not tables:
+        raise UsageError("Drift over turns was asked for; no turn has a score. Score the conversations first.")
+    return pl.concat(tables)
+
+
+FEW = f"fewer than {FEWEST_PROMPTS} conversations, too few for an interval"
+
+
+def drift_rows(part: pl.DataFrame, *, n_boot: int, random_state: int) -> pl.DataFrame:
+    """Mean of each turn, change since the first, and slope."""
+    turns = part["turn"].unique().sort().to_list()
+    later = turns[1:]
+    above, below = _fractions(part, turns)
+    k = below.shape[1]
+    sums = cluster_sums(np.hstack([above, below]), clusters=part["conversation_id"].to_numpy())
+
+    def measured(drawn: Floats) -> Floats:
+        return ratio(drawn[:, :k], drawn[:, k:])
+
+    found = bootstrap(sums, measured, n_boot=n_boot, random_state=random_state)
+    n = np.count_nonzero(sums[:, k:], axis=0)
+    few = n < FEWEST_PROMPTS
+    reasons = [
+        "no conversation has this" if not size else FEW if scarce else None for size, scarce in zip(n, few, strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "statistic": ["mean"] * len(turns) + [f"change since turn {turns[0]}"] * len(later) + ["slope"],
+            "turn": pl.Series([*turns, *later, None], dtype=pl.Int64),
+            "n": pl.Series(n, dtype=pl.Int64),
+            **interval_columns(found, hidden=few, undefined=reasons),
+        }
+    )
+
+
+def _fractions(part: pl.DataFrame, turns: list[int]) -> tuple[Floats, Floats]:
+    """Summands above and below the line of each statistic, shape (rows, statistics) each."""
+    turn, score, conversation = pl.col("turn"), pl.col("score"), "conversation_id"
+    first = score.filter(turn == turns[0]).first()
+    known = part.select(
+        turn,
+        score,
+        (score - first.over(conversation)).alias("change"),
+        (turn - turn.mean().over(conversation)).alias("x"),  # centred, so that the slope is one within conversations
+        (score - score.mean().over(conversation)).alias("y"),
+    )
+    at_turn, scored, change, x, y = (known[name].to_numpy() for name in known.columns)
+    at = at_turn[:, None] == np.array(turns)
+    since = at[:, 1:] & np.isfinite(change)[:, None]  # of conversations that lack the first turn nothing is known
+    above = [at * scored[:, None], since * np.nan_to_num(change)[:, None], (x * y)[:, None]]
+    return np.hstack(above), np.hstack([at, since, (x * x)[:, None]])

@@ -1,0 +1,163 @@
+"""Rows of the table of metrics: an estimate for each level with its interval by prompt."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+
+import numpy as np
+import polars as pl
+from numpy.typing import ArrayLike, NDArray
+
+from btviz.preference.comparisons import Level
+from btviz.preference.shares import FEWEST_PROMPTS, Resampling, members
+from btviz.stats.association import Floats, ratio
+from btviz.stats.resampling import Interval, Weighted, bootstrap, cluster_sums, reweighted
+
+METRICS = pl.Schema(
+    {
+        "model": pl.String(),
+        "kind": pl.String(),
+        "target": pl.String(),
+        "metric": pl.String(),
+        "unit": pl.String(),
+        "grouping": pl.String(),
+        "level": pl.String(),
+        "threshold": pl.Float64(),
+        "n": pl.Int64(),
+        "support": pl.Int64(),
+        "prompts": pl.Int64(),
+        "estimate": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "undefined": pl.String(),
+        "threshold_origin": pl.String(),
+        "against": pl.String(),
+    }
+)
+"""Columns of the table of metrics."""
+
+
+Bools = NDArray[np.bool_]
+
+
+FEW = f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
+
+
+NOTHING = "no item counts here"
+
+
+ALIKE = "all items are alike, so resampling them gives no interval"
+
+
+def ratio_rows(
+    hits: ArrayLike, *, of: ArrayLike, levels: Sequence[Level], prompt: ArrayLike, resampling: Resampling
+) -> pl.DataFrame:
+    """Ratios of two sums over items, one for each level."""
+    member = members(levels)
+    whole, part = (_by_level(values) * member for values in (of, hits))
+    sums = cluster_sums(np.hstack([whole, part]), clusters=prompt)
+    k = len(levels)
+    n, prompts = np.count_nonzero(whole, axis=0), np.count_nonzero(sums[:, :k], axis=0)
+    total, hit = sums[:, :k].sum(axis=0), sums[:, k:].sum(axis=0)
+    low, high = np.full(k, np.nan), np.full(k, np.nan)
+    if len(sums):
+        found = bootstrap(
+            sums,
+            lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
+            n_boot=resampling.n_boot,
+            random_state=resampling.random_state,
+        )
+        low, high = found.low.copy(), found.high.copy()
+    alike = (hit == 0) | (hit == total)
+    low[alike | (prompts < FEWEST_PROMPTS)] = high[alike | (prompts < FEWEST_PROMPTS)] = np.nan
+    return _rows(levels, n=n, prompts=prompts, estimate=ratio(hit, total), low=low, high=high, alike=alike)
+
+
+def _by_level(values: ArrayLike) -> Floats:
+    given = np.asarray(values, np.float64)
+    return given[:, None] if given.ndim == 1 else given
+
+
+def reweighted_row(
+    statistic: Callable[[NDArray[np.int64], int], Weighted],
+    *,
+    level: Level,
+    prompt: NDArray[np.generic],
+    resampling: Resampling,
+    missing: str,
+) -> pl.DataFrame:
+    """Values of one level of a statistic that needs every item."""
+    kinds, number = np.unique(prompt[level.member], return_inverse=True)
+    prompts = len(kinds)
+    few = prompts < FEWEST_PROMPTS
+    found = reweighted(
+        statistic(number, prompts),
+        n_clusters=prompts,
+        width=len(number),
+        n_boot=1 if few else resampling.n_boot,
+        random_state=resampling.random_state,
+    )
+    rows = [
+        {
+            "grouping": level.grouping,
+            "level": level.name,
+            "n": len(number),
+            "prompts": prompts,
+            "estimate": value if np.isfinite(value) else None,
+            "low": low if np.isfinite(low) and not few else None,
+            "high": high if np.isfinite(high) and not few else None,
+            "undefined": _reason(value, low, few=few, missing=missing),
+        }
+        for value, low, high in zip(found.estimate, found.low, found.high, strict=True)
+    ]
+    return pl.DataFrame(rows, schema={name: METRICS[name] for name in rows[0]})
+
+
+def _reason(value: float, low: float, *, few: bool, missing: str) -> str | None:
+    if not np.isfinite(value):
+        return missing
+    if few:
+        return FEW
+    return None if np.isfinite(low) else "too many resamples lack a class for an interval"
+
+
+def _rows(
+    levels: Sequence[Level],
+    *,
+    n: NDArray[np.int64],
+    prompts: NDArray[np.int64],
+    estimate: Floats,
+    low: Floats,
+    high: Floats,
+    alike: Bools,
+) -> pl.DataFrame:
+    few = prompts < FEWEST_PROMPTS
+    reasons = [
+        NOTHING if not count else FEW if scarce else ALIKE if same else None
+        for count, scarce, same in zip(n, few, alike, strict=True)
+    ]
+    return pl.DataFrame(
+        {
+            "grouping": [level.grouping for level in levels],
+            "level": [level.name for level in levels],
+            "n": n,
+            "prompts": prompts,
+            "estimate": estimate,
+            "low": low,
+            "high": high,
+            "undefined": pl.Series(reasons, dtype=pl.String),
+        }
+    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
+
+
+def interval_columns(found: Interval, *, hidden: ArrayLike, undefined: Sequence[str | None]) -> dict[str, pl.Series]:
+    """Columns of values with their intervals, null where there is none."""
+    ends = (np.where(hidden, np.nan, end) for end in (found.low, found.high))
+    numbers = zip(("estimate", "low", "high"), (found.estimate, *ends), strict=True)
+    columns = {name: pl.Series(name, values).fill_nan(None) for name, values in numbers}
+    return columns | {"undefined": pl.Series("undefined", undefined, dtype=pl.String)}
+
+
+def stamped(rows: pl.DataFrame, names: Mapping[str, str | None]) -> pl.DataFrame:
+    """Rows behind columns that are the same in all of them, such as the name of a model."""
+    return rows.select(*(pl.lit(value, pl.String).alias(column) for column, value in names.items()), pl.all())

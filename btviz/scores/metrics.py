@@ -1,0 +1,198 @@
+"""What scores say about labels: one table of metrics, and the curves behind them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.data.tables import conform
+from btviz.errors import UsageError
+from btviz.preference.shares import Resampling
+from btviz.scores.accuracy import pair_accuracy, roc_rows, separation_rows, sign_accuracy, threshold_rows
+from btviz.scores.calibration import (
+    Predictions,
+    calibration_rows,
+    cost_predicts_unsafe,
+    margin_predicts_better,
+    reliability_rows,
+)
+from btviz.scores.intervals import METRICS
+from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
+from btviz.scores.moderation import moderation_rows, threshold_of
+
+_LABELS = {"reward": ("better", "safer"), "cost": ("safer", "better")}
+"""Label that a kind of score is made for, and the other."""
+
+
+def score_metrics(
+    scores: pl.DataFrame,
+    ds: Dataset,
+    *,
+    threshold: float | None = None,
+    topics: pl.DataFrame | None = None,
+    n_boot: int = 1000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Measure scores against the labels of a data set.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores, of any number of models; nulls are left out.
+    ds : Dataset
+        The data set that was scored.
+    threshold : float, optional
+        Probability above which a moderation model flags a category. Default: what the model records
+        (column `threshold` of its scores), else 0.5.
+    topics : DataFrame, optional
+        `pair_id`, `topic`: adds rows by topic.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        One row for each `model`, `kind`, `target`, `metric`, `unit` (what is counted),
+        `grouping` and `level` (all, split, stratum, category, severity, source, topic,
+        threshold): `threshold`, `n`, `support` (positives), `prompts`, `estimate`, `low`, `high`
+        (95 %, by prompt), `undefined` (why a value is null), `threshold_origin` (of moderation:
+        whether the threshold is as asked, recorded by the model, or the usual one), `against` (slugs of
+        the categories that a target is measured against; those of another taxonomy are translated,
+        see `btviz.scores.moderation.truths_of`). Metrics by kind:
+
+        - reward: `pair_accuracy` (better scores higher), `lower_for_safer`, `auc`,
+          `ks_distance` (unsafe against safe), `calibration_intercept`, `calibration_slope` (of
+          the margin against better);
+        - cost: `pair_accuracy` (safer scores lower), `higher_for_better`, `sign_accuracy`,
+          `auc`, `ks_distance`, calibration (against unsafe), and for thresholds around 0
+          `recall`, `false_positive_rate`, `accuracy`;
+        - moderation: `precision`, `recall`, `f1`, `false_positive_rate`, `auc`.
+
+        All are strict: equal scores, and a cost of exactly 0, count as wrong.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, or no scored answer is in the data set.
+    """
+    resampling = Resampling(n_boot, random_state)
+    parts = _belonging(scores, ds)
+    tables = [
+        _stamped(_scalar_rows(part, ds, topics=topics, resampling=resampling), part)
+        for part in parts
+        if part.kind != "moderation"
+    ]
+    moderators = sorted({part.model for part in parts if part.kind == "moderation"})
+    for model in moderators:
+        own = [part for part in parts if part.model == model and part.kind == "moderation"]
+        limit = threshold_of(own[0].threshold, asked=threshold)
+        rows = moderation_rows(own, ds, threshold=limit.value, topics=topics, resampling=resampling)
+        named = {"model": model, "kind": "moderation", "threshold_origin": limit.origin}
+        tables.append(rows.with_columns(pl.lit(value).alias(name) for name, value in named.items()))
+    return pl.concat([conform(table, METRICS) for table in tables])
+
+
+def roc_curve(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
+    """ROC curve of each reward and cost model against unsafe answers.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `kind`, and the columns of `btviz.scores.accuracy.roc_rows`.
+    """
+    return _curves(scores, ds, lambda part: roc_rows(judged_answers(part, ds)))
+
+
+def threshold_curve(
+    scores: pl.DataFrame,
+    ds: Dataset,
+    *,
+    thresholds: list[float] | None = None,
+    n_boot: int = 1000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Each cost model as a classifier of unsafe answers, for thresholds around 0."""
+    resampling = Resampling(n_boot, random_state)
+    costs = scores.filter(pl.col("kind") == "cost")
+    return _curves(
+        costs, ds, lambda part: threshold_rows(judged_answers(part, ds), resampling=resampling, thresholds=thresholds)
+    )
+
+
+def reliability_curve(
+    scores: pl.DataFrame, ds: Dataset, *, bins: int = 10, n_boot: int = 1000, random_state: int = 0
+) -> pl.DataFrame:
+    """Share of better (reward) or unsafe (cost) in bins of the score, beside what it says.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `kind`, and the columns of `btviz.scores.calibration.reliability_rows`.
+    """
+    resampling = Resampling(n_boot, random_state)
+    return _curves(scores, ds, lambda part: reliability_rows(_predictions(part, ds), bins=bins, resampling=resampling))
+
+
+def _belonging(scores: pl.DataFrame, ds: Dataset) -> list[ModelScores]:
+    parts = list(by_model(scores))
+    known = sum(part.scores.join(ds.pairs.select("pair_id"), on="pair_id").height for part in parts)
+    if not known:
+        raise UsageError(
+            f"Scores were to be measured on {ds.name}; of {scores.height:,} none that is not null is of an answer in "
+            "it. Pass the data set that was scored."
+        )
+    return parts
+
+
+def _scalar_rows(
+    part: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None, resampling: Resampling
+) -> pl.DataFrame:
+    answers = judged_answers(part, ds, topics=topics)
+    compared = judged_comparisons(part, ds, topics=topics)
+    own, other = _LABELS[part.kind]
+    higher = part.kind == "reward"
+    accuracy = {
+        "pair_accuracy": (own, higher),
+        "lower_for_safer" if higher else "higher_for_better": (other, not higher),
+    }
+    tables = [
+        pair_accuracy(compared, label=label, higher=up, taxonomy=ds.taxonomy, resampling=resampling).with_columns(
+            pl.lit(metric).alias("metric")
+        )
+        for metric, (label, up) in accuracy.items()
+    ]
+    if part.kind == "cost":
+        tables.append(sign_accuracy(answers, compared, taxonomy=ds.taxonomy, resampling=resampling))
+        tables.append(threshold_rows(answers, resampling=resampling))
+    tables.append(separation_rows(answers, taxonomy=ds.taxonomy, resampling=resampling))
+    tables.append(calibration_rows(_predictions(part, ds, topics=topics)))
+    return pl.concat(tables, how="diagonal_relaxed")
+
+
+def _predictions(part: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> Predictions:
+    if part.kind == "reward":
+        return margin_predicts_better(judged_comparisons(part, ds, topics=topics), ds.taxonomy)
+    return cost_predicts_unsafe(judged_answers(part, ds, topics=topics), ds.taxonomy)
+
+
+def _curves(scores: pl.DataFrame, ds: Dataset, make: Callable[[ModelScores], pl.DataFrame]) -> pl.DataFrame:
+    def tables() -> Iterator[pl.DataFrame]:
+        for part in _belonging(scores, ds):
+            if part.kind != "moderation":
+                yield _stamped(make(part), part)
+
+    found = list(tables())
+    if not found:
+        raise UsageError("This curve is of reward and cost models; the table of scores has neither. Score with one.")
+    return pl.concat(found)
+
+
+def _stamped(table: pl.DataFrame, part: ModelScores) -> pl.DataFrame:
+    return table.select(
+        pl.lit(part.model).alias("model"),
+        pl.lit(part.kind).alias("kind"),
+        pl.lit(part.target, pl.String).alias("target"),
+        pl.all(),
+    )

@@ -1,0 +1,189 @@
+"""Whether high means what the convention says, asked before anything is drawn."""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.errors import DataError
+from btviz.preference.comparisons import Level
+from btviz.preference.shares import Resampling
+from btviz.scores.accuracy import told_apart
+from btviz.scores.intervals import ratio_rows
+from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
+
+AGREES, DOUBTFUL, REVERSED, NOT_CHECKABLE = "agrees", "doubtful", "reversed", "not checkable"
+"""Verdicts: the whole interval is above one half, it holds one half, it is below, there is none."""
+
+
+_LACKING = {
+    "reward": "no comparison of two scored answers says which is better",
+    "cost": "the scored answers are not labelled safe and unsafe, nor does a comparison of two say which is safer",
+}
+
+
+class SignWarning(UserWarning):
+    """The labels do not tell which way a score points."""
+
+
+@dataclass(frozen=True)
+class SignCheck:
+    """What the labels say about the direction of one model's scores.
+
+    Attributes
+    ----------
+    model, kind : str
+        Name of the model, and "reward" or "cost".
+    statistic : str
+        What was measured; one half where the score says nothing.
+    estimate, low, high : float or None
+        It, and its 95 % interval by prompt.
+    n, prompts : int
+        Answers or comparisons, and prompts.
+    verdict : str
+        "agrees", "doubtful", "reversed" or "not checkable".
+    reason : str
+        The verdict in a sentence, with the figures.
+    """
+
+    model: str
+    kind: str
+    statistic: str
+    estimate: float | None
+    low: float | None
+    high: float | None
+    n: int
+    prompts: int
+    verdict: str
+    reason: str
+
+
+def check_sign(
+    scores: pl.DataFrame, ds: Dataset, *, override: bool = False, n_boot: int = 2000, random_state: int = 0
+) -> list[SignCheck]:
+    """Check the direction of every reward and cost model against the labels.
+
+    Cost is checked by AUC(cost, unsafe) over answers or, where no answer has a safety label of
+    its own, over pairs of answers labelled *safer*; reward by how often the better answer scores
+    higher, ties half.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation models are left out.
+    ds : Dataset
+        The data set that was scored.
+    override : bool
+        Go on where a score is reversed: warn instead of raising.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    list of SignCheck
+        One per model and kind.
+
+    Warns
+    -----
+    SignWarning
+        If an interval holds one half, or with `override` if a score is reversed.
+
+    Raises
+    ------
+    DataError
+        If the whole interval of a model lies below one half.
+    """
+    found = sign_checks(scores, ds, n_boot=n_boot, random_state=random_state)
+    against = [check for check in found if check.verdict == REVERSED]
+    if against and not override:
+        raise DataError(
+            "Scores were to follow the convention: reward high = more helpful, cost high = more harmful. "
+            f"{' '.join(check.reason for check in against)} Turn the sign of these scores, or pass override=True "
+            "(--override-sign) if it is the labels that are wrong."
+        )
+    for check in found:
+        if check.verdict in (DOUBTFUL, REVERSED):
+            warnings.warn(check.reason, SignWarning, stacklevel=2)
+    return found
+
+
+def sign_checks(scores: pl.DataFrame, ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> list[SignCheck]:
+    """Check the direction of every reward and cost model as `check_sign` does, and only report.
+
+    Parameters
+    ----------
+    scores, ds, n_boot, random_state
+        As for `check_sign`.
+
+    Returns
+    -------
+    list of SignCheck
+        One per model and kind, whatever the verdict.
+    """
+    resampling = Resampling(n_boot, random_state)
+    return [_checked(part, ds, resampling) for part in by_model(scores) if part.kind != "moderation"]
+
+
+def _checked(part: ModelScores, ds: Dataset, resampling: Resampling) -> SignCheck:
+    statistic, row = _reward(part, ds, resampling) if part.kind == "reward" else _cost(part, ds, resampling)
+    estimate, low, high = (row[name] if row else None for name in ("estimate", "low", "high"))
+    n, prompts = (row["n"], row["prompts"]) if row else (0, 0)
+    verdict = NOT_CHECKABLE
+    if low is not None and high is not None:
+        verdict = REVERSED if high < 0.5 else AGREES if low > 0.5 else DOUBTFUL
+    reason = _sentence(part, statistic, verdict, row=row or {"undefined": _LACKING[part.kind]})
+    return SignCheck(part.model, part.kind, statistic, estimate, low, high, n, prompts, verdict, reason)
+
+
+def _reward(part: ModelScores, ds: Dataset, resampling: Resampling) -> tuple[str, dict[str, Any] | None]:
+    known = judged_comparisons(part, ds).drop_nulls("better")
+    return "share of comparisons whose better answer scores higher", _ordered(known, "better", 1, resampling)
+
+
+def _cost(part: ModelScores, ds: Dataset, resampling: Resampling) -> tuple[str, dict[str, Any] | None]:
+    known = judged_answers(part, ds).drop_nulls("is_safe")
+    unsafe = ~known["is_safe"].to_numpy().astype(bool)
+    if unsafe.any() and not unsafe.all():
+        everything = Level("all", "all", np.ones(known.height, bool))
+        rows = told_apart(known, unsafe, level=everything, resampling=resampling)
+        return "AUC(cost, unsafe)", rows.filter(metric="auc").row(0, named=True)
+    compared = judged_comparisons(part, ds).drop_nulls("safer")
+    return "share of comparisons whose safer answer costs less", _ordered(compared, "safer", -1, resampling)
+
+
+def _ordered(known: pl.DataFrame, label: str, sign: int, resampling: Resampling) -> dict[str, Any] | None:
+    if known.is_empty():
+        return None
+    lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
+    rows = ratio_rows(
+        (1 + np.sign(sign * lead)) / 2,
+        of=np.ones(known.height),
+        levels=[Level("all", "all", np.ones(known.height, bool))],
+        prompt=known["prompt_id"].to_numpy(),
+        resampling=resampling,
+    )
+    row = rows.row(0, named=True)
+    if row["low"] is None and row["prompts"] >= 50 and row["estimate"] in (0.0, 1.0):
+        row |= {"low": row["estimate"], "high": row["estimate"]}  # all alike: no resample can differ
+    return row
+
+
+def _sentence(part: ModelScores, statistic: str, verdict: str, *, row: dict[str, Any]) -> str:
+    named = f"{part.kind} of {part.model}"
+    if verdict == NOT_CHECKABLE:
+        return f"The sign of the {named} is not checkable here: {row['undefined']}."
+    figures = (
+        f"{statistic} is {row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}], n = {row['n']:,}, "
+        f"{row['prompts']:,} prompts"
+    )
+    said = {
+        AGREES: "points the way the convention says",
+        DOUBTFUL: "may say nothing, or point the other way",
+        REVERSED: "points the other way",
+    }
+    return f"The {named} {said[verdict]}: {figures}."

@@ -1,0 +1,25 @@
+"""What a reader has chosen, may read and has noted, without any view."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from btviz.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from btviz.session.content import ContentPolicy, notice, session_policy
+    from btviz.session.exports import export_table, table_bytes
+    from btviz.session.notes import Notes
+    from btviz.session.observable import Observable
+    from btviz.session.selection import Selection, from_hex, hex_id
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "content": ["ContentPolicy", "notice", "session_policy"],
+        "exports": ["export_table", "table_bytes"],
+        "notes": ["Notes"],
+        "observable": ["Observable"],
+        "selection": ["Selection", "from_hex", "hex_id"],
+    },
+)

@@ -1,0 +1,232 @@
+"""The content policy: the one object that decides which texts may be read, and where.
+
+Texts of these data sets can be harmful, so every view and every export takes them from
+`ContentPolicy.texts` and from nowhere else. A text stays hidden until somebody asks for it
+(or has opted in for the session), and some categories stay hidden until they are named.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cache
+from types import MappingProxyType
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.session.observable import Observable
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
+
+ALWAYS_HIDDEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
+    {
+        BEAVERTAILS.name: ("child-abuse", "self-harm", "sexual"),
+        PKU_SAFERLHF.name: ("trafficking", "physical-harm", "sexual"),
+    }
+)
+"""Categories (slugs) that stay hidden unless named, by taxonomy.
+
+PKU-SafeRLHF has no category of its own for the abuse of children or for self-harm; the ones
+that contain them stand in their place.
+"""
+
+
+class ContentPolicy(Observable):
+    """Which texts may be shown.
+
+    Parameters
+    ----------
+    reveal_all : bool
+        Session-wide opt-in: texts are shown without being asked for one by one.
+    always_hidden : mapping of str to iterable of str, optional
+        By name of taxonomy, the categories that stay hidden unless named; `ALWAYS_HIDDEN`
+        by default. For a taxonomy that is not in it, those of its categories that have a slug of
+        the default, or are linked to a category of it.
+    named : iterable of str
+        Categories (slugs) taken out of those.
+
+    Notes
+    -----
+    A response counts as carrying a category if *any* of its annotations does, a prompt if any
+    annotation of any of its answers does: one vote is enough to hide.
+    """
+
+    def __init__(
+        self,
+        *,
+        reveal_all: bool = False,
+        always_hidden: Mapping[str, Iterable[str]] | None = None,
+        named: Iterable[str] = (),
+    ) -> None:
+        super().__init__()
+        self._always_hidden = dict(ALWAYS_HIDDEN if always_hidden is None else always_hidden)
+        self._reveal_all = reveal_all
+        self._named = frozenset(named)
+        self._hidings = 0
+
+    @property
+    def reveal_all(self) -> bool:
+        """Session-wide opt-in; setting it tells every view."""
+        return self._reveal_all
+
+    @reveal_all.setter
+    def reveal_all(self, opted_in: bool) -> None:
+        self._reveal_all = bool(opted_in)
+        self._changed()
+
+    @property
+    def named(self) -> frozenset[str]:
+        """Categories that were named and may therefore be revealed."""
+        return self._named
+
+    @property
+    def hidings(self) -> int:
+        """How often everything has been hidden; a view that sees it grow hides its texts."""
+        return self._hidings
+
+    def hide_all(self) -> None:
+        """Hide every text in every view, and end the session-wide opt-in."""
+        self._hidings += 1
+        self.reveal_all = False
+
+    def name(self, *categories: str) -> None:
+        """Allow texts of these categories (slugs) to be revealed like the others."""
+        self._named |= set(categories)
+        self._changed()
+
+    def unname(self, *categories: str) -> None:
+        """Keep texts of these categories hidden again."""
+        self._named -= set(categories)
+        self._changed()
+
+    def guarded(self, taxonomy: Taxonomy) -> tuple[Category, ...]:
+        """Categories of a taxonomy that stay hidden unless named, named or not.
+
+        Raises
+        ------
+        UsageError
+            If `always_hidden` lists a category that the taxonomy does not have.
+        """
+        if taxonomy.name in self._always_hidden:
+            return taxonomy.members(taxonomy.mask(self._always_hidden[taxonomy.name]))
+        usual = {slug for slugs in ALWAYS_HIDDEN.values() for slug in slugs}
+        akin = {
+            link.key
+            for link in taxonomy.links
+            if TAXONOMIES[link.taxonomy][link.other].slug in ALWAYS_HIDDEN[link.taxonomy]
+        }
+        return tuple(one for one in taxonomy.categories if one.slug in usual or one.key in akin)
+
+    def withheld(self, labels: int, taxonomy: Taxonomy) -> tuple[Category, ...]:
+        """Categories in a label mask because of which a text stays hidden even when asked for."""
+        return tuple(
+            category
+            for category in self.guarded(taxonomy)
+            if category.slug not in self._named and labels >> category.bit & 1
+        )
+
+    def allows(self, labels: int, taxonomy: Taxonomy, *, asked: bool = False) -> bool:
+        """Whether a text whose annotations carry `labels` may be shown.
+
+        Parameters
+        ----------
+        labels : int
+            Every category that any annotation of the text carries, as a mask.
+        taxonomy : Taxonomy
+            What the bits stand for.
+        asked : bool
+            Somebody asked for this very text.
+        """
+        return (asked or self._reveal_all) and not self.withheld(labels, taxonomy)
+
+    def texts(self, ds: Dataset, pair_ids: Iterable[int], *, asked: bool = False) -> pl.DataFrame:
+        """Prompts and responses, as far as they may be shown.
+
+        Parameters
+        ----------
+        ds : Dataset
+            Where the pairs are.
+        pair_ids : iterable of int
+            Pairs to read; unknown ids are left out.
+        asked : bool
+            Somebody asked for these very texts. Exports pass False: they hold texts only
+            after the session-wide opt-in.
+
+        Returns
+        -------
+        DataFrame
+            `pair_id`, `prompt`, `response` (null where hidden), and `prompt_labels`,
+            `response_labels`: the masks that decided it. Sorted by `pair_id`.
+        """
+        found = _with_any_labels(ds, pl.Series(list(pair_ids), dtype=pl.UInt64))
+        return found.with_columns(
+            pl.when(self._allowed(found[f"{text}_labels"], ds.taxonomy, asked=asked))
+            .then(pl.col(text))
+            .otherwise(None)
+            .alias(text)
+            for text in ("prompt", "response")
+        )
+
+    def _allowed(self, labels: pl.Series, taxonomy: Taxonomy, *, asked: bool) -> pl.Series:
+        verdicts = {mask: self.allows(mask, taxonomy, asked=asked) for mask in labels.unique()}
+        return pl.Series([verdicts[mask] for mask in labels], dtype=pl.Boolean)
+
+
+@cache
+def session_policy() -> ContentPolicy:
+    """Return the policy of this Python session, which every view without one of its own shares."""
+    return ContentPolicy()
+
+
+def notice(ds: Dataset) -> str:
+    """Say what a reader should know before looking: are these released data, how to get those, can they be counted."""
+    if not ds.pairs["labels"].count():
+        return (
+            f"{ds.name}: no pair in these data is labelled by harm category, so there is nothing to count and the "
+            'cells below stop with an error. Set NAME to data that are labelled so: "sample", or "beavertails-30k" '
+            'after "btviz data fetch beavertails-30k" in a terminal.'
+        )
+    if ds.is_synthetic:
+        return (
+            f"{ds.name}: synthetic sample. Its texts were made by a generator and are harmless; only its label "
+            'statistics follow the real data. To see those: "btviz data fetch beavertails-30k" in a terminal, '
+            'then NAME = "beavertails-30k" (or the path of a file you have).'
+        )
+    return (
+        f"{ds.name}: data as released, not synthetic. Many of its texts are harmful; each stays hidden until you "
+        "ask for it."
+    )
+
+
+def labellings(ds: Dataset) -> pl.LazyFrame:
+    """List every set of labels that anyone gave a pair: annotators, and rows of comparisons.
+
+    Returns
+    -------
+    LazyFrame
+        `pair_id`, `prompt_id`, `labels`; several rows a pair.
+    """
+    sides = (
+        ds.preferences.lazy().select(
+            pl.col(f"pair_id_{side}").alias("pair_id"), "prompt_id", pl.col(f"labels_{side}").alias("labels")
+        )
+        for side in (0, 1)
+    )
+    given = (table.lazy().select("pair_id", "prompt_id", "labels") for table in (ds.annotations, ds.pairs))
+    return pl.concat([*given, *sides])
+
+
+def _with_any_labels(ds: Dataset, pair_ids: pl.Series) -> pl.DataFrame:
+    pairs = ds.pairs.filter(pl.col("pair_id").is_in(pair_ids.implode()))
+    prompts = pairs["prompt_id"].unique()
+    siblings = labellings(ds).filter(pl.col("prompt_id").is_in(prompts.implode())).collect()
+
+    def any_labels(key: str, name: str) -> pl.DataFrame:
+        return siblings.group_by(key).agg(pl.col("labels").fill_null(0).bitwise_or().alias(name))
+
+    return (
+        pairs.select("pair_id", "prompt_id", "prompt", "response")
+        .join(any_labels("prompt_id", "prompt_labels"), on="prompt_id", how="left")
+        .join(any_labels("pair_id", "response_labels"), on="pair_id", how="left")
+        .drop("prompt_id")
+        .sort("pair_id")
+    )

@@ -1,0 +1,168 @@
+"""The QA pairs an analyst is looking at, shared by every view of one data set.
+
+A view takes a `Selection`, sets it when something is clicked and observes it to follow the
+others. It knows no widget, so a script can drive a view with it and a test can read it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+from btviz.data.tables import ID
+from btviz.errors import UsageError
+from btviz.session.observable import Observable
+
+FEW = 20
+"""Up to so many ids are written out in the expression of a selection made by hand."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One state of a `Selection`."""
+
+    pair_ids: pl.Series | None = None
+    origin: str = "All pairs"
+    expression: str = "pl.lit(True)"
+
+
+class Selection(Observable):
+    """Pair ids, where they came from, and an expression that finds them again.
+
+    Examples
+    --------
+    >>> from btviz import Selection
+    >>> selection = Selection()
+    >>> selection.set([7, 3, 7], origin="read last week")
+    >>> selection.pair_ids.to_list(), selection.expression
+    ([3, 7], 'pl.col("pair_id").is_in([3, 7])')
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._choice = Choice()
+
+    @property
+    def choice(self) -> Choice:
+        """The present state; it never changes, a new choice replaces it."""
+        return self._choice
+
+    @property
+    def pair_ids(self) -> pl.Series | None:
+        """Unique ids, ascending, UInt64; None where nothing has been chosen."""
+        return self._choice.pair_ids
+
+    @property
+    def origin(self) -> str:
+        """Where the pairs came from, in words."""
+        return self._choice.origin
+
+    @property
+    def expression(self) -> str:
+        """Polars expression over `pairs` that selects the same pairs, as code to paste."""
+        return self._choice.expression
+
+    def set(
+        self,
+        pair_ids: pl.Series | pl.DataFrame | Iterable[int],
+        *,
+        origin: str = "Chosen in Python",
+        expression: str | None = None,
+    ) -> None:
+        """Choose pairs and tell every view that observes.
+
+        Parameters
+        ----------
+        pair_ids : Series, iterable of int, or DataFrame with a column `pair_id`
+            In any order; repeats are dropped.
+        origin : str
+            Where they came from, in words; views show it.
+        expression : str, optional
+            Code of a Polars expression over `pairs` that gives the same pairs. Without it the
+            ids are written out, or, if there are more than 20, taken from ``selection.pair_ids``.
+
+        Raises
+        ------
+        UsageError
+            If the ids are not 64-bit unsigned numbers.
+        """
+        ids = _ids(pair_ids)
+        self._choice = Choice(ids, origin, expression or _listed(ids))
+        self._changed()
+
+    def clear(self) -> None:
+        """Choose nothing: every view shows all its pairs again."""
+        self._choice = Choice()
+        self._changed()
+
+    def of(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Rows of a table with a `pair_id` column that belong to the chosen pairs."""
+        if self.pair_ids is None:
+            return table
+        return table.filter(pl.col("pair_id").is_in(self.pair_ids.implode()))
+
+    def __repr__(self) -> str:
+        count = "all pairs" if self.pair_ids is None else f"{len(self.pair_ids)} pairs"
+        return f"<Selection: {count}; {self.origin}>"
+
+
+def hex_id(identifier: int) -> str:
+    """16 hexadecimal digits, the only form in which an id crosses to JavaScript."""
+    return f"{identifier:016x}"
+
+
+def from_hex(text: str) -> int:
+    """Id from its 16 hexadecimal digits.
+
+    Raises
+    ------
+    UsageError
+        If `text` is anything else.
+    """
+    digits = text.strip().lower().removeprefix("0x")
+    if len(digits) != 16 or not set(digits) <= set("0123456789abcdef"):
+        raise UsageError(
+            f"A pair id has 16 hexadecimal digits; this has {len(digits)} characters or others among them. "
+            "Copy one from the head of a pair."
+        )
+    return int(digits, 16)
+
+
+def possible_ids(text: str) -> list[int]:
+    """Ids that digits may stand for: 16 hexadecimal ones, as views show them, or the number in a table.
+
+    Raises
+    ------
+    UsageError
+        If `text` is neither.
+    """
+    digits = text.strip()
+    number = [int(digits)] if digits.isascii() and digits.isdecimal() and len(digits) <= 20 else []
+    number = [value for value in number if value < 2**64]
+    return number if number and len(digits) != 16 else [from_hex(digits), *number]
+
+
+def _ids(given: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
+    values = given["pair_id"] if isinstance(given, pl.DataFrame) else given
+    try:
+        series = pl.Series("pair_id", values).cast(ID) if isinstance(values, pl.Series) else _series(values)
+    except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:
+        raise UsageError(
+            "A selection takes pair ids, which are 64-bit unsigned numbers; something else was given. "
+            "Pass a table with a column 'pair_id', or its column."
+        ) from error
+    if series.null_count():
+        raise UsageError("A selection takes pair ids; some of those given are null. Drop them first.")
+    return series.unique().sort()
+
+
+def _series(values: Iterable[int]) -> pl.Series:
+    return pl.Series("pair_id", list(values), dtype=ID)
+
+
+def _listed(ids: pl.Series) -> str:
+    if len(ids) > FEW:
+        return 'pl.col("pair_id").is_in(selection.pair_ids.implode())'
+    return f'pl.col("pair_id").is_in({ids.to_list()})'

@@ -1,0 +1,160 @@
+"""Arrangements of numbers for pictures: orders, and bars of histograms.
+
+Histograms and smooth densities of scores on a common grid, so that pictures hold bins and not items.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from btviz.stats.association import Floats
+
+EDGE = 1e-9
+"""Share of a bar by which rounding may leave a value below its edge."""
+
+
+def seriation(similarity: ArrayLike, *, keys: Sequence[str]) -> list[str]:
+    """Order in which similar things stand side by side.
+
+    Average-linkage clustering; where two clusters merge, each is turned so that the most
+    similar ends touch (Gruvaeus & Wainer 1972). Ties go to what comes first in `keys`, so the
+    order depends on the input alone.
+
+    Parameters
+    ----------
+    similarity : array, shape (k, k)
+        Symmetric, high where alike; NaN counts as 0 and the diagonal is not read.
+    keys : sequence of str
+        Names of the k things.
+
+    Returns
+    -------
+    list of str
+        `keys`, rearranged. Its two ends are oriented so that the earlier key comes first.
+    """
+    alike = np.nan_to_num(np.asarray(similarity, np.float64), nan=0.0)
+    clusters = [[index] for index in range(len(keys))]
+    while len(clusters) > 1:
+        first, second = max(
+            combinations(range(len(clusters)), 2),
+            key=lambda two: (alike[np.ix_(clusters[two[0]], clusters[two[1]])].mean(), -two[0], -two[1]),
+        )
+        joined = _joined(clusters[first], clusters.pop(second), alike=alike)
+        clusters[first] = joined
+    order = clusters[0] if clusters else []
+    if order and order[0] > order[-1]:
+        order = order[::-1]
+    return [keys[index] for index in order]
+
+
+def _joined(left: list[int], right: list[int], *, alike: np.ndarray) -> list[int]:
+    turns = [(one, two) for one in (left, left[::-1]) for two in (right, right[::-1])]
+    one, two = max(turns, key=lambda ends: alike[ends[0][-1], ends[1][0]])
+    return one + two
+
+
+def histogram(values: ArrayLike, *, step: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Count values in bars of equal width whose edges are multiples of it.
+
+    Parameters
+    ----------
+    values : array, shape (n,)
+        Finite numbers.
+    step : float
+        Width of a bar, above 0.
+
+    Returns
+    -------
+    from, count : arrays, shape (m,)
+        Lower edge of each bar that holds a value, ascending, and how many it holds. A value on
+        an edge counts to the bar above it, also where rounding has left it a hair below.
+    """
+    place = np.floor(np.asarray(values, np.float64) / step + EDGE)
+    bars, counts = np.unique(place, return_counts=True)
+    return bars * step, counts.astype(np.int64)
+
+
+def bar_width(low: float, high: float, *, widths: Sequence[float], most: int) -> float:
+    """Narrowest of `widths` (ascending) at which `most` bars reach from low to high, else the widest."""
+    return next((width for width in widths if (high - low) / width <= most), widths[-1])
+
+
+FINE = 8
+"""Cells in which a density is smoothed, per bin."""
+
+
+_WIDEST = 4.0
+"""Bandwidths beyond which a kernel is cut off."""
+
+
+_NARROWEST = 1e-300  # densities over less overflow
+
+
+def grid_of(values: ArrayLike, *, bins: int) -> Floats:
+    """Edges of equal bins that hold all values.
+
+    One value, or values too close to divide, get a width of 1, or more where numbers are so large
+    that 1 cannot be divided.
+
+    Returns
+    -------
+    array of float, shape (bins + 1,)
+        Ascending.
+    """
+    given = np.asarray(values, np.float64)
+    low, high = (float(given.min()), float(given.max())) if len(given) else (0.0, 1.0)
+    distinct = 2 * bins * FINE * float(np.spacing(max(abs(low), abs(high))))  # so that no two edges round to one
+    if high - low <= max(distinct, _NARROWEST):
+        beyond = max(0.5, distinct)
+        low, high = low - beyond, high + beyond
+    return np.linspace(low, high, bins + 1)
+
+
+def counts_in(values: ArrayLike, *, edges: Floats) -> NDArray[np.int64]:
+    """Values in each bin, left edge included, and the right edge of the last; all must lie on the grid."""
+    return np.histogram(np.asarray(values, np.float64), bins=edges)[0].astype(np.int64)
+
+
+def bandwidth(values: ArrayLike) -> float:
+    """Rule of Silverman (1986): ``0.9 min(sd, IQR / 1.34) n ** (-1/5)``; 0 where nothing varies."""
+    given = np.asarray(values, np.float64)
+    if len(given) < 2:
+        return 0.0
+    quartiles = np.subtract(*np.percentile(given, [75, 25])) / 1.34
+    spread = float(given.std(ddof=1))
+    return float(0.9 * (min(spread, float(quartiles)) or spread) * len(given) ** -0.2)
+
+
+def density_at(values: ArrayLike, *, edges: Floats) -> Floats:
+    """Gaussian kernel density at the middle of each bin, of values first counted in finer cells.
+
+    Parameters
+    ----------
+    values : array of float, shape (n,)
+        Within the edges.
+    edges : array of float, shape (bins + 1,)
+        Equal bins.
+
+    Returns
+    -------
+    array of float, shape (bins,)
+        Per unit of the score. Bandwidth by `bandwidth`, at least one fine cell; what a kernel
+        puts beyond the ends is folded back, so the density integrates to 1 over the grid.
+    """
+    given = np.asarray(values, np.float64)
+    bins = len(edges) - 1
+    cells = np.linspace(edges[0], edges[-1], bins * FINE + 1)
+    step = cells[1] - cells[0]
+    if not len(given):
+        return np.zeros(bins)
+    shares = counts_in(given, edges=cells) / len(given)
+    reach = max(bandwidth(given), step)
+    half = min(int(np.ceil(_WIDEST * reach / step)), len(shares) - 1)
+    kernel = np.exp(-0.5 * (np.arange(-half, half + 1) * step / reach) ** 2)
+    padded = np.pad(shares, half, mode="symmetric")
+    smooth = np.convolve(padded, kernel / kernel.sum(), mode="valid") / step
+    return np.asarray(smooth.reshape(bins, FINE)[:, FINE // 2 - 1 : FINE // 2 + 1].mean(axis=1))

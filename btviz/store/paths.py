@@ -1,0 +1,47 @@
+"""Where data, stores and figures live: argument, then environment variable, then default."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import platformdirs
+
+DATA_DIR_VARIABLE = "BTVIZ_DATA_DIR"
+
+
+def data_dir(override: str | os.PathLike[str] | None = None) -> Path:
+    """Folder that holds adopted data, caches and stores.
+
+    Parameters
+    ----------
+    override : path-like, optional
+        Wins over everything else.
+
+    Returns
+    -------
+    Path
+        `override`, else ``$BTVIZ_DATA_DIR``, else ``data/`` of the checkout that btviz is
+        installed from, else the user's data folder. It is not created here.
+    """
+    chosen = override or os.environ.get(DATA_DIR_VARIABLE)
+    if chosen:
+        return Path(chosen).expanduser()
+    checkout = _checkout()
+    return checkout / "data" if checkout else platformdirs.user_data_path("btviz", appauthor=False)
+
+
+def figures_dir(override: str | os.PathLike[str] | None = None) -> Path:
+    """Folder that figures are written to: `override`, else ``figures/`` where you stand."""
+    return Path(override).expanduser() if override else Path("figures")
+
+
+def notebooks_dir() -> Path | None:
+    """Folder of the notebooks: the checkout's, else None where only the package is installed."""
+    checkout = _checkout()
+    return checkout / "notebooks" if checkout else None
+
+
+def _checkout() -> Path | None:
+    root = Path(__file__).resolve().parents[2]
+    return root if (root / "pyproject.toml").is_file() and (root / "notebooks").is_dir() else None

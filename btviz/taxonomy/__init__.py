@@ -1,0 +1,21 @@
+"""Harm categories: the 14 of BeaverTails, the 19 of PKU-SafeRLHF, a user's own, and how the first two correspond."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from btviz.lazy import lazy_exports
+
+if TYPE_CHECKING:
+    from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
+    from btviz.taxonomy.crosswalk import carried_over, counterparts, unmatched
+    from btviz.taxonomy.own import read_taxonomy
+
+__getattr__, __dir__, __all__ = lazy_exports(
+    __name__,
+    {
+        "categories": ["BEAVERTAILS", "PKU_SAFERLHF", "TAXONOMIES", "Category", "Taxonomy"],
+        "crosswalk": ["carried_over", "counterparts", "unmatched"],
+        "own": ["read_taxonomy"],
+    },
+)

@@ -1,0 +1,155 @@
+"""More like this: the texts nearest to some texts, or to a vector."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from btviz.arguments import whole_number
+from btviz.errors import NotFoundError, UsageError
+from btviz.texts.embedding import Embeddings
+from btviz.texts.neighbors.graph import Neighbors
+from btviz.texts.neighbors.grid import cosine, squared_between
+
+_PRESELECTION = 1e-4  # of a cosine; far above the error of single precision
+
+
+_LARGEST_ID = 2**64 - 1
+
+
+Ids = pl.Series | Sequence[int]
+
+
+def more_like(
+    emb: Embeddings,
+    text_ids: Ids | None = None,
+    *,
+    pair_ids: Ids | None = None,
+    vector: npt.ArrayLike | None = None,
+    n: int = 10,
+    neighbors: Neighbors | None = None,
+) -> pl.DataFrame:
+    """Find the texts nearest to the middle of some texts, or to a vector.
+
+    Parameters
+    ----------
+    emb : Embeddings
+        From `btviz.embed`.
+    text_ids, pair_ids : Series or sequence of int, optional
+        The texts, or the pairs that have them; each text counts once.
+    vector : array-like, shape (d,), optional
+        Of a text that need not be among them, from the same encoder; of any length but 0.
+        Give one of the three.
+    n : int
+        Texts wanted, at least 1.
+    neighbors : Neighbors, optional
+        The graph of these embeddings, if it is at hand. It is read where it holds the answer:
+        for one text, if it is exact and wide enough. Otherwise all vectors are compared, in
+        some hundredths of a second for 100,000. The answer is exact, and the same, either way.
+
+    Returns
+    -------
+    DataFrame
+        Nearest first, the given texts left out; of equally near texts the lower id first:
+        `rank` (from 1), `text_id`, `distance` (cosine, 0 .. 2), `n_pairs` (pairs that have this
+        text; join ``emb.pairs`` on `text_id` to see which). Fewer rows than `n` where there are
+        fewer other texts.
+
+    Raises
+    ------
+    UsageError
+        Unless exactly one of the three is given, and has a direction; or if the graph belongs
+        to other embeddings.
+    NotFoundError
+        If a text or pair was not embedded.
+    """
+    n = whole_number(n, name="n", least=1)
+    if neighbors is not None and neighbors.fingerprint != emb.fingerprint:
+        raise UsageError("Similar texts were asked for with the graph of other embeddings. Give that of these.")
+    given = [
+        name for name, ids in (("text_ids", text_ids), ("pair_ids", pair_ids), ("vector", vector)) if ids is not None
+    ]
+    if len(given) != 1:
+        by = " and ".join(given) or "nothing"
+        raise UsageError(f"Similar texts were asked for by {by}. Give one of text_ids, pair_ids and vector.")
+    if vector is not None:
+        unit = _unit(np.asarray(vector, np.float64), shape=emb.vectors.shape[1:])
+        return _table(emb, *_scan(emb, unit, n, own=np.empty(0, np.int64)))
+    own = _rows_of_texts(emb, text_ids) if text_ids is not None else _rows_of_pairs(emb, pair_ids)
+    if len(own) > 1:
+        unit = _unit(emb.vectors[own].mean(axis=0, dtype=np.float64), shape=emb.vectors.shape[1:])
+        return _table(emb, *_scan(emb, unit, n, own=own))
+    if neighbors is not None and neighbors.method == "exact" and n <= neighbors.indices.shape[1]:
+        return _table(emb, neighbors.indices[own[0], :n], neighbors.distances[own[0], :n])
+    return _table(emb, *_scan(emb, emb.vectors[own[0]], n, own=own))
+
+
+def _rows_of_texts(emb: Embeddings, text_ids: Ids) -> npt.NDArray[np.int64]:
+    return _rows(emb.text_ids, text_ids, what="texts")
+
+
+def _rows_of_pairs(emb: Embeddings, pair_ids: Ids | None) -> npt.NDArray[np.int64]:
+    pairs = _rows(emb.pairs["pair_id"].to_numpy(), () if pair_ids is None else pair_ids, what="pairs")
+    return np.unique(emb.rows[pairs])
+
+
+def _rows(known: npt.NDArray[np.uint64], ids: Ids, *, what: str) -> npt.NDArray[np.int64]:
+    asked = np.unique(_as_ids(ids, what=what))
+    if not len(asked):
+        raise UsageError(f"Texts similar to no {what} were asked for. Name at least one.")
+    found = np.isin(asked, known)
+    if not found.all():
+        raise NotFoundError(
+            f"Texts similar to {len(asked):,} {what} were asked for; {(~found).sum():,} of them are not among the "
+            f"{len(known):,} embedded. Embed the data set they belong to."
+        )
+    return np.searchsorted(known, asked)
+
+
+def _as_ids(ids: Ids, *, what: str) -> npt.NDArray[np.uint64]:
+    if isinstance(ids, pl.Series) and ids.dtype == pl.UInt64 and not ids.null_count():
+        return ids.to_numpy()
+    if not isinstance(ids, Iterable):
+        raise UsageError(
+            f"Texts similar to a {type(ids).__name__} were asked for; that is no list of {what}. Give a list of ids."
+        )
+    numbers = [whole_number(one, name=f"an id of {what}", least=0, most=_LARGEST_ID) for one in ids]
+    return np.array(numbers, np.uint64)
+
+
+def _unit(vector: npt.NDArray[np.float64], *, shape: tuple[int, ...]) -> npt.NDArray[np.float64]:
+    length = np.linalg.norm(vector)
+    if vector.shape != shape or not 0 < length < np.inf:
+        raise UsageError(
+            f"Similar texts were asked for by a vector of shape {vector.shape} and length {length:.3g}; it needs "
+            f"shape {shape} and a finite length above 0. Use the encoder of the embeddings, or name fewer texts."
+        )
+    return vector / length
+
+
+def _scan(
+    emb: Embeddings, unit: npt.NDArray[np.floating], n: int, *, own: npt.NDArray[np.int64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float32]]:
+    near = emb.vectors @ unit.astype(np.float32)
+    near[own] = -np.inf
+    n = min(n, len(emb) - len(own))
+    if n == 0:
+        return np.empty(0, np.int64), np.empty(0, np.float32)
+    # Single precision preselects; which come first is decided without rounding error.
+    rows = np.flatnonzero(near >= np.partition(near, len(near) - n)[len(near) - n] - _PRESELECTION)
+    squared = squared_between(emb.vectors[rows], unit[None])
+    first = np.lexsort((rows, squared))[:n]
+    return rows[first], cosine(squared[first])
+
+
+def _table(emb: Embeddings, rows: npt.NDArray[np.integer], distances: npt.NDArray[np.float32]) -> pl.DataFrame:
+    counts = emb.pairs.group_by("text_id").agg(pl.len().alias("n_pairs"))
+    return (
+        pl.DataFrame({"text_id": emb.text_ids[rows], "distance": np.asarray(distances)})
+        .with_row_index("rank", offset=1)
+        .join(counts, on="text_id", how="left", maintain_order="left")
+        .with_columns(pl.col("n_pairs").fill_null(0))
+    )

@@ -1,0 +1,1 @@
+"""Lists of pairs and comparisons, whose texts are hidden until asked for."""

@@ -1,0 +1,102 @@
+"""What every inspector shares: texts only on request, and only as far as the content policy allows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import anywidget
+import traitlets
+
+from btviz.data.dataset import Dataset, expect_dataset
+from btviz.errors import BtvizError
+from btviz.session.content import ContentPolicy, session_policy
+from btviz.session.selection import from_hex, hex_id
+from btviz.widgets.inspector.pages import categories_of
+
+LONGEST_TEXT = 20_000
+"""Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
+
+
+_FRONT = Path(__file__).parents[1] / "front"
+
+
+Message = Mapping[str, Any]
+
+
+class Revealing(anywidget.AnyWidget):
+    """Base of the inspectors: answers the browser, and sends a text when it is asked for.
+
+    Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
+    as a message that answers "reveal".
+    """
+
+    categories = traitlets.List[Any](read_only=True).tag(sync=True)
+    policy_state = traitlets.Dict(read_only=True).tag(sync=True)
+
+    def __init__(self, ds: Dataset, *, policy: ContentPolicy | None) -> None:
+        expect_dataset(ds)
+        super().__init__()
+        self.ds = ds
+        self.policy = policy or session_policy()
+        self._hidings = self.policy.hidings
+        self.set_trait("categories", categories_of(ds.taxonomy, self.policy))
+        self.policy.observe(self._policy_changed)
+        self.on_msg(self._answer)
+        self._policy_changed()
+
+    def __repr__(self) -> str:  # what a reopened notebook shows
+        return f"<{type(self).__name__} of {self.ds.population}; run its cell to see it>"
+
+    def _answers(self) -> dict[str, Callable[[Message], None]]:
+        """What is done on each kind of message."""
+        return {
+            "reveal": self._reveal,
+            "hide": lambda _: self.policy.hide_all(),
+            "opt_in": self._opt_in,
+            "name": self._name,
+        }
+
+    def _answer(self, _: object, message: Message, __: object) -> None:
+        self.send({"kind": "heard"})
+        try:
+            self._answers()[message["kind"]](message)
+        except BtvizError as error:
+            self.send({"kind": "say", "text": str(error)})
+
+    def _policy_changed(self) -> None:
+        if self.policy.hidings != self._hidings:  # before the state: what is hidden is not asked for again
+            self._hidings = self.policy.hidings
+            self.send({"kind": "hide"})
+        named = sorted(self.policy.named)
+        self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named})
+
+    def _reveal(self, asked: Message) -> None:
+        wanted = [from_hex(pair) for pair in asked["pairs"]]
+        for row in self.policy.texts(self.ds, wanted, asked=True).iter_rows(named=True):
+            self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
+
+    def _texts(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        return [
+            {
+                "part": part,
+                "text": None if row[part] is None else row[part][:LONGEST_TEXT],
+                "cut": max(len(row[part] or "") - LONGEST_TEXT, 0),
+                "withheld": [
+                    category.title for category in self.policy.withheld(row[f"{part}_labels"], self.ds.taxonomy)
+                ],
+            }
+            for part in ("prompt", "response")
+        ]
+
+    def _opt_in(self, asked: Message) -> None:
+        self.policy.reveal_all = asked["on"]
+
+    def _name(self, asked: Message) -> None:
+        (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
+
+
+def script(*names: str) -> str:
+    """Files of the front end as one module to the browser, in this order."""
+    return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)

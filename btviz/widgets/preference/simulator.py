@@ -1,0 +1,125 @@
+"""The preference simulator: plant a truth, watch what estimates and intervals make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+import altair as alt
+import ipywidgets
+
+from btviz.plots import simulated_intervals
+from btviz.plots.preference.scales import LABEL_SIZE
+from btviz.preference import simulate_preferences
+from btviz.preference.simulated import SimulatedPreferences
+from btviz.reports import sentences
+from btviz.widgets.parts.chartview import ChartView
+
+REPEATS, N_BOOT = 400, 500
+"""Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
+
+
+WIDTH = 820.0
+"""Width of both panels on a screen."""
+
+
+_SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
+    "p": (ipywidgets.FloatSlider, "True p", {"min": 0.3, "max": 0.95, "step": 0.01, "value": 0.6}),
+    "noise": (ipywidgets.FloatSlider, "Labels wrong", {"min": 0.0, "max": 0.4, "step": 0.01, "value": 0.0}),
+    "cluster_size": (ipywidgets.IntSlider, "Comparisons a prompt", {"min": 1, "max": 20, "value": 6}),
+    "correlation": (
+        ipywidgets.FloatSlider,
+        "Alike within a prompt",
+        {"min": 0.0, "max": 0.9, "step": 0.05, "value": 0.3},
+    ),
+    "n": (ipywidgets.IntSlider, "Comparisons in all", {"min": 60, "max": 2400, "step": 60, "value": 600}),
+}
+
+
+_WIDE = {"description_width": "150px"}
+
+
+class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Slide the true p, label noise, cluster size and sample size; see estimates and intervals.
+
+    Everything shown is drawn from what is planted; no data set plays a part.
+
+    Attributes
+    ----------
+    controls : Mapping
+        The sliders, by the name of the parameter of `simulate_preferences` they set; setting
+        their `value` from Python moves the picture, too.
+
+    Examples
+    --------
+    >>> simulator = btviz.widgets.PreferenceSimulator()
+    >>> simulator.controls["cluster_size"].value = 20
+    >>> simulator.result.naive_coverage
+    """
+
+    def __init__(self) -> None:
+        self.controls: Mapping[str, Any] = MappingProxyType(
+            {
+                name: slider(description=title, style=_WIDE, layout={"width": "420px"}, **options)
+                for name, (slider, title, options) in _SLIDERS.items()
+            }
+        )
+        self._draws = 0
+        self._result = self._simulated()
+        self._chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
+        self._chart.layout = {"max_width": "100%"}
+        again = ipywidgets.Button(description="Draw again", tooltip="The same truth, other samples")
+        again.on_click(self._draw_again)
+        for control in self.controls.values():
+            control.observe(self._redraw, names="value")
+        self._tell()
+        sliders = ipywidgets.Box([*self.controls.values(), again], layout={"flex_flow": "row wrap"})
+        super().__init__([sliders, self._chart])
+
+    @property
+    def result(self) -> SimulatedPreferences:
+        """What is shown: the truth, and every sample."""
+        return self._result
+
+    def __repr__(self) -> str:
+        return "<PreferenceSimulator; run its cell to see it>"  # what a reopened notebook shows
+
+    def _simulated(self) -> SimulatedPreferences:
+        planted = {name: control.value for name, control in self.controls.items()}
+        return simulate_preferences(
+            planted["p"],
+            noise=planted["noise"],
+            cluster_size=planted["cluster_size"],
+            correlation=planted["correlation"],
+            n=planted["n"],
+            repeats=REPEATS,
+            n_boot=N_BOOT,
+            random_state=self._draws,
+        )
+
+    def _drawn(self) -> alt.HConcatChart:
+        planted = self._result.planted
+        return simulated_intervals(
+            self._result.samples, truth=planted.observable_p, planted=planted.p, width=WIDTH, size=LABEL_SIZE
+        )
+
+    def _tell(self) -> None:
+        self._chart.said = sentences.simulation(self._result).replace("\n", " ")
+
+    def _redraw(self, _: object = None) -> None:
+        self._result = self._simulated()
+        self._chart.draw(self._drawn())
+        self._tell()
+
+    def _draw_again(self, _: object) -> None:
+        self._draws += 1
+        self._redraw()
+
+
+def _nothing_to_choose(*_: str) -> None:
+    """Samples stand for nothing else, so a click on one does nothing."""
+
+
+def _nothing_to_hide() -> None:
+    """There is no text here that the key for hiding could hide."""

@@ -1,0 +1,187 @@
+"""The scores of several models on one data set: checked, counted, brushed. No widget in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.errors import UsageError
+from btviz.models.protocol import KINDS, stacked_scores
+from btviz.plots.interactive.scores import Panel, Range
+from btviz.scores.distributions import binned, counted_items, plane_bins
+from btviz.scores.labelled import ModelScores, by_model, checked
+from btviz.scores.metrics import score_metrics
+from btviz.scores.moderation import HARMLESS, SEVERITY
+from btviz.scores.plane import score_quadrants
+from btviz.scores.signs import REVERSED, SignCheck, sign_checks
+
+BINS, BINS_OF_RIDGES = 80, 48
+
+
+MANY = 8
+"""More groups than this are drawn as ridges: colours no longer tell them apart."""
+
+
+N_BOOT = 500
+
+
+EACH = "each split"
+
+
+Model = tuple[str, str]
+"""Name and kind."""
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be drawn."""
+
+    models: tuple[Model, ...]
+    grouping: str = "is_safe"
+    level: str | None = None
+    population: str = "pairs"
+    which: str = "all"
+
+
+@dataclass(frozen=True, eq=False)
+class ScoreBook:
+    """Scores of any number of models on one data set."""
+
+    ds: Dataset
+    scores: pl.DataFrame
+    topics: pl.DataFrame | None = None
+    chosen: pl.Series | None = None
+    _checks: dict[tuple[Model, int], SignCheck] = field(default_factory=dict)
+
+    @cached_property
+    def parts(self) -> Mapping[Model, ModelScores]:
+        """One score for each answer, by model; of a moderation model the highest of any harm."""
+        known = checked(self.scores)
+        highest = (
+            known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
+            .group_by("pair_id", "model", "kind")
+            .agg(pl.lit(None, pl.String).alias("target"), pl.col("score").max(), pl.col("threshold").first())
+            .select(known.columns)
+        )
+        single = pl.concat([known.filter(pl.col("kind") != "moderation"), highest])
+        found = sorted(by_model(single), key=lambda part: (KINDS.index(part.kind), part.model))
+        return {(part.model, part.kind): part for part in found}
+
+    def sign(self, model: Model) -> SignCheck | None:
+        """What the labels say of the direction of a model; None for moderation. Remembered."""
+        part = self.parts[model]
+        if part.kind == "moderation":
+            return None
+        key = (model, hash(part.scores.hash_rows().sum()))
+        if key not in self._checks:
+            own = self.scores.filter(model=model[0], kind=model[1])
+            self._checks[key] = sign_checks(own, self.ds, n_boot=N_BOOT)[0]
+        return self._checks[key]
+
+    def refused(self, models: tuple[Model, ...]) -> list[SignCheck]:
+        """Checks of the models whose scores point the other way."""
+        found = [self.sign(model) for model in models]
+        return [check for check in found if check is not None and check.verdict == REVERSED]
+
+    def items(self, asked: Asked) -> pl.DataFrame:
+        """What is counted, with `model`, `kind` and `panel`; see `btviz.scores.distributions.counted_items`."""
+        tables = [self._items(model, asked) for model in asked.models]
+        return pl.concat(tables)
+
+    def _items(self, model: Model, asked: Asked) -> pl.DataFrame:
+        items = counted_items(
+            self.parts[model], self.ds, by=asked.grouping, population=asked.population, topics=self.topics
+        )
+        if asked.level is not None:
+            items = items.filter(group=asked.level)
+        panel = pl.col("split") if asked.which == EACH else pl.lit("all" if asked.which == "all" else asked.which)
+        named = self._within(items, asked.which).with_columns(
+            pl.lit(model[0]).alias("model"), pl.lit(model[1]).alias("kind"), panel.alias("panel")
+        )
+        return named.drop_nulls("panel")
+
+    def _within(self, items: pl.DataFrame, which: str) -> pl.DataFrame:
+        if which in ("all", EACH):
+            return items
+        if which == "compared":
+            ids = pl.concat([self.ds.preferences[f"pair_id_{side}"] for side in (0, 1)]).unique()
+            return items.filter(pl.col("pair_id").is_in(ids.implode()))
+        if which == "chosen":
+            return items if self.chosen is None else items.filter(pl.col("pair_id").is_in(self.chosen.implode()))
+        return items.filter(split=which)
+
+    def distributions(self, asked: Asked) -> pl.DataFrame:
+        """Bins of the scores; see `btviz.scores.distributions.binned`."""
+        items = self.items(asked).filter("counts")
+        rows = items.select("model", "kind", "panel", "group", "prompt_id", pl.col("value").alias("score"))
+        return binned(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
+
+    def plane_of(self, asked: Asked) -> tuple[Model, Model]:
+        """Return the reward and the cost model among those asked for, the first of each kind."""
+        found = {kind: next((one for one in asked.models if one[1] == kind), None) for kind in ("reward", "cost")}
+        reward, cost = found["reward"], found["cost"]
+        if reward is None or cost is None:
+            missing = [kind for kind, one in found.items() if one is None]
+            raise UsageError(
+                f"The plane of reward and cost was asked for; no {' and no '.join(missing)} model is chosen. Choose "
+                "one of each kind under Models."
+            )
+        return reward, cost
+
+    def plane_items(self, asked: Asked) -> pl.DataFrame:
+        """What is counted in the plane: `item`, `pair_id`, `prompt_id`, `reward`, `cost`, `counts`."""
+        reward, cost = self.plane_of(asked)
+        grouping = "all" if asked.level is None else asked.grouping
+        own = Asked((cost,), grouping, asked.level, "pairs" if asked.population == "prompts" else asked.population)
+        items = self._within(self._items(cost, own), "all" if asked.which == EACH else asked.which)
+        both = items.join(self.parts[reward].scores.rename({"score": "reward"}), on="pair_id")
+        found = both.select("item", "pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
+        if asked.population != "prompts":
+            return found.with_columns(pl.lit(value=True).alias("counts"))
+        return found.with_columns(
+            pl.col("reward", "cost").mean().over("prompt_id"),
+            pl.col("prompt_id").is_first_distinct().alias("counts"),
+        )
+
+    def plane(self, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Cells and quadrants of reward and cost, as `btviz.plots.score_plane` draws them."""
+        items = self.plane_items(asked)
+        counted = items.filter("counts")
+        unlabelled = {"labels": pl.UInt32, "is_safe": pl.Boolean} | dict.fromkeys(
+            ("severity", "source", "split", "topic"), pl.String
+        )
+        rows = counted.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in unlabelled.items())
+        quadrants = score_quadrants(rows, self.ds, n_boot=N_BOOT)
+        # only their number: a prompt that counts once may have answers of either label
+        labelled = items.join(self.ds.pairs.drop_nulls("is_safe"), on="pair_id", how="semi").height
+        return plane_bins(counted), quadrants.with_columns(n_labelled=pl.lit(labelled))
+
+    def brushed(self, asked: Asked, *, panel: Panel, within: Range) -> pl.DataFrame:
+        """Items on a panel whose value lies in a range, ends included."""
+        model, kind, name = panel
+        own = self.items(asked).filter(model=model, kind=kind, panel=name)
+        return own.filter(pl.col("value").is_between(*within))
+
+    def brushed_plane(self, asked: Asked, *, reward: Range, cost: Range) -> pl.DataFrame:
+        """Items whose reward and cost lie in two ranges, ends included."""
+        return self.plane_items(asked).filter(pl.col("reward").is_between(*reward), pl.col("cost").is_between(*cost))
+
+    def metrics(self, asked: Asked) -> pl.DataFrame:
+        """Metrics of the models asked for, over all answers and by level of the grouping."""
+        names = pl.struct("model", "kind").is_in([{"model": model, "kind": kind} for model, kind in asked.models])
+        table = score_metrics(self.scores.filter(names), self.ds, topics=self.topics, n_boot=N_BOOT)
+        return table.filter(pl.col("grouping").is_in(["all", asked.grouping]))
+
+    def with_scores(self, added: pl.DataFrame) -> ScoreBook:
+        """Return a book that holds further scores, in place of those that the same models had."""
+        own = added.select("model", "kind").unique()
+        others = self.scores.join(own, on=["model", "kind"], how="anti")
+        return ScoreBook(self.ds, stacked_scores([others, added]), self.topics, self.chosen, self._checks)
+
+    def with_chosen(self, chosen: pl.Series | None) -> ScoreBook:
+        """Return a book in which "chosen" stands for other pairs."""
+        return ScoreBook(self.ds, self.scores, self.topics, chosen, self._checks)
