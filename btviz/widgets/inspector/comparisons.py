@@ -19,9 +19,10 @@ from btviz.errors import UsageError, choice
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
+from btviz.widgets import front
 from btviz.widgets.inspector.index import Rows
 from btviz.widgets.inspector.listing import Place
-from btviz.widgets.inspector.revealing import Message, Revealing, script
+from btviz.widgets.inspector.revealing import Message, Revealing
 
 
 class PreferenceInspector(Revealing):
@@ -53,8 +54,8 @@ class PreferenceInspector(Revealing):
     >>> inspector.selected["pair_id_0"]
     """
 
-    _esm = script("dom.js", "reading.js", "pager.js", "card.js", "tools.js", "difference.js", "preferences.js")
-    _css = script("inspector.css", "preferences.css")
+    _esm = front.script("preferences")
+    _css = front.style("preferences")
 
     view = traitlets.Dict(read_only=True).tag(sync=True)
     cards = traitlets.List[Any](read_only=True).tag(sync=True)

@@ -16,11 +16,12 @@ from btviz.session.content import ContentPolicy
 from btviz.session.exports import export_table
 from btviz.session.notes import Notes
 from btviz.session.selection import Selection, from_hex, hex_id, possible_ids
+from btviz.widgets import front
 from btviz.widgets.inspector.filtering import Filter
 from btviz.widgets.inspector.index import PairIndex, index_pairs
 from btviz.widgets.inspector.listing import Listing
 from btviz.widgets.inspector.pages import cards_of
-from btviz.widgets.inspector.revealing import Message, Revealing, script
+from btviz.widgets.inspector.revealing import Message, Revealing
 
 
 class PairInspector(Revealing):
@@ -49,8 +50,8 @@ class PairInspector(Revealing):
     >>> inspector.selected["pair_id"]
     """
 
-    _esm = script("dom.js", "reading.js", "pager.js", "card.js", "tools.js", "inspector.js")
-    _css = script("inspector.css")
+    _esm = front.script("pairs")
+    _css = front.style("pairs")
 
     view = traitlets.Dict(read_only=True).tag(sync=True)
     cards = traitlets.List[Any](read_only=True).tag(sync=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -17,9 +16,6 @@ from btviz.widgets.inspector.pages import categories_of
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
-
-
-_FRONT = Path(__file__).parents[1] / "front"
 
 
 Message = Mapping[str, Any]
@@ -95,8 +91,3 @@ class Revealing(anywidget.AnyWidget):
 
     def _name(self, asked: Message) -> None:
         (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
-
-
-def script(*names: str) -> str:
-    """Files of the front end as one module to the browser, in this order."""
-    return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)

@@ -45,7 +45,16 @@ export function topicLabels({ where, click }) {
     return { topic, node: named, x, y, width: 0, height: 0 };
   }
 
+  /** Names may come before there is a map to lay them on: they have no size until then. */
+  function measure() {
+    if (!node.isConnected || labels.every((label) => label.width > 0)) return;
+    for (const label of labels) {
+      [label.width, label.height] = [label.node.offsetWidth, label.node.offsetHeight];
+    }
+  }
+
   function place() {
+    measure();
     const places = placed(labels, { where, across: node.clientWidth, down: node.clientHeight, chosen });
     for (const label of labels) {
       const spot = places.get(label);
@@ -64,9 +73,6 @@ export function topicLabels({ where, click }) {
     set(topics, colours) {
       labels = topics.map((topic) => made(topic, colours[topic.topic]));
       node.replaceChildren(...labels.map((label) => label.node));
-      for (const label of labels) {
-        [label.width, label.height] = [label.node.offsetWidth, label.node.offsetHeight];
-      }
       place();
     },
     /** @param {number | null} topic */
