@@ -2,18 +2,9 @@
 
 /** @import { Act, Model, Part } from "../types" */
 import { button, element, select } from "../page/dom.js";
-import { count } from "../page/words.js";
+import { rangeInWords } from "./captions.js";
 
 const SIZES = [5, 10, 25, 50];
-
-/**
- * Which rows are on view: "6–10 of 63".
- *
- * @param {{ offset: number, listed: number }} view
- * @param {number} shown
- */
-export const rangeInWords = ({ offset, listed }, shown) =>
-  shown ? `${count(offset + 1)}–${count(offset + shown)} of ${count(listed)}` : "0 of 0";
 
 /**
  * @param {Model} model

@@ -3,7 +3,7 @@
 /** @import { Act, Cleanup, Model, Note, PairCard, Part, View, Words } from "../types" */
 /** @import { ListState } from "./paircard.js" */
 import { button, copyText, element } from "../page/dom.js";
-import { count, plural } from "../page/words.js";
+import { countsInWords } from "./captions.js";
 import { desk } from "./desk.js";
 import { filterTools } from "./filtertools.js";
 import { pager } from "./pager.js";
@@ -14,20 +14,6 @@ import { textBlock } from "./texts.js";
 
 const HELP =
   "↑ ↓ pair · ← → page · r reveal · R reveal these · h hide all · s same prompt · t tag · / search";
-
-/**
- * How many pairs are listed, of how many.
- *
- * @param {{ name: string, all: number, chosen: number, listed: number, elsewhere: number }} view
- */
-export function countsInWords({ name, all, chosen, listed, elsewhere }) {
-  const narrowed =
-    listed === chosen
-      ? plural(listed, "pair")
-      : `${count(listed)} of ${plural(chosen, "pair")} pass the filter`;
-  const others = elsewhere ? ` · ${count(elsewhere)} more are not in this data set` : "";
-  return `${narrowed}${others} · ${name}: ${count(all)} in all`;
-}
 
 /**
  * @param {Model} model
@@ -54,7 +40,7 @@ function head(model, act) {
   function update() {
     const view = model.get("view");
     origin.replaceChildren(view.origin);
-    counts.replaceChildren(countsInWords(view));
+    counts.replaceChildren(countsInWords(view, "pair"));
     copy.title = view.expression;
     everything.hidden = view.chosen === view.all;
   }

@@ -2,7 +2,7 @@
 
 /** @import { Act, Cleanup, Comparison, Model, Part, View } from "../types" */
 import { button, element, select } from "../page/dom.js";
-import { count, plural } from "../page/words.js";
+import { countsInWords, whyEmpty } from "./captions.js";
 import { comparisonCard, pairsOf } from "./comparisoncard.js";
 import { desk } from "./desk.js";
 import { pager } from "./pager.js";
@@ -16,18 +16,6 @@ const AGREEMENT = [
   ["unknown", "A label is missing"],
 ];
 const HELP = "↑ ↓ comparison · ← → page · r reveal · R reveal these · h hide all";
-
-/**
- * Why nothing is listed.
- *
- * @param {{ all: number, chosen: number }} view
- */
-export function whyEmpty({ all, chosen }) {
-  if (!all) return "This data set holds no comparisons.";
-  return chosen
-    ? "No comparison of this selection passes the filter."
-    : "The selection holds no comparisons.";
-}
 
 /**
  * @param {Model} model
@@ -48,13 +36,11 @@ function head(model, act) {
   });
   const everything = button("Show all comparisons", "Drop the selection", () => act.send({ kind: "clear" }));
   function update() {
-    const { origin: words, name, agreement, all, chosen, listed } = model.get("view");
-    const whole = plural(chosen, "comparison");
-    const narrowed = listed === chosen ? whole : `${count(listed)} of ${whole} pass the filter`;
-    origin.replaceChildren(words);
-    counts.replaceChildren(`${narrowed} · ${name}: ${count(all)} in all`);
-    kind.value = agreement;
-    everything.hidden = chosen === all;
+    const view = model.get("view");
+    origin.replaceChildren(view.origin);
+    counts.replaceChildren(countsInWords(view, "comparison"));
+    kind.value = view.agreement;
+    everything.hidden = view.chosen === view.all;
   }
   const title = "Mark the words of either answer that the other does not have in that place";
   const label = element("label", { title }, marks, "Mark differences");

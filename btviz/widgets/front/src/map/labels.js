@@ -2,20 +2,8 @@
 
 /** @import { TopicLabel } from "../types" */
 import { button, element } from "../page/dom.js";
-import { percent, plural } from "../page/words.js";
+import { aboutTopic } from "./captions.js";
 import { placed } from "./placing.js";
-
-/**
- * What hovering over a name says.
- *
- * @param {TopicLabel} label
- */
-export function aboutTopic({ topic, keywords, n_pairs: pairs, n_texts: texts, stability, unstable }) {
-  const sizes = `Topic ${topic}: ${plural(pairs, "pair")}, ${plural(texts, "text")}.`;
-  const verdict = unstable ? ": unstable" : "";
-  const again = stability == null ? "" : `\nOther fits find ${percent(stability)} of it again${verdict}.`;
-  return `${sizes}${again}\n${keywords.join(", ")}`;
-}
 
 /** @param {string} colour */
 export const dot = (colour) => element("span", { class: "btviz-dot", style: `background: ${colour}` });

@@ -4,10 +4,10 @@
 import { element, isTyping, listen, pressed } from "../page/dom.js";
 import { speaker } from "../page/speaker.js";
 import { count, plural } from "../page/words.js";
+import { qualityLine, titleOf, unstableLine } from "./captions.js";
 import { densityPicture, hasWebgl } from "./density.js";
 import { topicLabels } from "./labels.js";
 import { drawPoints } from "./points.js";
-import { qualityLine, unstableLine } from "./quality.js";
 import { chosenLine, colouringList, legendOf, scaleSlider, searches } from "./tools.js";
 import "./map.css";
 
@@ -15,17 +15,6 @@ const HINT =
   "Drag to move, scroll to zoom, click the name of a topic. To lasso, press l or the second button, then drag.";
 const DENSITY = "The density of texts is shown instead. Drag to lasso, click the name of a topic.";
 const KEPT = 60_000; // milliseconds that a browser has to begin a download
-
-/**
- * What is on the map, in words.
- *
- * @param {{ population: string, pairs: number, points: number, texts: string, unplaced: number }} state
- */
-export function titleOf({ population, pairs, points, texts, unplaced }) {
-  const rest = unplaced ? ` · ${count(unplaced)} pairs are not on the map` : "";
-  const places = `${plural(pairs, "pair")} at ${plural(points, "point")}`;
-  return `${population} · n = ${places}, one for each of their distinct ${texts}${rest}`;
-}
 
 /** @param {{ name: string, text: string }} file */
 function download({ name, text }) {

@@ -1,6 +1,7 @@
-// How far to trust a map, in words.
+// What is said on and about a map.
 
-import { count, plural } from "../page/words.js";
+/** @import { TopicLabel } from "../types" */
+import { count, percent, plural } from "../page/words.js";
 
 const STATISTICS = /** @type {Record<string, string>} */ ({
   trustworthiness: "trustworthiness",
@@ -43,4 +44,27 @@ export function unstableLine({ unstable, n_topics: n }) {
   if (!unstable) return "";
   const verb = unstable === 1 ? "is" : "are";
   return ` ${unstable} of ${plural(n, "topic")}, marked with a ?, ${verb} hardly found again by other fits.`;
+}
+
+/**
+ * What is on the map, in words.
+ *
+ * @param {{ population: string, pairs: number, points: number, texts: string, unplaced: number }} state
+ */
+export function titleOf({ population, pairs, points, texts, unplaced }) {
+  const rest = unplaced ? ` · ${count(unplaced)} pairs are not on the map` : "";
+  const places = `${plural(pairs, "pair")} at ${plural(points, "point")}`;
+  return `${population} · n = ${places}, one for each of their distinct ${texts}${rest}`;
+}
+
+/**
+ * What hovering over a name says.
+ *
+ * @param {TopicLabel} label
+ */
+export function aboutTopic({ topic, keywords, n_pairs: pairs, n_texts: texts, stability, unstable }) {
+  const sizes = `Topic ${topic}: ${plural(pairs, "pair")}, ${plural(texts, "text")}.`;
+  const verdict = unstable ? ": unstable" : "";
+  const again = stability == null ? "" : `\nOther fits find ${percent(stability)} of it again${verdict}.`;
+  return `${sizes}${again}\n${keywords.join(", ")}`;
 }
