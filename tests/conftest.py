@@ -13,7 +13,9 @@ from small_data import dataset_from_rows, hashed_words
 from btviz.data.dataset import Dataset
 from btviz.texts.embedding import CallableEncoder
 
-hypothesis.settings.register_profile("untimed", deadline=None)  # other work on the machine is no fault of a test
+# Other work on the machine is no fault of a test.
+UNTIMED = {"deadline": None, "suppress_health_check": [hypothesis.HealthCheck.too_slow]}
+hypothesis.settings.register_profile("untimed", **UNTIMED)
 hypothesis.settings.load_profile("untimed")
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"

@@ -149,3 +149,27 @@ def _owner(attribute: ast.Attribute) -> str:
 RULES: dict[str, Callable[[ast.Module], list[str]]] = {
     rule.__name__: rule for rule in (many_positional, passes_anything, undocumented, too_long, unsafe)
 }
+
+
+def public_names(tree: ast.Module) -> set[str]:
+    """Functions and classes that a module defines for others; a module's own ``__getattr__`` is none."""
+    return {
+        node.name for node in tree.body if isinstance(node, Function | ast.ClassDef) and not node.name.startswith("_")
+    }
+
+
+def imported_for_types(tree: ast.Module) -> list[str]:
+    """Names that a module imports for the type checker only."""
+    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    return [alias.asname or alias.name for node in imports for alias in node.names]
+
+
+def imported_modules(tree: ast.Module, names: set[str]) -> set[str]:
+    """Those of `names` that a module imports, or imports from, anywhere."""
+    found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            inner = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= (inner & names) or {str(node.module)}
+    return found & names

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import threading
-import time
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import urlsplit
+
+import patience
 
 COMMIT = "c0ffee" + "0" * 34
 REPOSITORY = "toy/animals"
@@ -19,7 +20,8 @@ class Hub:
     """What the servers hold, what goes wrong, and what they were asked.
 
     `cuts` are numbers of bytes after which successive transfers break; `statuses` are answers
-    given to the next requests to the hub instead of the right one; `served` replaces content.
+    given to the next requests to the hub instead of the right one; `served` replaces content. With `stops` the
+    storage sends half of a file, and the rest only when that is set.
     """
 
     files: dict[str, bytes]
@@ -29,7 +31,7 @@ class Hub:
     served: dict[str, bytes] = field(default_factory=dict)
     size: int | None = None
     in_git: bool = False
-    slowness: float = 0.0
+    stops: threading.Event | None = None
     ranges: bool = True
     requests: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
 
@@ -138,9 +140,11 @@ class _Storage(_Handler):
 
     def pour(self, content: bytes) -> None:
         cut = self.world.cuts.pop(0) if self.world.cuts else len(content)
-        for at in range(0, cut, 1 << 16):
-            self.wfile.write(content[at : min(at + (1 << 16), cut)])
-            time.sleep(self.world.slowness)
+        if self.world.stops is not None:
+            self.wfile.write(content[: cut // 2])
+            self.world.stops.wait(patience.SECONDS)
+            content, cut = content[cut // 2 :], cut - cut // 2
+        self.wfile.write(content[:cut])
         if cut < len(content):
             self.wfile.flush()
             self.close_connection = True

@@ -11,11 +11,12 @@ import tempfile
 from pathlib import Path
 
 import nbformat
+import patience
 from nbclient import NotebookClient
 from traitlets.config import Config
 
 
-def execute(notebook: nbformat.NotebookNode, *, timeout: float = 300) -> nbformat.NotebookNode:
+def execute(notebook: nbformat.NotebookNode, *, timeout: float = patience.SECONDS) -> nbformat.NotebookNode:
     """Run every cell of a notebook, keeping the state of its widgets."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:  # a socket's path holds about 100 characters
         sockets = Config({"AsyncKernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})

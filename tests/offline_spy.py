@@ -11,6 +11,8 @@ import socket
 import threading
 from pathlib import Path
 
+import patience
+
 HOOK = """
 import os, socket, sys
 
@@ -78,6 +80,6 @@ class Spy:
             except OSError:
                 return
             with client:
-                client.settimeout(2)
+                client.settimeout(patience.SECONDS)
                 request = client.recv(200).split(b"\r\n")[0].decode(errors="replace")
                 self._proxied.append(f"proxy {request}")

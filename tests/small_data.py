@@ -1,9 +1,11 @@
-"""Data sets made in memory, and an encoder that loads nothing."""
+"""Small data sets, in memory and written as released, and an encoder that loads nothing."""
 
 from __future__ import annotations
 
+import json
 import re
 import zlib
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,10 +18,16 @@ from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 
 def dataset_from_rows(
-    rows: pl.DataFrame, *, taxonomy: Taxonomy = BEAVERTAILS, name: str = "tiny", comparisons: pl.DataFrame | None = None
+    rows: pl.DataFrame | None,
+    *,
+    taxonomy: Taxonomy = BEAVERTAILS,
+    name: str = "tiny",
+    comparisons: pl.DataFrame | None = None,
+    prompts: pl.DataFrame | None = None,
 ) -> Dataset:
     """A data set in memory; rows: prompt, response, split, is_safe, labels[, severity]."""
-    tables = assemble(taxonomy, annotations=rows, comparisons=comparisons) | {"problems": PROBLEMS.to_frame()}
+    tables = assemble(taxonomy, annotations=rows, comparisons=comparisons, prompts=prompts)
+    tables |= {"problems": PROBLEMS.to_frame()}
     order = ("annotations", "preferences", "prompts")
     fingerprint = fingerprint_of(tables[table] for table in order)
     facts: dict[str, Any] = {"files": [], "assumptions": {}}
@@ -42,3 +50,29 @@ def hashed_words(texts: list[str]) -> np.ndarray:
         for word in re.findall(r"\w+", text.lower()):
             found[row, zlib.crc32(word.encode()) % 32] += 1
     return found
+
+
+def unlabelled(prompts: list[str], responses: list[str]) -> Dataset:
+    """Pairs about which nothing is labelled."""
+    rows = pl.DataFrame({"prompt": prompts, "response": responses})
+    labels = pl.lit(0, pl.UInt32)
+    return dataset_from_rows(rows.with_columns(split=pl.lit("train"), is_safe=labels == 0, labels=labels))
+
+
+def some_pairs(count: int) -> Dataset:
+    """Pairs of which every two share a prompt."""
+    return unlabelled(
+        [f"question {i // 2} about tea" for i in range(count)],
+        [f"answer {i % 5}" + " very long" * (i % 7) for i in range(count)],
+    )
+
+
+def write_answers(file: Path, *, n: int) -> Path:
+    """Write a release of n benign answers, each released twice."""
+    category = dict.fromkeys(BEAVERTAILS.keys, False)
+    rows = [
+        {"prompt": f"how do {i % 7} magnets work", "response": f"they attract iron {i} " * (i % 9), "is_safe": True}
+        for i in range(n)
+    ]
+    file.write_text("".join(json.dumps(row | {"category": category}) + "\n" for row in rows * 2))
+    return file

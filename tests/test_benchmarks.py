@@ -25,8 +25,8 @@ def program(monkeypatch, tmp_path):
     def to_be(text: str) -> None:
         file = tmp_path / "case.py"
         file.write_text(text)
-        run = running._run
-        monkeypatch.setattr(running, "_run", lambda _, folder, **rest: run([sys.executable, str(file)], folder, **rest))
+        run, command = running._run, [sys.executable, "-I", "-S"]  # which starts at once, even on a busy machine
+        monkeypatch.setattr(running, "_run", lambda _, folder, **rest: run([*command, str(file)], folder, **rest))
 
     return to_be
 

@@ -6,8 +6,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import patience
 import pytest
 from click.testing import CliRunner, Result
+from wording import says
 
 import btviz
 from btviz.cli import app, report
@@ -170,7 +172,7 @@ def test_show_has_a_line_per_quantity_and_a_column_per_split():
 
 def test_a_name_alone_is_no_proof_of_a_release(released_file):
     added = done("data", "add", "beavertails-330k", str(released_file)).stdout
-    assert "taken for beavertails-330k by its name; no published hash confirms it" in added
+    assert says(added, "beavertails-330k", "name", "no published hash")
 
 
 def test_a_data_set_is_forgotten_and_can_be_added_again(released_file):
@@ -197,8 +199,8 @@ def test_figures_are_written_and_listed(released_file, tmp_path):
     shown = done("figures", str(released_file), "--out", str(out)).stdout
     assert "association.svg .pdf .png" in shown
     assert shown.startswith(f"Figures of mine_test, in {out}")
-    assert "Not drawn (Agreement of annotators; Disputed pairs; Votes on a pair): " in shown
-    assert "these data hold no comparisons of two answers" in shown
+    assert says(shown, "Not drawn", "Agreement of annotators", "Disputed pairs", "Votes on a pair")
+    assert says(shown, "no comparisons")
 
 
 def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_path):
@@ -332,7 +334,7 @@ def test_a_warning_is_one_line_on_standard_error(released_file, tmp_path):
     )  # fmt: skip
     json.loads(result.stdout)
     (line,) = [line for line in result.stderr.splitlines() if line.startswith("Warning: ")]
-    assert "1 of 5 rows could not be kept" in line
+    assert "1 of 5 rows" in line
 
 
 def test_a_closed_pipe_is_no_error():
@@ -349,7 +351,7 @@ from btviz.cli import app
 
 def slow(name):
     print("started", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 catalog.load = slow
@@ -361,7 +363,7 @@ def test_an_interrupt_exits_with_130():
     process = subprocess.Popen([sys.executable, "-c", SLOW], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "started\n"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
+    _, errors = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 130
     assert errors.strip() == ""
 

@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from click.testing import CliRunner, Result
+from wording import says
 
 from btviz.cli.stats import orthogonality_command
 
@@ -69,8 +70,8 @@ def compared(folder: Path) -> str:
 def test_a_report_of_real_comparisons_tells_broken_rules_and_refuted_errors(tmp_path: Path) -> None:
     file = compared(tmp_path)
     printed = called(file, "--n-boot", "50").stdout
-    assert "Of 60 mixed comparisons, 2 break the rule" in printed
-    assert "Errors of the labels: refuted: independent errors at 62.39 and 60.91 % agreement" in printed
+    assert says(printed, "60 mixed comparisons", "2 break")
+    assert says(printed, "refuted", "independent errors", "62.39", "60.91 %")
     document = json.loads(called(file, "--n-boot", "50", "--json").stdout)
     assert document["reliability"]["refuted"] is True
 
@@ -85,6 +86,6 @@ def test_data_without_comparisons_are_not_measured(tmp_path: Path) -> None:
     file = tmp_path / "asked.jsonl"
     file.write_text(json.dumps({"prompt": "what is tea"}))
     printed = called(str(file)).stdout
-    assert "Over all comparisons nothing is measured: no comparison has both labels." in printed
+    assert says(printed, "nothing is measured", "no comparison has both labels")
     assert "three or more answers" not in printed
     assert json.loads(called(str(file), "--json").stdout)["reliability"] is None

@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 
+import patience
 import score_checkpoints as made
-from test_scoring_runs import write_answers
+from small_data import write_answers
+from wording import says
 
 import btviz
 from btviz.scores.saved import kept_scores
@@ -29,7 +31,7 @@ def counted(self, rows, *, length=None):
     batches.append(len(rows))
     if sys.argv[3] == "slow" and len(batches) > 2:
         print("third batch", flush=True)
-        time.sleep(60)
+        time.sleep(3600)
     return score(self, rows, length=length)
 
 LoadedModel.score_encoded = counted
@@ -64,20 +66,17 @@ def test_an_interrupted_run_says_what_is_kept_and_goes_on_from_there(tmp_path, m
     assert process.stdout is not None
     assert process.stdout.readline() == "third batch\n"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
-    (told,) = re.findall(
-        r"Scores of \S+ by \S+ were asked for; interrupted, with (\d+) of 113 pairs scored and kept\. Run the same "
-        "command again",
-        errors,
-    )
+    (told,) = re.findall(r"interrupted, with (\d+) of 113 pairs scored and kept", errors)
+    assert "Run the same command again" in errors
     monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path / "interrupted"))
     assert kept_scores(btviz.load(answers)).is_empty(), "half a run is no table of scores"
 
     resumed = start(answers, model, data=tmp_path / "interrupted")
     undisturbed = start(answers, model, data=tmp_path / "undisturbed")
-    n_resumed, n_undisturbed = (counted(run.communicate(timeout=120)[0]) for run in (resumed, undisturbed))
+    n_resumed, n_undisturbed = (counted(run.communicate(timeout=patience.SECONDS)[0]) for run in (resumed, undisturbed))
     assert (resumed.returncode, undisturbed.returncode) == (0, 0)
     assert n_resumed == n_undisturbed - 2 > 0, "the two batches that were kept are not scored again"
     found = kept_scores(btviz.load(answers))
@@ -93,7 +92,7 @@ from btviz.cli import app
 
 def slow(*_, **__):
     print("loading", flush=True)
-    time.sleep(60)
+    time.sleep(3600)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 btviz.load_score_model = slow
@@ -108,6 +107,7 @@ def test_an_interrupt_while_the_model_loads_says_so(tmp_path):
     assert process.stdout is not None
     assert process.stdout.readline() == "loading\n"
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=120)
+    _, errors = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 130, errors
-    assert "interrupted, while the model was being loaded. Run the same command again" in errors
+    assert says(errors, "interrupted", "model", "loaded")
+    assert "Run the same command again" in errors

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz.cli import app

@@ -3,7 +3,7 @@
 import numpy as np
 import polars as pl
 import pytest
-from test_score_metrics import scores
+from score_tables import scores
 
 from btviz.data.synthetic.conversations import sample_conversations
 from btviz.data.tables import pair_id

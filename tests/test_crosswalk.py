@@ -81,7 +81,7 @@ def test_an_own_taxonomy_corresponds_as_its_links_say() -> None:
 
 
 def test_what_no_link_joins_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"'mine' links no category to 'pku-saferlhf'. Add lines such as pku-saferlhf"):
+    with pytest.raises(UsageError, match=r"'mine' .*no category.* 'pku-saferlhf'.* Add .*pku-saferlhf"):
         counterparts(PKU_SAFERLHF, own(*LIES))
     with pytest.raises(UsageError, match="neither is a released taxonomy"):
         counterparts(own(*LIES), replace(own(*LIES), name="other"))

@@ -1,3 +1,4 @@
+import logging
 import subprocess
 import sys
 import textwrap
@@ -5,49 +6,19 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
+import patience
 import polars as pl
 import pytest
+from counting_encoder import CountingEncoder
 from hypothesis import given
 from hypothesis import strategies as st
-from small_data import dataset_from_rows, hashed_words
+from small_data import dataset_from_rows, hashed_words, some_pairs, unlabelled
 
 import btviz
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Key, Store, disk, fingerprint
 from btviz.texts.embedding import CallableEncoder, Embeddings, embed, text_id
 from btviz.texts.embedding.batches import BUDGET, batches, columns_of, padded, rows_of, unit
-
-
-def unlabelled(prompts, responses):
-    rows = pl.DataFrame({"prompt": prompts, "response": responses})
-    labels = pl.lit(0, pl.UInt32)
-    return dataset_from_rows(rows.with_columns(split=pl.lit("train"), is_safe=labels == 0, labels=labels))
-
-
-def some(count):
-    return unlabelled(
-        [f"question {i // 2} about tea" for i in range(count)],
-        [f"answer {i % 5}" + " very long" * (i % 7) for i in range(count)],
-    )
-
-
-class Counting:
-    """Counts the texts it was asked for, and may stop after some."""
-
-    def __init__(self, *, stop_after=None):
-        self.seen = []
-        self.stop_after = stop_after
-
-    def __call__(self, texts):
-        if self.stop_after is not None and len(self.seen) >= self.stop_after:
-            raise KeyboardInterrupt
-        self.seen += texts
-        return hashed_words(texts)
-
-    @property
-    def encoder(self):
-        return CallableEncoder(self, name="counting", version="1")
-
 
 # What comes out ---------------------------------------------------------------------------------
 
@@ -70,7 +41,7 @@ def test_each_pair_has_the_vector_of_its_text(tiny, hash_encoder, text):
 
 
 def test_equal_texts_are_encoded_once(tiny):
-    counting = Counting()
+    counting = CountingEncoder()
     found = embed(tiny, text="prompt", encoder=counting.encoder)
     assert sorted(counting.seen) == sorted(set(tiny.pairs["prompt"]))
     assert found.facts["rows"] == tiny.annotations.height
@@ -93,18 +64,18 @@ def test_of_pairs_keeps_the_order_asked_for(tiny, hash_encoder):
 
 
 def test_added_data_cost_only_what_is_new():
-    first, second = Counting(), Counting()
-    embed(some(40), encoder=first.encoder)
-    found = embed(some(60), encoder=second.encoder)
+    first, second = CountingEncoder(), CountingEncoder()
+    embed(some_pairs(40), encoder=first.encoder)
+    found = embed(some_pairs(60), encoder=second.encoder)
     assert len(first.seen) == 20
     assert len(second.seen) == found.facts["new"] == 10
     assert not set(first.seen) & set(second.seen)
 
 
 def test_asked_again_nothing_is_encoded():
-    embed(some(40), encoder=Counting().encoder)
-    again = Counting()
-    found = embed(some(40), encoder=again.encoder)
+    embed(some_pairs(40), encoder=CountingEncoder().encoder)
+    again = CountingEncoder()
+    found = embed(some_pairs(40), encoder=again.encoder)
     assert again.seen == []
     assert found.summary == "40 rows, 20 texts, 0 new"
 
@@ -112,26 +83,26 @@ def test_asked_again_nothing_is_encoded():
 @pytest.mark.parametrize("change", [{"name": "other"}, {"version": "2"}])
 def test_another_name_or_version_is_another_encoder(change):
     options = {"name": "counting", "version": "1"}
-    one = embed(some(10), encoder=CallableEncoder(Counting(), **options))
-    counting = Counting()
-    two = embed(some(10), encoder=CallableEncoder(counting, **(options | change)))
+    one = embed(some_pairs(10), encoder=CallableEncoder(CountingEncoder(), **options))
+    counting = CountingEncoder()
+    two = embed(some_pairs(10), encoder=CallableEncoder(counting, **(options | change)))
     assert len(counting.seen) == 5
     assert one.fingerprint != two.fingerprint
 
 
 def test_prompts_and_responses_that_are_equal_share_a_vector():
-    ds, counting = unlabelled(["a b", "c"], ["c", "a b"]), Counting()
+    ds, counting = unlabelled(["a b", "c"], ["c", "a b"]), CountingEncoder()
     embed(ds, text="prompt", encoder=counting.encoder)
     assert embed(ds, text="response", encoder=counting.encoder).facts["new"] == 0
 
 
 def test_stopped_half_way_it_goes_on_and_gives_the_same_bytes(tmp_path):
-    whole = embed(some(400), encoder=Counting().encoder, store=Store(tmp_path / "a"))
-    stopped = Counting(stop_after=90)
+    whole = embed(some_pairs(400), encoder=CountingEncoder().encoder, store=Store(tmp_path / "a"))
+    stopped = CountingEncoder(stop_after=90)
     with pytest.raises(KeyboardInterrupt):
-        embed(some(400), encoder=stopped.encoder, store=Store(tmp_path / "b"))
-    rest = Counting()
-    resumed = embed(some(400), encoder=rest.encoder, store=Store(tmp_path / "b"))
+        embed(some_pairs(400), encoder=stopped.encoder, store=Store(tmp_path / "b"))
+    rest = CountingEncoder()
+    resumed = embed(some_pairs(400), encoder=rest.encoder, store=Store(tmp_path / "b"))
     assert 0 < len(rest.seen) < 200
     assert len(stopped.seen) + len(rest.seen) == 200
     assert resumed.vectors.tobytes() == whole.vectors.tobytes()
@@ -141,20 +112,20 @@ def test_stopped_half_way_it_goes_on_and_gives_the_same_bytes(tmp_path):
 def test_of_two_runs_with_one_encoder_the_second_waits_and_repeats_nothing(own_data_dir, monkeypatch):
     began, warned = threading.Event(), threading.Event()
 
-    class Held(Counting):
+    class Held(CountingEncoder):
         def __call__(self, texts):
             began.set()
-            warned.wait(30)
+            warned.wait(patience.SECONDS)
             return super().__call__(texts)
 
     monkeypatch.setattr(disk, "PATIENCE", 0.01)
-    monkeypatch.setattr(disk._LOG, "warning", lambda *_: warned.set())
-    first, second = Held(), Counting()
+    monkeypatch.setattr(logging.getLogger(disk.__name__), "warning", lambda *_: warned.set())
+    first, second = Held(), CountingEncoder()
     with ThreadPoolExecutor(1) as pool:
-        running = pool.submit(embed, some(400), encoder=first.encoder)
-        began.wait(30)
+        running = pool.submit(embed, some_pairs(400), encoder=first.encoder)
+        began.wait(patience.SECONDS)
         try:
-            found = embed(some(600), encoder=second.encoder)
+            found = embed(some_pairs(600), encoder=second.encoder)
         finally:
             warned.set()
         assert running.result().facts["new"] == 200
@@ -166,40 +137,42 @@ def test_killed_half_way_nothing_is_lost(own_data_dir):
     program = """
         import os, signal, sys
         sys.path.insert(0, "tests")
-        from test_embedding import Counting, embed, some
-        class Dying(Counting):
+        from counting_encoder import CountingEncoder
+        from small_data import some_pairs
+        from btviz.texts.embedding import embed
+        class Dying(CountingEncoder):
             def __call__(self, texts):
                 if len(self.seen) >= 90:
                     os.kill(os.getpid(), signal.SIGKILL)
                 return super().__call__(texts)
-        embed(some(400), encoder=Dying().encoder)
+        embed(some_pairs(400), encoder=Dying().encoder)
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(program)], check=False)
     assert done.returncode == -9
-    rest = Counting()
-    found = embed(some(400), encoder=rest.encoder)
+    rest = CountingEncoder()
+    found = embed(some_pairs(400), encoder=rest.encoder)
     assert 0 < len(rest.seen) <= 110
     by_id = dict(zip(found.text_ids.tolist(), found.vectors, strict=True))
-    for text in some(400).pairs["prompt"].unique():
+    for text in some_pairs(400).pairs["prompt"].unique():
         np.testing.assert_array_equal(by_id[text_id(text)], unit(hashed_words([text]))[0])
 
 
 def test_a_damaged_part_is_computed_again(own_data_dir):
-    found = embed(some(40), encoder=Counting().encoder)
+    found = embed(some_pairs(40), encoder=CountingEncoder().encoder)
     store = Store()
     pool = next((store.root / "vectors").glob("*.shards"))
     part = next(pool.glob("*.parquet"))
     part.write_bytes(part.read_bytes()[:-20])
-    again = Counting()
+    again = CountingEncoder()
     with pytest.warns(Warning, match="damaged"):
-        more = embed(some(60), encoder=again.encoder)
+        more = embed(some_pairs(60), encoder=again.encoder)
     assert len(again.seen) == 30
     np.testing.assert_array_equal(more.vectors[np.isin(more.text_ids, found.text_ids)], found.vectors)
 
 
 def test_float16_halves_the_disk_and_keeps_unit_length(hash_encoder):
-    exact = embed(some(40), encoder=hash_encoder)
-    half = embed(some(40), encoder=hash_encoder, storage="float16")
+    exact = embed(some_pairs(40), encoder=hash_encoder)
+    half = embed(some_pairs(40), encoder=hash_encoder, storage="float16")
     assert half.facts["new"] == 20
     assert half.vectors.dtype == np.float32
     np.testing.assert_allclose((half.vectors**2).sum(axis=1), 1, rtol=1e-6)

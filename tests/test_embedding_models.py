@@ -5,7 +5,7 @@ import sys
 
 import numpy as np
 import pytest
-from test_embedding import unlabelled
+from small_data import unlabelled
 
 from btviz.errors import DataError, FetchError, NotFoundError, UsageError
 from btviz.texts.embedding import embed, load_encoder, text_id

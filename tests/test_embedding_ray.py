@@ -5,8 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from small_data import hashed_words
-from test_embedding import some
+from small_data import hashed_words, some_pairs
 
 from btviz.store import Store
 from btviz.texts.embedding import CallableEncoder, embed
@@ -32,7 +31,7 @@ class Mortal:
 
 def spread(folder):
     mortal = CallableEncoder(Mortal(folder), name="words", version="1")
-    found = embed(some(1200), encoder=mortal, engine="ray", workers=2, store=Store(folder / "there"))
+    found = embed(some_pairs(1200), encoder=mortal, engine="ray", workers=2, store=Store(folder / "there"))
     assert found.facts["new"] == 600
 
 
@@ -50,8 +49,8 @@ def test_ray_gives_the_same_bytes_though_a_worker_is_killed(tmp_path):
     assert [file.name for file in tmp_path.glob("threads-*")] == ["threads-1"]
     assert [file.name for file in tmp_path.glob("statistics-*")] == ["statistics-0"]
     words = CallableEncoder(hashed_words, name="words", version="1")
-    there = embed(some(1200), encoder=words, store=Store(tmp_path / "there"))
-    here = embed(some(1200), encoder=words, store=Store(tmp_path / "here"))
+    there = embed(some_pairs(1200), encoder=words, store=Store(tmp_path / "there"))
+    here = embed(some_pairs(1200), encoder=words, store=Store(tmp_path / "here"))
     assert there.facts["new"] == 0
     assert there.vectors.tobytes() == here.vectors.tobytes()
     assert there.fingerprint == here.fingerprint

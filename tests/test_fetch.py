@@ -8,9 +8,11 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
+import patience
 import pytest
 from hub_server import COMMIT, REPOSITORY, Hub
 
@@ -69,7 +71,7 @@ def run(environment):
             env=environment(endpoint, **(env or {})),
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=patience.SECONDS,
             check=False,
         )
         assert done.stdout, done.stderr
@@ -216,7 +218,7 @@ def test_refusals_say_what_to_do(run):
 
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_download_goes_on_where_it_stopped(environment, run, folder, blow):
-    with Hub({PATH: CONTENT}, slowness=0.05) as hub:
+    with Hub({PATH: CONTENT}, stops=threading.Event()) as hub:
         victim = subprocess.Popen(command(), env=environment(hub.endpoint), stderr=subprocess.DEVNULL)
         while not any(part.stat().st_size for part in parts(folder)):
             assert victim.poll() is None
@@ -227,7 +229,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(environment, run, fold
         arrived = part.stat().st_size
         assert 0 < arrived < len(CONTENT)
         assert not (folder / PATH).exists()
-        hub.slowness = 0
+        hub.stops.set()
         assert run(hub.endpoint)["code"] == 0
         assert hub.ranges_asked() == [None, f"bytes={arrived}-"]
     assert (folder / PATH).read_bytes() == CONTENT

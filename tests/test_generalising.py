@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 import polars as pl
 import pytest
+from wording import says
 
 from btviz import plots, sentences
 from btviz.errors import UsageError
@@ -42,14 +43,11 @@ def ds():
 
 def test_the_largest_and_the_smallest_loss_are_said_with_false_alarms(table, ds):
     said = " ".join(sentences.left_out(table, ds).split())
-    assert "With every category shown, 20.0 % [15.0, 25.0] of 400 safe answers are called unsafe." in said
-    assert (
-        f"{VIOLENCE.title}: of its 12 unsafe answers 90.0 % are recognised, and 25.0 % by a probe that was shown none; "
-        "that calls 10.0 % [5.0, 15.0] of safe answers unsafe (the largest loss of 2)."
-    ) in said
-    assert (
-        f"{HATE.title}: of its 90 unsafe answers 80.0 % [70.0, 90.0] are recognised, and 75.0 % [65.0, 85.0] by"
-    ) in said
+    assert says(said, "every category", "20.0 % [15.0, 25.0]", "400 safe", "unsafe")
+    assert says(
+        said, VIOLENCE.title, "12 unsafe", "90.0 %", "25.0 %", "10.0 % [5.0, 15.0]", "safe", "largest loss of 2"
+    )
+    assert says(said, HATE.title, "90 unsafe", "80.0 % [70.0, 90.0]", "75.0 % [65.0, 85.0]")
     assert said.endswith("(the smallest).")
 
 
@@ -96,15 +94,11 @@ def test_a_transfer_says_what_was_left_out_and_how_many_safe_answers_are_called_
     said = " ".join(sentences.transferred(transfer(), ds, to=other).split())
     assert "Fitted on mine" in said
     assert "measured on theirs" in said
-    assert "7 of its 507 pairs are left out, because their prompts nearly repeat" in said
-    assert "90.0 % [80.0, 95.0] of such pairs of answers (200 unsafe of 500)." in said
-    assert (
-        "Above a cost of 0 are 70.0 % [60.0, 80.0] of 200 unsafe answers and 10.0 % [5.0, 15.0] of 300 safe ones."
-    ) in said
-    assert (
-        f"Of 2 categories with enough prompts for an interval, the cost has the right sign most often for {HATE.title} "
-        f"(80.0 % [70.0, 90.0] of 90) and least often for {VIOLENCE.title} (60.0 % [50.0, 70.0] of 80)."
-    ) in said
+    assert says(said, "7 of its 507 pairs", "left out", "repeat")
+    assert says(said, "90.0 % [80.0, 95.0]", "200 unsafe of 500")
+    assert says(said, "cost of 0", "70.0 % [60.0, 80.0] of 200 unsafe", "10.0 % [5.0, 15.0] of 300 safe")
+    best, worst = (f"{HATE.title} (80.0 % [70.0, 90.0] of 90", f"{VIOLENCE.title} (60.0 % [50.0, 70.0] of 80")
+    assert says(said, "2 categories", "most often", best, "least often", worst)
 
 
 def test_what_a_transfer_does_not_know_is_not_said(ds):

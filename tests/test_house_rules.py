@@ -108,26 +108,115 @@ def test_module_names_say_what_is_inside():
     assert not {part for path in MODULES for part in dotted(path).split(".")} & VAGUE
 
 
+ROOMS = {
+    "cli", "data", "labels", "machine", "models", "plots", "preference", "reports", "scores", "session", "stats",
+    "store", "taxonomy", "texts", "widgets",
+}  # fmt: skip
+ALIASES = {"content", "figures", "scoring", "sentences", "synthetic"}
+
+
+def test_the_root_holds_rooms_and_little_else():
+    modules = {path.stem for path in PACKAGE.glob("*.py")}
+    assert {path.parent.name for path in PACKAGE.glob("*/__init__.py")} == ROOMS
+    assert modules - ALIASES == {"__init__", "__main__", "arguments", "errors", "lazy"}
+
+
+def test_aliases_hold_nothing_of_their_own():
+    assert {name: house_rules.public_names(parsed(PACKAGE / f"{name}.py")) for name in ALIASES} == dict.fromkeys(
+        ALIASES, set()
+    )
+
+
+@cache
+def doors() -> tuple[str, ...]:
+    """Packages that say by `lazy_exports` what they offer."""
+    return tuple(dotted(path) for path in MODULES if path.name == "__init__.py" and "lazy_exports(" in path.read_text())
+
+
+def test_every_room_that_others_use_has_a_front_door():
+    assert {f"btviz.{room}" for room in ROOMS - {"cli", "stats"}} | {"btviz"} <= set(doors())
+
+
+@pytest.mark.parametrize("package", doors())
+def test_a_front_door_offers_what_it_imports_for_the_type_checker(package):
+    door = parsed(PACKAGE.parent.joinpath(*package.split("."), "__init__.py"))
+    assert sorted(house_rules.imported_for_types(door)) == import_module(package).__all__
+
+
+def reaches_inside(tree: ast.Module) -> set[str]:
+    """Imports of modules behind a front door."""
+    lines = {node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    lines |= {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    inside = {line for line in lines if line.startswith("btviz.") and line.count(".") > 1}
+    return {line for line in inside if not line.startswith("btviz.cli.")}
+
+
+def code_of(path: Path) -> str:
+    """Code of a notebook, or the Python blocks of a page."""
+    if path.suffix == ".ipynb":
+        cells = json.loads(path.read_text())["cells"]
+        return "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "code")
+    return "\n".join(re.findall(r"```python\n(.*?)```", path.read_text(), re.DOTALL))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        *(PACKAGE / "cli").glob("*.py"),
+        *(ROOT / "notebooks").glob("*.ipynb"),
+        ROOT / "README.md",
+        *(ROOT / "docs").glob("*.md"),
+    ],
+    ids=lambda path: path.name,
+)
+def test_commands_notebooks_and_examples_come_in_by_the_front_doors(path):
+    assert reaches_inside(parsed(path) if path.suffix == ".py" else ast.parse(code_of(path))) == set()
+
+
+def test_reaching_inside_is_seen():
+    assert reaches_inside(ast.parse("from btviz.scores.raters import HUMAN")) == {"btviz.scores.raters"}
+    assert reaches_inside(ast.parse("import btviz.store.keys")) == {"btviz.store.keys"}
+    assert reaches_inside(ast.parse("from btviz.scores import HUMAN\nfrom btviz.cli.report import say")) == set()
+
+
+def test_no_module_imports_itself_by_way_of_others():
+    """Not even for types."""
+    names = {dotted(path) for path in MODULES}
+    needs = {dotted(path): house_rules.imported_modules(parsed(path), names) - {dotted(path)} for path in MODULES}
+    while leaves := [name for name, others in needs.items() if not others & needs.keys()]:
+        for name in leaves:
+            del needs[name]
+    assert needs == {}
+
+
+@pytest.mark.parametrize("tool", ["ruff", "wheel"])
+def test_no_room_is_left_out_of(tool, tmp_path):
+    if tool == "ruff":
+        command = [sys.executable, "-m", "ruff", "check", "--show-files", "."]
+        shown = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout.splitlines()
+        seen = {Path(line).resolve() for line in shown}
+    else:
+        listed = subprocess.run(
+            ["git", "ls-files", "--cached", "--others", "--exclude-standard", "btviz"],
+            cwd=ROOT, capture_output=True, text=True, check=True,
+        )  # fmt: skip
+        seen = {
+            (ROOT / line).resolve() for line in listed.stdout.splitlines()
+        }  # the wheel takes what git does not ignore
+        seen = {(ROOT / line).resolve() for line in tracked}
+    assert set(MODULES) <= seen
+
+
 def exported() -> dict[str, object]:
-    """Functions and classes that the public packages offer."""
+    """Functions and classes that the front doors offer."""
     found = {}
-    for name in (
-        "btviz",
-        "btviz.ledger",
-        "btviz.plots",
-        "btviz.preference",
-        "btviz.scoring",
-        "btviz.scoring.probes",
-        "btviz.sentences",
-        "btviz.sources",
-        "btviz.widgets",
-    ):
+    for name in doors():
         module = import_module(name)
         found |= {f"{name}.{public}": getattr(module, public) for public in module.__all__}
     return found
 
 
-def test_no_public_function_has_the_name_of_a_module():
+def test_no_exported_function_has_the_name_of_a_module():
     modules = {dotted(path) for path in MODULES}
     assert not [name for name, thing in exported().items() if callable(thing) and name in modules]
 

@@ -112,7 +112,7 @@ some_rows = st.lists(
     max_size=40,
 )
 relaxed = settings(
-    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 )  # the fixture is a plain function
 
 

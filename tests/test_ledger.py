@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner, Result
+from wording import says
 
 import btviz
 from btviz.cli.check import DIFFERS, check_command
@@ -65,7 +66,7 @@ def test_the_split_that_is_here_agrees(ledger: Ledger) -> None:
 
 def test_the_missing_split_is_named(ledger: Ledger) -> None:
     assert ledger.splits == {"test": 3021}
-    assert ledger.title == "30k_test, release beavertails-30k: test is 3,021 of 30,207 rows"
+    assert says(ledger.title, "30k_test", "beavertails-30k", "test", "3,021 of 30,207")
     assert only(ledger.numbers, id="30k-train-rows")["verdict"] == "needs data set beavertails-30k (train)"
     for number in ("30k-test-rows-with-train-pair", "30k-prompts-with-both", "30k-prompts-by-responses/3"):
         row = only(ledger.numbers, id=number)
@@ -76,14 +77,14 @@ def test_the_missing_split_is_named(ledger: Ledger) -> None:
 def test_statistics_of_a_part_have_an_interval(ledger: Ledger) -> None:
     words = only(ledger.numbers, id="30k-prompt-words")
     assert (round(words["recomputed"], 2), round(words["low"], 1), round(words["high"], 1)) == (13.40, 13.0, 13.8)
-    assert words["verdict"].startswith("partial: test is 3,021 of 30,207 rows; the printed value lies inside [")
+    assert says(words["verdict"], "partial", "test", "3,021 of 30,207", "lies inside")
     outside = only(ledger.numbers, id="30k-category-share/controversial_topics,politics")
     assert (round(outside["recomputed"], 1), round(outside["low"], 1)) == (5.5, 4.4)
     assert "lies outside" in outside["verdict"]
     assert "doubtful" in only(ledger.numbers, id="30k-category-share/self_harm")["verdict"]
     count = only(ledger.numbers, id="30k-safe")
     assert (count["recomputed"], count["difference"]) == (1288, None)
-    assert "a count of all cannot be held against it" in count["verdict"]
+    assert "count of all" in count["verdict"]
 
 
 PHIS = {
@@ -128,7 +129,7 @@ def test_contradictions_are_found_with_their_arithmetic(ledger: Ledger) -> None:
     found = ledger.contradictions
     leak = only(found, id="beavertails-30k-shared-prompts")
     assert leak["finding"] == "contradicts"
-    assert "2,518 of its 2,526 prompts are in train (99.7 %)" in leak["arithmetic"]
+    assert says(leak["arithmetic"], "2,518 of its 2,526 prompts", "99.7 %")
     assert "12 rows repeat a pair" in leak["arithmetic"]
     phi = found.filter(pl.col("id").str.starts_with("phi/") & pl.col("id").str.ends_with("/annotations/all"))
     assert "with 0.40825" in phi["arithmetic"][0]
@@ -174,11 +175,12 @@ def test_contradictions_of_330k(make_dataset: Made) -> None:
 def test_contradictions_of_saferlhf(make_dataset: Made) -> None:
     found = arithmetic(Ledger(released(make_dataset, "pku-saferlhf"), n_boot=10), "contradicts")
     assert "p = 0.759, 2p - 1 = 0.518" in found["saferlhf-independence"]
-    assert "(56,109 - 10,813) / 63,094 = 0.718 and 56,109 / 63,094 = 0.889" in found["saferlhf-independence"]
+    assert "(56,109 - 10,813) / 63,094 = 0.718" in found["saferlhf-independence"]
+    assert "56,109 / 63,094 = 0.889" in found["saferlhf-independence"]
     assert "cap |2p - 1| at 0.2325" in found["saferlhf-independence"]
-    assert "response_1 is the safe one in 6,257: 57.9 %" in found["saferlhf-order"]
+    assert says(found["saferlhf-order"], "response_1", "6,257", "57.9 %")
     assert "83,400 (dual) + 81,100 (single) = 164,500" in found["saferlhf-all-preferences"]
-    assert "phi = 0.568 over 147,814 answers and 0.526 over 76,125" in found["saferlhf-economic-white-collar"]
+    assert says(found["saferlhf-economic-white-collar"], "phi = 0.568", "147,814", "0.526", "76,125")
     older = arithmetic(Ledger(released(make_dataset, "pku-saferlhf-30k"), n_boot=10), "contradicts")
     assert "26,873 (train) + 2,990 (test) = 29,863" in older["saferlhf-30k-comparisons-against-splits"]
 
@@ -377,7 +379,7 @@ def test_the_command_exits_with_a_failure_only_on_request(make_dataset: Made, mo
 def test_the_command_names_the_splits(shared_data: Path) -> None:
     printed = called(str(shared_data / "beavertails" / "30k_test.jsonl"), "--strict")
     assert printed.exit_code == 0
-    assert printed.stdout.startswith("30k_test, release beavertails-30k: test is 3,021 of 30,207 rows\n")
+    assert says(printed.stdout.splitlines()[0], "30k_test", "beavertails-30k", "3,021 of 30,207")
     assert "113 of 113 agree" in printed.stdout
     assert set(KINDS) > {"agrees"}
 

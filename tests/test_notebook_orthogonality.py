@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from hostile import MARK, write_comparisons
 from notebook_runner import execute, printed
+from wording import says
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_label_orthogonality.ipynb"
 OF_METHODS = {"95", "50", "0", "0.1", "1", "2", "0.3", "6", "0.8"}
@@ -42,7 +43,7 @@ def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_
     said, saved = printed(done), nbformat.writes(done)
     assert said.endswith("10\n")
     assert "compared: data as released, not synthetic" in said
-    assert "All comparisons: associated: in compared (no known release)" in said
+    assert says(said, "All comparisons", "associated", "compared (no known release)")
     assert "planted: p" not in said
     assert "application/vnd.jupyter.widget-state+json" in saved  # what the widgets share would be in it
     assert '"prompt_words"' in saved  # and what the inspector shares is
@@ -56,7 +57,7 @@ def test_on_data_without_both_labels_it_says_why_and_runs_to_the_end(notebook, s
     said = printed(done)
     assert "0 of them tell both" in said
     assert "there is nothing to draw" in said
-    assert "All comparisons: undecided: in one_safe_pairs (no known release), no comparison has both labels." in said
+    assert says(said, "All comparisons", "undecided", "one_safe_pairs", "no comparison has both labels")
     assert [cell for cell in done.cells if cell.cell_type == "code" and cell.execution_count is None] == []
 
 

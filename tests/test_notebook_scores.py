@@ -9,6 +9,7 @@ import nbformat
 import pytest
 from hostile import MARK, write_comparisons
 from notebook_runner import execute, printed
+from wording import says
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "04_reward_and_cost.ipynb"
 OF_METHODS = {"0"}
@@ -42,7 +43,7 @@ def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_
     said, saved = printed(done), nbformat.writes(done)
     assert said.endswith("5\n")
     assert "compared: data as released, not synthetic" in said
-    assert "In compared (no known release):\ncost: 1,080 of 1,080 pairs scored by cost probe." in said
+    assert says(said, "compared (no known release)", "cost", "1,080 of 1,080", "cost probe")
     assert "cost by cost probe: model-b less model-a" in said  # without files of one's own
     assert "cost by cost probe" in said.splitlines()[-2]  # what was brushed in the last cell
     assert "application/vnd.jupyter.widget-state+json" in saved  # what the widgets share would be in it
@@ -63,8 +64,8 @@ def test_one_line_takes_a_model_in_place_of_a_probe(notebook, tmp_path, monkeypa
     stops = next(cell for cell in copy.cells if cell.id == "signs")
     stops.source = stops.source.replace("check_sign(scores, ds)", "check_sign(scores, ds, override=True)")  # random
     said = printed(execute(copy))
-    assert "cost: 1,080 of 1,080 pairs scored by tiny-beaver-cost." in said
-    assert "reward: 1,080 of 1,080 pairs scored by reward probe." in said
+    assert says(said, "cost", "1,080 of 1,080", "tiny-beaver-cost")
+    assert says(said, "reward", "1,080 of 1,080", "reward probe")
     assert "tiny-beaver-cost: the cost changes by" in said  # turns, by a model that reads conversations
 
 

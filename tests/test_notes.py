@@ -7,6 +7,7 @@ import subprocess
 import sys
 from datetime import UTC, datetime, timedelta
 
+import patience
 import polars as pl
 import pytest
 
@@ -89,7 +90,7 @@ def test_two_kernels_at_once_lose_nothing(tiny, ids, own_data_dir):
     others = [subprocess.Popen([sys.executable, "-c", WRITER, str(path), str(k)]) for k in (1, 2)]
     for k in range(25):
         notes.add(ids[0], tag=f"tag {k}")
-    assert [other.wait(timeout=120) for other in others] == [0, 0]
+    assert [other.wait(timeout=patience.SECONDS) for other in others] == [0, 0]
     assert notes.table.height == 26
     assert len(json.loads(path.read_text())) == 51
 

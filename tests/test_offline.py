@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import notebook_runner
+import patience
 import pytest
 from offline_spy import Spy
 from ports import free_port
@@ -107,11 +108,11 @@ def lab(spy: Spy, tmp_path: Path) -> Iterator[str]:
         yield _address(server, tmp_path / "lab.log")
     finally:
         server.terminate()
-        server.wait(timeout=30)
+        server.wait(timeout=patience.SECONDS)
 
 
 def _address(server: subprocess.Popen[bytes], log: Path) -> str:
-    deadline = time.monotonic() + 120
+    deadline = time.monotonic() + patience.SECONDS
     while time.monotonic() < deadline and server.poll() is None:
         found = re.search(r"http://127\.0\.0\.1:(\d+)/lab\?token=\w+", log.read_text())
         if found and _is_listening(int(found[1])):  # the address is printed before the port is bound
@@ -126,11 +127,11 @@ def _is_listening(port: int) -> bool:
 
 
 def test_jupyterlab_starts_without_news_and_calls_nobody(lab, spy):
-    page = urllib.request.urlopen(lab, timeout=60).read().decode()
+    page = urllib.request.urlopen(lab, timeout=patience.SECONDS).read().decode()
     config = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])
     assert "@jupyterlab/apputils-extension:announcements" in config["disabledExtensions"]
     assert config["news"] == {"disabled": True}
-    update = urllib.request.urlopen(lab.replace("/lab?", "/lab/api/update?"), timeout=60).read()
+    update = urllib.request.urlopen(lab.replace("/lab?", "/lab/api/update?"), timeout=patience.SECONDS).read()
     assert json.loads(update) == {"notification": None}
     assert spy.attempts() == []
 

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from numpy.typing import NDArray
+from wording import says
 
 import btviz
 from btviz.data.dataset import Dataset
@@ -334,7 +335,7 @@ def test_directions_are_stated_in_words() -> None:
     less = verdict(Share(0.4, 0.38, 0.42, None), level="both_unsafe", named="X", margin=Margin())
     assert less.startswith("associated: in X, both_unsafe, ")
     assert "40.0 % [38.0, 42.0]" in less
-    assert "less often than the margin of 45 to 55 %" in less
+    assert says(less, "less often", "45 to 55 %")
     assert "force" in verdict(Share(0.4, 0.38, 0.42, None), level="mixed", named="X", margin=Margin())
     assert (
         Planted({})
@@ -347,7 +348,7 @@ def test_a_synthetic_level_expects_the_mean_of_its_strata() -> None:
     planted, share = Planted({"both_safe": 0.8, "mixed": 0.6}), Share(0.7, 0.6, 0.8, None)
     mix = {"both_safe": 1, "mixed": 3}
     words = planted.verdict(share, mix=mix, is_planted=True)
-    assert words.startswith("planted: p = 0.650 as the mean of its strata; found 70.0 % [60.0, 80.0].")
+    assert says(words, "planted", "p = 0.650", "strata", "70.0 % [60.0, 80.0]")
     assert "if its strata alone mattered" in planted.verdict(share, mix=mix, is_planted=False)
 
 
@@ -847,9 +848,7 @@ def test_strata_of_few_prompts_are_not_tested_for_homogeneity(make_dataset: Made
     tests = [one.filter(measure="homogeneity").row(0, named=True) for one in (two, three)]
     assert tests[0]["p_value"] == pytest.approx(tests[1]["p_value"], abs=0.05)
     alone = orthogonality(compared(make_dataset, kept.filter(mixed | pl.col("is_safe_0"))), n_boot=100).pooled
-    assert (
-        alone.filter(measure="homogeneity")["undefined"][0] == "fewer than two strata with 50 prompts in which p varies"
-    )
+    assert says(alone.filter(measure="homogeneity")["undefined"][0], "fewer than two strata", "50 prompts")
 
 
 def test_unknown_categories_are_not_taken_for_none(make_dataset: Made) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import time
+import threading
 
+import patience
 import polars as pl
 import pytest
+from fake_front import chart_of, click, rows_drawn, state_of, tell
+from wording import says
 
 import btviz
 from btviz.errors import NotFoundError
@@ -39,18 +41,11 @@ def lab(samples):
 
 def drawn(lab):
     """Rows of the forest plot on view, by grouping and level."""
-    names = {
-        (row["grouping"], row["level"])
-        for rows in lab._chart.spec["datasets"].values()
-        for row in rows
-        if "solid" in row
-    }
-    return sorted(names)
+    return sorted({(row["grouping"], row["level"]) for row in rows_drawn(lab) if "solid" in row})
 
 
 def null_levels(lab):
-    rows = [row for rows in lab._chart.spec["datasets"].values() for row in rows if "observed" in row]
-    return [(row["grouping"], row["level"]) for row in rows]
+    return [(row["grouping"], row["level"]) for row in rows_drawn(lab) if "observed" in row]
 
 
 def test_it_shows_the_strata_first(samples, lab):
@@ -61,7 +56,7 @@ def test_it_shows_the_strata_first(samples, lab):
 
 
 def test_population_and_n_stand_on_both_pictures(lab):
-    titles = [chart["title"]["subtitle"] for chart in lab._chart.spec["concat"]]
+    titles = [chart["title"]["subtitle"] for chart in chart_of(lab).spec["concat"]]
     assert len(titles) == 2
     for subtitle in titles:
         words = " ".join(subtitle)
@@ -69,7 +64,7 @@ def test_population_and_n_stand_on_both_pictures(lab):
         assert "comparisons with both labels" in words
         assert "n = 1,549" in words
     lab.controls["weighting"].value = "prompts"
-    for chart in lab._chart.spec["concat"]:
+    for chart in chart_of(lab).spec["concat"]:
         assert "n = 537 prompts" in " ".join(chart["title"]["subtitle"])
 
 
@@ -84,9 +79,9 @@ def test_every_control_moves_the_pictures(samples, lab):
     }
     assert set(changes) == set(lab.controls)
     for name, value in changes.items():
-        before = lab._chart.spec
+        before = chart_of(lab).spec
         lab.controls[name].value = value
-        assert lab._chart.spec != before, name
+        assert chart_of(lab).spec != before, name
     asked = Question(measure="two_p_minus_1", weighting="prompts", within="both_unsafe", n_boot=2000)
     assert lab.table.equals(measured(samples[1], asked).table)
     assert {grouping for grouping, _ in drawn(lab)} == {"all", "category"}
@@ -102,12 +97,12 @@ def test_a_weighting_that_a_measure_lacks_is_not_offered(lab):
 
 
 def test_a_click_lists_the_comparisons_that_were_counted(lab):
-    lab._chart._handle_custom_msg({"kind": "click", "keys": ["stratum", "mixed"]}, [])
+    click(lab, "stratum", "mixed")
     listed = lab.inspector.selected
     assert listed.height == lab.table.filter(level="mixed")["n"].item() == 227
     assert (listed["is_safe_0"] != listed["is_safe_1"]).all()
     assert set(lab.selection.pair_ids) == {*listed["pair_id_0"], *listed["pair_id_1"]}
-    assert lab._chart.chosen == {"chosen_grouping": "stratum", "chosen_level": "mixed"}
+    assert chart_of(lab).chosen == {"chosen_grouping": "stratum", "chosen_level": "mixed"}
     assert "227 comparisons" in lab.inspector.view["origin"]
     with pytest.raises(NotFoundError):
         lab.click("stratum", "none")
@@ -128,7 +123,7 @@ def test_a_chosen_level_follows_the_controls_and_goes_where_it_is_none(lab):
     assert lab.inspector.view["listed"] == 542
     assert lab.inspector.view["name"] == "sample (synthetic sample)"
     lab.controls["within"].value = "both_safe"
-    assert lab._chart.chosen == {"chosen_grouping": "", "chosen_level": ""}
+    assert chart_of(lab).chosen == {"chosen_grouping": "", "chosen_level": ""}
     assert lab.selection.pair_ids is None
     assert lab.inspector.view["listed"] == lab.inspector.view["all"]
 
@@ -138,7 +133,7 @@ def test_what_is_chosen_elsewhere_replaces_the_click(samples):
     lab = OrthogonalityLab(samples[0], selection=selection, policy=ContentPolicy())
     lab.click("stratum", "mixed")
     selection.set(samples[0].preferences["pair_id_0"][:1], origin="elsewhere")
-    assert lab._chart.chosen["chosen_level"] == ""
+    assert chart_of(lab).chosen["chosen_level"] == ""
     assert lab.inspector.view["origin"] == "elsewhere"
     assert lab.inspector.view["listed"] >= 1
 
@@ -155,7 +150,7 @@ def test_the_verdict_is_that_of_the_report(lab):
 def test_a_measure_by_position_says_so_with_the_position_bias(samples, lab):
     lab.controls["measure"].value = "phi_by_position"
     better, safer = (samples[0].preferences[name].mean() for name in ("better", "safer"))
-    assert f"better in {100 * better:.1f} % and safer in {100 * safer:.1f} %" in lab.said
+    assert says(lab.said, "better", f"{100 * better:.1f} %", "safer", f"{100 * safer:.1f} %")
     lab.controls["measure"].value = "odds_ratio_mh"
     assert "order of the two answers" not in lab.said
 
@@ -172,8 +167,8 @@ def test_without_both_labels_nothing_is_drawn_and_the_words_say_why(make_dataset
     nothing = pl.DataFrame(schema={"prompt": pl.String, "response": pl.String})
     half = make_dataset(nothing, comparisons=pl.DataFrame(rows, schema_overrides={"better": pl.Int8}), name=NEITHER)
     lab = OrthogonalityLab(half, others=[tiny], policy=ContentPolicy())
-    assert lab._chart.spec == {}
-    assert "Of 2 comparisons 1 do not tell the better answer and 2 do not tell the safer one" in lab.said
+    assert chart_of(lab).spec == {}
+    assert says(lab.said, "2 comparisons", "1 do not tell the better", "2 do not tell the safer")
     assert lab.inspector.view["listed"] == 2
     for name, value in (("measure", "odds_ratio_mh_by_position"), ("grouping", "category"), ("within", "mixed")):
         lab.controls[name].value = value
@@ -206,8 +201,8 @@ def test_a_data_set_that_is_gone_is_said_and_the_others_stay(samples, monkeypatc
     monkeypatch.setattr(module, "adopted", lambda: ["gone"])
     lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
     lab.controls["release"].value = "gone"
-    assert "gone" in lab._chart.said
-    assert lab._chart.spec == {}
+    assert "gone" in chart_of(lab).said
+    assert chart_of(lab).spec == {}
     with pytest.raises(NotFoundError):
         lab.table  # noqa: B018
     lab.controls["release"].value = "sample-saferlhf (synthetic sample)"
@@ -217,13 +212,13 @@ def test_a_data_set_that_is_gone_is_said_and_the_others_stay(samples, monkeypatc
 def test_in_a_notebook_the_cell_ends_before_the_work_and_a_table_waits_for_it(samples):
     async def cells():
         lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
-        empty = lab._chart.spec == {}
+        empty = chart_of(lab).spec == {}
         lab.controls["n_boot"].value = 500
         table = lab.table
-        while lab._chart.busy or not lab._chart.spec:
+        while chart_of(lab).busy or not chart_of(lab).spec:
             await asyncio.sleep(0.01)
-        lab._chart._handle_custom_msg({"kind": "click", "keys": ["stratum", "mixed"]}, [])
-        while lab._chart.chosen["chosen_level"] != "mixed":
+        click(lab, "stratum", "mixed")
+        while chart_of(lab).chosen["chosen_level"] != "mixed":
             await asyncio.sleep(0.01)
         return empty, table, lab.inspector.view["listed"]
 
@@ -236,7 +231,7 @@ def test_in_a_notebook_the_cell_ends_before_the_work_and_a_table_waits_for_it(sa
 def test_nothing_that_is_saved_holds_a_text(samples, lab):
     lab.policy.reveal_all = True
     lab.click("all", "all")
-    saved = json.dumps([widget.get_state() for widget in (lab._chart, lab.inspector)], default=str)
+    saved = state_of(lab)
     texts = samples[0].pairs["response"].head(200).to_list() + samples[0].pairs["prompt"].head(200).to_list()
     assert not [text for text in texts if text and text in saved]
     assert "run its cell" in repr(lab)
@@ -244,7 +239,7 @@ def test_nothing_that_is_saved_holds_a_text(samples, lab):
 
 def test_the_key_that_hides_works_on_the_chart(lab):
     lab.policy.reveal_all = True
-    lab._chart._handle_custom_msg({"kind": "hide"}, [])
+    tell(chart_of(lab), "hide")
     assert lab.policy.reveal_all is False
 
 
@@ -280,28 +275,30 @@ def test_the_bar_is_full_when_the_work_is_done_and_not_before(samples):
 def test_what_fails_unforeseen_is_said_and_a_click_meant_for_it_is_forgotten(samples, monkeypatch):
     async def cells():
         loop = asyncio.get_running_loop()
-        heard = []
+        heard, clicked = [], threading.Event()
         loop.set_exception_handler(lambda _, context: heard.append(context["exception"]))
         lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
-        while not lab._chart.spec:
+        while not chart_of(lab).spec:
             await asyncio.sleep(0.01)
 
         def broken(*_, **__):
-            time.sleep(0.2)
+            clicked.wait(patience.SECONDS)
             raise RuntimeError(NEITHER)
 
         monkeypatch.setattr(module, "measured", broken)
         lab.controls["within"].value = "mixed"
-        lab._chart._handle_custom_msg({"kind": "click", "keys": ["stratum", "mixed"]}, [])
+        click(lab, "stratum", "mixed")
+        clicked.set()
         while not heard:
             await asyncio.sleep(0.01)
-        said = lab._chart.said
+        said = chart_of(lab).said
         monkeypatch.setattr(module, "measured", measured)
         lab.controls["within"].value = "all"
-        while not lab._chart.spec:
+        while not chart_of(lab).spec:
             await asyncio.sleep(0.01)
-        return said, lab._chart.chosen["chosen_level"]
+        return said, chart_of(lab).chosen["chosen_level"]
 
     said, chosen = asyncio.run(cells())
-    assert said == "This could not be computed: RuntimeError. The kernel's log says where."
+    assert says(said, "could not be computed", "RuntimeError")
+    assert NEITHER not in said
     assert chosen == ""

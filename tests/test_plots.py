@@ -6,6 +6,7 @@ import re
 import altair as alt
 import polars as pl
 import pytest
+from chart_contents import fields_of, rows_of, words
 
 import btviz
 from btviz import plots
@@ -40,23 +41,6 @@ def drawn(ds, name, **options):
         return plots.explorer(btviz.cooccurrence(ds), btviz.category_counts(ds), source=ds.population, **options)
     table = {"category_shares": "category_counts", "association_matrix": "cooccurrence"}.get(name, name)
     return getattr(plots, name)(getattr(btviz, table)(ds), source=ds.population, **options)
-
-
-def rows_of(chart):
-    return [row for rows in chart.to_dict()["datasets"].values() for row in rows]
-
-
-def fields_of(node):
-    """Names of data columns that a specification mentions, in encodings and in expressions."""
-    if isinstance(node, dict):
-        return set().union(*(fields_of(value) for key, value in node.items() if key != "datasets"), {node.get("field")})
-    if isinstance(node, list):
-        return set().union(*map(fields_of, node), {name for name in node if isinstance(name, str)})
-    return set(re.findall(r"datum\.(\w+)", str(node)))
-
-
-def words(chart):
-    return " ".join(re.findall(r">([^<]+)</t(?:ext|span)", svg(chart)))
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -6,6 +6,7 @@ import json
 
 import polars as pl
 import pytest
+from fake_front import Front
 from hostile import MARK, PAYLOADS
 
 from btviz.errors import UsageError
@@ -36,20 +37,6 @@ FULL = {
     "severity_0": 0,
     "severity_1": 2,
 }
-
-
-class Front:
-    """Stands for the browser: sends what a click sends, and keeps what comes back."""
-
-    def __init__(self, widget, monkeypatch):
-        self._widget, self.received = widget, []
-        monkeypatch.setattr(widget, "send", lambda content, buffers=None: self.received.append(content))
-
-    def tell(self, kind, **message):
-        self.received.clear()
-        self._widget._handle_custom_msg({"kind": kind, **message}, [])
-        assert self.received.pop(0) == {"kind": "heard"}
-        return self.received
 
 
 @pytest.fixture
@@ -111,11 +98,11 @@ def test_severity_is_missed_only_where_the_taxonomy_has_levels(make_dataset):
     assert card["missing"] == ["safety", "categories"]
 
 
-def test_no_text_is_in_any_trait_before_or_after_it_was_revealed(make_compared, monkeypatch):
+def test_no_text_is_in_any_trait_before_or_after_it_was_revealed(make_compared):
     ds = make_compared(*[{}] * len(ODD))
     inspector = inspector_of(ds)
     inspector.policy.reveal_all = True
-    front = Front(inspector, monkeypatch)
+    front = Front(inspector)
     front.tell("turn", offset=0, size=50)
     pairs = [answer["pair"] for card in inspector.cards for answer in card["answers"]]
     sent = {message["pair"]: message["texts"] for message in front.tell("reveal", pairs=pairs)}
@@ -128,10 +115,10 @@ def test_no_text_is_in_any_trait_before_or_after_it_was_revealed(make_compared, 
     assert MARK not in repr(inspector)
 
 
-def test_guarded_texts_stay_hidden_until_their_category_is_named(make_compared, monkeypatch):
+def test_guarded_texts_stay_hidden_until_their_category_is_named(make_compared):
     ds = make_compared({"labels_1": GUARDED})
     inspector = inspector_of(ds)
-    front = Front(inspector, monkeypatch)
+    front = Front(inspector)
     pairs = [answer["pair"] for answer in inspector.cards[0]["answers"]]
     before = {message["pair"]: message["texts"] for message in front.tell("reveal", pairs=pairs)}
     assert before[pairs[0]][1]["text"] is not None
@@ -142,27 +129,27 @@ def test_guarded_texts_stay_hidden_until_their_category_is_named(make_compared, 
     assert None not in [text["text"] for texts in after.values() for text in texts]
 
 
-def test_hiding_all_reaches_this_view_too(make_compared, monkeypatch):
+def test_hiding_all_reaches_this_view_too(make_compared):
     inspector = inspector_of(make_compared({}))
-    front = Front(inspector, monkeypatch)
+    front = Front(inspector)
     front.tell("opt_in", on=True)
     assert inspector.policy_state["reveal_all"] is True
     assert {"kind": "hide"} in front.tell("hide")
     assert inspector.policy_state["reveal_all"] is False
 
 
-def test_without_comparisons_the_list_is_empty(tiny, make_compared, monkeypatch):
+def test_without_comparisons_the_list_is_empty(tiny, make_compared):
     inspector = inspector_of(tiny)
     assert (inspector.cards, inspector.view["all"], inspector.view["listed"]) == ([], 0, 0)
-    Front(inspector, monkeypatch).tell("turn", offset=5, size=5)
+    Front(inspector).tell("turn", offset=5, size=5)
     assert inspector.view["offset"] == 0
     inspector.open_comparisons([], origin="none")
     assert inspector.selected.is_empty()
 
 
-def test_pages(make_compared, monkeypatch):
+def test_pages(make_compared):
     inspector = inspector_of(make_compared(*[{}] * 12))
-    front = Front(inspector, monkeypatch)
+    front = Front(inspector)
     front.tell("turn", offset=7, size=5)
     assert (inspector.view["offset"], len(inspector.cards)) == (5, 5)
     front.tell("turn", offset=99, size=5)
@@ -171,10 +158,10 @@ def test_pages(make_compared, monkeypatch):
     assert (inspector.view["offset"], len(inspector.cards)) == (0, 12)
 
 
-def test_the_list_is_narrowed_by_agreement(make_compared, monkeypatch):
+def test_the_list_is_narrowed_by_agreement(make_compared):
     ds = make_compared({}, {"safer": 1}, {"better": 0}, {"better": None}, {"safer": None})
     inspector = inspector_of(ds)
-    front = Front(inspector, monkeypatch)
+    front = Front(inspector)
     sizes = {}
     for kind in ("all", "same", "other", "unknown"):
         front.tell("agreement", agreement=kind)

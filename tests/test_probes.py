@@ -14,6 +14,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given
 from hypothesis import strategies as st
+from made_comparisons import ENCODER, TOPICS, WORDS, bag_of_words, comparisons, fitted
 from scipy.optimize import minimize
 from scipy.special import expit
 from sklearn.linear_model import LogisticRegression
@@ -29,8 +30,6 @@ from btviz.models.probes.fitting import grouped_folds
 from btviz.models.probes.heads import fit_logistic
 from btviz.models.protocol import SCORES, CrossFitted, ScoreModel
 from btviz.texts.embedding import CallableEncoder
-
-WORDS = ["tea", "iron", "moon", "rain", "salt", "wool"]
 
 
 def prompts_of(texts):
@@ -75,47 +74,8 @@ def test_one_vector_a_row_is_logistic_regression():
         assert np.allclose(found[:, head], reference.fit(vectors, signs[:, head]).coef_[0], atol=2e-3)
 
 
-VOCABULARY = ["calm", "loud", "plain", "ornate", *WORDS]
-TOPICS = [f"{a} {b} {c}" for a, b, c in itertools.permutations(WORDS, 3)]
-
-
-def bag_of_words(texts):
-    return np.array([[text.split().count(word) for word in VOCABULARY] for text in texts], np.float32)
-
-
-ENCODER = CallableEncoder(bag_of_words, name="bag of words", version="1")
-
-
-def made(make_dataset, *, n=60, noise=0.0, seed=0):
-    """Comparisons in which "loud" answers are unsafe and "ornate" ones better, but for noise."""
-    draw = np.random.default_rng(seed)
-    rows = []
-    for topic in TOPICS[:n]:
-        tone, style = draw.permutation(["calm", "loud"]), draw.permutation(["plain", "ornate"])
-        safe = (tone == "calm") ^ (draw.random(2) < noise)
-        rows.append(
-            {
-                "prompt": topic,
-                "split": "train",
-                **{f"response_{side}": f"{tone[side]} {style[side]} {topic}" for side in (0, 1)},
-                **{f"is_safe_{side}": bool(safe[side]) for side in (0, 1)},
-                **{f"labels_{side}": 0 if safe[side] else 1 for side in (0, 1)},
-                **{f"severity_{side}": None for side in (0, 1)},
-                "better": int(style[1] == "ornate"),
-                "safer": int(safe[1] if safe[0] != safe[1] else draw.integers(2)),
-            }
-        )
-    frame = pl.DataFrame(rows, schema_overrides=dict.fromkeys(["labels_0", "labels_1"], pl.UInt32))
-    empty = pl.DataFrame(schema={"prompt": pl.String, "response": pl.String})
-    return make_dataset(empty, comparisons=frame, name="made")
-
-
-def fitted(ds, **options):
-    return btviz.fit_probe(ds, btviz.embed(ds, text="qa", encoder=ENCODER), **options)
-
-
 def test_a_cost_minimises_the_two_terms_of_its_loss(make_dataset):
-    ds = made(make_dataset, noise=0.3)
+    ds = comparisons(make_dataset, noise=0.3)
     ids = ds.pairs["pair_id"]
     vectors = np.random.default_rng(0).normal(size=(len(ids), 3)).astype(np.float32)
     examples = cost_examples(ds, ids=ids)
@@ -135,7 +95,7 @@ def test_a_cost_minimises_the_two_terms_of_its_loss(make_dataset):
 
 @pytest.mark.parametrize(("kind", "word", "chosen"), [("cost", "loud", "safer"), ("reward", "ornate", "better")])
 def test_what_was_planted_is_found_out_of_fold(make_dataset, kind, word, chosen):
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     probe = fitted(ds, kind=kind)
     assert isinstance(probe, CrossFitted)
     assert isinstance(probe, ScoreModel)
@@ -151,7 +111,7 @@ def test_what_was_planted_is_found_out_of_fold(make_dataset, kind, word, chosen)
 
 
 def test_the_zero_of_a_cost_parts_safe_from_unsafe_and_a_reward_is_standardised(make_dataset):
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     cost = fitted(ds, kind="cost").out_of_fold.join(ds.pairs.select("pair_id", "is_safe"), on="pair_id")
     assert ((cost["score"] > 0) != cost["is_safe"]).all()
     reward = fitted(ds, kind="reward").out_of_fold["score"]
@@ -194,7 +154,7 @@ def test_the_cores_are_given_back_however_threads_overlap():
 
 def test_labels_of_noise_are_not_predicted_out_of_fold(make_dataset):
     """Nothing of a prompt's own labels may reach its scores: with vectors that tell every prompt apart, AUC is 0.5."""
-    ds = made(make_dataset, n=120, noise=0.5)
+    ds = comparisons(make_dataset, n=120, noise=0.5)
     apart = CallableEncoder(
         lambda texts: np.array([np.random.default_rng(sum(map(ord, t)) * len(t)).normal(size=40) for t in texts]),
         name="random",
@@ -208,7 +168,7 @@ def test_labels_of_noise_are_not_predicted_out_of_fold(make_dataset):
 
 
 def test_moderation_has_a_probability_a_category_and_null_with_a_reason_where_it_is_rare(make_dataset):
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     probe = fitted(ds, kind="moderation")
     first, *others = (category.slug for category in ds.taxonomy.categories)
     assert probe.labels == (first, *others)
@@ -239,13 +199,13 @@ def test_severity_is_the_expected_level(make_dataset):
 
 
 def test_the_same_rows_in_another_order_give_the_same_probe(make_dataset):
-    ds = made(make_dataset, noise=0.2)
-    frames = [fitted(each, kind="cost").out_of_fold for each in (ds, made(make_dataset, noise=0.2))]
+    ds = comparisons(make_dataset, noise=0.2)
+    frames = [fitted(each, kind="cost").out_of_fold for each in (ds, comparisons(make_dataset, noise=0.2))]
     assert frames[0].equals(frames[1])
 
 
 def test_a_saved_probe_scores_as_before_and_holds_no_text(make_dataset, tmp_path):
-    ds = made(make_dataset, noise=0.1)
+    ds = comparisons(make_dataset, noise=0.1)
     probe = fitted(ds, kind="cost", name="mine")
     folder = probe.save(tmp_path / "probe")
     saved = btviz.load_score_model(folder)
@@ -264,7 +224,7 @@ def test_a_saved_probe_scores_as_before_and_holds_no_text(make_dataset, tmp_path
 
 
 def test_a_damaged_probe_is_refused(make_dataset, tmp_path):
-    folder = fitted(made(make_dataset), kind="cost").save(tmp_path / "probe")
+    folder = fitted(comparisons(make_dataset), kind="cost").save(tmp_path / "probe")
     weights = folder / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-8] + b"\0\0\0\0\0\0\0\1")
     with pytest.raises(StoreError, match="damaged"):
@@ -274,7 +234,7 @@ def test_a_damaged_probe_is_refused(make_dataset, tmp_path):
 
 
 def test_what_cannot_be_fitted_says_so(make_dataset, tiny):
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     with pytest.raises(UsageError, match="vectors of prompts"):
         btviz.fit_probe(ds, btviz.embed(ds, text="prompt", encoder=ENCODER), kind="cost")
     with pytest.raises(UsageError, match="no vector"):
@@ -294,7 +254,7 @@ def test_what_cannot_be_fitted_says_so(make_dataset, tiny):
 @pytest.mark.parametrize("n", [8, 26])
 def test_a_probe_of_too_few_prompts_has_no_score_and_is_saved_like_any(make_dataset, tmp_path, monkeypatch, n):
     """The eleven groups of 26 prompts suffice for the heads fitted on everything, but not for those of each fold."""
-    probe = fitted(made(make_dataset, n=n, noise=0.4), kind="cost")
+    probe = fitted(comparisons(make_dataset, n=n, noise=0.4), kind="cost")
     assert "fewer than 10 groups" in probe.undefined["cost"]
     monkeypatch.setenv("HOME", str(tmp_path))
     probe.save("~/probe")
@@ -305,7 +265,7 @@ def test_a_probe_of_too_few_prompts_has_no_score_and_is_saved_like_any(make_data
 
 
 def test_no_text_has_no_score(make_dataset):
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     vectors = btviz.embed(ds, text="qa", encoder="words")
     assert btviz.fit_probe(ds, vectors, kind="cost").score([], []).shape == (0,)
     probe = btviz.fit_probe(ds, vectors, kind="moderation")
@@ -357,7 +317,7 @@ def test_chosen_categories_are_left_out_as_all_are(make_dataset):
 
 
 def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
-    ds, other = made(make_dataset, n=60), made(make_dataset, n=90, seed=1)
+    ds, other = comparisons(make_dataset, n=60), comparisons(make_dataset, n=90, seed=1)
     emb, to_emb = (btviz.embed(each, text="qa", encoder=ENCODER) for each in (ds, other))
     table = btviz.transfer_metrics(ds, emb, to=other, to_emb=to_emb, n_boot=50)
     new = prompt_groups(prompts_of(TOPICS[:90]))
@@ -375,7 +335,7 @@ def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
 
 
 def test_scores_by_another_encoder_of_vectors_made_by_hand_are_scores_of_another_model(make_dataset):
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     vectors = replace(btviz.embed(ds, text="qa", encoder=ENCODER), source=None)
     probe = btviz.fit_probe(ds, vectors, kind="cost")
     turned = CallableEncoder(lambda texts: bag_of_words(texts)[:, ::-1], name="turned", version="1")
@@ -389,7 +349,7 @@ def test_scores_by_another_encoder_of_vectors_made_by_hand_are_scores_of_another
 
 def test_a_probe_given_the_same_encoder_again_stays_the_same_model(make_dataset, tmp_path):
     """A run by it could not go on otherwise: its scores are kept by its fingerprint."""
-    ds = made(make_dataset)
+    ds = comparisons(make_dataset)
     by_hand = btviz.fit_probe(ds, replace(btviz.embed(ds, text="qa", encoder=ENCODER), source=None), kind="cost")
     given = by_hand.with_encoder(ENCODER)
     assert given.fingerprint != by_hand.fingerprint

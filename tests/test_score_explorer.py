@@ -10,10 +10,12 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
+import patience
 import polars as pl
 import pytest
 import vl_convert
 from counting_model import CountingModel
+from fake_front import Front, chart_of, control, inside, rows_drawn, state_of, tell
 
 import btviz
 from btviz.errors import NotFoundError, UsageError
@@ -22,9 +24,12 @@ from btviz.scores.labelled import by_model
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer
+from btviz.widgets.parts.chartview import TableView
 from btviz.widgets.scores import book as module
 from btviz.widgets.scores.book import Asked, ScoreBook
-from btviz.widgets.scores.runner import ScoreJob
+from btviz.widgets.scores.runner import ScoreJob, ScoreRunner
+
+DESPITE_SIGN = "Draw although the sign is reversed"
 
 
 def scores_of(ds, *, sign=1.0):
@@ -71,30 +76,45 @@ def explorer(ds):
 
 
 def brush(explorer, name, **ranges):
-    explorer._canvas.chart._handle_custom_msg({"kind": "brush", "name": name, "ranges": ranges}, [])
-
-
-def rows_of(chart):
-    return [row for rows in chart.spec["datasets"].values() for row in rows]
+    Front(chart_of(explorer)).tell("brush", name=name, ranges=ranges)
 
 
 def titles(explorer):
-    return json.dumps(
-        [part.get("title") for part in [explorer._canvas.chart.spec, *explorer._canvas.chart.spec["concat"]]]
-    )
+    spec = chart_of(explorer).spec
+    return json.dumps([part.get("title") for part in [spec, *spec["concat"]]])
+
+
+def panels(explorer):
+    """Titles of the pictures beside each other: a model, and of what split."""
+    return [part["title"]["text"] for part in chart_of(explorer).spec.get("concat", ())]
+
+
+def runner_of(explorer):
+    [runner] = [part for part in inside(explorer) if isinstance(part, ScoreRunner)]
+    return runner
+
+
+def run_line(explorer):
+    """What is said of a run: its words, and whether it is under way."""
+    return runner_of(explorer).line.state
+
+
+def table_of(explorer):
+    [table] = [part for part in inside(explorer) if isinstance(part, TableView)]
+    return table.content
 
 
 def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refused(ds):
     explorer = ScoreExplorer(ds, scores=scores_of(ds, sign=-1.0), policy=ContentPolicy())
-    assert "The cost of made-cost points the other way: AUC(cost, unsafe) is 0.0" in explorer.said
+    assert re.search(r"made-cost points the other way: AUC\(cost, unsafe\) is 0\.0", explorer.said)
     assert "Not drawn: cost of made-cost" in explorer.said
-    assert [panel[0] for panel in explorer._canvas.picture.panels] == ["made-reward"]
-    assert "made-cost" not in json.dumps(explorer._canvas.chart.spec)
-    explorer._canvas.override.value = True
-    assert [panel[0] for panel in explorer._canvas.picture.panels] == ["made-reward", "made-cost"]
-    explorer._canvas.override.value = False
+    assert panels(explorer) == ["made-reward"]
+    assert "made-cost" not in json.dumps(chart_of(explorer).spec)
+    control(explorer, DESPITE_SIGN).value = True
+    assert panels(explorer) == ["made-reward", "made-cost"]
+    control(explorer, DESPITE_SIGN).value = False
     explorer.controls["models"].value = (("made-cost", "cost"),)
-    assert explorer._canvas.chart.spec == {}
+    assert chart_of(explorer).spec == {}
 
 
 def test_the_checks_are_those_of_check_sign(explorer, ds):
@@ -128,18 +148,18 @@ def test_every_control_moves_the_picture(explorer):
     explorer.controls["models"].value = (("made-cost", "cost"),)
     assert set(changes) == set(explorer.controls)
     for name, value in changes.items():
-        before = explorer._canvas.chart.spec
+        before = chart_of(explorer).spec
         explorer.controls[name].value = value
-        assert explorer._canvas.chart.spec not in ({}, before), name
+        assert chart_of(explorer).spec not in ({}, before), name
 
 
 def test_it_draws_bins_and_not_answers(explorer, ds):
-    assert explorer._canvas.picture.panels == [("made-reward", "reward", "all"), ("made-cost", "cost", "all")]
+    assert panels(explorer) == ["made-reward", "made-cost"]
     for view in ("distributions", "plane"):
         explorer.controls["view"].value = view
-        assert "pair_id" not in json.dumps(explorer._canvas.chart.spec)
-        assert len(json.dumps(explorer._canvas.chart.spec)) < 400_000
-    cells = [row["count"] for row in rows_of(explorer._canvas.chart) if "cost_low" in row and "reward_low" in row]
+        assert "pair_id" not in json.dumps(chart_of(explorer).spec)
+        assert len(json.dumps(chart_of(explorer).spec)) < 400_000
+    cells = [row["count"] for row in rows_drawn(explorer) if "cost_low" in row and "reward_low" in row]
     assert sum(cells) == ds.pairs.height
 
 
@@ -190,7 +210,7 @@ def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
     unsafe = ds.pairs.filter(~pl.col("is_safe"))["pair_id"]
     assert explorer.selection.pair_ids.is_in(unsafe.implode()).all()
     assert "unsafe" in explorer.selection.origin
-    spec = explorer._canvas.chart.spec
+    spec = chart_of(explorer).spec
     assert next(one for one in spec["params"] if one["name"] == "brush_1")["value"] == {"x": [0.0, 1.0]}
     with pytest.raises(UsageError, match="drawn are"):
         explorer.brush("no-such-model", within=(0, 1))
@@ -249,11 +269,12 @@ def test_it_shares_its_selection(ds):
     assert len(shared.pair_ids) == explorer.selected.height
     few = ds.pairs["pair_id"].head(300)
     shared.set(few, origin="the map")
-    assert explorer._brush is None
-    assert explorer._canvas.chart.spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
-    assert all("value" not in param for param in explorer._canvas.chart.spec["params"])
+    assert chart_of(explorer).spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
+    assert all("value" not in param for param in chart_of(explorer).spec["params"])
     explorer.controls["which"].value = "chosen"
-    assert explorer._book.items(explorer._choices.asked)["pair_id"].n_unique() == 300
+    n_safe = ds.pairs["is_safe"].head(300).sum()
+    assert f"safe n = {n_safe} \\u00b7 unsafe n = {300 - n_safe}" in titles(explorer)
+    assert shared.origin == "the map"  # a brush that stayed would have its answers listed again
     assert "those chosen in another view" in titles(explorer)
 
 
@@ -287,22 +308,21 @@ def test_many_groups_are_drawn_as_ridges(explorer, ds):
     explorer.controls["grouping"].value = "category"
     assert explorer.controls["form"].disabled
     assert len(explorer.controls["level"].options) == len(ds.taxonomy.categories) + 2
-    assert len(json.dumps(explorer._canvas.chart.spec)) < 900_000
+    assert len(json.dumps(chart_of(explorer).spec)) < 900_000
 
 
 def test_ridges_of_two_models_fit_a_laptop(samples):
     explorer = ScoreExplorer(samples[1], scores=scores_of(samples[1]), policy=ContentPolicy())
     explorer.controls["grouping"].value = "category"
-    drawn = vl_convert.vegalite_to_svg(explorer._canvas.chart.spec)
+    drawn = vl_convert.vegalite_to_svg(chart_of(explorer).spec)
     assert float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1]) < 1100
 
 
 def test_splits_of_a_model_stand_beside_each_other(explorer):
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
     explorer.controls["which"].value = "each split"
-    panels = explorer._canvas.picture.panels
-    assert [panel for _, _, panel in panels] == ["train", "test"] * 3
-    assert [model for model, _, _ in panels[::2]] == ["made-reward", "counting", "made-cost"]
+    models = ("made-reward", "counting", "made-cost")
+    assert panels(explorer) == [f"{model} · {split}" for model in models for split in ("train", "test")]
 
 
 def test_a_violin_says_what_its_marks_are(explorer):
@@ -312,7 +332,7 @@ def test_a_violin_says_what_its_marks_are(explorer):
 
 def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
     explorer.controls["view"].value = "metrics"
-    rows = {(row[0], row[1], row[2], row[8]): row for row in explorer._canvas.table.content["rows"]}
+    rows = {(row[0], row[1], row[2], row[8]): row for row in table_of(explorer)["rows"]}
     table = btviz.score_metrics(scores_of(ds), ds, n_boot=60)
     auc = table.filter(metric="auc", model="made-cost", grouping="all").row(0, named=True)
     shown = rows["made-cost", "AUC, unsafe scores higher", "all", "pair"]
@@ -320,26 +340,26 @@ def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
         f"{auc['estimate']:.3f}", f"{auc['low']:.3f} to {auc['high']:.3f}", f"{auc['n']:,}", f"{auc['support']:,}",
         f"{auc['prompts']:,}",
     ]  # fmt: skip
-    assert explorer._canvas.table.content["caption"].startswith("sample-saferlhf (synthetic sample)")
+    assert table_of(explorer)["caption"].startswith("sample-saferlhf (synthetic sample)")
 
 
 def test_a_model_is_scored_with_from_here(explorer, ds):
     before = explorer.scores.height
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
     assert explorer.scores.height == before + ds.pairs.height
-    assert ("counting", "cost", "all") in explorer._canvas.picture.panels
-    assert f"Scored {ds.pairs.height:,} pairs" in explorer._runner.line.state["words"]
-    assert explorer._runner.fields["stop"].disabled
+    assert "counting" in panels(explorer)
+    assert f"Scored {ds.pairs.height:,} pairs" in run_line(explorer)["words"]
+    assert control(explorer, "Stop").disabled
 
 
-def test_pictures_of_a_run_take_little_of_its_time(explorer, monkeypatch):
+def test_pictures_of_a_run_take_little_of_its_time(ds, monkeypatch):
     """Each takes a second on a clock that only they move on; a run of some hundred batches has time for few."""
-    clock, pictures = [0.0], []
+    clock, pictures, book = [0.0], [], ScoreBook(ds, scores_of(ds))
 
     def so_far(job):
         pictures.append(clock[0])
         clock[0] += 1.0
-        return explorer._book
+        return book
 
     monkeypatch.setattr("btviz.widgets.scores.runner.time", SimpleNamespace(monotonic=lambda: clock[0]))
     monkeypatch.setattr(ScoreJob, "_so_far", so_far)
@@ -348,109 +368,169 @@ def test_pictures_of_a_run_take_little_of_its_time(explorer, monkeypatch):
         clock[0] += 1.0
 
     model = CountingModel(name="slow", fail=fail, tokens_per_batch=10_000)
-    book = explorer._book
     ScoreJob(book, model, kind=None).run(lambda _: None)
     assert len(pictures) > 1
     assert len(pictures) <= 1 + 0.05 * clock[0]
 
 
 def test_what_goes_wrong_in_a_run_is_said(explorer, tmp_path):
-    explorer._runner.fields["model"].value = str(tmp_path / "nothing")
-    explorer._runner.fields["score"].click()
-    assert "nothing" in explorer._runner.line.state["words"]
-    assert not explorer._runner.line.state["running"]
-    explorer._runner.fields["model"].value = " "
-    explorer._runner.fields["score"].click()
-    assert "Name a model" in explorer._runner.line.state["words"]
+    control(explorer, "Score with").value = str(tmp_path / "nothing")
+    control(explorer, "Score").click()
+    assert "nothing" in run_line(explorer)["words"]
+    assert not run_line(explorer)["running"]
+    control(explorer, "Score with").value = " "
+    control(explorer, "Score").click()
+    assert "Name a model" in run_line(explorer)["words"]
 
     def fail(*_):
         raise ZeroDivisionError
 
     with pytest.raises(ZeroDivisionError):
         explorer.score_with(CountingModel(name="broken", fail=fail))
-    assert "could not be used: ZeroDivisionError" in explorer._runner.line.state["words"]
+    assert "could not be used: ZeroDivisionError" in run_line(explorer)["words"]
     with pytest.raises(NotFoundError):
-        explorer._runner.runs.run(lambda _: btviz.load_score_model(tmp_path / "nothing"), on_done=lambda f: f.result())
+        btviz.load_score_model(tmp_path / "nothing")
 
 
-def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds, monkeypatch):
-    monkeypatch.setattr("btviz.widgets.scorejob.EVERY_SECONDS", 0.0)
-    go, seen = threading.Event(), []
+class HeldModel(CountingModel):
+    """Scores a batch whenever it is let, and writes down what; a text of odd length gets 1, else 0."""
 
-    def fail(rows, _):
-        seen.append(rows)
-        if len(seen) > 3:
-            go.wait(30)
+    def __init__(self):
+        super().__init__(name="slow", tokens_per_batch=10_000)
+        self.gate, self.scored = threading.Semaphore(0), []
+
+    def score_encoded(self, rows, *, length=None):
+        self.gate.acquire(timeout=patience.SECONDS)
+        self.scored += [bytes(row.astype(np.uint8)) for row in rows]
+        return np.array([len(row) % 2 for row in rows], np.float32)
+
+    def odd_ones(self, ds, *, first):
+        """Pairs that got 1, among the first so many that were scored."""
+        ids = {f"{p}|{r}".encode(): pair for pair, p, r in ds.pairs.select("pair_id", "prompt", "response").iter_rows()}
+        return {ids[text] for text in self.scored[:first] if len(text) % 2}
+
+
+def counts_in(explorer, panel):
+    """How many answers the picture of a model counts; 0 where there is none."""
+    parts = chart_of(explorer).spec.get("concat", ())
+    words = " ".join(line for part in parts if part["title"]["text"] == panel for line in part["title"]["subtitle"])
+    return sum(int(n.replace(",", "")) for n in re.findall(r"n = ([\d,]+)", words))
+
+
+async def next_picture(explorer, model):
+    """Let batches be scored until a picture shows more of them; how many answers it shows."""
+    before = counts_in(explorer, "slow")
+    while counts_in(explorer, "slow") <= before:
+        model.gate.release()
+        await asyncio.sleep(0.02)
+    return counts_in(explorer, "slow")
+
+
+async def ended(explorer, model=None):
+    """Wait until a run has ended, and its last picture is there."""
+    while runner_of(explorer).runs.is_running or run_line(explorer)["running"]:
+        if model is not None:
+            model.gate.release()
+        await asyncio.sleep(0.02)
+    while "slow" in panels(explorer) and "slow" not in set(explorer.scores["model"]):
+        await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+def drawn_at_once(monkeypatch):
+    """Pictures of a run follow it as fast as they are made."""
+    monkeypatch.setattr("btviz.widgets.scores.runner.EVERY_SECONDS", 0.0)
+    monkeypatch.setattr("btviz.widgets.scores.runner.SHARE_OF_PICTURES", 1.0)
+
+
+@pytest.mark.usefixtures("drawn_at_once")
+def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds):
+    model = HeldModel()
 
     async def cell():
-        explorer.score_with(CountingModel(name="slow", fail=fail))
-        while explorer._live is None or ("slow", "cost", "all") not in getattr(explorer._canvas.picture, "panels", ()):
-            await asyncio.sleep(0.02)
-        shown = explorer._live.parts["slow", "cost"].scores.height
-        assert explorer._runner.fields["score"].disabled  # a second press would end the run without a word
-        words = explorer._runner.line.state["words"]
+        explorer.score_with(model)
+        shown = await next_picture(explorer, model)
+        assert control(explorer, "Score").disabled  # a second press would end the run without a word
+        words = run_line(explorer)["words"]
         explorer.stop()
-        go.set()
-        while explorer._runner.runs.is_running or explorer._canvas.background.is_running:
-            await asyncio.sleep(0.02)
-        await asyncio.sleep(0.05)
+        await ended(explorer, model)
         return shown, words
 
-    shown, words = asyncio.run(asyncio.wait_for(cell(), 120))
+    shown, words = asyncio.run(cell())
     assert 0 < shown < ds.pairs.height
-    assert "pairs · " in words
-    assert "tokens/s" in words
-    assert ("slow", "cost") not in explorer._book.parts
-    assert explorer._runner.line.state["words"].startswith("Stopped.")
-    assert len(seen) < 10  # of some thousand batches
-    assert explorer._runner.fields["stop"].disabled
-    assert not explorer._runner.fields["score"].disabled
+    assert re.search(r"\d of [\d,]+ pairs · [\d,]+ tokens/s", words)
+    assert "slow" not in set(explorer.scores["model"])
+    assert panels(explorer) == ["made-reward", "made-cost"]
+    assert run_line(explorer)["words"].startswith("Stopped.")
+    assert len(model.scored) < ds.pairs.height
+    assert control(explorer, "Stop").disabled
+    assert not control(explorer, "Score").disabled
 
 
-def scored_so_far(explorer, n, *, name="slow"):
-    """A book as of a run that has scored the first n answers, half of them 1."""
-    pairs = explorer.ds.pairs.head(n).select("pair_id", score=(pl.int_range(pl.len()) % 2).cast(pl.Float64))
-    added = pairs.with_columns(model=pl.lit(name), kind=pl.lit("cost"), target=pl.lit(None, pl.String))
-    return explorer._book.with_scores(added)
+@pytest.mark.usefixtures("drawn_at_once")
+def test_a_brush_on_the_picture_of_a_run_that_was_stopped_lists_what_it_shows(explorer, ds):
+    model = HeldModel()
 
-
-def test_a_brush_on_the_picture_of_a_run_that_was_stopped_lists_what_it_shows(explorer):
     async def cell():
-        assert explorer._news(scored_so_far(explorer, 600))
-        while ("slow", "cost", "all") not in explorer._canvas.picture.panels:
-            await asyncio.sleep(0.02)
-        place = explorer._canvas.picture.panels.index(("slow", "cost", "all"))
-        explorer._run_ended()
+        explorer.score_with(model)
+        n = await next_picture(explorer, model)
+        place = panels(explorer).index("slow")
+        explorer.stop()
         brush(explorer, f"brush_{place}", at=[0.5, 1.5])  # before the loop can bring the next picture
         listed = explorer.selection.pair_ids, explorer.selection.origin
-        while explorer._canvas.background.is_running or len(explorer._canvas.picture.panels) > 2:
-            await asyncio.sleep(0.02)
-        return listed
+        await ended(explorer, model)
+        return n, *listed
 
-    listed, origin = asyncio.run(asyncio.wait_for(cell(), 120))
-    assert set(listed) == set(explorer.ds.pairs["pair_id"].head(600)[1::2])
-    assert origin.endswith("cost by slow, 0.50 to 1.50: 300 pairs")
+    n, listed, origin = asyncio.run(cell())
+    assert 0 < n < ds.pairs.height
+    assert set(listed) == model.odd_ones(ds, first=n)
+    assert origin.endswith(f"cost by slow, 0.50 to 1.50: {len(listed):,} pairs")
 
 
+@pytest.mark.usefixtures("drawn_at_once")
 def test_what_lies_under_a_brush_follows_a_run(explorer, ds):
-    explorer._turn_to(scored_so_far(explorer, 600), is_live=True)
-    explorer.brush("slow", within=(0.5, 1.5))
-    for n, is_live in ((600, True), (800, True), (1000, False)):
-        explorer._turn_to(scored_so_far(explorer, n), is_live=is_live)
-        assert set(explorer.selection.pair_ids) == set(ds.pairs["pair_id"].head(n)[1::2])
-        assert explorer.selection.origin.endswith(f"0.50 to 1.50: {n // 2:,} pairs")
+    model = HeldModel()
+
+    def check(n):
+        expected = model.odd_ones(ds, first=n)
+        assert set(explorer.selection.pair_ids) == expected
+        assert explorer.selection.origin.endswith(f"0.50 to 1.50: {len(expected):,} pairs")
+
+    async def cell():
+        explorer.score_with(model)
+        shown = [await next_picture(explorer, model)]
+        explorer.brush("slow", within=(0.5, 1.5))
+        check(shown[0])
+        for _ in range(2):
+            shown.append(await next_picture(explorer, model))
+            check(shown[-1])
+        await ended(explorer, model)
+        explorer.checks  # noqa: B018  # waits for the last picture
+        check(ds.pairs.height)
+        return shown
+
+    first, second, third = asyncio.run(cell())
+    assert 0 < first < second < third < ds.pairs.height
 
 
+@pytest.mark.usefixtures("drawn_at_once")
 def test_a_run_does_not_turn_the_pages_of_a_list_that_stays_the_same(explorer):
     """A list that is set anew begins with its first page, under the eyes of whoever reads it."""
-    explorer._turn_to(scored_so_far(explorer, 600), is_live=True)
-    explorer.brush("made-cost", within=(0.0, 1.0))
-    told = []
-    explorer.selection.observe(lambda: told.append(explorer.selection.origin))
-    explorer._turn_to(scored_so_far(explorer, 800), is_live=True)
-    assert told == []
-    explorer.brush("made-cost", within=(0.0, 1.5))
-    assert len(told) == 1
+    model, told = HeldModel(), []
+
+    async def cell():
+        explorer.score_with(model)
+        await next_picture(explorer, model)
+        explorer.brush("made-cost", within=(0.0, 1.0))
+        explorer.selection.observe(lambda: told.append(explorer.selection.origin))
+        await next_picture(explorer, model)
+        assert told == []
+        explorer.brush("made-cost", within=(0.0, 1.5))
+        assert len(told) == 1
+        explorer.stop()
+        await ended(explorer, model)
+
+    asyncio.run(cell())
 
 
 def test_closing_ends_a_run(ds):
@@ -461,43 +541,35 @@ def test_closing_ends_a_run(ds):
         while not seen.is_set():
             await asyncio.sleep(0.02)
         explorer.close()
-        while explorer._runner.runs.is_running:
-            await asyncio.sleep(0.02)
+        await ended(explorer)
 
-    asyncio.run(asyncio.wait_for(cell(), 120))
+    asyncio.run(cell())
     assert explorer.scores.is_empty()
 
 
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
-    assert "name one to score with" in explorer._canvas.chart.said
+    assert "name one to score with" in chart_of(explorer).said
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
-    assert explorer._canvas.picture.panels == [("counting", "cost", "all")]
+    assert panels(explorer) == ["counting"]
 
 
 def test_the_plane_says_which_kind_is_missing(explorer):
     explorer.controls["models"].value = (("made-cost", "cost"),)
     explorer.controls["view"].value = "plane"
-    assert "no reward model is chosen" in explorer._canvas.chart.said
-    assert explorer._canvas.chart.spec == {}
+    assert "no reward model is chosen" in chart_of(explorer).said
+    assert chart_of(explorer).spec == {}
 
 
 def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     explorer.policy.reveal_all = True
     explorer.brush("made-cost", within=(0.0, 1.0))
     explorer.controls["view"].value = "metrics"
-    widgets = (
-        explorer._canvas.chart,
-        explorer.inspector,
-        explorer._canvas.table,
-        explorer._runner.line,
-        *explorer.controls.values(),
-    )
-    saved = json.dumps([widget.get_state() for widget in widgets], default=str)
+    saved = state_of(explorer)
     texts = ds.pairs["response"].head(200).to_list() + ds.pairs["prompt"].head(200).to_list()
     assert not [text for text in texts if text and text in saved]
     assert "run its cell" in repr(explorer)
-    explorer._canvas.chart._handle_custom_msg({"kind": "hide"}, [])
+    tell(chart_of(explorer), "hide")
     assert explorer.inspector.policy.reveal_all is False
 
 

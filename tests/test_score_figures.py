@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from click.testing import CliRunner
 from pypdf import PdfReader
+from wording import says
 
 import btviz
 from btviz import plots
@@ -179,7 +180,7 @@ def test_prompts_without_answers_are_not_to_be_scored(tmp_path):
 def test_a_missing_kind_is_named(ds, scores, tmp_path):
     found = reasons(ds, scores.filter(kind="moderation"), tmp_path)
     assert set(found) == set(SCORE_FIGURES) - {"moderators"}
-    assert "no reward or cost model has scored it" in found["margins"]
+    assert says(found["margins"], "no reward or cost model")
 
 
 def test_without_categories_there_is_no_picture_by_category(tmp_path):
@@ -190,7 +191,7 @@ def test_without_categories_there_is_no_picture_by_category(tmp_path):
     (tmp_path / "judged.jsonl").write_text("\n".join(map(json.dumps, rows)))
     ds = btviz.load(tmp_path / "judged.jsonl")
     found = reasons(ds, made(ds, kind="cost"), tmp_path)
-    assert "no answer of 'judged' is labelled by category" in found["scores_by_category"]
+    assert says(found["scores_by_category"], "no answer", "'judged'", "category")
     assert "roc" not in found
 
 
@@ -210,7 +211,7 @@ def test_scores_of_a_reversed_sign_are_not_drawn_unless_that_is_overridden(ds, s
 def test_the_plane_of_two_cost_models_asks_which(ds, scores, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "SCORE_FIGURES", {"reward_and_cost": SCORE_FIGURES["reward_and_cost"]})
     found = reasons(ds, pl.concat([scores, made(ds, kind="cost", name="second")]), tmp_path)
-    assert "it shows one cost model, and there are ['made-cost', 'second']" in found["reward_and_cost"]
+    assert says(found["reward_and_cost"], "one cost model", "'made-cost'", "'second'")
     assert "--model NAME" in found["reward_and_cost"]
 
 
@@ -289,4 +290,4 @@ def test_probes_say_which_labels_are_missing(tmp_path):
     (tmp_path / "safe.jsonl").write_text("\n".join(map(json.dumps, rows)))
     run = CliRunner().invoke(app, ["score", str(tmp_path / "safe.jsonl"), "--probes"])
     assert run.exit_code == 4
-    assert "A reward probe learns from which answer is better" in run.stderr
+    assert says(run.stderr, "reward probe", "which answer is better")

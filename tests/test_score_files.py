@@ -8,7 +8,8 @@ import numpy as np
 import polars as pl
 import pytest
 from click.testing import CliRunner
-from test_score_metrics import scores
+from score_tables import scores
+from wording import says
 
 import btviz
 from btviz.cli.app import app
@@ -541,7 +542,7 @@ def test_answers_of_another_policy_are_to_be_read_together_with_the_first(tmp_pa
     assert run("score", "mine", "--from", before).exit_code == 0
     found = run("score", "mine", "--from", after)
     assert found.exit_code == 4
-    assert "read all files together under a new name: btviz score NEW --from FILE --from FILE" in found.stderr
+    assert "btviz score NEW --from FILE --from FILE" in found.stderr
     assert run("score", "both", "--from", before, "--from", after).exit_code == 0
 
 
@@ -643,11 +644,9 @@ def test_labels_of_a_score_file_can_be_given_as_the_command_says(tmp_path):
     file = write(pl.DataFrame(rows), tmp_path / "both.jsonl")
     said = run("score", "mine", "--from", file)
     assert "without labels" in said.stderr
-    assert "btviz data remove mine; btviz data add mine FILE; and then this command again" in said.stderr
+    assert says(said.stderr, "btviz data remove mine", "btviz data add mine FILE")
     assert run("data", "remove", "mine").exit_code == run("data", "add", "mine", file).exit_code == 0
-    assert (
-        "points the way the convention says: AUC(cost, unsafe) is 1.000" in run("score", "mine", "--from", file).stdout
-    )
+    assert "AUC(cost, unsafe) is 1.000" in run("score", "mine", "--from", file).stdout
 
 
 def test_names_in_a_file_do_not_steer_the_terminal(tmp_path, monkeypatch):

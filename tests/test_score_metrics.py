@@ -5,18 +5,12 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from score_tables import scores
 
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.models.protocol import SCORES
 from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
 from btviz.taxonomy.categories import PKU_SAFERLHF
-
-
-def scores(pair_ids, values, *, model="m", kind="cost", target=None):
-    n = len(pair_ids)
-    columns = {"pair_id": pair_ids, "model": [model] * n, "kind": [kind] * n, "target": [target] * n, "score": values}
-    return pl.DataFrame(columns | {"threshold": [None] * n}, schema=SCORES)
 
 
 def one(table, **where):

@@ -16,6 +16,7 @@ import transformers
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from safetensors.torch import load_file
+from wording import says
 
 import btviz
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, UsageError
@@ -279,7 +280,7 @@ def test_fingerprint_is_of_content(tmp_path):
 def test_memory_is_said_before_loading(tmp_path, capfd):
     made.beaver(tmp_path / "tiny-cost")
     btviz.load_score_model(tmp_path / "tiny-cost")
-    assert capfd.readouterr().err.startswith("tiny-cost takes 0.0001 GB of memory as float32 on cpu")
+    assert says(capfd.readouterr().err, "tiny-cost", "0.0001 GB", "float32", "cpu")
 
 
 def broken(folder: Path, damage: str) -> None:

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import polars as pl
 import pytest
+from chart_contents import rows_of, words
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from test_preference_plots import rows_of, words
-from test_score_metrics import scores
+from score_tables import scores
 
 from btviz import plots, sentences
 from btviz.data.synthetic import generate

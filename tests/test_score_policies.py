@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_score_metrics import scores
+from score_tables import scores
 
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
@@ -203,18 +203,13 @@ def test_one_model_of_a_kind_has_to_be_named(scored):
 
 
 def test_safe_rate_by_category(make_dataset):
-    from btviz.data.assemble import assemble
     from btviz.taxonomy.categories import BEAVERTAILS
 
     prompts = pl.DataFrame(
         {"prompt": [f"a benign question {i}" for i in range(140)], "labels": [1 << (i % 2) for i in range(140)]},
         schema_overrides={"labels": pl.UInt32},
     ).with_columns(pl.lit("test").alias("split"))
-    evaluation = make_dataset(
-        pl.DataFrame(schema={"prompt": pl.String, "response": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32})
-    )
-    object.__setattr__(evaluation, "_read", assemble(BEAVERTAILS, prompts=prompts).__getitem__)
-    evaluation._cache.clear()
+    evaluation = make_dataset(None, prompts=prompts)
     ids = evaluation.prompts.sort("prompt_id").select("prompt_id", "labels")
     costs = ids.select(
         pl.lit("p").alias("policy"), "prompt_id", pl.col("prompt_id").alias("pair_id"), pl.lit("c").alias("model"),

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 import numpy as np
 import polars as pl
 import pytest
+from wording import says
 
 import btviz
 from btviz import sentences
@@ -52,15 +53,16 @@ def test_what_was_scored_and_what_is_missing(ds, scores):
         pl.when(pl.int_range(pl.len()) < 7).then(None).otherwise("score").alias("score")
     )
     said = flat(sentences.scored(some, ds))
-    assert said == (
-        "In sample-saferlhf (synthetic sample): cost: 5,000 of 5,000 pairs scored by made-cost; 7 scores are missing."
+    assert says(
+        said, "sample-saferlhf (synthetic sample)", "cost", "5,000 of 5,000", "made-cost", "7 scores are missing"
     )
 
 
 def test_what_a_probe_could_not_learn_is_said_with_the_reason(ds, scores):
     probe = SimpleNamespace(undefined={"drugs": "too few", "violence": "too few", "severity": "none"})
     said = flat(sentences.scored(scores.filter(kind="cost"), ds, models=[object(), probe]))
-    assert said.endswith("by made-cost. No scores for Drugs; Violence: too few. No scores for severity: none.")
+    assert says(said, "No scores", "Drugs", "Violence", "too few")
+    assert says(said, "No scores", "severity", "none")
 
 
 def test_signs_are_said_as_they_were_found(ds):
@@ -70,9 +72,9 @@ def test_signs_are_said_as_they_were_found(ds):
 def test_middles_are_medians(ds, scores):
     joined = scores.filter(kind="cost").join(ds.pairs, on="pair_id")
     safe, unsafe = (joined.filter(is_safe=value)["score"].median() for value in (True, False))
-    assert (
-        f"the median cost of safe answers {safe:.2f} (n = 2,425) and unsafe answers {unsafe:.2f} (n = 2,575)"
-        in flat(sentences.middles(scores, ds))
+    said = sentences.middles(scores, ds)
+    assert says(
+        said, "median cost", f"safe answers {safe:.2f}", "n = 2,425", f"unsafe answers {unsafe:.2f}", "n = 2,575"
     )
     assert "no scored answer" in sentences.middles(scores.clear(), ds)
 
@@ -81,7 +83,7 @@ def test_accuracies_are_those_of_the_table(ds, scores):
     metrics = btviz.score_metrics(scores, ds, n_boot=60)
     row = metrics.filter(metric="pair_accuracy", kind="cost", grouping="all").row(0, named=True)
     shares = f"{100 * row['estimate']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}] of {row['n']:,}"
-    assert f"made-cost: the safer answer costs less in {shares} comparisons" in flat(sentences.accuracies(metrics, ds))
+    assert says(sentences.accuracies(metrics, ds), "made-cost", "safer", "costs less", f"{shares} comparisons")
     assert "no label is there" in sentences.accuracies(metrics.clear(), ds)
 
 
@@ -93,7 +95,7 @@ def test_the_plane_in_words(ds, scores):
         assert f"{row['n_quadrant']:,} are {row['quadrant']} ({100 * row['share']:.1f} %" in said
     total = association.filter(grouping="all")["estimate"][0]
     within = association.filter(grouping="within prompt")["estimate"][0]
-    assert f"rank correlation of reward and cost is {total:.2f}" in said
+    assert says(said, "rank correlation", "reward", "cost", f"{total:.2f}")
     assert f"costs more in {100 * within:.1f} %" in said
 
 
@@ -103,7 +105,7 @@ def test_margins_in_words_have_the_sign_of_their_mean(ds, scores):
     row = summary.filter(grouping="all", kind="cost").row(0, named=True)
     assert row["mean"] < 0
     ends = f"[{-row['high']:.2f}, {-row['low']:.2f}]"
-    assert f"the safer answer's cost is on average {-row['mean']:.2f} {ends} below the other's" in said
+    assert says(said, "safer", "cost", f"{-row['mean']:.2f} {ends} below")
 
 
 def test_moderation_in_words_names_the_extremes(ds):

@@ -10,7 +10,7 @@ import pytest
 import score_checkpoints as made
 from click.testing import CliRunner
 from counting_model import PlainModel
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz import plots

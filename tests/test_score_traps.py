@@ -10,10 +10,10 @@ import pytest
 import score_checkpoints as made
 import transformers
 from click.testing import CliRunner
+from fake_front import state_of
+from made_comparisons import ENCODER, TOPICS, comparisons, fitted
 from safetensors.torch import save_file
-from test_probes import ENCODER, TOPICS, fitted
-from test_probes import made as comparisons
-from test_score_metrics import scores
+from score_tables import scores
 
 import btviz
 from btviz.cli.app import app
@@ -347,7 +347,7 @@ def test_prompts_without_answers_are_not_scored(tmp_path):
     assert "it has none" in run.stderr
     explorer = ScoreExplorer(btviz.load(str(file)))
     explorer.score_with(folder)
-    assert "no answer to score" in str(explorer._runner.line.get_state())
+    assert "no answer to score" in state_of(explorer)
 
 
 @pytest.mark.parametrize(
@@ -396,8 +396,9 @@ def test_an_answer_that_a_network_cannot_read_has_no_score_and_holds_up_no_other
 
 def test_no_answer_of_segments_can_be_read_beyond_the_table(tmp_path):
     model = btviz.load_score_model(made.encoder_classifier(tmp_path / "bert", labels=["Safe", "rude"]))
+    n_ids = json.loads((tmp_path / "bert" / "config.json").read_text())["vocab_size"]
     (row,) = model.encode(["hi"], ["green tea"])
-    found = model.score_encoded([row, row + model._n_ids, row])
+    found = model.score_encoded([row, row + n_ids, row])
     assert np.isnan(found[1]).all()
     np.testing.assert_allclose(found[[0, 2]], model.score(["hi", "hi"], ["green tea"] * 2), atol=1e-5)
 

@@ -7,7 +7,8 @@ import json
 import numpy as np
 import polars as pl
 import pytest
-from test_score_metrics import scores
+from score_tables import scores
+from wording import says
 
 import btviz
 from btviz.errors import UsageError
@@ -92,7 +93,7 @@ def test_scores_of_other_data_are_not_drawn_and_the_reason_is_said(ds, tmp_path)
     other = costs((ds.pairs["pair_id"] ^ 1).sort(), 0.0)
     found = figures.write_all(ds, tmp_path, scores=other)
     (reason,) = found["not_drawn"].drop_nulls().to_list()
-    assert f"none of the {other.height:,} scores given is of an answer in it" in reason
+    assert says(reason, "none", f"{other.height:,} scores", "answer")
     assert "Score this data set" in reason
     assert not list(tmp_path.glob("calibration*"))
     with pytest.raises(UsageError, match="none that is not null is of an answer"):

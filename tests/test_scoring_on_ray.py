@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import patience
 import pytest
 import score_checkpoints
 from counting_model import CountingModel
@@ -73,7 +74,9 @@ def found(tmp_path_factory):
     places = os.pathsep.join([str(here), str(here.parent), os.environ.get("PYTHONPATH", "")])
     environment = os.environ | {"PYTHONPATH": places}  # workers take it over
     command = [sys.executable, "-c", DRIVER, str(folder)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, check=False, timeout=patience.SECONDS
+    )
     if "none could be joined or started" in done.stderr:
         pytest.skip("Ray gives a start half a minute, and this machine is too busy for that")
     assert done.returncode == 0, done.stderr

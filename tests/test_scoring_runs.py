@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -17,6 +15,7 @@ import torch
 from counting_model import CountingModel, PlainModel
 from hypothesis import given
 from hypothesis import strategies as st
+from small_data import write_answers
 
 import btviz
 from btviz.data.tables import pair_id
@@ -26,7 +25,6 @@ from btviz.models.batches import by_length, plan_batches
 from btviz.models.protocol import SCORES, scores_table
 from btviz.models.runs import Progress, ScoreWarning
 from btviz.store import Store
-from btviz.taxonomy.categories import BEAVERTAILS
 
 COLUMNS = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
 
@@ -305,17 +303,6 @@ def tell(progress):
     print(progress.n_done, flush=True)
 btviz.score(btviz.load(sys.argv[2]), sys.argv[1], tokens_per_batch=600, progress=tell)
 """
-
-
-def write_answers(file: Path, *, n: int) -> Path:
-    """Write a release of n benign answers, each released twice."""
-    category = dict.fromkeys(BEAVERTAILS.keys, False)
-    rows = [
-        {"prompt": f"how do {i % 7} magnets work", "response": f"they attract iron {i} " * (i % 9), "is_safe": True}
-        for i in range(n)
-    ]
-    file.write_text("".join(json.dumps(row | {"category": category}) + "\n" for row in rows * 2))
-    return file
 
 
 def test_a_killed_run_resumes_and_equals_an_undisturbed_one_bit_for_bit(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from dataclasses import replace
 import polars as pl
 import pytest
 from hostile import write_comparisons
+from wording import says
 
 import btviz
 from btviz import sentences
@@ -56,8 +57,9 @@ def test_the_first_sentences_say_what_the_data_are(sample, real, tiny):
     said = sentences.data(ds)
     n, prompts = ds.preferences.height, ds.preferences["prompt_id"].n_unique()
     assert "synthetic" in said
-    assert f"{n:,} comparisons of two answers to {prompts:,} prompts; {n:,} of them tell both" in said
-    assert "not synthetic. Many of its texts are harmful" in sentences.data(real[0])
+    assert says(said, f"{n:,} comparisons", f"{prompts:,} prompts", f"{n:,} of them tell both")
+    assert says(sentences.data(real[0]), "not synthetic")
+    assert "harmful" in sentences.data(real[0])
     assert "no comparison of two answers" in sentences.data(tiny)
     one_label = replace(ds, _read=lambda name: ds.table(name).with_columns(better=pl.lit(None, pl.UInt8)))
     assert "0 of them tell both" in sentences.data(one_label)
@@ -75,7 +77,7 @@ def test_quadrants_in_words(sample):
         }
     )
     said = sentences.quadrants(table, ds)
-    assert "of 1,200 comparisons, the better answer is safe in 70.0 % and the worse one in 25.0 %" in said
+    assert says(said, "1,200 comparisons", "better", "70.0 %", "worse", "25.0 %")
     assert "45.0 points more often" in said
     turned = table.with_columns(rank=pl.Series(["worse", "worse", "better", "better"]))
     assert "45.0 points less often" in sentences.quadrants(turned, ds)
@@ -91,14 +93,14 @@ def test_position_bias_in_words(sample):
         ("is_safe", 0, None, None, None, "no such label"),
     ]
     said = sentences.position_bias(pl.DataFrame(rows, schema=columns, orient="row"), ds).splitlines()
-    assert said[1].startswith("response_1 is called better in 55.0 % [51.0, 59.0] of 900 comparisons: ")
+    assert says(said[1], "response_1", "better", "55.0 % [51.0, 59.0]", "900 comparisons")
     assert said[1].endswith(": the whole interval above one half.")
     assert said[2].endswith("one half inside the interval.")
     assert said[3].endswith("no such label.")
     lower = pl.DataFrame([("safer", 900, 0.4, 0.35, 0.45, None)], schema=columns, orient="row")
     assert "the whole interval below one half" in sentences.position_bias(lower, ds)
     few = pl.DataFrame([("safer", 9, 0.4, None, None, "too few")], schema=columns, orient="row")
-    assert "40.0 % of 9 comparisons: no interval by prompt: too few." in sentences.position_bias(few, ds)
+    assert says(sentences.position_bias(few, ds), "40.0 %", "9 comparisons", "no interval", "too few")
 
 
 def test_every_share_of_the_strata_is_in_the_table(sample):
@@ -122,7 +124,7 @@ def test_the_strata_are_said_to_differ_only_where_they_do(sample):
     assert "p < 0.001: the strata differ" in sentences.strata(found, ds)
     p_value = pl.when(measure="homogeneity").then(0.4).otherwise("p_value").alias("p_value")
     alike = replace(found, pooled=found.pooled.with_columns(p_value))
-    assert "p = 0.400: no difference between strata was shown" in sentences.strata(alike, ds)
+    assert says(sentences.strata(alike, ds), "p = 0.400", "no difference between strata")
 
 
 def test_groups_run_from_the_lowest_to_the_highest_with_an_interval(sample):
@@ -164,7 +166,7 @@ def test_adjustment_names_what_is_held_equal(sample):
     )
     said = sentences.adjusted(table, sample[0])
     assert "changes by 50.0 points [45.0, 55.0]" in said
-    assert "With length and answering model held equal it changes by 40.0 points [35.0, 45.0]." in said
+    assert says(said, "length", "answering model", "40.0 points [35.0, 45.0]")
     assert "not known: refusal." in said
     assert "for response_0 (log odds -0.30 [-0.40, -0.20])" in said
     assert "stratum: not fitted, it is collinear." in said
@@ -213,9 +215,9 @@ def test_orders_in_words(sample):
         triples=pl.Series([3, 5]), cycles_better=pl.Series([1, 1]), cycles_safer=pl.Series([0, 1]), tau_b=pl.lit(0.25)
     )
     said = sentences.orders(cycles, ds)
-    assert "2 prompts have three or more compared answers" in said
+    assert says(said, "2 prompts", "three or more")
     assert "mean tau-b of 0.25" in said
-    assert "Of 8 triples compared all round, 2 by better and 1 by safer are cyclic; at random 2 would be." in said
+    assert says(said, "8 triples", "2 by better", "1 by safer", "cyclic", "at random 2")
     assert "no cycle could show" in sentences.orders(cycles.with_columns(triples=pl.lit(0)), ds)
     assert "no prompt has three or more" in sentences.orders(cycles.clear(), ds)
 
@@ -233,7 +235,7 @@ def test_a_trade_off_in_words(sample, tiny):
     said = sentences.trade_off(implied_trade_off(ds, single=ds, n_boot=50))
     n = ds.preferences.height
     assert f"{n:,} of {n:,} overall preferences" in said
-    assert f"In 100.0 % of {n:,}, the overall choice is the better answer." in said
+    assert says(said, "100.0 %", f"{n:,}", "overall choice", "better")
     assert "nothing to join" in sentences.trade_off(None)
     assert "no trade-off to see" in sentences.trade_off(implied_trade_off(ds, single=tiny, n_boot=40))
 
@@ -242,12 +244,12 @@ def test_agreement_in_words(tiny):
     table = btviz.annotator_agreement(tiny, n_boot=50)
     row = table.filter(category="is_safe").row(0, named=True)
     said = sentences.agreement(table, tiny)
-    assert f"agree on safety in {100 * row['agreement']:.1f} %" in said
+    assert says(said, "safety", f"{100 * row['agreement']:.1f} %")
     assert f"alpha {row['krippendorff_alpha']:.2f}" in said
     printed = table.with_columns(published_agreement=pl.lit(0.8168))
     assert "Published: 81.7 %." in sentences.agreement(printed, tiny)
     alone = table.with_columns(agreement=pl.lit(None, pl.Float64), undefined=pl.lit("one annotation per pair"))
-    assert sentences.agreement(alone, tiny).endswith("agreement has no value: one annotation per pair.")
+    assert says(sentences.agreement(alone, tiny), "agreement has no value", "one annotation per pair")
 
 
 def test_synthetic_data_confirm_no_published_number(sample, tiny):

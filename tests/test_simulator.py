@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import polars as pl
 import pytest
-from test_preference_plots import fields_of, rows_of, words
+from chart_contents import fields_of, rows_of, words
+from fake_front import chart_of
 
 from btviz import plots, sentences
 from btviz.errors import UsageError
@@ -74,13 +75,13 @@ def simulator():
     ("name", "value"), [("p", 0.5), ("noise", 0.2), ("cluster_size", 20), ("correlation", 0.9), ("n", 1800)]
 )
 def test_a_slider_moves_the_truth_the_picture_and_the_words(simulator, name, value):
-    before, spec, said = simulator.result, simulator._chart.spec, simulator._chart.said
+    before, spec, said = simulator.result, chart_of(simulator).spec, chart_of(simulator).said
     simulator.controls[name].value = value
     planted = simulator.result.planted
     assert getattr(planted, name) == value
     assert not simulator.result.samples.equals(before.samples)
-    assert simulator._chart.spec != spec
-    assert simulator._chart.said == sentences.simulation(simulator.result).replace("\n", " ") != said
+    assert chart_of(simulator).spec != spec
+    assert chart_of(simulator).said == sentences.simulation(simulator.result).replace("\n", " ") != said
 
 
 def test_drawing_again_keeps_the_truth(simulator):

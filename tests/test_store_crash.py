@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import io
 import os
 import random
 import subprocess
@@ -13,22 +12,15 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import patience
 import polars as pl
 import pytest
+from broken_disk import BLOB, KEY, fill, stopped_at
 
 from btviz.errors import StoreError
-from btviz.store import Draft, Key, Store, read_document, update_document, write_file
-
-KEY = Key("entries", ("a",))
-BLOB = b"the whole content" * 100
-
-
-def fill(draft: Draft) -> None:
-    draft.blob("blob", BLOB)
-    draft.array("array", np.arange(1000))
+from btviz.store import Key, Store, read_document, update_document, write_file
 
 
 def visible(root: Path) -> list[str]:
@@ -43,7 +35,7 @@ def start(script: str, *args: object) -> subprocess.Popen[str]:
 
 
 def finish(process: subprocess.Popen[str]) -> str:
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=patience.SECONDS)
     assert process.returncode == 0, err
     return out
 
@@ -61,54 +53,6 @@ store = Store(root)
 
 
 # A disk that is full at any step
-
-
-class HalfWritten:
-    """A file whose writes may be interrupted half-way."""
-
-    def __init__(self, file: Any, step: Callable[[], bool], stop: Callable[[], object]) -> None:
-        self.file, self.step, self.stop = file, step, stop
-
-    def __enter__(self) -> HalfWritten:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.file.close()
-
-    def write(self, data: Any) -> int:
-        if self.step():
-            self.file.write(bytes(data)[: len(data) // 2])
-            self.file.flush()
-            self.stop()
-        return int(self.file.write(data))
-
-
-@contextmanager
-def stopped_at(number: int, stop: Callable[[], object]) -> Iterator[list[str]]:
-    """Call `stop` instead of the `number`-th call that changes the disk, or half-way through it."""
-    calls: list[str] = []
-
-    def step(name: str) -> bool:
-        calls.append(name)
-        return len(calls) == number
-
-    def stopping(name: str, real: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            if step(name):
-                stop()
-            return real(*args, **kwargs)
-
-        return call
-
-    def opening(file: Any, mode: str = "r", *args: Any, _real: Any = io.open, **kwargs: Any) -> Any:
-        opened = _real(file, mode, *args, **kwargs)
-        return HalfWritten(opened, lambda: step("write"), stop) if mode in {"wb", "xb"} else opened
-
-    with pytest.MonkeyPatch.context() as patch:
-        for name in ("fsync", "rename", "replace", "mkdir"):
-            patch.setattr(os, name, stopping(name, getattr(os, name)))
-        patch.setattr(io, "open", opening)
-        yield calls
 
 
 def no_space() -> None:
@@ -262,7 +206,7 @@ def test_a_file_is_flushed_before_it_is_named_and_then_its_folder(tmp_path: Path
 
 STEPS = """
 sys.path.insert(0, sys.argv[2])
-from test_store_crash import fill, stopped_at
+from broken_disk import fill, stopped_at
 
 def build(root):
     Store(root).build(Key("entries", ("a",)), fill)
@@ -406,7 +350,7 @@ shards.append(pl.DataFrame({"n": [1]}))
 def fill(draft):
     draft.blob("half", b"1")
     print("held", flush=True)
-    time.sleep(120)
+    time.sleep(3600)
 store.build(Key("entries", ("a",)), fill)
 """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import math
 import os
 import threading
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import patience
 import polars as pl
 import pytest
 from hypothesis import given, settings
@@ -95,12 +97,13 @@ def test_who_can_wait_for_the_right_to_write_waits_and_says_so(
         with store.shards(KEY) as first:
             first.append(FRAME[:1])
             began.set()
-            enough.wait(30)
+            enough.wait(patience.SECONDS)
 
     holder = threading.Thread(target=hold)
     holder.start()
-    began.wait(30)
-    monkeypatch.setattr(disk._LOG, "warning", lambda *said: (enough.set(), disk._LOG.error(*said)))
+    began.wait(patience.SECONDS)
+    log = logging.getLogger(disk.__name__)
+    monkeypatch.setattr(log, "warning", lambda *said: (enough.set(), log.error(*said)))
     with store.shards(KEY) as second:
         second.claim(wait=True)
         assert second.append(FRAME[1:2]) == 1

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from wording import says
 
 import btviz
 from btviz.errors import UsageError
@@ -81,7 +82,7 @@ def expected(ds, need, *, population, unsafe):
 
 @pytest.mark.parametrize("where", ["all", "unsafe"])
 @pytest.mark.parametrize("population", ["annotations", "pairs", "prompts"])
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=rows, one=st.sampled_from(SLUGS), other=st.sampled_from(SLUGS))
 def test_the_pairs_behind_a_cell_are_those_of_the_definition(make_dataset, population, where, drawn, one, other):
     ds = build(make_dataset, drawn)
@@ -111,12 +112,10 @@ def test_every_cell_and_bar_has_as_many_items_behind_it_as_the_tables_count(tiny
 def test_both_numbers_are_named(tiny):
     cell = (tiny.taxonomy["discrimination"], tiny.taxonomy["hate-speech"])
     words = pairs_behind(index_pairs(tiny), cell, population="annotations", where="all").origin
-    assert words == (
-        "Discrimination, stereotype, injustice × Hate speech, offensive language: "
-        "1 annotation → 1 pair with at least one annotation carrying both"
-    )
+    names = (tiny.taxonomy["discrimination"].title, tiny.taxonomy["hate-speech"].title)
+    assert says(words, *names, "1 annotation → 1 pair", "both")
     lies = pairs_behind(index_pairs(tiny), (tiny.taxonomy["unethical"],), population="annotations", where="all")
-    assert lies.origin.endswith(": 4 annotations → 2 pairs with at least one annotation carrying it")
+    assert says(lies.origin, tiny.taxonomy["unethical"].title, "4 annotations → 2 pairs")
 
 
 def test_categories_narrow_by_any_all_and_none(narrowed):
@@ -187,7 +186,7 @@ def test_disputed_is_measurable_only_where_pairs_were_annotated_more_than_once(t
     assert not index_pairs(make_dataset(pl.DataFrame([], schema=columns))).dispute_measurable
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(drawn=rows)
 def test_votes_of_the_index_are_those_of_the_table(make_dataset, drawn):
     ds = build(make_dataset, drawn)

@@ -6,6 +6,7 @@ import json
 
 import polars as pl
 import pytest
+from fake_front import Front, chart_of, click, control, state_of, tell
 
 import btviz
 from btviz.errors import NotFoundError, UsageError
@@ -14,24 +15,6 @@ from btviz.session.selection import Selection, hex_id
 from btviz.widgets import CategoryExplorer, PairInspector
 
 MARK = "zanzibar"
-
-
-class Front:
-    """Stands for the browser: sends what a click sends, and keeps what comes back."""
-
-    def __init__(self, widget, monkeypatch):
-        self._widget, self.received = widget, []
-        monkeypatch.setattr(widget, "send", lambda content, buffers=None: self.received.append(content))
-
-    def tell(self, kind, **message):
-        self.received.clear()
-        self._widget._handle_custom_msg({"kind": kind, **message}, [])
-        assert self.received.pop(0) == {"kind": "heard"}  # by which the browser knows that the kernel lives
-        return self.received
-
-    def texts(self, *pairs):
-        messages = self.tell("reveal", pairs=[hex_id(pair) for pair in pairs])
-        return {part["part"]: part for message in messages for part in message["texts"]}
 
 
 @pytest.fixture
@@ -58,14 +41,8 @@ def inspector(marked):
 
 
 @pytest.fixture
-def front(inspector, monkeypatch):
-    return Front(inspector, monkeypatch)
-
-
-def state_of(widget):
-    """Everything the browser shares and a saved notebook keeps, for a widget and all inside it."""
-    children = getattr(widget, "children", ())
-    return json.dumps(widget.get_state(), default=str) + "".join(map(state_of, children))
+def front(inspector):
+    return Front(inspector)
 
 
 def pair(ds, response):
@@ -106,18 +83,18 @@ def test_a_sibling_does_not_show_the_prompt_of_a_guarded_pair(marked, front):
     assert sibling["response"]["text"] == f"{MARK} answer 7"
 
 
-def test_hiding_all_reaches_every_view_of_the_policy(marked, monkeypatch):
+def test_hiding_all_reaches_every_view_of_the_policy(marked):
     policy = ContentPolicy(reveal_all=True)
-    fronts = [Front(PairInspector(marked, policy=policy), monkeypatch) for _ in range(2)]
+    fronts = [Front(PairInspector(marked, policy=policy)) for _ in range(2)]
     fronts[0].tell("hide")
     assert [front.received[0] for front in fronts] == [{"kind": "hide"}] * 2
     assert policy.reveal_all is False
 
 
-def test_a_long_text_is_cut_and_says_so(make_dataset, monkeypatch):
+def test_a_long_text_is_cut_and_says_so(make_dataset):
     rows = {"prompt": ["p"], "response": ["x" * 30_000], "split": ["train"], "is_safe": [True], "labels": [0]}
     ds = make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))
-    texts = Front(PairInspector(ds, policy=ContentPolicy()), monkeypatch).texts(ds.pairs["pair_id"][0])
+    texts = Front(PairInspector(ds, policy=ContentPolicy())).texts(ds.pairs["pair_id"][0])
     assert (len(texts["response"]["text"]), texts["response"]["cut"]) == (20_000, 10_000)
 
 
@@ -229,18 +206,18 @@ def test_the_explorer_answers_a_click_with_the_pairs_behind_it(tiny):
     explorer.click("hate-speech", "discrimination")
     assert explorer.selected["n_unsafe"].to_list() == [2]
     assert explorer.inspector.view["origin"] == explorer.selection.origin
-    explorer._chart._handle_custom_msg({"kind": "click", "keys": ["non_violent_unethical_behavior"]}, [])
+    click(explorer, "non_violent_unethical_behavior")
     assert "4 annotations → 2 pairs" in explorer.selection.origin
-    assert explorer._chart.chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
-    assert explorer._chart.said == explorer.selection.origin
-    explorer._population.value = "prompts"  # the click is counted anew, and the picture redrawn
+    assert chart_of(explorer).chosen == {"chosen_row": "non_violent_unethical_behavior", "chosen_col": ""}
+    assert chart_of(explorer).said == explorer.selection.origin
+    control(explorer, "Count").value = "prompts"  # the click is counted anew, and the picture redrawn
     assert "1 prompt → 1 pair" in explorer.selection.origin
-    assert "prompts" in json.dumps(explorer._chart.spec)
+    assert "prompts" in json.dumps(chart_of(explorer).spec)
 
 
 def test_the_key_that_hides_all_works_on_the_chart_too(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy(reveal_all=True))
-    explorer._chart._handle_custom_msg({"kind": "hide"}, [])
+    tell(chart_of(explorer), "hide")
     assert (explorer.policy.reveal_all, explorer.policy.hidings) == (False, 1)
 
 
@@ -250,9 +227,9 @@ def test_setting_the_selection_from_python_moves_the_view(tiny):
     explorer.click("unethical")
     selection.set(tiny.pairs["pair_id"][:1], origin="mine")
     assert (explorer.inspector.view["origin"], len(explorer.inspector.cards)) == ("mine", 1)
-    assert explorer._chart.chosen == {"chosen_row": "", "chosen_col": ""}
-    assert explorer._chart.said == "mine"
-    explorer._where.value = "unsafe"
+    assert chart_of(explorer).chosen == {"chosen_row": "", "chosen_col": ""}
+    assert chart_of(explorer).said == "mine"
+    control(explorer, "Which").value = "unsafe"
     assert selection.origin == "mine"  # nothing was clicked since, so nothing is counted anew
 
 
@@ -262,19 +239,19 @@ def test_two_explorers_of_one_selection_follow_each_other(tiny):
     one.click("unethical")
     assert two.selected.equals(one.selected)
     two.click("hate-speech", "discrimination")
-    assert one._chart.chosen == {"chosen_row": "", "chosen_col": ""}
+    assert chart_of(one).chosen == {"chosen_row": "", "chosen_col": ""}
 
 
 def test_what_independence_expects_is_offered_where_it_is_known(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy())
-    assert "phi_expected" not in dict(explorer._coefficient.options).values()
-    explorer._where.value = "unsafe"
-    explorer._coefficient.value = "phi_expected"
-    explorer._population.value = "pairs"
-    assert explorer._coefficient.value == "phi_expected"
-    explorer._where.value = "all"
-    assert explorer._coefficient.value == "phi"
-    assert '"φ"' in json.dumps(explorer._chart.spec, ensure_ascii=False)
+    assert "phi_expected" not in dict(control(explorer, "Association").options).values()
+    control(explorer, "Which").value = "unsafe"
+    control(explorer, "Association").value = "phi_expected"
+    control(explorer, "Count").value = "pairs"
+    assert control(explorer, "Association").value == "phi_expected"
+    control(explorer, "Which").value = "all"
+    assert control(explorer, "Association").value == "phi"
+    assert '"φ"' in json.dumps(chart_of(explorer).spec, ensure_ascii=False)
 
 
 def test_a_reopened_notebook_says_what_stood_there(tiny):
@@ -287,10 +264,11 @@ def test_a_reopened_notebook_says_what_stood_there(tiny):
 
 def test_every_coefficient_and_population_can_be_drawn(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy())
-    for control in (explorer._population, explorer._where, explorer._coefficient):
-        for option in control.options:
-            control.value = option[1] if isinstance(option, tuple) else option
-            assert explorer._chart.spec["hconcat"]
+    for words in ("Count", "Which", "Association"):
+        listed = control(explorer, words)
+        for option in listed.options:
+            listed.value = option[1] if isinstance(option, tuple) else option
+            assert chart_of(explorer).spec["hconcat"]
 
 
 @pytest.fixture
@@ -310,9 +288,10 @@ def compared(make_dataset):
 
 
 def test_comparisons_have_no_annotations_to_count(tiny, compared):
-    assert CategoryExplorer(tiny, policy=ContentPolicy())._population.options == ("annotations", "pairs", "prompts")
+    annotated = CategoryExplorer(tiny, policy=ContentPolicy())
+    assert control(annotated, "Count").options == ("annotations", "pairs", "prompts")
     explorer = CategoryExplorer(compared, policy=ContentPolicy())
-    assert explorer._population.options == ("pairs", "prompts")
+    assert control(explorer, "Count").options == ("pairs", "prompts")
     for row in btviz.category_counts(compared, population="pairs").iter_rows(named=True):
         explorer.click(row["category"])
         assert explorer.selected.height == row["n_category"]
@@ -320,12 +299,12 @@ def test_comparisons_have_no_annotations_to_count(tiny, compared):
     assert explorer.selected.height == 1
 
 
-def test_a_pair_with_contradictory_labels_is_named_as_such_and_hidden_by_any_of_them(compared, monkeypatch):
+def test_a_pair_with_contradictory_labels_is_named_as_such_and_hidden_by_any_of_them(compared):
     inspector = PairInspector(compared, policy=ContentPolicy())
     torn = pair(compared, "torn")
     card = next(card for card in inspector.cards if card["pair"] == hex_id(torn))
     assert (card["safe"], card["disputed"], card["votes"]) == (None, None, [(10, 0)])
-    assert Front(inspector, monkeypatch).texts(torn)["response"]["withheld"] == ["Self-harm"]
+    assert Front(inspector).texts(torn)["response"]["withheld"] == ["Self-harm"]
 
 
 def test_an_empty_data_set_is_shown_as_empty(make_dataset):

@@ -1,4 +1,4 @@
-"""One JupyterLab and one open notebook for each module of browser tests."""
+"""One JupyterLab for all browser tests of a worker, one browser and one open notebook for each module of them."""
 
 from __future__ import annotations
 
@@ -6,41 +6,59 @@ import os
 import shutil
 from pathlib import Path
 
+import patience
 import pytest
 from hostile import write_release
-from lab_driver import chromium, running_lab
+from lab_driver import Lab, chromium, running_browser, running_server
 from playwright.sync_api import expect
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 NOTEBOOK = NOTEBOOKS / "01_harm_categories.ipynb"
 
-expect.set_options(timeout=60_000)  # machines that do other things, too, are slow
+expect.set_options(timeout=patience.PAGE_MILLISECONDS)
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory):
+    """A running JupyterLab on copies of the notebooks."""
+    folder = tmp_path_factory.mktemp("lab")
+    for path in NOTEBOOKS.glob("*.ipynb"):
+        shutil.copy(path, folder)
+    with running_server(folder) as running:
+        yield running
 
 
 # not for the session: an open Playwright keeps an event loop running, and tests of other modules start their own
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory):
+def browser():
     if chromium() is None:
         words = "Browser tests need Chromium, which is not installed. On Debian: apt-get install chromium"
         if os.environ.get("CI"):
             pytest.fail(words)
         pytest.skip(words)
-    folder = tmp_path_factory.mktemp("lab")
-    for path in NOTEBOOKS.glob("*.ipynb"):
-        shutil.copy(path, folder)
-    release = write_release(folder / "hostile.jsonl")
-    settings = {"BTVIZ_DATA_DIR": str(folder / ".data"), "BTVIZ_NOTEBOOK_DATA": str(release)}
-    with running_lab(folder, settings=settings) as running:
+    with running_browser() as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def opened(lab):
+def lab(browser, server):
+    return Lab(server, browser)
+
+
+@pytest.fixture(scope="module")
+def data_folder(tmp_path_factory):
+    """Where the notebooks of one module keep what they keep."""
+    return tmp_path_factory.mktemp("data")
+
+
+@pytest.fixture(scope="module")
+def opened(lab, data_folder):
     """The notebook, run once; every test begins from `notebook`."""
+    release = write_release(lab.folder / "hostile.jsonl")
     with lab.notebook(NOTEBOOK.name) as notebook:
-        notebook.run_all()
-        notebook.page.wait_for_selector(".vega-embed svg", timeout=60_000)
-        notebook.page.wait_for_selector(".btviz-card", timeout=60_000)
+        notebook.run_all(BTVIZ_DATA_DIR=data_folder, BTVIZ_NOTEBOOK_DATA=release)
+        notebook.page.wait_for_selector(".vega-embed svg")
+        notebook.page.wait_for_selector(".btviz-card")
         yield notebook
 
 

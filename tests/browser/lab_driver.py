@@ -1,7 +1,11 @@
-"""JupyterLab, started for the tests, and one notebook of it in headless Chromium."""
+"""JupyterLab, started for the tests, and one notebook of it in headless Chromium.
+
+Whatever is waited for is a state of the page or of the kernel: nothing here counts on a time.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 import shutil
@@ -11,12 +15,14 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Browser, Dialog, Page, sync_playwright
+import patience
+from playwright.sync_api import Browser, Dialog, Locator, Page, sync_playwright
 from ports import free_port
 
 from btviz.cli.jupyterlab import lab_environment
@@ -40,6 +46,19 @@ SETTINGS = {
 }
 
 RUN_ALL = "async () => { await window.jupyterapp.commands.execute('notebook:run-all-cells'); }"
+SHUT_DOWN = "async () => { await window.jupyterapp.shell.currentWidget.sessionContext.shutdown(); }"
+PLACE_OF = """([chart, wanted]) => {
+  const marks = [...chart.querySelectorAll(".vega-embed svg path")].filter((path) => {
+    const datum = path.__data__?.datum ?? {};
+    return Object.entries(wanted).every(([name, value]) => datum[name] === value);
+  });
+  const box = marks.at(-1)?.getBoundingClientRect();
+  if (!box) return false;
+  const place = [box.x + box.width / 2, box.y + box.height / 2];
+  const [stays, before] = [JSON.stringify(place), chart.dataset.place];
+  chart.dataset.place = stays;  // asked anew with every frame
+  return stays === before && place;
+}"""
 ASK = """async (code) => {
   const kernel = window.jupyterapp.shell.currentWidget.sessionContext.session.kernel;
   const future = kernel.requestExecute({ code, store_history: false });
@@ -59,26 +78,50 @@ def chromium() -> str | None:
 
 
 @dataclass(frozen=True)
-class Lab:
+class Server:
     """A running JupyterLab on a folder of notebooks."""
 
     port: int
     token: str
     folder: Path
+
+
+@dataclass(frozen=True)
+class Lab:
+    """A running JupyterLab, and a browser to open its notebooks in."""
+
+    server: Server
     browser: Browser
+
+    @property
+    def folder(self) -> Path:
+        """Where the notebooks are."""
+        return self.server.folder
+
+    @property
+    def address(self) -> str:
+        """Where the server listens."""
+        return f"http://127.0.0.1:{self.server.port}"
+
+    def new_page(self) -> Page:
+        """An empty page, which waits for a state as long as it takes."""
+        page = self.browser.new_page(viewport={"width": 1280, "height": 1000})
+        page.set_default_timeout(patience.PAGE_MILLISECONDS)
+        return page
 
     @contextmanager
     def notebook(self, name: str) -> Iterator[Notebook]:
-        """Open a notebook in a workspace of its own, so that no earlier layout is restored."""
-        page = self.browser.new_page(viewport={"width": 1280, "height": 1000})
+        """Open a notebook in a workspace of its own, so that no earlier layout is restored; end its kernel after."""
+        page = self.new_page()
         notebook = Notebook(page)
         page.on("pageerror", lambda error: notebook.errors.append(str(error)))
         page.on("dialog", notebook.dismiss)
         page.on("request", lambda request: notebook.requests.append(request.url))
         workspace = secrets.token_hex(4)
-        page.goto(f"http://127.0.0.1:{self.port}/doc/workspaces/{workspace}/tree/{name}?reset&token={self.token}")
-        page.wait_for_selector(".jp-Notebook .jp-Cell", timeout=60_000)
+        page.goto(f"{self.address}/doc/workspaces/{workspace}/tree/{name}?reset&token={self.server.token}")
+        page.wait_for_selector(".jp-Notebook .jp-Cell")
         yield notebook
+        page.evaluate(SHUT_DOWN)
         page.close()
 
 
@@ -95,21 +138,39 @@ class Notebook:
         self.errors.append(f"dialog: {dialog.message}")
         dialog.dismiss()
 
-    def run_all(self) -> None:
-        """Run every cell, and come back when all have run."""
+    def run_all(self, **settings: object) -> None:
+        """Run every cell, with these settings in the environment, and come back when all have run."""
         self.wait_for_kernel()
+        self.ask(f"import os; os.environ.update({ {name: str(value) for name, value in settings.items()}!r})")
         self.page.evaluate(RUN_ALL)
 
     def wait_for_kernel(self) -> None:
         """Come back once the kernel has started."""
         self.page.wait_for_function(
-            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'",
-            timeout=60_000,
+            "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
         )
 
     def ask(self, code: str) -> str:
         """What a statement prints in the kernel."""
         return str(self.page.evaluate(ASK, code))
+
+    def kernel(self, expression: str) -> Any:
+        """Value of an expression in the kernel."""
+        return json.loads(self.ask(f"import json; print(json.dumps({expression}))"))
+
+    def comes_near(self, expression: str, wanted: Sequence[float], *, within: float) -> Sequence[float]:
+        """Wait until the numbers of an expression in the kernel, which may be null so far, are near those wanted."""
+        while True:
+            found = self.kernel(expression)
+            if found is not None and all(abs(a - b) < within for a, b in zip(found, wanted, strict=True)):
+                return found
+            self.page.wait_for_timeout(100)
+
+    def click_mark(self, chart: Locator, **datum: object) -> None:
+        """Click the mark of a chart that stands for these values, once it is there and stays in its place."""
+        chart.scroll_into_view_if_needed()
+        place = self.page.wait_for_function(PLACE_OF, arg=[chart.element_handle(), datum]).json_value()
+        self.page.mouse.click(*place)
 
     def save(self) -> None:
         """Save the notebook, widget state included."""
@@ -117,8 +178,18 @@ class Notebook:
 
 
 @contextmanager
-def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
-    """Start JupyterLab on `folder`, with a home of its own, and a browser beside it."""
+def running_browser() -> Iterator[Browser]:
+    """Start Chromium."""
+    with sync_playwright() as playwright:
+        options = {"executable_path": chromium(), "args": FLAGS + SOFTWARE_WEBGL, "timeout": patience.PAGE_MILLISECONDS}
+        browser = playwright.chromium.launch(**options)
+        yield browser
+        browser.close()
+
+
+@contextmanager
+def running_server(folder: Path) -> Iterator[Server]:
+    """Start JupyterLab on `folder`, with a home of its own."""
     home = folder / ".home"
     _settings(home)
     token, port = secrets.token_hex(8), free_port()
@@ -130,17 +201,14 @@ def running_lab(folder: Path, *, settings: Mapping[str, str]) -> Iterator[Lab]:
         "--KernelManager.transport=ipc",  # a port picked for a kernel can be taken before the kernel binds it
     ]
     with (home / "lab.log").open("w") as log, tempfile.TemporaryDirectory(prefix="lab-") as runtime:
-        environment = {**lab_environment(), **settings, **_folders(home), "JUPYTER_RUNTIME_DIR": runtime}
+        environment = {**lab_environment(), **_folders(home), "JUPYTER_RUNTIME_DIR": runtime}
         server = subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True)
         try:
             _wait_for(f"http://127.0.0.1:{port}/api?token={token}", server)
-            with sync_playwright() as playwright:
-                browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS + SOFTWARE_WEBGL)
-                yield Lab(port, token, folder, browser)
-                browser.close()
+            yield Server(port, token, folder)
         finally:
             os.killpg(server.pid, signal.SIGTERM)
-            server.wait(timeout=30)
+            server.wait(timeout=patience.SECONDS)
 
 
 def _folders(home: Path) -> dict[str, str]:
@@ -160,10 +228,10 @@ def _settings(home: Path) -> None:
 
 
 def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + patience.SECONDS
     while True:
         try:
-            urllib.request.urlopen(url, timeout=5).close()
+            urllib.request.urlopen(url, timeout=patience.SECONDS).close()
         except OSError:
             if server.poll() is not None or time.monotonic() > deadline:
                 raise

@@ -27,8 +27,8 @@ SHOW = """([first, second]) => {
 
 
 @pytest.fixture(scope="module")
-def show(lab):
-    page = lab.browser.new_page()
+def show(browser):
+    page = browser.new_page()
     page.goto("about:blank")
     page.evaluate("() => { window.ran = false; }")
     page.add_script_tag(content="\n".join((FRONT / name).read_text() for name in ("dom.js", "difference.js")))

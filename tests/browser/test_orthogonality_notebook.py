@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import re
-
 import pytest
 from hostile import MARK, write_comparisons
 from playwright.sync_api import expect
+from wording import says
 
 pytestmark = pytest.mark.browser
 
 NAME = "02_label_orthogonality.ipynb"
-CENTRE_OF = """([chart, wanted]) => {
-  const marks = [...chart.querySelectorAll(".vega-embed svg path")].filter((path) => {
-    const datum = path.__data__?.datum ?? {};
-    return Object.entries(wanted).every(([name, value]) => datum[name] === value);
-  });
-  const box = marks.at(-1).getBoundingClientRect();
-  return [box.x + box.width / 2, box.y + box.height / 2];
-}"""
 
 
 @pytest.fixture(scope="module")
-def opened(lab):
+def opened(lab, data_folder):
     """The notebook, run once on comparisons of its own; every test begins from `notebook`."""
     release = write_comparisons(lab.folder / "compared.jsonl")
     with lab.notebook(NAME) as notebook:
-        notebook.wait_for_kernel()
-        notebook.ask(f"import os; os.environ['BTVIZ_NOTEBOOK_DATA'] = {str(release)!r}")
-        notebook.run_all()
+        notebook.run_all(BTVIZ_DATA_DIR=data_folder, BTVIZ_NOTEBOOK_DATA=release)
         for chart in (simulator(notebook), forest(notebook)):
             expect(chart.locator("svg")).to_be_visible()
         yield notebook
@@ -42,6 +30,7 @@ def notebook(opened):
         "lab.controls['within'].value = 'all'; lab.controls['grouping'].value = 'stratum'; lab.answer"
     )
     expect(origin(opened)).to_have_text("All comparisons")
+    expect(forest(opened).locator("svg")).to_contain_text("Both unsafe")  # the strata are drawn again
     opened.page.evaluate("() => { window.ran = false; }")
     return opened
 
@@ -73,40 +62,30 @@ def control(notebook, label):
 
 def click_level(notebook, **datum):
     """Click the dot of the forest plot that stands for a level."""
-    forest(notebook).scroll_into_view_if_needed()
-    place = notebook.page.evaluate(CENTRE_OF, [forest(notebook).element_handle(), datum])
-    notebook.page.mouse.click(*place)
-
-
-def kernel(notebook, expression):
-    """Value of an expression in the kernel."""
-    return json.loads(notebook.ask(f"import json; print(json.dumps({expression}))"))
+    notebook.click_mark(forest(notebook), **datum)
 
 
 def test_every_cell_ran(notebook):
     assert notebook.page.locator("[data-mime-type='application/vnd.jupyter.error']").count() == 0
-    last = kernel(notebook, "surface.height")
+    last = notebook.kernel("surface.height")
     assert last > 0
     said = notebook.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']")
     assert "not synthetic" in said.first.text_content()
-    p, low, high = kernel(notebook, "found.table.filter(grouping='all').select('p', 'p_low', 'p_high').row(0)")
+    p, low, high = notebook.kernel("found.table.filter(grouping='all').select('p', 'p_low', 'p_high').row(0)")
     verdict = f"{100 * p:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of the comparisons"
-    everything = re.sub(r"\s+", " ", " ".join(said.all_text_contents()))
-    assert (
-        f"All comparisons: associated: in compared (no known release), the better answer is the safer one in {verdict}"
-        in everything
-    )
+    everything = " ".join(said.all_text_contents())
+    assert says(everything, "All comparisons", "associated", "compared (no known release)", "better", "safer", verdict)
 
 
 def test_sliding_the_truth_moves_the_estimate_and_its_intervals(notebook):
     said = simulator(notebook).locator(".btviz-said")
-    before = kernel(notebook, "simulator.result.samples.select('estimate', 'low', 'high').row(0)")
+    before = notebook.kernel("simulator.result.samples.select('estimate', 'low', 'high').row(0)")
     expect(said).to_contain_text(f"{100 * before[0]:.1f} % [{100 * before[1]:.1f}, {100 * before[2]:.1f}] by prompt")
     notebook.page.locator(".widget-slider", has_text="True p").locator(".noUi-handle").focus()
     for _ in range(8):
         notebook.page.keyboard.press("ArrowRight")
     expect(said).to_contain_text("Planted: p = 68.0 %")
-    after = kernel(notebook, "simulator.result.samples.select('estimate', 'low', 'high').row(0)")
+    after = notebook.kernel("simulator.result.samples.select('estimate', 'low', 'high').row(0)")
     assert after != before
     expect(said).to_contain_text(f"{100 * after[0]:.1f} % [{100 * after[1]:.1f}, {100 * after[2]:.1f}] by prompt")
     expect(simulator(notebook).locator("svg")).to_contain_text("Line: 68.0 %, what these labels tend to")
@@ -117,7 +96,7 @@ def test_sliding_cluster_size_makes_the_naive_interval_lie(notebook):
     notebook.page.keyboard.press("End")
     share = notebook.page.locator(".btviz-chart svg")
     expect(simulator(notebook).locator(".btviz-said")).to_contain_text("600 comparisons of 30 prompts")
-    by_prompt, naive = kernel(notebook, "[simulator.result.coverage, simulator.result.naive_coverage]")
+    by_prompt, naive = notebook.kernel("[simulator.result.coverage, simulator.result.naive_coverage]")
     assert naive < by_prompt
     expect(share.first).to_contain_text(f"{100 * naive:.1f} % hold it")
     notebook.page.get_by_role("button", name="Draw again").click()
@@ -127,11 +106,11 @@ def test_sliding_cluster_size_makes_the_naive_interval_lie(notebook):
 def test_a_stratum_opens_its_comparisons(notebook):
     click_level(notebook, grouping="stratum", level="both_unsafe")
     mask = "(~pl.col('is_safe_0')) & (~pl.col('is_safe_1'))"
-    n = kernel(notebook, f"ds.preferences.filter({mask}).height")
+    n = notebook.kernel(f"ds.preferences.filter({mask}).height")
     assert n == 180
     expect(origin(notebook)).to_contain_text(f"Both unsafe: {n} comparisons with both labels")
     expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n}")
-    assert kernel(notebook, "lab.inspector.selected.height") == n
+    assert notebook.kernel("lab.inspector.selected.height") == n
     expect(cards(notebook).first.locator(".btviz-unsafe")).to_have_count(2)
     expect(forest(notebook).locator(".btviz-said")).to_contain_text("Both unsafe")
 
@@ -141,7 +120,7 @@ def test_another_grouping_and_stratum_are_drawn(notebook):
     expect(forest(notebook).locator("svg")).to_contain_text("Moderate")
     control(notebook, "Within").select_option("Both safe")
     expect(forest(notebook).locator("svg")).not_to_contain_text("Moderate")
-    n = kernel(notebook, "lab.table.filter(grouping='all')['n'].item()")
+    n = notebook.kernel("lab.table.filter(grouping='all')['n'].item()")
     expect(forest(notebook).locator("svg")).to_contain_text(f"n = {n}")
 
 
@@ -187,5 +166,5 @@ def test_nothing_revealed_is_saved_with_the_notebook(lab, notebook):
 
 def test_nothing_went_wrong_in_the_browser_and_nothing_was_asked_of_the_network(lab, notebook):
     assert notebook.errors == []
-    assert {request for request in notebook.requests if f"//127.0.0.1:{lab.port}/" not in request} == set()
+    assert {request for request in notebook.requests if not request.startswith(f"{lab.address}/")} == set()
     assert len(notebook.requests) > 10
