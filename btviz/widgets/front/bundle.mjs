@@ -44,4 +44,5 @@ const lines = await Promise.all([
   ...[...sources, ...MADE_WITH].sort().map(async (name) => `${await digest(join(HERE, name))}  ${name}`),
   ...bundles.sort().map(async (name) => `${await digest(join(FOLDER, name))}  bundles/${name}`),
 ]);
-await writeFile(join(FOLDER, "SHA256SUMS"), `${lines.join("\n")}\n`); // as sha256sum -c reads it, in this folder's parent
+// As sha256sum -c reads it, in the folder of this file.
+await writeFile(join(FOLDER, "SHA256SUMS"), `${lines.join("\n")}\n`);
