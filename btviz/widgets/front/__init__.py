@@ -28,7 +28,12 @@ def style(view: str) -> str:
     return (_BUNDLES / f"{view}.css").read_text(encoding="utf-8")
 
 
-class Library(ipywidgets.Widget):
+def packed(text: str) -> str:
+    """What the browser unpacks: a long text, as a trait that weighs little in a saved notebook."""
+    return base64.b64encode(gzip.compress(text.encode(), mtime=0)).decode()
+
+
+class Library(ipywidgets.Widget):  # type: ignore[misc]  # ipywidgets has no types
     """A drawing library, held once by a kernel for all of its views.
 
     A view refers to it and carries no copy, so that its own script starts at once. As a model (a
@@ -40,9 +45,8 @@ class Library(ipywidgets.Widget):
     packed = traitlets.Unicode(read_only=True).tag(sync=True)
 
     def __init__(self, source: str) -> None:
-        raw = source.encode()
-        self.set_trait("digest", hashlib.sha256(raw).hexdigest()[:16])
-        self.set_trait("packed", base64.b64encode(gzip.compress(raw, 9, mtime=0)).decode())
+        self.set_trait("digest", hashlib.sha256(source.encode()).hexdigest()[:16])
+        self.set_trait("packed", packed(source))
         super().__init__()
 
 

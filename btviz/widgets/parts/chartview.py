@@ -8,6 +8,7 @@ Small views of words and numbers: a table, and a line that says how far somethin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -25,7 +26,7 @@ class ChartView(anywidget.AnyWidget):
     _esm = front.script("chart")
     _css = front.style("chart")
     library = anywidget.WidgetTrait().tag(sync=True)
-    spec = traitlets.Dict().tag(sync=True)
+    spec = traitlets.Dict().tag(sync=True, to_json=lambda spec, _: _packed(spec))
     chosen = traitlets.Dict().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Dict().tag(sync=True)
@@ -58,6 +59,11 @@ class ChartView(anywidget.AnyWidget):
 
 def _spec(chart: alt.TopLevelMixin | None) -> dict[str, Any]:
     return {} if chart is None else chart.to_dict()
+
+
+def _packed(spec: dict[str, Any]) -> str:
+    """A chart as it goes to the browser: a saved notebook would give each of its numbers a line."""
+    return front.packed(json.dumps(spec)) if spec else ""
 
 
 def _vega() -> str:

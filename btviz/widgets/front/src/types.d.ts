@@ -161,7 +161,6 @@ export interface Embedded {
 }
 
 export interface Spec {
-  $schema?: string;
   params?: { name: string }[];
 }
 

@@ -1,7 +1,8 @@
 import assert from "node:assert/strict";
 import { beforeEach, test } from "node:test";
 import { gzipSync } from "node:zlib";
-import { shared, unpacked } from "../src/page/library.js";
+import { shared } from "../src/page/library.js";
+import { unpacked } from "../src/page/packed.js";
 
 const pack = (script) => gzipSync(script).toString("base64");
 

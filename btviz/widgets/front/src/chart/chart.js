@@ -3,6 +3,7 @@
 /** @import { Act, Cleanup, Embedded, Item, Mark, Model, Spec, VegaLibrary, View } from "../types" */
 import { debounce, element, listen } from "../page/dom.js";
 import { drawingLibrary } from "../page/library.js";
+import { unpacked } from "../page/packed.js";
 import { speaker } from "../page/speaker.js";
 import { brushesOf, clickableMarks, isArrow, keysOf, neighbour, spoken } from "./marks.js";
 import "./chart.css";
@@ -110,16 +111,19 @@ function picture({ model, el, host, signal }, { canvas, drawn }) {
   }
 
   async function draw() {
-    /** @type {Spec} */
-    const wanted = model.get("spec");
+    /** @type {string} */
+    const wanted = model.get("spec"); // packed
+    const isWanted = () => !signal.aborted && wanted === model.get("spec"); // else another is drawn, or none any more
     clear();
-    if (!wanted.$schema) return canvas.replaceChildren();
+    if (!wanted) return canvas.replaceChildren();
     library ??= drawingLibrary({ host, model, el, signal });
     const { vegaEmbed } = await library;
-    if (signal.aborted || wanted !== model.get("spec")) return; // the view is gone, or another chart was asked for
-    canvas.classList.toggle("btviz-unscaled", brushesOf(wanted).length > 0);
-    const made = await vegaEmbed(canvas, structuredClone(wanted), { actions: false, renderer: "svg" });
-    if (signal.aborted || wanted !== model.get("spec")) return made.finalize();
+    /** @type {Spec} */
+    const spec = JSON.parse(await unpacked(wanted));
+    if (!isWanted()) return;
+    canvas.classList.toggle("btviz-unscaled", brushesOf(spec).length > 0);
+    const made = await vegaEmbed(canvas, spec, { actions: false, renderer: "svg" });
+    if (!isWanted()) return made.finalize();
     embedded = made;
     drawn(made);
     outline();

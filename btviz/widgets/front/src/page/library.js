@@ -6,6 +6,7 @@
 
 /** @import { Host, Model } from "../types" */
 import { button, element } from "./dom.js";
+import { unpacked } from "./packed.js";
 
 const PAGE = Symbol.for("btviz.libraries");
 const LONGEST_IDLE_WAIT = 500; // milliseconds
@@ -28,15 +29,6 @@ const idle = () =>
     if ("requestIdleCallback" in globalThis) requestIdleCallback(done, { timeout: LONGEST_IDLE_WAIT });
     else setTimeout(done);
   });
-
-/**
- * @param {string} packed  gzip in base64
- * @returns {Promise<string>}
- */
-export async function unpacked(packed) {
-  const bytes = Uint8Array.from(atob(packed), (character) => character.charCodeAt(0));
-  return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
-}
 
 /** @param {string} script */
 async function imported(script) {
