@@ -2,7 +2,7 @@
 # Everything runs in .venv, which is made on first need and again when the pins change.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab test lint front bench figures constraints clean
+.PHONY: help demo lab quick test lint front bench figures constraints clean
 
 BIN   := .venv/bin
 READY := .venv/.ready
@@ -58,8 +58,14 @@ demo: $(READY)  ## set up .venv, then everything end to end on the embedded samp
 lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/btviz lab
 
+# Each worker begins with a part of the tests and takes over from the others when it is done.
+PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+
+quick: $(READY)  ## the tests that need no browser and execute no notebook: three minutes
+	$(PYTEST) -m 'not browser and not notebook'
+
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
-	$(BIN)/python -m pytest -n logical --maxprocesses 4 --dist loadfile
+	$(PYTEST)
 
 lint: $(READY) $(TOOLS)  ## ruff, mypy --strict, the import contracts; format, lint and types of the front end
 	$(BIN)/ruff check .

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections.abc import Callable, Iterator
 
 LONGEST = 50
@@ -100,6 +101,30 @@ def imported(tree: ast.Module) -> set[str]:
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             names.add(node.module.partition(".")[0])
     return names
+
+
+def modules_imported(tree: ast.Module) -> set[str]:
+    """Last parts of the names of all modules that a module imports; programs in its strings are read, too."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names |= {node.module or "", *(alias.name for alias in node.names)}
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names |= set(re.findall(r"^\s*(?:from|import) ([\w.]+)", node.value, re.MULTILINE))
+    return {name.rpartition(".")[2] for name in names}
+
+
+def private_reaches(tree: ast.Module) -> list[str]:
+    """Names of private attributes that are read or set on anything but `self` and `cls`."""
+    return [
+        node.attr
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute)
+        and re.match(r"_(?!_)", node.attr)
+        and not (isinstance(node.value, ast.Name) and node.value.id in {"self", "cls"})
+    ]
 
 
 def _positional(function: Function) -> list[ast.arg]:

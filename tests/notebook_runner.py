@@ -26,6 +26,14 @@ def execute(notebook: nbformat.NotebookNode, *, timeout: float = patience.SECOND
         return client.execute()
 
 
+def with_cells(notebook: nbformat.NotebookNode, *sources: str) -> nbformat.NotebookNode:
+    """A copy of a notebook with more cells after its own, which may import what tests share."""
+    copy = nbformat.from_dict(notebook)
+    start = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\n"
+    copy.cells = [*notebook.cells, *(nbformat.v4.new_code_cell(start + source) for source in sources)]
+    return copy
+
+
 def printed(notebook: nbformat.NotebookNode) -> str:
     """Everything that the cells of an executed notebook have printed."""
     return "".join(out.get("text", "") for cell in notebook.cells for out in cell.get("outputs", ()))

@@ -295,6 +295,38 @@ def test_notebook_is_saved_without_outputs_and_defines_nothing(path):
     assert [source for source in sources if re.search(r"^\s*(def|class) ", source, re.MULTILINE)] == []
 
 
+TESTS = sorted((ROOT / "tests").rglob("*.py"))
+NAMES_OF_OTHERS = {"_esm", "_css", "_repr_mimebundle_", "_replace", "_asdict"}
+"""Public all the same: of anywidget, of Jupyter, of named tuples."""
+
+REACHES = {
+    "fake_front": 1,  # the one way a browser's message comes in; a comm would log what its handler raises
+    "test_benchmarks": 1,  # the program that stands for a case
+    "test_embedding_models": 2,  # names of tokens, which only the tokenizer knows; the table before it is reduced
+    "test_label_noise": 3,  # formulas, each held against a loop over all rows
+    "test_neighbors": 2,  # how well the descent says of itself that it did
+    "test_preference_answers": 4,  # cells of an answer, added up
+    "test_score_models": 3,  # how a template was split, before any text is scored
+}
+"""How often tests reach into private parts, where nothing public would show the same; let none be added."""
+
+
+def test_no_test_imports_another():
+    tests = {path.stem for path in TESTS if path.stem.startswith("test_")}
+    assert tests
+    assert {p.name: found for p in TESTS if (found := house_rules.modules_imported(parsed(p)) & tests)} == {}
+    assert house_rules.modules_imported(ast.parse("from test_a import b")) >= {"test_a"}
+    assert house_rules.modules_imported(ast.parse("program = 'import os\\nfrom test_a import b'")) >= {"test_a"}
+
+
+def test_tests_ask_for_what_is_public():
+    found = {
+        p.stem: len([n for n in house_rules.private_reaches(parsed(p)) if n not in NAMES_OF_OTHERS]) for p in TESTS
+    }
+    assert {name: n for name, n in found.items() if n} == REACHES
+    assert house_rules.private_reaches(ast.parse("view._chart.spec; self._x; a.__dict__")) == ["_chart"]
+
+
 def test_every_make_target_is_listed_by_help():
     text = (ROOT / "Makefile").read_text()
     targets = re.search(r"\.PHONY: (.+)", text)[1].split()

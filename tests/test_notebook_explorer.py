@@ -7,17 +7,17 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, readable, write_release
-from notebook_runner import execute, printed
+from notebook_runner import execute, printed, with_cells
 
-pytestmark = pytest.mark.notebook
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "01_harm_categories.ipynb"
 
 REVEAL = """
+from fake_front import tell
 explorer.policy.reveal_all = True
 explorer.inspector.filter(search="{mark}")
 pairs = [card["pair"] for card in explorer.inspector.cards]
-explorer.inspector._handle_custom_msg({{"kind": "reveal", "pairs": pairs}}, [])
-explorer.inspector._handle_custom_msg({{"kind": "tag", "pair": pairs[0], "tag": "t", "note": "{mark}"}}, [])
+tell(explorer.inspector, "reveal", pairs=pairs)
+tell(explorer.inspector, "tag", pair=pairs[0], tag="t", note="{mark}")
 """
 
 
@@ -26,14 +26,9 @@ def release(tmp_path, monkeypatch):
     monkeypatch.setenv("BTVIZ_NOTEBOOK_DATA", str(write_release(tmp_path / "release.jsonl")))
 
 
-def executed(notebook, *, more=()):
-    """Run a notebook, with more cells after its own, keeping the state of its widgets."""
-    notebook.cells += [nbformat.v4.new_code_cell(source) for source in more]
-    return execute(notebook)
-
-
+@pytest.mark.notebook
 def test_the_executed_notebook_keeps_no_text_even_after_a_reveal(release):
-    done = executed(nbformat.read(NOTEBOOK, 4), more=[REVEAL.format(mark=MARK), "print(len(pairs))"])
+    done = execute(with_cells(nbformat.read(NOTEBOOK, 4), REVEAL.format(mark=MARK), "print(len(pairs))"))
     assert printed(done).endswith("5\n")
     del done.cells[-2]  # the cell that names the mark itself
     saved = nbformat.writes(done)
@@ -42,10 +37,11 @@ def test_the_executed_notebook_keeps_no_text_even_after_a_reveal(release):
     assert MARK not in readable(saved)
 
 
+@pytest.mark.notebook
 def test_the_search_would_find_a_text_that_leaked(release):
     cells = ["import os, btviz, ipywidgets\nds = btviz.load(os.environ['BTVIZ_NOTEBOOK_DATA'])"]
     for leak in ("ds.pairs.select('prompt')", "ipywidgets.Text(ds.pairs['prompt'][0])"):
-        done = executed(nbformat.v4.new_notebook(), more=[*cells, leak])
+        done = execute(with_cells(nbformat.v4.new_notebook(), *cells, leak))
         assert MARK in nbformat.writes(done)
 
 

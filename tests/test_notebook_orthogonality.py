@@ -8,7 +8,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from hostile import MARK, readable, write_comparisons
-from notebook_runner import execute, printed
+from notebook_runner import execute, printed, with_cells
 from wording import says
 
 NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "02_label_orthogonality.ipynb"
@@ -16,9 +16,10 @@ OF_METHODS = {"95", "50", "0", "0.1", "1", "2", "0.3", "6", "0.8"}
 """Numbers that explain a method or set an exercise: levels, ends of ranges, the margin."""
 
 REVEAL = """
+from fake_front import tell
 lab.policy.reveal_all = True
 pairs = [answer["pair"] for card in lab.inspector.cards for answer in card["answers"]]
-lab.inspector._handle_custom_msg({"kind": "reveal", "pairs": pairs}, [])
+tell(lab.inspector, "reveal", pairs=pairs)
 print(len(pairs))
 """
 
@@ -37,9 +38,7 @@ def prose(notebook):
 @pytest.mark.notebook
 def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("BTVIZ_NOTEBOOK_DATA", str(write_comparisons(tmp_path / "compared.jsonl")))
-    copy = nbformat.from_dict(notebook)
-    copy.cells = [*notebook.cells, nbformat.v4.new_code_cell(REVEAL)]
-    done = execute(copy)
+    done = execute(with_cells(notebook, REVEAL))
     said, saved = printed(done), nbformat.writes(done)
     assert said.endswith("10\n")
     assert "compared: data as released, not synthetic" in said

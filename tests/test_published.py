@@ -6,12 +6,14 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+import btviz
 from btviz.data.releases import RELEASES, published
 from btviz.taxonomy.categories import TAXONOMIES
 
 FACTS = Path(__file__).resolve().parents[2] / "shared" / "facts" / "statistics.json"
-PRINTED = Path(published.__file__).parent / "published.toml"
-RESOURCE = Path(published.__file__).parent / "resources" / "label_statistics.json"
+PRINTED, RESOURCE = (
+    Path(btviz.__file__).parent / "resources" / name for name in ("published.toml", "label_statistics.json")
+)
 EVERYTHING = pl.concat(published.published_numbers(name) for name in RELEASES)
 
 
