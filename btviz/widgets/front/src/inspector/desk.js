@@ -28,11 +28,11 @@ function cardList(label) {
     /**
      * Show other nodes; what was focused stays so, or the first card where it has gone.
      *
-     * @param {Node[]} nodes
+     * @param {() => Node[]} make  called here, because what it moves along, such as a form, loses the focus
      */
-    show(nodes) {
+    show(make) {
       const [before, item] = [active(), focused()];
-      node.replaceChildren(...nodes);
+      node.replaceChildren(...make());
       if (!before) return;
       const next = before.isConnected ? before : (cardOf(item) ?? cards()[0]);
       next?.focus({ preventScroll: true });

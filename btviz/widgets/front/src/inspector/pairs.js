@@ -128,11 +128,12 @@ function render(view) {
       inPrompt: prompt != null,
     };
     const why = chosen ? "No pair of this selection passes the filter." : "The selection holds no pairs.";
-    const nodes = shown.length
-      ? shown.map((card) => pairCard(card, state, deeds))
-      : [element("p", { class: "btviz-empty" }, why)];
     list.node.classList.toggle("btviz-side", state.inPrompt);
-    list.show(state.inPrompt && shown.length ? [sharedPrompt(shown), ...nodes] : nodes);
+    list.show(() => {
+      if (!shown.length) return [element("p", { class: "btviz-empty" }, why)];
+      const nodes = shown.map((card) => pairCard(card, state, deeds));
+      return state.inPrompt ? [sharedPrompt(shown), ...nodes] : nodes;
+    });
     list.cardOf(focus)?.classList.add("btviz-found");
   }
 

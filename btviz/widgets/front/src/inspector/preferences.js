@@ -93,8 +93,10 @@ function render(view) {
 
   function draw() {
     const state = { texts: read.texts, opened, categories: model.get("categories") };
-    const shown = cards().map((card) => comparisonCard(card, state, deeds));
-    list.show(shown.length ? shown : [element("p", { class: "btviz-empty" }, whyEmpty(model.get("view")))]);
+    list.show(() => {
+      const shown = cards().map((card) => comparisonCard(card, state, deeds));
+      return shown.length ? shown : [element("p", { class: "btviz-empty" }, whyEmpty(model.get("view")))];
+    });
   }
   function drawPage() {
     const rows = new Set(cards().map((card) => card.row));
