@@ -13,7 +13,7 @@ import polars as pl
 
 from btviz.data.assemble import assemble, fingerprint_of
 from btviz.data.dataset import Dataset
-from btviz.data.reading.parse import PROBLEMS
+from btviz.data.tables import PROBLEMS
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 

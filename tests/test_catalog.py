@@ -13,11 +13,10 @@ import polars as pl
 import pytest
 
 import btviz
-from btviz.data import catalog
-from btviz.data import ingest as adopt
+from btviz.data import catalog, ingest
 from btviz.data.tables import SCHEMAS, pair_id, prompt_id
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import StoreWarning
+from btviz.store import StoreWarning, disk
 from btviz.taxonomy.categories import BEAVERTAILS
 
 
@@ -105,9 +104,9 @@ def test_one_more_row_changes_the_fingerprint(tmp_path: Path) -> None:
 
 def test_the_second_load_reads_the_store(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = btviz.load(train)
-    monkeypatch.setattr(adopt, "parse", None)  # reading again would fail
-    monkeypatch.setattr(adopt, "sha256", None)  # and so would hashing
-    monkeypatch.setattr(adopt, "update_document", None)  # and writing, where the data folder is read-only
+    monkeypatch.setattr(ingest, "parse", None)  # reading again would fail
+    monkeypatch.setattr(disk, "sha256", None)  # and so would hashing
+    monkeypatch.setattr(disk, "update_document", None)  # and writing, where the data folder is read-only
     assert btviz.load(train).fingerprint == first.fingerprint
 
 

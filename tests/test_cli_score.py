@@ -78,7 +78,7 @@ def labelled(tmp_path, *, higher_is_unsafe):
     return str(file), str(tmp_path / "tiny-cost")
 
 
-@pytest.mark.filterwarnings("default::btviz.scoring.signcheck.SignWarning")
+@pytest.mark.filterwarnings("default::btviz.scores.signs.SignWarning")
 def test_a_model_against_the_labels_is_refused_unless_told_otherwise(tmp_path):
     file, model = labelled(tmp_path, higher_is_unsafe=False)
     run = CliRunner().invoke(app, ["score", file, "--model", model])
@@ -165,7 +165,7 @@ def test_help_says_when_a_file_is_a_policy():
     assert says(said, "what NAME knows", "the file's name")
 
 
-@pytest.mark.filterwarnings("default::btviz.scoring.signcheck.SignWarning")
+@pytest.mark.filterwarnings("default::btviz.scores.signs.SignWarning")
 def test_probes_say_that_scores_of_a_file_give_way_to_theirs(tmp_path):
     file, _ = labelled(tmp_path, higher_is_unsafe=True)
     ds = btviz.load(file)

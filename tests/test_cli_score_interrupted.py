@@ -19,8 +19,8 @@ from btviz.scores.saved import kept_scores
 RUN = """
 import signal, sys, time
 from btviz.cli import app
-from btviz.scoring import runs
-from btviz.scoring.loaded import LoadedModel
+from btviz.models import runs
+from btviz.models.loaded import LoadedModel
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runs.budget_of = lambda model: 600

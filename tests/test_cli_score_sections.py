@@ -152,7 +152,7 @@ def evaluation(tmp_path):
 def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     asked, files, slugs = evaluation
-    btviz.catalog.add("beavertails-evaluation", [asked])
+    btviz.data.add("beavertails-evaluation", [asked])
     arguments = [part for file in files for part in ("--from", str(file))]
     run = CliRunner().invoke(app, ["score", "twopolicies", *arguments])
     assert run.exit_code == 0, run.stderr
@@ -190,7 +190,7 @@ def test_a_threshold_that_is_none_is_refused_even_without_a_moderator():
 
 def test_safe_rates_by_a_moderator_take_its_threshold(evaluation):
     asked, files, _ = evaluation
-    btviz.catalog.add("beavertails-evaluation", [asked])
+    btviz.data.add("beavertails-evaluation", [asked])
     run = CliRunner().invoke(app, ["score", "one", "--from", str(files[0])])
     assert run.exit_code == 0, run.stderr
     ds, prompts = btviz.load("one"), btviz.load("beavertails-evaluation")

@@ -22,7 +22,7 @@ PATH = "data/train.jsonl.gz"
 SCRIPT = """
 import json, sys
 from btviz.errors import BtvizError
-from btviz.sources import RELEASES, Release, ReleasedFile, fetch
+from btviz.data.releases import RELEASES, Release, ReleasedFile, fetch
 asked = json.loads(sys.argv[1])
 files = tuple(ReleasedFile(**file) for file in asked["files"])
 RELEASES["toy"] = Release("toy", "Toy", asked["repo"], asked["revision"], files, "beavertails", "annotations",

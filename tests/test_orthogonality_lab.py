@@ -189,7 +189,7 @@ def test_one_comparison_is_enough_to_be_shown(make_dataset):
 
 
 def test_releases_of_the_catalogue_are_offered_and_read_when_chosen(samples, shared_data):
-    btviz.catalog.add("mine", [shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl"])
+    btviz.data.add("mine", [shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl"])
     lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
     assert [value for _, value in lab.controls["release"].options] == ["sample-saferlhf (synthetic sample)", "mine"]
     lab.controls["release"].value = "mine"

@@ -138,7 +138,7 @@ def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pyt
         for _ in range(300)
     ]
     fast = read(tmp_path, *rows)
-    monkeypatch.setattr("btviz.layouts.Layout.grammar", lambda *_: None)
+    monkeypatch.setattr("btviz.data.reading.layouts.Layout.grammar", lambda *_: None)
     slow = read(tmp_path, *rows)
     assert fast.rows.equals(slow.rows)
     assert fast.problems.equals(slow.problems)
@@ -271,6 +271,33 @@ def test_csv_reads_as_lines_do(tmp_path: Path, spread: bool) -> None:
         .equals(wanted.drop("line").select(sorted(wanted.drop("line").columns)))
     )
     assert found(parsed) == [(5, "malformed CSV", "rejected")]
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_spreadsheets_divide_columns_and_end_lines_otherwise(tmp_path: Path, separator: str, end: str) -> None:
+    rows = [row("privacy", response=f'tea, "hot"; \t and {end} good'), row()]
+    flat = [{k: v for k, v in each.items() if k != "category"} for each in rows]
+    flat = [f | {f"category.{k}": flag for k, flag in r["category"].items()} for f, r in zip(flat, rows, strict=True)]
+    parsed = []
+    for name, mark, ending in (("plain", ",", "\n"), ("other", separator, end)):
+        out = io.StringIO(newline="")
+        writer = csv.DictWriter(out, flat[0], delimiter=mark, lineterminator=ending)
+        writer.writeheader()
+        writer.writerows(flat)
+        out.write(f"short{mark}row{ending}{ending}")
+        (tmp_path / f"{name}.csv").write_bytes(out.getvalue().encode())
+        parsed.append(parse(tmp_path / f"{name}.csv"))
+    plain, other = parsed
+    assert other.rows.equals(plain.rows)
+    assert found(other) == found(plain) == [(5, "malformed CSV", "rejected")]
+    assert (other.rows_in, other.rows.height) == (3, 2)
+
+
+def test_a_file_of_semicolons_from_the_field_is_read(shared_data: Path) -> None:
+    parsed = parse(shared_data / "found" / "08e-semicolon.csv")
+    assert (parsed.rows_in, parsed.rows.height, parsed.problems.height) == (12, 12, 0)
+    assert parsed.layout.taxonomy == BEAVERTAILS
 
 
 def test_parquet_reads_as_lines_do_and_a_null_goes_the_slow_way(tmp_path: Path) -> None:

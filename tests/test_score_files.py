@@ -13,6 +13,7 @@ from wording import says
 
 import btviz
 from btviz.cli.app import app
+from btviz.data import add
 from btviz.data.reading.flat_tables import read_frame
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.scores.files import read_scores
@@ -171,7 +172,7 @@ def test_files_that_match_nothing_or_are_not_there_are_refused(labelled, tmp_pat
     with pytest.raises(DataError, match="line 2"):
         read_scores(tmp_path / "bad.jsonl", labelled)
     (tmp_path / "what.txt").write_text("a")
-    with pytest.raises(DataError, match=r"no \.jsonl"):
+    with pytest.raises(DataError, match=r"ends in none of \.jsonl"):
         read_scores(tmp_path / "what.txt", labelled)
 
 
@@ -478,11 +479,34 @@ def test_a_file_without_a_header_does_not_show_its_answers(labelled, tmp_path, e
     assert not [text for text in (ANSWER[:12], "magnets") if text in message]
 
 
-def test_lines_that_end_otherwise_are_no_names(tmp_path):
-    (tmp_path / "old.csv").write_bytes(b"asked,answer,cost\rhow do magnets work,by iron,0.5\rand why,it is so,1\r")
-    with pytest.raises(UsageError, match="the first line seems to be no header") as raised:
-        read_scores(tmp_path / "old.csv")
-    assert "['asked', 'answer', '1'] and 4 more" in str(raised.value)
+def test_lines_may_end_as_they_once_did(tmp_path):
+    (tmp_path / "old.csv").write_bytes(b"prompt,response,cost\rhow do magnets work,by iron,0.5\rand why,it is so,1\r")
+    assert read_scores(tmp_path / "old.csv").scores["score"].sort().to_list() == [0.5, 1.0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "said"),
+    [
+        ("a,b,1\n\nc,d\n", "line 4 is at fault: malformed CSV \\(2 fields where the header has 3"),
+        ("a,b,1\nc,d,1,2\n", "line 3 is at fault: malformed CSV \\(4 fields where the header has 3"),
+        ('a,"b\n",1\n"c,d,1\n', "line 4 is at fault: malformed CSV \\(unreadable from here on"),
+        ("a,b,1\nc,\udcff,1\n", "line 3 is at fault: invalid UTF-8"),
+    ],
+)
+def test_a_faulty_row_of_a_csv_is_named_by_its_line(tmp_path, rows, said):
+    (tmp_path / "odd.csv").write_bytes(f"prompt,response,cost\n{rows}".encode(errors="surrogateescape"))
+    with pytest.raises(DataError, match=said):
+        read_frame(tmp_path / "odd.csv")
+
+
+def test_json_lines_under_the_name_of_an_array_are_read(tmp_path):
+    own_file(tmp_path / "own.jsonl").rename(tmp_path / "own.json")
+    assert read_frame(tmp_path / "own.json").height == 60
+
+
+def test_columns_without_a_name_are_no_matter(tmp_path):
+    (tmp_path / "index.csv").write_text(",prompt,response,cost,\n0,a,b,1,\n1,c,d,2,\n")
+    assert read_scores(tmp_path / "index.csv").scores.height == 2
 
 
 def test_an_answer_that_is_twice_in_a_first_line_is_not_shown(tmp_path):
@@ -628,7 +652,7 @@ def test_a_name_made_of_scores_takes_no_released_files(tmp_path, labelled):
     own = own_file(tmp_path / "own.jsonl")
     assert run("score", "mine", "--from", own).exit_code == 0
     with pytest.raises(UsageError, match="made of scores"):
-        btviz.catalog.add("mine", [own])
+        add("mine", [own])
     assert run("data", "remove", "mine").exit_code == 0
     with pytest.raises(NotFoundError):
         btviz.load("mine")

@@ -91,7 +91,7 @@ def test_the_threshold_is_kept_with_the_scores_and_reaches_figures_and_widgets(d
     keep_scores(stacked_scores([table, scores(ds.pairs["pair_id"], np.zeros(ds.pairs.height))]), ds)
     kept = kept_scores(ds)
     assert dict(kept.select("model", "threshold").unique().rows()) == {"guard": 0.4, "m": None}
-    with pytest.warns(btviz.scoring.signcheck.SignWarning):
+    with pytest.warns(btviz.scores.signs.SignWarning):
         drawn = Scored.of(ds).scores
     assert drawn.filter(model="guard")["threshold"].unique().to_list() == [0.4]
     book = ScoreBook(ds, SCORES.to_frame()).with_scores(table)

@@ -45,7 +45,7 @@ def test_an_output_that_speaks_of_no_harm_does_not_hide_the_others(ds):
     assert found.equals(wanted)
 
 
-@pytest.mark.filterwarnings("ignore::btviz.scoring.runs.ScoreWarning")  # of categories too rare to fit
+@pytest.mark.filterwarnings("ignore::btviz.models.runs.ScoreWarning")  # of categories too rare to fit
 @pytest.mark.parametrize(("fitted_on", "loaded_for"), [("sample", "sample-saferlhf"), ("sample-saferlhf", "sample")])
 def test_a_saved_probe_of_another_taxonomy_is_measured_by_the_crosswalk(tmp_path, fitted_on, loaded_for):
     source, target = btviz.load(fitted_on), btviz.load(loaded_for)

@@ -251,7 +251,7 @@ def test_colours_by_category_and_score_are_means_over_the_pairs_of_a_point(made)
     index = index_pairs(ds)
     places = places_of(points, index)
     first = ds.taxonomy.categories[0]
-    codes = by_category(places, index, bit=first.bit, title=first.title).codes
+    codes = by_category(places, index, category=first).codes
     share = places.mean(index.labels >> np.uint32(first.bit) & 1)
     assert set(share) == {0.0, 0.5}  # one of two answers to each prompt of the first subject
     assert set(codes[share == 0]) == {1}

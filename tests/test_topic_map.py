@@ -16,7 +16,7 @@ from pypdf import PdfReader
 from topic_data import SUBJECTS
 from wording import says
 
-import btviz.texts.topics
+import btviz.texts
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
@@ -142,7 +142,7 @@ def test_a_landmark_map_is_compared_with_landmark_maps(again, monkeypatch):
         asked.append(landmarks)
         return topics.topics.select("topic", stability=pl.lit(1.0))
 
-    monkeypatch.setattr(btviz.topics, "topic_stability", asks)
+    monkeypatch.setattr(btviz.texts, "topic_stability", asks)
     again("--scale", "4", "--landmarks", "60", "--stability", "--json")
     again("--stability", "--json")
     assert asked == [60, None]

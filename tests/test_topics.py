@@ -263,7 +263,7 @@ def test_importing_bertopic_leaves_warnings_alone():
 
     code = (
         "import warnings; before = list(warnings.filters)\n"
-        "from btviz.topics.words import load_bertopic; load_bertopic()\n"
+        "from btviz.texts.topics.naming import load_bertopic; load_bertopic()\n"
         "new = [f for f in warnings.filters if f not in before]\n"
         "assert not [f for f in new if f[0] == 'ignore' and f[2] in (UserWarning, FutureWarning)], new"
     )

@@ -15,13 +15,10 @@ from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
 from btviz.data.ingest import VERSION, Source, existing, in_release, keep, key_of, release_of, sources_of, stored
 from btviz.data.reading.files import released_files
-from btviz.data.reading.parse import PROBLEMS
 from btviz.data.releases import RELEASES
+from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import Entry, Key, Store, read_document, update_document
-from btviz.store.hashes import remembered_sha256
-from btviz.store.keys import check_name
-from btviz.store.paths import data_dir
+from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.own import document_of, read_taxonomy, taxonomy_of
 

@@ -11,12 +11,12 @@ import polars as pl
 
 from btviz.data.assemble import assemble, fingerprint_of
 from btviz.data.reading.files import split_of
-from btviz.data.reading.parse import PROBLEMS, Parsed, parse
+from btviz.data.reading.parse import Parsed, parse
 from btviz.data.releases import RELEASES
+from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, UsageError
 from btviz.machine.progress import bar
-from btviz.store import Draft, Entry, Key, Store
-from btviz.store.hashes import remembered_sha256
+from btviz.store import Draft, Entry, Key, Store, remembered_sha256
 from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.own import document_of
 

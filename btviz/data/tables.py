@@ -73,6 +73,18 @@ PREFERENCES = pl.Schema(
 PROMPTS = pl.Schema({"prompt_id": ID, "split": pl.String(), "prompt": pl.String(), "labels": pl.UInt32()})
 
 
+PROBLEMS = pl.Schema(
+    {
+        "file": pl.String(),
+        "line": pl.UInt64(),
+        "kind": pl.String(),
+        "action": pl.String(),
+        "detail": pl.String(),
+    }
+)
+"""What reading found odd."""
+
+
 SCHEMAS = {
     "annotations": ANNOTATIONS,
     "pairs": PAIRS,
@@ -131,7 +143,7 @@ def majority(taxonomy: Taxonomy) -> list[pl.Expr]:
     a majority of its own (a tie is unsafe); severity is the highest level that at least half
     of the annotations reach.
     """
-    flags = [_flag(bit).sum() * 2 >= pl.len() for bit in range(len(taxonomy))]
+    flags = [taxonomy.has(key).sum() * 2 >= pl.len() for key in taxonomy.keys]
     unsafe = (~pl.col("is_safe")).sum()
     return [
         pl.len().cast(pl.UInt32).alias("n_annotations"),
@@ -144,13 +156,9 @@ def majority(taxonomy: Taxonomy) -> list[pl.Expr]:
     ]
 
 
-def _flag(bit: int) -> pl.Expr:
-    return (pl.col("labels") & pl.lit(1 << bit, pl.UInt32)) != 0
-
-
 def votes_of(annotations: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
     """Votes per pair and category: one row per category flagged at least once."""
-    sums = [_flag(bit).sum().cast(pl.UInt32).alias(str(bit)) for bit in range(len(taxonomy))]
+    sums = [taxonomy.has(key).sum().cast(pl.UInt32).alias(str(bit)) for bit, key in enumerate(taxonomy.keys)]
     names = dict(enumerate(taxonomy.keys))
     return (
         annotations.group_by("pair_id")

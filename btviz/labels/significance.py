@@ -126,8 +126,7 @@ def _items(ds: Dataset, *, population: str, where: str, random_state: int) -> _I
     # annotations of one pair are stored by their labels, an order that a shuffle must not see
     chance = pl.Series("chance", generator(random_state).random(items.height))
     items = items.with_columns(chance).sort(*ids, "chance")
-    bits = items["labels"].to_numpy().astype(np.int64)[:, None] >> np.arange(len(ds.taxonomy)) & 1
-    return _Items(bits.astype(np.bool_), items["prompt_id"].to_numpy())
+    return _Items(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())
 
 
 def _prompt_sums(items: _Items) -> Floats:

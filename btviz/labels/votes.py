@@ -37,8 +37,7 @@ class PairVotes:
 def pair_votes(ds: Dataset) -> PairVotes:
     """Count the votes on each pair; a pair found in two splits has the annotations of both."""
     expect_dataset(ds)
-    bits = range(len(ds.taxonomy))
-    flag = {str(bit): (pl.col("labels") & pl.lit(1 << bit, pl.UInt32)) != 0 for bit in bits}
+    flag = {str(category.bit): ds.taxonomy.has(category.key) for category in ds.taxonomy.categories}
     counted = ds.annotations.group_by("pair_id").agg(
         pl.col("labels").count().alias("labelled"),
         pl.col(SAFETY).count().alias("judged"),

@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from btviz.errors import DataError, FetchError, NotFoundError, require
-from btviz.store import fingerprint
-from btviz.store.hashes import remembered_sha256
+from btviz.store import fingerprint, remembered_sha256
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 

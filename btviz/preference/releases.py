@@ -258,8 +258,7 @@ def _replicates(sums: Sums, resampling: Resampling) -> Floats:
 def has_category(comparisons: Comparisons, taxonomy: Taxonomy) -> NDArray[np.bool_]:
     """Which comparisons have which category of `taxonomy` in either answer, shape (n, k)."""
     labels = comparisons.frame.select(carried_over(comparisons.taxonomy, taxonomy).fill_null(0)).to_series().to_numpy()
-    member: NDArray[np.bool_] = (labels[:, None] >> np.arange(len(taxonomy)) & 1).astype(bool)
-    return member
+    return taxonomy.flags(labels)
 
 
 def no_interval(data_sets: Sequence[Sums], group: int) -> str | None:

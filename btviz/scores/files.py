@@ -14,8 +14,7 @@ import polars as pl
 from btviz.data.assemble import fingerprint_of
 from btviz.data.dataset import Dataset
 from btviz.data.reading.flat_tables import open_tables
-from btviz.data.reading.parse import PROBLEMS
-from btviz.data.tables import ANNOTATIONS, PAIRS, PREFERENCES, PROMPTS, VOTES, WORD, conform
+from btviz.data.tables import ANNOTATIONS, PAIRS, PREFERENCES, PROBLEMS, PROMPTS, VOTES, WORD, conform
 from btviz.errors import DataError, UsageError
 from btviz.models.protocol import SCORES_ORDER
 from btviz.scores.columns import AnswerColumns, answer_rows, scores_of, settle_items

@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.data.catalog import load, register
 from btviz.data.dataset import Dataset
-from btviz.data.reading.parse import PROBLEMS
+from btviz.data.tables import PROBLEMS
 from btviz.errors import NotFoundError, UsageError
 from btviz.models.protocol import SCORES_ORDER, stacked_scores
 from btviz.scores.columns import settle_items

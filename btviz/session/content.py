@@ -118,10 +118,9 @@ class ContentPolicy(Observable):
 
     def withheld(self, labels: int, taxonomy: Taxonomy) -> tuple[Category, ...]:
         """Categories in a label mask because of which a text stays hidden even when asked for."""
+        held = taxonomy.members(labels)
         return tuple(
-            category
-            for category in self.guarded(taxonomy)
-            if category.slug not in self._named and labels >> category.bit & 1
+            category for category in self.guarded(taxonomy) if category in held and category.slug not in self._named
         )
 
     def allows(self, labels: int, taxonomy: Taxonomy, *, asked: bool = False) -> bool:

@@ -12,20 +12,38 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.store.disk import StoreWarning, read_document, update_document, write_file
+    from btviz.store.disk import (
+        Arrival,
+        StoreWarning,
+        locked,
+        read_document,
+        remembered_sha256,
+        sha256,
+        update_document,
+        write_file,
+    )
     from btviz.store.entry import Draft, Entry
     from btviz.store.folder import Store, open_saved, save_entry
-    from btviz.store.keys import Key, fingerprint
+    from btviz.store.keys import JSON, Key, check_name, fingerprint
     from btviz.store.paths import data_dir, figures_dir, notebooks_dir
     from btviz.store.shards import Shards
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "disk": ["StoreWarning", "read_document", "update_document", "write_file"],
+        "disk": [
+            "Arrival",
+            "StoreWarning",
+            "locked",
+            "read_document",
+            "remembered_sha256",
+            "sha256",
+            "update_document",
+            "write_file",
+        ],
         "entry": ["Draft", "Entry"],
         "folder": ["Store", "open_saved", "save_entry"],
-        "keys": ["Key", "fingerprint"],
+        "keys": ["JSON", "Key", "check_name", "fingerprint"],
         "paths": ["data_dir", "figures_dir", "notebooks_dir"],
         "shards": ["Shards"],
     },

@@ -1,11 +1,9 @@
-"""Atomic and durable writes, hashes of files, and locks between processes.
-
-Small JSON files that several processes read and change.
-"""
+"""Files that are whole whatever happens: durable writes, downloads, hashes, locks, and small shared JSON files."""
 
 from __future__ import annotations
 
 import errno
+import glob
 import hashlib
 import json
 import logging
@@ -14,7 +12,7 @@ import secrets
 import shutil
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +20,7 @@ from typing import Any
 import filelock
 
 from btviz.errors import StoreError, UsageError
+from btviz.store.paths import data_dir
 
 PATIENCE = 5.0
 """Seconds to wait for a lock before saying so."""
@@ -106,6 +105,12 @@ def new_hash(data: bytes = b"") -> hashlib.blake2b:
     return hashlib.blake2b(data, digest_size=32)
 
 
+def sha256(path: Path) -> str:
+    """Hexadecimal SHA-256 of a file as it lies on disk."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
 def settle(path: Path, sealed: int) -> None:
     """Give a file the time of change (s) that says: not touched since it was hashed."""
     with suppress(OSError):  # where times cannot be set, files are hashed at every opening
@@ -153,6 +158,87 @@ def place_file(path: Path, data: bytes) -> Path:
             raise
         sync(path.parent)
     return path
+
+
+class Arrival:
+    """The part of a file that has arrived, beside the place of the whole.
+
+    Parameters
+    ----------
+    path : Path
+        Where the whole file goes; missing folders are made.
+    mark : str
+        What the bytes belong to, such as a hash: a part with another mark is another file.
+
+    Attributes
+    ----------
+    path, part : Path
+        The whole file, and the part.
+    """
+
+    def __init__(self, path: Path, *, mark: str) -> None:
+        self.path = Path(path)
+        self.part = self.path.with_name(f".{self.path.name}.{mark}.part")
+
+    def __len__(self) -> int:
+        """Bytes that have arrived."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def extend(self, chunks: Iterable[bytes], *, start: int, arrived: Callable[[int], None]) -> None:
+        """Append `chunks` from byte `start` on; what was there behind `start` is dropped.
+
+        Whatever happens, a chunk that was written stays.
+
+        Parameters
+        ----------
+        chunks : iterable of bytes
+            May raise; its errors pass through.
+        start : int
+            Position of the first byte of `chunks`, 0 to ``len(self)``.
+        arrived : callable
+            Called with the number of bytes in the part after each chunk.
+
+        Raises
+        ------
+        StoreError
+            If the disk is full or the folder cannot be written.
+        """
+        with self._writing():
+            make_folder(self.part.parent)
+            sink = self.part.open("r+b" if start else "wb")
+        with sink:
+            sink.seek(start)
+            sink.truncate()
+            for chunk in chunks:
+                with self._writing():
+                    sink.write(chunk)
+                    sink.flush()
+                arrived(sink.tell())
+
+    def finish(self) -> Path:
+        """Give the part the name of the whole, durably; return it."""
+        with self._writing():
+            sync(self.part)
+            self.part.replace(self.path)
+            sync(self.path.parent)
+        return self.path
+
+    def discard(self) -> None:
+        """Remove the part, and parts of the same file with other marks."""
+        with self._writing():
+            for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.part"):
+                leftover.unlink(missing_ok=True)
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise StoreError(
+                f"Asked to write {self.path.name} in {self.path.parent}; found: {error.strerror or error}. "
+                "Free some space or set BTVIZ_DATA_DIR to a folder that can be written, then run the same "
+                "command again: what has arrived is kept."
+            ) from error
 
 
 def sweep_files(folder: Path, *, older_than: float) -> None:
@@ -308,6 +394,19 @@ def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any
         if data != before or not path.exists():
             write_file(path, data)
     return changed
+
+
+def remembered_sha256(path: Path) -> str:
+    """Hash of a file; asked again, read from memory while its size and time of change stay."""
+    memory = data_dir() / "sources.json"
+    state = path.stat()
+    seen = {"size": state.st_size, "changed": state.st_mtime_ns}
+    entry = read_document(memory).get(str(path), {})
+    if {key: entry.get(key) for key in seen} == seen:
+        return str(entry["sha256"])  # nothing is locked or written: the folder may be read-only
+    digest = sha256(path)
+    update_document(memory, lambda known: {**known, str(path): {**seen, "sha256": digest}})
+    return digest
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -1,12 +1,10 @@
-"""The read side of an entry, and how it is verified.
+"""Entries: an `Entry` is read and verified, a `Draft` is written and sealed.
 
 Verification, when an entry is opened: the manifest carries a hash of itself; every file it
 lists must be there with its size; and a file whose time of change is not the one given to it
 when it was hashed is hashed again. So a truncated, edited or copied-over file is found, and
-opening 100 MB stays in the order of a millisecond. Decay of a disk that leaves times alone
-is found by ``verify="full"``, which hashes everything.
-
-The write side of an entry: a folder under a temporary name.
+opening 100 MB stays in the order of a millisecond. What a user saved to a folder of their own
+is hashed in full.
 """
 
 from __future__ import annotations
@@ -57,11 +55,6 @@ class Entry:
         """Read the table `name`."""
         with self._reading(f"{name}.parquet") as file:
             return pl.read_parquet(file, glob=False, hive_partitioning=False)
-
-    def scan(self, name: str) -> pl.LazyFrame:
-        """Scan the table `name` without reading it."""
-        with self._reading(f"{name}.parquet") as file:
-            return pl.scan_parquet(file, glob=False, hive_partitioning=False)
 
     def array(self, name: str, *, mmap: bool = True) -> npt.NDArray[Any]:
         """Open the array `name`, read-only: mapped from the disk, or read into memory."""

@@ -1,7 +1,4 @@
-"""The store: a folder of entries, each made once.
-
-Entries in a folder that the user names: to keep, to copy, to give to somebody.
-"""
+"""The store, a folder of entries each made once; and single entries in folders that a user names, to keep or give."""
 
 from __future__ import annotations
 
@@ -10,7 +7,6 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Literal
 
 from btviz.errors import NotFoundError, StoreError, UsageError
 from btviz.store.disk import DamagedError, disk_errors, locked, make_folder, set_aside, sync, try_lock
@@ -29,14 +25,10 @@ class Store:
     ----------
     root : Path, optional
         Default: ``store`` in the data folder (see `btviz.store.paths.data_dir`).
-    verify : {"changed", "full"}
-        What is hashed when an entry is opened: files whose time of change has moved since
-        they were hashed, or all. Manifest, presence and sizes are always checked.
     """
 
-    def __init__(self, root: Path | None = None, *, verify: Literal["changed", "full"] = "changed") -> None:
+    def __init__(self, root: Path | None = None) -> None:
         self.root = (data_dir() / "store" if root is None else Path(root)).absolute()
-        self.verify = verify
 
     def get(self, key: Key) -> Entry | None:
         """Open the entry of `key`, if there is one and it is what was written.
@@ -106,7 +98,7 @@ class Store:
         with disk_errors(f"open {key}", self.root):
             if not path.exists():
                 return None
-            return open_entry(path, digest=key.digest, full=self.verify == "full")
+            return open_entry(path, digest=key.digest, full=False)
 
     def _open_or_set_aside(self, key: Key) -> Entry | None:
         try:

@@ -17,7 +17,7 @@ JSON: TypeAlias = "str | int | float | bool | Mapping[str, JSON] | Sequence[JSON
 Part: TypeAlias = "str | bytes | int | float | bool | Mapping[str, Part] | Sequence[Part] | None"
 
 FORMAT = 1
-"""Layout of an entry on disk; part of every digest, so that layouts never meet."""
+"""How an entry lies on disk; part of every digest, so that no entry is opened as one of another form."""
 
 WORDS = {
     "datasets": "the data, read and checked",

@@ -11,6 +11,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 
+import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from btviz.errors import choice
@@ -109,11 +111,17 @@ class Taxonomy:
 
     def members(self, mask: int) -> tuple[Category, ...]:
         """Categories whose bit is set in `mask`."""
-        return tuple(category for category in self.categories if mask >> category.bit & 1)
+        return tuple(category for category in self.categories if mask & 1 << category.bit)
 
     def has(self, category: str, *, labels: str = "labels") -> pl.Expr:
         """Boolean expression: the mask in column `labels` holds `category`."""
         return (pl.col(labels) & pl.lit(1 << self[category].bit, pl.UInt32)) != 0
+
+    def flags(self, masks: npt.ArrayLike) -> npt.NDArray[np.bool_]:
+        """Which of n masks hold which of the k categories, shape (n, k); masks are not null."""
+        bits = 1 << np.arange(len(self), dtype=np.int64)
+        held: npt.NDArray[np.bool_] = (np.asarray(masks, np.int64)[:, None] & bits) != 0
+        return held
 
 
 def _taxonomy(

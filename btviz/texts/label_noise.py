@@ -200,12 +200,9 @@ def _neighborhoods(ds: Dataset, emb: Embeddings) -> _Neighborhoods:
 
 def _labels(ds: Dataset, targets: Sequence[str] | None) -> tuple[list[str], Values]:
     """Names of the targets, and labels 0, 1 or nan, shape (pairs, targets), by pair id."""
-    bits = {category.key: category.bit for category in ds.taxonomy.categories}
-    names = [SAFETY, *bits] if targets is None else [choice(t, [SAFETY, *bits], what="target") for t in targets]
-    flags = [
-        pl.col(SAFETY) if name == SAFETY else (pl.col("labels") & pl.lit(1 << bits[name], pl.UInt32)) != 0
-        for name in names
-    ]
+    known = [SAFETY, *ds.taxonomy.keys]
+    names = known if targets is None else [choice(target, known, what="target") for target in targets]
+    flags = [pl.col(SAFETY) if name == SAFETY else ds.taxonomy.has(name) for name in names]
     table = ds.pairs.sort("pair_id").select(
         flag.cast(pl.Float64).fill_null(float("nan")).alias(str(i)) for i, flag in enumerate(flags)
     )

@@ -1,4 +1,4 @@
-"""Bytes of a released file, decompressed, in blocks of whole lines."""
+"""Files as they lie on disk: which to read, their splits, and their bytes, decompressed, in blocks of whole lines."""
 
 from __future__ import annotations
 
@@ -27,6 +27,9 @@ COMPRESSED = (".gz", ".xz", ".zst")
 FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 
 
+_SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
+
+
 @dataclass(frozen=True)
 class Block:
     """Whole lines of a file: their bytes and the number (from 1) of the first of them."""
@@ -50,6 +53,14 @@ def format_of(path: Path) -> str | None:
 def released_files(folder: Path) -> list[Path]:
     """Files of a known format anywhere below `folder`, sorted by name."""
     return sorted(path for path in folder.rglob("*") if path.is_file() and format_of(path))
+
+
+def split_of(path: Path) -> str | None:
+    """Split that a file name (else its folder's) speaks of: ``30k_test.jsonl.gz`` is "test"."""
+    for name in (path.name, path.parent.name):
+        if found := _SPLIT.search(name):
+            return found.group(1).lower()
+    return None
 
 
 def line_blocks(
@@ -92,11 +103,11 @@ def damage_of(path: Path) -> str | None:
     return None
 
 
-def whole(path: Path) -> tuple[bytes, str | None]:
+def whole(path: Path, *, progress: Callable[[int], None] | None = None) -> tuple[bytes, str | None]:
     """All readable bytes of a file and, if it is cut short, what the decompressor said."""
     parts: list[bytes] = []
     try:
-        parts.extend(block.data for block in line_blocks(path))
+        parts.extend(block.data for block in line_blocks(path, progress=progress))
     except Truncated as error:
         return b"".join(parts), str(error)
     return b"".join(parts), None
@@ -163,14 +174,3 @@ def _unzstd(raw: IO[bytes]) -> Iterator[bytes]:
                 frame = None
     if frame is not None:
         raise EOFError("the zstd frame does not end")
-
-
-_SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
-
-
-def split_of(path: Path) -> str | None:
-    """Split that a file name (else its folder's) speaks of: ``30k_test.jsonl.gz`` is "test"."""
-    for name in (path.name, path.parent.name):
-        if found := _SPLIT.search(name):
-            return found.group(1).lower()
-    return None

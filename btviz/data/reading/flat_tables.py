@@ -1,30 +1,16 @@
-"""Tables of any columns from JSON lines, JSON, Parquet or CSV.
-
-Score files as tables, each under a name that tells it from the others.
-"""
+"""Tables of any columns, such as files of scores: every row counts, so the first faulty one stops the reading."""
 
 from __future__ import annotations
 
-import csv
-import io
-import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from btviz.data.reading.files import format_of, whole
-from btviz.data.reading.layouts import Finding
-from btviz.data.reading.records import Item, Record, of_json_array, of_line
+from btviz.data.reading.formats import Finding, Form, Record, csv_rows, form_of, read_parquet, records
 from btviz.errors import DataError, NotFoundError
-
-_HEADER = 2**17  # bytes; as long as a cell may be for the csv module
-
-
-_QUOTED = re.compile(rb'"[^"]*"')
-
 
 _LONGEST, _MOST = 40, 12
 """Letters of a name of a column, and names, that a message shows."""
@@ -42,8 +28,7 @@ def read_frame(path: Path) -> pl.DataFrame:
     -------
     DataFrame
         Columns as the file names them, in the order in which they first occur; a key that a
-        row lacks is null. All columns of a CSV file are text, divided by what its first line has most of: commas,
-        semicolons or tabs.
+        row lacks is null. All columns of a CSV file are text.
 
     Raises
     ------
@@ -56,22 +41,54 @@ def read_frame(path: Path) -> pl.DataFrame:
         raise DataError(f"The file {path} was to be read; it is a folder. Name the files in it.")
     if not path.is_file():
         raise NotFoundError(f"The file {path} was to be read; it is not there. Check the spelling and the folder.")
-    kind = format_of(path)
-    if kind == ".parquet":
-        try:
-            return pl.read_parquet(path)
-        except (pl.exceptions.PolarsError, OSError) as error:
-            raise DataError(f"{path.name} was to be read as Parquet; it is none. Write it again.") from error
-    if kind == ".csv":
-        return _of_csv(path)
-    readers = {".jsonl": _of_lines, ".json": of_json_array}
-    if kind is None or kind not in readers:
+    form = form_of(path)
+    match form.kind:
+        case "parquet":
+            return read_parquet(path)
+        case "csv":
+            return _of_csv(path, form)
+    rows = _sound(path, list(records(path, form)))
+    names = list(dict.fromkeys(key for row in rows for key in row))
+    return pl.DataFrame([_column(path, name, [row.get(name) for row in rows]) for name in names])
+
+
+def _of_csv(path: Path, form: Form) -> pl.DataFrame:
+    rows = _sound(path, list(csv_rows(path, form)))
+    if not rows:
+        raise DataError(f"{path.name} was to be read as CSV; it is empty. Write it again.")
+    header, *cells = rows
+    twice = sorted({name for name in header if name and header.count(name) > 1})
+    if twice:  # which of the two is meant cannot be known
         raise DataError(
-            f"{path.name} was to be read; it is no .jsonl, .json, .csv or .parquet file. Convert it to one."
+            f"{path.name} was to be read as CSV; its columns {shown_columns(twice)} are there more than once. "
+            "Name each column once."
         )
-    rows = [_row(path, line, item) for line, item in readers[kind](path)]
-    columns = list(dict.fromkeys(key for row in rows for key in row))
-    return pl.DataFrame([_column(path, name, [row.get(name) for row in rows]) for name in columns])
+    columns = zip(*cells, strict=True) if cells else [()] * len(header)
+    by_name = dict(reversed(list(zip(header, columns, strict=True))))  # of unnamed columns the first
+    try:
+        return pl.DataFrame({name: by_name[name] for name in header}, schema=dict.fromkeys(header, pl.String))
+    except UnicodeEncodeError as error:
+        raise DataError(f"{path.name} was to be read as CSV; its first line is not UTF-8. Save it as UTF-8.") from error
+
+
+def _sound(path: Path, items: list[tuple[Any, Any]]) -> list[Any]:
+    """Rows without their lines, if nothing is wrong with any of them."""
+    faults = [(line, fault) for line, item in items if (fault := _fault(item)) is not None]
+    for _, fault in faults:
+        if fault.kind == "truncated archive":  # then no line is to blame
+            raise DataError(f"{path.name} was to be read; the archive is cut short: {fault.detail}. Fetch it again.")
+    for line, fault in faults:
+        raise DataError(
+            f"{path.name} was to be read as a table; line {line:,} is at fault: {fault.kind} ({fault.detail}). "
+            "Mend the line, or take it out."
+        )
+    return [item for _, item in items]
+
+
+def _fault(item: Finding | Record | list[str]) -> Finding | None:
+    if isinstance(item, Finding):
+        return item
+    return next((finding for finding in item.findings() if finding.rejects), None) if isinstance(item, Record) else None
 
 
 def shown_columns(names: Sequence[str]) -> str:
@@ -115,60 +132,6 @@ def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
             f"{path.name} was to be read as a table; its column {name!r} holds a number beyond all bounds, or half of "
             "a character that takes two. Mend these values, or leave the column out."
         ) from error
-
-
-def _of_csv(path: Path) -> pl.DataFrame:
-    data, damage = whole(path)
-    try:
-        _check_whole(path, damage)
-        if not data.strip():
-            raise DataError(f"{path.name} was to be read as CSV; it is empty. Write it again.")
-        frame = pl.read_csv(data, infer_schema=False, empty_string_is_null=False, separator=_separator(data))
-    except pl.exceptions.PolarsError as error:
-        raise DataError(f"{path.name} was to be read as CSV; a row of it is malformed. Write it again.") from error
-    _check_header(path, data)
-    return frame
-
-
-def _check_header(path: Path, data: bytes) -> None:
-    """Refuse a column that is there twice: which of the two is meant cannot be known."""
-    start = data[:_HEADER].decode("utf-8-sig", errors="ignore")
-    header = next(csv.reader(io.StringIO(start, newline=""), delimiter=_separator(data)), [])
-    twice = sorted({name for name in header if name and header.count(name) > 1})
-    if twice:
-        raise DataError(
-            f"{path.name} was to be read as CSV; its columns {shown_columns(twice)} are there more than once. "
-            "Name each column once."
-        )
-
-
-def _separator(data: bytes) -> str:
-    """What divides the columns: spreadsheets of some countries write semicolons."""
-    first = _QUOTED.sub(b"", data[:_HEADER]).partition(b"\n")[0]  # a mark in quotes divides nothing
-    return max((",", ";", "\t"), key=lambda mark: first.count(mark.encode()))
-
-
-def _of_lines(path: Path) -> Iterator[tuple[int, Item]]:
-    data, damage = whole(path)
-    _check_whole(path, damage)
-    for number, line in enumerate(io.BytesIO(data), start=1):
-        if line.strip():
-            yield number, of_line(line)
-
-
-def _check_whole(path: Path, damage: str | None) -> None:
-    if damage:
-        raise DataError(f"{path.name} was to be read; the archive is cut short: {damage}. Fetch it again.")
-
-
-def _row(path: Path, line: int, item: Item) -> Record:
-    faults = [item] if isinstance(item, Finding) else [fault for fault in item.findings() if fault.rejects]
-    if faults or isinstance(item, Finding):
-        raise DataError(
-            f"{path.name} was to be read as a table; line {line:,} is at fault: {faults[0].kind} ({faults[0].detail}). "
-            "Mend the line, or take it out."
-        )
-    return item
 
 
 @dataclass(frozen=True, eq=False)

@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
+from btviz.data.reading.formats import Finding
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Taxonomy
 
 Kind = Literal["text", "flag", "categories", "category", "code"]
@@ -87,7 +88,7 @@ class Layout:
             bits = [column.struct.field(c.key).cast(pl.UInt32) * (1 << c.bit) for c in self._taxonomy.categories]
             return pl.sum_horizontal(bits)
         if field.kind == "category":
-            masks = {c.key: 1 << c.bit for c in self._taxonomy.categories}
+            masks = {key: self._taxonomy.mask([key]) for key in self._taxonomy.keys}
             return column.replace_strict(masks, default=None, return_dtype=pl.UInt32)
         return column
 
@@ -187,15 +188,6 @@ def _holds(column: pl.Series, wanted: pl.DataType, field: Field) -> bool:
         same = isinstance(column.dtype, pl.Struct) and column.dtype == wanted
         return same and not any(column.struct.field(name).has_nulls() for name in wanted.to_schema())
     return column.dtype == wanted
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something odd about one row: what kind, a detail without any text, whether it rejects."""
-
-    kind: str
-    detail: str
-    rejects: bool = False
 
 
 _TEXT = (

@@ -11,8 +11,9 @@ import polars as pl
 from polars.io.plugins import register_io_source
 
 from btviz.data.reading.files import format_of, split_of
+from btviz.data.reading.formats import damaged_parquet
 from btviz.data.reading.layouts import Layout, recognise
-from btviz.data.reading.parse import Parsed, damaged_parquet, parse_blocks
+from btviz.data.reading.parse import Parsed, parse_blocks
 from btviz.data.tables import ANNOTATIONS, conform, pair_id, prompt_id, with_ids
 from btviz.errors import DataError, UsageError
 

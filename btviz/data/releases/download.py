@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from btviz.data.releases.registry import Release, ReleasedFile, release
 from btviz.errors import FetchError
-from btviz.store.arrival import Arrival
-from btviz.store.disk import locked, read_document, update_document
-from btviz.store.paths import data_dir
+from btviz.store import Arrival, data_dir, locked, read_document, sha256, update_document
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -126,7 +124,7 @@ class _Job:
         target = self.place(file)
         if not target.exists() or file.sha256 is None:
             return False
-        if _sha256(target) == file.sha256:
+        if sha256(target) == file.sha256:
             return True
         self.report(Step(file.path, remark="the copy here has another hash and is fetched again"))
         return False
@@ -142,7 +140,7 @@ class _Job:
         with hub.explained(self._asked(file), page=hub.page(self.entry)):
             hub.receive(remote, arrival, arrived=lambda done: self._step(file, done, remote))
         self._check(file, arrival, expected=expected, size=remote.size)
-        known = {"split": file.split, "bytes": len(arrival), "sha256": _sha256(arrival.part)}
+        known = {"split": file.split, "bytes": len(arrival), "sha256": sha256(arrival.part)}
         path = arrival.finish()
         arrival.discard()  # parts of other commits
         self._record(file.path, known)
@@ -168,7 +166,7 @@ class _Job:
                 f"Asked for {self._asked(file)}. The transfer broke off again and again: {len(arrival):,} of "
                 f"{size:,} bytes are here. Run the same command again: what has arrived is kept."
             )
-        found = _git_hash(arrival.part) if expected and _is_git(expected) else _sha256(arrival.part)
+        found = _git_hash(arrival.part) if expected and _is_git(expected) else sha256(arrival.part)
         if (size is None or len(arrival) == size) and found == (expected or found):
             return
         bytes_here = len(arrival)
@@ -196,11 +194,6 @@ class _Job:
 
 def _is_git(digest: str) -> bool:
     return len(digest) == 40
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _git_hash(path: Path) -> str:

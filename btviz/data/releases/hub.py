@@ -20,7 +20,7 @@ from huggingface_hub.utils import hf_raise_for_status, http_stream_backoff  # ty
 
 from btviz.data.releases.registry import Release, ReleasedFile
 from btviz.errors import FetchError
-from btviz.store.arrival import Arrival
+from btviz.store import Arrival
 
 HTTPError: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of its HTTP library
 

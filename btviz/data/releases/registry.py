@@ -13,9 +13,6 @@ from typing import Literal
 
 from btviz.errors import choice
 
-Layout = Literal["annotations", "preferences", "single_preferences", "evaluation", "prompts"]
-
-
 LICENCE = "CC BY-NC 4.0"
 
 
@@ -71,7 +68,7 @@ class Release:
     files : tuple of ReleasedFile
         Empty where the list of files is not published outside the hub.
     taxonomy, layout : str
-        Name of the harm categories, and of the shape of a row.
+        Name of the harm categories, and what a row is.
     one_annotation_per_pair : bool or None
         Whether a repeated pair is an oddity; None where rows are no annotations, or unknown.
     note : str
@@ -90,7 +87,7 @@ class Release:
     revision: str | None
     files: tuple[ReleasedFile, ...]
     taxonomy: str
-    layout: Layout
+    layout: Literal["annotations", "preferences", "single_preferences", "evaluation", "prompts"]
     one_annotation_per_pair: bool | None
     note: str
     home: str

@@ -136,7 +136,7 @@ def beavertails() -> Population:
         ),
     )
     masks = np.array([mask for mask, _ in sets], dtype=np.int64)
-    flags = np.stack([masks >> bit & 1 == 1 for bit in range(len(keys))] + [masks > 0])
+    flags = np.stack([*BEAVERTAILS.flags(masks).T, masks > 0])
     counts = facts.by_bit(many["train_category_true_counts"], BEAVERTAILS)
     shares = rake(
         np.array([n for _, n in sets], dtype=np.float64),
@@ -173,7 +173,7 @@ def saferlhf() -> Population:
 def _saferlhf_goals(masks: Ints, severities: Ints) -> list[tuple[Ints, float]]:
     """States with a feature, and the response positions that have it, for every published count."""
     published = label_statistics()["pku_saferlhf_dual_train"]
-    has = {key: masks >> bit & 1 == 1 for bit, key in enumerate(PKU_SAFERLHF.keys)}
+    has = dict(zip(PKU_SAFERLHF.keys, PKU_SAFERLHF.flags(masks).T, strict=True))
     at = {level: severities == level for level in (1, 2, 3)}
     single = [
         (np.flatnonzero(has[key] & at[level]), counts[str(level)])

@@ -171,8 +171,8 @@ def _flags(taxonomy: Taxonomy, function: Callable[[pl.Expr], pl.Expr]) -> dict[s
 
 def _saferlhf(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
     published = label_statistics()["pku_saferlhf_dual_train"]
-    labels, severity = rows["labels"].to_numpy(), rows["severity"].to_numpy()
-    has = {key: labels >> bit & 1 == 1 for bit, key in enumerate(taxonomy.keys)}
+    severity = rows["severity"].to_numpy()
+    has = dict(zip(taxonomy.keys, taxonomy.flags(rows["labels"]).T, strict=True))
     at = {name: severity == level for level, name in enumerate(taxonomy.severities)}
     margins = published["response_level_marginals"]["severity_level"]
     cells = [(name, margins[str(level)], at[name]) for level, name in enumerate(at)]

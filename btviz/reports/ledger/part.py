@@ -75,7 +75,7 @@ def couples_of(taxonomy: Taxonomy) -> list[tuple[int, int]]:
 def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy) -> Sample:
     """Sample whose statistics are phi of every two categories, in the order of `couples_of`."""
     first, second = np.array(couples_of(taxonomy)).T
-    flags = (rows["labels"].to_numpy()[:, None] >> np.arange(len(taxonomy)) & 1).astype(np.float64)
+    flags = taxonomy.flags(rows["labels"]).astype(np.float64)
     values = np.column_stack([flags[:, first] * flags[:, second], flags, np.ones(rows.height)])
 
     def statistic(sums: Floats) -> Floats:

@@ -133,7 +133,7 @@ def _count(part: _Part) -> None:
         part.add("unique_prompts", prompts["prompt_id"].n_unique(), of="prompts")
         if prompts["labels"].count():
             for category in part.ds.taxonomy.categories:
-                named = int((prompts["labels"] & (1 << category.bit) != 0).sum())
+                named = prompts.filter(part.ds.taxonomy.has(category.key)).height
                 part.add("category_count", named, of="prompts", category=category.key)
 
 
@@ -206,7 +206,7 @@ def _count_answers(part: _Part, rows: pl.DataFrame) -> None:
     if not rows["labels"].count():
         return
     for category in part.ds.taxonomy.categories:
-        flagged = rows.filter(pl.col("labels") & (1 << category.bit) != 0)
+        flagged = rows.filter(part.ds.taxonomy.has(category.key))
         part.add("category_count", flagged.height, of="answers", category=category.key)
         for severity in severities:
             found = flagged.filter(severity=severity).height

@@ -23,7 +23,6 @@ from numpy.typing import NDArray
 from btviz.data.dataset import Dataset
 from btviz.errors import require
 from btviz.stats.association import ratio
-from btviz.taxonomy.categories import Taxonomy
 from btviz.texts.topics.density import Integers
 from btviz.texts.topics.layers import Layers, mean_vectors
 
@@ -271,7 +270,7 @@ def category_shares(ds: Dataset, assignments: pl.DataFrame, *, n_topics: int) ->
     rows = labelled_pairs(ds, assignments).filter(pl.col("topic") >= 0)
     n = np.bincount(rows["topic"], minlength=n_topics)
     unsafe = np.bincount(rows["topic"], weights=~rows["is_safe"].to_numpy(), minlength=n_topics)
-    held = _flags(rows["labels"], ds.taxonomy)
+    held = ds.taxonomy.flags(rows["labels"])
     counts = np.stack([np.bincount(rows["topic"], weights=flag, minlength=n_topics) for flag in held.T], axis=1)
     top = [ds.taxonomy.keys[int(np.argmax(row))] if row.max(initial=0) > 0 else None for row in counts]
     shares = {
@@ -279,7 +278,3 @@ def category_shares(ds: Dataset, assignments: pl.DataFrame, *, n_topics: int) ->
     }
     columns = {"n_labelled": n, "share_unsafe": ratio(unsafe, n), "top_category": pl.Series(top, dtype=pl.String)}
     return pl.DataFrame(columns | shares).with_columns(cs.float().fill_nan(None))
-
-
-def _flags(labels: pl.Series, taxonomy: Taxonomy) -> NDArray[np.bool_]:
-    return (labels.to_numpy().astype(np.int64)[:, None] >> np.arange(len(taxonomy)) & 1).astype(np.bool_)

@@ -13,7 +13,7 @@ from btviz.errors import UsageError, choice
 from btviz.stats.association import Floats, ratio
 from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
 from btviz.taxonomy.categories import Taxonomy
-from btviz.texts.topics.naming import _flags, labelled_pairs
+from btviz.texts.topics.naming import labelled_pairs
 
 if TYPE_CHECKING:
     from btviz.texts.topics.result import Topics
@@ -91,7 +91,7 @@ def _of_topics(
 ) -> pl.DataFrame:
     """Shares and lifts of some topics: sums by prompt of all pairs, then of each topic."""
     k, m = len(taxonomy), len(numbers)
-    held = np.column_stack([np.ones(rows.height, np.bool_), _flags(rows["labels"], taxonomy)])
+    held = np.column_stack([np.ones(rows.height, np.bool_), taxonomy.flags(rows["labels"])])
     inside = rows["topic"].to_numpy()[:, None] == np.array(numbers)
     columns = np.concatenate([held, (inside[:, :, None] & held[:, None]).reshape(rows.height, -1)], axis=1)
     sums = cluster_sums(columns, clusters=rows["prompt_id"].to_numpy())

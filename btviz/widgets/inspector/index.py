@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.session.content import labellings
+from btviz.taxonomy.categories import Taxonomy
 
 Rows = NDArray[np.intp]
 
@@ -25,6 +26,7 @@ Masks = NDArray[np.uint32]
 class PairIndex:
     """What filters and clicks need to know of every pair and annotation."""
 
+    taxonomy: Taxonomy
     pair_ids: NDArray[np.uint64]
     prompt_ids: NDArray[np.uint64]
     any_labels: Masks
@@ -89,9 +91,8 @@ class PairIndex:
     def votes(self, row: int) -> list[tuple[int, int]]:
         """Bits flagged at least once for a pair, each with its number of votes."""
         low, high = np.searchsorted(self.annotation_row, [row, row + 1])
-        masks = self.annotation_labels[low:high]
-        counts = ((bit, int((masks >> bit & 1).sum())) for bit in range(32))
-        return [(bit, count) for bit, count in counts if count]
+        counts = self.taxonomy.flags(self.annotation_labels[low:high]).sum(axis=0)
+        return [(bit, count) for bit, count in enumerate(counts.tolist()) if count]
 
 
 def index_pairs(ds: Dataset) -> PairIndex:
@@ -122,6 +123,7 @@ def index_pairs(ds: Dataset) -> PairIndex:
     columns = {name: pairs[name].to_numpy() for name in pairs.columns}
     ids = columns["pair_id"]
     return PairIndex(
+        taxonomy=ds.taxonomy,
         pair_ids=ids,
         prompt_ids=columns["prompt_id"],
         any_labels=columns["any_labels"],

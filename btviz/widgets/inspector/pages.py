@@ -74,4 +74,4 @@ def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> 
 
 def _released(index: PairIndex, row: int) -> list[tuple[int, int]]:
     """Labels of a pair that has no annotations of its own: all that its comparisons give it."""
-    return [(bit, 0) for bit in range(32) if int(index.any_labels[row]) >> bit & 1]
+    return [(category.bit, 0) for category in index.taxonomy.members(int(index.any_labels[row]))]

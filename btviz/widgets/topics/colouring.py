@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.plots.style.theme import GROUPS
+from btviz.taxonomy.categories import Category
 from btviz.widgets.inspector.index import PairIndex
 from btviz.widgets.topics.places import Floats, Places, TopicLayer
 
@@ -65,11 +66,11 @@ def by_safety(places: Places, index: PairIndex) -> Colouring:
     return Colouring("Pairs at a point that are unsafe", codes, colours, legend)
 
 
-def by_category(places: Places, index: PairIndex, *, bit: int, title: str) -> Colouring:
+def by_category(places: Places, index: PairIndex, *, category: Category) -> Colouring:
     """Colour by the share of pairs with one category; places without it are grey."""
     known = (index.is_safe | index.is_unsafe) & index.has_categories
-    share = places.mean(index.labels >> np.uint32(bit) & 1, known=known)
-    return _against_grey(title, share, none="no pair", some="of its pairs", unknown="not labelled")
+    share = places.mean(index.taxonomy.flags(index.labels)[:, category.bit], known=known)
+    return _against_grey(category.title, share, none="no pair", some="of its pairs", unknown="not labelled")
 
 
 def by_disagreement(places: Places, index: PairIndex) -> Colouring:
@@ -152,12 +153,12 @@ def offers(ds: Dataset, *, places: Places, index: PairIndex, scores: pl.DataFram
         ),
     }
     for category in ds.taxonomy.categories:
-        found[f"category:{category.slug}"] = _category(category.bit, category.title, places=places, index=index)
+        found[f"category:{category.slug}"] = _category(category, places=places, index=index)
     return found | _scores(scores, places=places, index=index)
 
 
-def _category(bit: int, title: str, *, places: Places, index: PairIndex) -> Offer:
-    return Offer(title, "One category", lambda _: by_category(places, index, bit=bit, title=title))
+def _category(category: Category, *, places: Places, index: PairIndex) -> Offer:
+    return Offer(category.title, "One category", lambda _: by_category(places, index, category=category))
 
 
 def _scores(scores: pl.DataFrame | None, *, places: Places, index: PairIndex) -> dict[str, Offer]:
