@@ -20,7 +20,7 @@ import pytest
 from broken_disk import BLOB, KEY, fill, stopped_at
 
 from btviz.errors import StoreError
-from btviz.store import Entry, Key, open_saved
+from btviz.store import Entry, Key, Store, open_saved, read_document, update_document, write_file
 
 
 def visible(root: Path) -> list[str]:
@@ -52,7 +52,7 @@ from pathlib import Path
 import numpy as np
 import polars as pl
 from btviz.errors import StoreError
-from btviz.store import Entry, Key, open_saved
+from btviz.store import Key, Store, update_document, write_file
 root = Path(sys.argv[1])
 store = Store(root)
 """
