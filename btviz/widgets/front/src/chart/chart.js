@@ -98,6 +98,7 @@ function picture({ model, el, host, signal }, { canvas, drawn }) {
   let embedded = null;
   /** @type {Promise<VegaLibrary> | undefined} */
   let library;
+  let turns = 0;
 
   function outline() {
     if (!embedded) return;
@@ -113,7 +114,8 @@ function picture({ model, el, host, signal }, { canvas, drawn }) {
   async function draw() {
     /** @type {string} */
     const wanted = model.get("spec"); // packed
-    const isWanted = () => !signal.aborted && wanted === model.get("spec"); // else another is drawn, or none any more
+    const turn = ++turns;
+    const isWanted = () => !signal.aborted && turn === turns; // else another is drawn, or none any more
     clear();
     if (!wanted) return canvas.replaceChildren();
     library ??= drawingLibrary({ host, model, el, signal });
