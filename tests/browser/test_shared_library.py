@@ -68,6 +68,16 @@ DAMAGED = """() => {
 }"""
 
 
+LATE = """() => {
+  const { timeout } = AbortSignal;
+  window.expired = 0;
+  AbortSignal.timeout = (wait) => {
+    window.expired += wait === 2000;
+    return timeout.call(AbortSignal, wait === 2000 ? 0 : wait);
+  };
+}"""
+
+
 def written(lab, name, *sources):
     """A notebook with these cells."""
     cells = [nbformat.v4.new_code_cell(source) for source in sources]
@@ -166,3 +176,24 @@ def test_a_view_draws_while_its_kernel_is_busy(lab, tmp_path):
         expect(notebook.page.locator(".btviz-chart .vega-embed svg")).to_be_visible()
         assert not gate.exists()
         gate.touch()
+
+
+def test_views_whose_scripts_came_late_follow_their_kernel_all_the_same(lab, data_folder):
+    """As on a machine so busy that no script starts within the two seconds that anywidget waits."""
+    explorer = "import btviz\nexplorer = btviz.widgets.CategoryExplorer(btviz.load('sample'))\nexplorer"
+    topics = VIEWS[0].rpartition("\n")[0] + VIEWS[-1].replace("btviz.widgets.Topic", "by_topic = btviz.widgets.Topic")
+    name = written(lab, "late.ipynb", explorer, f"{topics}\nby_topic")
+    with lab.notebook(name) as notebook:
+        notebook.wait_for_kernel()
+        notebook.page.evaluate(LATE)
+        notebook.run_all(BTVIZ_DATA_DIR=data_folder)
+        expect(notebook.page.locator(".btviz-chart .vega-embed svg")).to_have_count(2)
+        notebook.page.wait_for_function(POINTS_DRAWN)
+        assert notebook.page.evaluate("() => window.expired") > 0  # they did come late
+        notebook.ask("explorer.click('privacy_violation')")
+        expect(notebook.page.locator(".btviz-said").first).to_contain_text("Privacy violation")
+        expect(notebook.page.locator(".btviz-origin").first).to_contain_text("Privacy violation")
+        notebook.page.locator(".btviz-card .btviz-reveal").first.click()  # the answer comes as a message
+        expect(notebook.page.locator(".btviz-words").first).to_be_visible()
+        notebook.ask("by_topic.click(0)")
+        expect(notebook.page.locator(".btviz-topic[aria-pressed=true]")).to_have_count(1)

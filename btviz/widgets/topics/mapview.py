@@ -59,13 +59,13 @@ class MapView(anywidget.AnyWidget):
         *,
         on_message: Callable[[Message], None],
     ) -> None:
-        super().__init__(library=front.library("scatter", lambda: str(_jscatter().widget.JupyterScatter._esm)))
+        library = front.library("scatter", lambda: str(_jscatter().widget.JupyterScatter._esm))
+        super().__init__(library=library, scatter=_scatter(places))
         self._places, self._on_message = places, on_message
         self._colouring: Colouring | None = None
         self._chosen: NDArray[np.intp] | None = None
         self._draws_density = False
         self._echo = False
-        self.scatter = _scatter(places)
         self.scatter.observe(self._lassoed, names="selection")
         self.scatter.observe(self._pointed_at, names="hovering")
         self.on_msg(self._answer)

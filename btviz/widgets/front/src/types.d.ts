@@ -5,7 +5,8 @@ export type Listener = (...values: any[]) => void;
 /** One side of a view's model; the other is in Python. */
 export interface Model {
   get(name: string): any;
-  set(name: string, value: unknown): void;
+  set(name: string, value: unknown): unknown;
+  set(values: object): unknown;
   on(event: string, listener: Listener): void;
   off(event: string, listener: Listener): void;
   send(message: object): void;

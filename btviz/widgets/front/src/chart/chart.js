@@ -5,6 +5,7 @@ import { debounce, element, listen } from "../page/dom.js";
 import { drawingLibrary } from "../page/library.js";
 import { unpacked } from "../page/packed.js";
 import { speaker } from "../page/speaker.js";
+import { survive } from "../page/survive.js";
 import { brushesOf, clickableMarks, isArrow, keysOf, neighbour, spoken } from "./marks.js";
 import "./chart.css";
 
@@ -201,4 +202,4 @@ function render(view) {
   };
 }
 
-export default { render };
+export default { initialize: survive, render };

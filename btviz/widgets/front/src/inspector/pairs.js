@@ -3,6 +3,7 @@
 /** @import { Act, Cleanup, Model, Note, PairCard, Part, View, Words } from "../types" */
 /** @import { ListState } from "./paircard.js" */
 import { button, copyText, element } from "../page/dom.js";
+import { survive } from "../page/survive.js";
 import { countsInWords } from "./captions.js";
 import { desk } from "./desk.js";
 import { filterTools } from "./filtertools.js";
@@ -203,4 +204,4 @@ function render(view) {
   return stop;
 }
 
-export default { render };
+export default { initialize: survive, render };

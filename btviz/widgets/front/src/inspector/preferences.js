@@ -2,6 +2,7 @@
 
 /** @import { Act, Cleanup, Comparison, Model, Part, View } from "../types" */
 import { button, element, select } from "../page/dom.js";
+import { survive } from "../page/survive.js";
 import { countsInWords, whyEmpty } from "./captions.js";
 import { comparisonCard, pairsOf } from "./comparisoncard.js";
 import { desk } from "./desk.js";
@@ -144,4 +145,4 @@ function render(view) {
   return stop;
 }
 
-export default { render };
+export default { initialize: survive, render };

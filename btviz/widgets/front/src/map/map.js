@@ -3,6 +3,7 @@
 /** @import { Cleanup, View } from "../types" */
 import { element, isTyping, listen, pressed } from "../page/dom.js";
 import { speaker } from "../page/speaker.js";
+import { survive } from "../page/survive.js";
 import { count, plural } from "../page/words.js";
 import { qualityLine, titleOf, unstableLine } from "./captions.js";
 import { densityPicture, hasWebgl } from "./density.js";
@@ -164,4 +165,4 @@ function render(view) {
   };
 }
 
-export default { render };
+export default { initialize: survive, render };

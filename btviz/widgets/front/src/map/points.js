@@ -3,6 +3,7 @@
 /** @import { Model, ScatterApi, ScatterLibrary, View } from "../types" */
 import { element } from "../page/dom.js";
 import { drawingLibrary } from "../page/library.js";
+import { survive } from "../page/survive.js";
 import { containerIn, frames, noClickAfterDrag, oneDrawAtATime } from "./scatter.js";
 
 const AROUND = 1.06; // how much farther the camera stands than the points reach
@@ -47,6 +48,7 @@ function letThrough(names, { canvas, points, signal }) {
  */
 export async function drawPoints({ model, host, signal }, { stage, labels }) {
   const points = await host.getModel(model.get("scatter"));
+  await survive({ model: points });
   /** @type {ScatterLibrary} */
   const library = await drawingLibrary({ host, model, el: stage, signal });
   const el = element("div", { class: "btviz-points" });

@@ -2,6 +2,7 @@
 
 /** @import { Cleanup, View } from "../types" */
 import { element, listen } from "../page/dom.js";
+import { survive } from "../page/survive.js";
 import "../page/busy.css";
 
 /**
@@ -24,4 +25,4 @@ function render({ model, el }) {
   return listen(model, { "change:state": tell });
 }
 
-export default { render };
+export default { initialize: survive, render };

@@ -2,6 +2,7 @@
 
 /** @import { Cleanup, View } from "../types" */
 import { element, listen } from "../page/dom.js";
+import { survive } from "../page/survive.js";
 import "./table.css";
 
 /**
@@ -38,4 +39,4 @@ function render({ model, el }) {
   return listen(model, { "change:content": draw });
 }
 
-export default { render };
+export default { initialize: survive, render };
