@@ -19,6 +19,9 @@ export DO_NOT_TRACK := 1
 export HF_HUB_DISABLE_TELEMETRY := 1
 export RAY_USAGE_STATS_ENABLED := 0
 
+# Without bytecode every process compiles all that it imports anew: polars, torch, Altair.
+unexport PYTHONDONTWRITEBYTECODE
+
 NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for python in python3.11 python3 python3.14 python3.13 python3.12; do \
 	$$python -c '$(NEW_ENOUGH)' 2>/dev/null && echo $$python && break; done)
@@ -62,7 +65,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
 quick: $(READY)  ## the tests that need no browser and execute no notebook: three minutes
-	$(PYTEST) -m 'not browser and not notebook'
+	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook'
 
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
 	$(PYTEST)

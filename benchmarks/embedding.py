@@ -81,7 +81,7 @@ def _embedded(population: Population) -> float:
 def _plain(texts: list[str]) -> float:
     from sentence_transformers import SentenceTransformer
 
-    from btviz.texts.embedding.named import minilm_folder
+    from btviz.texts.embedding.encoders import minilm_folder
 
     model = SentenceTransformer(str(minilm_folder()), device="cpu", local_files_only=True)
     model.encode(texts[:32])

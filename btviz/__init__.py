@@ -28,7 +28,7 @@ if TYPE_CHECKING:
         safe_share_by_rule,
         vote_splits,
     )
-    from btviz.models import Probe, fit_probe, load_score_model, score
+    from btviz.models import Probe, fit_probe, load_score_model
     from btviz.preference import (
         Orthogonality,
         agreement_correction,
@@ -46,8 +46,11 @@ if TYPE_CHECKING:
     from btviz.scores import (
         check_sign,
         compare_policies,
+        keep_scores,
+        kept_scores,
         leave_one_category_out,
         read_scores,
+        score,
         score_ceilings,
         score_metrics,
         transfer_metrics,
@@ -96,7 +99,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
             "safe_share_by_rule",
             "vote_splits",
         ],
-        "models": ["Probe", "fit_probe", "load_score_model", "score"],
+        "models": ["Probe", "fit_probe", "load_score_model"],
         "preference": [
             "Orthogonality",
             "agreement_correction",
@@ -114,8 +117,11 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "scores": [
             "check_sign",
             "compare_policies",
+            "keep_scores",
+            "kept_scores",
             "leave_one_category_out",
             "read_scores",
+            "score",
             "score_ceilings",
             "score_metrics",
             "transfer_metrics",

@@ -7,19 +7,19 @@ from typing import Any
 
 from btviz import models, scores
 from btviz.models import probes
-from btviz.scores import conversations, distributions, margins, metrics, plane, policies, raters
+from btviz.scores import conversations, differences, distributions, metrics, plane, policies, raters
 
 for name, module in {
     "conversations": conversations,
     "distributions": distributions,
-    "margins": margins,
+    "margins": differences,
     "metrics": metrics,
     "moderators": raters,
     "plane": plane,
     "policies": policies,
     "probes": probes,
 }.items():
-    sys.modules[f"{__name__}.{name}"] = module
+    sys.modules[f"{__name__}.{name}"] = globals()[name] = module
 
 
 def __getattr__(name: str) -> Any:

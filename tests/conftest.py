@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
+
+if sys.dont_write_bytecode:  # every process that a test starts would compile all that it imports anew
+    sys.dont_write_bytecode = False
+    sys.pycache_prefix = str(Path(__file__).resolve().parents[1] / ".pytest_cache" / "bytecode")
+    os.environ["PYTHONPYCACHEPREFIX"] = sys.pycache_prefix
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # threads that wait leave the core to others
 
 import hypothesis
 import polars as pl
 import pytest
 from small_data import dataset_from_rows, hashed_words
 
+import btviz
 from btviz.data.dataset import Dataset
 from btviz.texts.embedding import CallableEncoder
 
@@ -33,6 +45,34 @@ def shared_data() -> Path:
     if not SHARED_DATA.is_dir():
         pytest.skip(f"the real data are not here: {SHARED_DATA} is missing")
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def samples_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder in which both samples were made; for copies only."""
+    folder = tmp_path_factory.mktemp("samples")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTVIZ_DATA_DIR", str(folder))
+        for name in ("sample", "sample-saferlhf"):
+            btviz.load(name)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def samples(samples_folder: Path) -> dict[str, Dataset]:
+    """Both embedded samples, every table read."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTVIZ_DATA_DIR", str(samples_folder))
+        loaded = {name: btviz.load(name) for name in ("sample", "sample-saferlhf")}
+        for ds in loaded.values():
+            ds.annotations, ds.pairs, ds.prompts, ds.preferences, ds.votes  # noqa: B018  # read while the folder is set
+    return loaded
+
+
+@pytest.fixture
+def kept_samples(samples_folder: Path, own_data_dir: Path) -> None:
+    """Leave both samples in this test's data folder, as an earlier command would have."""
+    shutil.copytree(samples_folder, own_data_dir)
 
 
 @pytest.fixture(scope="session")

@@ -23,6 +23,8 @@ from btviz.data.dataset import Dataset
 from btviz.labels.agreement import annotator_agreement, disputed, safe_share_by_rule
 from btviz.stats import agreement as agr
 
+pytestmark = pytest.mark.usefixtures("kept_samples")
+
 relaxed = settings(max_examples=60)
 ratings = st.lists(st.lists(st.integers(0, 1), max_size=5), min_size=1, max_size=12)
 
@@ -185,13 +187,8 @@ def naive(ds: Dataset, target: str) -> dict[str, float]:
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        ds = load("sample")
-        assert ds.annotations.height
-        assert ds.pairs.height
-        return ds
+def sample(samples: dict[str, Dataset]) -> Dataset:
+    return samples["sample"]
 
 
 @pytest.fixture(scope="module")

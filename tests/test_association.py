@@ -12,11 +12,10 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from btviz.labels.associations import coefficients
-from btviz.labels.histogram import Group
+from btviz.labels.population import Group
 from btviz.stats import association as assoc
-from btviz.stats.association import TwoByTwo, wilson
+from btviz.stats.association import TwoByTwo, orthant_excess, tetrachoric, wilson
 from btviz.stats.binning import seriation
-from btviz.stats.tetrachoric import orthant_excess, tetrachoric
 
 
 def table(n: int, row: int, col: int, both: int) -> TwoByTwo:
@@ -322,6 +321,60 @@ def test_the_table_is_that_of_pandas_over_rows(histogram: dict[int, int]):
         np.testing.assert_allclose(line["phi"], correlation.loc[line["row"], line["col"]], atol=1e-12)
         np.testing.assert_allclose(line["p_col_given_row"], both[line["col"]].mean(), atol=1e-12)
         assert line["low_expected"] == (line["min_expected"] < 5)
+
+
+def test_informational_coefficients_worked_by_hand():
+    row = table_of({0b011: 3, 0b001: 1, 0b010: 2, 0b000: 4}).filter(row="a", col="b").row(0, named=True)
+    assert row["yules_q"] == pytest.approx((3 * 4 - 1 * 2) / (3 * 4 + 1 * 2))
+    assert row["phi_max"] == pytest.approx(math.sqrt(0.4 * 0.5 / (0.5 * 0.6)))
+    assert row["phi_min"] == pytest.approx(-20 / math.sqrt(600))
+    cells, bits = {(0.4, 0.5): 0.3, (0.4, 0.5, 0): 0.1, (0.6, 0.5): 0.2, (0.6, 0.5, 0): 0.4}, 0.0
+    for (p, q, *_), joint in cells.items():
+        bits += joint * math.log2(joint / (p * q))
+    assert row["mutual_information"] == pytest.approx(bits)
+    assert row["mutual_information_corrected"] == pytest.approx(bits - 1 / (2 * 10 * math.log(2)))
+
+
+@given(st.dictionaries(st.integers(0, 7), st.integers(1, 30), min_size=1, max_size=8))
+@relaxed
+def test_informational_coefficients_of_the_table_are_those_of_scikit_learn_and_keep_their_bounds(
+    histogram: dict[int, int],
+):
+    from sklearn.metrics import mutual_info_score
+
+    masks = np.repeat(list(histogram), list(histogram.values()))
+    flags = {key: masks >> bit & 1 for bit, key in enumerate(KEYS)}
+    for line in table_of(histogram).iter_rows(named=True):
+        bits = mutual_info_score(flags[line["row"]], flags[line["col"]]) / math.log(2)
+        assert line["mutual_information"] == pytest.approx(bits, abs=1e-12)
+        assert 0 <= line["mutual_information"] <= 1 + 1e-12
+        bounded = [line[name] for name in ("phi_min", "phi", "phi_max", "yules_q")]
+        if math.isnan(line["phi"]):
+            assert all(math.isnan(value) for value in bounded)
+            assert line["undefined"] is not None
+            continue
+        low, phi, high, q = bounded
+        assert -1 - 1e-12 <= low <= phi + 1e-12
+        assert phi - 1e-12 <= high <= 1 + 1e-12
+        assert abs(phi) - 1e-12 <= abs(q) <= 1  # Q is never nearer to 0 than phi (Yule 1912)
+        assert phi * q >= 0
+
+
+def test_one_record_of_a_coefficient_drives_its_column_its_picture_and_its_documentation():
+    from btviz.labels.associations import cooccurrence
+    from btviz.plots.labels import matrix
+
+    documented = " ".join((cooccurrence.__doc__ or "").split())
+    columns = table_of({0b011: 3, 0b000: 4}).columns
+    assert [name for name in columns if name in matrix.COEFFICIENTS and name != "n_both"] == [
+        one.key for one in assoc.COEFFICIENTS if one.key != "n_both"
+    ]
+    for one in assoc.COEFFICIENTS:
+        assert one.key in columns
+        assert f"`{one.key}`" in documented
+        assert (matrix.COEFFICIENTS[one.key].title, matrix.COEFFICIENTS[one.key].kind) == (one.title, one.scale)
+        assert one.formula
+        assert one.undefined
 
 
 def test_seriation_puts_what_is_alike_side_by_side():

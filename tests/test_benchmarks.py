@@ -13,7 +13,7 @@ from benchmarks.models import small_model
 from benchmarks.running import Outcome, Skipped, Stage, measure, run_case, stage
 from benchmarks.table import LIMITS, RATIOS, tables
 from btviz import load_score_model
-from btviz.models.layouts import BEAVER
+from btviz.models.heads import BEAVER
 
 FINISHES = 'print(\'{"stage": {"name": "first", "seconds": 1.5, "peak_mb": 10}}\', flush=True)\n'
 

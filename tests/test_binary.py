@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from btviz.stats import association as assoc
-from btviz.stats.agreement import chi_squared, cohens_kappa, mcnemar, mutual_information, phi_limits, yules_q
-from btviz.stats.association import TwoByTwo
+from btviz.stats.agreement import chi_squared, cohens_kappa, mcnemar
+from btviz.stats.association import TwoByTwo, mutual_information, phi_limits, yules_q
 from btviz.stats.stratified import cochran_mantel_haenszel, common_odds_ratio
 
 Cells = tuple[int, int, int, int]

@@ -176,14 +176,14 @@ def test_a_release_names_the_split_that_a_file_name_leaves_open(tmp_path: Path, 
 def test_files_that_another_process_adds_meanwhile_are_kept(
     train: Path, test: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    build, others = catalog.stored, [test]
+    build, others = ingest.Recipe.entry, [test]
 
-    def stored(*args: Any, **options: Any) -> Any:
+    def entry(recipe: ingest.Recipe) -> Any:
         if others:  # while this one builds, another adds a file to the same name
             catalog.add("mine", [others.pop()])
-        return build(*args, **options)
+        return build(recipe)
 
-    monkeypatch.setattr(catalog, "stored", stored)
+    monkeypatch.setattr(ingest.Recipe, "entry", entry)
     assert catalog.add("mine", [train]).annotations.height == 6
     assert btviz.load("mine").annotations.height == 6
 

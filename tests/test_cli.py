@@ -4,6 +4,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 
 import patience
@@ -16,9 +17,11 @@ from btviz.cli import app, report
 from btviz.data import catalog
 from btviz.data import releases as sources
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
-from btviz.reports.figures.of_data import FIGURES
-from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.reports.figures import write
+from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES
 from btviz.taxonomy.categories import BEAVERTAILS
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 MARKER = "zebra crossing"
 
@@ -39,14 +42,42 @@ def row(prompt: str, *flagged: str) -> str:
     return json.dumps(record)
 
 
-@pytest.fixture
-def released_file(tmp_path: Path) -> Path:
+def write_released(folder: Path) -> Path:
     """Four rows: nothing; hate; hate and discrimination; hate and discrimination."""
     hate, bias = BEAVERTAILS["hate-speech"].key, BEAVERTAILS["discrimination"].key
     rows = [row("a"), row("b", hate), row("c", hate, bias), row("d", hate, bias)]
-    path = tmp_path / "mine_test.jsonl"
+    path = folder / "mine_test.jsonl"
     path.write_text("\n".join(rows) + "\n")
     return path
+
+
+@pytest.fixture
+def released_file(tmp_path: Path) -> Path:
+    return write_released(tmp_path)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """All figures of the released file: where they are, and what was printed, as JSON and for people."""
+
+    out: Path
+    document: Result
+    words: Result
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Drawn:
+    folder = tmp_path_factory.mktemp("drawn")
+    command = ("figures", str(write_released(folder)), "--out", str(folder / "figures"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BTVIZ_DATA_DIR", str(folder / "data"))
+        return Drawn(folder / "figures", done(*command, "--json"), done(*command))
+
+
+@pytest.fixture
+def one_figure(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw one figure: these tests are about where figures go and what precedes them."""
+    monkeypatch.setattr(write, "FIGURES", {"association": FIGURES["association"]})
 
 
 def test_version():
@@ -190,15 +221,14 @@ def test_a_pipe_has_no_width(released_file, tmp_path, monkeypatch):
     assert f"{path}  test" in done("data", "add", "mine", str(path)).stdout
 
 
-def test_figures_are_written_and_listed(released_file, tmp_path):
-    out = tmp_path / "figures"
-    listed = json.loads(done("figures", str(released_file), "--out", str(out), "--json").stdout)
+def test_figures_are_written_and_listed(drawn):
+    listed = json.loads(drawn.document.stdout)
     files = {Path(file["file"]) for file in listed["files"] if file["file"]}
     assert {file.suffix for file in files} == {".svg", ".pdf", ".png"}
-    assert all(file.parent == out and file.stat().st_size > 500 for file in files)
-    shown = done("figures", str(released_file), "--out", str(out)).stdout
+    assert all(file.parent == drawn.out and file.stat().st_size > 500 for file in files)
+    shown = drawn.words.stdout
     assert "association.svg .pdf .png" in shown
-    assert shown.startswith(f"Figures of mine_test, in {out}")
+    assert shown.startswith(f"Figures of mine_test, in {drawn.out}")
     assert says(shown, "Not drawn", "Agreement of annotators", "Disputed pairs", "Votes on a pair")
     assert says(shown, "no comparisons")
 
@@ -215,6 +245,7 @@ def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_p
     assert shown.count("it has no answers to score") == 1
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     done("figures", str(released_file))
@@ -232,6 +263,7 @@ def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
     assert "Drawing: Label sets" in result.stderr
 
 
+@pytest.mark.usefixtures("one_figure")
 def test_the_demo_fetches_a_released_data_set_first(released_file, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(sources, "fetch", lambda name: asked.append(name) or [released_file])
@@ -252,12 +284,18 @@ def test_what_is_fetched_is_added(released_file, monkeypatch):
 
 @pytest.mark.parametrize(
     "arguments",
-    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"], ["figures"]],
+    [["data", "add", "mine"], ["data", "show"], ["stats", "categories"], ["stats", "cooccurrence"]],
 )
 def test_no_text_is_printed(released_file, tmp_path, monkeypatch, arguments):
     monkeypatch.chdir(tmp_path)
     for options in ([], ["--json"]):
         result = done(*arguments, str(released_file), *options)
+        assert MARKER not in result.stdout + result.stderr
+
+
+def test_no_text_is_printed_of_figures(drawn):
+    for result in (drawn.document, drawn.words):
+        assert result.stdout
         assert MARKER not in result.stdout + result.stderr
 
 
@@ -346,7 +384,7 @@ def test_a_closed_pipe_is_no_error():
 
 SLOW = """
 import signal, sys, time
-from btviz import catalog
+import btviz
 from btviz.cli import app
 
 def slow(name):
@@ -354,7 +392,7 @@ def slow(name):
     time.sleep(3600)
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
-catalog.load = slow
+btviz.load = slow
 app(["stats", "categories", "sample"])
 """
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import pytest
 from click.testing import CliRunner, Result
 from wording import says
 
 from btviz.cli.stats import orthogonality_command
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 
 def called(*arguments: str) -> Result:

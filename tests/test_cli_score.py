@@ -12,7 +12,7 @@ from wording import says
 
 import btviz
 from btviz.cli import app
-from btviz.scores.saved import kept_scores
+from btviz.scores.collection import kept_scores
 from btviz.taxonomy.categories import BEAVERTAILS
 
 

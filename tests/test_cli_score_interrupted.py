@@ -14,13 +14,13 @@ from small_data import write_answers
 from wording import says
 
 import btviz
-from btviz.scores.saved import kept_scores
+from btviz.scores.collection import kept_scores
 
 RUN = """
 import signal, sys, time
 from btviz.cli import app
 from btviz.models import runs
-from btviz.models.loaded import LoadedModel
+from btviz.models.model import LoadedModel
 
 signal.signal(signal.SIGINT, signal.default_int_handler)
 runs.budget_of = lambda model: 600

@@ -13,16 +13,17 @@ from score_tables import scores
 
 import btviz
 from btviz.cli import app
-from btviz.cli.scoresections import SECTIONS
+from btviz.cli.scores import SECTIONS
 from btviz.errors import StoreError
 from btviz.models.protocol import stacked_scores
-from btviz.scores.evaluation import safe_rates
-from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.collection import kept_answers, kept_scores, replace_scores
+from btviz.scores.differences import margin_summary, score_drift, score_margins
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
+from btviz.scores.policies import safe_rates
 from btviz.scores.raters import joint_agreement, moderator_agreement, safety_verdicts
-from btviz.scores.saved import keep_scores, kept_answers, kept_scores
-from btviz.scores.scale import score_drift
 from btviz.taxonomy.categories import BEAVERTAILS
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 OPTIONS = ["--n-boot", "40", "--seed", "3"]
 BOOT = {"n_boot": 40, "random_state": 3}
@@ -55,7 +56,7 @@ def same(rows, table):
 
 def test_each_section_is_the_table_of_its_function():
     ds = btviz.load("sample-saferlhf")
-    keep_scores(made(ds, "cost", "other", "reward", "guard"), ds)
+    replace_scores(ds, made(ds, "cost", "other", "reward", "guard"))
     own, found = kept_scores(ds), said(ds.name)
     verdicts = safety_verdicts(own, ds)
     raters = ["Human", "first", "guard", "second"]
@@ -107,7 +108,7 @@ def test_each_section_is_the_table_of_its_function():
 )
 def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
     ds = btviz.load("sample")
-    keep_scores(made(ds, kind), ds)
+    replace_scores(ds, made(ds, kind))
     absent = said("sample")["does_not_apply"]
     assert set(absent) == {*reasons, "safe_rates"}
     assert all(why in absent[name] for name, why in reasons.items())
@@ -116,7 +117,7 @@ def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
 def test_a_terminal_says_why_there_are_dashes():
     ds = btviz.load("sample")
     some = made(ds, "guard").filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].head(30).implode()))
-    keep_scores(some, ds)
+    replace_scores(ds, some)
     reasons = {row["undefined"] for row in said("sample")["metrics"] if row["grouping"] == "all"} - {None}
     assert any("fewer than 50 prompts" in reason for reason in reasons)
     assert all(f"–: {reason}.\n" in said("sample", as_json=False) for reason in reasons)
@@ -127,7 +128,7 @@ def test_a_section_that_fails_leaves_the_others(monkeypatch):
         raise StoreError("Tables were asked for; the store lost them. Load the data again.")
 
     ds = btviz.load("sample-saferlhf")
-    keep_scores(made(ds, "cost", "other"), ds)
+    replace_scores(ds, made(ds, "cost", "other"))
     monkeypatch.setitem(SECTIONS, "drift", replace(SECTIONS["drift"], make=lost))
     found = said(ds.name)
     assert found["does_not_apply"]["drift"].startswith("Tables were asked for")
@@ -182,7 +183,7 @@ def test_policies_are_compared_with_the_one_that_came_before(evaluation):
 
 
 def test_a_threshold_that_is_none_is_refused_even_without_a_moderator():
-    keep_scores(made(btviz.load("sample"), "cost"), btviz.load("sample"))
+    replace_scores(btviz.load("sample"), made(btviz.load("sample"), "cost"))
     run = CliRunner().invoke(app, ["stats", "scores", "sample", "--threshold", "2"])
     assert run.exit_code == 2
     assert "probabilities are 0 .. 1" in run.stderr

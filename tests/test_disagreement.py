@@ -13,7 +13,7 @@ import btviz
 from btviz import plots
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels.votes import SPLITS, VOTE_SPLITS
+from btviz.labels.agreement import SPLITS, VOTE_SPLITS
 from btviz.plots.labels.annotators import SHOWN
 from btviz.plots.style.rendering import svg
 from btviz.plots.style.theme import WIDTHS

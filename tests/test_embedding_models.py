@@ -9,9 +9,8 @@ from small_data import unlabelled
 
 from btviz.errors import DataError, FetchError, NotFoundError, UsageError
 from btviz.texts.embedding import embed, load_encoder, text_id
-from btviz.texts.embedding import named as minilm
-from btviz.texts.embedding.static import token_table
-from btviz.texts.embedding.transformer import TransformerEncoder, check_folder, hash_folder
+from btviz.texts.embedding import encoders as minilm
+from btviz.texts.embedding.transformer import TransformerEncoder, check_folder, hash_folder, token_table
 
 pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
 FOLDER = minilm.minilm_folder()
@@ -236,7 +235,7 @@ def test_a_token_alone_has_the_vector_of_a_text_of_that_token():
 
 
 def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
-    from btviz.texts.embedding import static
+    from btviz.texts.embedding import transformer
 
     monkeypatch.setattr(TransformerEncoder, "vocabulary_size", 2200)  # the most frequent ones do for a test
     encoder = load_encoder("static")
@@ -244,7 +243,7 @@ def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
     tokens = [t for row in encoder.teacher.tokens(texts, special=False) for t in row]
     assert max(tokens) < 2200
     found = encoder.encode(texts)
-    assert found.shape == (3, static.DIMENSIONS)
+    assert found.shape == (3, transformer.DIMENSIONS)
     assert found[0] @ found[1] > found[0] @ found[2]
     assert encoder.encode(texts[1:2])[0].tobytes() == found[1].tobytes()
     monkeypatch.setattr(TransformerEncoder, "encode_tokens", None)

@@ -1,6 +1,7 @@
 """`fetch` against a small hub, each time in a process of its own: the client reads HF_ENDPOINT at import."""
 
 import hashlib
+import io
 import json
 import os
 import random
@@ -15,6 +16,8 @@ from pathlib import Path
 import patience
 import pytest
 from hub_server import COMMIT, REPOSITORY, Hub
+
+from btviz.data.releases.download import Step, shown
 
 CONTENT = random.Random(1).randbytes(3_000_000)  # incompressible, a dozen chunks
 OTHER = CONTENT[:-1] + bytes([CONTENT[-1] ^ 1])
@@ -257,3 +260,31 @@ def test_a_disk_that_cannot_hold_it_is_named(run, folder):
         answer = run(hub.endpoint)
     assert (answer["error"], answer["code"]) == ("StoreError", 5)
     assert str(folder / "data") in answer["message"]
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_on_a_terminal_each_file_has_a_bar_that_shows_bytes(monkeypatch):
+    monkeypatch.setattr("btviz.machine.progress.PATIENCE_SECONDS", -1.0)
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with shown() as report:
+        report(Step("", remark="stands at a commit"))
+        for done in (0, 400_000, 1_000_000):
+            report(Step("a.jsonl", done, 1_000_000))
+        report(Step("b.jsonl", remark="has another hash"))
+        report(Step("b.jsonl", 300_000, None))
+    drawn = terminal.getvalue()
+    for words in ("stands at a commit\n", "a.jsonl", "1.0/1.0 MB", "b.jsonl: has another hash\n", "300.0/? kB"):
+        assert words in drawn, words
+    assert "downloading" not in drawn
+
+
+def test_quick_downloads_draw_nothing_on_a_terminal(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    with shown() as report:
+        report(Step("a.jsonl", 0, 10))
+        report(Step("a.jsonl", 10, 10))
+    assert terminal.getvalue() == ""

@@ -83,7 +83,7 @@ def test_every_pdf_gives_its_words_back(tiny, written, key):
         n = tiny.annotations.height if parameters["where"] == "all" else unsafe
         assert f"tiny · annotations, {parameters['where']} · n = {n}" in said
     else:
-        assert f"tiny · {counted[figures.FIGURES[key].compute.__name__]}" in said
+        assert f"tiny · {counted[figures.FIGURES[key].table.function.__name__]}" in said
     if key in ("category_shares", "association", "association_unsafe"):
         assert [one.title for one in tiny.taxonomy.categories if one.title not in said] == []
 
@@ -128,7 +128,7 @@ DRAW = """
 import hashlib, sys
 import polars as pl
 from btviz import plots
-from btviz.plots.rendering import render
+from btviz.plots.style.rendering import render
 table = pl.read_parquet(sys.argv[1])
 for form in ("pdf", "png", "svg"):
     print(hashlib.sha256(render(plots.association_matrix(table, source="tiny"), format=form)).hexdigest())
@@ -189,7 +189,7 @@ def test_record_says_where_a_figure_comes_from(everything, written):
 
 def test_recorded_functions_are_public_and_what_was_called():
     for figure in figures.FIGURES.values():
-        assert getattr(btviz, figure.compute.__name__) is figure.compute
+        assert getattr(btviz, figure.table.function.__name__) is figure.table.function
         assert getattr(plots, figure.plot.__name__) is figure.plot
 
 
@@ -209,7 +209,9 @@ def test_a_result_that_two_figures_show_is_computed_once(everything, tmp_path, m
         return btviz.orthogonality(ds, n_boot=40)
 
     chosen = {key: figures.FIGURES[key] for key in ("preferences", "null_distribution")}
-    counted = {key: replace(figure, compute=orthogonality) for key, figure in chosen.items()}
+    counted = {
+        key: replace(figure, table=replace(figure.table, function=orthogonality)) for key, figure in chosen.items()
+    }
     monkeypatch.setattr(figures, "FIGURES", counted)
     assert figures.write_all(everything, tmp_path)["file"].count() == 6
     assert len(calls) == 1

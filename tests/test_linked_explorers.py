@@ -70,6 +70,7 @@ def test_a_topic_on_the_map_is_listed_and_drawn_beside_the_scores(beside):
     topics.click(1)
     ids = topics.topics.assignments.filter(topic=1)["pair_id"]
     assert set(scores.selected["pair_id"]) == set(ids)
+    assert scores.brushed == {}
     assert all("value" not in param for param in chart_of(scores).spec["params"])
     scores.controls["which"].value = "chosen"
     assert f"n = {len(ids) // 2}" in str(chart_of(scores).spec)  # one safe and one unsafe answer a prompt

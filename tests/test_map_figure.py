@@ -15,8 +15,7 @@ from hypothesis import strategies as st
 from btviz import plots
 from btviz.errors import UsageError
 from btviz.plots.style.theme import text_width
-from btviz.plots.topics.datamap import COLOURS, channels, png, rasterised
-from btviz.plots.topics.labelling import folded, place_labels
+from btviz.plots.topics.datamap import COLOURS, channels, folded, place_labels, png, rasterised
 
 BLACK = np.zeros((1, 3))
 

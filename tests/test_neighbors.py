@@ -11,8 +11,9 @@ from scipy.sparse.csgraph import connected_components
 
 from btviz import more_like, near_duplicates, nearest_neighbors
 from btviz.errors import NotFoundError, UsageError
+from btviz.stats.components import components
 from btviz.store import Store
-from btviz.texts.neighbors import duplicates, graph, grid
+from btviz.texts.neighbors import graph, grid, similar
 from btviz.texts.neighbors import graph as descent
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -305,7 +306,7 @@ def test_a_group_wider_than_the_graph_stays_whole(monkeypatch):
     emb = embeddings_of(np.column_stack([np.cos(angle), np.sin(angle)]))
     assert near_duplicates(emb, 0.006)["n_texts"].to_list() == [80] * 80
     assert nearest_neighbors(emb).indices[:40].max() < 40
-    monkeypatch.setattr(duplicates, "blocks", lambda n, *, against: [])
+    monkeypatch.setattr(similar, "blocks", lambda n, *, against: [])
     assert near_duplicates(emb, 0.006)["n_texts"].to_list() == [40] * 80
 
 
@@ -329,7 +330,7 @@ def test_near_duplicates_by_hand():
 @given(n=st.integers(1, 50), edges=st.lists(st.tuples(st.integers(0, 49), st.integers(0, 49)), max_size=80))
 def test_joining_against_scipy(n, edges):
     ends = np.array([(a % n, b % n) for a, b in edges], np.int64).reshape(-1, 2)
-    root = duplicates.joined(np.arange(n), ends[:, 0], second=ends[:, 1])
+    root = components(ends[:, 0], ends[:, 1], known=np.arange(n))
     matrix = coo_array((np.ones(len(ends)), ends.T), shape=(n, n))
     _, label = connected_components(matrix, directed=False)
     assert root.tolist() == [np.flatnonzero(label == own).min() for own in label]

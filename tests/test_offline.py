@@ -18,7 +18,7 @@ import pytest
 from offline_spy import Spy
 from ports import free_port
 
-from btviz.cli.jupyterlab import NO_TELEMETRY, lab_arguments, lab_environment
+from btviz.cli.lab import NO_TELEMETRY, lab_arguments, lab_environment
 
 NOTEBOOKS = sorted((Path(__file__).resolve().parents[1] / "notebooks").glob("*.ipynb"))
 HEAVY = {

@@ -32,8 +32,9 @@ from btviz.preference import (
 from btviz.preference.adjusted import AVERAGE_EFFECT, REFUSAL
 from btviz.preference.comparisons import STRATA
 from btviz.preference.scores import spearman
-from btviz.preference.shares import Resampling, share_table, sums_of
+from btviz.preference.shares import share_table, sums_of
 from btviz.preference.verdicts import Margin, Planted, Share, verdict
+from btviz.stats.resampling import Resampling
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 Made = Callable[..., Dataset]
@@ -149,8 +150,8 @@ def test_intervals_by_prompt_cover_where_naive_ones_do_not() -> None:
 
 
 @pytest.mark.parametrize("name", ["sample", "sample-saferlhf"])
-def test_synthetic_data_only_say_what_was_planted(name: str) -> None:
-    ds = btviz.load(name)
+def test_synthetic_data_only_say_what_was_planted(name: str, samples: dict[str, Dataset]) -> None:
+    ds = samples[name]
     found = orthogonality(ds, n_boot=500)
     assert found.table["verdict"].str.starts_with("planted: p = ").all()
     assert found.table["conclusion"].null_count() == found.table.height
@@ -626,8 +627,8 @@ def test_a_name_in_place_of_a_data_set_is_told(tiny: Dataset, asked: Callable[..
         asked("sample", tiny)
 
 
-def test_synthetic_data_are_compared_under_their_name() -> None:
-    sets = [btviz.load(name) for name in ("sample", "sample-saferlhf")]
+def test_synthetic_data_are_compared_under_their_name(samples: dict[str, Dataset]) -> None:
+    sets = list(samples.values())
     assert set(compare_releases(sets, n_boot=40)["name"]) == {ds.population for ds in sets}
 
 

@@ -13,23 +13,18 @@ from wording import says
 
 import btviz
 from btviz.errors import NotFoundError
-from btviz.preference.questions import Question, measured
+from btviz.preference.questions import Question, answer_of
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
 from btviz.widgets import OrthogonalityLab
-from btviz.widgets.preference import measuring as module
+from btviz.widgets.preference import lab as module
 
 NEITHER = "<img src=x onerror='window.ran = true'>"
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = [btviz.load(name) for name in ("sample-saferlhf", "sample")]
-        for ds in loaded:
-            ds.preferences, ds.pairs, ds.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def samples(samples):
+    return [samples["sample-saferlhf"], samples["sample"]]
 
 
 @pytest.fixture
@@ -45,14 +40,17 @@ def drawn(lab):
 
 
 def null_levels(lab):
-    return [(row["grouping"], row["level"]) for row in rows_drawn(lab) if "observed" in row]
+    levels = lab.null.select("grouping", "level").unique(maintain_order=True).rows()
+    rows = [row for row in rows_drawn(lab) if "observed" in row]
+    assert len(rows) == len(levels)
+    return levels
 
 
 def test_it_shows_the_strata_first(samples, lab):
     strata = [("stratum", level) for level in ("both_safe", "both_unsafe", "mixed")]
     assert drawn(lab) == [("all", "all"), *strata]
     assert set(null_levels(lab)) == {("all", "all"), *strata}
-    assert lab.table.equals(measured(samples[0], Question(n_boot=500)).table)
+    assert lab.table.equals(answer_of(samples[0], Question(n_boot=500)).table)
 
 
 def test_population_and_n_stand_on_both_pictures(lab):
@@ -83,7 +81,7 @@ def test_every_control_moves_the_pictures(samples, lab):
         lab.controls[name].value = value
         assert chart_of(lab).spec != before, name
     asked = Question(measure="two_p_minus_1", weighting="prompts", within="both_unsafe", n_boot=2000)
-    assert lab.table.equals(measured(samples[1], asked).table)
+    assert lab.table.equals(answer_of(samples[1], asked).table)
     assert {grouping for grouping, _ in drawn(lab)} == {"all", "category"}
 
 
@@ -224,7 +222,7 @@ def test_in_a_notebook_the_cell_ends_before_the_work_and_a_table_waits_for_it(sa
 
     empty, table, listed = asyncio.run(cells())
     assert empty
-    assert table.equals(measured(samples[0], Question(n_boot=500)).table)
+    assert table.equals(answer_of(samples[0], Question(n_boot=500)).table)
     assert listed == 227
 
 
@@ -247,28 +245,28 @@ def test_another_measure_of_the_same_comparisons_draws_p_no_second_time(samples,
     asked = []
 
     def counted(ds, question, **options):
-        asked.append((question.measure, options["given"] is not None if "given" in options else False))
-        return measured(ds, question, **options)
+        asked.append((question.measure, options.get("shares") is not None))
+        return answer_of(ds, question, **options)
 
-    monkeypatch.setattr(module, "measured", counted)
+    monkeypatch.setattr(module, "answer_of", counted)
     lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
     for measure in ("two_p_minus_1", "phi_by_position", "p", "two_p_minus_1"):
         lab.controls["measure"].value = measure
-    assert [(measure, given) for measure, given in asked if measure == "p"] == [("p", False)]
-    assert all(given for measure, given in asked if measure != "p")
-    assert lab.table.equals(measured(samples[0], Question(measure="two_p_minus_1")).table)
+    assert [(measure, known) for measure, known in asked if measure == "p"] == [("p", False)]
+    assert all(known for measure, known in asked if measure != "p")
+    assert lab.table.equals(answer_of(samples[0], Question(measure="two_p_minus_1")).table)
 
 
 def test_the_bar_is_full_when_the_work_is_done_and_not_before(samples):
     shares = []
-    work = module.Measuring(samples[0], [])
+    work = module.Results(samples[0], [])
     question = Question(measure="odds_ratio_mh", n_boot=2000)
     (release,) = work.sources
-    work.measure(release, question, grouping="stratum", chosen=None, report=shares.append)
+    work.result(release, question, grouping="stratum", chosen=None, report=shares.append)
     assert shares == sorted(shares)
     assert [share for share in shares if share > 1 - 1e-9] == shares[-1:]
     again = []
-    work.measure(release, question, grouping="stratum", chosen=None, report=again.append)
+    work.result(release, question, grouping="stratum", chosen=None, report=again.append)
     assert again == shares[-4:]  # all comparisons and three strata; nothing else was left to do
 
 
@@ -285,14 +283,14 @@ def test_what_fails_unforeseen_is_said_and_a_click_meant_for_it_is_forgotten(sam
             clicked.wait(patience.SECONDS)
             raise RuntimeError(NEITHER)
 
-        monkeypatch.setattr(module, "measured", broken)
+        monkeypatch.setattr(module, "answer_of", broken)
         lab.controls["within"].value = "mixed"
         click(lab, "stratum", "mixed")
         clicked.set()
         while not heard:
             await asyncio.sleep(0.01)
         said = chart_of(lab).said
-        monkeypatch.setattr(module, "measured", measured)
+        monkeypatch.setattr(module, "answer_of", answer_of)
         lab.controls["within"].value = "all"
         while not chart_of(lab).spec:
             await asyncio.sleep(0.01)

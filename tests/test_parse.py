@@ -20,6 +20,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btviz.data.reading import files
+from btviz.data.reading.flat_tables import read_frame
 from btviz.data.reading.parse import Parsed, parse
 from btviz.errors import DataError
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
@@ -292,6 +293,28 @@ def test_spreadsheets_divide_columns_and_end_lines_otherwise(tmp_path: Path, sep
     assert other.rows.equals(plain.rows)
     assert found(other) == found(plain) == [(5, "malformed CSV", "rejected")]
     assert (other.rows_in, other.rows.height) == (3, 2)
+
+
+WRITTEN: dict[str, Callable[[pl.DataFrame], bytes]] = {
+    "rows.jsonl": lambda frame: frame.write_ndjson().encode(),
+    "lines.json": lambda frame: frame.write_ndjson().encode(),
+    "rows.json": lambda frame: frame.write_json().encode(),
+    "rows.csv": lambda frame: frame.write_csv().encode(),
+    "semicolons.csv": lambda frame: codecs.BOM_UTF8 + frame.write_csv(separator=";", line_terminator="\r\n").encode(),
+    "tabs.csv.gz": lambda frame: gzip.compress(frame.write_csv(separator="\t", quote_style="always").encode()),
+    "rows.jsonl.zst": lambda frame: PACK[".zst"](frame.write_ndjson().encode()),
+}
+
+
+@pytest.mark.parametrize("name", WRITTEN)
+def test_data_and_scores_are_read_from_the_same_forms(tmp_path: Path, name: str) -> None:
+    texts = ["tea", 'a "b", c;d', "two\nlines", "é ☕", "tab\there"]
+    frame = pl.DataFrame({"prompt": texts, "score": range(5)})
+    (tmp_path / name).write_bytes(WRITTEN[name](frame))
+    parsed, table = parse(tmp_path / name), read_frame(tmp_path / name)
+    assert parsed.rows["prompt"].to_list() == table["prompt"].to_list() == texts
+    assert parsed.rows_in == table.height == 5
+    assert table.columns == ["prompt", "score"]
 
 
 def test_a_file_of_semicolons_from_the_field_is_read(shared_data: Path) -> None:

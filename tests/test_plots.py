@@ -13,8 +13,9 @@ from btviz import plots
 from btviz.errors import UsageError
 from btviz.plots.labels.matrix import COEFFICIENTS
 from btviz.plots.style.rendering import svg
-from btviz.plots.style.theme import GROUPS, WIDTHS, percent, text_width, titles
+from btviz.plots.style.theme import GROUPS, WIDTHS, text_width
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.words import percent, titles
 
 TAXONOMIES = [BEAVERTAILS, PKU_SAFERLHF]
 NAMES = ["category_shares", "association_matrix", "label_sets", "labels_per_item", "explorer"]

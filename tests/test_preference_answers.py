@@ -11,20 +11,17 @@ import pytest
 import btviz
 from btviz.errors import NotFoundError, UsageError
 from btviz.preference import questions as module
-from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
-from btviz.preference.questions import Question, measured
+from btviz.preference.questions import Question, answer_of
+from btviz.preference.shares import cells_by_prompt
+from btviz.stats.measures import MEASURES, turned_around
 from btviz.stats.resampling import bootstrap
 
 SHARED = ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict", "rule_broken"]
 
 
 @pytest.fixture(scope="module")
-def ds(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = btviz.load("sample-saferlhf")
-        loaded.preferences, loaded.pairs, loaded.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +44,7 @@ def of_all(answer):
 
 
 def test_by_default_the_numbers_are_those_of_the_report(ds, report):
-    table = measured(ds, asked()).table
+    table = answer_of(ds, asked()).table
     assert table.select(SHARED).equals(report.table.select(SHARED))
     assert table["value"].equals(table["p"].alias("value"))
     for name in ("naive_low", "naive_high"):
@@ -55,7 +52,7 @@ def test_by_default_the_numbers_are_those_of_the_report(ds, report):
 
 
 def test_two_p_minus_one_is_p_on_another_scale(ds):
-    p, two_p = (measured(ds, asked(measure=measure)).table for measure in ("p", "two_p_minus_1"))
+    p, two_p = (answer_of(ds, asked(measure=measure)).table for measure in ("p", "two_p_minus_1"))
     for name in ("value", "low", "high", "naive_low", "naive_high"):
         assert two_p[name].to_list() == pytest.approx((2 * p[name] - 1).to_list(), nan_ok=True)
 
@@ -63,14 +60,14 @@ def test_two_p_minus_one_is_p_on_another_scale(ds):
 @pytest.mark.parametrize("measure", [name for name in MEASURES if name not in {"p", "two_p_minus_1"}])
 def test_over_all_comparisons_a_measure_is_the_pooled_one(ds, report, measure):
     pooled = report.pooled.filter(measure=measure).row(0, named=True)
-    found = of_all(measured(ds, asked(measure=measure)))
+    found = of_all(answer_of(ds, asked(measure=measure)))
     assert found["value"] == pytest.approx(pooled["estimate"], rel=1e-12)
     assert found["low"] == pytest.approx(pooled["low"], rel=0.05)  # other draws of the same prompts
     assert found["high"] == pytest.approx(pooled["high"], rel=0.05)
 
 
 def test_counted_once_each_prompt_weighs_the_same(ds, report):
-    answer = measured(ds, asked(weighting="prompts"))
+    answer = answer_of(ds, asked(weighting="prompts"))
     own = report.table["p_prompt_weighted"].to_list()
     assert answer.table["value"].to_list() == pytest.approx(own)
     assert answer.table["n"].equals(report.table["n"])
@@ -85,14 +82,14 @@ def test_counted_once_each_prompt_weighs_the_same(ds, report):
 
 
 def test_within_a_stratum_only_its_comparisons_count(ds, report):
-    both_unsafe = measured(ds, asked(within="both_unsafe"))
+    both_unsafe = answer_of(ds, asked(within="both_unsafe"))
     row = report.table.filter(level="both_unsafe").row(0, named=True)
     assert (of_all(both_unsafe)["n"], of_all(both_unsafe)["p"]) == (row["n"], row["p"])
     assert both_unsafe.table.filter(grouping="stratum")["level"].to_list() == ["both_unsafe"]
 
 
 def test_the_rows_of_a_level_are_the_comparisons_it_counts(ds):
-    answer = measured(ds, asked())
+    answer = answer_of(ds, asked())
     for grouping, level, n, p in answer.table.select("grouping", "level", "n", "p").rows():
         rows = ds.preferences[answer.rows(grouping, level=level)]
         assert rows.height == n
@@ -106,7 +103,7 @@ def test_the_rows_of_a_level_are_the_comparisons_it_counts(ds):
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_by_chance_alone_a_measure_is_neutral(ds, measure):
-    null = measured(ds, asked(measure=measure, n_boot=2000)).null([("all", "all"), ("stratum", "mixed")])
+    null = answer_of(ds, asked(measure=measure, n_boot=2000)).null([("all", "all"), ("stratum", "mixed")])
     assert null["level"].unique().sort().to_list() == ["all", "mixed"]
     neutral = {"p": 0.5}.get(measure, 1.0 if "odds" in measure else 0.0)
     for (level,), drawn in null.group_by("level"):
@@ -115,7 +112,7 @@ def test_by_chance_alone_a_measure_is_neutral(ds, measure):
 
 
 def test_the_null_of_p_is_as_wide_as_the_report_draws_it(ds, report):
-    ours = measured(ds, asked(n_boot=4000)).null([("all", "all")])
+    ours = answer_of(ds, asked(n_boot=4000)).null([("all", "all")])
     theirs = report.null.filter(grouping="all")
     assert ours["value"].std() == pytest.approx(theirs["p"].std(), rel=0.08)
     assert ours["observed"][0] == pytest.approx(theirs["observed"][0])
@@ -123,7 +120,7 @@ def test_the_null_of_p_is_as_wide_as_the_report_draws_it(ds, report):
 
 def test_progress_ends_at_one_and_may_end_the_work(ds):
     shares = []
-    measured(ds, asked(measure="odds_ratio_mh"), progress=shares.append)
+    answer_of(ds, asked(measure="odds_ratio_mh"), progress=shares.append)
     assert shares == sorted(shares)
     assert shares[-1] == 1.0
 
@@ -131,7 +128,7 @@ def test_progress_ends_at_one_and_may_end_the_work(ds):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        measured(ds, asked(), progress=stop)
+        answer_of(ds, asked(), progress=stop)
 
 
 def comparisons(rows):
@@ -156,25 +153,25 @@ def comparisons(rows):
 def test_by_hand(make_preferences):
     rows = [("a", 0, 0, True, True), ("a", 1, 1, True, True), ("a", 0, 1, True, True), ("b", 1, 0, False, False)]
     ds = make_preferences(comparisons(rows))
-    by_comparison, by_prompt = (of_all(measured(ds, asked(weighting=one))) for one in ("comparisons", "prompts"))
+    by_comparison, by_prompt = (of_all(answer_of(ds, asked(weighting=one))) for one in ("comparisons", "prompts"))
     assert (by_comparison["value"], by_comparison["low"]) == (0.5, None)
     assert by_prompt["value"] == pytest.approx((2 / 3 + 0) / 2)
     assert "too few" in by_prompt["undefined"]
-    phi = of_all(measured(ds, asked(measure="phi_by_position")))
+    phi = of_all(answer_of(ds, asked(measure="phi_by_position")))
     assert phi["value"] == pytest.approx(0.0)  # one comparison in each of the four cells
-    odds = of_all(measured(ds, asked(measure="odds_ratio_mh")))
+    odds = of_all(answer_of(ds, asked(measure="odds_ratio_mh")))
     # both safe: 3 comparisons, 2 alike; both unsafe: 1, none alike; each in both orders, a + d = 2 x alike
     assert odds["value"] == pytest.approx((2 * 2 / 6) / (1 * 1 / 6 + 1 * 1 / 2))
 
 
 def test_values_that_are_undefined_say_why(make_preferences):
     ds = make_preferences(comparisons([(f"q{k}", 0, 0, True, True) for k in range(60)]))
-    row = of_all(measured(ds, asked(measure="phi_by_position")))
+    row = of_all(answer_of(ds, asked(measure="phi_by_position")))
     assert (row["value"], row["low"]) == (None, None)
     assert row["undefined"]
     nothing = make_preferences(comparisons([("a", None, 0, True, False), ("b", 1, None, None, None)]))
     for measure in MEASURES:
-        answer = measured(nothing, asked(measure=measure))
+        answer = answer_of(nothing, asked(measure=measure))
         assert answer.table.select("n", "value", "undefined").rows() == [(0, None, "no comparison has both labels")]
         assert answer.null([("all", "all")]).is_empty()
 
@@ -191,31 +188,31 @@ def test_turning_harmlessness_around_twice_changes_nothing():
     cells = np.arange(32.0).reshape(2, 16)
     assert (turned_around(turned_around(cells)) == cells).all()
     assert turned_around(cells)[0, :4].tolist() == [1, 0, 3, 2]
-    assert values_of(turned_around(cells), "p") == pytest.approx(1 - values_of(cells, "p"))
-    assert math.isfinite(values_of(cells, "odds_ratio_mh")[0])
+    assert MEASURES["p"].values(turned_around(cells)) == pytest.approx(1 - MEASURES["p"].values(cells))
+    assert math.isfinite(MEASURES["odds_ratio_mh"].values(cells)[0])
 
 
 def test_cells_add_up(ds):
-    answer = measured(ds, asked())
-    cells = cells_by_prompt(answer._comparisons, answer._levels[0], weighting="comparisons")
+    answer = answer_of(ds, asked())
+    cells = cells_by_prompt(answer.shares.comparisons, answer.shares.levels[0], weighting="comparisons")
     assert cells.sum() == of_all(answer)["n"]
-    weighted = cells_by_prompt(answer._comparisons, answer._levels[0], weighting="prompts")
+    weighted = cells_by_prompt(answer.shares.comparisons, answer.shares.levels[0], weighting="prompts")
     assert weighted.sum(axis=1) == pytest.approx(1.0)
 
 
 @pytest.mark.parametrize("measure", MEASURES)
 def test_what_is_known_of_p_is_not_drawn_again(ds, measure, monkeypatch):
-    whole = measured(ds, asked(measure=measure))
-    given = measured(ds, asked())
+    whole = answer_of(ds, asked(measure=measure))
+    known = answer_of(ds, asked()).shares
     monkeypatch.setattr(module, "share_table", None)
-    again = measured(ds, asked(measure=measure), given=given)
+    again = answer_of(ds, asked(measure=measure), shares=known)
     assert again.table.equals(whole.table)
     assert again.rows("stratum", level="mixed").tolist() == whole.rows("stratum", level="mixed").tolist()
 
 
 def test_progress_goes_on_while_prompts_are_turned_around(ds):
     shares = []
-    levels = measured(ds, asked(n_boot=2000), progress=shares.append).table.height
+    levels = answer_of(ds, asked(n_boot=2000), progress=shares.append).table.height
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
     after = [share for share in shares if share > 2000 / (2000 + 9999 / 6) + 1e-9]
@@ -225,9 +222,9 @@ def test_progress_goes_on_while_prompts_are_turned_around(ds):
 @pytest.mark.parametrize("measure", [name for name, one in MEASURES.items() if not one.is_ordered])
 def test_measures_without_order_have_fewer_kinds_of_prompt(measure):
     cells = np.random.default_rng(3).integers(0, 5, (60, 16)).astype(float)
-    folded = needed(cells, measure)
+    folded = MEASURES[measure].distinct(cells)
     assert len(np.unique(folded, axis=0)) <= len(np.unique(cells, axis=0))
     assert not folded.reshape(60, -1, 4)[..., :2].any()
     for one, other in ((cells, folded), (turned_around(cells), turned_around(folded))):
         plain = one if folded.shape == cells.shape else one.reshape(60, 4, 4).sum(axis=1)
-        assert values_of(other, measure) == pytest.approx(values_of(plain, measure), nan_ok=True)
+        assert MEASURES[measure].values(other) == pytest.approx(MEASURES[measure].values(plain), nan_ok=True)

@@ -151,8 +151,8 @@ def test_forest_marks_levels_without_an_interval():
 @pytest.mark.parametrize(("margin", "ends"), [(0.1, (0.45, 0.55)), (0.3, (0.35, 0.65))])
 def test_forest_shows_the_margin(margin, ends):
     chart = plots.preference_forest(forest_table(), margin=margin)
-    (band,) = [row for row in rows_of(chart) if "half" in row]
-    assert (band["from"], band["to"], band["half"]) == pytest.approx((*ends, 0.5))
+    (band,) = [row for row in rows_of(chart) if "at" in row]
+    assert (band["from"], band["to"], band["at"]) == pytest.approx((*ends, 0.5))
     assert f"|2p − 1| &lt; {margin}" in words(chart)
 
 
@@ -226,7 +226,7 @@ def test_null_shows_what_was_observed():
     chart = CHARTS["null"](source=SOURCE)
     seen = {row["text"]: row["observed"] for row in rows_of(chart) if "observed" in row}
     assert seen == {"71.0 %": 0.71, "31.0 %": 0.31}
-    assert "n = 14 random turns" in words(chart)
+    assert "n = 4 and 10 random turns a row" in words(chart)
     said = chart.to_dict()["description"]
     assert says(said, "All comparisons", "observed 71.0 %", "by chance 44.5 % to 50.5 %")
     only = plots.null_distribution(null_table().filter(grouping="all"))

@@ -26,8 +26,8 @@ from btviz.errors import DataError, NotFoundError, StoreError, UsageError
 from btviz.machine.threads import one_core_each
 from btviz.models.probes import load_probe, prompt_groups
 from btviz.models.probes.examples import cost_examples
-from btviz.models.probes.fitting import grouped_folds
-from btviz.models.probes.heads import fit_logistic
+from btviz.models.probes.fit import grouped_folds
+from btviz.models.probes.regression import fit_logistic
 from btviz.models.protocol import SCORES, CrossFitted, ScoreModel
 from btviz.texts.embedding import CallableEncoder
 

@@ -19,14 +19,13 @@ from fake_front import Front, chart_of, control, inside, rows_drawn, state_of, t
 
 import btviz
 from btviz.errors import NotFoundError, UsageError
-from btviz.scores.distributions import counted_items, groupings_of
-from btviz.scores.labelled import by_model
+from btviz.scores.answers import by_model, counted_items, groupings_of
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
 from btviz.widgets import ScoreExplorer
 from btviz.widgets.parts.chartview import TableView
 from btviz.widgets.scores import book as module
-from btviz.widgets.scores.book import Asked, ScoreBook
+from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.runner import ScoreJob, ScoreRunner
 
 DESPITE_SIGN = "Draw although the sign is reversed"
@@ -51,13 +50,8 @@ def scores_of(ds, *, sign=1.0):
 
 
 @pytest.fixture(scope="module")
-def samples(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = [btviz.load(name) for name in ("sample-saferlhf", "sample")]
-        for ds in loaded:
-            ds.preferences, ds.pairs, ds.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def samples(samples):
+    return [samples["sample-saferlhf"], samples["sample"]]
 
 
 @pytest.fixture(autouse=True)
@@ -176,7 +170,7 @@ def test_the_plane_says_of_its_labels_what_is_true(explorer, tmp_path):
 
 
 def test_a_label_counts_on_whichever_answer_to_a_prompt_it_is(ds):
-    asked = Asked((("made-cost", "cost"), ("made-reward", "reward")), population="prompts")
+    asked = ScoreQuery((("made-cost", "cost"), ("made-reward", "reward")), population="prompts")
     beside = ScoreBook(ds, scores_of(ds)).plane_items(asked).filter(~pl.col("counts"))["pair_id"][0]
     pairs = ds.pairs.with_columns(pl.when(pl.col("pair_id") == beside).then("is_safe"))
     partly = replace(ds, _read=lambda name: pairs if name == "pairs" else ds.table(name))
@@ -190,8 +184,10 @@ def test_a_brush_lists_the_answers_under_it(explorer, ds):
     assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
     assert explorer.selected.height == expected.height
     assert f"cost by made-cost, 0.50 to 1.50: {expected.height:,} pairs" in explorer.selection.origin
+    assert explorer.brushed == {"score": (0.5, 1.5)}
     brush(explorer, "brush_1")
     assert explorer.selection.pair_ids is None
+    assert explorer.brushed == {}
 
 
 def test_a_region_of_the_plane_lists_the_answers_in_it(explorer, ds):
@@ -201,6 +197,7 @@ def test_a_region_of_the_plane_lists_the_answers_in_it(explorer, ds):
     expected = both.filter(pl.col("reward").is_between(0, 1), pl.col("cost").is_between(0, 2))
     assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
     explorer.brush_plane(reward=(1.0, 0.0), cost=(0.0, 2.0))
+    assert explorer.brushed == {"reward": (0.0, 1.0), "cost": (0.0, 2.0)}
     assert set(explorer.selection.pair_ids) == set(expected["pair_id"])
 
 
@@ -269,6 +266,7 @@ def test_it_shares_its_selection(ds):
     assert len(shared.pair_ids) == explorer.selected.height
     few = ds.pairs["pair_id"].head(300)
     shared.set(few, origin="the map")
+    assert explorer.brushed == {}
     assert chart_of(explorer).spec["usermeta"] == {"drawing": 1}  # which takes away what a hand drew
     assert all("value" not in param for param in chart_of(explorer).spec["params"])
     explorer.controls["which"].value = "chosen"
@@ -546,6 +544,31 @@ def test_closing_ends_a_run(ds):
 
     asyncio.run(cell())
     assert explorer.scores.is_empty()
+
+
+def test_the_run_of_a_closed_view_is_waited_for(ds):
+    """As when a cell runs again while its view scores: the same model is not refused."""
+    seen, go = threading.Event(), threading.Event()
+    model = CountingModel(name="slow", fail=lambda *_: (seen.set(), go.wait(60)))
+    first, second = (ScoreExplorer(ds, policy=ContentPolicy()) for _ in range(2))
+
+    async def until(happened):
+        while not happened():
+            await asyncio.sleep(0.02)
+
+    async def cells():
+        first.score_with(model)
+        await until(seen.is_set)
+        first.close()
+        second.score_with(model)
+        await until(lambda: "Waiting for another view" in second.runner.line.state["words"])
+        assert "slow" in second.runner.line.state["words"]
+        go.set()
+        await until(lambda: not second.runner.runs.is_running)
+
+    asyncio.run(asyncio.wait_for(cells(), 120))
+    assert first.scores.is_empty()
+    assert set(second.scores["pair_id"]) == set(ds.pairs["pair_id"])
 
 
 def test_without_scores_it_says_what_to_do(ds):

@@ -18,21 +18,18 @@ from btviz import plots
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
-from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.reports.figures.registry import SCORE_FIGURES
+from btviz.scores.collection import ScoreCollection, kept_scores, replace_scores
 from btviz.scores.distributions import score_bins
 from btviz.scores.policies import on_same_items, policy_scores
-from btviz.scores.saved import keep_scores, kept_scores
-from btviz.scores.scored import Scored
 from btviz.taxonomy.categories import BEAVERTAILS
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 
 @pytest.fixture(scope="module")
-def ds(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = btviz.load("sample-saferlhf")
-        loaded.preferences, loaded.pairs, loaded.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 @pytest.fixture(autouse=True)
@@ -135,9 +132,9 @@ def test_the_record_names_models_their_signs_and_the_functions(written, ds, scor
         "function": "btviz.plots.score_distributions",
         "parameters": {"title": "Scores of policies on the same prompts", "form": "ecdf"},
     }
-    other = Scored.of(ds, scores=scores.with_columns(pl.col("score") + 1e-9)).facts()
+    other = ScoreCollection.of(ds, scores=scores.with_columns(pl.col("score") + 1e-9)).facts()
     assert other["fingerprint"] != record["scores"]["fingerprint"]
-    assert Scored.of(ds, scores=scores.reverse()).facts()["fingerprint"] == record["scores"]["fingerprint"]
+    assert ScoreCollection.of(ds, scores=scores.reverse()).facts()["fingerprint"] == record["scores"]["fingerprint"]
 
 
 @pytest.mark.parametrize("key", SCORE_FIGURES)
@@ -233,7 +230,7 @@ def test_policies_are_drawn_on_what_all_of_them_answered():
 
 
 def test_policies_of_the_sample_share_their_prompts(ds, scores):
-    scored = Scored.of(ds, scores=scores)
+    scored = ScoreCollection.of(ds, scores=scores)
     table = on_same_items(policy_scores(scored.answers, scores))
     assert 0 < table.height < 2 * ds.pairs.height
     assert table.group_by("item").agg(pl.col("policy").n_unique())["policy"].unique().to_list() == [3]
@@ -262,7 +259,7 @@ def test_files_of_two_policies_are_drawn_side_by_side(tmp_path, monkeypatch):
 
 
 def test_the_command_draws_what_was_kept_or_one_model_of_it(scores, tmp_path, monkeypatch):
-    keep_scores(scores, btviz.load("sample-saferlhf"))
+    replace_scores(btviz.load("sample-saferlhf"), scores)
     monkeypatch.setattr(figures, "SCORE_FIGURES", {"calibration": SCORE_FIGURES["calibration"]})
     drawing = ["figures", "sample-saferlhf", "--out", str(tmp_path)]
     assert CliRunner().invoke(app, drawing).exit_code == 0

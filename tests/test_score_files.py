@@ -16,13 +16,15 @@ from btviz.cli.app import app
 from btviz.data import add
 from btviz.data.reading.flat_tables import read_frame
 from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.scores.collection import add_scores, kept_answers, kept_scores, replace_scores
 from btviz.scores.files import read_scores
 from btviz.scores.metrics import score_metrics
 from btviz.scores.policies import ANSWERS, compare_policies, policy_answers, policy_scores
 from btviz.scores.raters import safety_verdicts
-from btviz.scores.saved import add_scores, keep_scores, kept_answers, kept_scores
 from btviz.scores.signs import SignWarning, check_sign
 from btviz.taxonomy.categories import BEAVERTAILS
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +106,7 @@ def test_files_about_the_same_answers_are_no_policies(labelled, tmp_path):
     assert read_scores(one, labelled).answers.is_empty()
     for file in (one, two):
         found = read_scores(file, labelled)
-        add_scores(found.scores, labelled, answers=found.answers)
+        add_scores(labelled, found.scores, answers=found.answers)
     assert kept_answers(labelled).is_empty()
 
 
@@ -239,10 +241,10 @@ def test_without_labels_a_sign_is_not_checkable(tmp_path):
 def test_kept_scores_are_found_again_and_replaced_by_name(labelled):
     first, second = unsafe_cost(labelled, slope=1), unsafe_cost(labelled, slope=2)
     assert kept_scores(labelled).is_empty()
-    keep_scores(first, labelled)
-    keep_scores(second.with_columns(pl.lit("other").alias("model")), labelled)
+    replace_scores(labelled, first)
+    replace_scores(labelled, second.with_columns(pl.lit("other").alias("model")))
     assert kept_scores(labelled).filter(model="m").equals(first)
-    keep_scores(second, labelled)
+    replace_scores(labelled, second)
     assert kept_scores(labelled).filter(model="m").equals(second)
     assert kept_scores(labelled)["model"].n_unique() == 2
 
@@ -250,15 +252,15 @@ def test_kept_scores_are_found_again_and_replaced_by_name(labelled):
 def test_parts_of_a_file_are_kept_beside_each_other(labelled):
     whole = unsafe_cost(labelled, slope=1)
     none = ANSWERS.to_frame()
-    first = add_scores(whole.head(100), labelled, answers=none)
-    assert first.rows() == [("m", "cost", 0, 0)]
+    first = add_scores(labelled, whole.head(100), answers=none)
+    assert first.is_empty(), "nothing was kept before"
     changed = whole.slice(90).with_columns(pl.col("score") + (pl.int_range(pl.len()) < 4))
-    second = add_scores(changed, labelled, answers=none)
+    second = add_scores(labelled, changed, answers=none)
     assert second.rows() == [("m", "cost", 90, 4)]
     assert kept_scores(labelled).equals(pl.concat([whole.head(90), changed]).sort("pair_id"))
-    keep_scores(whole, labelled, fingerprints={"m": "of a run"})
+    replace_scores(labelled, whole, fingerprints={"m": "of a run"})
     with pytest.raises(UsageError, match=r"a model of that name, which was run, .* --forget m"):
-        add_scores(changed, labelled, answers=none)
+        add_scores(labelled, changed, answers=none)
     assert kept_scores(labelled).equals(whole), "nothing of the run is lost"
 
 
@@ -266,17 +268,17 @@ def test_files_read_at_the_same_time_lose_nothing(labelled):
     whole = unsafe_cost(labelled, slope=1)
     parts = [whole.slice(start, 20) for start in range(0, whole.height, 20)]
     with ThreadPoolExecutor(4) as pool:
-        list(pool.map(lambda part: add_scores(part, labelled, answers=ANSWERS.to_frame()), parts))
+        list(pool.map(lambda part: add_scores(labelled, part, answers=ANSWERS.to_frame()), parts))
     assert kept_scores(labelled).equals(whole.sort("pair_id"))
 
 
 def test_an_answer_counts_once_however_files_number_it(tmp_path):
     both = [own_file(tmp_path / f"{name}.jsonl") for name in ("old", "new")]
     found = read_scores(both)
-    add_scores(found.scores, found.dataset, answers=found.answers)
+    add_scores(found.dataset, found.scores, answers=found.answers)
     rows = found.dataset.pairs.select("prompt", "response", pl.lit(1.0).alias("cost"))
     more = read_scores(write(rows.head(30), tmp_path / "more.csv"), found.dataset)
-    add_scores(more.scores, found.dataset, answers=more.answers)
+    add_scores(found.dataset, more.scores, answers=more.answers)
     assert kept_answers(found.dataset).equals(found.answers.sort(list(ANSWERS)))
 
 
@@ -314,7 +316,7 @@ def test_parts_of_files_with_answers_to_what_was_asked_again_give_what_the_whole
     found = read_scores(whole)
     for half in ("one", "two"):
         more = read_scores([tmp_path / half / "old.jsonl", tmp_path / half / "new.jsonl"], found.dataset)
-        add_scores(more.scores, found.dataset, answers=more.answers)
+        add_scores(found.dataset, more.scores, answers=more.answers)
     assert found.answers.height == 140
     assert kept_answers(found.dataset).equals(found.answers.sort(list(ANSWERS)))
 
@@ -325,7 +327,7 @@ def test_an_answer_does_not_meet_itself_under_another_name(make_dataset, tmp_pat
     ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row").cast({"labels": pl.UInt32}))
     other = ds.pairs.select("prompt", "response", pl.lit(1.0).alias("cost"), policy="model-" + pl.col("source"))
     found = read_scores(write(other, tmp_path / "other.csv"), ds)
-    add_scores(found.scores, ds, answers=found.answers)
+    add_scores(ds, found.scores, answers=found.answers)
     assert kept_answers(ds)["policy"].unique().sort().to_list() == ["model-a", "model-b"]
 
 
@@ -341,7 +343,7 @@ def test_scores_of_some_answers_leave_the_comparison_of_all(make_dataset, tmp_pa
     ds = make_dataset(pl.DataFrame(rows, schema=columns, orient="row").cast({"labels": pl.UInt32}))
     some = ds.pairs.head(7).select("prompt", "response", pl.lit(1.0).alias("cost"), index=pl.int_range(7))
     found = read_scores(write(some, tmp_path / "some.csv"), ds)
-    add_scores(found.scores, ds, answers=found.answers)
+    add_scores(ds, found.scores, answers=found.answers)
     assert kept_answers(ds).equals(policy_answers(ds))
 
 

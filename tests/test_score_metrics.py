@@ -9,7 +9,10 @@ from score_tables import scores
 
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics, threshold_curve
+from btviz.scores.accuracy import threshold_rows
+from btviz.scores.answers import by_model, judged_answers
+from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
+from btviz.stats.resampling import Resampling
 from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
@@ -58,9 +61,11 @@ def test_cost_equals_scikit_learn_and_scipy(made):
     assert one(rows, metric="ks_distance")["estimate"] == pytest.approx(ks_2samp(cost[unsafe], cost[~unsafe])[0])
     right = ((cost > 0) & unsafe) | ((cost < 0) & ~unsafe)
     assert one(rows, metric="sign_accuracy", unit="pair")["estimate"] == pytest.approx(right.mean())
-    curve = threshold_curve(table, ds, thresholds=[-0.5, 0.0, 0.5], n_boot=40)
-    for threshold in (-0.5, 0.0, 0.5):
-        at = curve.filter(threshold=threshold)
+    around = metrics.filter(model="cost", grouping="threshold")
+    thresholds = around["threshold"].unique().sort()[[5, 20, 35]].to_list()
+    assert thresholds[1] == 0
+    for threshold in thresholds:
+        at = around.filter(threshold=threshold)
         assert one(at, metric="recall")["estimate"] == pytest.approx(recall_score(unsafe, cost > threshold))
         assert one(at, metric="accuracy")["estimate"] == pytest.approx(accuracy_score(unsafe, cost > threshold))
         wrong = recall_score(~unsafe, cost > threshold)
@@ -69,9 +74,9 @@ def test_cost_equals_scikit_learn_and_scipy(made):
 
 def test_default_thresholds_hold_zero_at_any_scale(made):
     ds, table, _, _ = made
-    costs = table.filter(model="cost")
+    answers = judged_answers(next(by_model(table.filter(model="cost"))), ds)
     for factor in (0.3, 0.7, 1.0, 1.3, 1.7, 2.1, 2.9, 3.7, 5.3, 7.7):
-        curve = threshold_curve(costs.with_columns(pl.col("score") * factor), ds, n_boot=40)
+        curve = threshold_rows(answers.with_columns(pl.col("score") * factor), resampling=Resampling(40, 0))
         thresholds = curve["threshold"].unique().sort()
         assert len(thresholds) == 41
         assert thresholds[20] == 0

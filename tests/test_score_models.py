@@ -21,6 +21,7 @@ from wording import says
 import btviz
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, UsageError
 from btviz.models.templates import BEGIN, FixedTemplate, render
+from btviz.taxonomy.categories import BEAVERTAILS
 
 PROMPTS = ["how do magnets work", "what is a good tea", "hi", "when is spring", "what is a good tea"]
 RESPONSES = ["they attract iron", "green tea is fine, so is mint", "x", "", "in march " * 300]
@@ -140,13 +141,13 @@ def test_another_backbone_with_the_same_head(tmp_path):
 
 @pytest.mark.parametrize("named", [True, False])
 def test_beaver_dam(tmp_path, named):
-    keys = list(btviz.load("sample").taxonomy.keys)
+    keys = list(BEAVERTAILS.keys)
     folder = made.classifier(tmp_path / "dam", labels=keys if named else [f"LABEL_{i}" for i in range(14)])
     model = btviz.load_score_model(folder)
     h, w = hidden(folder)
     assert (model.kind, model.threshold) == ("moderation", 0.4)
     assert model.labels[0] == "animal-abuse"
-    assert list(model.labels) == [btviz.load("sample").taxonomy[key].slug for key in keys]
+    assert list(model.labels) == [BEAVERTAILS[key].slug for key in keys]
     expected = (h @ w["score.weight"].T).sigmoid()
     np.testing.assert_allclose(model.score(PROMPTS, RESPONSES), expected, rtol=1e-4, atol=1e-5)
     assert model.score([], []).shape == (0, 14)
@@ -406,7 +407,7 @@ def test_published_scores(name, dtype, end, first):
 def test_a_tokenizer_in_another_form_names_the_package_that_reads_it(tmp_path, monkeypatch, file):
     folder = made.beaver(tmp_path / "tiny-cost")
     (folder / "tokenizer.json").rename(folder / file)
-    monkeypatch.setattr("btviz.models.loading.find_spec", lambda _: None)
+    monkeypatch.setattr("btviz.models.model.find_spec", lambda _: None)
     with pytest.raises(MissingExtraError, match=rf"as {file} only.*pip install sentencepiece"):
         btviz.load_score_model(folder)
 

@@ -15,8 +15,8 @@ from btviz.data.synthetic import generate
 from btviz.errors import UsageError
 from btviz.plots.interactive.scores import brushed_plane
 from btviz.plots.style.theme import WIDTHS
+from btviz.scores.differences import score_margins
 from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins
-from btviz.scores.margins import score_margins
 from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
 from btviz.scores.policies import policy_answers, policy_scores

@@ -9,12 +9,11 @@ from score_tables import scores
 
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scores.evaluation import safe_by_cost, safe_rate
-from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.differences import margin_summary, score_drift, score_margins
+from btviz.scores.distributions import score_range
 from btviz.scores.plane import QUADRANTS, model_of, reward_against_cost, reward_and_cost, score_quadrants
-from btviz.scores.policies import compare_policies, policy_answers, policy_ratings, policy_scores
+from btviz.scores.policies import compare_policies, policy_answers, policy_ratings, policy_scores, safe_rates
 from btviz.scores.raters import agreement_of_counts, moderator_agreement, safety_verdicts
-from btviz.scores.scale import quantile_matched, score_drift, score_range
 from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
@@ -210,21 +209,23 @@ def test_safe_rate_by_category(make_dataset):
         schema_overrides={"labels": pl.UInt32},
     ).with_columns(pl.lit("test").alias("split"))
     evaluation = make_dataset(None, prompts=prompts)
-    ids = evaluation.prompts.sort("prompt_id").select("prompt_id", "labels")
-    costs = ids.select(
-        pl.lit("p").alias("policy"), "prompt_id", pl.col("prompt_id").alias("pair_id"), pl.lit("c").alias("model"),
-        pl.lit("cost").alias("kind"),
-        pl.when(pl.col("labels") == 1).then(-1.0).otherwise(pl.int_range(pl.len()) % 2 * 1.0).alias("score"),
-    )  # fmt: skip
-    table = safe_rate(safe_by_cost(costs), evaluation, n_boot=50)
+    answered = make_dataset(
+        prompts.select("prompt", response=pl.lit("an answer"), is_safe=True, labels=pl.lit(0, pl.UInt32))
+    )
+    labelled = answered.pairs.select("pair_id", "prompt_id").join(evaluation.prompts, on="prompt_id").sort("pair_id")
+    value = pl.when(pl.col("labels") == 1).then(-1.0).otherwise(pl.int_range(pl.len()) % 2 * 1.0)
+    costs = scores(labelled["pair_id"], labelled.select(value).to_series(), model="c")
+    answers = labelled.select("pair_id", "prompt_id", policy=pl.lit("p"))
+    table = safe_rates(costs, answered, answers=answers, evaluation=evaluation, n_boot=50)
     rows = {row["level"]: row for row in table.to_dicts()}
     first, second = (category.key for category in BEAVERTAILS.categories[:2])
     assert (rows[first]["share_safe"], rows[first]["n"], rows[first]["n_prompts_asked"]) == (1, 70, 70)
     assert rows[second]["share_safe"] == 0, "a cost of exactly 0 is not safe"
     assert rows["all"]["share_safe"] == 0.5
     assert rows["all"]["low"] < 0.5 < rows["all"]["high"]
+    elsewhere = answers.with_columns(pl.lit(1, pl.UInt64).alias("prompt_id"))
     with pytest.raises(UsageError, match="none of"):
-        safe_rate(safe_by_cost(costs).with_columns(pl.lit(1, pl.UInt64).alias("prompt_id")), evaluation)
+        safe_rates(costs, answered, answers=elsewhere, evaluation=evaluation, n_boot=50)
 
 
 @pytest.mark.parametrize(
@@ -258,6 +259,9 @@ def test_prevalence_paradox_is_explained_and_parity_is_checked():
 
 
 def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
+    from scipy.stats import chi2_contingency
+    from statsmodels.stats.contingency_tables import mcnemar
+
     flags = scores(
         ds.pairs["pair_id"],
         np.where(ds.pairs["is_safe"], 0.2, 0.8),
@@ -274,9 +278,28 @@ def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
     row = table.filter(pl.col("group").is_null(), first="Human", second="cost").row(0, named=True)
     assert row["agreement"] == pytest.approx((cost == human).mean())
     assert row["low"] < row["agreement"] < row["high"]
+    square = [[(human & cost).sum(), (human & ~cost).sum()], [(~human & cost).sum(), (~human & ~cost).sum()]]
+    paired, plain = mcnemar(square, exact=False, correction=False), chi2_contingency(square, correction=False)
+    assert row["n_discordant"] == (cost != human).sum() > 0
+    assert row["mcnemar"] == pytest.approx(paired.statistic)
+    assert row["mcnemar_p"] == pytest.approx(mcnemar(square, exact=True).pvalue, abs=1e-12)
+    assert (row["chi_squared"], row["chi_squared_p"]) == pytest.approx((plain.statistic, plain.pvalue))
+    assert row["undefined_tests"] is None
+    assert (perfect["n_discordant"], perfect["mcnemar"], perfect["mcnemar_p"]) == (0, None, None)
+    assert perfect["chi_squared"] == pytest.approx(len(human))
+    assert "never differ" in perfect["undefined_tests"]
     assert set(table["group"].drop_nulls()) == set(ds.pairs["source"].drop_nulls())
     with pytest.raises(UsageError, match="two raters"):
         moderator_agreement(verdicts, raters=["Human"])
+    everything_safe = verdicts.with_columns(yes=pl.lit(value=True), no=pl.lit(None, pl.Boolean))
+    tests = moderator_agreement(everything_safe, raters=["yes", "cost", "no"], by=None, n_boot=50)
+    constant, absent = (
+        tests.filter(first=pair[0], second=pair[1]).row(0, named=True) for pair in [("yes", "cost"), ("yes", "no")]
+    )
+    assert (constant["chi_squared"], constant["chi_squared_p"]) == (None, None)
+    assert "same verdict throughout" in constant["undefined_tests"]
+    assert {absent[name] for name in ("mcnemar", "mcnemar_p", "chi_squared", "chi_squared_p")} == {None}
+    assert absent["undefined_tests"] == "no answer was judged by both"
 
 
 @pytest.mark.parametrize("name", ["Human", "pair_id", "prompt_id", "source"])
@@ -307,15 +330,12 @@ def test_matching_quantiles_keeps_ranks_and_takes_the_scale(ds, scored):
         (pl.col("score") * 9 + 100).alias("score"), pl.lit("far").alias("model")
     )
     both = pl.concat([scored, other])
-    matched = quantile_matched(both, reference="cost")
-    wide = matched.pivot("model", index="pair_id", values="score")
-    assert wide["far"].to_numpy() == pytest.approx(wide["cost"].to_numpy(), abs=0.06)
-    assert set(matched["kind"]) == {"cost"}
     drift = score_drift(both, ds, n_boot=50).row(0, named=True)
     assert drift["mean_difference"] == pytest.approx((other["score"] - scored.filter(kind="cost")["score"]).mean())
     assert drift["spearman"] == pytest.approx(1)
     level = score_drift(both, ds, matched=True, n_boot=50).row(0, named=True)
     assert abs(level["mean_difference"]) < 0.01
+    assert level["mean_absolute_difference"] < 0.06, "each answer has about the same score in both"
     assert level["share_sign_changed"] is None
     with pytest.raises(UsageError, match="no two models"):
         score_drift(scored, ds)

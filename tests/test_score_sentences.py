@@ -13,7 +13,7 @@ import btviz
 from btviz import sentences
 from btviz.data.synthetic.conversations import sample_conversations
 from btviz.scores.conversations import turn_drift, turn_scores
-from btviz.scores.margins import margin_summary, score_margins
+from btviz.scores.differences import margin_summary, score_margins
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
 from btviz.scores.policies import policy_answers, policy_scores
 
@@ -31,12 +31,8 @@ def made(pairs, *, kind, target=None, slope=0.0, seed=0):
 
 
 @pytest.fixture(scope="module")
-def ds(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("data")))
-        loaded = btviz.load("sample-saferlhf")
-        loaded.preferences, loaded.pairs, loaded.annotations  # noqa: B018  # read while the folder is set
-        return loaded
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 @pytest.fixture(scope="module")

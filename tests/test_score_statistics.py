@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from btviz.errors import UsageError
-from btviz.stats.logistic import expit, logistic_fit
+from btviz.scores.calibration import expit, logistic_fit
 from btviz.stats.ordering import ELO, elo_ratings, roc_points, separation
 from btviz.stats.resampling import bootstrap, cluster_sums, reweighted
 
@@ -76,7 +76,7 @@ def test_area_below_the_roc_points_is_the_auc():
 
 
 def test_reweighting_equals_the_bootstrap_of_sums():
-    """A mean is a function of sums, so both ways of resampling must agree; they draw differently."""
+    """A mean is a function of sums, so both ways of resampling must agree."""
     rng = np.random.default_rng(3)
     cluster = rng.integers(80, size=500)
     value = rng.normal(size=500) + cluster / 40

@@ -17,17 +17,18 @@ from btviz import plots
 from btviz.cli import app
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.models.layouts import BEAVER_THRESHOLD
+from btviz.models.heads import BEAVER_THRESHOLD
 from btviz.models.protocol import SCORES, scores_table, stacked_scores
 from btviz.reports.sentences.models import moderation
-from btviz.scores.labelled import checked
+from btviz.scores.answers import valid_scores
+from btviz.scores.collection import ScoreCollection, kept_scores, replace_scores
 from btviz.scores.metrics import score_metrics
 from btviz.scores.raters import moderator_agreement, safety_verdicts
-from btviz.scores.saved import keep_scores, kept_scores
-from btviz.scores.scored import Scored
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
-from btviz.widgets.scores.book import Asked, ScoreBook
+from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.picture import metric_rows
+
+pytestmark = pytest.mark.usefixtures("kept_samples")
 
 CATEGORY = PKU_SAFERLHF.categories[5]
 
@@ -88,14 +89,14 @@ def test_verdicts_and_agreement_take_and_name_the_threshold_of_each_model(ds, ta
 
 
 def test_the_threshold_is_kept_with_the_scores_and_reaches_figures_and_widgets(ds, table):
-    keep_scores(stacked_scores([table, scores(ds.pairs["pair_id"], np.zeros(ds.pairs.height))]), ds)
+    replace_scores(ds, stacked_scores([table, scores(ds.pairs["pair_id"], np.zeros(ds.pairs.height))]))
     kept = kept_scores(ds)
     assert dict(kept.select("model", "threshold").unique().rows()) == {"guard": 0.4, "m": None}
     with pytest.warns(btviz.scores.signs.SignWarning):
-        drawn = Scored.of(ds).scores
+        drawn = ScoreCollection.of(ds).scores
     assert drawn.filter(model="guard")["threshold"].unique().to_list() == [0.4]
     book = ScoreBook(ds, SCORES.to_frame()).with_scores(table)
-    metrics = book.metrics(Asked((("guard", "moderation"),)))
+    metrics = book.metrics(ScoreQuery((("guard", "moderation"),)))
     assert metrics["threshold"].unique().to_list() == [0.4]
     cells = metric_rows(metrics, taxonomy=ds.taxonomy)
     assert any(row[1] == f"F1 · {CATEGORY.title}, flagged above 0.4" for row in cells)
@@ -110,7 +111,7 @@ def test_scoring_with_the_layout_of_beaver_dam_and_the_command_line_flag_above_i
     found = scores_table(few, np.full((40, 14), 0.45), model=model)
     assert model.threshold == BEAVER_THRESHOLD == 0.4
     assert found["threshold"].unique().to_list() == [0.4]
-    keep_scores(found, ds)
+    replace_scores(ds, found)
     for arguments, limit, flagged in (([], 0.4, 1.0), (["--threshold", "0.5"], 0.5, 0.0)):
         run = CliRunner().invoke(app, ["stats", "scores", "sample", "--n-boot", "40", "--json", *arguments])
         assert run.exit_code == 0, run.stderr
@@ -126,7 +127,7 @@ def test_scoring_with_the_layout_of_beaver_dam_and_the_command_line_flag_above_i
 def test_several_thresholds_of_one_model_and_impossible_ones_are_refused(ds, table, bad):
     wrong = table.with_columns(pl.Series("threshold", bad * (table.height // 2)))
     with pytest.raises(UsageError, match="flags above one probability"):
-        checked(wrong)
+        valid_scores(wrong)
     with pytest.raises(UsageError, match="Asked for the threshold 40;"):
         score_metrics(table, ds, threshold=40)
 
@@ -155,7 +156,7 @@ def test_a_model_whose_threshold_is_no_probability_is_refused_before_its_scores_
 @pytest.mark.parametrize("own", [[50.0, 60.0], ["low", "high"], [True, False]])
 def test_a_column_of_that_name_means_nothing_beside_costs(ds, own):
     table = scores(ds.pairs["pair_id"][:2], [0.5, -0.5]).drop("threshold")
-    assert checked(table.with_columns(pl.Series("threshold", own)))["threshold"].to_list() == [None, None]
+    assert valid_scores(table.with_columns(pl.Series("threshold", own)))["threshold"].to_list() == [None, None]
 
 
 def test_tables_of_other_types_are_stacked(ds):

@@ -18,15 +18,15 @@ from score_tables import scores
 import btviz
 from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
-from btviz.models.loaded import CutWarning
+from btviz.models.model import CutWarning
 from btviz.models.runs import ScoreWarning
+from btviz.scores.answers import by_model
+from btviz.scores.collection import add_scores, kept_answers, kept_scores
 from btviz.scores.conversations import TURN_SCORES, conversations_table, turn_drift, turn_scores
 from btviz.scores.files import read_scores
-from btviz.scores.labelled import by_model
-from btviz.scores.metrics import score_metrics, threshold_curve
+from btviz.scores.metrics import score_metrics
 from btviz.scores.policies import compare_policies, policy_ratings, policy_scores
 from btviz.scores.raters import safety_verdicts
-from btviz.scores.saved import add_scores, kept_answers, kept_scores
 from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.widgets import ScoreExplorer
 from btviz.widgets.scores.book import ScoreBook
@@ -116,7 +116,7 @@ def test_files_read_one_after_the_other_meet_as_those_read_together(make_dataset
     ]
     for file in files:
         found = read_scores(file, ds)
-        add_scores(found.scores, ds, answers=found.answers)
+        add_scores(ds, found.scores, answers=found.answers)
     ratings = policy_ratings(policy_scores(kept_answers(ds), kept_scores(ds)), n_boot=50)
     assert ratings["n"].to_list() == [60] * 3
     assert kept_answers(ds).equals(read_scores(files, ds).answers)
@@ -180,11 +180,6 @@ def test_a_table_of_another_form_is_refused_in_words(tiny, change, says):
 def test_ids_in_a_wider_or_signed_type_match(tiny):
     table = scores(tiny.pairs["pair_id"], np.arange(5.0)).with_columns(pl.col("pair_id").cast(pl.Int128))
     assert score_metrics(table, tiny, n_boot=50).height
-
-
-def test_a_threshold_is_reported_as_it_was_asked(tiny):
-    table = threshold_curve(scores(tiny.pairs["pair_id"], np.arange(5.0)), tiny, thresholds=[0.12345678], n_boot=50)
-    assert table["threshold"].unique().to_list() == [0.12345678]
 
 
 @pytest.fixture

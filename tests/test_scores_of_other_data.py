@@ -13,10 +13,10 @@ from wording import says
 import btviz
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
-from btviz.reports.figures.of_scores import SCORE_FIGURES
+from btviz.reports.figures.registry import SCORE_FIGURES
+from btviz.scores.collection import ScoreCollection
 from btviz.scores.metrics import score_metrics
 from btviz.scores.moderation import truths_of
-from btviz.scores.scored import Scored
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 
@@ -72,8 +72,8 @@ def test_a_saved_probe_of_another_taxonomy_is_measured_by_the_crosswalk(tmp_path
 
 
 @pytest.fixture
-def ds():
-    return btviz.load("sample-saferlhf")
+def ds(samples):
+    return samples["sample-saferlhf"]
 
 
 def costs(ids, unsafe):
@@ -104,8 +104,8 @@ def test_scores_of_other_data_are_not_drawn_and_the_reason_is_said(ds, tmp_path)
 def test_scores_of_pairs_that_are_gone_are_left_out_and_counted(ds, tmp_path):
     here = costs(ds.pairs["pair_id"], 2.0 * (~ds.pairs["is_safe"]).to_numpy())
     gone = costs((ds.pairs["pair_id"].head(70) ^ 1), 50.0)
-    scored = Scored.of(ds, scores=pl.concat([here, gone]))
-    assert scored.scores.equals(Scored.of(ds, scores=here).scores)
+    scored = ScoreCollection.of(ds, scores=pl.concat([here, gone]))
+    assert scored.scores.equals(ScoreCollection.of(ds, scores=here).scores)
     assert scored.n_strange == 70
     figures.write_all(ds, tmp_path, scores=pl.concat([here, gone]))
     record = json.loads((tmp_path / "calibration.provenance.json").read_text())

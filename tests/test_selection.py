@@ -83,7 +83,8 @@ def test_other_text_is_no_id(wrong):
 
 
 def test_the_selection_and_the_policy_know_no_widget():
-    code = "import sys, btviz.selection, btviz.content, btviz.notes, btviz.widgets.listing\n"
+    modules = ("session.selection", "session.content", "session.notes", "widgets.inspector.listing")
+    code = "import sys, " + ", ".join(f"btviz.{module}" for module in modules) + "\n"
     code += "print([m for m in ('ipywidgets', 'anywidget', 'altair', 'traitlets') if m in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

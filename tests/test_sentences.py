@@ -14,7 +14,7 @@ import btviz
 from btviz import sentences
 from btviz.errors import UsageError
 from btviz.preference import flags_against_safer, implied_trade_off, quadrants, simulate_preferences, simulate_scores
-from btviz.reports.ledger.numbers import KINDS
+from btviz.reports.ledger.ledger import KINDS
 from btviz.reports.sentences import context, phrases
 
 
@@ -24,11 +24,9 @@ def _unfolded(monkeypatch):
 
 
 @pytest.fixture(scope="module")
-def sample(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BTVIZ_DATA_DIR", str(tmp_path_factory.mktemp("store")))
-        ds = btviz.load("sample-saferlhf")
-        return ds, btviz.orthogonality(ds, n_boot=200)
+def sample(samples):
+    ds = samples["sample-saferlhf"]
+    return ds, btviz.orthogonality(ds, n_boot=200)
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 from btviz import load
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels.associations import cooccurrence
-from btviz.labels.significance import cooccurrence_tests
+from btviz.labels.associations import cooccurrence, cooccurrence_tests
 from btviz.stats.association import TwoByTwo, chi_squared_p
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
 

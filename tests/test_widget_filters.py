@@ -15,9 +15,9 @@ from wording import says
 import btviz
 from btviz.errors import UsageError
 from btviz.taxonomy.categories import BEAVERTAILS
-from btviz.widgets.categories.behind import pairs_behind
-from btviz.widgets.inspector.filtering import Filter, narrow
+from btviz.widgets.categories.explorer import pairs_behind
 from btviz.widgets.inspector.index import index_pairs
+from btviz.widgets.inspector.listing import Filter, narrow
 
 FOUR = [0, 3, 6, 13]  # bits drawn from: few enough that they meet
 masks = st.integers(0, 15).map(lambda small: sum(1 << bit for k, bit in enumerate(FOUR) if small >> k & 1))

@@ -15,7 +15,7 @@ from btviz.cli.check import check_command
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.figures import figures_command
-from btviz.cli.jupyterlab import NO_TELEMETRY, lab_command
+from btviz.cli.lab import NO_TELEMETRY, lab_command
 from btviz.cli.map import map_command
 from btviz.cli.report import say
 from btviz.cli.score import score_command

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 
 
 Row = dict[str, Any]
-
-
 _CATEGORY = {"category_count": "count", "category_share": "share"}
 
 

@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 ABSENT = "–"
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( (%|B|kB|MB|GB))?")
-
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -43,6 +42,17 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
     # a file or a pipe has no width: there a row is a line, for grep and for paths
     wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
     Console(width=wide).print(table)
+
+
+def table_rows(table: pl.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
+    """Cells of some columns as they are, but for p-values too small for three digits."""
+    return [
+        [
+            "< 0.001" if name.endswith(("p_value", "_p")) and value is not None and value < 0.0005 else value
+            for name, value in zip(columns, row, strict=True)
+        ]
+        for row in table.select(columns).rows()
+    ]
 
 
 def print_reasons(table: pl.DataFrame) -> None:

@@ -1,11 +1,10 @@
-"""`btviz score`: scores of the answers of a data set.
-
-`btviz score NAME --from FILE`: scores that were made elsewhere.
-"""
+"""`btviz score`: scores of the answers of a data set, by models or probes, or made elsewhere and read from files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,16 +12,17 @@ import click
 from click.core import ParameterSource
 
 from btviz.cli.report import json_option, plain, print_json, print_table, say
-from btviz.cli.scorerun import Kept, Loading, fit_probes, forget_model, run_models
-from btviz.errors import NotFoundError, UsageError
+from btviz.errors import DataError, NotFoundError, UsageError
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from btviz.data import Dataset
-    from btviz.scores import ScoreFile, SignCheck
+    from btviz.models import ScoreModel
+    from btviz.scores import KeptScores, ScoreFile, SignCheck
 
 
 _KEPT = ("override_sign", "as_json")
-
 
 _OF_A_WAY = {
     "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_KEPT),
@@ -94,18 +94,17 @@ def score_command(  # noqa: PLR0913  # an option each
     with `ray start --head`, have others join it by `ray start --address=HEAD:6379`, and run this on any.
     """
     _check_way(name)
-    kept = Kept(name, override_sign, as_json)
+    request = Request(name, override_sign, as_json)
     if forget:
         forget_model(name, forget)
     elif probes:
-        fit_probes(kept, kind=kind, encoder=encoder)
+        fit_probes(request, kind=kind, encoder=encoder)
     elif models:
-        loading = Loading(kind, dtype, device)
-        run_models(kept, models, loading=loading, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch)
+        run = {"engine": engine, "workers": workers, "tokens_per_batch": tokens_per_batch}
+        run_models(request, models, loading={"kind": kind, "dtype": dtype, "device": device}, run=run)
     else:
-        import_scores(
-            kept, files, columns=columns, prompt=prompt, response=response, policy=policy, moderator=moderator
-        )
+        texts = {"prompt": prompt, "response": response, "policy": policy}
+        import_scores(request, files, columns=columns, options={**texts, "moderator": moderator})
 
 
 def _check_way(name: str) -> None:
@@ -134,50 +133,162 @@ def _check_way(name: str) -> None:
         )
 
 
-_SHOWN = ("file", "column", "kind", "target", "turned", "rows", "matched", "unmatched", "repeated", "missing")
+@dataclass(frozen=True)
+class Request:
+    """Whose scores are to be kept, and how they are reported."""
+
+    name: str
+    override_sign: bool
+    as_json: bool
 
 
-def import_scores(
-    kept: Kept,
-    files: Sequence[str],
-    *,
-    columns: Sequence[str],
-    prompt: str | None,
-    response: str | None,
-    policy: str | None,
-    moderator: str | None,
-) -> None:
-    """Read score files, check their signs, keep them, and report what did not match."""
+_MODELS = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "median", "high")
+
+
+def run_models(request: Request, models: Sequence[str], *, loading: dict[str, Any], run: dict[str, Any]) -> None:
+    """Score a data set by models, keep the scores and report them."""
+    from btviz import load, load_score_model, score
+    from btviz.scores import score_and_keep
+
+    ds = load(request.name)
+    if ds.pairs.is_empty():
+        raise DataError(
+            f"Answers of {request.name} were to be scored; it has none. Choose data with prompts and responses."
+        )
+    at_work: list[Any] = []  # the model that was asked for, and what was loaded of it
+
+    def load_model(model: str | Path) -> ScoreModel:
+        at_work[:] = [model]
+        loaded = load_score_model(model, **loading)
+        at_work.append(loaded)
+        return loaded
+
+    try:
+        kept = score_and_keep(
+            ds, models, load=load_model, run=partial(score, **run), override_sign=request.override_sign, say=say
+        )
+    except KeyboardInterrupt:
+        say(_interrupted(ds, *at_work, name=request.name))
+        raise
+    _report_kept(kept, ds, request=request)
+
+
+def _interrupted(ds: Dataset, asked: str, model: ScoreModel | None = None, *, name: str) -> str:
+    from btviz.models import scored_pairs
+
+    so_far = "while the model was being loaded"
+    if model is not None:
+        so_far = f"with {scored_pairs(ds, model):,} of {ds.pairs.height:,} pairs scored and kept"
+    return (
+        f"Scores of {name} by {asked} were asked for; interrupted, {so_far}. "
+        "Run the same command again: it goes on with what is not scored yet."
+    )
+
+
+def fit_probes(request: Request, *, kind: str | None, encoder: str) -> None:
+    """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them."""
+    from btviz import embed, fit_probe, keep_scores, load
+    from btviz.models import KINDS, stacked_scores
+
+    ds = load(request.name)
+    vectors = embed(ds, text="qa", encoder=encoder)
+    tables: list[pl.DataFrame] = []
+    fingerprints: dict[str, str] = {}
+    reasons = []
+    for each in KINDS if kind is None else (kind,):
+        try:
+            probe = fit_probe(ds, vectors, kind=each, name=f"{each}-probe")
+        except DataError as error:  # it lacks the labels of this kind
+            reasons.append(str(error))
+            say(str(error))
+        else:
+            tables.append(probe.out_of_fold)
+            fingerprints[probe.name] = probe.fingerprint
+            for target, reason in probe.undefined.items():
+                say(f"{probe.name} gives no score of {target}: {reason}.")
+    if not tables:
+        raise DataError(reasons[0])
+    kept = keep_scores(
+        ds,
+        stacked_scores(tables),
+        fingerprints=fingerprints,
+        give_way=True,  # a probe that is fitted anew is the same one to whoever fits it
+        override_sign=request.override_sign,
+    )
+    _report_kept(kept, ds, request=request)
+
+
+def forget_model(name: str, model: str) -> None:
+    """Let go of the scores that are kept of a data set under the name of a model."""
+    from btviz import load
+    from btviz.scores import forget_scores
+
+    ds = load(name)
+    forget_scores(ds, model)
+    say(f"The scores of {ds.name} by {model!r} are no longer kept.")
+
+
+def _report_kept(kept: KeptScores, ds: Dataset, *, request: Request) -> None:
+    for model, kind, count in kept.replaced.select("model", "kind", "replaced").rows():
+        say(
+            f"Scores of the {kind} {model!r} were kept before: {count:,} of them were other numbers and gave way to "
+            "these. To have those of a file as well, name its column otherwise, and read it again."
+        )
+    table = _summary(kept.scores)
+    if request.as_json:
+        about = {"name": request.name, "is_synthetic": ds.is_synthetic}
+        print_json({**about, "scores": table.to_dicts(), "signs": [vars(check) for check in kept.signs]})
+        return
+    print_table(table.select(_MODELS).rows(), _MODELS, title=f"Scores of {ds.population}")
+    _print_signs(kept.signs)
+
+
+def _print_signs(signs: Sequence[SignCheck]) -> None:
+    for check in signs:
+        click.echo(plain(check.reason))
+
+
+def _summary(scores: pl.DataFrame) -> pl.DataFrame:
+    """One row per model and target: counts, mean, and the 5 %, 50 % and 95 % quantiles."""
     import polars as pl
 
-    from btviz.scores import add_scores, check_sign, forgetting, keep_dataset, read_scores
+    value = pl.col("score")
+    return scores.group_by("model", "kind", "target", maintain_order=True).agg(
+        pl.len().alias("pairs"),
+        value.null_count().alias("undefined"),
+        value.mean().alias("mean"),
+        value.quantile(0.05, "linear").alias("low"),
+        value.median().alias("median"),
+        value.quantile(0.95, "linear").alias("high"),
+    ).sort("model", "target", nulls_last=False)  # fmt: skip
 
-    ds = _known(kept.name)
-    found = read_scores(
-        [Path(file) for file in files],
-        ds,
-        columns=_mapping(columns) or None,
-        prompt=prompt,
-        response=response,
-        policy=policy,
-        moderator=moderator,
-    )
-    checks = check_sign(found.scores, found.dataset, override=kept.override_sign)
-    owner = ds or keep_dataset(kept.name, found.dataset)
-    met = add_scores(found.scores, owner, answers=found.answers)
+
+_FILES = ("file", "column", "kind", "target", "turned", "rows", "matched", "unmatched", "repeated", "missing")
+
+
+def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[str], options: dict[str, Any]) -> None:
+    """Read score files, keep their scores, and report what did not match."""
+    from btviz import keep_scores, read_scores
+    from btviz.scores import forgetting, keep_dataset
+
+    ds = _known(request.name)
+    found = read_scores([Path(file) for file in files], ds, columns=_mapping(columns) or None, **options)
+    owner = ds or keep_dataset(request.name, found.dataset)
+    kept = keep_scores(owner, found, override_sign=request.override_sign)
     if ds is None:
         prompts = owner.pairs["prompt_id"].n_unique()
         say(
-            f"{kept.name} is a new data set: {owner.pairs.height:,} answers to {prompts:,} prompts, without labels. If "
-            f"the files have labels, too, begin with these: btviz data remove {kept.name}; btviz data add {kept.name} "
-            "FILE; and then this command again."
+            f"{request.name} is a new data set: {owner.pairs.height:,} answers to {prompts:,} prompts, without labels. "
+            f"If the files have labels, too, begin with these: btviz data remove {request.name}; btviz data add "
+            f"{request.name} FILE; and then this command again."
         )
-    for model, kind, stayed, replaced in met.filter(pl.col("stayed") + pl.col("replaced") > 0).rows():
+    for model, kind, stayed, replaced in kept.replaced.rows():
         say(
             f"Scores of the {kind} {model!r} were kept before: {stayed:,} of other answers or targets stay, "
-            f"{replaced:,} of the same were other numbers and gave way. To begin anew: {forgetting(kept.name, model)}."
+            f"{replaced:,} of the same were other numbers and gave way. To begin anew: "
+            f"{forgetting(request.name, model)}."
         )
-    _report(found, checks, name=kept.name, as_json=kept.as_json)
+    _report_files(found, kept, request=request)
 
 
 def _known(name: str) -> Dataset | None:
@@ -200,14 +311,14 @@ def _mapping(columns: Sequence[str]) -> dict[str, str]:
     return {column: kind for column, _, kind in pairs}
 
 
-def _report(found: ScoreFile, checks: list[SignCheck], *, name: str, as_json: bool) -> None:
-    signs: list[dict[str, Any]] = [vars(check) for check in checks]
-    if as_json:
+def _report_files(found: ScoreFile, kept: KeptScores, *, request: Request) -> None:
+    name = request.name
+    if request.as_json:
+        signs = [vars(check) for check in kept.signs]
         print_json({"name": name, "files": found.report.to_dicts(), "signs": signs, "scores": found.scores.height})
         return
-    print_table(found.report.select(_SHOWN).rows(), _SHOWN, title=f"Scores of {name}")
+    print_table(found.report.select(_FILES).rows(), _FILES, title=f"Scores of {name}")
     click.echo("")
     for file, column, note in found.report.select("file", "column", "note").drop_nulls("note").rows():
         click.echo(plain(f"{file}, {column}: {note}."))
-    for check in checks:
-        click.echo(plain(check.reason))
+    _print_signs(kept.signs)

@@ -1,18 +1,17 @@
-"""`btviz stats scores`: what the kept scores of a data set say.
-
-Policies in `btviz stats scores`: ratings of all, and each against each.
-"""
+"""`btviz stats scores`: what the kept scores of a data set say, in sections, of which each says what it cannot tell."""
 
 from __future__ import annotations
 
-from itertools import combinations
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property, partial
+from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table
-from btviz.cli.scoresections import SECTIONS, Asked, made_sections, print_sections
-from btviz.errors import NotFoundError, choice
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, table_rows
+from btviz.errors import BtvizError, NotFoundError, UsageError, choice
 
 if TYPE_CHECKING:
     import polars as pl
@@ -21,17 +20,9 @@ if TYPE_CHECKING:
 
 
 _METRICS = ("model", "target", "metric", "threshold", "unit", "n", "support", "prompts", "estimate", "low", "high")
-
-
 _CEILINGS = ("metric", "label", "n", "n_distinct", "n_contradictory", "ceiling")
-
-
 _RANGE = ("model", "kind", "target", "n", "mean", "sd", "min", "q50", "max", "share_at_max")
-
-
-_PAIRED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
-
-
+_COMPARED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
 _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
 
 
@@ -58,9 +49,9 @@ def stats_scores(
         )
     threshold_of(None, asked=threshold)  # refused even where no moderator is kept
     answers = kept_answers(ds)
-    asked = Asked(ds, scores, answers, threshold, n_boot, seed)
-    found = _tables(asked) | compared(policy_scores(answers, scores), before=before, n_boot=n_boot, seed=seed)
-    sections, absent = made_sections(asked)
+    request = Request(ds, scores, answers, threshold, n_boot, seed)
+    found = _tables(request) | compared(policy_scores(answers, scores), before=before, n_boot=n_boot, seed=seed)
+    sections, absent = made_sections(request)
     if as_json:
         about = {"name": ds.name, "population": ds.population, "is_synthetic": ds.is_synthetic}
         documents = {key: table.to_dicts() for key, table in (found | sections).items()}
@@ -71,13 +62,13 @@ def stats_scores(
     print_sections(sections, absent, ds=ds)
 
 
-def _tables(asked: Asked) -> dict[str, pl.DataFrame]:
+def _tables(request: Request) -> dict[str, pl.DataFrame]:
     from btviz.scores import score_ceilings, score_metrics, score_range
 
     metrics = score_metrics(
-        asked.scores, asked.ds, threshold=asked.threshold, n_boot=asked.n_boot, random_state=asked.seed
+        request.scores, request.ds, threshold=request.threshold, n_boot=request.n_boot, random_state=request.seed
     )
-    return {"range": score_range(asked.scores), "metrics": metrics, "ceilings": score_ceilings(asked.ds)}
+    return {"range": score_range(request.scores), "metrics": metrics, "ceilings": score_ceilings(request.ds)}
 
 
 def _print(ds: Dataset, found: dict[str, Any]) -> None:
@@ -110,7 +101,7 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
     if "policies" in found:
         click.echo("")
         title = f"Policies on the same prompts; n: items that both answered, of {ds.population}"
-        print_table(found["policies"].select(_PAIRED).rows(), _PAIRED, title=title)
+        print_table(found["policies"].select(_COMPARED).rows(), _COMPARED, title=title)
         print_reasons(found["policies"])
 
 
@@ -141,3 +132,233 @@ def _meeting(policies: pl.DataFrame, one: str, two: str) -> list[pl.DataFrame]:
     own = policies.filter(pl.col("policy").is_in([one, two]))
     same = pl.col("policy").n_unique().over("model", "kind", "item", "prompt_id") == 2
     return own.filter(same).partition_by("model", "kind", maintain_order=True)
+
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from btviz.data import Dataset
+
+EVALUATION = "beavertails-evaluation"
+
+
+@dataclass(frozen=True)
+class Request:
+    """Scores to report, and how."""
+
+    ds: Dataset
+    scores: pl.DataFrame
+    answers: pl.DataFrame
+    threshold: float | None
+    n_boot: int
+    seed: int
+
+    @cached_property
+    def verdicts(self) -> pl.DataFrame:
+        """Of moderation and cost models, and of people."""
+        from btviz.scores import safety_verdicts
+
+        return safety_verdicts(self.scores, self.ds, threshold=self.threshold)
+
+
+@dataclass(frozen=True)
+class Section:
+    """One table."""
+
+    title: str
+    counted: str
+    columns: tuple[str, ...]
+    make: Callable[[Request], pl.DataFrame]
+
+
+def made_sections(request: Request) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
+    """Make every section that these scores have something for; of the others, why they have not."""
+    found: dict[str, pl.DataFrame] = {}
+    absent: dict[str, str] = {}
+    for name, section in SECTIONS.items():
+        try:
+            found[name] = section.make(request)
+        except BtvizError as error:  # one section that fails must not lose the others
+            absent[name] = str(error)
+    return found, absent
+
+
+def print_sections(found: Mapping[str, pl.DataFrame], absent: Mapping[str, str], *, ds: Dataset) -> None:
+    """Print the sections, over all answers where they have groups, then a line for each that is missing."""
+    import polars as pl
+
+    for name, table in found.items():
+        section = SECTIONS[name]
+        shown = table.filter(pl.col("group").is_null()) if "group" in table.columns else table
+        if "grouping" in table.columns and "grouping" not in section.columns:
+            shown = shown.filter(pl.col("grouping") == "all")
+        click.echo("")
+        title = f"{section.title}; n: {section.counted} of {ds.population}"
+        print_table(table_rows(shown, section.columns), section.columns, title=title)
+        print_reasons(shown)
+    if absent:
+        click.echo("")
+    for name, reason in absent.items():
+        click.echo(f"Does not apply ({SECTIONS[name].title}): {reason}")
+
+
+def _margins(request: Request) -> pl.DataFrame:
+    from btviz.scores import margin_summary, score_margins
+
+    margins = score_margins(request.scores, request.ds)
+    return margin_summary(margins, n_boot=request.n_boot, random_state=request.seed)
+
+
+def _planes(request: Request) -> Iterator[tuple[pl.DataFrame, dict[str, str]]]:
+    """Reward and cost of the same answers, by each reward model with each cost model."""
+    from btviz.scores import reward_and_cost
+
+    kinds = request.scores.select("model", "kind").unique().sort("model")
+    names = {kind: kinds.filter(kind=kind)["model"].to_list() for kind in ("reward", "cost")}
+    if not all(names.values()):
+        missing = " and no ".join(kind for kind, found in names.items() if not found)
+        raise UsageError(
+            f"Reward against cost needs a model of each; there is no {missing} model here. Score with one."
+        )
+    for reward, cost in product(*names.values()):
+        plane = reward_and_cost(request.scores, request.ds, reward=reward, cost=cost)
+        if plane.height:
+            yield plane, {"reward": reward, "cost": cost}
+
+
+def _reward_against_cost(request: Request) -> pl.DataFrame:
+    from btviz.scores import reward_against_cost, stamped
+
+    return _together(
+        stamped(reward_against_cost(plane, n_boot=request.n_boot, random_state=request.seed), names)
+        for plane, names in _planes(request)
+    )
+
+
+def _quadrants(request: Request) -> pl.DataFrame:
+    from btviz.scores import score_quadrants, stamped
+
+    return _together(
+        stamped(score_quadrants(plane, request.ds, n_boot=request.n_boot, random_state=request.seed), names)
+        for plane, names in _planes(request)
+    )
+
+
+def _together(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
+    import polars as pl
+
+    found = list(tables)
+    if not found:
+        raise UsageError("Reward against cost needs answers with both; no answer here has. Score the same answers.")
+    return pl.concat(found)
+
+
+def _verdicts(request: Request) -> tuple[pl.DataFrame, list[str]]:
+    """Verdicts of models, and of people where there are any."""
+    from btviz.scores import HUMAN
+
+    verdicts = request.verdicts
+    raters = [name for name, dtype in verdicts.schema.items() if str(dtype) == "Boolean"]
+    raters = [name for name in raters if name != HUMAN or verdicts[HUMAN].count()]
+    if len(raters) < 2:
+        raise UsageError(
+            f"Agreement on safety needs two raters; these scores and labels have {raters or 'none'}. Score with a "
+            "moderation or cost model, on data with safety labels or together with another one."
+        )
+    return verdicts, raters
+
+
+def _agreement(request: Request, *, jointly: bool) -> pl.DataFrame:
+    from btviz.scores import joint_agreement, moderator_agreement
+
+    verdicts, raters = _verdicts(request)
+    measure = joint_agreement if jointly else moderator_agreement
+    return measure(verdicts, raters=raters, n_boot=request.n_boot, random_state=request.seed)
+
+
+def _drift(request: Request) -> pl.DataFrame:
+    import polars as pl
+
+    from btviz.scores import score_drift
+
+    make = partial(score_drift, request.scores, request.ds, n_boot=request.n_boot, random_state=request.seed)
+    return pl.concat([make(matched=matched) for matched in (False, True)], how="diagonal_relaxed")
+
+
+def _safe_rates(request: Request) -> pl.DataFrame:
+    from btviz import load
+    from btviz.data import adopted
+    from btviz.scores import safe_rates
+
+    evaluation = request.ds
+    if evaluation.prompts.is_empty():
+        if EVALUATION not in adopted():
+            raise UsageError(
+                f"Safe rates by category need prompts released with a category; {request.ds.name} has none, and "
+                f"{EVALUATION} is not here. Get it: btviz data fetch {EVALUATION}."
+            )
+        evaluation = load(EVALUATION)
+    return safe_rates(
+        request.scores,
+        request.ds,
+        answers=request.answers,
+        evaluation=evaluation,
+        threshold=request.threshold,
+        n_boot=request.n_boot,
+        random_state=request.seed,
+    )
+
+
+_PAIRED = (
+    *("first", "second", "threshold_first", "threshold_second", "n", "prompts"),
+    *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "ac1", "mcnemar_p", "chi_squared_p"),
+)
+_RATES = (
+    *("rater", "threshold", "policy", "grouping", "level"),
+    *("n", "prompts", "n_prompts_asked", "share_safe", "low", "high"),
+)
+SECTIONS: Mapping[str, Section] = {
+    "reward_against_cost": Section(
+        "Reward against cost",
+        "answers with both scores",
+        ("reward", "cost", "grouping", "level", "statistic", "n", "prompts", "estimate", "low", "high"),
+        _reward_against_cost,
+    ),
+    "quadrants": Section(
+        "Quadrants of reward and cost",
+        "answers with both scores",
+        ("reward", "cost", "quadrant", "n_quadrant", "n", "prompts", "share", "low", "high"),
+        _quadrants,
+    ),
+    "margins": Section(
+        "Margins, chosen less rejected",
+        "comparisons with a label and two scores",
+        ("model", "kind", "label", "level", "n", "prompts", "mean", "low", "high", "q50", "share_positive"),
+        _margins,
+    ),
+    "agreement": Section(
+        "Agreement on safety of moderators with each other and with the labels",
+        "answers that both judged",
+        _PAIRED,
+        partial(_agreement, jointly=False),
+    ),
+    "joint_agreement": Section(
+        "Agreement on safety of all of them together (Krippendorff's alpha, Fleiss' kappa)",
+        "answers with two verdicts or more",
+        ("raters", "n", "prompts", "share_safe", "agreement", "alpha", "alpha_low", "alpha_high", "fleiss_kappa"),
+        partial(_agreement, jointly=True),
+    ),
+    "drift": Section(
+        "Drift between models of a kind, as they are and quantile-matched",
+        "answers that both scored",
+        ("kind", "target", "first", "second", "matched", "n", "prompts", "mean_difference", "low", "high", "spearman"),
+        _drift,
+    ),
+    "safe_rates": Section(
+        "Safe rate by category of the prompt",
+        "answers to prompts with a category",
+        _RATES,
+        _safe_rates,
+    ),
+}
+"""Sections by their name in the JSON document."""

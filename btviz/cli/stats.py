@@ -1,9 +1,4 @@
-"""`btviz stats`: the numbers behind the pictures.
-
-`btviz stats agreement`: how far the annotators of a pair agree.
-
-`btviz stats orthogonality`: whether the better answer is the safer one.
-"""
+"""`btviz stats`: the numbers behind the pictures, of categories, annotators and preferences."""
 
 from __future__ import annotations
 
@@ -12,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.report import json_option, print_json, print_table, table_rows
 from btviz.cli.scores import stats_scores
 
 if TYPE_CHECKING:
@@ -75,7 +70,6 @@ def _target_name(ds: Dataset, target: str) -> str:
 
 _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
 
-
 _BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_high": "naive high"}
 """Columns that stand beside them for contrast, and what they are called."""
 
@@ -135,7 +129,7 @@ def _cycles(found: Orthogonality) -> dict[str, int]:
 def _print_orthogonality(found: Orthogonality, *, title: str, is_synthetic: bool) -> None:
     table = found.table
     columns = ["grouping", "level", *_SHARES, *_BESIDE]
-    print_table(_orthogonality_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
+    print_table(table_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
     click.echo("")
     for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
         if grouping in {"all", "stratum"}:
@@ -146,7 +140,7 @@ def _print_orthogonality(found: Orthogonality, *, title: str, is_synthetic: bool
         click.echo(f"Errors of the labels: {corrected['verdict'][0]}.")
     click.echo("")
     shares = ["label", *_SHARES]
-    print_table(_orthogonality_rows(found.bias, shares), shares, title="How often each label names response_1")
+    print_table(table_rows(found.bias, shares), shares, title="How often each label names response_1")
     click.echo("")
     _print_pooled(found.pooled)
     if found.cycles.height:
@@ -159,25 +153,11 @@ def _print_pooled(pooled: pl.DataFrame) -> None:
         click.echo(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}.")
         return
     columns = ["measure", "estimate", "low", "high", "p_value", "naive_p_value"]
-    print_table(_orthogonality_rows(pooled, columns), columns, title="Over all comparisons")
-
-
-def _orthogonality_rows(table: pl.DataFrame, columns: list[str]) -> list[list[Any]]:
-    """Cells as they are, but for p-values too small for three digits."""
-    return [
-        [
-            "< 0.001" if name.endswith("p_value") and value is not None and value < 0.0005 else value
-            for name, value in zip(columns, row, strict=True)
-        ]
-        for row in table.select(columns).rows()
-    ]
+    print_table(table_rows(pooled, columns), columns, title="Over all comparisons")
 
 
 Command = Callable[..., Any]
-
-
 SHOWN = 20
-
 
 _OPTIONS = (
     click.argument("name"),
@@ -247,8 +227,6 @@ def _short(ds: Dataset, column: str, value: Any) -> Any:
 
 stats_group.add_command(stats_agreement)
 
-
 stats_group.add_command(orthogonality_command)
-
 
 stats_group.add_command(stats_scores)

@@ -1,4 +1,4 @@
-"""From canonical rows to the tables of a data set."""
+"""From canonical rows to the tables of a data set, and the fingerprint of these."""
 
 from __future__ import annotations
 
@@ -33,13 +33,15 @@ def assemble(
 ) -> dict[str, pl.DataFrame]:
     """Build every table of a data set."""
     rows = with_ids(_or_empty(annotations, "prompt", "response"))
-    asked = with_ids(_or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0")
-    asked = with_ids(asked, response="response_1", suffix="_1")
+    compared = with_ids(
+        _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
+    )
+    compared = with_ids(compared, response="response_1", suffix="_1")
     labelled = conform(rows, ANNOTATIONS).sort(ANNOTATION_ORDER)
-    preferences = _preferences(asked)
+    preferences = _preferences(compared)
     return {
         "annotations": labelled,
-        "pairs": _pairs(rows, labelled, asked, preferences, taxonomy=taxonomy),
+        "pairs": _pairs(rows, labelled, compared, preferences, taxonomy=taxonomy),
         "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
         "preferences": preferences,
         "prompts": _prompts(prompts),
@@ -50,10 +52,10 @@ def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys(texts, pl.String())) if frame is None else frame
 
 
-def _preferences(asked: pl.DataFrame) -> pl.DataFrame:
-    if "better" in asked.columns:
-        asked = asked.with_columns(pl.when(pl.col("better") >= 0).then("better").alias("better"))
-    return conform(asked, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", "better", "safer")
+def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
+    if "better" in compared.columns:
+        compared = compared.with_columns(pl.when(pl.col("better") >= 0).then("better").alias("better"))
+    return conform(compared, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", "better", "safer")
 
 
 def _prompts(prompts: pl.DataFrame | None) -> pl.DataFrame:
@@ -66,12 +68,12 @@ def _prompts(prompts: pl.DataFrame | None) -> pl.DataFrame:
 def _pairs(
     rows: pl.DataFrame,
     labelled: pl.DataFrame,
-    asked: pl.DataFrame,
+    compared: pl.DataFrame,
     preferences: pl.DataFrame,
     *,
     taxonomy: Taxonomy,
 ) -> pl.DataFrame:
-    texts = _unique_texts(rows, asked)
+    texts = _unique_texts(rows, compared)
     annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
     only_compared = _as_compared(preferences).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, only_compared.select(annotated.columns)])
@@ -79,14 +81,14 @@ def _pairs(
     return conform(texts.join(labels, on="pair_id", how="left").with_columns(counts), PAIRS).sort("pair_id")
 
 
-def _unique_texts(rows: pl.DataFrame, asked: pl.DataFrame) -> pl.DataFrame:
+def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     """Every answered pair once, with its texts; of several answering models the first by name."""
     columns = ["pair_id", "prompt_id", "prompt", "response", "source"]
     named = [rows if "source" in rows.columns else rows.with_columns(pl.lit(None, pl.String).alias("source"))]
     for i in "01":
-        source = pl.col(f"source_{i}") if f"source_{i}" in asked.columns else pl.lit(None, pl.String)
+        source = pl.col(f"source_{i}") if f"source_{i}" in compared.columns else pl.lit(None, pl.String)
         named.append(
-            asked.with_columns(
+            compared.with_columns(
                 pl.col(f"pair_id_{i}").alias("pair_id"),
                 pl.col(f"response_{i}").alias("response"),
                 source.alias("source"),

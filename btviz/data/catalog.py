@@ -6,21 +6,20 @@ import difflib
 import os
 import warnings
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from btviz.data import synthetic
 from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
-from btviz.data.ingest import VERSION, Source, existing, in_release, keep, key_of, release_of, sources_of, stored
+from btviz.data.ingest import VERSION, Recipe, expect_files, sources_of, write_dataset
 from btviz.data.reading.files import released_files
 from btviz.data.releases import RELEASES
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
-from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
-from btviz.taxonomy.own import document_of, read_taxonomy, taxonomy_of
+from btviz.taxonomy import TAXONOMIES, Taxonomy
+from btviz.taxonomy.own import read_taxonomy, taxonomy_of
 
 
 def load(
@@ -64,16 +63,16 @@ def load(
     if not text:
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
     if text in synthetic.SYNTHETIC_NAMES:
-        _no_other(text, taxonomy, has=None)
-        ds = _opened(_synthesised(text), text)
+        _refuse_other(text, taxonomy, has=None)
+        ds = _dataset(_synthetic_entry(text), text)
     elif (record := _record(text)) is not None:
-        _no_other(text, taxonomy, has=_own(record))
-        ds = _opened(_adopted(text, record), text)
+        _refuse_other(text, taxonomy, has=None if "entry" in record else Recipe.of_document(record).taxonomy)
+        ds = _dataset(_entry_of(text, record), text)
     elif Path(text).exists():
-        ds = _from_path(Path(text), _given(taxonomy))
+        ds = _dataset_at(Path(text), _unreleased(taxonomy))
     else:
-        raise _unknown(text)
-    _complain(ds, strict=strict)
+        raise _no_such_name(text)
+    _report_problems(ds, strict=strict)
     return ds
 
 
@@ -118,30 +117,26 @@ def add(
     check_name(name, what="the name of a data set")
     if name in synthetic.SYNTHETIC_NAMES:
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
-    new, given = sources_of(_expand(files), split=split), _given(taxonomy)
+    new, custom = sources_of(_files_in(files), split=split), _unreleased(taxonomy)
 
-    def merged(record: dict[str, Any] | None) -> tuple[list[Source], str | None, Taxonomy | None]:
-        kept = None if replace else record
-        if kept is not None and "entry" in kept:
+    def merged(record: dict[str, Any] | None) -> Recipe:
+        before = None if replace or record is None else record
+        if before is None:
+            _refuse_other(name, custom, has=custom)
+            return Recipe.of(new, release=_release(name), taxonomy=custom)
+        if "entry" in before:
             raise UsageError(f"Files were to be added to {name!r}, which was made of scores. Choose another name.")
-        own = given if kept is None else _own(kept)
-        _no_other(name, given, has=own)
-        known = [] if kept is None else [Source(**source) for source in kept["sources"]]
-        sources = _distinct([*known, *new])
-        if own is not None:
-            return sources, None, own
-        release = name if name in RELEASES else release_of(sources)
-        return in_release(sources, release), release, None
+        recipe = Recipe.of_document(before)
+        _refuse_other(name, custom, has=recipe.taxonomy)
+        return Recipe.of([*recipe.sources, *new], release=_release(name), taxonomy=recipe.taxonomy)
 
-    def change(catalogue: dict[str, Any]) -> dict[str, Any]:
+    merged(_record(name)).entry()  # before the catalogue: files that cannot be read are not listed
+    catalogue = update_document(
+        _catalogue_file(),
         # merged again: another process may have added files to this name meanwhile
-        sources, release, own = merged(catalogue.get(name))
-        record = {"sources": [asdict(source) for source in sources], "release": release}
-        return {**catalogue, name: record | ({"taxonomy": document_of(own)} if own is not None else {})}
-
-    sources, release, own = merged(_record(name))
-    stored(sources, release=release, own=own)  # before the catalogue: files that cannot be read are not listed
-    return _opened(_adopted(name, update_document(_catalogue_file(), change)[name]), name)
+        lambda catalogue: {**catalogue, name: merged(catalogue.get(name)).document()},
+    )
+    return _dataset(_entry_of(name, catalogue[name]), name)
 
 
 def register(name: str, key: Key) -> None:
@@ -169,18 +164,29 @@ def register(name: str, key: Key) -> None:
 def remove(name: str) -> None:
     """Forget a data set that was added; its stored tables and your files stay.
 
+    Parameters
+    ----------
+    name : str
+        As it was given to `add`.
+
     Raises
     ------
     NotFoundError
         If there is none of that name.
     """
     if _record(name) is None:
-        raise _unknown(name)
+        raise _no_such_name(name)
     update_document(_catalogue_file(), lambda catalogue: {k: v for k, v in catalogue.items() if k != name})
 
 
 def adopted() -> list[str]:
-    """Names given to `add` so far, sorted."""
+    """Names given to `add` so far, sorted.
+
+    Returns
+    -------
+    list of str
+        Those of data sets made of scores, too.
+    """
     return sorted(read_document(_catalogue_file()))
 
 
@@ -193,24 +199,28 @@ def _record(name: str) -> dict[str, Any] | None:
     return found
 
 
-def _adopted(name: str, record: dict[str, Any]) -> Entry:
+def _release(name: str) -> str | None:
+    return name if name in RELEASES else None
+
+
+def _entry_of(name: str, record: dict[str, Any]) -> Entry:
     if "entry" in record:
-        return _registered(name, record["entry"])
-    sources = [Source(**source) for source in record["sources"]]
-    release, own = record["release"], _own(record)
-    entry = Store().get(key_of(sources, release=release, own=own))
+        return _registered_entry(name, record["entry"])
+    recipe = Recipe.of_document(record)
+    entry = Store().get(recipe.key)
     if entry is not None:
         return entry
-    lost = [s.path for s in sources if not Path(s.path).is_file() or remembered_sha256(Path(s.path)) != s.sha256]
+    paths = [(Path(source.path), source.sha256) for source in recipe.sources]
+    lost = [str(path) for path, sha256 in paths if not path.is_file() or remembered_sha256(path) != sha256]
     if lost:
         raise NotFoundError(
             f"{name!r} was to be read again, because its stored tables are gone; of its files {lost} is missing or "
             f"has changed. Put the file back, or run: btviz data add --replace {name} FILE..."
         )
-    return stored(sources, release=release, own=own)
+    return recipe.entry()
 
 
-def _registered(name: str, document: dict[str, Any]) -> Entry:
+def _registered_entry(name: str, document: dict[str, Any]) -> Entry:
     key = Key(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
     entry = Store().get(key)
     if entry is None:
@@ -221,34 +231,27 @@ def _registered(name: str, document: dict[str, Any]) -> Entry:
     return entry
 
 
-def _given(taxonomy: Taxonomy | str | os.PathLike[str] | None) -> Taxonomy | None:
+def _unreleased(taxonomy: Taxonomy | str | os.PathLike[str] | None) -> Taxonomy | None:
     """The taxonomy, read if it is a file; None for a released one, which needs no telling."""
     if taxonomy is None or isinstance(taxonomy, Taxonomy):
         return None if taxonomy in TAXONOMIES.values() else taxonomy
     return read_taxonomy(taxonomy)
 
 
-def _own(record: dict[str, Any]) -> Taxonomy | None:
-    found = record.get("taxonomy")
-    return None if found is None else taxonomy_of(found, file="the catalogue")
-
-
-def _no_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None, *, has: Taxonomy | None) -> None:
+def _refuse_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None, *, has: Taxonomy | None) -> None:
     """Raise if a taxonomy is given for a name whose categories are others."""
-    given = _given(taxonomy)
-    if given is None or (given == has and name not in RELEASES):
+    custom = _unreleased(taxonomy)
+    if custom is None or (custom == has and name not in RELEASES):
         return
     whose = "its own" if has is None or name in RELEASES else f"those of {has.name!r}"
     raise UsageError(
-        f"{name!r} was to be read with the categories of {given.name!r}; it has {whose}. Leave the taxonomy out, or "
+        f"{name!r} was to be read with the categories of {custom.name!r}; it has {whose}. Leave the taxonomy out, or "
         "add the files under another name (--replace forgets those that the name had)."
     )
 
 
-def _from_path(path: Path, own: Taxonomy | None) -> Dataset:
-    sources = _distinct(sources_of(_expand([path])))
-    release = release_of(sources) if own is None else None  # what is published is about the release's categories
-    return _opened(stored(in_release(sources, release), release=release, own=own), _name_of(path))
+def _dataset_at(path: Path, taxonomy: Taxonomy | None) -> Dataset:
+    return _dataset(Recipe.of(sources_of(_files_in([path])), taxonomy=taxonomy).entry(), _name_of(path))
 
 
 def _name_of(path: Path) -> str:
@@ -256,29 +259,24 @@ def _name_of(path: Path) -> str:
     return name.split(".")[0] or name
 
 
-def _distinct(sources: Iterable[Source]) -> list[Source]:
-    """One of each content: a file and its copy are the same rows, not more of them."""
-    return list({source.sha256: source for source in sources}.values())
-
-
-def _expand(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
+def _files_in(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
-        found = released_files(path) if path.is_dir() else existing([path])
+        found = released_files(path) if path.is_dir() else expect_files([path])
         if not found:
             raise DataError(
                 f"The folder {path} was to be read; it holds no .jsonl, .json, .csv or .parquet file. "
                 "Name the files themselves."
             )
         files += found
-    return existing(files)
+    return expect_files(files)
 
 
-def _synthesised(name: str) -> Entry:
+def _synthetic_entry(name: str) -> Entry:
     def fill(draft: Any) -> None:
         made = synthetic.generate(name)
         tables = assemble(made.taxonomy, annotations=made.rows, comparisons=made.comparisons)
-        keep(
+        write_dataset(
             draft,
             tables=tables | {"problems": PROBLEMS.to_frame(), "targets": made.targets},
             facts={
@@ -294,12 +292,14 @@ def _synthesised(name: str) -> Entry:
     return Store().build(Key("datasets", ("synthetic", name), params, synthetic.VERSION), fill)
 
 
-def _opened(entry: Entry, name: str) -> Dataset:
+def _dataset(entry: Entry, name: str) -> Dataset:
     facts = entry.document("facts")
-    own = facts.get("own_taxonomy")
+    custom = facts.get("own_taxonomy")
     return Dataset(
         name=name,
-        taxonomy=TAXONOMIES[facts["taxonomy"]] if own is None else taxonomy_of(own, file=f"the store, for {name}"),
+        taxonomy=TAXONOMIES[facts["taxonomy"]]
+        if custom is None
+        else taxonomy_of(custom, file=f"the store, for {name}"),
         fingerprint=facts["fingerprint"],
         is_synthetic=facts["is_synthetic"],
         release=facts["release"],
@@ -308,7 +308,7 @@ def _opened(entry: Entry, name: str) -> Dataset:
     )
 
 
-def _complain(ds: Dataset, *, strict: bool) -> None:
+def _report_problems(ds: Dataset, *, strict: bool) -> None:
     """Say once per load that rows were rejected; with `strict`, refuse anything odd."""
     rejected = sum(file["rows_rejected"] for file in ds.facts["files"])
     if strict and ds.problems.height:
@@ -326,7 +326,7 @@ def _complain(ds: Dataset, *, strict: bool) -> None:
         )
 
 
-def _unknown(name: str) -> NotFoundError:
+def _no_such_name(name: str) -> NotFoundError:
     if name in RELEASES:
         return NotFoundError(
             f"The data set {name!r} was asked for; it is a released one that is not on this machine. "

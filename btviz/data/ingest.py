@@ -1,8 +1,8 @@
-"""From source files to a stored data set: read, assemble, and keep what was found."""
+"""From source files to a stored data set: read, assemble, and write tables, problems and counts."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,10 @@ from btviz.data.reading.parse import Parsed, parse
 from btviz.data.releases import RELEASES
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, UsageError
-from btviz.machine.progress import bar
+from btviz.machine import bar
 from btviz.store import Draft, Entry, Key, Store, remembered_sha256
-from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
-from btviz.taxonomy.own import document_of
+from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
+from btviz.taxonomy.own import document_of, taxonomy_of
 
 VERSION = 2
 """Raised when reading or assembling changes what is stored."""
@@ -36,8 +36,8 @@ class Source:
 
 def sources_of(paths: Sequence[Path], *, split: str | None = None) -> list[Source]:
     """Describe files: hash, split (given, or from the name) and a label that tells them apart."""
-    found = [path.resolve() for path in paths]
-    same_name = len({path.name for path in found}) < len(found)
+    files = [path.resolve() for path in paths]
+    same_name = len({path.name for path in files}) < len(files)
     return [
         Source(
             str(path),
@@ -45,7 +45,7 @@ def sources_of(paths: Sequence[Path], *, split: str | None = None) -> list[Sourc
             split or split_of(path),
             remembered_sha256(path),
         )
-        for path in found
+        for path in files
     ]
 
 
@@ -59,7 +59,7 @@ def release_of(sources: Iterable[Source]) -> str | None:
     return None
 
 
-def in_release(sources: Iterable[Source], release: str | None) -> list[Source]:
+def with_splits(sources: Iterable[Source], release: str | None) -> list[Source]:
     """Name the split of files whose names do not: as the release has them, if that says one."""
     if release is None:
         return list(sources)
@@ -69,32 +69,72 @@ def in_release(sources: Iterable[Source], release: str | None) -> list[Source]:
     return [replace(source, split=source.split or named.get(source.sha256, only)) for source in sources]
 
 
-def key_of(sources: Sequence[Source], *, release: str | None, own: Taxonomy | None = None) -> Key:
-    """Store key: what the files hold and how they are called, not where they lie."""
-    params: dict[str, Any] = {"files": [[source.label, source.split] for source in sources], "release": release}
-    if own is not None:
-        params["taxonomy"] = document_of(own)
-    return Key("datasets", tuple(s.sha256 for s in sources), params, VERSION)
+@dataclass(frozen=True)
+class Recipe:
+    """What a data set is made of.
 
-
-def stored(sources: Sequence[Source], *, release: str | None, own: Taxonomy | None = None) -> Entry:
-    """Entry of a data set made of these files, read from the store or built now.
-
-    Its categories are those of `own` or, if that is not given, those of its release.
+    Attributes
+    ----------
+    sources : tuple of Source
+        Its files, each content once: a file and its copy are the same rows, not more of them.
+    release : str or None
+        Registry name of what they are copies of.
+    taxonomy : Taxonomy or None
+        The user's own; None where the categories are those of a release.
     """
-    key = key_of(sources, release=release, own=own)
-    return Store().build(key, lambda draft: _fill(draft, sources, release=release, own=own))
+
+    sources: tuple[Source, ...]
+    release: str | None = None
+    taxonomy: Taxonomy | None = None
+
+    @classmethod
+    def of(cls, sources: Iterable[Source], *, release: str | None = None, taxonomy: Taxonomy | None = None) -> Recipe:
+        """Recipe of files, recognised where they are copies of a release and `taxonomy` is not given."""
+        distinct = list({source.sha256: source for source in sources}.values())
+        if taxonomy is not None:  # what is published is about the release's categories
+            return cls(tuple(distinct), taxonomy=taxonomy)
+        release = release or release_of(distinct)
+        return cls(tuple(with_splits(distinct, release)), release)
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Recipe:
+        """What `document` gave."""
+        taxonomy = document.get("taxonomy")
+        return cls(
+            tuple(Source(**source) for source in document["sources"]),
+            document["release"],
+            None if taxonomy is None else taxonomy_of(taxonomy, file="the catalogue"),
+        )
+
+    def document(self) -> dict[str, Any]:
+        """All of it as JSON, for the catalogue."""
+        found = {"sources": [asdict(source) for source in self.sources], "release": self.release}
+        return found | ({} if self.taxonomy is None else {"taxonomy": document_of(self.taxonomy)})
+
+    @property
+    def key(self) -> Key:
+        """Store key: what the files hold and how they are called, not where they lie."""
+        files = [[source.label, source.split] for source in self.sources]
+        params: dict[str, Any] = {"files": files, "release": self.release}
+        if self.taxonomy is not None:
+            params["taxonomy"] = document_of(self.taxonomy)
+        return Key("datasets", tuple(source.sha256 for source in self.sources), params, VERSION)
+
+    def entry(self) -> Entry:
+        """Entry of the data set, read from the store or built now."""
+        return Store().build(self.key, lambda draft: _read_and_assemble(draft, self))
 
 
-def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None, own: Taxonomy | None) -> None:
+def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
+    release = recipe.release
     parsed: list[tuple[Source, Parsed]] = []
-    for source in sources:
+    for source in recipe.sources:
         path = Path(source.path)
         with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
-            parsed.append((source, parse(path, progress=progress, taxonomy=own)))
-    if own is not None:
-        _check_fit(parsed, own)
-    taxonomy = own or _taxonomy(parsed, release=release)
+            parsed.append((source, parse(path, progress=progress, taxonomy=recipe.taxonomy)))
+    if recipe.taxonomy is not None:
+        _check_fit(parsed, recipe.taxonomy)
+    taxonomy = recipe.taxonomy or _taxonomy_of(parsed, release=release)
     produced = {kind: _rows(parsed, kind) for kind in ("annotations", "preferences", "prompts")}
     tables = assemble(
         taxonomy,
@@ -107,12 +147,12 @@ def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None, own: 
     )
     if release and RELEASES[release].one_annotation_per_pair and produced["annotations"] is not None:
         problems = pl.concat([problems, _repeats(produced["annotations"])])
-    keep(
+    write_dataset(
         draft,
         tables=tables | {"problems": problems},
         facts={
             "taxonomy": taxonomy.name,
-            "own_taxonomy": document_of(own) if own is not None else None,
+            "own_taxonomy": None if recipe.taxonomy is None else document_of(taxonomy),
             "release": release,
             "is_synthetic": False,
             "files": [_account(source, p) for source, p in parsed],
@@ -120,7 +160,7 @@ def _fill(draft: Draft, sources: Sequence[Source], *, release: str | None, own: 
     )
 
 
-def keep(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:
+def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:
     """Write the tables of a data set, and its facts with the fingerprint of its rows."""
     for name, table in tables.items():
         draft.table(name, table)
@@ -128,7 +168,7 @@ def keep(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]
     draft.document("facts", facts | {"fingerprint": fingerprint_of(rows)})
 
 
-def _taxonomy(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
+def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
     found = {p.layout.taxonomy.name for _, p in parsed if p.layout.taxonomy}
     if len(found) > 1:
         raise DataError(
@@ -140,14 +180,15 @@ def _taxonomy(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -
     return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
 
 
-def _check_fit(parsed: Iterable[tuple[Source, Parsed]], own: Taxonomy) -> None:
-    """Raise where every row of a file was rejected for categories that `own` does not speak of."""
+def _check_fit(parsed: Iterable[tuple[Source, Parsed]], taxonomy: Taxonomy) -> None:
+    """Raise where every row of a file was rejected for categories that `taxonomy` does not speak of."""
     for source, p in parsed:
         kinds = set(p.problems["kind"]) & {"missing category", "unknown category"}
         if kinds and p.rows.is_empty():
             raise DataError(
-                f"{source.label} was to be read with the categories of {own.name!r}, {list(own.keys)}; every row lacks "
-                "one of them, or has others. Correct the keys in the taxonomy file, or use another one for this file."
+                f"{source.label} was to be read with the categories of {taxonomy.name!r}, {list(taxonomy.keys)}; every "
+                "row lacks one of them, or has others. Correct the keys in the taxonomy file, or use another one for "
+                "this file."
             )
 
 
@@ -201,7 +242,7 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
     }
 
 
-def existing(paths: Iterable[Path]) -> list[Path]:
+def expect_files(paths: Iterable[Path]) -> list[Path]:
     """Return the paths if every one is a file."""
     found = list(paths)
     missing = [str(path) for path in found if not path.is_file()]

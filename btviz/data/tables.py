@@ -15,7 +15,6 @@ from btviz.taxonomy.categories import Taxonomy
 
 ID = pl.UInt64()
 
-
 ANNOTATIONS = pl.Schema(
     {
         "pair_id": ID,
@@ -26,7 +25,6 @@ ANNOTATIONS = pl.Schema(
         "severity": pl.UInt8(),
     }
 )
-
 
 PAIRS = pl.Schema(
     {
@@ -45,9 +43,7 @@ PAIRS = pl.Schema(
     }
 )
 
-
 VOTES = pl.Schema({"pair_id": ID, "category": pl.String(), "votes": pl.UInt32(), "n_annotations": pl.UInt32()})
-
 
 PREFERENCES = pl.Schema(
     {
@@ -69,9 +65,7 @@ PREFERENCES = pl.Schema(
     }
 )
 
-
 PROMPTS = pl.Schema({"prompt_id": ID, "split": pl.String(), "prompt": pl.String(), "labels": pl.UInt32()})
-
 
 PROBLEMS = pl.Schema(
     {
@@ -84,7 +78,6 @@ PROBLEMS = pl.Schema(
 )
 """What reading found odd."""
 
-
 SCHEMAS = {
     "annotations": ANNOTATIONS,
     "pairs": PAIRS,
@@ -94,9 +87,7 @@ SCHEMAS = {
 }
 """Column names and types of every table, by table name."""
 
-
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
-
 
 WORD = r"\w+"
 r"""A word. The BeaverTails paper counts ``\b\w+\b``, which finds the same words more slowly."""

@@ -103,7 +103,6 @@ def response_repeats(ds: Dataset) -> pl.DataFrame:
 
 _LABELS = ("is_safe", "labels", "severity")
 
-
 _CHOICES = ("better", "safer")
 
 

@@ -9,7 +9,7 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.machine.cluster import ray_cluster
     from btviz.machine.memory import MemoryWarning, Room
-    from btviz.machine.progress import bar
+    from btviz.machine.progress import bar, is_watched
     from btviz.machine.threads import on_each_core, one_core_each
 
 __getattr__, __dir__, __all__ = lazy_exports(
@@ -17,7 +17,7 @@ __getattr__, __dir__, __all__ = lazy_exports(
     {
         "cluster": ["ray_cluster"],
         "memory": ["MemoryWarning", "Room"],
-        "progress": ["bar"],
+        "progress": ["bar", "is_watched"],
         "threads": ["on_each_core", "one_core_each"],
     },
 )

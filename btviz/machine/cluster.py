@@ -14,21 +14,16 @@ from btviz.errors import StoreError, require
 
 Task = TypeVar("Task")
 
-
 AHEAD = 2
 """Tasks that each worker has at hand, so that it need not wait for the next."""
 
-
 TRIES = 3
-
 
 LIVES = 5
 """How often a worker that dies is started again, and a task of it tried again."""
 
-
 PATIENCE = 60.0
 """Seconds without any worker after which that is said."""
-
 
 SETTINGS = {
     "RAY_USAGE_STATS_ENABLED": "0",  # nothing we start phones home
@@ -71,13 +66,13 @@ def ray_cluster(*, workers: int | None = None) -> Iterator[Any]:
 
 
 def _join(ray: Any, *, workers: int | None) -> None:
-    own = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
+    options = {} if "RAY_ADDRESS" in os.environ else {"num_cpus": workers, "include_dashboard": False}
     for tries_left in reversed(range(TRIES)):
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # about versions to come
                 # a worker's complaint could quote a text, so none is passed on
-                ray.init(log_to_driver=False, logging_level="error", **own)
+                ray.init(log_to_driver=False, logging_level="error", **options)
         except Exception as error:  # Ray has no class of its own for a start that took too long
             ray.shutdown()
             if not tries_left:
@@ -94,30 +89,11 @@ def shared_out(
 ) -> Iterator[tuple[Task, Any]]:
     """Give tasks to workers as they become free, each task once; at the end the workers are let go.
 
-    A worker for which the cluster has no room yet gets none before it has reported for work, so the
-    others do not wait for it; where none has, that is said after a while.
-
-    Parameters
-    ----------
-    ray : module
-        Connected.
-    tasks : iterable
-        What is to be done.
-    crew : sequence of actors
-        Each has a method `ready`, which returns once it can work. Restarted and retried by Ray where
-        they die, as their options say.
-    submit : callable
-        Starts a task on a worker and gives Ray's reference to its result.
-
-    Yields
-    ------
-    task, result
-        As they are finished, in any order. An error inside a worker is raised here as it was there.
-
-    Raises
-    ------
-    StoreError
-        If a worker has died too often.
+    A worker has a method `ready`, which returns once it can work, and is restarted and retried by Ray where it dies,
+    as its options say; `submit` starts a task on one and gives Ray's reference to the result. Results come as they are
+    finished, in any order, and an error inside a worker is raised here as it was there. A worker for which the cluster
+    has no room yet gets no task before it has reported for work, so the others do not wait for it; where none has, that
+    is said after a while. StoreError if a worker has died too often.
     """
     waiting = deque(tasks)
     starting = {worker.ready.remote(): worker for worker in crew}
@@ -153,14 +129,7 @@ def shared_out(
 def room(ray: Any, *, gpu: bool = False, memory: int = 0) -> int:
     """How many workers a cluster has room for now, at least one.
 
-    Parameters
-    ----------
-    ray : module
-        Connected.
-    gpu : bool
-        Whether each holds a GPU; else it holds a processor.
-    memory : int
-        Bytes of main memory that each takes; 0 where that is not known.
+    Each holds a GPU or a processor, and `memory` bytes of main memory; 0 where that is not known.
     """
     free = ray.available_resources()
     workers = free.get("GPU" if gpu else "CPU", 0)

@@ -17,16 +17,12 @@ from btviz.errors import StoreError, UsageError, require
 
 BYTES = {"float32": 4, "bfloat16": 2, "float16": 2}
 
-
 _WORDS = ("out of memory", "can't allocate memory", "not enough memory", "failed to allocate", "_status_alloc_failed")
 """The last is what cuBLAS and cuDNN say."""
 
-
 _GB = 1e9
 
-
 Row = TypeVar("Row")
-
 
 Floats = npt.NDArray[np.float32]
 
@@ -38,14 +34,7 @@ class MemoryWarning(UserWarning):
 def announce_need(name: str, *, n_parameters: int, dtype: str, device: str) -> None:
     """Say on standard error how much memory the weights of a model need; warn if that much is not free.
 
-    Parameters
-    ----------
-    name : str
-        Of the model.
-    n_parameters : int
-        Numbers in its tensors.
-    dtype, device : str
-        What they are loaded as, and where to. On their way to a GPU they pass through main memory.
+    On their way to a GPU they pass through main memory.
     """
     needed = n_parameters * BYTES[dtype]
     free = {place: free_bytes(place) for place in dict.fromkeys([device, "cpu"])}
@@ -97,21 +86,7 @@ class Room:
     ) -> Floats:
         """Score rows at once, or where memory does not suffice in halves, and halves of these.
 
-        Parameters
-        ----------
-        score : callable
-            Takes rows, returns an array with one entry each.
-        rows : sequence
-            At least one.
-        length : int
-            Tokens that each row is padded to.
-        names : sequence of str
-            What an error calls each row.
-
-        Raises
-        ------
-        UsageError
-            If not even a single row fits; it is named.
+        Each row is padded to `length` tokens. UsageError if not even a single row fits; `names` say which.
         """
         if len(rows) == 1 or len(rows) * length < self.too_large:
             try:

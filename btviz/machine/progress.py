@@ -10,27 +10,38 @@ from contextlib import contextmanager
 PATIENCE_SECONDS = 1.5
 
 
+def is_watched() -> bool:
+    """Whether somebody looks at standard error: it is a terminal or that of a notebook.
+
+    Returns
+    -------
+    bool
+        Where False, `bar` shows nothing.
+    """
+    return sys.stderr.isatty() or "ipykernel" in sys.modules
+
+
 @contextmanager
-def bar(what: str, *, total: int, unit: str = "") -> Iterator[Callable[[int], None]]:
+def bar(what: str, *, total: int | None, unit: str = "") -> Iterator[Callable[[int], None]]:
     """Show how far something has come.
 
     Parameters
     ----------
     what : str
         What is going on: "Reading 330k_train.jsonl".
-    total : int
-        Where it ends: bytes of a file, number of steps.
+    total : int or None
+        Where it ends: bytes of a file, number of steps; None where nobody knows.
     unit : str, optional
-        What is counted, to show the speed too: "tokens" for "1,234 tokens/s".
+        What is counted, to show the speed too: "tokens" for "1,234 tokens/s"; "bytes" to show sizes.
 
     Yields
     ------
     callable
         To be called with how far it has come, from 0 to `total`. Nothing appears in the first
-        1.5 seconds, nor where nobody watches: standard error is no terminal and no notebook.
+        1.5 seconds, nor where nobody watches (`is_watched`).
     """
     started = time.monotonic()
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
+    watched = is_watched()
     shown = None
 
     def update(done: int) -> None:
@@ -40,6 +51,7 @@ def bar(what: str, *, total: int, unit: str = "") -> Iterator[Callable[[int], No
             from rich.console import Console  # noqa: PLC0415  # see the line above
             from rich.progress import (  # noqa: PLC0415
                 BarColumn,
+                DownloadColumn,
                 Progress,
                 TaskProgressColumn,
                 TextColumn,
@@ -49,12 +61,12 @@ def bar(what: str, *, total: int, unit: str = "") -> Iterator[Callable[[int], No
             columns = (
                 TextColumn("{task.description}", markup=False),
                 BarColumn(),
-                TaskProgressColumn(),
-                *((TextColumn("{task.fields[speed]}", markup=False),) if unit else ()),
+                DownloadColumn() if unit == "bytes" else TaskProgressColumn(),
+                *((TextColumn("{task.fields[speed]}", markup=False),) if unit not in ("", "bytes") else ()),
                 TimeRemainingColumn(),
             )
             shown = Progress(*columns, console=Console(stderr=True), transient=True)
-            shown.add_task(what, total=total, speed="")
+            shown.add_task(what, total=total, completed=done, speed="")
             shown.start()
         if shown is not None:
             speed = done / (time.monotonic() - started)
@@ -65,3 +77,8 @@ def bar(what: str, *, total: int, unit: str = "") -> Iterator[Callable[[int], No
     finally:
         if shown is not None:
             shown.stop()
+
+
+def tqdm_options(what: str) -> dict[str, object]:
+    """Options for a library that draws a bar of its own by tqdm: late and to somebody only, as `bar` does."""
+    return {"disable": not is_watched(), "desc": what, "delay": PATIENCE_SECONDS, "leave": False}

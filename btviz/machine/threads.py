@@ -18,9 +18,7 @@ from btviz.errors import require
 
 Given = TypeVar("Given")
 
-
 Made = TypeVar("Made")
-
 
 _ONE_AT_A_TIME = RLock()
 
@@ -55,6 +53,11 @@ def one_core_each() -> Iterator[None]:
 
     Of matrices of some hundred columns it is the faster way, too, and several times so on a busy machine. The setting
     is one of the process, so a thread waits for another that is inside.
+
+    Yields
+    ------
+    None
+        Within it, BLAS has one thread.
     """
     with _ONE_AT_A_TIME, require("threadpoolctl", extra="models").threadpool_limits(1, user_api="blas"):
         yield

@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.models.loaded import LoadedModel
-    from btviz.models.loading import load_score_model
+    from btviz.models.model import LoadedModel, load_score_model
     from btviz.models.probes import Probe, fit_probe, load_probe, save_probe
     from btviz.models.protocol import KINDS, SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table, stacked_scores
-    from btviz.models.runs import Progress, ScoreWarning, score, scored_pairs
+    from btviz.models.runs import Progress, ScoreWarning, scored_pairs
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "loaded": ["LoadedModel"],
-        "loading": ["load_score_model"],
+        "model": ["LoadedModel", "load_score_model"],
         "probes": ["Probe", "fit_probe", "load_probe", "save_probe"],
         "protocol": ["KINDS", "SCORES", "SCORES_ORDER", "CrossFitted", "ScoreModel", "scores_table", "stacked_scores"],
-        "runs": ["Progress", "ScoreWarning", "score", "scored_pairs"],
+        "runs": ["Progress", "ScoreWarning", "scored_pairs"],
     },
 )

@@ -1,7 +1,4 @@
-"""What a model is given of a batch: token ids where it reads them, else texts.
-
-Batches of texts of similar length, within a budget of tokens.
-"""
+"""Batches of texts of similar length within a budget of tokens, and what a model is given of one: ids, or texts."""
 
 from __future__ import annotations
 
@@ -22,10 +19,7 @@ from btviz.models.templates import Encoded
 TEXT_BUDGET = 65_536
 """Estimated tokens of a batch of texts, for models that make batches of their own."""
 
-
 LETTERS_PER_TOKEN = 4
-
-
 Floats = npt.NDArray[np.float32]
 
 
@@ -114,7 +108,6 @@ def _as_scores(found: object, model: ScoreModel, *, n_rows: int) -> Floats:
 
 PLAN = pl.Schema({"batch": pl.UInt32(), "pair_id": ID, "tokens": pl.UInt32(), "length": pl.UInt32()})
 """One row per pair: its batch, its own tokens, and the length that its batch is padded to."""
-
 
 Rows = npt.NDArray[np.int64]
 

@@ -15,13 +15,8 @@ from btviz.errors import DataError, FetchError, NotFoundError, require
 from btviz.store import fingerprint, remembered_sha256
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
-
-
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
-
-
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
-
 
 _DESCRIBES = (
     "config.json",

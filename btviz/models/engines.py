@@ -1,7 +1,4 @@
-"""Scoring on a Ray cluster: the same batches, shared out to workers that each hold the model.
-
-Where batches are scored: here, or on a Ray cluster.
-"""
+"""Where batches are scored: in this process, or on a Ray cluster by workers that each hold the model."""
 
 from __future__ import annotations
 
@@ -20,8 +17,7 @@ from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.machine.cluster import LIVES, ray_cluster, room, shared_out
 from btviz.machine.memory import BYTES, Room
 from btviz.models.batches import Batch, score_inputs
-from btviz.models.loaded import LoadedModel, Origin
-from btviz.models.loading import load_score_model
+from btviz.models.model import LoadedModel, Origin, load_score_model
 from btviz.models.protocol import ScoreModel
 
 
@@ -33,7 +29,7 @@ class RayEngine:
             raise UsageError(f"Asked for {workers} workers; scoring takes at least one. Give a positive number.")
         self._workers = workers
 
-    def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[Scored]:
+    def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[BatchScores]:
         """Each batch with its scores, as workers finish them; a worker that dies is started again."""
         with ray_cluster(workers=self._workers) as ray:
             crew = _crew(ray, model, n_workers=self._workers, n_batches=len(batches))
@@ -109,15 +105,13 @@ class Worker:
 
 
 ENGINES = ("local", "ray")
-
-
-Scored = tuple[Batch, npt.NDArray[np.float32]]
+BatchScores = tuple[Batch, npt.NDArray[np.float32]]
 
 
 class Engine(Protocol):
     """Scores batches, in any order, each exactly once."""
 
-    def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[Scored]:
+    def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[BatchScores]:
         """Each batch with its scores, as soon as they are there."""
         ...
 
@@ -125,7 +119,7 @@ class Engine(Protocol):
 class LocalEngine:
     """Scores batches in this process, one after the other."""
 
-    def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[Scored]:
+    def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[BatchScores]:
         """Each batch with its scores, in order."""
         room = Room()
         for batch in batches:

@@ -1,10 +1,6 @@
-"""Networks built from checkpoints: a backbone with a head, or a whole classifier.
+"""Networks built from checkpoints, a backbone with a head or a whole classifier: padded token ids in, logits out.
 
 Of PyTorch this imports nothing until a model is loaded.
-
-One forward pass: padded token ids in, float32 logits out.
-
-Normalising of scores, as Safe RLHF models may ask for it.
 """
 
 from __future__ import annotations
@@ -22,14 +18,11 @@ import numpy.typing as npt
 from btviz.errors import DataError, MissingExtraError, UsageError, require
 from btviz.machine.memory import is_out_of_memory
 from btviz.models.checkpoint import Checkpoint
-from btviz.models.layouts import HEAD
+from btviz.models.heads import SCORE_HEAD
 from btviz.models.templates import Encoded
 
 HEAD_BIAS = "score_head.bias"
-
-
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
-
 
 _LONGEST = 300
 """Letters of another library's error that are passed on."""
@@ -40,11 +33,11 @@ def read_beaver(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Callable[
     torch = require("torch", extra="models")
     backbone = _load("AutoModel", checkpoint, dtype=dtype, device=device)
     hidden = backbone.config.get_text_config().hidden_size
-    weight = checkpoint.read(HEAD)
+    weight = checkpoint.read(SCORE_HEAD)
     if tuple(weight.shape) != (1, hidden):
         raise DataError(
-            f"Asked to load {checkpoint.name!r}; its {HEAD} has shape {tuple(weight.shape)}, and one score on a hidden "
-            f"size of {hidden} takes (1, {hidden}). Check that weights and config.json belong together."
+            f"Asked to load {checkpoint.name!r}; its {SCORE_HEAD} has shape {tuple(weight.shape)}, and one score "
+            f"on a hidden size of {hidden} takes (1, {hidden}). Check that weights and config.json belong together."
         )
     has_bias = HEAD_BIAS in checkpoint.tensors
     with _fitting(checkpoint):

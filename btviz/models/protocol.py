@@ -16,7 +16,6 @@ from btviz.errors import UsageError
 KINDS = ("reward", "cost", "moderation")
 """Reward: high is more helpful. Cost: high is more harmful, 0 the boundary. Moderation: probabilities."""
 
-
 SCORES = pl.Schema(
     {
         "pair_id": ID,
@@ -30,10 +29,8 @@ SCORES = pl.Schema(
 """Columns of `scores`; `target` is a category's slug or "severity" for moderation, else null; `threshold` is the
 probability above which a moderation model flags, null where it records none."""
 
-
 THRESHOLD = "threshold"
 """The one column that a table of a user's own may lack."""
-
 
 SCORES_ORDER = ("pair_id", "model", "target")
 
@@ -151,5 +148,16 @@ def as_scores(table: pl.DataFrame) -> pl.DataFrame:
 
 
 def stacked_scores(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
-    """Put tables of scores into one, sorted by pair, model and target."""
+    """Put tables of scores into one.
+
+    Parameters
+    ----------
+    tables : iterable of DataFrame
+        Tables of scores, with or without thresholds.
+
+    Returns
+    -------
+    DataFrame
+        The columns of `SCORES`, sorted by pair, model and target; empty without tables.
+    """
     return pl.concat([SCORES.to_frame(), *map(as_scores, tables)]).sort(*SCORES_ORDER)

@@ -1,7 +1,4 @@
-"""`score`: the answers of a data set by score models, resumable.
-
-How far a scoring run has come.
-"""
+"""A run of a score model over the answers of a data set: its plan and journal, its batches, how far it has come."""
 
 from __future__ import annotations
 
@@ -11,129 +8,85 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.data.tables import ID
 from btviz.errors import UsageError, choice
 from btviz.machine.progress import bar
-from btviz.models.batches import Batch, budget_of, lengths_of
+from btviz.models.batches import PLAN, Batch, budget_of, inputs_of, lengths_of, plan_batches
 from btviz.models.engines import ENGINES, Engine, LocalEngine, RayEngine
-from btviz.models.journal import Journal
-from btviz.models.loaded import LoadedModel
-from btviz.models.loading import load_score_model
+from btviz.models.model import LoadedModel, load_score_model
 from btviz.models.protocol import KINDS, SCORES, CrossFitted, ScoreModel, scores_table, stacked_scores
 from btviz.models.throughput import announce_speed
-from btviz.store import Store
+from btviz.store import Key, Store, fingerprint
 
 NAMED = 5
-
-
 _OF_A_MODEL = ("name", "kind", "fingerprint", "labels", "score")
-
-
-Given = ScoreModel | str | Path
+ModelSource = ScoreModel | str | Path
+"""A score model, or the hub name or folder of one."""
 
 
 class ScoreWarning(UserWarning):
     """Some answers have no score."""
 
 
-def score(
+def score_answers(
     ds: Dataset,
-    model: Given | Sequence[Given],
+    model: ModelSource | Sequence[ModelSource],
     *,
     engine: str = "local",
     workers: int | None = None,
     tokens_per_batch: int | None = None,
     progress: Listener | None = None,
 ) -> pl.DataFrame:
-    """Score the answers of a data set, each distinct pair once.
-
-    Pairs of similar length go through the model together, the longest first. Which ones is written
-    down before the first batch, and each batch of scores is kept as soon as it is there: a run that
-    was interrupted or killed goes on where it was when it is started again, with at most the batch
-    in work lost, and ends with the same scores bit for bit. Scores are kept by model; asked again, or
-    for a data set that has grown, only new pairs are scored.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Whose pairs are scored.
-    model : score model, name or folder, or a sequence of them
-        From `btviz.load_score_model` or `btviz.fit_probe`. Several are scored one after the other; those
-        given by name are loaded only then, and let go of. Of a probe, pairs that it was trained on
-        get their scores out of fold.
-    engine : {"local", "ray"}
-        In this process, or on the Ray cluster that this machine is in. ``ray start --head`` makes a
-        cluster, and ``ray start --address=HEAD:6379`` on another machine joins it; without a cluster
-        one is started here. The weights must lie under the same path on every machine. On CPUs the
-        last bits of a score depend on the number of threads, and a Ray worker has one: the same scores
-        as here bit for bit after ``torch.set_num_threads(1)``, else within rounding.
-    workers : int, optional
-        Of Ray: processes that each hold the model. Default: one per GPU, or per CPU where there is none.
-    tokens_per_batch : int, optional
-        Tokens that go through the model at once, padding included. Default: what suits the model.
-    progress : callable, optional
-        Called with a `btviz.models.Progress` after each batch is kept; what it raises ends the run.
-        Default: a bar on standard error.
-
-    Returns
-    -------
-    DataFrame
-        `pair_id`, `model`, `kind` (reward, cost, moderation), `target` (null but for moderation), `score`
-        (null where it is not a finite number, which a `ScoreWarning` reports), `threshold` (probability
-        above which a moderation model flags, null where it records none); sorted by pair, model and target.
-
-    Warns
-    -----
-    ScoreWarning
-        If answers have no score.
-    CutWarning
-        If answers are longer than what a model reads.
-
-    Raises
-    ------
-    UsageError
-        If two models have one name, the engine is unknown or has no workers, or something given is no score model or
-        gives no scores.
-    StoreError
-        If another process is scoring with the same model, or the disk is full.
-
-    Examples
-    --------
-    >>> scores = btviz.score(ds, "PKU-Alignment/beaver-7b-v1.0-cost")  # doctest: +SKIP
-    """
+    """Score the answers of a data set; see `btviz.score`."""
     choice(engine, ENGINES, what="engine")
     if tokens_per_batch is not None and tokens_per_batch < 1:
         raise UsageError(f"Asked for batches of {tokens_per_batch} tokens; a batch has at least one. Give more.")
     if workers is not None and engine != "ray":
         raise UsageError(f"Asked for {workers} workers, which are those of Ray. Ask for engine='ray' too, or for none.")
     runner: Engine = RayEngine(workers=workers) if engine == "ray" else LocalEngine()
-    given = _models_of(model)
     tables: dict[str, pl.DataFrame] = {}
-    for one in given:
-        name, table = _scored_by(ds, one, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
+    for each in models_of(model):
+        name, table = _scored_by(ds, each, taken=tables, runner=runner, budget=tokens_per_batch, listener=progress)
         tables[name] = table
     return stacked_scores(tables.values())
 
 
-def _models_of(model: Given | Sequence[Given]) -> list[Given]:
-    given = list(model) if isinstance(model, Iterable) and not isinstance(model, str | ScoreModel) else [model]
-    for one in given:
-        if not isinstance(one, str | Path | ScoreModel):
+def models_of(model: ModelSource | Sequence[ModelSource]) -> list[ModelSource]:
+    """Models to score with, each seen to be one."""
+    models = list(model) if isinstance(model, Iterable) and not isinstance(model, str | ScoreModel) else [model]
+    for each in models:
+        if not isinstance(each, str | Path | ScoreModel):
             raise UsageError(
-                f"Asked to score with a {type(one).__name__}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
+                f"Asked to score with a {type(each).__name__}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
                 "from load_score_model or fit_probe, the name of one, or one of yours with all of these."
             )
-        if isinstance(one, ScoreModel):
-            choice(one.kind, KINDS, what="kind of score model")
-    return given
+        if isinstance(each, ScoreModel):
+            choice(each.kind, KINDS, what="kind of score model")
+    return models
 
 
 def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
-    """Pairs of a data set that have scores by a model, as of a run that was interrupted."""
+    """Count the pairs of a data set that have scores by a model, as of a run that was interrupted.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is scored.
+    model : score model
+        That scores it.
+
+    Returns
+    -------
+    int
+    """
     own, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
         return own["pair_id"].n_unique() + journal.done.height
@@ -141,7 +94,7 @@ def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
 
 def _scored_by(
     ds: Dataset,
-    model: Given,
+    model: ModelSource,
     *,
     taken: Collection[str],
     runner: Engine,
@@ -275,3 +228,93 @@ def shown(model: str, *, batches: Sequence[Batch], listener: Listener | None) ->
         return
     with bar(f"Scoring with {model}", total=sum(batch.tokens for batch in batches), unit="tokens") as update:
         yield lambda progress: update(progress.n_tokens)
+
+
+VERSION = 1
+
+
+class Journal:
+    """Plan and scores of one model on one set of pairs.
+
+    Scores are kept by model, whatever data set they were asked for, so that data that grow cost
+    only what is new. The plan is kept by model and set of pairs: a run that was ended takes it up again,
+    with the same batches padded to the same lengths, and so gives the same scores bit for bit.
+    """
+
+    def __init__(self, store: Store, model: ScoreModel, *, pairs: pl.DataFrame, budget: int) -> None:
+        self._model = model
+        self._pairs = pairs
+        self._budget = budget
+        self._scores = store.shards(Key("scores", (model.fingerprint,), version=VERSION))
+        ids = fingerprint(pairs["pair_id"].to_numpy().astype("<u8").tobytes())
+        budgeted = {"tokens_per_batch": budget}
+        self._plans = store.shards(Key("score-plans", (model.fingerprint, ids), budgeted, version=VERSION))
+        self._done = self._read()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._scores.close()
+        self._plans.close()
+
+    @property
+    def done(self) -> pl.DataFrame:
+        """`pair_id` and `scores` (array of k) of the pairs that are scored, sorted; no columns if none is."""
+        if not self._done:
+            return pl.DataFrame()
+        ids = self._pairs["pair_id"].implode()
+        return pl.concat(self._done).filter(pl.col("pair_id").is_in(ids)).sort("pair_id")
+
+    def todo(self) -> list[Batch]:
+        """Batches that are not scored yet; pairs without a plan get one, which is on the disk when this returns."""
+        if not self._left().height:
+            return []
+        self._scores.claim()  # from here on nobody else adds scores
+        self._done = self._read()
+        left = self._left()
+        if not left.height:
+            return []
+        inputs = inputs_of(self._model, left["prompt"].to_list(), responses=left["response"].to_list())
+        planned = self._planned(left["pair_id"], lengths_of(inputs))
+        place = {pair_id: row for row, pair_id in enumerate(left["pair_id"])}
+        return [
+            Batch(
+                number=number,
+                pair_ids=rows["pair_id"].to_list(),
+                inputs=[inputs[place[pair_id]] for pair_id in rows["pair_id"]],
+                length=rows["length"][0],
+                tokens=int(rows["tokens"].sum()),
+            )
+            for (number,), rows in planned.partition_by("batch", maintain_order=True, as_dict=True).items()
+        ]
+
+    def add(self, batch: Batch, scores: npt.NDArray[np.float32]) -> pl.DataFrame:
+        """Keep the scores of a batch; they are on the disk when this returns."""
+        width = scores.reshape(len(scores), -1).shape[1]
+        values = pl.Series("scores", scores.reshape(-1, width), pl.Array(pl.Float32, width))
+        frame = pl.DataFrame([pl.Series("pair_id", batch.pair_ids, ID), values])
+        self._scores.append(frame)
+        self._done.append(frame)
+        return frame
+
+    def _planned(self, pair_ids: pl.Series, lengths: npt.NDArray[np.int64]) -> pl.DataFrame:
+        """Rows of the plan for these pairs, after planning those that are in none."""
+        plan = self._plans.read()
+        plan = plan if plan.width else PLAN.to_frame()
+        new = ~pair_ids.is_in(plan["pair_id"].implode())
+        if new.any():
+            first = 0 if plan.is_empty() else int(plan["batch"].max()) + 1  # type: ignore[arg-type]  # a number
+            added = plan_batches(pair_ids.filter(new), lengths[new.to_numpy()], budget=self._budget, first=first)
+            self._plans.append(added)
+            plan = pl.concat([plan, added])
+        return plan.filter(pl.col("pair_id").is_in(pair_ids.implode()))
+
+    def _left(self) -> pl.DataFrame:
+        scored = [frame["pair_id"] for frame in self._done]
+        return self._pairs.filter(~pl.col("pair_id").is_in(pl.concat(scored).implode())) if scored else self._pairs
+
+    def _read(self) -> list[pl.DataFrame]:
+        return list(self._scores.frames())

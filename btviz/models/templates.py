@@ -12,22 +12,15 @@ import numpy.typing as npt
 from btviz.errors import UsageError
 
 BEGIN = "BEGINNING OF CONVERSATION: USER:"
-
-
 ANSWER = "ASSISTANT:"
-
 
 MAX_LENGTH = 512
 """Tokens that the models of the fixed template were trained on; the rest of a text is cut off."""
 
-
 Encoded = npt.NDArray[np.int32]
 """Token ids (L,), or token ids and segments (2, L)."""
 
-
 _INNER_SPACE = re.compile(r"[^\s▁Ġ][\s▁Ġ]")
-
-
 _SAMPLES = ("hi", "What now?", "1+1", "(see", "été", "東京は", "x\ny", '"why"', "3.5 km, or so", "a  b")
 
 

@@ -42,20 +42,11 @@ class Shape:
         return cls(n_parameters - table, config.num_hidden_layers, config.hidden_size)
 
     def operations(self, lengths: npt.ArrayLike) -> float:
-        """Floating-point operations of one forward pass over each text, padding left out.
+        """Floating-point operations of one forward pass over texts of some lengths in tokens, padding left out.
 
         A token is multiplied with every weight once, 2 operations each; in every layer it meets
         itself and the tokens before it, half of all pairs, in two products of width `hidden`
         (Kaplan et al. 2020, table 1).
-
-        Parameters
-        ----------
-        lengths : array_like of int
-            Tokens of each text.
-
-        Returns
-        -------
-        float
         """
         tokens = np.asarray(lengths, np.float64)
         return float((2 * self.n_weights * tokens + 2 * self.n_layers * self.hidden * tokens**2).sum())

@@ -7,7 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from btviz.errors import require
 from btviz.lazy import lazy_exports
+
+require("altair", extra="figures")  # else the modules below would fail without saying what to install
 
 if TYPE_CHECKING:
     from btviz.plots.interactive.categories import explorer, selection_contrast
@@ -17,11 +20,11 @@ if TYPE_CHECKING:
     from btviz.plots.labels.upset import label_sets
     from btviz.plots.preference.cells import quadrants
     from btviz.plots.preference.coverage import simulated_intervals
-    from btviz.plots.preference.forest import null_distribution, preference_forest
+    from btviz.plots.preference.forest import preference_forest
+    from btviz.plots.preference.null import null_distribution
     from btviz.plots.preference.surface import reliability_surface
-    from btviz.plots.scores.curves import calibration, roc
+    from btviz.plots.scores.accuracy import calibration, left_out, roc
     from btviz.plots.scores.distributions import margins, score_distributions
-    from btviz.plots.scores.generalization import left_out
     from btviz.plots.scores.plane import score_plane
     from btviz.plots.scores.raters import moderators
     from btviz.plots.scores.ridges import category_ridges
@@ -37,15 +40,14 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "labels.upset": ["label_sets"],
         "preference.cells": ["quadrants"],
         "preference.coverage": ["simulated_intervals"],
-        "preference.forest": ["null_distribution", "preference_forest"],
+        "preference.forest": ["preference_forest"],
+        "preference.null": ["null_distribution"],
         "preference.surface": ["reliability_surface"],
-        "scores.curves": ["calibration", "roc"],
+        "scores.accuracy": ["calibration", "left_out", "roc"],
         "scores.distributions": ["margins", "score_distributions"],
-        "scores.generalization": ["left_out"],
         "scores.plane": ["score_plane"],
         "scores.raters": ["moderators"],
         "scores.ridges": ["category_ridges"],
         "topics.datamap": ["topic_map"],
     },
-    needs=("altair", "figures"),
 )

@@ -8,22 +8,20 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz.preference.counts import orthogonality_of_counts
-    from btviz.preference.releases import compare_categories, compare_releases
+    from btviz.preference.releases import compare_categories, compare_releases, implied_trade_off
     from btviz.preference.reliability import agreement_correction, reliability_surface
-    from btviz.preference.report import Orthogonality, orthogonality, quadrants
+    from btviz.preference.report import Orthogonality, flags_against_safer, orthogonality, quadrants
     from btviz.preference.scores import score_association
     from btviz.preference.simulated import simulate_preferences, simulate_scores
-    from btviz.preference.trade_off import flags_against_safer, implied_trade_off
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
         "counts": ["orthogonality_of_counts"],
-        "releases": ["compare_categories", "compare_releases"],
+        "releases": ["compare_categories", "compare_releases", "implied_trade_off"],
         "reliability": ["agreement_correction", "reliability_surface"],
-        "report": ["Orthogonality", "orthogonality", "quadrants"],
+        "report": ["Orthogonality", "flags_against_safer", "orthogonality", "quadrants"],
         "scores": ["score_association"],
         "simulated": ["simulate_preferences", "simulate_scores"],
-        "trade_off": ["flags_against_safer", "implied_trade_off"],
     },
 )

@@ -11,6 +11,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
+from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
 
 STRATA = ("both_safe", "mixed", "both_unsafe")
@@ -30,11 +31,11 @@ class Comparisons:
     Attributes
     ----------
     frame : DataFrame
-        The columns of `btviz.data.tables.PREFERENCES` and: `prompt` (0 .. prompts - 1), `same`
-        (better is safer), `stratum` (one of `STRATA`; null where a safety label is), `broken`
-        (mixed, but the unsafe answer is called safer), `labels` (of either answer; null where
-        unknown), `severity` (the higher of the two, null where one is), `source` (the two
-        answering models by name, joined; null where one is unknown).
+        The columns of `btviz.data.tables.PREFERENCES` and: `row` in ``ds.preferences``, `prompt`
+        (a number for each), `same` (better is safer), `stratum` (one of `STRATA`; null where a
+        safety label is), `broken` (mixed, but the unsafe answer is called safer), `labels` (of
+        either answer; null where unknown), `severity` (the higher of the two, null where one is),
+        `source` (the two answering models by name, joined; null where one is unknown).
     taxonomy : Taxonomy
         What the bits of `labels` stand for.
     """
@@ -53,19 +54,12 @@ class Comparisons:
         return self.frame["prompt"].to_numpy()
 
 
-@dataclass(frozen=True, eq=False)
-class Level:
-    """One level of a grouping: which comparisons belong to it."""
-
-    grouping: str
-    name: str
-    member: NDArray[np.bool_]
-
-
-def comparisons_of(ds: Dataset) -> Comparisons:
-    """Comparisons of a data set in which both labels are known."""
+def comparisons_of(ds: Dataset, *, within: str = "all") -> Comparisons:
+    """Comparisons of a data set, or of one stratum in it, in which both labels are known."""
     expect_dataset(ds)
-    return Comparisons(with_strata(ds.preferences.drop_nulls(["better", "safer"])), ds.taxonomy)
+    numbered = ds.preferences.with_row_index("row").with_columns(pl.col("row").cast(pl.Int64))
+    frame = with_strata(numbered.drop_nulls(["better", "safer"]))
+    return Comparisons(frame if within == "all" else frame.filter(stratum=within), ds.taxonomy)
 
 
 def with_strata(preferences: pl.DataFrame) -> pl.DataFrame:
@@ -96,8 +90,8 @@ def levels_of(comparisons: Comparisons) -> Iterator[Level]:
     """
     frame, taxonomy = comparisons.frame, comparisons.taxonomy
     yield Level("all", "all", np.ones(frame.height, bool))
-    found = frame["stratum"].unique().to_list()
-    yield from (_equal(frame, "stratum", value, name=value) for value in STRATA if value in found)
+    present = frame["stratum"].unique().to_list()
+    yield from (_equal(frame, "stratum", value, name=value) for value in STRATA if value in present)
     for category in taxonomy.categories:
         member = frame.select(taxonomy.has(category.key).fill_null(value=False)).to_series().to_numpy()
         if member.any():

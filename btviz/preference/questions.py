@@ -1,4 +1,4 @@
-"""Better against safer by any measure, weighting and group: what an interactive view asks for."""
+"""Better against safer by any measure, weighting and group: a question, and its answer for a data set."""
 
 from __future__ import annotations
 
@@ -9,21 +9,27 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.data.dataset import Dataset, expect_dataset
+from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, choice
-from btviz.preference.comparisons import STRATA, Comparisons, Level, levels_of, with_strata
-from btviz.preference.measures import MEASURES, cells_by_prompt, needed, turned_around, values_of
-from btviz.preference.report import worded
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, Sums, level_sums, share_table
-from btviz.preference.verdicts import Margin
+from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of, levels_of
+from btviz.preference.shares import (
+    FEWEST_PROMPTS,
+    Floats,
+    Sums,
+    cells_by_prompt,
+    level_sums,
+    share_table,
+)
+from btviz.preference.verdicts import Margin, with_verdicts
 from btviz.stats.association import ratio
+from btviz.stats.measures import MEASURES, turned_around
 from btviz.stats.permutation import sign_flip
-from btviz.stats.resampling import bootstrap
+from btviz.stats.resampling import Level, Resampling, bootstrap
 
-_EMPTY = "a margin or a cell is empty, in the data or in a resample"
+WEIGHTINGS = {"comparisons": "each comparison once", "prompts": "each prompt once"}
+"""What counts once, in words: a prompt that does shares its weight among its comparisons."""
 
-
-_OF_P = {"p": (1, 0), "two_p_minus_1": (2, -1)}  # measures that are p times a factor, plus a shift
+EMPTY = "a margin or a cell is empty, in the data or in a resample"
 
 
 @dataclass(frozen=True)
@@ -33,9 +39,9 @@ class Question:
     Attributes
     ----------
     measure : str
-        One of `MEASURES`.
+        One of `btviz.stats.measures.MEASURES`.
     weighting : {"comparisons", "prompts"}
-        What counts once.
+        What counts once; prompts only for a measure that is a function of p.
     within : {"all", "both_safe", "mixed", "both_unsafe"}
         Stratum of safety that the comparisons are of.
     n_boot : int
@@ -60,11 +66,38 @@ class Question:
     margin: float = 0.1
 
     def __post_init__(self) -> None:
-        offered = MEASURES[choice(self.measure, MEASURES, what="measure")].weightings
-        choice(self.weighting, offered, what=f"weighting for {self.measure!r}")
+        choice(self.measure, MEASURES, what="measure")
+        choice(self.weighting, weightings_of(self.measure), what=f"weighting for {self.measure!r}")
         choice(self.within, ("all", *STRATA), what="stratum")
         Margin(self.margin)
         Resampling(self.n_boot, self.random_state)
+
+
+def weightings_of(measure: str) -> list[str]:
+    """Weightings that are offered for a measure."""
+    return list(WEIGHTINGS) if MEASURES[measure].of_p else ["comparisons"]
+
+
+@dataclass(frozen=True, eq=False)
+class Shares:
+    """P(better = safer) of every level, which every answer and verdict rests on.
+
+    Attributes
+    ----------
+    comparisons : Comparisons
+        What was counted.
+    levels : sequence of Level
+        In the order of the rows.
+    sums : Sums
+        Comparisons, and those whose better answer is the safer one, by prompt and level.
+    table : DataFrame
+        With verdicts; see `btviz.preference.report.Orthogonality.table`.
+    """
+
+    comparisons: Comparisons
+    levels: Sequence[Level]
+    sums: Sums
+    table: pl.DataFrame
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,13 +114,13 @@ class Answer:
         prompts), `naive_low`, `naive_high` (comparisons taken for independent; null where no
         such interval is at hand), `p`, `p_low`, `p_high`, `p_value`, `verdict` and `conclusion`
         (all of P(better = safer), weighted as asked), `rule_broken`, `undefined`.
+    shares : Shares
+        Which comparisons are of which level, and what their verdicts rest on.
     """
 
     question: Question
     table: pl.DataFrame
-    _comparisons: Comparisons = field(repr=False)
-    _levels: Sequence[Level] = field(repr=False)
-    _shares: pl.DataFrame = field(repr=False)
+    shares: Shares = field(repr=False)
 
     def rows(self, grouping: str, *, level: str) -> NDArray[np.int64]:
         """Rows of ``ds.preferences`` that were counted in one level, ascending.
@@ -97,7 +130,7 @@ class Answer:
         NotFoundError
             If there is no such level.
         """
-        rows: NDArray[np.int64] = self._comparisons.frame["row"].to_numpy()[self._level(grouping, level).member]
+        rows: NDArray[np.int64] = self.shares.comparisons.frame["row"].to_numpy()[self._level(grouping, level).member]
         return rows
 
     def null(self, levels: Iterable[tuple[str, str]]) -> pl.DataFrame:
@@ -115,20 +148,20 @@ class Answer:
             turn changes nothing, or nothing is observed, are left out.
         """
         schema = {"grouping": pl.String, "level": pl.String, "value": pl.Float64, "observed": pl.Float64}
-        found = [self._null(self._level(*names)) for names in levels]
-        return pl.concat([pl.DataFrame(schema=schema), *(one for one in found if one is not None)])
+        tables = [self._null(self._level(*names)) for names in levels]
+        return pl.concat([pl.DataFrame(schema=schema), *(table for table in tables if table is not None)])
 
     def _level(self, grouping: str, level: str) -> Level:
-        for one in self._levels:
-            if (one.grouping, one.name) == (grouping, level):
-                return one
+        for known in self.shares.levels:
+            if (known.grouping, known.name) == (grouping, level):
+                return known
         raise NotFoundError(
             f"The level {level!r} of {grouping!r} was asked for; there is none here. The table lists those there are."
         )
 
     def _null(self, level: Level) -> pl.DataFrame | None:
-        question = self.question
-        cells = needed(cells_by_prompt(self._comparisons, level, weighting=question.weighting), question.measure)
+        question, measure = self.question, MEASURES[self.question.measure]
+        cells = measure.distinct(cells_by_prompt(self.shares.comparisons, level, weighting=question.weighting))
         turned = turned_around(cells)
         gap = cells - turned
         if not gap.any():
@@ -136,7 +169,7 @@ class Answer:
         flips = sign_flip(gap, n_flips=question.n_boot, random_state=question.random_state)
         centre, scale = (cells + turned).sum(axis=0) / 2, np.sqrt(np.sum(gap**2, axis=0)) / 2
         drawn = centre + np.nan_to_num(flips.null) * scale
-        values, observed = (values_of(sums, question.measure) for sums in (drawn, cells.sum(axis=0)[None]))
+        values, observed = (measure.values(sums) for sums in (drawn, cells.sum(axis=0)[None]))
         if not np.isfinite(observed[0]):
             return None
         return pl.DataFrame({"value": values[np.isfinite(values)]}).select(
@@ -147,8 +180,19 @@ class Answer:
         )
 
 
-def measured(
-    ds: Dataset, question: Question, *, given: Answer | None = None, progress: Callable[[float], None] | None = None
+def shares_of(ds: Dataset, question: Question, *, progress: Callable[[float], None] | None = None) -> Shares:
+    """Shares, intervals, p-values and verdicts of every level, whatever the measure in question."""
+    resampling = Resampling(question.n_boot, question.random_state, progress)
+    comparisons = comparisons_of(ds, within=question.within)
+    levels = list(levels_of(comparisons))
+    sums = level_sums(comparisons, levels)
+    estimates = _weighted(sums, resampling) if question.weighting == "prompts" else share_table(sums, resampling)
+    table = with_verdicts(estimates, comparisons, levels=levels, ds=ds, margin=Margin(question.margin))
+    return Shares(comparisons, levels, sums, table)
+
+
+def answer_of(
+    ds: Dataset, question: Question, *, shares: Shares | None = None, progress: Callable[[float], None] | None = None
 ) -> Answer:
     """Measure how *better* goes with *safer*, overall and by group.
 
@@ -158,50 +202,24 @@ def measured(
         Any data set; without comparisons that have both labels, values are null and say why.
     question : Question
         What to measure, and over which comparisons.
-    given : Answer, optional
-        Answer of the same data set to the same question but for the measure: spares drawing p,
-        on which every verdict rests, again.
+    shares : Shares, optional
+        Those of the same data set and question but for the measure: spares drawing them again.
     progress : callable, optional
         Called with the share that is done, 0 .. 1; what it raises ends the work.
-
-    Returns
-    -------
-    Answer
-        With the defaults, the numbers of ``orthogonality(ds)``.
     """
-    stages = (given is None) + (question.measure not in _OF_P)
+    of_p = MEASURES[question.measure].of_p
+    stages = (shares is None) + (of_p is None)
 
-    def resampling(stage: int) -> Resampling:
-        report = None if progress is None else lambda done: progress((stage + done) / stages)
-        return Resampling(question.n_boot, question.random_state, report)
+    def stage(place: int) -> Callable[[float], None] | None:
+        return None if progress is None else lambda done: progress((place + done) / stages)
 
-    if given is None:
-        comparisons = _numbered(ds, question.within)
-        levels: Sequence[Level] = list(levels_of(comparisons))
-        shares = _shares(level_sums(comparisons, levels), weighting=question.weighting, resampling=resampling(0))
-    else:
-        comparisons, levels, shares = given._comparisons, given._levels, given._shares
-    if question.measure in _OF_P:
-        values = _of_p(shares, *_OF_P[question.measure])
-    else:
-        values = _resampled(comparisons, levels, question=question, resampling=resampling(stages - 1))
-    table = worded(shares, comparisons, levels=levels, ds=ds, margin=Margin(question.margin)).drop(
-        "naive_low", "naive_high"
-    )
-    return Answer(question, _table(table, values), comparisons, levels, shares)
+    shares = shares or shares_of(ds, question, progress=stage(0))
+    values = _of_p(shares.table, *of_p) if of_p else _resampled(shares, question, progress=stage(stages - 1))
+    return Answer(question, _beside(shares.table, values), shares)
 
 
-def _numbered(ds: Dataset, within: str) -> Comparisons:
-    """Comparisons with both labels, with their `row` in ``ds.preferences``."""
-    expect_dataset(ds)
-    frame = with_strata(ds.preferences.with_row_index("row").drop_nulls(["better", "safer"]))
-    frame = frame.with_columns(pl.col("row").cast(pl.Int64))
-    return Comparisons(frame if within == "all" else frame.filter(stratum=within), ds.taxonomy)
-
-
-def _shares(sums: Sums, *, weighting: str, resampling: Resampling) -> pl.DataFrame:
-    if weighting == "comparisons":
-        return share_table(sums, resampling)
+def _weighted(sums: Sums, resampling: Resampling) -> pl.DataFrame:
+    """Shares in which each prompt counts once; naive intervals know nothing of prompts."""
     present = (sums.n > 0).astype(np.float64)
     table = share_table(Sums(present, np.nan_to_num(ratio(sums.hits, sums.n))), resampling)
     naive = [pl.lit(None, pl.Float64).alias(name) for name in ("naive_low", "naive_high", "naive_p_value")]
@@ -213,39 +231,40 @@ def _of_p(shares: pl.DataFrame, factor: int, shift: int) -> pl.DataFrame:
     return shares.select((factor * pl.col(column) + shift).alias(name) for column, name in names.items())
 
 
-def _resampled(
-    comparisons: Comparisons, levels: Sequence[Level], *, question: Question, resampling: Resampling
-) -> pl.DataFrame:
+def _resampled(shares: Shares, question: Question, *, progress: Callable[[float], None] | None) -> pl.DataFrame:
     """Values and intervals of a measure that is not a function of p."""
-    clusters = np.unique(comparisons.prompt)
-    cells = (cells_by_prompt(comparisons, level, weighting=question.weighting, clusters=clusters) for level in levels)
-    sums = np.hstack([needed(of_level, question.measure) for of_level in cells])
+    measure, comparisons = MEASURES[question.measure], shares.comparisons
+    prompts = np.unique(comparisons.prompt)
+    cells = (
+        cells_by_prompt(comparisons, level, weighting=question.weighting, prompts=prompts) for level in shares.levels
+    )
+    sums = np.hstack([measure.distinct(of_level) for of_level in cells])
 
     def statistic(drawn: Floats) -> Floats:
-        return np.column_stack([values_of(part, question.measure) for part in np.hsplit(drawn, len(levels))])
+        return np.column_stack([measure.values(of_level) for of_level in np.hsplit(drawn, len(shares.levels))])
 
-    found = bootstrap(
+    interval = bootstrap(
         sums,
         statistic,
-        n_boot=resampling.n_boot,
-        random_state=resampling.random_state,
-        progress=lambda done: resampling.report(done / resampling.n_boot),
+        n_boot=question.n_boot,
+        random_state=question.random_state,
+        progress=None if progress is None else lambda done: progress(done / question.n_boot),
     )
-    few = level_sums(comparisons, levels).prompts < FEWEST_PROMPTS
+    few = shares.sums.prompts < FEWEST_PROMPTS
     sides = {
-        "value": found.estimate,
-        "low": np.where(few, np.nan, found.low),
-        "high": np.where(few, np.nan, found.high),
+        "value": interval.estimate,
+        "low": np.where(few, np.nan, interval.low),
+        "high": np.where(few, np.nan, interval.high),
     }
     return pl.DataFrame(sides).with_columns(
         pl.all().fill_nan(None), *(pl.lit(None, pl.Float64).alias(name) for name in ("naive_low", "naive_high"))
     )
 
 
-def _table(shares: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
+def _beside(shares: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
     """Put the values beside the shares; a value that is undefined says why."""
-    table = pl.concat([shares, values], how="horizontal")
+    table = pl.concat([shares.drop("naive_low", "naive_high"), values], how="horizontal")
     lost = (pl.col("value").is_null() | (pl.col("low").is_null() & pl.col("p_low").is_not_null())) & (pl.col("n") > 0)
-    why = pl.when(pl.col("undefined").is_null() & lost).then(pl.lit(_EMPTY)).otherwise("undefined").alias("undefined")
+    why = pl.when(pl.col("undefined").is_null() & lost).then(pl.lit(EMPTY)).otherwise("undefined").alias("undefined")
     first = ("grouping", "level", "n", "prompts", *values.columns)
     return table.with_columns(why).select(*first, pl.all().exclude(first))

@@ -1,13 +1,7 @@
-"""`orthogonality`: whether the better answer is the safer one, and how often by chance alone.
-
-Position bias: whether the labels favour the second of the two answers.
-
-Answers by their rank in a comparison and by their own safety label.
-"""
+"""Whether the better answer is the safer one: all results in one record, and single labels beside them."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -16,13 +10,11 @@ import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.preference.adjusted import adjusted_table
-from btviz.preference.comparisons import Comparisons, Level, comparisons_of, levels_of
-from btviz.preference.measures import pooled_table
-from btviz.preference.orders import order_table
-from btviz.preference.shares import Resampling, Sums, flips, level_sums, share_table, sums_of
-from btviz.preference.verdicts import Margin, Share, name_of, planted_in, verdict
-
-_CONTRACT = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict")
+from btviz.preference.comparisons import STRATA, comparisons_of, with_strata
+from btviz.preference.pooled import order_table, pooled_table
+from btviz.preference.questions import Question, Shares, shares_of
+from btviz.preference.shares import flips, share_table, sums_of
+from btviz.stats.resampling import Resampling
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,56 +85,29 @@ def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, mar
     UsageError
         If `margin` is not between 0 and 1, `n_boot` is below 39 or the seed is negative.
     """
-    bounds, resampling = Margin(margin), Resampling(n_boot, random_state)
-    comparisons = comparisons_of(ds)
-    levels = list(levels_of(comparisons))
-    sums = level_sums(comparisons, levels)
-    shares, orders = share_table(sums, resampling), order_table(comparisons)
+    shares = shares_of(ds, Question(n_boot=n_boot, random_state=random_state, margin=margin))
+    resampling, orders = Resampling(n_boot, random_state), order_table(shares.comparisons)
     return Orthogonality(
-        table=worded(shares, comparisons, levels=levels, ds=ds, margin=bounds),
+        table=shares.table,
         bias=bias_table(ds.preferences, resampling),
-        pooled=pooled_table(comparisons, orders=orders, resampling=resampling),
-        null=_null(sums, levels, resampling),
+        pooled=pooled_table(shares, orders=orders, resampling=resampling),
+        null=_null(shares, resampling),
         cycles=orders,
         margin=margin,
         _ds=ds,
     )
 
 
-def worded(
-    shares: pl.DataFrame, comparisons: Comparisons, *, levels: Sequence[Level], ds: Dataset, margin: Margin
-) -> pl.DataFrame:
-    """Name the levels, count what breaks the rule, and put the numbers in words."""
-    planted, named = planted_in(ds), name_of(ds)
-    broken = comparisons.frame["broken"].fill_null(value=False).to_numpy()
-    strata = comparisons.frame["stratum"]
-    rows = []
-    for level, row in zip(levels, shares.iter_rows(named=True), strict=True):
-        share = Share(row["p"], row["p_low"], row["p_high"], row["undefined"])
-        if ds.is_synthetic:
-            mix = strata.filter(pl.Series(level.member)).fill_null("unknown").value_counts()
-            is_planted = level.grouping in {"all", "stratum"}
-            words, kind = planted.verdict(share, mix=dict(mix.iter_rows()), is_planted=is_planted), None
-        else:
-            words = verdict(share, level=level.name, named=named, margin=margin)
-            kind = margin.kind(share.low, share.high)
-        rows.append((level.grouping, level.name, words, kind, int(broken[level.member].sum())))
-    names = ["grouping", "level", "verdict", "conclusion", "rule_broken"]
-    worded = pl.DataFrame(rows, schema={**dict.fromkeys(names[:4], pl.String), "rule_broken": pl.Int64}, orient="row")
-    table = pl.concat([worded, shares], how="horizontal")
-    rest = [name for name in ("conclusion", *shares.columns, "rule_broken") if name not in _CONTRACT]
-    return table.select(*_CONTRACT, *[n for n in rest if n != "undefined"], "undefined")
-
-
-def _null(sums: Sums, levels: Sequence[Level], resampling: Resampling) -> pl.DataFrame:
+def _null(shares: Shares, resampling: Resampling) -> pl.DataFrame:
+    """What the sign flips behind the p-values drew, as shares: of all comparisons, and of each stratum."""
     schema = {"grouping": pl.String, "level": pl.String, "p": pl.Float64, "observed": pl.Float64}
     tables = [pl.DataFrame(schema=schema)]
-    for place, level in enumerate(levels):
-        balance = sums.signed(place)
+    for place, level in enumerate(shares.levels):
+        balance = shares.sums.signed(place)
         if level.grouping not in {"all", "stratum"} or not balance.any():
             continue
-        scale = np.sqrt(np.sum(balance**2)) / sums.n[:, place].sum()
-        test = flips(sums, place, resampling=resampling)
+        scale = np.sqrt(np.sum(balance**2)) / shares.sums.n[:, place].sum()
+        test = flips(shares.sums, place, resampling=resampling)
         tables.append(
             pl.DataFrame({"p": (1 + test.null * scale) / 2}).select(
                 pl.lit(level.grouping).alias("grouping"),
@@ -213,3 +178,54 @@ def quadrants(ds: Dataset) -> pl.DataFrame:
     counted = counts.with_columns(pl.lit(known.height, pl.Int64).alias("n"))
     share = pl.when(pl.col("n") > 0).then(pl.col("n_answers") / pl.col("n"))
     return counted.select("rank", "safe", "n_answers", share.alias("share"), "n")
+
+
+WIDEST = 3
+"""Differences of this many categories, and more, count as one level."""
+
+
+def flags_against_safer(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
+    """How often the safer of two answers carries fewer harm categories.
+
+    Where categories tell nothing of harmlessness the share is 1/2 at every difference; where
+    they do, it rises with the difference.
+
+    Parameters
+    ----------
+    ds : Dataset
+        A data set with comparisons; those count whose answers have different numbers of
+        categories, as released in their own row.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `grouping` ("all", "stratum", "difference"), `level` (of the difference: "1", "2",
+        "3 or more" categories), and the columns of `btviz.preference.shares.share_table`, where
+        p is the share of comparisons whose safer answer carries fewer categories. In the mixed
+        stratum the labels force it.
+    """
+    expect_dataset(ds)
+    counts = (pl.col(f"labels_{side}").bitwise_count_ones().cast(pl.Int64) for side in (0, 1))
+    rows = (
+        with_strata(ds.preferences.drop_nulls(["safer", "labels_0", "labels_1"]))
+        .with_columns(count.alias(f"count_{side}") for side, count in enumerate(counts))
+        .with_columns((pl.col("count_0") - pl.col("count_1")).alias("difference"))
+        .filter(pl.col("difference") != 0)
+    )
+    size = rows["difference"].abs().clip(upper_bound=WIDEST)
+    levels = [("all", "all", np.ones(rows.height, bool))]
+    levels += [("stratum", name, (rows["stratum"] == name).fill_null(value=False).to_numpy()) for name in STRATA[1:]]
+    names = {n: f"{n} or more" if n == WIDEST else str(n) for n in range(1, WIDEST + 1)}
+    levels += [("difference", name, (size == n).to_numpy()) for n, name in names.items()]
+    fewer = ((rows["difference"] > 0) == (rows["safer"] == 1)).to_numpy()
+    member = np.column_stack([inside for _, _, inside in levels])
+    shares = share_table(sums_of(member, hit=fewer, prompt=rows["prompt"].to_numpy()), Resampling(n_boot, random_state))
+    nothing = pl.when(pl.col("n") == 0).then(pl.lit("no such comparison")).otherwise("undefined")
+    return shares.select(
+        pl.Series("grouping", [grouping for grouping, _, _ in levels]),
+        pl.Series("level", [name for _, name, _ in levels]),
+        pl.all().exclude("undefined"),
+        nothing.alias("undefined"),
+    )

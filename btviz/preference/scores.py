@@ -7,9 +7,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.errors import UsageError
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, Resampling, share_table, sums_of
+from btviz.preference.shares import FEWEST_PROMPTS, Floats, share_table, sums_of
 from btviz.stats.association import ratio
-from btviz.stats.kinds import generator
+from btviz.stats.resampling import Resampling, generator
 
 SCHEMA = pl.Schema(
     {

@@ -10,61 +10,20 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.errors import UsageError
-from btviz.preference.comparisons import Comparisons, Level
+from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.stats.association import ratio, wilson
-from btviz.stats.kinds import generator
+from btviz.stats.measures import CELLS
 from btviz.stats.permutation import SignFlip, sign_flip
-from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
+from btviz.stats.resampling import FEW_CLUSTERS, Interval, Level, Resampling, bootstrap, cluster_sums, members
 
 FEWEST_PROMPTS = FEW_CLUSTERS
 """Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""
-
-FEWEST_REPLICATES = 39
-"""Replicates that an interval needs: with fewer, neither tail of 2.5 % holds a replicate."""
 
 FLIPS = 9_999
 """Random turns of a sign-flip test."""
 
 _FLIP_COST = 1 / 6  # of all levels, in replicates: what the two take of the time
 Floats = NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Resampling:
-    """How intervals and p-values are drawn.
-
-    Attributes
-    ----------
-    n_boot : int
-        Bootstrap replicates, `FEWEST_REPLICATES` or more.
-    random_state : int
-        Seed of both bootstrap and sign flips.
-    progress : callable, optional
-        Called with the share of the work that is done, 0 .. 1.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer replicates, or the seed is negative.
-    """
-
-    n_boot: int
-    random_state: int
-    progress: Callable[[float], None] | None = None
-
-    def __post_init__(self) -> None:
-        generator(self.random_state)
-        if self.n_boot < FEWEST_REPLICATES:
-            raise UsageError(
-                f"{self.n_boot} bootstrap replicates were asked for; a 95 % interval needs {FEWEST_REPLICATES} or "
-                "more. Use a few thousand."
-            )
-
-    def report(self, done: float) -> None:
-        """Tell the share that is done, to whom it may concern."""
-        if self.progress is not None:
-            self.progress(done)
 
 
 @dataclass(frozen=True, eq=False)
@@ -98,11 +57,14 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
     """Shares of hits, one row per level."""
     n, hits, prompts = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts
     drawing = resampling.n_boot / (resampling.n_boot + _FLIP_COST * FLIPS)
-    low, high = _interval(sums, resampling, share=drawing)
+    low, high = np.full((2, len(n)), np.nan)
     one_sided = (hits == 0) | (hits == n)
-    few = prompts < FEWEST_PROMPTS
-    for bound in (low, high):
-        bound[few | one_sided] = np.nan
+    if len(sums.n):
+        interval = resampled_shares(
+            sums, resampling, progress=lambda done: resampling.report(drawing * done / resampling.n_boot)
+        )
+        unsure = one_sided | (prompts < FEWEST_PROMPTS)
+        low, high = np.where(unsure, np.nan, interval.low), np.where(unsure, np.nan, interval.high)
     naive_low, naive_high = wilson(hits, n=n)
     contrary = np.minimum(((sums.n > sums.hits).sum(axis=0)), (sums.hits > 0).sum(axis=0))
     reasons = [_reason(*entry) for entry in zip(n, prompts, one_sided, contrary, strict=True)]
@@ -131,33 +93,50 @@ def flips(sums: Sums, level: int, *, resampling: Resampling) -> SignFlip:
     return sign_flip(sums.signed(level), n_flips=FLIPS, random_state=resampling.random_state)
 
 
-def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
-    """Membership of all levels, shape (n, levels)."""
-    return np.column_stack([level.member for level in levels])
-
-
 def level_sums(comparisons: Comparisons, levels: Sequence[Level]) -> Sums:
     """Sums of "better is safer" by prompt and level."""
     return sums_of(members(levels), hit=comparisons.same, prompt=comparisons.prompt)
 
 
-def _interval(sums: Sums, resampling: Resampling, *, share: float) -> tuple[Floats, Floats]:
-    levels = sums.n.shape[1]
-    if not sums.n.shape[0]:
-        return np.full(levels, np.nan), np.full(levels, np.nan)
-    found = bootstrap(
+def cells_by_prompt(
+    comparisons: Comparisons, level: Level, *, weighting: str = "comparisons", prompts: NDArray[np.int64] | None = None
+) -> Floats:
+    """Comparisons of a level by stratum and cell, one row per prompt: what `btviz.stats.measures` measures.
+
+    The last stratum is that of unknown safety. A prompt weighs 1 in all, or as many as it has
+    comparisons; rows are those of the level's prompts, or of `prompts`, ascending.
+    """
+    frame = comparisons.frame.filter(level.member)
+    cell = 2 * frame["better"].cast(pl.Int64) + frame["safer"].cast(pl.Int64)
+    stratum = frame["stratum"].replace_strict({name: i for i, name in enumerate(STRATA)}, default=len(STRATA))
+    place = CELLS * stratum.cast(pl.Int64).to_numpy() + cell.to_numpy()
+    one_hot = place[:, None] == np.arange(CELLS * (len(STRATA) + 1))
+    prompt = frame["prompt"].to_numpy()
+    sums = cluster_sums(one_hot.astype(np.float64), clusters=prompt)
+    if weighting == "prompts":
+        sums = ratio(sums, sums.sum(axis=1, keepdims=True))
+    if prompts is None:
+        return sums
+    everyone = np.zeros((len(prompts), sums.shape[1]))
+    everyone[np.searchsorted(prompts, np.unique(prompt))] = sums
+    return everyone
+
+
+def resampled_shares(sums: Sums, resampling: Resampling, *, progress: Callable[[int], None] | None = None) -> Interval:
+    """Shares of hits by level, with those of every replicate: prompts are drawn."""
+    k = sums.n.shape[1]
+    return bootstrap(
         np.hstack([sums.n, sums.hits]),
-        lambda drawn: ratio(drawn[:, levels:], drawn[:, :levels]),
+        lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
         n_boot=resampling.n_boot,
         random_state=resampling.random_state,
-        progress=lambda done: resampling.report(share * done / resampling.n_boot),
+        progress=progress,
     )
-    return found.low.copy(), found.high.copy()
 
 
 def _prompt_weighted(sums: Sums) -> Floats:
-    own = ratio(sums.hits, sums.n)
-    return ratio(np.nansum(own, axis=0), sums.prompts)
+    of_prompt = ratio(sums.hits, sums.n)
+    return ratio(np.nansum(of_prompt, axis=0), sums.prompts)
 
 
 def _binomial_p(hits: float, n: float) -> float:

@@ -11,8 +11,7 @@ import polars as pl
 from btviz.errors import UsageError
 from btviz.preference.shares import Floats
 from btviz.stats.association import wilson
-from btviz.stats.kinds import generator
-from btviz.stats.resampling import bootstrap
+from btviz.stats.resampling import bootstrap, generator
 
 FEWEST_PROMPTS = 2
 """Prompts below which nothing can be resampled."""

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+
+import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.data.releases import RELEASES
 from btviz.errors import UsageError
-from btviz.preference.comparisons import STRATA
+from btviz.preference.comparisons import STRATA, Comparisons
+from btviz.stats.resampling import Level
 
 ASSOCIATED = "associated"
 ORTHOGONAL = "practically orthogonal"
 UNDECIDED = "undecided"
+
+_FIRST = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict")
 
 
 @dataclass(frozen=True)
@@ -116,3 +121,28 @@ def planted_in(ds: Dataset) -> Planted:
     """What the facts of a synthetic data set tell of the p it was made with."""
     assumed = ds.facts.get("assumptions", {})
     return Planted({s: float(assumed[f"p_{s}"]) for s in STRATA if f"p_{s}" in assumed})
+
+
+def with_verdicts(
+    shares: pl.DataFrame, comparisons: Comparisons, *, levels: Sequence[Level], ds: Dataset, margin: Margin
+) -> pl.DataFrame:
+    """Name the levels, count what breaks the rule, and put the numbers in words."""
+    planted, named = planted_in(ds), name_of(ds)
+    broken = comparisons.frame["broken"].fill_null(value=False).to_numpy()
+    strata = comparisons.frame["stratum"]
+    rows = []
+    for level, row in zip(levels, shares.iter_rows(named=True), strict=True):
+        share = Share(row["p"], row["p_low"], row["p_high"], row["undefined"])
+        if ds.is_synthetic:
+            mix = strata.filter(pl.Series(level.member)).fill_null("unknown").value_counts()
+            is_planted = level.grouping in {"all", "stratum"}
+            sentence, kind = planted.verdict(share, mix=dict(mix.iter_rows()), is_planted=is_planted), None
+        else:
+            sentence = verdict(share, level=level.name, named=named, margin=margin)
+            kind = margin.kind(share.low, share.high)
+        rows.append((level.grouping, level.name, sentence, kind, int(broken[level.member].sum())))
+    names = ["grouping", "level", "verdict", "conclusion", "rule_broken"]
+    words = pl.DataFrame(rows, schema={**dict.fromkeys(names[:4], pl.String), "rule_broken": pl.Int64}, orient="row")
+    table = pl.concat([words, shares], how="horizontal")
+    rest = [name for name in ("conclusion", *shares.columns, "rule_broken") if name not in _FIRST]
+    return table.select(*_FIRST, *[n for n in rest if n != "undefined"], "undefined")

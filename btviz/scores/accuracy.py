@@ -1,7 +1,4 @@
-"""How often a score agrees with a label: pair accuracy, sign accuracy, thresholds around zero.
-
-How far a score tells unsafe answers from safe ones.
-"""
+"""How often a score agrees with a label, and could at best; how far it tells unsafe answers from safe ones."""
 
 from __future__ import annotations
 
@@ -9,17 +6,15 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
+from btviz.data.dataset import Dataset, expect_dataset
+from btviz.scores.answers import answer_levels, both_answers, comparison_levels
 from btviz.scores.intervals import METRICS, Bools, ratio_rows, reweighted_row
-from btviz.scores.labelled import answer_levels, comparison_levels
 from btviz.stats.ordering import Contrast, roc_points
-from btviz.stats.resampling import Weighted
+from btviz.stats.resampling import Level, Resampling, Weighted
 from btviz.taxonomy.categories import Taxonomy
 
 COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"
 """What one item is: a comparison, one of its two answers by the label in that row, an answer by majority."""
-
 
 N_THRESHOLDS = 41
 
@@ -45,21 +40,9 @@ def sign_accuracy(
     answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling
 ) -> pl.DataFrame:
     """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong."""
-    sides = [
-        compared.select(
-            "prompt_id",
-            pl.col(f"score_{side}").alias("score"),
-            pl.col(f"is_safe_{side}").alias("is_safe"),
-            pl.col(f"labels_{side}").alias("labels"),
-            pl.col(f"severity_{side}").alias("severity"),
-            pl.col(f"source_{side}").alias("source"),
-            "split",
-            pl.col(f"topic_{side}").alias("topic"),
-        )
-        for side in (0, 1)
-    ]
+    columns = ("prompt_id", "score", "is_safe", "labels", "severity", "source", "split", "topic")
     tables = []
-    for unit, frame in ((ANSWER, pl.concat(sides)), (PAIR, answers)):
+    for unit, frame in ((ANSWER, both_answers(compared, *columns)), (PAIR, answers)):
         known = frame.drop_nulls("is_safe")
         if known.is_empty() and unit == ANSWER:
             continue
@@ -80,17 +63,15 @@ def on_its_side(frame: pl.DataFrame, *, threshold: float = 0.0) -> np.ndarray:
     return np.where(safe, cost < threshold, cost > threshold)
 
 
-def threshold_rows(
-    answers: pl.DataFrame, *, resampling: Resampling, thresholds: list[float] | None = None
-) -> pl.DataFrame:
+def threshold_rows(answers: pl.DataFrame, *, resampling: Resampling) -> pl.DataFrame:
     """Cost as a classifier of unsafe answers, for thresholds around 0."""
     known = answers.drop_nulls("is_safe")
     cost, safe = known["score"].to_numpy(), known["is_safe"].to_numpy().astype(bool)
-    values = _around_zero(cost) if thresholds is None else thresholds
+    values = _around_zero(cost)
     tables = []
     for metric, counted in (("recall", ~safe), ("false_positive_rate", safe), ("accuracy", np.ones(len(safe), bool))):
         levels = [Level("threshold", f"{value:g}", counted) for value in values]
-        right = np.column_stack([cost > value for value in values]) if values else np.zeros((len(cost), 0), bool)
+        right = np.column_stack([cost > value for value in values])
         hit = right == ~safe[:, None] if metric == "accuracy" else right
         tables.append(
             _by_threshold(hit, levels, known, resampling).with_columns(
@@ -115,14 +96,10 @@ def _around_zero(cost: np.ndarray) -> list[float]:
 
 SEPARATION = ("auc", "ks_distance")
 
-
 AGAINST_SAFE = ("category", "severity")
 """Groupings whose levels hold unsafe answers only: these are told from all safe answers."""
 
-
 MOST_POINTS = 400
-
-
 NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apart"
 
 
@@ -131,13 +108,13 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     tables = [
-        told_apart(known, unsafe, level=level, resampling=resampling)
+        separation_at(known, unsafe, level=level, resampling=resampling)
         for level in _contrasts(answer_levels(known, taxonomy), unsafe)
     ]
     return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
 
-def told_apart(
+def separation_at(
     answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling, missing: str = NO_CONTRAST
 ) -> pl.DataFrame:
     """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
@@ -184,3 +161,82 @@ def roc_rows(answers: pl.DataFrame) -> pl.DataFrame:
         pl.lit(int(unsafe.sum()), pl.Int64).alias("support"),
         pl.lit(known["prompt_id"].n_unique(), pl.Int64).alias("prompts"),
     )
+
+
+CEILINGS = pl.Schema(
+    {
+        "metric": pl.String,
+        "label": pl.String,
+        "unit": pl.String,
+        "n": pl.Int64,
+        "n_distinct": pl.Int64,
+        "n_contradictory": pl.Int64,
+        "ceiling": pl.Float64,
+        "undefined": pl.String,
+    }
+)
+
+
+def score_ceilings(ds: Dataset) -> pl.DataFrame:
+    """Accuracy that no score of the texts can exceed.
+
+    A score gives the same answer the same number every time. Where rows repeat an answer, or a
+    comparison, with opposite labels, no score is right about all of them: at best it is right
+    about the more frequent label. Two equal texts never get an order. For comparisons it is a
+    bound: where preferred answers form a cycle, no score reaches it.
+
+    Parameters
+    ----------
+    ds : Dataset
+        With comparisons.
+
+    Returns
+    -------
+    DataFrame
+        Rows for pair accuracy on *better* and on *safer*, and for sign accuracy over both answers
+        of every comparison by the label in its own row: `metric`, `label`, `unit`, `n` (labels),
+        `n_distinct` (comparisons of two answers in either order, or answers), `n_contradictory`
+        (those of them with opposite labels), `ceiling` (0 .. 1), `undefined` (why `ceiling` is null).
+    """
+    expect_dataset(ds)
+    rows = [
+        *(
+            _ceiling("pair_accuracy", label, unit=COMPARISON, labels=_order_labels(ds.preferences, label))
+            for label in ("better", "safer")
+        ),
+        _ceiling("sign_accuracy", "is_safe", unit=ANSWER, labels=_safety_labels(ds.preferences)),
+    ]
+    return pl.DataFrame(rows, schema=CEILINGS)
+
+
+def _order_labels(preferences: pl.DataFrame, label: str) -> pl.DataFrame:
+    """One row a label: what is judged, how, and whether a score can be right."""
+    one, two = pl.col("pair_id_0"), pl.col("pair_id_1")
+    named = pl.when(pl.col(label) == 0).then(one).otherwise(two)
+    return preferences.drop_nulls(label).select(
+        pl.struct(pl.min_horizontal(one, two).alias("low"), pl.max_horizontal(one, two).alias("high")).alias("item"),
+        (named == pl.min_horizontal(one, two)).alias("says"),
+        (one != two).alias("possible"),
+    )
+
+
+def _safety_labels(preferences: pl.DataFrame) -> pl.DataFrame:
+    rows = both_answers(preferences, "pair_id", "is_safe").drop_nulls("is_safe")
+    return rows.select(item="pair_id", says="is_safe", possible=True)
+
+
+def _ceiling(metric: str, label: str, *, unit: str, labels: pl.DataFrame) -> dict[str, object]:
+    n = labels.height
+    yes = pl.col("says").sum().cast(pl.Int64)
+    counts = labels.group_by("item").agg(yes=yes, no=pl.len().cast(pl.Int64) - yes, possible=pl.col("possible").first())
+    best = counts.filter("possible").select(pl.max_horizontal("yes", "no").sum()).item()
+    return {
+        "metric": metric,
+        "label": label,
+        "unit": unit,
+        "n": n,
+        "n_distinct": counts.height,
+        "n_contradictory": counts.filter(pl.col("possible"), pl.col("yes") > 0, pl.col("no") > 0).height,
+        "ceiling": best / n if n else None,
+        "undefined": None if n else f"no comparison has the label {label}",
+    }

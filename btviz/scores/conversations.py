@@ -1,7 +1,4 @@
-"""Conversations of several turns, and how scores drift from turn to turn.
-
-How one score drifts over the turns of conversations, with intervals by conversation.
-"""
+"""Conversations of several turns, and how scores drift from turn to turn, with intervals by conversation."""
 
 from __future__ import annotations
 
@@ -32,7 +29,6 @@ CONVERSATIONS = pl.Schema(
     }
 )
 """One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
-
 
 TURN_SCORES = pl.Schema(
     {
@@ -100,7 +96,12 @@ def _check_turns(rows: pl.DataFrame) -> None:
 
 
 def read_conversations(path: str | Path) -> pl.DataFrame:
-    """Read conversations from JSON lines, Parquet or CSV: `conversation_id`, `turn`, `prompt`, `response`.
+    """Read conversations from a file.
+
+    Parameters
+    ----------
+    path : path-like
+        JSON lines, Parquet or CSV with `conversation_id`, `turn`, `prompt`, `response`, one row per turn.
 
     Returns
     -------

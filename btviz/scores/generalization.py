@@ -12,19 +12,17 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.machine.progress import bar
-from btviz.models.probes.fitting import RIDGE, Sample, cross_fitted, fit_probe
-from btviz.models.probes.groups import prompt_groups
+from btviz.models.probes.fit import RIDGE, Sample, cross_fitted, fit_probe, prompt_groups
 from btviz.models.protocol import scores_table
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
-from btviz.scores.accuracy import told_apart
+from btviz.scores.accuracy import separation_at
+from btviz.scores.answers import both_answers
 from btviz.scores.intervals import METRICS, ratio_rows
 from btviz.scores.metrics import score_metrics
+from btviz.stats.resampling import Level, Resampling
 from btviz.texts.embedding import Embeddings
 
 TRAININGS = ("all", "without")
 """Trained on every category, and on rows with no answer to which anybody gave the category."""
-
 
 COLUMNS = ("category", "training", "metric", "n", "support", "prompts", "estimate", "low", "high", "undefined")
 
@@ -172,11 +170,8 @@ class _Trial:
     def mentioned(self, category: str) -> npt.NDArray[np.bool_]:
         """Which answers anybody gave a category, be it against the majority, shape (m,)."""
         ds, has = self.ds, self.ds.taxonomy.has
-        sides = [
-            ds.preferences.select(pl.col(f"pair_id_{side}").alias("pair_id"), pl.col(f"labels_{side}").alias("labels"))
-            for side in (0, 1)
-        ]
-        rows = pl.concat([ds.annotations.select("pair_id", "labels"), ds.pairs.select("pair_id", "labels"), *sides])
+        named = [frame.select("pair_id", "labels") for frame in (ds.annotations, ds.pairs)]
+        rows = pl.concat([*named, both_answers(ds.preferences, "pair_id", "labels")])
         return self.sample.ids.is_in(rows.filter(has(category))["pair_id"].implode()).to_numpy()
 
     def costs(self, *, without: str | None) -> npt.NDArray[np.float64]:
@@ -200,7 +195,7 @@ class _Trial:
             counted * (costs > 0)[:, None], of=counted, levels=levels, prompt=prompt, resampling=self.resampling
         )
         answers = self.ds.pairs.select("prompt_id").with_columns(score=pl.Series(costs))
-        auc = told_apart(
+        auc = separation_at(
             answers, has, level=replace(everything, member=has | self.safe), resampling=self.resampling
         ).filter(pl.col("metric") == "auc")
         tables = [shares.with_columns(pl.col("level").alias("metric")), auc]

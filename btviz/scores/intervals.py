@@ -8,10 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import FEWEST_PROMPTS, Resampling, members
+from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import Interval, Weighted, bootstrap, cluster_sums, reweighted
+from btviz.stats.resampling import Interval, Level, Resampling, Weighted, bootstrap, cluster_sums, members, reweighted
 
 METRICS = pl.Schema(
     {
@@ -36,16 +35,9 @@ METRICS = pl.Schema(
 )
 """Columns of the table of metrics."""
 
-
 Bools = NDArray[np.bool_]
-
-
 FEW = f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
-
-
 NOTHING = "no item counts here"
-
-
 ALIKE = "all items are alike, so resampling them gives no interval"
 
 
@@ -159,5 +151,17 @@ def interval_columns(found: Interval, *, hidden: ArrayLike, undefined: Sequence[
 
 
 def stamped(rows: pl.DataFrame, names: Mapping[str, str | None]) -> pl.DataFrame:
-    """Rows behind columns that are the same in all of them, such as the name of a model."""
+    """Put columns that are the same in all rows, such as the name of a model, before the others.
+
+    Parameters
+    ----------
+    rows : DataFrame
+        Any table.
+    names : Mapping
+        Column to its value.
+
+    Returns
+    -------
+    DataFrame
+    """
     return rows.select(*(pl.lit(value, pl.String).alias(column) for column, value in names.items()), pl.all())

@@ -9,8 +9,8 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.tables import conform
 from btviz.errors import UsageError
-from btviz.preference.shares import Resampling
 from btviz.scores.accuracy import pair_accuracy, roc_rows, separation_rows, sign_accuracy, threshold_rows
+from btviz.scores.answers import ModelScores, by_model, judged_answers, judged_comparisons
 from btviz.scores.calibration import (
     Predictions,
     calibration_rows,
@@ -18,9 +18,9 @@ from btviz.scores.calibration import (
     margin_predicts_better,
     reliability_rows,
 )
-from btviz.scores.intervals import METRICS
-from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
+from btviz.scores.intervals import METRICS, stamped
 from btviz.scores.moderation import moderation_rows, threshold_of
+from btviz.stats.resampling import Resampling
 
 _LABELS = {"reward": ("better", "safer"), "cost": ("safer", "better")}
 """Label that a kind of score is made for, and the other."""
@@ -80,7 +80,7 @@ def score_metrics(
     resampling = Resampling(n_boot, random_state)
     parts = _belonging(scores, ds)
     tables = [
-        _stamped(_scalar_rows(part, ds, topics=topics, resampling=resampling), part)
+        stamped(_scalar_rows(part, ds, topics=topics, resampling=resampling), part.names)
         for part in parts
         if part.kind != "moderation"
     ]
@@ -97,28 +97,20 @@ def score_metrics(
 def roc_curve(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
     """ROC curve of each reward and cost model against unsafe answers.
 
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation models are left out.
+    ds : Dataset
+        The data set that was scored.
+
     Returns
     -------
     DataFrame
-        `model`, `kind`, and the columns of `btviz.scores.accuracy.roc_rows`.
+        `model`, `kind`, `target` (null), `threshold`, `false_positive_rate`, `true_positive_rate` (corners of the
+        curve, thinned where there are many), `n`, `support` (unsafe answers), `prompts`.
     """
     return _curves(scores, ds, lambda part: roc_rows(judged_answers(part, ds)))
-
-
-def threshold_curve(
-    scores: pl.DataFrame,
-    ds: Dataset,
-    *,
-    thresholds: list[float] | None = None,
-    n_boot: int = 1000,
-    random_state: int = 0,
-) -> pl.DataFrame:
-    """Each cost model as a classifier of unsafe answers, for thresholds around 0."""
-    resampling = Resampling(n_boot, random_state)
-    costs = scores.filter(pl.col("kind") == "cost")
-    return _curves(
-        costs, ds, lambda part: threshold_rows(judged_answers(part, ds), resampling=resampling, thresholds=thresholds)
-    )
 
 
 def reliability_curve(
@@ -126,10 +118,23 @@ def reliability_curve(
 ) -> pl.DataFrame:
     """Share of better (reward) or unsafe (cost) in bins of the score, beside what it says.
 
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores; moderation models are left out.
+    ds : Dataset
+        The data set that was scored.
+    bins : int
+        Bins of equally many items.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
     Returns
     -------
     DataFrame
-        `model`, `kind`, and the columns of `btviz.scores.calibration.reliability_rows`.
+        `model`, `kind`, `target` (null), `unit` (what is counted), `bin`, `score_low`, `score_high`, `score` (ends and
+        mean of the bin), `expected` (1 / (1 + exp(-score)), mean), `n`, `prompts`, `estimate`, `low`, `high`
+        (95 %, by prompt), `undefined`.
     """
     resampling = Resampling(n_boot, random_state)
     return _curves(scores, ds, lambda part: reliability_rows(_predictions(part, ds), bins=bins, resampling=resampling))
@@ -181,18 +186,9 @@ def _curves(scores: pl.DataFrame, ds: Dataset, make: Callable[[ModelScores], pl.
     def tables() -> Iterator[pl.DataFrame]:
         for part in _belonging(scores, ds):
             if part.kind != "moderation":
-                yield _stamped(make(part), part)
+                yield stamped(make(part), part.names)
 
     found = list(tables())
     if not found:
         raise UsageError("This curve is of reward and cost models; the table of scores has neither. Score with one.")
     return pl.concat(found)
-
-
-def _stamped(table: pl.DataFrame, part: ModelScores) -> pl.DataFrame:
-    return table.select(
-        pl.lit(part.model).alias("model"),
-        pl.lit(part.kind).alias("kind"),
-        pl.lit(part.target, pl.String).alias("target"),
-        pl.all(),
-    )

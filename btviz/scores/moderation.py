@@ -1,9 +1,4 @@
-"""How well a moderation model finds unsafe answers, and the categories they fall into.
-
-What a target of a moderation model is measured against: its category, or the counterparts in other data.
-
-Where a moderation model begins to flag: where it is told to, where its scores record it, or at one half.
-"""
+"""How well a moderation model finds unsafe answers and their categories: above which threshold, against what."""
 
 from __future__ import annotations
 
@@ -16,22 +11,17 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.comparisons import Level
 from btviz.preference.scores import spearman
-from btviz.preference.shares import Resampling
-from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, told_apart
+from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, separation_at
+from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
 from btviz.scores.intervals import NOTHING, Bools, ratio_rows, reweighted_row
-from btviz.scores.labelled import ModelScores, answer_levels, judged_answers
 from btviz.stats.association import Floats
-from btviz.stats.resampling import Weighted
+from btviz.stats.resampling import Level, Resampling, Weighted
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import counterparts
 
 SEVERITY = "severity"
-
-
 DECISION = "pair x category"
-
 
 HARMLESS = frozenset(
     {"safe", "harmless", "benign", "ok", "none", "neutral", "normal", "no-harm", "non-harmful", "not-harmful"}
@@ -39,12 +29,8 @@ HARMLESS = frozenset(
 )
 """Outputs by which classifiers say that nothing is wrong; a high probability of these flags nothing."""
 
-
 ONE_CLASS = "no answer here has this category, or every one has, so there is nothing to tell apart"
-
-
 RATES = ("precision", "recall", "f1", "false_positive_rate")
-
 
 _NOTHING = {
     "precision": "nothing is flagged here",
@@ -52,7 +38,6 @@ _NOTHING = {
     "f1": "nothing is flagged, and there is nothing to find here",
     "false_positive_rate": "there is nothing here that should not be flagged",
 }
-
 
 _OF_ITEMS = ("all", "split", "source", "topic")
 
@@ -144,7 +129,9 @@ def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, uni
 
 
 def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling, *, missing: str) -> pl.DataFrame:
-    rows = [told_apart(made.frame, made.truth, level=level, resampling=resampling, missing=missing) for level in levels]
+    rows = [
+        separation_at(made.frame, made.truth, level=level, resampling=resampling, missing=missing) for level in levels
+    ]
     return pl.concat(rows).filter(metric="auc").with_columns(pl.lit(PAIR).alias("unit"))
 
 
@@ -178,15 +165,14 @@ def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFra
         np.concatenate([made.truth for made in decisions]),
         np.concatenate([made.flagged for made in decisions]),
     )
-    everything = [Level("all", "all", np.ones(frame.height, bool))]
-    return _rates(joined, everything, resampling, unit=DECISION)
+    return _rates(joined, [everything(frame)], resampling, unit=DECISION)
 
 
 def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
     known = answers.drop_nulls(["severity", "is_safe"])
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     score, level = known["score"].to_numpy(), known["severity"].cast(pl.Float64).to_numpy()
-    everything = Level("all", "all", np.ones(known.height, bool))
+    everyone = everything(known)
 
     def ranks(number: NDArray[np.int64], _: int) -> Weighted:
         def correlated(weights: Floats) -> Floats:
@@ -196,12 +182,12 @@ def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -
 
     correlation = reweighted_row(
         ranks,
-        level=everything,
+        level=everyone,
         prompt=known["prompt_id"].to_numpy(),
         resampling=resampling,
         missing=f"the severity of the scored answers of {ds.name}, or their score, does not vary",
     ).with_columns(pl.lit("spearman").alias("metric"))
-    auc = told_apart(known, unsafe, level=everything, resampling=resampling).filter(metric="auc")
+    auc = separation_at(known, unsafe, level=everyone, resampling=resampling).filter(metric="auc")
     return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))
 
 
@@ -229,13 +215,8 @@ def truths_of(targets: Iterable[str], taxonomy: Taxonomy) -> Mapping[str, tuple[
 THRESHOLD = 0.5
 """Probability above which a model flags that says nothing of its own."""
 
-
 GIVEN = "as asked"
-
-
 RECORDED = "recorded by the model"
-
-
 USUAL = "the usual one; these scores record none"
 
 
@@ -253,9 +234,14 @@ def threshold_of(recorded: float | None, *, asked: float | None) -> Threshold:
     Parameters
     ----------
     recorded : float or None
-        What the model records, see `btviz.scores.labelled.ModelScores`.
+        What the model records, see `btviz.scores.answers.ModelScores`.
     asked : float or None
         What the caller wants for every model.
+
+    Returns
+    -------
+    Threshold
+        `value`, and `origin` in words.
 
     Raises
     ------

@@ -7,11 +7,10 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.comparisons import Level
 from btviz.preference.scores import score_association
-from btviz.preference.shares import Resampling
+from btviz.scores.answers import ModelScores, answer_levels, by_model, judged_answers, levels_by
 from btviz.scores.intervals import ratio_rows
-from btviz.scores.labelled import ModelScores, answer_levels, by_model, judged_answers
+from btviz.stats.resampling import Resampling
 
 QUADRANTS = {
     "helpful and safe": (True, False),
@@ -139,11 +138,7 @@ def score_quadrants(
     origin = float(plane["reward"].median()) if reward_origin is None else reward_origin  # type: ignore[arg-type]  # numbers
     helpful, harmful = (plane["reward"] > origin).to_numpy(), (plane["cost"] > cost_origin).to_numpy()
     levels = [level for level in answer_levels(plane, ds.taxonomy) if level.grouping not in ("topic", "severity")]
-    levels += [
-        Level("is_safe", name, plane["is_safe"].eq_missing(value).to_numpy())
-        for name, value in (("safe", True), ("unsafe", False))
-        if plane["is_safe"].eq_missing(value).any()
-    ]
+    levels += reversed(levels_by(plane, ds.taxonomy, by="is_safe"))  # safe answers first
     tables = []
     for name, (up, bad) in QUADRANTS.items():
         inside = (helpful == up) & (harmful == bad)

@@ -1,16 +1,24 @@
-"""Answers by policy, and policies compared on the same prompts, such as before and after training."""
+"""Answers by policy, and policies compared: means, win rates and Elo on the same prompts, safe rates by category."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
+from itertools import combinations
 
+import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.scores.intervals import stamped
-from btviz.scores.labelled import checked
-from btviz.scores.matches import BETTER, elo_rows, meetings_of, paired_statistics
+from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scores.answers import everything, valid_scores
+from btviz.scores.intervals import ALIKE, FEW, interval_columns, ratio_rows, stamped
+from btviz.scores.raters import LIMIT, safety_verdicts
+from btviz.stats.association import Floats, ratio
+from btviz.stats.ordering import elo_ratings
+from btviz.stats.resampling import Level, Resampling, bootstrap, cluster_sums
+from btviz.taxonomy.categories import Taxonomy
 
 ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl.UInt64(), "pair_id": pl.UInt64()})
 """One row per answer of a policy; answers meet where `item` and prompt are the same."""
@@ -18,6 +26,11 @@ ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl
 
 def policy_answers(ds: Dataset) -> pl.DataFrame:
     """Answers of a data set by their answering model.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Data with answering models.
 
     Returns
     -------
@@ -56,6 +69,18 @@ def _go_on(known: pl.DataFrame, table: pl.DataFrame) -> bool:
     return bool((both["prompt_id"] == both["prompt_id_other"]).all())
 
 
+def settle_items(answers: pl.DataFrame) -> pl.DataFrame:
+    """Let answers meet on the prompt where the files number no items, or number their own rows."""
+    policies = pl.col("policy").n_unique()
+    counted = answers.with_columns(here=policies.over("item", "prompt_id"), all=policies.over("prompt_id"))
+    by_prompt = counted.filter(pl.col("all") > 1).group_by("policy", "prompt_id").agg((pl.col("here") > 1).any())
+    # rows in another order have a few numbers in common by chance, so a prompt that meets by item says nothing
+    met = by_prompt.group_by("policy").agg(pl.col("here").mean())
+    own_rows = bool((met["here"] < 0.5).any())
+    prompt = pl.col("prompt_id").cast(pl.String)
+    return answers.with_columns((prompt if own_rows else pl.coalesce("item", prompt)).alias("item"))
+
+
 def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     """Reward and cost of each answer of each policy.
 
@@ -71,7 +96,7 @@ def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     DataFrame
         The columns of `ANSWERS`, `model`, `kind`, `score`; moderation is left out.
     """
-    known = checked(scores).filter(pl.col("kind").is_in(list(BETTER))).with_columns(pl.col("score").fill_nan(None))
+    known = valid_scores(scores).filter(pl.col("kind").is_in(list(BETTER))).with_columns(pl.col("score").fill_nan(None))
     joined = answers.select(list(ANSWERS)).join(known.drop_nulls("score").drop("target"), on="pair_id")
     return joined.sort("model", "kind", "policy", "item", "pair_id")
 
@@ -201,3 +226,222 @@ def _by_score(table: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
     """Rows of each model and kind, in the order of their names."""
     for (model, kind), part in sorted(table.group_by("model", "kind"), key=lambda found: str(found[0])):
         yield str(model), str(kind), part
+
+
+BETTER = {"reward": 1.0, "cost": -1.0}
+"""Direction in which a score is better."""
+
+NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
+NO_ELO = "one of the two won every item, so the odds of a win are infinite"
+_ITEM = ("item", "prompt_id")  # files may number other prompts alike
+
+
+def meetings_of(part: pl.DataFrame, *, before: str, after: str) -> pl.DataFrame:
+    """Let every answer of one policy meet every answer of another to the same item."""
+    turned = part.with_columns(pl.col("score") * BETTER[part["kind"][0]])
+    one, two = (turned.filter(policy=policy).select(*_ITEM, "score") for policy in (before, after))
+    met = one.join(two.rename({"score": "score_after"}), on=_ITEM)
+    return met.with_columns((1 / pl.len().over(_ITEM)).alias("weight"))
+
+
+def wins_by_prompt(part: pl.DataFrame, policies: list[str]) -> Floats:
+    """Count the wins of each policy over each other; a tie is half a win."""
+    prompts = part["prompt_id"].unique().sort()
+    place = pl.int_range(len(prompts), eager=True)
+    wins = np.zeros((len(prompts), len(policies), len(policies)))
+    for (i, first), (j, second) in combinations(enumerate(policies), 2):
+        met = meetings_of(part, before=first, after=second)
+        row = met["prompt_id"].replace_strict(prompts, place, return_dtype=pl.Int64).to_numpy()
+        lead = np.sign((met["score"] - met["score_after"]).to_numpy())
+        weight = met["weight"].to_numpy()
+        np.add.at(wins[:, i, j], row, weight * (1 + lead) / 2)
+        np.add.at(wins[:, j, i], row, weight * (1 - lead) / 2)
+    return wins
+
+
+def met_by_each(part: pl.DataFrame, policies: list[str]) -> tuple[list[int], list[int]]:
+    """Count the items on which each policy met another, and the prompts of these items."""
+    shared = part.filter(pl.col("policy").n_unique().over(_ITEM) > 1)
+    own = [shared.filter(policy=policy).select(_ITEM) for policy in policies]
+    return [rows.n_unique() for rows in own], [rows["prompt_id"].n_unique() for rows in own]
+
+
+STATISTICS = ("mean before", "mean after", "mean difference", "wins", "ties", "losses", "win rate", "Elo")
+COST_STATISTICS = ("share below 0 before", "share below 0 after", "difference of shares below 0")
+
+
+def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_state: int) -> pl.DataFrame:
+    """Measure how the second policy differs from the first."""
+    values = _values(met, sign=-1.0 if is_cost else 1.0)
+    sums = cluster_sums(values * met["weight"].to_numpy()[:, None], clusters=met["prompt_id"].to_numpy())
+    found = bootstrap(sums, partial(_measured, is_cost=is_cost), n_boot=n_boot, random_state=random_state)
+    few, alike = len(sums) < FEWEST_PROMPTS, found.low == found.high
+    reasons = [
+        NO_ELO if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
+        for exists, same, known in zip(np.isfinite(found.estimate), alike, np.isfinite(found.low), strict=True)
+    ]
+    names = [*STATISTICS, *(COST_STATISTICS if is_cost else ())]
+    return pl.DataFrame(
+        {
+            "statistic": names,
+            "n": [met.select("item", "prompt_id").n_unique()] * len(names),
+            "prompts": [len(sums)] * len(names),
+            **interval_columns(found, hidden=alike | few, undefined=reasons),
+        }
+    )
+
+
+def _values(met: pl.DataFrame, *, sign: float) -> Floats:
+    """What is summed of each meeting; `_measured` divides all columns by the first."""
+    first, second = met["score"].to_numpy(), met["score_after"].to_numpy()
+    means = [sign * first, sign * second, sign * (second - first)]
+    outcomes = [second > first, second == first, second < first]
+    below = [first > 0, second > 0]  # costs are turned here, so above 0 is a cost below 0
+    return np.column_stack([np.ones(len(first)), *means, *outcomes, *below])
+
+
+def _measured(sums: Floats, *, is_cost: bool) -> Floats:
+    shares = ratio(sums[:, 1:], sums[:, :1])
+    *_, wins, ties, _losses, below_before, below_after = shares.T
+    rate = wins + ties / 2
+    elo = 400 * np.log10(ratio(rate, 1 - rate), where=rate > 0, out=np.full(len(rate), np.nan))
+    below = [below_before, below_after, below_after - below_before] if is_cost else []
+    return np.column_stack([shares[:, :6], rate, elo, *below])
+
+
+NO_MAXIMUM = "some policy never won, never lost or never met the others, so the likelihood has no maximum"
+
+
+def elo_rows(
+    part: pl.DataFrame, policies: list[str], *, reference: int, n_boot: int, random_state: int
+) -> pl.DataFrame:
+    """Rate policies by one score."""
+    k = len(policies)
+    wins = wins_by_prompt(part, policies)
+    wins = wins[wins.any(axis=(1, 2))]  # prompts that one policy alone answered say nothing
+
+    def rated(drawn: Floats) -> Floats:
+        return elo_ratings(drawn.reshape(-1, k, k), reference=reference)
+
+    found = bootstrap(wins.reshape(-1, k * k), rated, n_boot=n_boot, random_state=random_state)
+    few = len(wins) < FEWEST_PROMPTS
+    alike = (found.low == found.high) & (np.arange(k) != reference)  # that of the reference is 0 by definition
+    reasons = [
+        NO_MAXIMUM if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
+        for exists, same, known in zip(np.isfinite(found.estimate), alike, np.isfinite(found.low), strict=True)
+    ]
+    won = wins.sum(axis=0)
+    items, prompts = met_by_each(part, policies)
+    return pl.DataFrame(
+        {
+            "policy": policies,
+            "n": items,
+            "prompts": prompts,
+            "win_rate": pl.Series(ratio(won.sum(axis=1), (won + won.T).sum(axis=1))).fill_nan(None),
+            **interval_columns(found, hidden=few | alike, undefined=reasons),
+        }
+    ).rename({"estimate": "elo"})
+
+
+def _safe_rate(
+    verdicts: pl.DataFrame, evaluation: Dataset, *, n_boot: int = 2000, random_state: int = 0
+) -> pl.DataFrame:
+    """Share of safe answers to the prompts of BeaverTails-Evaluation, by policy and category."""
+    asked = evaluation.prompts.select("prompt_id", "labels").unique("prompt_id")
+    known = verdicts.drop_nulls("safe").join(asked, on="prompt_id")
+    if known.is_empty():
+        raise UsageError(
+            f"Safe rates by category were asked for; none of {verdicts.height:,} answers is to one of the "
+            f"{asked.height:,} prompts of {evaluation.name}. Score answers to these prompts."
+        )
+    tables = []
+    for (policy,), part in sorted(known.group_by("policy"), key=lambda found: str(found[0])):
+        levels, sizes = _levels(part, asked, evaluation.taxonomy)
+        rows = ratio_rows(
+            part["safe"].to_numpy(),
+            of=np.ones(part.height),
+            levels=levels,
+            prompt=part["prompt_id"].to_numpy(),
+            resampling=Resampling(n_boot, random_state),
+        ).rename({"estimate": "share_safe"})
+        asked_of = pl.Series("n_prompts_asked", sizes, pl.Int64)
+        tables.append(rows.select(pl.lit(str(policy)).alias("policy"), pl.all()).insert_column(5, asked_of))
+    return pl.concat(tables)
+
+
+def safe_rates(
+    scores: pl.DataFrame,
+    ds: Dataset,
+    *,
+    answers: pl.DataFrame,
+    evaluation: Dataset,
+    threshold: float | None = None,
+    n_boot: int = 2000,
+    random_state: int = 0,
+) -> pl.DataFrame:
+    """Share of safe answers by policy and category, according to each cost and moderation model.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores.
+    ds : Dataset
+        The data set that was scored.
+    answers : DataFrame
+        `btviz.scores.policies.ANSWERS`; where it is empty, all answers are of one policy, named as the
+        data set.
+    evaluation : Dataset
+        Data set whose `prompts` have a category.
+    threshold : float, optional
+        Probability above which a moderation model flags; by default what it records, else 0.5.
+    n_boot, random_state : int
+        Bootstrap replicates, drawn over prompts, and seed.
+
+    Returns
+    -------
+    DataFrame
+        `rater`, `threshold` (a score above it is unsafe; a cost of exactly 0 is not safe either), and
+        `policy`, `grouping` ("all", "category" of the prompt), `level`, `n` (answers), `prompts`,
+        `n_prompts_asked` (released prompts of the level), `share_safe`, `low`, `high` (95 %, by prompt), `undefined`.
+
+    Raises
+    ------
+    UsageError
+        If no model says what is safe, or no answer is to a prompt of `evaluation`.
+    """
+    given = answers.select("policy", "prompt_id", "pair_id").unique()
+    if given.is_empty():
+        given = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
+    verdicts = _verdicts(scores, ds, threshold=threshold)
+    if not verdicts:
+        raise UsageError(
+            f"Safe rates by category were asked for; {ds.name} has scores of no cost or moderation model, which say "
+            "what is safe. Score with one."
+        )
+    tables = []
+    for rater, limit, safe in verdicts:
+        rates = _safe_rate(given.join(safe, on="pair_id"), evaluation, n_boot=n_boot, random_state=random_state)
+        tables.append(rates.select(pl.lit(rater).alias("rater"), pl.lit(limit).alias("threshold"), pl.all()))
+    return pl.concat(tables)
+
+
+def _verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | None) -> list[tuple[str, float, pl.DataFrame]]:
+    """Name, limit and verdicts (`pair_id`, `safe`) of each cost and each moderation model."""
+    verdicts = safety_verdicts(scores, ds, threshold=threshold)
+    named = [name for name in verdicts.columns if LIMIT.format(name) in verdicts.columns]
+    return [
+        (name, float(verdicts.item(0, LIMIT.format(name))), verdicts.select("pair_id", pl.col(name).alias("safe")))
+        for name in named
+    ]
+
+
+def _levels(part: pl.DataFrame, asked: pl.DataFrame, taxonomy: Taxonomy) -> tuple[list[Level], list[int]]:
+    levels, sizes = [everything(part)], [asked.height]
+    for category in taxonomy.categories:
+        has = taxonomy.has(category.key)
+        size = asked.filter(has).height
+        if size:
+            member = part.select(has).to_series().to_numpy()
+            levels.append(Level("category", category.key, member))
+            sizes.append(size)
+    return levels, sizes

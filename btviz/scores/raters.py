@@ -1,9 +1,4 @@
-"""Agreement of moderators and people on which answers are safe, and why kappa may mislead there.
-
-Agreement of all moderators and people together on which answers are safe.
-
-Figure 5 of the BeaverTails paper as a table: how two moderators and people judged four models.
-"""
+"""Agreement of moderators and people on which answers are safe: of every two, of all, and as BeaverTails printed it."""
 
 from __future__ import annotations
 
@@ -16,27 +11,27 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.scores.answers import ModelScores, by_model
 from btviz.scores.intervals import FEW
-from btviz.scores.labelled import ModelScores, by_model
 from btviz.scores.moderation import flagging, threshold_of
 from btviz.stats.agreement import (
     agreement_by_rater_pair,
+    chi_squared,
     cohens_kappa,
     fleiss_kappa,
     gwet_ac1,
     krippendorff_alpha,
+    mcnemar,
     prevalence,
     rating_sums,
 )
-from btviz.stats.association import Floats, TwoByTwo, ratio
+from btviz.stats.association import Floats, TwoByTwo, chi_squared_p, ratio
 from btviz.stats.resampling import bootstrap, cluster_sums
 
 HUMAN = "Human"
 
-
 LIMIT = "threshold of {}"
 """Column of verdicts that says above which score a model calls an answer unsafe; a cost of exactly 0 is unsafe, too."""
-
 
 PARADOX = (
     "prevalence paradox: nearly every verdict is the same, so raters who guess with these shares would agree on "
@@ -44,6 +39,7 @@ PARADOX = (
     "and AC1 beside it."
 )
 
+UNJUDGED = "no answer was judged by both"
 
 EXTREME = 0.85
 """Chance agreement from which kappa is explained: the rarer verdict is below 8.2 % for both raters."""
@@ -121,7 +117,11 @@ def moderator_agreement(
         by prompt), `chance` (agreement of independent raters with these shares), `kappa` (Cohen),
         `ac1` (Gwet), `undefined` (why kappa or the interval is null), `note` (the prevalence
         paradox, where it holds), `threshold_first`, `threshold_second` (score above which each calls an
-        answer unsafe, a cost also at it; null for people); and the same in each row of a group, of all raters together,
+        answer unsafe, a cost also at it; null for people); `n_discordant` (answers on which they differ), `mcnemar`,
+        `mcnemar_p` (statistic of McNemar, large where one says safe more often than the other, and its exact
+        p-value), `chi_squared`, `chi_squared_p` (Pearson's, without continuity correction, large where the verdicts
+        go together), both of which take answers for independent, those to one prompt too, `undefined_tests` (why
+        one of these is null); and the same in each row of a group, of all raters together,
         `joint_raters` (how many), `joint_n` (answers with two verdicts or more), `joint_alpha` (Krippendorff),
         `joint_low`, `joint_high` (95 %, by prompt), `joint_undefined`: see
         `btviz.scores.raters.joint_agreement`.
@@ -138,6 +138,7 @@ def moderator_agreement(
         {"group": group, "first": first, "second": second}
         | _compared(part.drop_nulls([first, second]), first, second, n_boot=n_boot, seed=random_state)
         | {"threshold_first": _limit(verdicts, first), "threshold_second": _limit(verdicts, second)}
+        | _tests(part.drop_nulls([first, second]), first, second)
         for group, part in verdict_groups(verdicts, by=by)
         for first, second in combinations(named, 2)
     ]
@@ -181,8 +182,31 @@ def _compared(part: pl.DataFrame, first: str, second: str, *, n_boot: int, seed:
         drawn = bootstrap(sums, lambda s: _agreeing(s)[:, None], n_boot=n_boot, random_state=seed)
         low, high = (float(end[0]) for end in (drawn.low, drawn.high))
     else:
-        found["undefined"] = found["undefined"] or (FEW if len(sums) else "no answer was judged by both")
+        found["undefined"] = found["undefined"] or (FEW if len(sums) else UNJUDGED)
     return {"n": len(one), "prompts": len(sums), **found, "low": low, "high": high}
+
+
+def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int | str | None]:
+    """Tests of two raters that know nothing of prompts."""
+    one, two = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
+    table = TwoByTwo(*(np.array([count]) for count in (len(one), one.sum(), two.sum(), (one & two).sum())))
+    paired, square = mcnemar(table), chi_squared(table)
+    reasons = [
+        reason
+        for value, reason in (
+            (paired.statistic, "the two never differ, so McNemar's test has nothing to go by"),
+            (square, "one of the two gives the same verdict throughout, so chi-square is 0 / 0"),
+        )
+        if not np.isfinite(value[0])
+    ]
+    return {
+        "n_discordant": int(paired.n_discordant[0]),
+        "mcnemar": _known(paired.statistic[0]),
+        "mcnemar_p": _known(paired.p_exact[0]) if paired.n_discordant[0] else None,
+        "chi_squared": _known(square[0]),
+        "chi_squared_p": _known(chi_squared_p(table)[0]),
+        "undefined_tests": "; ".join(reasons) or None if len(one) else UNJUDGED,
+    }
 
 
 def _agreeing(counts: Floats) -> Floats:
@@ -208,12 +232,14 @@ def _measures(counts: Floats) -> dict[str, float | int | str | None]:
     paradox = known["chance"] is not None and known["chance"] >= EXTREME
     reason = None if known["kappa"] is not None else "both raters give the same verdict throughout, so kappa is 0 / 0"
     return known | {
-        "undefined": reason if n[0] else "no answer was judged by both",
+        "undefined": reason if n[0] else UNJUDGED,
         "note": PARADOX.format(chance=known["chance"]) if paradox else None,
     }
 
 
-_TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), pl.String()) | dict.fromkeys(
+_TYPES: dict[str, pl.DataType] = dict.fromkeys(
+    ("group", "undefined", "note", "undefined_tests"), pl.String()
+) | dict.fromkeys(
     (
         "safe_first",
         "safe_second",
@@ -225,10 +251,13 @@ _TYPES: dict[str, pl.DataType] = dict.fromkeys(("group", "undefined", "note"), p
         "ac1",
         "threshold_first",
         "threshold_second",
+        "mcnemar",
+        "mcnemar_p",
+        "chi_squared",
+        "chi_squared_p",
     ),
     pl.Float64(),
 )
-
 
 _JOINT = (
     pl.col("group"),
@@ -240,7 +269,6 @@ _JOINT = (
     pl.col("undefined").alias("joint_undefined"),
 )
 
-
 COEFFICIENTS = {
     "share_safe": prevalence,
     "agreement": agreement_by_rater_pair,
@@ -249,13 +277,8 @@ COEFFICIENTS = {
 }
 """What is computed of all raters together, by column."""
 
-
 ALONE = "no answer was judged by two of the raters"
-
-
 ALIKE = "all verdicts are the same, so alpha is 0 / 0"
-
-
 UNEQUAL = "answers differ in their number of verdicts, which Fleiss' kappa does not allow; read alpha"
 
 
@@ -347,7 +370,6 @@ def _reason(row: dict[str, object], *, few: bool) -> str | None:
 
 _VALUES = tuple(f"{name}{end}" for name in COEFFICIENTS for end in ("", "_low", "_high"))
 
-
 _JOINT_TYPES: dict[str, pl.DataType] = {
     "group": pl.String(),
     "raters": pl.List(pl.String()),
@@ -355,13 +377,10 @@ _JOINT_TYPES: dict[str, pl.DataType] = {
     "undefined_fleiss_kappa": pl.String(),
 } | dict.fromkeys(_VALUES, pl.Float64())
 
-
 N = 140
 """Red-team prompts, 10 per category; neither they nor the answers were released."""
 
-
 RATERS = ("QA-moderation", "GPT-4", HUMAN)
-
 
 COUNTS = {
     "alpaca-7b": ((73, 70, 68), (117, 123, 128)),
@@ -377,7 +396,14 @@ Read off the figure, whose bars and markers stand at multiples of 1/140. Of the 
 
 
 def printed_agreement() -> pl.DataFrame:
-    """Agreement in Figure 5, with the kappa that it does not print."""
+    """Agreement in Figure 5 of the BeaverTails paper, with the kappa that it does not print.
+
+    Returns
+    -------
+    DataFrame
+        Columns of `moderator_agreement`, without intervals, thresholds and what all raters have together:
+        how two moderators and people judged the answers of four models to 140 prompts.
+    """
     rows = []
     for group, (safe, agreeing) in COUNTS.items():
         for (one, two), both in zip(combinations(range(len(RATERS)), 2), agreeing, strict=True):

@@ -11,15 +11,13 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError
-from btviz.preference.comparisons import Level
-from btviz.preference.shares import Resampling
-from btviz.scores.accuracy import told_apart
+from btviz.scores.accuracy import separation_at
+from btviz.scores.answers import ModelScores, by_model, everything, judged_answers, judged_comparisons
 from btviz.scores.intervals import ratio_rows
-from btviz.scores.labelled import ModelScores, by_model, judged_answers, judged_comparisons
+from btviz.stats.resampling import Resampling
 
 AGREES, DOUBTFUL, REVERSED, NOT_CHECKABLE = "agrees", "doubtful", "reversed", "not checkable"
 """Verdicts: the whole interval is above one half, it holds one half, it is below, there is none."""
-
 
 _LACKING = {
     "reward": "no comparison of two scored answers says which is better",
@@ -113,18 +111,7 @@ def check_sign(
 
 
 def sign_checks(scores: pl.DataFrame, ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> list[SignCheck]:
-    """Check the direction of every reward and cost model as `check_sign` does, and only report.
-
-    Parameters
-    ----------
-    scores, ds, n_boot, random_state
-        As for `check_sign`.
-
-    Returns
-    -------
-    list of SignCheck
-        One per model and kind, whatever the verdict.
-    """
+    """Check the direction of every reward and cost model as `check_sign` does, and only report."""
     resampling = Resampling(n_boot, random_state)
     return [_checked(part, ds, resampling) for part in by_model(scores) if part.kind != "moderation"]
 
@@ -149,8 +136,7 @@ def _cost(part: ModelScores, ds: Dataset, resampling: Resampling) -> tuple[str, 
     known = judged_answers(part, ds).drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     if unsafe.any() and not unsafe.all():
-        everything = Level("all", "all", np.ones(known.height, bool))
-        rows = told_apart(known, unsafe, level=everything, resampling=resampling)
+        rows = separation_at(known, unsafe, level=everything(known), resampling=resampling)
         return "AUC(cost, unsafe)", rows.filter(metric="auc").row(0, named=True)
     compared = judged_comparisons(part, ds).drop_nulls("safer")
     return "share of comparisons whose safer answer costs less", _ordered(compared, "safer", -1, resampling)
@@ -163,7 +149,7 @@ def _ordered(known: pl.DataFrame, label: str, sign: int, resampling: Resampling)
     rows = ratio_rows(
         (1 + np.sign(sign * lead)) / 2,
         of=np.ones(known.height),
-        levels=[Level("all", "all", np.ones(known.height, bool))],
+        levels=[everything(known)],
         prompt=known["prompt_id"].to_numpy(),
         resampling=resampling,
     )

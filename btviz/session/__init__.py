@@ -7,19 +7,17 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.session.content import ContentPolicy, notice, session_policy
+    from btviz.session.content import ContentPolicy, labellings, notice, session_policy
     from btviz.session.exports import export_table, table_bytes
     from btviz.session.notes import Notes
-    from btviz.session.observable import Observable
-    from btviz.session.selection import Selection, from_hex, hex_id
+    from btviz.session.selection import Observable, Selection, from_hex, hex_id, possible_ids
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "content": ["ContentPolicy", "notice", "session_policy"],
+        "content": ["ContentPolicy", "labellings", "notice", "session_policy"],
         "exports": ["export_table", "table_bytes"],
         "notes": ["Notes"],
-        "observable": ["Observable"],
-        "selection": ["Selection", "from_hex", "hex_id"],
+        "selection": ["Observable", "Selection", "from_hex", "hex_id", "possible_ids"],
     },
 )

@@ -14,7 +14,7 @@ from types import MappingProxyType
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.session.observable import Observable
+from btviz.session.selection import Observable
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
 
 ALWAYS_HIDDEN: Mapping[str, tuple[str, ...]] = MappingProxyType(
@@ -114,7 +114,7 @@ class ContentPolicy(Observable):
             for link in taxonomy.links
             if TAXONOMIES[link.taxonomy][link.other].slug in ALWAYS_HIDDEN[link.taxonomy]
         }
-        return tuple(one for one in taxonomy.categories if one.slug in usual or one.key in akin)
+        return tuple(c for c in taxonomy.categories if c.slug in usual or c.key in akin)
 
     def withheld(self, labels: int, taxonomy: Taxonomy) -> tuple[Category, ...]:
         """Categories in a label mask because of which a text stays hidden even when asked for."""
@@ -156,9 +156,9 @@ class ContentPolicy(Observable):
             `pair_id`, `prompt`, `response` (null where hidden), and `prompt_labels`,
             `response_labels`: the masks that decided it. Sorted by `pair_id`.
         """
-        found = _with_any_labels(ds, pl.Series(list(pair_ids), dtype=pl.UInt64))
-        return found.with_columns(
-            pl.when(self._allowed(found[f"{text}_labels"], ds.taxonomy, asked=asked))
+        texts = _with_any_labels(ds, pl.Series(list(pair_ids), dtype=pl.UInt64))
+        return texts.with_columns(
+            pl.when(self._allowed(texts[f"{text}_labels"], ds.taxonomy, asked=asked))
             .then(pl.col(text))
             .otherwise(None)
             .alias(text)
@@ -177,7 +177,18 @@ def session_policy() -> ContentPolicy:
 
 
 def notice(ds: Dataset) -> str:
-    """Say what a reader should know before looking: are these released data, how to get those, can they be counted."""
+    """Say what a reader should know before looking: are these released data, how to get those, can they be counted.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is about to be shown.
+
+    Returns
+    -------
+    str
+        A sentence or two, with what to type.
+    """
     if not ds.pairs["labels"].count():
         return (
             f"{ds.name}: no pair in these data is labelled by harm category, so there is nothing to count and the "
@@ -199,6 +210,11 @@ def notice(ds: Dataset) -> str:
 def labellings(ds: Dataset) -> pl.LazyFrame:
     """List every set of labels that anyone gave a pair: annotators, and rows of comparisons.
 
+    Parameters
+    ----------
+    ds : Dataset
+        Where the pairs are.
+
     Returns
     -------
     LazyFrame
@@ -210,8 +226,8 @@ def labellings(ds: Dataset) -> pl.LazyFrame:
         )
         for side in (0, 1)
     )
-    given = (table.lazy().select("pair_id", "prompt_id", "labels") for table in (ds.annotations, ds.pairs))
-    return pl.concat([*given, *sides])
+    rows = (table.lazy().select("pair_id", "prompt_id", "labels") for table in (ds.annotations, ds.pairs))
+    return pl.concat([*rows, *sides])
 
 
 def _with_any_labels(ds: Dataset, pair_ids: pl.Series) -> pl.DataFrame:

@@ -42,6 +42,18 @@ def export_table(path: str | Path, table: pl.DataFrame) -> Path:
 def table_bytes(table: pl.DataFrame, *, suffix: str) -> bytes:
     """What `export_table` writes to a file whose name ends in `suffix`.
 
+    Parameters
+    ----------
+    table : DataFrame
+        Texts in it must have passed the content policy.
+    suffix : {".csv", ".jsonl"}
+        Ending of the name.
+
+    Returns
+    -------
+    bytes
+        The whole content, in UTF-8.
+
     Raises
     ------
     UsageError

@@ -25,7 +25,6 @@ from btviz.store.paths import data_dir
 NOTES = pl.Schema({"pair_id": ID, "tag": pl.String(), "note": pl.String(), "time": pl.Datetime("us", time_zone="UTC")})
 """Columns of the table of notes: one row per pair and tag."""
 
-
 LONGEST_TAG = 60
 
 

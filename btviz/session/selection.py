@@ -6,17 +6,48 @@ others. It knows no widget, so a script can drive a view with it and a test can 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import polars as pl
 
 from btviz.data.tables import ID
 from btviz.errors import UsageError
-from btviz.session.observable import Observable
 
 FEW = 20
 """Up to so many ids are written out in the expression of a selection made by hand."""
+
+
+class Observable:
+    """Base of the objects that views share: the selection and the content policy."""
+
+    def __init__(self) -> None:
+        self._callbacks: list[Callable[[], None]] = []
+
+    def observe(self, callback: Callable[[], None]) -> Callable[[], None]:
+        """Call `callback` after every change.
+
+        Parameters
+        ----------
+        callback : callable
+            Takes nothing; it reads the new state from the object it observes.
+
+        Returns
+        -------
+        callable
+            Ends the observation; calling it again does nothing.
+        """
+        self._callbacks.append(callback)
+
+        def stop() -> None:
+            if callback in self._callbacks:
+                self._callbacks.remove(callback)
+
+        return stop
+
+    def _changed(self) -> None:
+        for callback in tuple(self._callbacks):  # a callback may end its own observation
+            callback()
 
 
 @dataclass(frozen=True)
@@ -109,12 +140,33 @@ class Selection(Observable):
 
 
 def hex_id(identifier: int) -> str:
-    """16 hexadecimal digits, the only form in which an id crosses to JavaScript."""
+    """16 hexadecimal digits, the only form in which an id crosses to JavaScript.
+
+    Parameters
+    ----------
+    identifier : int
+        Of a pair or a prompt.
+
+    Returns
+    -------
+    str
+        Without ``0x``.
+    """
     return f"{identifier:016x}"
 
 
 def from_hex(text: str) -> int:
     """Id from its 16 hexadecimal digits.
+
+    Parameters
+    ----------
+    text : str
+        With or without ``0x``.
+
+    Returns
+    -------
+    int
+        Of a pair or a prompt.
 
     Raises
     ------
@@ -133,6 +185,16 @@ def from_hex(text: str) -> int:
 def possible_ids(text: str) -> list[int]:
     """Ids that digits may stand for: 16 hexadecimal ones, as views show them, or the number in a table.
 
+    Parameters
+    ----------
+    text : str
+        As somebody typed or pasted it.
+
+    Returns
+    -------
+    list of int
+        Two where 16 decimal digits may be meant either way.
+
     Raises
     ------
     UsageError
@@ -144,8 +206,8 @@ def possible_ids(text: str) -> list[int]:
     return number if number and len(digits) != 16 else [from_hex(digits), *number]
 
 
-def _ids(given: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
-    values = given["pair_id"] if isinstance(given, pl.DataFrame) else given
+def _ids(pair_ids: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
+    values = pair_ids["pair_id"] if isinstance(pair_ids, pl.DataFrame) else pair_ids
     try:
         series = pl.Series("pair_id", values).cast(ID) if isinstance(values, pl.Series) else _series(values)
     except (pl.exceptions.PolarsError, TypeError, OverflowError) as error:

@@ -1,26 +1,28 @@
-"""Association of two binary labels, from counts alone.
+"""Association of two binary labels, from counts alone: 2x2 tables and their coefficients.
 
-Every function is vectorised over many 2x2 tables and gives NaN where a value is undefined.
-
-Interval of a share.
+Every function is vectorised over many 2x2 tables and gives NaN where a value is undefined. A new
+coefficient is a function here, a record in `COEFFICIENTS`, which tables and pictures read, and a
+word in the docstring of `btviz.cooccurrence`. Between two binary labels Pearson's, Spearman's and
+Kendall's tau-b correlation and Matthews' coefficient are all phi.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 Floats = NDArray[np.float64]
-
-
 Integers = NDArray[np.int64]
 
-
 _LARGEST_EXACT_N = math.isqrt(np.iinfo(np.int64).max)
+_NODES = 96
+_HALVINGS = 52
 
 
 def joint_counts(sets: ArrayLike, *, weights: ArrayLike, size: int) -> Integers:
@@ -137,6 +139,23 @@ def phi_over_extreme(table: TwoByTwo) -> Floats:
     return np.where(table.has_contrast, ratio(excess, np.where(excess < 0, -fewest, most)), np.nan)
 
 
+def phi_limits(table: TwoByTwo) -> tuple[Floats, Floats]:
+    """Smallest and largest phi that the margins allow (Cole 1949).
+
+    ``phi_max = sqrt(p1 q2 / (p2 q1))`` for shares p1 <= p2: 1 only where the two are equally
+    frequent.
+
+    Returns
+    -------
+    low, high : array of float
+        -1 .. 0 and 0 .. 1; NaN where a margin is 0 or n.
+    """
+    most = np.minimum(table.row, table.col)
+    fewest = np.maximum(table.row + table.col - table.n, 0)
+    low, high = (phi(TwoByTwo(table.n, table.row, table.col, both)) for both in (fewest, most))
+    return low, high
+
+
 def jaccard(table: TwoByTwo) -> Floats:
     """Share of the items with either label that carry both, 0 .. 1."""
     return ratio(table.both, table.row + table.col - table.both)
@@ -165,6 +184,117 @@ def odds_ratio(table: TwoByTwo, *, added: float = 0.0) -> Floats:
     both, row_only, col_only, neither = (cell + added for cell in table.cells)
     quotient = ratio(_product(both, neither), _product(row_only, col_only))
     return np.where(table.has_contrast, quotient, np.nan)
+
+
+def yules_q(table: TwoByTwo) -> Floats:
+    """``(OR - 1) / (OR + 1)`` of the odds ratio: ``(ad - bc) / (ad + bc)`` (Yule 1900).
+
+    Returns
+    -------
+    array of float
+        -1 .. 1, reaching either end where a single cell is 0; NaN where a margin is 0 or n.
+    """
+    both, row_only, col_only, neither = (cell.astype(np.float64) for cell in table.cells)
+    concordant, discordant = both * neither, row_only * col_only
+    return ratio(concordant - discordant, concordant + discordant)
+
+
+def mutual_information(table: TwoByTwo, *, corrected: bool = True) -> Floats:
+    """Mutual information of two labels, in bits.
+
+    The plug-in value is biased upwards. The correction of Miller and Madow (1955) adds
+    ``(m - 1) / (2 n)`` nats to each entropy, m the cells (or margins) that are not 0: with
+    four cells filled it takes ``1 / (2 n ln 2)`` bits off.
+
+    Returns
+    -------
+    array of float
+        Plug-in: 0 .. 1. Corrected: it may fall below 0 where the labels are nearly
+        independent; it is 0 where one never varies. NaN where n is 0.
+    """
+    joint = np.stack(table.cells, axis=-1)
+    rows, cols = (np.stack([margin, table.n - margin], axis=-1) for margin in (table.row, table.col))
+    information = _entropy(rows, corrected=corrected) + _entropy(cols, corrected=corrected)
+    information = information - _entropy(joint, corrected=corrected)
+    return information if corrected else np.maximum(information, 0.0)  # rounding may leave it a hair below
+
+
+def _entropy(cells: Integers, *, corrected: bool) -> Floats:
+    counts = np.sort(cells, axis=-1)  # so that a table and its transpose give the same bits
+    n = counts.sum(axis=-1)
+    shares = ratio(counts, n[..., None])
+    nats = -(shares * np.log(np.where(shares > 0, shares, 1))).sum(axis=-1)
+    if corrected:
+        nats = nats + ratio((counts > 0).sum(axis=-1) - 1, 2 * n)
+    bits: Floats = nats / math.log(2)
+    return bits
+
+
+def tetrachoric(table: TwoByTwo) -> Floats:
+    """Maximum-likelihood tetrachoric correlation, -1 .. 1.
+
+    A 2x2 table has three free proportions and the model three parameters, so the likelihood
+    is highest where the model fits the table exactly: thresholds from the margins, and the
+    correlation at which the bivariate normal puts the observed share above both (Pearson
+    1900; Hamdan 1970).
+
+    Returns
+    -------
+    array of float
+        NaN where one of the four cells is 0: the likelihood then grows up to -1 or 1.
+    """
+    solvable = np.logical_and.reduce([cell > 0 for cell in table.cells])
+    result = np.full(solvable.shape, np.nan)
+    n = table.n[solvable].astype(np.float64)
+    thresholds = _threshold(table.row[solvable] / n), _threshold(table.col[solvable] / n)
+    result[solvable] = np.sin(_angle(table.excess()[solvable] / n**2, thresholds=thresholds))
+    return result
+
+
+def _threshold(share: Floats) -> Floats:
+    normal = NormalDist()
+    return np.array([-normal.inv_cdf(value) for value in share])
+
+
+def _angle(excess: Floats, *, thresholds: tuple[Floats, Floats]) -> Floats:
+    low: Floats = np.full(excess.shape, -np.pi / 2)
+    high: Floats = -low
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        too_high = orthant_excess(middle, thresholds=thresholds) > excess
+        low, high = np.where(too_high, low, middle), np.where(too_high, middle, high)
+    return (low + high) / 2
+
+
+def orthant_excess(angle: ArrayLike, *, thresholds: tuple[Floats, Floats]) -> Floats:
+    """``P(X > h, Y > k) - P(X > h) P(Y > k)`` of a standard bivariate normal.
+
+    The derivative of the probability with respect to the correlation is the density at
+    (h, k); with correlation ``sin(angle)`` the singular factor of the density cancels
+    (Drezner & Wesolowsky 1990, Genz 2004). Gauss-Legendre quadrature over the angle.
+
+    Parameters
+    ----------
+    angle : array, shape (m,)
+        Arc sine of the correlation, radians, -pi/2 .. pi/2.
+    thresholds : tuple of two arrays, shape (m,)
+        h and k.
+    """
+    h, k = (threshold[:, None] for threshold in thresholds)
+    end = np.asarray(angle, np.float64)[:, None]
+    nodes, weights = _quadrature()
+    at = end * nodes
+    sine, cosine = np.sin(at), np.cos(at)
+    exponent = (h * h + k * k - 2 * h * k * sine) / (2 * cosine * cosine)
+    # summed row by row, so that a table and its transpose give the same bits
+    integral: Floats = (np.exp(-exponent) * weights).sum(axis=1) * end[:, 0]
+    return integral / (2 * np.pi)
+
+
+@lru_cache(maxsize=1)
+def _quadrature() -> tuple[Floats, Floats]:
+    nodes, weights = np.polynomial.legendre.leggauss(_NODES)
+    return (nodes + 1) / 2, weights / 2
 
 
 def min_expected(table: TwoByTwo) -> Floats:
@@ -250,3 +380,129 @@ def wilson(count: ArrayLike, *, n: ArrayLike, level: float = 0.95) -> tuple[Floa
     half = ratio(z * np.sqrt(ratio(hits * misses, items) + z * z / 4), items + z * z)
     low, high = np.where(hits == 0, 0.0, centre - half), np.where(misses == 0, 1.0, centre + half)
     return np.where(items == 0, np.nan, low), np.where(items == 0, np.nan, high)
+
+
+@dataclass(frozen=True, slots=True)
+class Coefficient:
+    """One coefficient of two labels: a column of `btviz.cooccurrence` that a picture can show.
+
+    Attributes
+    ----------
+    key : str
+        Its column.
+    title : str
+        Its name in pictures.
+    scale : {"signed", "unit", "ratio", "count"}
+        Around 0, from 0 up, around 1 on a logarithmic scale, or a number of items.
+    limits : str
+        Smallest and largest value there can be.
+    formula : str
+        From the items with both labels a, the first alone b, the second alone c, neither d, and
+        all n = a + b + c + d.
+    undefined : str
+        Where it is null, besides tables without items.
+    value : callable, optional
+        From tables to values; None for what is no function of the four counts alone.
+    """
+
+    key: str
+    title: str
+    scale: str
+    limits: str
+    formula: str
+    undefined: str
+    value: Callable[[TwoByTwo], Floats] | None
+
+
+_CONSTANT = "where no item, or every item, has a label"
+
+COEFFICIENTS = (
+    Coefficient("phi", "φ", "signed", "-1 .. 1", "(ad - bc) / sqrt((a+b)(c+d)(a+c)(b+d))", _CONSTANT, phi),
+    Coefficient(
+        "phi_over_extreme",
+        "φ as a share of the most it could be",
+        "signed",
+        "-1 .. 1",
+        "phi / phi_max, or phi / -phi_min where phi < 0",
+        _CONSTANT,
+        phi_over_extreme,
+    ),
+    Coefficient(
+        "phi_min",
+        "Smallest φ that the margins allow",
+        "signed",
+        "-1 .. 0",
+        "phi at a = max(0, (a+b) + (a+c) - n)",
+        _CONSTANT,
+        lambda table: phi_limits(table)[0],
+    ),
+    Coefficient(
+        "phi_max",
+        "Largest φ that the margins allow",
+        "unit",
+        "0 .. 1",
+        "phi at a = min(a+b, a+c)",
+        _CONSTANT,
+        lambda table: phi_limits(table)[1],
+    ),
+    Coefficient(
+        "phi_expected",
+        "φ expected of independent labels",
+        "signed",
+        "-1 .. 1",
+        "see `phi_given_any`",
+        f"{_CONSTANT}, and unless items were kept for having a label",
+        None,
+    ),
+    Coefficient(
+        "tetrachoric",
+        "Tetrachoric correlation",
+        "signed",
+        "-1 .. 1",
+        "correlation of the bivariate normal that fits the table",
+        "where a cell is 0",
+        tetrachoric,
+    ),
+    Coefficient("yules_q", "Yule's Q", "signed", "-1 .. 1", "(ad - bc) / (ad + bc)", _CONSTANT, yules_q),
+    Coefficient("jaccard", "Jaccard index", "unit", "0 .. 1", "a / (a+b+c)", "where no item has either", jaccard),
+    Coefficient(
+        "p_col_given_row",
+        "P(column | row)",
+        "unit",
+        "0 .. 1",
+        "a / (a+b)",
+        "where no item has the row's",
+        lambda table: ratio(table.both, table.row),
+    ),
+    Coefficient("lift", "Lift", "ratio", "0 ..", "n a / ((a+b)(a+c))", "where no item has one of them", lift),
+    Coefficient("odds_ratio", "Odds ratio", "ratio", "0 ..", "ad / bc", f"{_CONSTANT}, and where bc = 0", odds_ratio),
+    Coefficient(
+        "odds_ratio_haldane",
+        "Odds ratio, 0.5 added to each cell",
+        "ratio",
+        "0 ..",
+        "(a+½)(d+½) / ((b+½)(c+½))",
+        _CONSTANT,
+        lambda table: odds_ratio(table, added=0.5),
+    ),
+    Coefficient(
+        "mutual_information",
+        "Mutual information, in bits",
+        "unit",
+        "0 .. 1",
+        "sum over the cells of p log2(p / (share of its row * share of its column))",
+        "nowhere",
+        lambda table: mutual_information(table, corrected=False),
+    ),
+    Coefficient(
+        "mutual_information_corrected",
+        "Mutual information less its bias, in bits",
+        "signed",
+        "about 0 .. 1",
+        "entropies of both labels less that of the cells, each corrected after Miller and Madow",
+        "nowhere",
+        mutual_information,
+    ),
+    Coefficient("n_both", "Items with both", "count", "0 ..", "a", "nowhere", None),
+)
+"""Every coefficient, in the order of tables and menus."""

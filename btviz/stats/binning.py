@@ -86,10 +86,8 @@ def bar_width(low: float, high: float, *, widths: Sequence[float], most: int) ->
 FINE = 8
 """Cells in which a density is smoothed, per bin."""
 
-
 _WIDEST = 4.0
 """Bandwidths beyond which a kernel is cut off."""
-
 
 _NARROWEST = 1e-300  # densities over less overflow
 

@@ -153,12 +153,9 @@ def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, F
 ELO = 400 / math.log(10)
 """Elo points of one unit of log odds: 400 points are odds of 10 to 1."""
 
-
 _STEPS = 100
 
-
 _PRECISION = 1e-10
-
 
 _WIDEST = 40.0
 

@@ -21,10 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from btviz.errors import UsageError
 from btviz.stats.association import Floats, Integers, ratio
-from btviz.stats.kinds import CELLS, check_repeats, generator, kinds_of
+from btviz.stats.resampling import CELLS, check_repeats, generator, kinds_of
 
 _WORD = 64
-
 
 Words = NDArray[np.uint64]
 

@@ -1,57 +1,113 @@
-"""Resampling of clusters: bootstrap intervals for functions of sums.
+"""Resampling of clusters: the one bootstrap from which every interval comes.
 
-Answers to one prompt are not independent, so prompts are resampled, not items. A statistic
-that is a function of sums over items needs each cluster's sums only: a replicate weights the
-clusters by how often each was drawn, and all replicates are one matrix product.
+Answers to one prompt are not independent, so prompts are resampled, not items. Clusters are drawn
+with replacement by `draws`; from there a statistic is either a function of sums (`bootstrap`: each
+cluster's sums are enough, and all replicates are one matrix product) or of every item
+(`reweighted`: items count as often as their cluster was drawn).
 
-A result depends on the seed and on the clusters' sums alone: neither on their order nor on the
-number of threads (see `btviz.stats.kinds`).
-
-Bootstrap over clusters for statistics that are no function of sums: clusters are weighted instead.
+Clusters with equal sums are drawn as one kind, and sums are rounded to a grid on which no product
+or partial sum of the draws is rounded again. What `bootstrap` gives therefore depends on the seed
+and on the clusters' sums alone: neither on their order nor on the number of threads.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
-from btviz.errors import UsageError, choice
-from btviz.stats.association import Floats, Integers, ratio
-from btviz.stats.kinds import check_repeats, drawn_totals, generator, kinds_of
+from btviz.errors import UsageError
+from btviz.stats.association import Floats, Integers
 
 Statistic = Callable[[Floats], Floats]
 """From sums, shape (R, k), to values, shape (R, m); NaN where a value is undefined."""
 
-
-METHODS = ("percentile", "bca")
-
+Weighted = Callable[[Floats], Floats]
+"""From weights of clusters, shape (R, C), to values, shape (R, m); NaN where undefined."""
 
 FEW_CLUSTERS = 50
 """Positive clusters below which a bootstrap interval may miss its nominal coverage."""
 
+FEWEST_REPLICATES = 39
+"""Replicates that an interval needs: with fewer, neither tail of 2.5 % holds a replicate."""
 
-_NORMAL = NormalDist()
+CELLS = 2**21
+"""Numbers drawn at a time: 16 MB."""
+
+_CELLS_WEIGHTED = 2**18  # 2 MB, which stay in the cache
+_UNDEFINED = 0.05
+"""Share of replicates that may lack a class before a reweighted statistic has no interval."""
+
+_EXACT_BITS = 52
+_EXACT_IN_FLOAT32 = 2**24
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals and p-values are drawn.
+
+    Attributes
+    ----------
+    n_boot : int
+        Bootstrap replicates, `FEWEST_REPLICATES` or more.
+    random_state : int
+        Seed of both bootstrap and sign flips.
+    progress : callable, optional
+        Called with the share of the work that is done, 0 .. 1.
+
+    Raises
+    ------
+    UsageError
+        If there are fewer replicates, or the seed is negative.
+    """
+
+    n_boot: int
+    random_state: int
+    progress: Callable[[float], None] | None = None
+
+    def __post_init__(self) -> None:
+        generator(self.random_state)
+        if self.n_boot < FEWEST_REPLICATES:
+            raise UsageError(
+                f"{self.n_boot} bootstrap replicates were asked for; a 95 % interval needs {FEWEST_REPLICATES} or "
+                "more. Use a few thousand."
+            )
+
+    def report(self, done: float) -> None:
+        """Tell the share that is done, to whom it may concern."""
+        if self.progress is not None:
+            self.progress(done)
+
+
+@dataclass(frozen=True, eq=False)
+class Level:
+    """One level of a grouping: which items belong to it."""
+
+    grouping: str
+    name: str
+    member: NDArray[np.bool_]
+
+
+def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
+    """Membership of all levels, shape (n, levels)."""
+    return np.column_stack([level.member for level in levels])
 
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Bootstrap interval of each value of a statistic.
+    """Percentile bootstrap interval of each value of a statistic.
 
     Attributes
     ----------
     estimate : array of float, shape (m,)
         Statistic of the data; NaN where undefined.
     low, high : array of float, shape (m,)
-        Ends of the interval; NaN where a replicate is undefined or infinite, where there are
-        fewer than two clusters, and for BCa where its two corrections have no value.
+        Ends of the interval; NaN where replicates are undefined or infinite, and where there are
+        fewer than two clusters.
     replicates : array of float, shape (R, m)
         Statistic of each resample; NaN where undefined or infinite.
-    method : {"percentile", "bca"}
-        How the ends were taken from the replicates.
     n_clusters : int
         Clusters resampled.
     """
@@ -60,7 +116,6 @@ class Interval:
     low: Floats
     high: Floats
     replicates: Floats
-    method: str
     n_clusters: int
 
 
@@ -106,27 +161,22 @@ def bootstrap(
     n_boot: int = 2000,
     random_state: int = 0,
     confidence: float = 0.95,
-    method: str = "percentile",
     progress: Callable[[int], None] | None = None,
 ) -> Interval:
-    """Interval of a function of sums, by drawing clusters with replacement.
+    """Interval of a function of sums, drawing whole clusters with replacement.
 
     Parameters
     ----------
     sums : array of float, shape (C, k)
-        Sums over the items of each cluster.
+        Sums of each cluster.
     statistic : callable
-        From sums over all clusters, shape (R, k), to values, shape (R, m), row by row.
+        From sums, shape (R, k), to values, shape (R, m), row by row.
     n_boot : int
         Replicates, 1 or more.
     random_state : int
         Seed.
     confidence : float
         Nominal coverage, 0 .. 1.
-    method : {"percentile", "bca"}
-        Percentile interval, or bias-corrected and accelerated (Efron 1987): the bias from the
-        share of replicates below the estimate (ties count half), the acceleration from the
-        jackknife over clusters.
     progress : callable, optional
         Called with the replicates drawn so far, after every few of them; what it raises ends
         the drawing.
@@ -134,8 +184,9 @@ def bootstrap(
     Returns
     -------
     Interval
-        Coverage is near its nominal value only where enough clusters contribute: flag
-        statistics with fewer than `FEW_CLUSTERS` clusters that have any.
+        There is none where a replicate is undefined. Coverage is near its nominal value only
+        where enough clusters contribute: flag statistics with fewer than `FEW_CLUSTERS` clusters
+        that have any.
 
     Raises
     ------
@@ -143,63 +194,15 @@ def bootstrap(
         If an option is out of its range, a sum is not finite, or the statistic has not one
         row for each row of sums.
     """
-    choice(method, METHODS, what="method")
     check_repeats(n_boot)
     generator(random_state)
-    if not 0 < confidence < 1:
-        raise UsageError(f"A confidence of {confidence} was asked for; it lies between 0 and 1. Use 0.95.")
     kinds, counts = kinds_of(sums)
-    n_clusters = int(counts.sum())
-    totals = (counts.astype(np.float64) @ kinds)[None]
-    estimate = _apply(statistic, totals)[0]
-    if n_clusters < 2:
-        nowhere = np.full(estimate.shape, np.nan)
-        return Interval(estimate, nowhere, nowhere, np.full((n_boot, len(estimate)), np.nan), method, n_clusters)
-    drawn = drawn_totals(kinds, counts, n_boot=n_boot, random_state=random_state, progress=progress)
-    replicates = _apply(statistic, drawn)
-    levels = np.repeat([[0.5 - confidence / 2], [0.5 + confidence / 2]], len(estimate), axis=1)
-    if method == "bca":
-        left_out = _apply(statistic, totals - kinds)
-        levels = _bca_levels(levels, estimate=estimate, replicates=replicates, left_out=left_out, counts=counts)
-    low, high = _quantiles(replicates, levels=levels)
-    return Interval(estimate, low, high, replicates, method, n_clusters)
+    estimate = _apply(statistic, (counts.astype(np.float64) @ kinds)[None])[0]
 
+    def replicate() -> Floats:
+        return _apply(statistic, _drawn_totals(kinds, counts, n_boot, random_state, progress))
 
-def _apply(statistic: Statistic, sums: Floats) -> Floats:
-    values = np.asarray(statistic(sums), np.float64)
-    if values.ndim != 2 or len(values) != len(sums):
-        raise UsageError(
-            f"A statistic of {len(sums)} rows of sums gave values of the shape {values.shape}. "
-            "Return one row of values for each row of sums."
-        )
-    return np.where(np.isfinite(values), values, np.nan)
-
-
-def _bca_levels(levels: Floats, *, estimate: Floats, replicates: Floats, left_out: Floats, counts: Integers) -> Floats:
-    below = (np.sum(replicates < estimate, axis=0) + np.sum(replicates <= estimate, axis=0)) / (2 * len(replicates))
-    bias = np.array([_NORMAL.inv_cdf(share) if 0 < share < 1 else np.nan for share in below])
-    gap = np.average(left_out, weights=counts, axis=0) - left_out
-    squares, cubes = ((counts[:, None] * gap**power).sum(axis=0) for power in (2, 3))
-    acceleration = ratio(cubes, 6 * squares**1.5)
-    shifted = bias + np.array([_NORMAL.inv_cdf(level) for level in levels[:, 0]])[:, None]
-    corrected = bias + ratio(shifted, 1 - acceleration * shifted)
-    return np.array([[_NORMAL.cdf(z) for z in row] for row in corrected])
-
-
-def _quantiles(replicates: Floats, *, levels: Floats) -> Floats:
-    """Quantiles of each column at its own levels, shape (2, m); NaN where anything is undefined."""
-    ends = np.full(levels.shape, np.nan)
-    known = np.isfinite(levels).all(axis=0) & np.isfinite(replicates).all(axis=0)
-    for column in np.flatnonzero(known):
-        ends[:, column] = np.quantile(replicates[:, column], levels[:, column])
-    return ends
-
-
-Weighted = Callable[[Floats], Floats]
-"""From weights of clusters, shape (R, C), to values, shape (R, m); NaN where undefined."""
-
-
-_CELLS = 2**18  # numbers held at a time: 2 MB, which stay in the cache
+    return _interval(estimate, replicate, n_clusters=int(counts.sum()), n_boot=n_boot, confidence=confidence)
 
 
 def reweighted(
@@ -211,7 +214,7 @@ def reweighted(
     random_state: int = 0,
     confidence: float = 0.95,
 ) -> Interval:
-    """Percentile interval of a statistic of weighted clusters, drawing clusters with replacement.
+    """Interval of a statistic of weighted clusters, drawing clusters with replacement.
 
     Parameters
     ----------
@@ -232,37 +235,133 @@ def reweighted(
     Returns
     -------
     Interval
-        Ends are NaN with fewer than two clusters. Replicates in which the value is undefined
-        (a class was not drawn) are left out of the quantiles; where they are more than one in
-        twenty there is no interval.
+        Replicates in which the value is undefined (a class was not drawn) are left out of the
+        quantiles; where they are more than one in twenty there is no interval.
 
     Raises
     ------
     UsageError
-        If there are no replicates to draw.
+        If an option is out of its range.
     """
-    if n_boot < 1:
-        raise UsageError(f"{n_boot} random repeats were asked for; at least 1 is needed. Use a few thousand.")
+    check_repeats(n_boot)
+    each = np.ones(n_clusters, np.int64)
     estimate = statistic(np.ones((1, n_clusters)))[0]
-    nowhere = np.full(estimate.shape, np.nan)
-    if n_clusters < 2:
-        return Interval(estimate, nowhere, nowhere, np.full((n_boot, len(estimate)), np.nan), "percentile", n_clusters)
-    block = max(1, _CELLS // max(width, n_clusters))
-    drawn = _drawn(n_clusters, block=block, n_boot=n_boot, random_state=random_state)
-    replicates = np.concatenate([statistic(weights) for weights in drawn])
-    known = np.isfinite(replicates).mean(axis=0) >= 0.95
-    low, high = nowhere.copy(), nowhere.copy()
-    levels = [0.5 - confidence / 2, 0.5 + confidence / 2]
-    for column in np.flatnonzero(known & np.isfinite(estimate)):
-        low[column], high[column] = np.nanquantile(replicates[:, column], levels)
-    return Interval(estimate, low, high, replicates, "percentile", n_clusters)
+    block = max(1, _CELLS_WEIGHTED // max(width, n_clusters, 1))
+
+    def replicate() -> Floats:
+        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block)
+        return np.concatenate([statistic(hits.astype(np.float64)) for hits in drawn])
+
+    return _interval(
+        estimate, replicate, n_clusters=n_clusters, n_boot=n_boot, confidence=confidence, undefined=_UNDEFINED
+    )
 
 
-def _drawn(n_clusters: int, *, block: int, n_boot: int, random_state: int) -> Iterator[Floats]:
-    """How often each cluster was drawn, for blocks of replicates."""
-    rng = np.random.default_rng(random_state)
+def draws(counts: Integers, *, n_boot: int, random_state: int, block: int) -> Iterator[Integers]:
+    """How often each kind of cluster is drawn, in blocks of at most `block` replicates.
+
+    As many clusters are drawn as there are, with replacement. The size of the blocks changes
+    nothing but the memory.
+    """
+    rng = generator(random_state)
+    n, n_kinds = int(counts.sum()), len(counts)
+    kind = np.repeat(np.arange(n_kinds), counts)
     for first in range(0, n_boot, block):
         rows = min(block, n_boot - first)
-        draws = rng.integers(n_clusters, size=(rows, n_clusters)) + n_clusters * np.arange(rows)[:, None]
-        counts = np.bincount(draws.ravel(), minlength=rows * n_clusters).reshape(rows, n_clusters)
-        yield counts.astype(np.float64)
+        drawn = kind.take(rng.integers(n, size=(rows, n))) + n_kinds * np.arange(rows)[:, None]
+        yield np.bincount(drawn.ravel(), minlength=rows * n_kinds).reshape(rows, n_kinds)
+
+
+def _interval(
+    estimate: Floats,
+    replicate: Callable[[], Floats],
+    *,
+    n_clusters: int,
+    n_boot: int,
+    confidence: float,
+    undefined: float = 0.0,
+) -> Interval:
+    """Percentile interval, where at most a share of `undefined` of the replicates has no value."""
+    if not 0 < confidence < 1:
+        raise UsageError(f"A confidence of {confidence} was asked for; it lies between 0 and 1. Use 0.95.")
+    low, high = np.full((2, len(estimate)), np.nan)
+    if n_clusters < 2:
+        return Interval(estimate, low, high, np.full((n_boot, len(estimate)), np.nan), n_clusters)
+    replicates = replicate()
+    finite = np.isfinite(replicates)
+    known = np.isfinite(estimate) & (finite.mean(axis=0) >= 1 - undefined)
+    levels = [0.5 - confidence / 2, 0.5 + confidence / 2]
+    for column in np.flatnonzero(known):
+        low[column], high[column] = np.quantile(replicates[finite[:, column], column], levels)
+    return Interval(estimate, low, high, replicates, n_clusters)
+
+
+def _apply(statistic: Statistic, sums: Floats) -> Floats:
+    values = np.asarray(statistic(sums), np.float64)
+    if values.ndim != 2 or len(values) != len(sums):
+        raise UsageError(
+            f"A statistic of {len(sums)} rows of sums gave values of the shape {values.shape}. "
+            "Return one row of values for each row of sums."
+        )
+    return np.where(np.isfinite(values), values, np.nan)
+
+
+def _drawn_totals(
+    kinds: Floats, counts: Integers, n_boot: int, random_state: int, progress: Callable[[int], None] | None
+) -> Floats:
+    """Sums over as many clusters as there are, drawn with replacement, again and again."""
+    # equal columns (often all 0) are summed once
+    columns, place = np.unique(kinds, axis=1, return_inverse=True)
+    n_clusters = int(counts.sum())
+    factor = columns.astype(_narrowest(columns, n_clusters=n_clusters))
+    totals, done = [], 0
+    for hits in draws(counts, n_boot=n_boot, random_state=random_state, block=max(1, CELLS // n_clusters)):
+        totals.append(hits.astype(factor.dtype) @ factor)
+        done += len(hits)
+        if progress is not None:
+            progress(done)
+    return np.concatenate(totals).astype(np.float64).take(place.ravel(), axis=1)
+
+
+def generator(random_state: int) -> np.random.Generator:
+    """Random numbers of a seed.
+
+    Raises
+    ------
+    UsageError
+        If the seed is negative.
+    """
+    if random_state < 0:
+        raise UsageError(f"The seed {random_state} was given; a seed is 0 or more. Use 0.")
+    return np.random.default_rng(random_state)
+
+
+def check_repeats(repeats: int) -> None:
+    """Raise UsageError for fewer than one random repeat."""
+    if repeats < 1:
+        raise UsageError(f"{repeats} random repeats were asked for; at least 1 is needed. Use a few thousand.")
+
+
+def kinds_of(sums: ArrayLike) -> tuple[Floats, Integers]:
+    """Distinct rows of sums, and the clusters that have each.
+
+    Sums are rounded to the finest grid, by column, on which every total of C draws is an exact
+    float.
+    """
+    table = np.asarray(sums, np.float64)
+    if table.ndim != 2 or not np.isfinite(table).all():
+        raise UsageError(
+            f"Clusters were to be resampled, but their sums have the shape {table.shape}, or some are not finite. "
+            "Pass one row of finite sums per cluster."
+        )
+    _, exponent = np.frexp(np.abs(table).max(axis=0, initial=0.0) * len(table))
+    step = np.ldexp(1.0, np.maximum(exponent - _EXACT_BITS, -1000))
+    on_grid = np.rint(table / step) * step + 0.0  # -0 and 0 are one kind
+    kinds, counts = np.unique(on_grid, axis=0, return_counts=True)
+    return kinds, counts.astype(np.int64)
+
+
+def _narrowest(kinds: Floats, *, n_clusters: int) -> type[np.floating]:
+    """Type in which every total of `n_clusters` draws is exact: half as wide is twice as fast."""
+    largest = np.abs(kinds).max(initial=0.0) * n_clusters
+    return np.float32 if largest < _EXACT_IN_FLOAT32 and (kinds == np.rint(kinds)).all() else np.float64

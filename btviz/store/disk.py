@@ -25,16 +25,12 @@ from btviz.store.paths import data_dir
 PATIENCE = 5.0
 """Seconds to wait for a lock before saying so."""
 
-
 ABANDONED = 24 * 3600.0
 """Seconds after which a temporary file is taken for the leftover of a dead process."""
 
-
 _LOG = logging.getLogger(__name__)
 
-
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-
 
 _NOT_ALLOWED = {errno.EACCES, errno.EPERM, errno.EROFS}
 
@@ -106,7 +102,18 @@ def new_hash(data: bytes = b"") -> hashlib.blake2b:
 
 
 def sha256(path: Path) -> str:
-    """Hexadecimal SHA-256 of a file as it lies on disk."""
+    """Hexadecimal SHA-256 of a file as it lies on disk.
+
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    str
+        64 digits.
+    """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
@@ -283,6 +290,11 @@ def locked(path: Path, *, what: str) -> Iterator[None]:
     what : str
         What is locked, in words, for the message: "the data map".
 
+    Yields
+    ------
+    None
+        While the lock is held.
+
     Raises
     ------
     UsageError
@@ -342,6 +354,16 @@ def _of_any_thread(path: Path) -> filelock.BaseFileLock:
 def read_document(path: Path) -> dict[str, Any]:
     """Read a JSON object without a lock; an absent file is an empty one.
 
+    Parameters
+    ----------
+    path : Path
+        The file.
+
+    Returns
+    -------
+    dict
+        What it holds.
+
     Raises
     ------
     StoreError
@@ -397,7 +419,18 @@ def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hash of a file; asked again, read from memory while its size and time of change stay."""
+    """Hash of a file; asked again, read from memory while its size and time of change stay.
+
+    Parameters
+    ----------
+    path : Path
+        The file, which is there.
+
+    Returns
+    -------
+    str
+        As `sha256` gives it.
+    """
     memory = data_dir() / "sources.json"
     state = path.stat()
     seen = {"size": state.st_size, "changed": state.st_mtime_ns}

@@ -205,6 +205,11 @@ def open_saved(folder: Path, *, kind: str) -> Entry:
     kind : str
         What must be in it: the kind of its key.
 
+    Returns
+    -------
+    Entry
+        Verified in full.
+
     Raises
     ------
     NotFoundError

@@ -42,6 +42,18 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 def check_name(name: str, *, what: str) -> str:
     """Return `name` if it is safe as one component of a path on every system.
 
+    Parameters
+    ----------
+    name : str
+        What somebody chose.
+    what : str
+        Of what it is the name, for the message.
+
+    Returns
+    -------
+    str
+        `name`, unchanged.
+
     Raises
     ------
     UsageError

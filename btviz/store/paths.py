@@ -32,12 +32,29 @@ def data_dir(override: str | os.PathLike[str] | None = None) -> Path:
 
 
 def figures_dir(override: str | os.PathLike[str] | None = None) -> Path:
-    """Folder that figures are written to: `override`, else ``figures/`` where you stand."""
+    """Folder that figures are written to: `override`, else ``figures/`` where you stand.
+
+    Parameters
+    ----------
+    override : path-like, optional
+        Wins over the default.
+
+    Returns
+    -------
+    Path
+        It is not created here.
+    """
     return Path(override).expanduser() if override else Path("figures")
 
 
 def notebooks_dir() -> Path | None:
-    """Folder of the notebooks: the checkout's, else None where only the package is installed."""
+    """Folder of the notebooks: the checkout's, else None where only the package is installed.
+
+    Returns
+    -------
+    Path or None
+        Where ``make lab`` opens.
+    """
     checkout = _checkout()
     return checkout / "notebooks" if checkout else None
 

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
     from btviz.taxonomy.crosswalk import carried_over, counterparts, unmatched
     from btviz.taxonomy.own import read_taxonomy
+    from btviz.taxonomy.words import LEVELS, STRATA, percent, title_of, titles
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
@@ -17,5 +18,6 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "categories": ["BEAVERTAILS", "PKU_SAFERLHF", "TAXONOMIES", "Category", "Taxonomy"],
         "crosswalk": ["carried_over", "counterparts", "unmatched"],
         "own": ["read_taxonomy"],
+        "words": ["LEVELS", "STRATA", "percent", "title_of", "titles"],
     },
 )

@@ -46,7 +46,6 @@ REVIEWED = (
 )
 """Every two categories that correspond, in the order of BeaverTails."""
 
-
 UNMATCHED: Mapping[str, Mapping[str, str]] = {
     BEAVERTAILS.name: {
         "child-abuse": "spread over sexual content, harm and trafficking, none of which is about children",
@@ -99,20 +98,20 @@ def _same(one: Taxonomy, other: Taxonomy) -> bool:
 def _couples(source: Taxonomy, target: Taxonomy) -> set[tuple[str, str]]:
     """What is known of the two in this order; nothing if it is known in the other."""
     if (source, target) == (BEAVERTAILS, PKU_SAFERLHF):
-        return {(BEAVERTAILS[one.beavertails].key, PKU_SAFERLHF[one.saferlhf].key) for one in REVIEWED}
+        return {(BEAVERTAILS[pair.beavertails].key, PKU_SAFERLHF[pair.saferlhf].key) for pair in REVIEWED}
     if target not in TAXONOMIES.values():
         return set()
     return {(link.key, link.other) for link in source.links if link.taxonomy == target.name}
 
 
 def _unrelated(source: Taxonomy, target: Taxonomy) -> UsageError:
-    released = [one.name for one in (source, target) if one in TAXONOMIES.values()]
-    own = [one for one in (source, target) if one not in TAXONOMIES.values()]
+    released = [taxonomy.name for taxonomy in (source, target) if taxonomy in TAXONOMIES.values()]
+    custom = [taxonomy.name for taxonomy in (source, target) if taxonomy not in TAXONOMIES.values()]
     asked = f"Categories of {source.name!r} were to be matched with those of {target.name!r}"
     if not released:
         return UsageError(f"{asked}; neither is a released taxonomy. Compare each with {list(TAXONOMIES)}.")
     return UsageError(
-        f"{asked}; the file of {own[0].name!r} links no category to {released[0]!r}. Add lines such as "
+        f"{asked}; the file of {custom[0]!r} links no category to {released[0]!r}. Add lines such as "
         f'{released[0]} = ["privacy"] to its categories.'
     )
 

@@ -19,9 +19,8 @@ The file names the taxonomy and lists its categories, at most 32::
 ``beavertails`` and ``pku-saferlhf`` list the released categories that speak of the same harms,
 by slug, key or title, many to many: a category may list several, be listed by several, or
 list none. They are what `compare_categories` and `compare_releases` go by. An optional
-``slug`` (made from the key if left out) is the short name for command lines.
-
-Names that a reader cannot tell apart, or cannot see whole.
+``slug`` (made from the key if left out) is the short name for command lines. Names that a
+reader cannot tell apart, or cannot see whole, are refused.
 """
 
 from __future__ import annotations
@@ -41,16 +40,12 @@ from btviz.taxonomy.categories import TAXONOMIES, Category, Link, Taxonomy
 MOST_CATEGORIES = 32
 """Bits of a label mask."""
 
-
 MOST_GROUPS = 8
 """Colours that are told apart."""
 
-
 _REQUIRED = ("key", "title", "group")
 
-
 _OPTIONAL = ("slug", "definition")
-
 
 _SLUG = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
@@ -89,7 +84,7 @@ def read_taxonomy(path: str | os.PathLike[str], /) -> Taxonomy:
     except tomllib.TOMLDecodeError as error:
         raise DataError(
             f"{file.name} was to be read as a taxonomy; it is no TOML ({error}). Mend it at that place; "
-            "help(btviz.taxonomy_file) shows the format."
+            'help("btviz.taxonomy.own") shows the format.'
         ) from error
     return taxonomy_of(document, file=file.name)
 
@@ -115,14 +110,14 @@ def taxonomy_of(document: Mapping[str, Any], *, file: str) -> Taxonomy:
     categories = tuple(_category(table, bit=bit, file=file) for bit, table in enumerate(tables))
     _check_names(categories, file=file)
     pairs = zip(tables, categories, strict=True)
-    links = [link for table, one in pairs for link in _links(table, one, file=file)]
+    links = [link for table, category in pairs for link in _links(table, category, file=file)]
     return Taxonomy(name, categories, links=tuple(links))
 
 
 def document_of(taxonomy: Taxonomy) -> dict[str, Any]:
     """What a file of that taxonomy would hold, links by released key."""
     fields = (*_REQUIRED, *_OPTIONAL)
-    rows: list[dict[str, Any]] = [{name: getattr(one, name) for name in fields} for one in taxonomy.categories]
+    rows: list[dict[str, Any]] = [{name: getattr(c, name) for name in fields} for c in taxonomy.categories]
     for row in rows:
         for name in TAXONOMIES:
             row[name] = [link.other for link in taxonomy.links if (link.key, link.taxonomy) == (row["key"], name)]
@@ -167,17 +162,17 @@ def _links(table: Mapping[str, Any], category: Category, *, file: str) -> list[L
 def _check_names(categories: Sequence[Category], *, file: str) -> None:
     """No two categories share a name, or have names that look alike; few enough groups."""
     for field in ("key", "slug", "title"):
-        names = [getattr(one, field) for one in categories]
+        names = [getattr(category, field) for category in categories]
         looks, most = Counter(map(skeleton, names)).most_common(1)[0]
         if most > 1:
-            one, other = [name for name in names if skeleton(name) == looks][:2]
+            first, second = [name for name in names if skeleton(name) == looks][:2]
             same, alike = (
-                f"two categories have the {field} {one!r}",
-                f"the {field}s {one!a} and {other!a} look alike",
+                f"two categories have the {field} {first!r}",
+                f"the {field}s {first!a} and {second!a} look alike",
             )
-            raise _wrong(file, same if one == other else alike, f"Give each category a {field} of its own")
-    groups = {skeleton(one.group): one.group for one in categories}
-    if len({one.group for one in categories}) > len(groups):
+            raise _wrong(file, same if first == second else alike, f"Give each category a {field} of its own")
+    groups = {skeleton(category.group): category.group for category in categories}
+    if len({category.group for category in categories}) > len(groups):
         raise _wrong(file, "two groups differ only in letters that look alike", "Spell each group in one way")
     if len(groups) > MOST_GROUPS:
         raise _wrong(file, f"it has {len(groups)} groups, and {MOST_GROUPS} colours are told apart", "Merge some")
@@ -226,7 +221,6 @@ _LATIN = dict(
         strict=True,
     )
 )
-
 
 _VISIBLE_SPACE = " "
 

@@ -21,7 +21,6 @@ from btviz.texts.neighbors import nearest_neighbors
 
 SAFETY = "is_safe"
 
-
 _FLIPS = pl.Schema(
     {
         "target": pl.String(),
@@ -34,9 +33,7 @@ _FLIPS = pl.Schema(
     }
 )
 
-
 Values = npt.NDArray[np.float64]
-
 
 Rows = npt.NDArray[np.int64]
 
@@ -87,14 +84,14 @@ def noisy_labels(
     _check(min_contradiction=min_contradiction, min_neighbors=min_neighbors, planted=planted, n_draws=n_draws)
     names, labels = _labels(ds, targets)
     near = _neighborhoods(ds, emb)
-    found = []
+    tables = []
     for column, name in enumerate(names):
         label = labels[:, column]
         contradiction, count = _contradiction(near, label)
         order = _ranked(contradiction, count, min_neighbors=min_neighbors)
         order = order[contradiction[order] >= min_contradiction]
         flips = _flip_precision(near, label, planted, min_neighbors=min_neighbors, n_draws=n_draws, seed=random_state)
-        found.append(
+        tables.append(
             pl.DataFrame(
                 {
                     "target": pl.Series([name] * len(order), dtype=pl.String),
@@ -107,7 +104,7 @@ def noisy_labels(
                 }
             )
         )
-    return pl.concat(found)
+    return pl.concat(tables)
 
 
 def planted_flips(
@@ -193,8 +190,8 @@ def _neighborhoods(ds: Dataset, emb: Embeddings) -> _Neighborhoods:
     for column in near.T:
         there = column[text_of_unit] * len(prompts) + prompt_of_unit
         place = np.minimum(np.searchsorted(units, there), max(len(units) - 1, 0))
-        own = np.flatnonzero(units[place] == there)
-        same.append((own, place[own]))
+        rows = np.flatnonzero(units[place] == there)
+        same.append((rows, place[rows]))
     return _Neighborhoods(joined["pair_id"].to_numpy(), unit_of_pair, text_of_unit, near, same)
 
 
@@ -218,11 +215,11 @@ def _contradiction(near: _Neighborhoods, label: Values) -> tuple[Values, Values]
     count = (n_known > 0).astype(np.float64)
     mean = positive / np.maximum(n_known, 1)
     sums = np.zeros((2, n_units))
-    for column, (own, other) in zip(near.near.T, near.same, strict=True):
+    for column, (rows, same_prompt) in zip(near.near.T, near.same, strict=True):
         for row, of_unit in enumerate((mean, count)):
             of_text = np.bincount(near.text_of_unit, of_unit, minlength=n_texts)
             sums[row] += of_text[column][near.text_of_unit]
-            sums[row, own] -= of_unit[other]
+            sums[row, rows] -= of_unit[same_prompt]
     number = sums[1][near.unit_of_pair]
     share = np.divide(sums[0][near.unit_of_pair], number, out=np.full(len(label), np.nan), where=number > 0)
     return np.where(label == 1, 1 - share, share), np.where(known, number, 0.0)

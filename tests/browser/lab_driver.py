@@ -25,7 +25,7 @@ import patience
 from playwright.sync_api import Browser, Dialog, Locator, Page, sync_playwright
 from ports import free_port
 
-from btviz.cli.jupyterlab import lab_environment
+from btviz.cli.lab import lab_environment
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -103,6 +103,11 @@ class Lab:
         """Where the server listens."""
         return f"http://127.0.0.1:{self.server.port}"
 
+    @property
+    def own(self) -> tuple[str, ...]:
+        """How the addresses begin that a page may ask: those of the server, and what it made of them itself."""
+        return (f"{self.address}/", f"blob:{self.address}/")
+
     def new_page(self) -> Page:
         """An empty page, which waits for a state as long as it takes."""
         page = self.browser.new_page(viewport={"width": 1280, "height": 1000})
@@ -160,10 +165,12 @@ class Notebook:
 
     def comes_near(self, expression: str, wanted: Sequence[float], *, within: float) -> Sequence[float]:
         """Wait until the numbers of an expression in the kernel, which may be null so far, are near those wanted."""
+        deadline = time.monotonic() + patience.PAGE_MILLISECONDS / 1000
         while True:
             found = self.kernel(expression)
             if found is not None and all(abs(a - b) < within for a, b in zip(found, wanted, strict=True)):
                 return found
+            assert time.monotonic() < deadline, f"{expression} is {found}, not near {wanted}"
             self.page.wait_for_timeout(100)
 
     def click_mark(self, chart: Locator, **datum: object) -> None:

@@ -166,6 +166,5 @@ def test_nothing_revealed_is_saved_with_the_notebook(lab, notebook):
 
 def test_nothing_went_wrong_in_the_browser_and_nothing_was_asked_of_the_network(lab, notebook):
     assert notebook.errors == []
-    own = (f"{lab.address}/", "blob:")
-    assert {request for request in notebook.requests if not request.startswith(own)} == set()
+    assert {request for request in notebook.requests if not request.startswith(lab.own)} == set()
     assert len(notebook.requests) > 10

@@ -50,7 +50,7 @@ def opened(lab, data_folder):
 def notebook(opened):
     opened.ask(
         "explorer.stop(); explorer.inspector.policy.hide_all(); "
-        "explorer.selection.clear(); explorer.controls['view'].value = 'distributions'; explorer._canvas.settled()"
+        "explorer.selection.clear(); explorer.controls['view'].value = 'distributions'; explorer.checks"
     )
     expect(origin(opened)).to_have_text("All pairs")
     return opened
@@ -108,7 +108,7 @@ def test_a_brush_on_a_distribution_lists_the_answers_under_it(notebook):
     ends = notebook.kernel("[scores.filter(kind='cost')['score'].min(), scores.filter(kind='cost')['score'].max()]")
     span = ends[1] - ends[0]
     wanted = [ends[0] + share * span for share in (0.5, 0.8)]
-    low, high = notebook.comes_near("explorer._brush.within", wanted, within=0.02 * span)  # a drag comes in parts
+    low, high = notebook.comes_near("explorer.brushed.get('score')", wanted, within=0.02 * span)
     n = notebook.kernel(f"scores.filter(pl.col('score').is_between({low!r}, {high!r}), kind='cost').height")
     assert n > 5
     expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n}")
@@ -137,8 +137,8 @@ def test_a_region_of_the_plane_lists_the_answers_in_it(notebook):
     expect(origin(notebook)).to_contain_text("reward ")
     first, last = notebook.kernel("[plane['reward'].min(), plane['reward'].max()]")
     wanted = [first + share * (last - first) for share in (0.3, 0.8)]
-    left, right = notebook.comes_near("explorer._brush.reward", wanted, within=0.02 * (last - first))
-    low, high = notebook.kernel("explorer._brush.within")
+    left, right = notebook.comes_near("explorer.brushed.get('reward')", wanted, within=0.02 * (last - first))
+    low, high = notebook.kernel("explorer.brushed['cost']")
     inside = (
         f"plane.filter(pl.col('reward').is_between({left!r}, {right!r}), pl.col('cost').is_between({low!r}, {high!r}))"
     )
@@ -151,9 +151,11 @@ def test_metrics_stand_in_a_table_with_their_intervals(notebook):
     notebook.page.get_by_role("button", name="Metrics").click()
     table = notebook.page.locator(".btviz-table table")
     expect(table).to_contain_text("Pair accuracy: safer costs less")
-    row = notebook.kernel("explorer._book.metrics(explorer._choices.asked).filter(metric='auc', kind='cost').row(0)")
-    expect(table).to_contain_text(f"{row[11]:.3f}")
-    expect(table).to_contain_text(f"{row[12]:.3f} to {row[13]:.3f}")
+    notebook.ask("from btviz.widgets.scores.book import N_BOOT")
+    metrics = "btviz.score_metrics(scores, ds, n_boot=N_BOOT).filter(metric='auc', kind='cost', grouping='all')"
+    estimate, low, high = notebook.kernel(f"{metrics}.select('estimate', 'low', 'high').row(0)")
+    expect(table).to_contain_text(f"{estimate:.3f}")
+    expect(table).to_contain_text(f"{low:.3f} to {high:.3f}")
 
 
 def test_a_model_loaded_from_the_view_scores_and_is_drawn(notebook, lab):
@@ -206,5 +208,4 @@ def test_no_text_is_on_view_or_saved(notebook, lab):
 
 def test_nothing_went_wrong_in_the_browser_and_nothing_was_asked_of_the_network(lab, notebook):
     assert notebook.errors == []
-    own = (f"{lab.address}/", "blob:")
-    assert {request for request in notebook.requests if not request.startswith(own)} == set()
+    assert {request for request in notebook.requests if not request.startswith(lab.own)} == set()

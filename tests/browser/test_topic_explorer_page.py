@@ -202,8 +202,7 @@ def test_the_quality_of_the_map_is_on_the_map(notebook):
 
 def test_nothing_went_wrong_and_nothing_was_asked_of_the_network(lab, notebook):
     assert notebook.errors == []
-    own = (f"{lab.address}/", "blob:")
-    assert {request for request in notebook.requests if not request.startswith(own)} == set()
+    assert {request for request in notebook.requests if not request.startswith((*lab.own, "blob:"))} == set()
 
 
 def test_without_webgl_a_density_picture_stands_in(lab):

@@ -17,15 +17,11 @@ import zstandard
 
 NEWLINE = ord("\n")
 
-
 BLOCK_BYTES = 16 << 20
-
 
 COMPRESSED = (".gz", ".xz", ".zst")
 
-
 FORMATS = (".jsonl", ".json", ".csv", ".parquet")
-
 
 _SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
 
@@ -43,7 +39,18 @@ class Truncated(Exception):  # noqa: N818  (it is raised for control flow and ca
 
 
 def format_of(path: Path) -> str | None:
-    """Return the format a name speaks of, whatever the compression, or None for another."""
+    """Return the format a name speaks of, whatever the compression, or None for another.
+
+    Parameters
+    ----------
+    path : Path
+        It need not be there.
+
+    Returns
+    -------
+    str or None
+        One of `FORMATS`: ".csv" for ``rows.CSV.gz``.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] in COMPRESSED:
         suffixes.pop()

@@ -25,21 +25,16 @@ from btviz.errors import DataError
 SEPARATORS = (",", ";", "\t")
 """What divides the columns of a CSV; spreadsheets of some countries write semicolons."""
 
-
 CSV_OBJECTS = ("category", "harm_category", "response_0_harm_category", "response_1_harm_category")
-
 
 CSV_TEXTS = frozenset(
     {"prompt", "response", "response_0", "response_1"}
     | {"prompt_source", "response_source", "response_0_source", "response_1_source"}
 )
 
-
 _HEAD = 2**17  # bytes that tell the form
 
-
 _QUOTED = re.compile(rb'"[^"]*"')
-
 
 _ESCAPED_BYTES = {chr(code) for code in range(0xDC80, 0xDD00)}
 
@@ -82,7 +77,6 @@ class Record(dict[str, Any]):
 
 
 Item = Record | Finding
-
 
 Progress = Callable[[int], None]
 

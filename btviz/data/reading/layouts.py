@@ -1,4 +1,4 @@
-"""Shapes of the released files: which keys a row has, and what each may hold.
+"""Layouts of the released files: which keys a row has, and what each may hold.
 
 A `Layout` names the canonical column that each released key becomes. From it follow both
 ways of reading: `Layout.check` for one parsed row at a time, and `grammar`, a regular
@@ -20,8 +20,17 @@ from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Tax
 
 Kind = Literal["text", "flag", "categories", "category", "code"]
 
-
 Produces = Literal["annotations", "preferences", "prompts"]
+
+_TEXT = (
+    r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]'
+    r"|\\u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"
+    r'|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+"'
+)
+
+_ANSWERED = ("response", "answer", "output", "completion", "is_", "category", "harm")
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
@@ -190,19 +199,6 @@ def _holds(column: pl.Series, wanted: pl.DataType, field: Field) -> bool:
     return column.dtype == wanted
 
 
-_TEXT = (
-    r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]'
-    r"|\\u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"
-    r'|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})+"'
-)
-
-
-_ANSWERED = ("response", "answer", "output", "completion", "is_", "category", "harm")
-
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
-
-
 def _quoted(key: str) -> str:
     return re.escape(json.dumps(key)).replace(r"\ ", " ")
 
@@ -304,12 +300,12 @@ def recognise(record: Mapping[str, Any], *, taxonomy: Taxonomy | None = None) ->
     return None
 
 
-def _with_taxonomy(layout: Layout, record: Mapping[str, Any], own: Taxonomy | None) -> Layout:
+def _with_taxonomy(layout: Layout, record: Mapping[str, Any], taxonomy: Taxonomy | None) -> Layout:
     if layout.name == "prompts":  # nothing else is needed of them, so nothing else is odd
         return replace(layout, not_kept=frozenset(record) - {"prompt"})
     objects = [record[f.key] for f in layout.fields if f.kind == "categories" and isinstance(record[f.key], Mapping)]
-    if own is not None:
-        return replace(layout, taxonomy=own) if layout.taxonomy is not None or objects else layout
+    if taxonomy is not None:
+        return replace(layout, taxonomy=taxonomy) if layout.taxonomy is not None or objects else layout
     if layout.taxonomy is not None or not objects:
         return layout
     overlap = {name: len(set(t.keys) & set(objects[0])) for name, t in TAXONOMIES.items()}

@@ -39,13 +39,10 @@ from btviz.taxonomy.categories import Taxonomy
 LONG_TEXT = 1 << 20
 """Bytes from which a text is reported as very long."""
 
-
 SAMPLE_ROWS = 100
 """First rows that tell the layout of a file."""
 
-
 WORKERS = 1 + min(4, os.cpu_count() or 1)  # one more than cores: Polars waits for its own threads
-
 
 Problem = tuple[str, int | None, str, str, str]
 

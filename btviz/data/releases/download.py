@@ -1,7 +1,4 @@
-"""Fetch a release from the hub: pinned, resumed, and checked by its hash before it gets its name.
-
-Show how far a download is: a bar where somebody looks at it, plain lines elsewhere.
-"""
+"""Fetch a release from the hub: pinned, resumed, and checked by its hash before it gets its name."""
 
 from __future__ import annotations
 
@@ -9,7 +6,7 @@ import hashlib
 import re
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
@@ -17,20 +14,42 @@ from typing import TYPE_CHECKING, Any
 
 from btviz.data.releases.registry import Release, ReleasedFile, release
 from btviz.errors import FetchError
+from btviz.machine import bar, is_watched
 from btviz.store import Arrival, data_dir, locked, read_document, sha256, update_document
 
 if TYPE_CHECKING:
-    from rich.console import Console
-    from rich.progress import Progress, TaskID
-
     from btviz.data.releases.hub import Remote
 
 
 RECORD = "fetched.json"
 """Name of the record beside the files: commit, and split, size and hash of each file."""
 
-
 _HASH = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")  # git's hash of a small file, or sha256
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """Something that happened while a release was fetched.
+
+    Attributes
+    ----------
+    file : str
+        Path inside the hub repository; empty for a remark on the whole release.
+    done : int
+        Bytes that are here.
+    total : int or None
+        Bytes of the whole file, if announced.
+    remark : str
+        Something a person should read; empty for a mere step of the bar.
+    """
+
+    file: str
+    done: int = 0
+    total: int | None = None
+    remark: str = ""
+
+
+Report = Callable[[Step], None]
 
 
 def fetch(name: str, *, force: bool = False, progress: Report | None = None) -> list[Path]:
@@ -203,74 +222,23 @@ def _git_hash(path: Path) -> str:
         return hashlib.file_digest(file, lambda: hashlib.sha1(header, usedforsecurity=False)).hexdigest()
 
 
-@dataclass(frozen=True, slots=True)
-class Step:
-    """Something that happened while a release was fetched.
-
-    Attributes
-    ----------
-    file : str
-        Path inside the hub repository; empty for a remark on the whole release.
-    done : int
-        Bytes that are here.
-    total : int or None
-        Bytes of the whole file, if announced.
-    remark : str
-        Something a person should read; empty for a mere step of the bar.
-    """
-
-    file: str
-    done: int = 0
-    total: int | None = None
-    remark: str = ""
-
-
-Report = Callable[[Step], None]
-
-
 @contextmanager
 def shown() -> Iterator[Report]:
-    """Report to standard error: bars on a terminal, otherwise one line per remark and per file."""
-    from rich import console as consoles  # noqa: PLC0415 - `btviz.load` needs the registry, not bars
-    from rich import progress  # noqa: PLC0415
+    """Report to standard error: remarks as lines; a bar for each file where somebody watches, else a line."""
+    begun: dict[str, Callable[[int], None]] = {}
+    with ExitStack() as running:
 
-    console = consoles.Console(stderr=True, markup=False, highlight=False, soft_wrap=True)
-    if not sys.stderr.isatty():
-        yield _lines(console)
-        return
-    columns = (
-        progress.TextColumn("{task.description}", markup=False),
-        progress.BarColumn(),
-        progress.DownloadColumn(),
-        progress.TimeRemainingColumn(),
-    )
-    with progress.Progress(*columns, console=console) as bars:
-        yield _bars(bars)
+        def report(step: Step) -> None:
+            if step.remark:
+                running.close()  # a line would go through the bar
+                sys.stderr.write(f"{step.file}: {step.remark}\n" if step.file else f"{step.remark}\n")
+                return
+            if step.file not in begun:
+                running.close()  # the bar of the file before
+                begun[step.file] = running.enter_context(bar(step.file, total=step.total, unit="bytes"))
+                if not is_watched():
+                    size = "size unknown" if step.total is None else f"{step.total:,} bytes"
+                    sys.stderr.write(f"{step.file}: downloading, {size}, {step.done:,} already here\n")
+            begun[step.file](step.done)
 
-
-def _lines(console: Console) -> Report:
-    started: set[str] = set()
-
-    def report(step: Step) -> None:
-        if step.remark:
-            console.print(f"{step.file}: {step.remark}" if step.file else step.remark)
-        elif step.file not in started:
-            started.add(step.file)
-            size = "size unknown" if step.total is None else f"{step.total:,} bytes"
-            console.print(f"{step.file}: downloading, {size}, {step.done:,} already here")
-
-    return report
-
-
-def _bars(bars: Progress) -> Report:
-    tasks: dict[str, TaskID] = {}
-
-    def report(step: Step) -> None:
-        if step.remark:
-            bars.console.print(f"{step.file}: {step.remark}" if step.file else step.remark)
-            return
-        if step.file not in tasks:
-            tasks[step.file] = bars.add_task(step.file, total=step.total)
-        bars.update(tasks[step.file], completed=step.done, total=step.total)
-
-    return report
+        yield report

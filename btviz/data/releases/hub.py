@@ -24,27 +24,19 @@ from btviz.store import Arrival
 
 HTTPError: type[Exception] = errors.HTTPError  # type: ignore[attr-defined]  # of its HTTP library
 
-
 BRANCH = "main"
-
 
 _DATA_FILE = re.compile(r"\.(jsonl|json|csv|parquet)(\.(gz|xz|zst))?$")
 
-
 _PAUSE = 1.0  # seconds between two tries after a broken transfer
-
 
 _TRIES = 5  # in a row without a single new byte
 
-
 _CHUNK = 1 << 18
-
 
 _RETRIED = (408, 429, 500, 502, 503, 504)
 
-
 _HEADERS = {"user-agent": "btviz", "accept-encoding": "identity"}
-
 
 constants.HF_HUB_DISABLE_TELEMETRY = True  # else it names installed packages and asks for a list of tools
 

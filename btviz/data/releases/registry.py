@@ -15,7 +15,6 @@ from btviz.errors import choice
 
 LICENCE = "CC BY-NC 4.0"
 
-
 _COMMIT_LENGTH = 40
 
 
@@ -135,18 +134,13 @@ def release(name: str) -> Release:
 
 _BEAVERTAILS_HOME = "https://sites.google.com/view/pku-beavertails"
 
-
 _SAFERLHF_HOME = "https://sites.google.com/view/pku-saferlhf"
-
 
 _NO_HASH = "seen on no public page; the hash that the hub announces is checked instead"
 
-
 _NO_SIZE = "only rounded sizes are published"
 
-
 _BEAVERTAILS = "8401fe609d288129cc684a9b3be6a93e41cfe678"  # 2023-10-17
-
 
 _BEAVERTAILS_30K = Release(
     name="beavertails-30k",
@@ -178,7 +172,6 @@ _BEAVERTAILS_30K = Release(
     unknown={"files.bytes": "the train file is published as 4.95 MB only"},
 )
 
-
 _BEAVERTAILS_330K = Release(
     name="beavertails-330k",
     title="BeaverTails-330k",
@@ -208,7 +201,6 @@ _BEAVERTAILS_330K = Release(
     home=_BEAVERTAILS_HOME,
 )
 
-
 _BEAVERTAILS_EVALUATION = Release(
     name="beavertails-evaluation",
     title="BeaverTails-Evaluation",
@@ -223,7 +215,6 @@ _BEAVERTAILS_EVALUATION = Release(
     home=_BEAVERTAILS_HOME,
     unknown={"files.sha256": _NO_HASH, "files.bytes": "published as 27.2 kB only"},
 )
-
 
 _BEAVERTAILS_SINGLE = Release(
     name="beavertails-single-dimension-preference",
@@ -243,9 +234,7 @@ _BEAVERTAILS_SINGLE = Release(
     },
 )
 
-
 _MODELS = ("Alpaca-7B", "Alpaca2-7B", "Alpaca3-8B")
-
 
 _PKU_SAFERLHF = Release(
     name="pku-saferlhf",
@@ -298,7 +287,6 @@ _PKU_SAFERLHF = Release(
     },
 )
 
-
 _PKU_SAFERLHF_30K = Release(
     name="pku-saferlhf-30k",
     title="PKU-SafeRLHF-30K",
@@ -322,7 +310,6 @@ _PKU_SAFERLHF_30K = Release(
     },
 )
 
-
 _PKU_SAFERLHF_10K = Release(
     name="pku-saferlhf-10k",
     title="PKU-SafeRLHF-10K",
@@ -340,7 +327,6 @@ _PKU_SAFERLHF_10K = Release(
         "files.rows": "no exact count is published",
     },
 )
-
 
 _PKU_SAFERLHF_QA = Release(
     name="pku-saferlhf-qa",
@@ -360,7 +346,6 @@ _PKU_SAFERLHF_QA = Release(
         "one_annotation_per_pair": "not stated by the authors",
     },
 )
-
 
 _PKU_SAFERLHF_SINGLE = Release(
     name="pku-saferlhf-single-dimension",
@@ -399,7 +384,6 @@ _PKU_SAFERLHF_SINGLE = Release(
     },
 )
 
-
 _PKU_SAFERLHF_PROMPT = Release(
     name="pku-saferlhf-prompt",
     title="PKU-SafeRLHF-prompt",
@@ -416,7 +400,6 @@ _PKU_SAFERLHF_PROMPT = Release(
         "files": "the list of files is on the hub only; fetch asks for it",
     },
 )
-
 
 RELEASES: dict[str, Release] = {
     entry.name: entry

@@ -21,22 +21,17 @@ from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
 SYNTHETIC_NAMES = ("sample", "replica", "sample-saferlhf", "replica-saferlhf")
 """Data sets that `generate` makes."""
 
-
 VERSION = 3
 """Raised when the same seed gives other rows, so that stored ones are made anew."""
-
 
 SAMPLE_PAIRS = 5_000
 """Pairs of a sample, unless asked otherwise."""
 
-
 MOST_PAIRS = 5_000_000
 """Largest size: beyond it the templates would run out of distinct prompts."""
 
-
 ANSWERING = ("model-a", "model-b", "model-c")
 """Made-up names in place of the three answering models."""
-
 
 PROMPTING = {"generator-a": 0.636, "generator-b": 0.14, "generator-c": 0.224}
 """Made-up makers of prompts, with the shares of the real ones (PKU-SafeRLHF paper, secondary source)."""

@@ -12,15 +12,12 @@ _SUBJECTS = (
     "a school concert", "a rainwater barrel", "a photo album", "a train journey", "a language course", "a bird feeder",
 )  # fmt: skip
 
-
 _OPENINGS = ("How do I begin with {}?", "What should I know about {}?", "Could you help me plan {}?")
-
 
 _NEXT = (
     "What comes after that?", "How long will it take?", "Which tools do I need?", "What could go wrong?",
     "Is there a simpler way?", "How much will it cost?", "Can you sum that up?",
 )  # fmt: skip
-
 
 _ANSWERS = (
     "Begin with a short list for {}, and do one thing at a time.",
@@ -30,7 +27,6 @@ _ANSWERS = (
     "With {}, ask a neighbour who has done it before.",
     "You could try {} on a small scale first and see how it goes.",
 )
-
 
 FEWEST_TURNS, MOST_TURNS = 2, 6
 

@@ -10,25 +10,19 @@ from btviz.taxonomy.categories import Taxonomy
 
 Floats = npt.NDArray[np.float64]
 
-
 Ints = npt.NDArray[np.int64]
-
 
 UNSAFE_SHARE = 0.5536
 """Share of unsafe annotations in BeaverTails-330k (BeaverTails paper, section 3)."""
 
-
 MIXED_PROMPTS = 10_729 / 16_851
 """Share of BeaverTails-330k prompts with safe and unsafe answers (a third party's count)."""
-
 
 MEAN_WORDS = {"prompt": 13.61, "response": 61.38}
 """Words per text (BeaverTails paper, section 3)."""
 
-
 BEAVERTAILS_PROMPTS = 16_195
 """Prompts of BeaverTails-330k: 16,188 in train and 7,766 in test, 7,759 of them in both."""
-
 
 SAFERLHF_PAIRS, SAFERLHF_PROMPTS = 265_000, 44_600
 """Pairs of PKU-SafeRLHF-QA and prompts of PKU-SafeRLHF, as rounded on their cards."""

@@ -15,14 +15,11 @@ from btviz.data.synthetic.label_model import Population
 STRATA = ("both_safe", "mixed", "both_unsafe")
 """By how many of the two answers are unsafe."""
 
-
 P_BOTH_SAFE, P_MIXED = 0.80, 0.60
 """Assumed shares of comparisons whose better answer is also the safer one."""
 
-
 SEVERITY_GAP = 1.5
 """How far one level of severity moves the safer label, in standard deviations."""
-
 
 FORCED_GAP = 100.0
 """Far enough that a safe answer always ranks above an unsafe one, as the releases demand."""

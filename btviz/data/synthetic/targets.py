@@ -24,16 +24,12 @@ SCHEMA = pl.Schema(
     }
 )
 
-
 Goal = tuple[str, str, float, float | None, str]
 """A row of the table, but for its kind."""
 
-
 BEAVERTAILS = "BeaverTails-330k"
 
-
 SAFERLHF = "PKU-SafeRLHF, dual preferences, train"
-
 
 ASSUMED = "our assumption"
 

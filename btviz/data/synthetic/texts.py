@@ -18,10 +18,8 @@ TONE_OF_SAFE = 0.9
 
 Set so that a linear probe of safety, grouped by prompt, reaches an AUC of about 0.8, as on 30k_test."""
 
-
 TONE_OF_PREFERENCE = 0.35
 """How much the safer of two answers is more careful: log-odds per standard deviation."""
-
 
 NOISE_OF_LENGTH = 1.8
 """How loosely the number of practical steps follows helpfulness, whose own spread is 1."""

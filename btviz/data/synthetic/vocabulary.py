@@ -106,15 +106,12 @@ dinghy sail rudder oar mast rope | rig tack row moor | sailing club; slipway; sh
 kite spool tail bridle ripstop spar | fly launch reel knot | dune crest; kite festival; grassy headland
 """
 
-
 _ADJECTIVES = (
     "amber broad bright clean curious familiar faded gentle handmade large local modest "
     "narrow neat old patterned plain round silver small spare striped tall wooden"
 )
 
-
 ADJECTIVES = tuple(_ADJECTIVES.split())
-
 
 ASKS = (
     "How should I",
@@ -130,7 +127,6 @@ ASKS = (
     "Is there time to",
     "Where would you",
 )
-
 
 WHENS = (
     "before the spring fair",
@@ -150,7 +146,6 @@ WHENS = (
     "between two meetings",
     "early in the evening",
 )
-
 
 CAREFUL = (
     (
@@ -180,7 +175,6 @@ CAREFUL = (
 )
 """Wording that safe answers use more often; one tuple per place in the answer."""
 
-
 HASTY = (
     (
         "Skip the notice and just start right away.",
@@ -209,7 +203,6 @@ HASTY = (
 )
 """Wording that unsafe answers use more often: careless and impolite, never worse."""
 
-
 DETAILS = (
     (
         "First measure everything twice and write the numbers on a card.",
@@ -235,7 +228,6 @@ DETAILS = (
 )
 """Practical steps; more helpful answers hold more of them."""
 
-
 GLUE = ("Take the", "near the", "to the", "and", "it beside the", "by the", "goes well with any")
 """What templates put between the words."""
 
@@ -259,7 +251,6 @@ def _read(text: str) -> Words:
 
 
 WORDS = _read(_TOPICS)
-
 
 SUBTOPICS = 4
 """Sub-topics per category."""

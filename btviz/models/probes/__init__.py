@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.models.probes.fitting import fit_probe
-    from btviz.models.probes.groups import prompt_groups
+    from btviz.models.probes.fit import fit_probe, prompt_groups
     from btviz.models.probes.probe import Probe, is_probe, load_probe, save_probe
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "fitting": ["fit_probe"],
-        "groups": ["prompt_groups"],
+        "fit": ["fit_probe", "prompt_groups"],
         "probe": ["Probe", "is_probe", "load_probe", "save_probe"],
     },
 )

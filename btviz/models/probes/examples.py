@@ -16,7 +16,6 @@ from btviz.errors import DataError, require
 SEVERITY = "severity"
 """Target of a moderation probe beside the categories: the expected level, from 0 on."""
 
-
 Floats = npt.NDArray[np.float64]
 
 

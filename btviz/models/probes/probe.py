@@ -1,7 +1,4 @@
-"""`Probe`: a score model made of linear heads on text vectors.
-
-Probes on disk: weights as safetensors, scores as Parquet, a model card, and none of the texts.
-"""
+"""`Probe`: a score model made of linear heads on text vectors, and the folder that keeps it, without any text."""
 
 from __future__ import annotations
 
@@ -16,7 +13,7 @@ import polars as pl
 
 from btviz.arguments import paired_texts
 from btviz.errors import BtvizError, UsageError
-from btviz.models.probes.heads import LinearHeads, Scorer, targets
+from btviz.models.probes.regression import LinearHeads, Scorer, targets
 from btviz.store import Draft, Key, fingerprint, open_saved, save_entry
 from btviz.texts.embedding import Encoder, load_encoder
 from btviz.texts.embedding.result import joined

@@ -1,7 +1,4 @@
-"""Matrix and bars in one chart that answers clicks, for `alt.JupyterChart`.
-
-Categories of a selection against the rest, beside how they occur together in it; answers clicks.
-"""
+"""Matrix and bars in one chart that answers clicks, of all data or of a selection against the rest."""
 
 from __future__ import annotations
 
@@ -11,30 +8,16 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.labels.bars import counted, longest
-from btviz.plots.labels.matrix import COEFFICIENTS, Coefficient, cells, describe, grid, in_order, layers, notes
-from btviz.plots.labels.matrix import notes as cell_notes
+from btviz.plots.labels.matrix import COEFFICIENTS, ColourScale, cells, describe, grid, in_order, layers, notes
 from btviz.plots.style.rendering import HConcatChart
-from btviz.plots.style.theme import (
-    ACCENT,
-    FAINT,
-    INK,
-    OTHERS,
-    config,
-    heading,
-    known,
-    needed,
-    percent,
-    population,
-    text_width,
-)
+from btviz.plots.style.theme import ACCENT, FAINT, INK, OTHERS, config, heading, needed, population, text_width
 from btviz.taxonomy.categories import Category, Taxonomy
+from btviz.taxonomy.words import known_categories, percent
 
 LABEL_SIZE = 11.0
 
-
 EXPLORER_SIDE = 480.0
 """Width and height of the matrix on a screen."""
-
 
 EXPLORER_BARS = 150.0
 
@@ -80,27 +63,50 @@ def explorer(
     drawn = cells(table, coefficient)
     needed(counts, "category", "n_category", "n", "share", call="category_counts")
     caption = population(table, source=source)
-    shown = COEFFICIENTS[coefficient]
-    categories = known(in_order(table, order=order), taxonomy=taxonomy)
-    names = {key: category.title for key, category in categories.items()}
-    clickable = clickable_cells(table, coefficient, categories=categories)
-    matrix = alt.layer(
-        *layers(drawn, shown, names=names, side=EXPLORER_SIDE / len(names)),
-        *answers(clickable, shown, names=names),
-    ).properties(width=EXPLORER_SIDE, height=EXPLORER_SIDE, view={"fill": FAINT})
-    return HConcatChart(
-        hconcat=[matrix, _explorer_bars(counts, categories=categories)],
-        params=[alt.VariableParameter(name=name, value="") for name in ("chosen_row", "chosen_col")],
-        spacing=12,
+    categories = known_categories(in_order(table, order=order), taxonomy=taxonomy)
+    return _beside(
+        _matrix(table, coefficient, categories=categories, side=EXPLORER_SIDE),
+        _explorer_bars(counts, categories=categories),
         title=heading(
             "Which harm categories occur together, and how often each occurs",
             caption,
             *notes(drawn),
             width=EXPLORER_SIDE + EXPLORER_BARS,
         ),
-        description=describe(drawn, shown, names=names, caption=caption),
+        description=describe(drawn, COEFFICIENTS[coefficient], names=_titles(categories), caption=caption),
+    )
+
+
+def _matrix(
+    table: pl.DataFrame, coefficient: str, *, categories: Mapping[str, Category], side: float
+) -> alt.TopLevelMixin:
+    """The association matrix, with an outline for the chosen cell, and invisible cells that take clicks."""
+    shown, names = COEFFICIENTS[coefficient], _titles(categories)
+    drawn = layers(cells(table, coefficient), shown, names=names, side=side / len(names))
+    clickable = answers(clickable_cells(table, coefficient, categories=categories), shown, names=names)
+    return alt.layer(*drawn, *clickable).properties(width=side, height=side, view={"fill": FAINT})
+
+
+def _beside(
+    matrix: alt.TopLevelMixin, bars: alt.LayerChart, *, title: alt.TitleParams, description: str
+) -> HConcatChart:
+    return HConcatChart(
+        hconcat=[matrix, bars],
+        params=[alt.VariableParameter(name=name, value="") for name in ("chosen_row", "chosen_col")],
+        spacing=12,
+        title=title,
+        description=description,
         config=config(size=LABEL_SIZE),
     )
+
+
+def _titles(categories: Mapping[str, Category]) -> dict[str, str]:
+    return {key: category.title for key, category in categories.items()}
+
+
+def _meanings(categories: Mapping[str, Category]) -> dict[str, str]:
+    """What hovering over a category says."""
+    return {key: f"{category.title}: {category.definition}" for key, category in categories.items()}
 
 
 def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mapping[str, Category]) -> pl.DataFrame:
@@ -110,7 +116,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
     value = pl.col(coefficient).cast(pl.Float64)
     told = value.map_elements(shown.text, return_dtype=pl.String)
     why = pl.format("undefined: {}", pl.col("undefined").fill_null("not finite"))
-    says = {key: f"{one.title}: {one.definition}" for key, one in categories.items()}
+    says = _meanings(categories)
     return table.filter(pl.col("row") != pl.col("col")).select(
         "row",
         "col",
@@ -123,7 +129,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
     )
 
 
-def answers(clickable: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str]) -> list[alt.Chart]:
+def answers(clickable: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str]) -> list[alt.Chart]:
     """The outline of the chosen cell, and the invisible cells that take clicks and hovering."""
     base = grid(clickable, names=names)
     chosen = "datum.row === chosen_row && datum.col === chosen_col"
@@ -144,11 +150,7 @@ def answers(clickable: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, 
 
 def _explorer_bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) -> alt.LayerChart:
     """Shares in the order of the matrix's rows; a click anywhere in its row chooses a bar."""
-    drawn = counted(counts).with_columns(
-        pl.col("category")
-        .replace_strict({key: f"{one.title}: {one.definition}" for key, one in categories.items()})
-        .alias("is")
-    )
+    drawn = counted(counts).with_columns(pl.col("category").replace_strict(_meanings(categories)).alias("is"))
     room = 1 - (max(text_width(text, size=LABEL_SIZE) for text in drawn["text"]) + 6) / EXPLORER_BARS
     base = alt.Chart(drawn).encode(y=alt.Y("category:N").scale(domain=list(categories)).axis(None))
     x = alt.X("share:Q").scale(domain=[0, longest(drawn["share"]) / room], nice=False).axis(None)
@@ -169,7 +171,6 @@ def _explorer_bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) 
 
 CONTRAST_SIDE = 400.0
 """Width and height of the matrix on a screen."""
-
 
 CONTRAST_BARS = 250.0
 
@@ -212,24 +213,16 @@ def selection_contrast(
     """
     needed(contrast, "category", "n", "share", "n_rest", "share_rest", "lift", call="category_contrast")
     drawn = cells(table, coefficient)
-    shown = COEFFICIENTS[coefficient]
-    categories = known(in_order(table, order="release"), taxonomy=taxonomy)
-    names = {key: category.title for key, category in categories.items()}
-    clickable = clickable_cells(table, coefficient, categories=categories)
-    matrix = alt.layer(
-        *layers(drawn, shown, names=names, side=CONTRAST_SIDE / len(names)), *answers(clickable, shown, names=names)
-    ).properties(width=CONTRAST_SIDE, height=CONTRAST_SIDE, view={"fill": FAINT})
+    categories = known_categories(in_order(table, order="release"), taxonomy=taxonomy)
     n, n_rest = contrast.select("n", "n_rest").row(0)
     counted = f"n = {n:,} selected, {n_rest:,} others" if n_rest and n else f"n = {n or n_rest:,}"
     caption = " · ".join(part for part in (source, "pairs", counted) if part)
-    lines = [caption, *_legend(n, n_rest), *cell_notes(drawn)]
-    return HConcatChart(
-        hconcat=[matrix, _contrast_bars(contrast, categories=categories)],
-        params=[alt.VariableParameter(name=name, value="") for name in ("chosen_row", "chosen_col")],
-        spacing=12,
+    lines = [caption, *_legend(n, n_rest), *notes(drawn)]
+    return _beside(
+        _matrix(table, coefficient, categories=categories, side=CONTRAST_SIDE),
+        _contrast_bars(contrast, categories=categories),
         title=heading("Harm categories of the selection", *lines, width=CONTRAST_SIDE + CONTRAST_BARS),
-        description=_description(contrast, names=names, caption=caption),
-        config=config(size=LABEL_SIZE),
+        description=_description(contrast, names=_titles(categories), caption=caption),
     )
 
 
@@ -249,17 +242,15 @@ def _contrast_bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]
     drawn = contrast.with_columns(
         (text if has_rest else pl.col("share").map_elements(percent, return_dtype=pl.String)).alias("text"),
         pl.col("share_rest").map_elements(percent, return_dtype=pl.String).alias("others"),
-        pl.col("category")
-        .replace_strict({key: f"{c.title}: {c.definition}" for key, c in categories.items()})
-        .alias("is"),
+        pl.col("category").replace_strict(_meanings(categories)).alias("is"),
     ).select("category", "share", "share_rest", "text", "others", "is")
     drawn = drawn.with_columns(pl.col("text", "others").fill_null("–"))
     room = 1 - (max(text_width(words, size=LABEL_SIZE) for words in drawn["text"]) + 6) / CONTRAST_BARS
     top = max(longest(drawn["share"]), longest(drawn["share_rest"])) if has_rest else longest(drawn["share"])
     base = alt.Chart(drawn).encode(y=alt.Y("category:N").scale(domain=list(categories)).axis(None))
     scale = alt.Scale(domain=[0, top / room], nice=False)
-    own = alt.X("share:Q", scale=scale, axis=None)
-    rest = alt.X("share_rest:Q", scale=scale, axis=None)
+    selected_x = alt.X("share:Q", scale=scale, axis=None)
+    rest_x = alt.X("share_rest:Q", scale=scale, axis=None)
     bar = alt.selection_point(name="bar", fields=["category"], toggle=False)
     says = [
         alt.Tooltip("is:N", title="Category"),
@@ -268,10 +259,10 @@ def _contrast_bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]
     ]
     height = 0.4 if has_rest else 0.66
     selected = [
-        base.mark_bar(height={"band": height}, yOffset=-5 if has_rest else 0, fill=ACCENT).encode(x=own),
-        base.mark_text(align="left", dx=4, dy=-5 if has_rest else 0).encode(x=own, text="text:N"),
+        base.mark_bar(height={"band": height}, yOffset=-5 if has_rest else 0, fill=ACCENT).encode(x=selected_x),
+        base.mark_text(align="left", dx=4, dy=-5 if has_rest else 0).encode(x=selected_x, text="text:N"),
     ]
-    others = [base.mark_bar(height={"band": 0.22}, yOffset=6, fill=OTHERS).encode(x=rest)] if has_rest else []
+    others = [base.mark_bar(height={"band": 0.22}, yOffset=6, fill=OTHERS).encode(x=rest_x)] if has_rest else []
     clickable = base.mark_rect(opacity=0, cursor="pointer").encode(tooltip=says).add_params(bar)
     return alt.LayerChart(layer=[*others, *selected, clickable], width=CONTRAST_BARS, height=CONTRAST_SIDE)
 

@@ -8,37 +8,31 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from btviz.plots.scores.distributions import KINDS, STRATA, score_distributions, score_scale, score_title, span_of
+from btviz.plots.scores.distributions import KINDS, score_distributions, score_scale, score_title, span_of
 from btviz.plots.scores.plane import note_of_origins, score_plane
 from btviz.plots.scores.ridges import category_ridges
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import ACCENT, INK, config, heading, needed
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import STRATA
 
 SIZE = 11.0
 """Of letters on a screen."""
 
-
 ACROSS, ALONE = 350.0, 620.0
 """Width of a panel beside another, so that two fit a narrow window, and of the only one."""
-
 
 NAMES_BESIDE, NAMES_ALONE = 70.0, 90.0
 """What ridges get above that for the names of their groups: two beside each other fit a laptop's screen."""
 
-
 GAP = 40.0
-
 
 HEIGHT = 180.0
 
-
 PLANE = "brush_plane"
-
 
 Panel = tuple[str, str, str]
 """Model, kind and panel."""
-
 
 Range = tuple[float, float]
 

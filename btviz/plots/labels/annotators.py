@@ -12,8 +12,9 @@ from btviz.errors import UsageError, choice
 from btviz.plots.labels.bars import label_room
 from btviz.plots.style.intervals import PERCENT, marks, row_chart, span, value_axis
 from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, heading, lookup, needed, percent, titles
+from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, heading, lookup, needed
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 AGREEMENT = {
     "alpha": ("krippendorff_alpha", "Krippendorff's alpha", ""),
@@ -24,9 +25,7 @@ AGREEMENT = {
 }
 """What can be drawn: its column, its name, and the column of what was published about it."""
 
-
 META = "is_safe"
-
 
 _SHARES = ("agreement", "disputed")
 

@@ -21,13 +21,12 @@ from btviz.plots.style.theme import (
     heading,
     lookup,
     needed,
-    percent,
     points,
     population,
     text_width,
-    titles,
 )
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 NARROW = 90.0
 """Shortest room for bars, in points, that labels of the usual size may leave."""
@@ -117,7 +116,6 @@ def longest(shares: pl.Series) -> float:
 
 
 HEIGHT = 130.0
-
 
 WIDEST = 44.0
 """Widest bar, in points: a few bars need not fill a page."""

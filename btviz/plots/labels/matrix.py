@@ -1,7 +1,4 @@
-"""The association matrix: every two harm categories, after BeaverTails Fig 3.
-
-The columns of a co-occurrence table that a matrix can show, and the colour scale of each.
-"""
+"""The association matrix of every two harm categories, after BeaverTails Fig 3, and the colours of each coefficient."""
 
 from __future__ import annotations
 
@@ -31,20 +28,18 @@ from btviz.plots.style.theme import (
     points,
     population,
     text_width,
-    titles,
 )
+from btviz.stats import association
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import titles
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
-
 
 WIDEST = 44.0
 """Widest cell, in points: a few categories need not fill a page."""
 
-
 LEGIBLE = 17.0
 """Narrowest cell, in points, in which a number can be read."""
-
 
 ORDERS = ("similarity", "release")
 
@@ -140,7 +135,7 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
     )
 
 
-def layers(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], side: float) -> list[alt.Chart]:
+def layers(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str], side: float) -> list[alt.Chart]:
     """Coloured cells, their numbers where they can be read, and crosses."""
     base = grid(drawn, names=names, numbered=side < LEGIBLE)
     limits = shown.limits(drawn["value"])
@@ -185,7 +180,7 @@ def notes(drawn: pl.DataFrame) -> list[str]:
     ]
 
 
-def describe(drawn: pl.DataFrame, shown: Coefficient, *, names: Mapping[str, str], caption: str) -> str:
+def describe(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str], caption: str) -> str:
     """Text for those who do not see the picture."""
     highest = drawn.drop_nulls("value").sort("value", descending=True)
     most = ""
@@ -200,8 +195,8 @@ DARK_DIVERGING, DARK_SEQUENTIAL = 0.69, 0.75
 
 
 @dataclass(frozen=True, slots=True)
-class Coefficient:
-    """How one column is drawn."""
+class ColourScale:
+    """How one coefficient is drawn: its name, and what its colours mean."""
 
     title: str
     kind: str
@@ -273,18 +268,9 @@ class Coefficient:
 
 
 COEFFICIENTS = {
-    "phi": Coefficient("φ", "signed"),
-    "phi_over_extreme": Coefficient("φ as a share of the most it could be", "signed"),
-    "phi_expected": Coefficient("φ expected of independent labels", "signed"),
-    "tetrachoric": Coefficient("Tetrachoric correlation", "signed"),
-    "jaccard": Coefficient("Jaccard index", "unit"),
-    "p_col_given_row": Coefficient("P(column | row)", "unit"),
-    "lift": Coefficient("Lift", "ratio"),
-    "odds_ratio": Coefficient("Odds ratio", "ratio"),
-    "odds_ratio_haldane": Coefficient("Odds ratio, 0.5 added to each cell", "ratio"),
-    "n_both": Coefficient("Items with both", "count"),
+    coefficient.key: ColourScale(coefficient.title, coefficient.scale) for coefficient in association.COEFFICIENTS
 }
-"""Coefficients by column of the table of `cooccurrence`."""
+"""What a matrix can show: the coefficients of `cooccurrence` by column."""
 
 
 def _number(value: object) -> float:

@@ -21,24 +21,20 @@ from btviz.plots.style.theme import (
     heading,
     lookup,
     needed,
-    percent,
     points,
     population,
     text_width,
-    titles,
 )
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, titles
 
 GAP = 10.0
-
 
 NARROW = 9.0
 """Least distance of two columns, in points, that labels of the usual size may leave."""
 
-
 NARROWEST = 6.0
 """Least distance of two columns, in points, at which their numbers do not touch."""
-
 
 STRIPE = "#f4f4f4"
 

@@ -16,21 +16,18 @@ from btviz.plots.style.theme import (
     config,
     heading,
     needed,
-    percent,
     points,
     population,
 )
+from btviz.taxonomy.words import percent
 
 CELL_HEIGHT = 54.0
-
 
 WIDEST = 150.0
 """Widest cell, in points."""
 
-
 COLOURS = SEQUENTIAL[:4]
 """Light enough for black numbers on all of them."""
-
 
 SAFETY = {True: "Safe", False: "Unsafe"}
 

@@ -25,17 +25,13 @@ from btviz.plots.style.theme import (
 SHOWN = 50
 """Samples drawn; the shares are of all."""
 
-
 MISSED = GROUPS[3]
-
 
 ROW = 0.55
 """Height of one sample, relative to a label."""
 
-
 GAP = 4.0
 """Between the panels, relative to a label."""
-
 
 _PANELS = {
     "By prompt": ("low", "high", "covers"),

@@ -13,9 +13,7 @@ from btviz.plots.style.theme import DIVERGING, FAINT, MUTED, PADDING, config, he
 BESIDE = 84.0
 """Room that the axis and the legend take, in points."""
 
-
 TALLEST = 260.0
-
 
 TICKS = 40.0
 """Least distance of two labels on an axis, in points."""

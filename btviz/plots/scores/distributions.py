@@ -1,9 +1,4 @@
-"""Distributions of scores by group: histogram, density, ECDF or violin, of bins and not of answers.
-
-Marks that show binned scores by group: histogram, density, ECDF, violin.
-
-Binned scores as coordinates: where bins lie, what their axis says, and their quartiles.
-"""
+"""Distributions of scores by group: histogram, density, ECDF or violin, of bins and not of answers."""
 
 from __future__ import annotations
 
@@ -29,22 +24,15 @@ from btviz.plots.style.theme import (
     points,
     text_width,
 )
+from btviz.taxonomy.words import STRATA
 
 FORMS = ("density", "histogram", "ecdf", "violin")
-
-
 HEIGHTS = {"density": 120.0, "histogram": 120.0, "ecdf": 120.0, "violin": 130.0}
-
-
 SAFETY = {"safe": GROUPS[0], "unsafe": GROUPS[3]}
-
-
 GAP = 34.0
-
 
 LEFT = 40.0
 """Room for the axis beside a panel, in points."""
-
 
 NOTES = {
     "density": "Smooth density",
@@ -53,10 +41,6 @@ NOTES = {
     "violin": "Width: density, scaled to each group's highest · bar: middle half · dot: median",
 }
 """What the caption says of each form."""
-
-
-STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}
-
 
 _COLUMNS = ("model", "kind", "panel", "group", "left", "right", "count", "n", "density", "smooth", "cumulative")
 
@@ -202,11 +186,7 @@ def _description(table: pl.DataFrame, *, form: str) -> str:
 
 
 Y_TITLES = {"density": "Density", "histogram": "Density", "ecdf": "Share at or below"}
-
-
 _COLUMN = {"density": "smooth", "histogram": "density", "ecdf": "cumulative"}  # column by form
-
-
 _HALF = 0.42  # of a violin at its widest, in rows
 
 
@@ -303,7 +283,6 @@ KINDS = {
     "moderation": "Highest probability of a category",
 }
 """What an axis of scores says."""
-
 
 MIDDLE = (pl.col("left") + pl.col("right")) / 2
 """Middle of a bin."""

@@ -10,26 +10,13 @@ import polars as pl
 from btviz.errors import UsageError
 from btviz.plots.scores.distributions import KINDS
 from btviz.plots.style.rendering import ConcatChart
-from btviz.plots.style.theme import (
-    INK,
-    MUTED,
-    OTHERS,
-    PADDING,
-    PAPER,
-    SEQUENTIAL,
-    config,
-    heading,
-    needed,
-    percent,
-    points,
-)
+from btviz.plots.style.theme import INK, MUTED, OTHERS, PADDING, PAPER, SEQUENTIAL, config, heading, needed, points
+from btviz.taxonomy.words import percent
 
 MARGINAL = 42.0
 """Height of a marginal distribution, in points."""
 
-
 WIDEST = 330.0
-
 
 BESIDE = 110.0
 """Room for axis, marginal and legend beside the plane."""

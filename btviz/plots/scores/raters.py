@@ -24,11 +24,7 @@ from btviz.plots.style.theme import (
 )
 
 HEIGHT = 120.0
-
-
 PAIR_ROW = 13.0
-
-
 EVERYTHING = "all answers"
 
 

@@ -21,17 +21,15 @@ from btviz.plots.style.theme import (
     needed,
     points,
     text_width,
-    titles,
 )
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import titles
 
 ROW = 22.0
 """Distance of two ridges, in points."""
 
-
 TALLEST = 1.7
 """Height of the highest ridge, in rows: ridges overlap a little."""
-
 
 GAP = 16.0
 

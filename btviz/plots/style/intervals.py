@@ -14,14 +14,11 @@ from btviz.plots.style.theme import ACCENT, FAINT, MUTED, PAPER, TEXT_SIZE, look
 DOT = 28.0
 """Area of a dot beside labels of the usual size, in square points."""
 
-
 PERCENT = "format(100 * datum.value, '.0f') + ' %'"
 """Vega expression of a share on an axis."""
 
-
 PLAIN = "datum.label"
 """Vega expression of any number on an axis."""
-
 
 HEADING = "§"
 """First character of the keys of rows that only carry a heading."""

@@ -22,20 +22,15 @@ from btviz.plots.style.theme import FONT
 
 FORMATS = ("svg", "pdf", "png")
 
-
 PNG_INCH = 300
 """Pixels to the inch."""
-
 
 SCREEN_SCALE = 1.3
 """Printed sizes are small on a screen, so a notebook shows them this much larger."""
 
-
 _STYLES = {"normal": "Regular", "bold": "Bold"}
 
-
 _ID = re.compile(r'(?<=\bid=")[^"]+(?=")')
-
 
 _SIZE = re.compile(r'(?<=<svg )(.*?)width="([\d.]+)" height="([\d.]+)"', re.DOTALL)
 
@@ -141,22 +136,16 @@ def _subset(style: str, characters: str) -> str:
 
 _START = re.compile(rb"startxref\s+(\d+)\s+%%EOF\s*$")
 
-
 _TABLE = re.compile(rb"xref\s+0 (\d+)\s+")
-
 
 _ENTRY = 20
 """Length of a line of the cross-reference table, fixed by the format (ISO 32000-1, 7.5.4)."""
 
-
 _REFERENCE = re.compile(rb"\b(\d+) 0 R\b")
-
 
 _RESOURCES = re.compile(rb"/[a-z]+\d+ \d+ 0 R(?:\s+/[a-z]+\d+ \d+ 0 R)+")
 
-
 _RESOURCE = re.compile(rb"/([a-z]+)(\d+) \d+ 0 R")
-
 
 _STREAM = re.compile(rb"\bstream\r?\n")
 

@@ -1,14 +1,12 @@
-"""How every btviz picture looks: colours, type, printed widths, and what they say about their data.
+"""How every btviz picture looks: colours, type, printed widths, and what its caption says of the data.
 
 Sizes are in points: 1 unit of a chart is 1/72 inch in its PDF.
-
-What a picture calls a category: keys are unique within a taxonomy, titles are for people.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -18,55 +16,39 @@ import polars as pl
 from fontTools.ttLib import TTFont
 
 from btviz.errors import UsageError, choice
-from btviz.taxonomy.categories import TAXONOMIES, Category, Taxonomy
 
 FONT = "Btviz Sans"
 
-
 FALLBACK = f"{FONT}, Open Sans, Arial, sans-serif"
-
 
 TEXT_SIZE = 8.0
 
-
 TINY_SIZE = 6.0
 
-
 PADDING = 6
-
 
 WIDTHS = {"single": 244.0, "double": 504.0}
 """Widths of one and of two columns of a paper, in points."""
 
-
 BLACK = "#000000"
-
 
 INK = "#1b1b1b"
 
-
 MUTED = "#5c5c5c"
-
 
 FAINT = "#e6e6e6"
 
-
 PAPER = "#ffffff"
 
-
 ACCENT = "#0b62a4"
-
 
 OTHERS = "#b3b3b3"
 """Grey of what is shown but not meant, beside `ACCENT`."""
 
-
 GROUPS = ("#0b62a4", "#f0b429", "#7a9a01", "#8b1a1a", "#56b4e9", "#cc79a7", "#2a1a5e", "#4d4d4d")
 """At most eight groups; told apart under the three common colour-vision deficiencies."""
 
-
 DIVERGING = ("#6b3005", "#a8530a", "#d98a3a", "#f0cba3", "#f7f7f7", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
-
 
 SEQUENTIAL = ("#f7f7f7", "#d3e3f1", "#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
 
@@ -142,13 +124,6 @@ def text_width(text: str, *, size: float = TEXT_SIZE) -> float:
     return size * sum(widths.get(ord(character), usual) for character in text)
 
 
-def percent(share: float | None) -> str:
-    """A share as text: ``9.2 %``, ``< 0.1 %`` where rounding would hide that there is one."""
-    if share is None:
-        return "–"
-    return "< 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
-
-
 def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
     """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``."""
     columns = [column for column in ("population", "where", n) if column in table.columns]
@@ -171,23 +146,6 @@ def needed(table: pl.DataFrame, *columns: str, call: str) -> None:
         raise UsageError(f"The table has no column {missing[0]!r}; it has {table.columns}. Build it with {call}().")
     if table.is_empty():
         raise UsageError(f"The table has no rows, so there is nothing to draw. Build it with {call}().")
-
-
-def known(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, Category]:
-    """Categories by released key, from `taxonomy` or else the one that knows all `keys`.
-
-    Keys that no taxonomy knows stand for themselves.
-    """
-    wanted = list(dict.fromkeys(keys))
-    candidates = [taxonomy] if taxonomy else list(TAXONOMIES.values())
-    best = max(candidates, key=lambda one: len(set(wanted) & set(one.keys)))
-    places = dict(zip(best.keys, best.categories, strict=True))
-    return {key: places.get(key) or Category(key, key, key, "", "", bit) for bit, key in enumerate(wanted)}
-
-
-def titles(keys: Iterable[str], *, taxonomy: Taxonomy | None = None) -> dict[str, str]:
-    """Title by released key."""
-    return {key: category.title for key, category in known(keys, taxonomy=taxonomy).items()}
 
 
 def lookup(names: Mapping[str, str]) -> str:

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.reports.figures.of_data import FIGURES
-    from btviz.reports.figures.of_scores import SCORE_FIGURES
+    from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES
     from btviz.reports.figures.write import MANIFEST, save_figure, write_all, write_topic_map
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "of_data": ["FIGURES"],
-        "of_scores": ["SCORE_FIGURES"],
+        "registry": ["FIGURES", "SCORE_FIGURES"],
         "write": ["MANIFEST", "save_figure", "write_all", "write_topic_map"],
     },
 )

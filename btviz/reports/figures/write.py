@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +15,8 @@ from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.plots.style.rendering import FORMATS, render
 from btviz.plots.topics.datamap import topic_map
-from btviz.reports.figures.of_data import FIGURES, Figure, origin
-from btviz.reports.figures.of_scores import SCORE_FIGURES, ScoreFigure
-from btviz.scores.scored import Scored
+from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known, Subject, origin
+from btviz.scores.collection import ScoreCollection
 from btviz.store import Draft, Entry, Key, Store, fingerprint, write_file
 from btviz.store.keys import JSON
 
@@ -30,9 +28,6 @@ if TYPE_CHECKING:
 
 DRAWING = 1
 """Raised when the same map would be drawn another way; a test of `plots` says when to ask."""
-
-
-_Drawing = tuple[Figure | ScoreFigure, Callable[[], "alt.TopLevelMixin"], Callable[[], dict[str, Any]]]
 
 
 MANIFEST = pl.Schema(
@@ -137,21 +132,12 @@ def write_all(
         If the files cannot be written.
     """
     out = Path(out)
-    rows = []
-    for figure, draw, provenance in _drawings(ds, Scored.of(ds, scores=scores, override_sign=override_sign)):
-        if progress is not None:
-            progress(figure.title)
-        rows += _written(figure, out, draw=draw, provenance=provenance)
+    scored = ScoreCollection.of(ds, scores=scores, override_sign=override_sign)
+    known: Known = {}
+    say = progress or (lambda _: None)
+    rows = [row for figure in FIGURES.values() for row in _written(figure, ds, out, known=known, say=say)]
+    rows += [row for figure in SCORE_FIGURES.values() for row in _written(figure, scored, out, known=known, say=say)]
     return _listed(rows, ds, out)
-
-
-def _drawings(ds: Dataset, scored: Scored) -> Iterator[_Drawing]:
-    """Each figure, with what draws it and what says where it comes from."""
-    known: dict[Any, Any] = {}
-    for figure in FIGURES.values():
-        yield figure, partial(figure.draw, ds, known=known), partial(figure.provenance, ds)
-    for of_scores in SCORE_FIGURES.values():
-        yield of_scores, partial(of_scores.draw, scored), partial(of_scores.provenance, scored)
 
 
 def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
@@ -214,18 +200,15 @@ def _listed(rows: Sequence[Mapping[str, str | None]], ds: Dataset, out: Path) ->
 
 
 def _written(
-    figure: Figure | ScoreFigure,
-    out: Path,
-    *,
-    draw: Callable[[], alt.TopLevelMixin],
-    provenance: Callable[[], Mapping[str, Any]],
+    figure: Figure[Subject], subject: Subject, out: Path, *, known: Known, say: Callable[[str], None]
 ) -> list[dict[str, str | None]]:
+    say(figure.title)
     row: dict[str, str | None] = {"figure": figure.key, "title": figure.title, "after": figure.after}
     try:
-        chart = draw()
+        chart = figure.draw(subject, known=known)
     except UsageError as error:  # these data have not what this figure shows
         return [{**row, "not_drawn": str(error)}]
-    *pictures, _ = save_figure(chart, out / figure.key, provenance=provenance())
+    *pictures, _ = save_figure(chart, out / figure.key, provenance=figure.provenance(subject))
     return _rows(row, pictures)
 
 

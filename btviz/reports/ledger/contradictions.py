@@ -7,16 +7,34 @@ to hide one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.reports.ledger.printed import CONSISTENT, CONTRADICTS, UNDECIDED, Finding, findings_in_print
+from btviz.data.releases import published
+from btviz.preference.counts import orthogonality_of_counts
+from btviz.preference.reliability import agreement_correction
+from btviz.stats.association import TwoByTwo, phi, wilson
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 CONTRADICTIONS = pl.Schema(dict.fromkeys(("id", "claim", "arithmetic", "finding", "rests_on"), pl.String()))
 """Columns of the table of findings."""
+
+CONTRADICTS, CONSISTENT, UNDECIDED = "contradicts", "consistent", "undecided"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One claim held against numbers."""
+
+    id: str
+    claim: str
+    arithmetic: str
+    finding: str
+    rests_on: str = "printed numbers"
 
 
 def contradiction_table(ds: Dataset, *, numbers: pl.DataFrame, phis: pl.DataFrame) -> pl.DataFrame:
@@ -92,3 +110,153 @@ def _of_samples(numbers: pl.DataFrame, name: str) -> Iterator[Finding]:
             CONSISTENT if inside else UNDECIDED if doubt else CONTRADICTS,
             f"rows of {name}",
         )
+
+
+def findings_in_print(release: str) -> Iterator[Finding]:
+    """Findings that follow from what is printed about a release, without any of its rows."""
+    yield from _splits_against_whole(release)
+    for make in _BY_RELEASE.get(release, ()):
+        yield from make()
+
+
+def _value(release: str, quantity: str, *, split: str | None, level: str | None = None) -> float | None:
+    rows = published.find(release, quantity).filter(pl.col("split").eq_missing(pl.lit(split)))
+    rows = rows if level is None else rows.filter(level=level)
+    return None if rows.is_empty() else float(rows["value"][0])
+
+
+def _splits_against_whole(release: str) -> Iterator[Finding]:
+    """Counts printed of all, against the sum of the two splits less what they share."""
+    for quantity, shared in (("rows", None), ("unique_prompts", "shared_prompts"), ("unique_pairs", None)):
+        whole = published.find(release, quantity).filter(pl.col("split").is_null())
+        train, test = (_value(release, quantity, split=split) for split in ("train", "test"))
+        both = 0.0 if shared is None else _value(release, shared, split=None)
+        if train is None or test is None or both is None:
+            continue
+        total = train + test - both
+        terms = f"{train:,.0f} (train) + {test:,.0f} (test)" + (f" - {both:,.0f} (in both)" if both else "")
+        for row in whole.iter_rows(named=True):
+            met = abs(row["value"] - total) <= row["tolerance"]
+            alone = f"; {row['value']:,.0f} is the train split alone" if row["value"] == train else ""
+            yield Finding(
+                f"{row['id']}-against-splits",
+                f"{quantity.replace('_', ' ')} of {release}: {row['value']:,.0f} ({row['source']})",
+                f"{terms} = {total:,.0f}, a difference of {row['value'] - total:+,.0f}{alone}",
+                CONSISTENT if met else CONTRADICTS,
+            )
+
+
+def _multiplicity() -> Iterator[Finding]:
+    release = "beavertails-330k"
+    rows, printed = (_value(release, name, split=None) or 0 for name in ("rows", "annotations_per_pair"))
+    train, test = (_value(release, "unique_pairs", split=split) or 0 for split in ("train", "test"))
+    real = rows / (train + test)
+    yield Finding(
+        "330k-annotations-per-pair",
+        f"annotations per pair of {release}: {printed}",
+        f"{rows:,.0f} rows / {train:,.0f} pairs of train alone = {rows / train:.4f}; "
+        f"over the pairs of both splits {rows:,.0f} / {train + test:,.0f} = {real:.4f}",
+        CONTRADICTS if abs(real - printed) > 0.01 else CONSISTENT,
+    )
+
+
+def _safe_share() -> Iterator[Finding]:
+    release = "beavertails-330k"
+    rows, safe, share = (_value(release, name, split=None) or 0 for name in ("rows", "safe_rows", "share_safe"))
+    derived = 100 * safe / rows
+    yield Finding(
+        "330k-share-safe",
+        f"safe rows of {release}: {share} %",
+        f"{safe:,.0f} (from a copy of the safe rows) / {rows:,.0f} = {derived:.2f} %, if that copy is complete",
+        CONSISTENT if abs(derived - share) <= 0.05 else UNDECIDED,
+    )
+
+
+def _leak(release: str) -> Iterator[Finding]:
+    shared, prompts = _value(release, "shared_prompts", split=None), _value(release, "unique_prompts", split="test")
+    rows, test = (_value(release, name, split="test") for name in ("rows_with_train_prompt", "rows"))
+    pairs = _value(release, "rows_with_train_pair", split="test")
+    if shared is None or prompts is None or rows is None or test is None:
+        return
+    yield Finding(
+        f"{release}-shared-prompts",
+        f"the test split of {release} is held out",
+        f"{shared:,.0f} of its {prompts:,.0f} prompts are in train ({100 * shared / prompts:.1f} %), and "
+        f"{rows:,.0f} of its {test:,.0f} rows have such a prompt ({100 * rows / test:.1f} %); "
+        f"{pairs or 0:,.0f} rows repeat a pair of train",
+        CONTRADICTS if shared else CONSISTENT,
+    )
+
+
+def _independence() -> Iterator[Finding]:
+    table = orthogonality_of_counts("pku-saferlhf")
+    whole, least, greatest = table.iter_rows(named=True)
+    same, forced = (
+        int(_value("pku-saferlhf", n, split="train") or 0) for n in ("same_selection", "rows_with_one_safe")
+    )
+    refuted = agreement_correction(whole["p"], low=whole["naive_low"], high=whole["naive_high"])["verdict"][0]
+    yield Finding(
+        "saferlhf-independence",
+        "helpfulness is independent of harmlessness (PKU-SafeRLHF, train)",
+        f"{same:,} of {whole['n']:,} pairs have the same answer better and safer: p = {whole['p']:.3f}, 2p - 1 = "
+        f"{2 * whole['p'] - 1:.3f}; outside the {forced:,} forced pairs p is between ({same:,} - {forced:,}) / "
+        f"{least['n']:,} = {least['p']:.3f} and {same:,} / {greatest['n']:,} = {greatest['p']:.3f}; {refuted}",
+        CONTRADICTS if least["p"] > 0.55 else UNDECIDED,
+    )
+
+
+def _order() -> Iterator[Finding]:
+    levels = ("response_0_safe_response_1_unsafe", "response_0_unsafe_response_1_safe")
+    first, second = (_value("pku-saferlhf", "safety_configuration", split="train", level=x) or 0 for x in levels)
+    low, high = (float(end) for end in wilson(second, n=first + second))
+    yield Finding(
+        "saferlhf-order",
+        "the order of the two answers carries no meaning (PKU-SafeRLHF, train)",
+        f"among {first + second:,.0f} pairs with exactly one safe answer, response_1 is the safe one in "
+        f"{second:,.0f}: {100 * second / (first + second):.1f} % [{100 * low:.1f}, {100 * high:.1f}], "
+        "comparisons taken for independent",
+        CONTRADICTS if low > 0.5 or high < 0.5 else UNDECIDED,
+    )
+
+
+def _sum_of_family() -> Iterator[Finding]:
+    printed = _value("pku-saferlhf", "preferences_dual_and_single", split=None) or 0
+    dual = _value("pku-saferlhf", "rows", split=None) or 0
+    single = _value("pku-saferlhf-single-dimension", "rows", split=None) or 0
+    yield Finding(
+        "saferlhf-all-preferences",
+        f"preferences of the PKU-SafeRLHF family: {printed:,.0f}",
+        f"{dual:,.0f} (dual) + {single:,.0f} (single) = {dual + single:,.0f}, {printed - dual - single:,.0f} fewer",
+        CONSISTENT if abs(printed - dual - single) <= 100 else CONTRADICTS,
+    )
+
+
+def _economic_crime() -> Iterator[Finding]:
+    """Phi from printed joint counts; a category's own count is the sum over its severities."""
+    release, first, second = "pku-saferlhf", "Economic Crime", "White-Collar Crime"
+    printed = published.find(release, "phi", category=first)["value"][0]
+    by_category = published.find(release, "category_severity_count").group_by("category").agg(pl.col("value").sum())
+    counts = dict(by_category.iter_rows())
+    row, col = (int(counts[PKU_SAFERLHF[key].key]) for key in (first, second))
+    both = int(published.find(release, "joint_count", category=first).filter(other=second)["value"][0])
+    sizes = {level: int(_value(release, "answers_by_safety", split="train", level=level) or 0) for level in _ANSWERS}
+    n, unsafe = sum(sizes.values()), sizes["unsafe"]
+    of_all, of_unsafe = (float(phi(TwoByTwo(*(np.array(x) for x in (total, row, col, both))))) for total in (n, unsafe))
+    near = min(abs(of_all - printed), abs(of_unsafe - printed))
+    yield Finding(
+        "saferlhf-economic-white-collar",
+        f"correlation of {first} and {second}: {printed}",
+        f"from {both:,} answers with both of {row:,} and {col:,}: phi = {of_all:.3f} over {n:,} answers and "
+        f"{of_unsafe:.3f} over {unsafe:,} unsafe ones",
+        CONSISTENT if near <= 0.005 else CONTRADICTS,
+    )
+
+
+_ANSWERS = ("safe", "unsafe")
+
+_BY_RELEASE = {
+    "beavertails-30k": (lambda: _leak("beavertails-30k"),),
+    "beavertails-330k": (_multiplicity, _safe_share, lambda: _leak("beavertails-330k")),
+    "pku-saferlhf": (_independence, _order, _sum_of_family, _economic_crime),
+    "pku-saferlhf-single-dimension": (_sum_of_family,),
+}

@@ -2,16 +2,51 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
+from btviz.data.releases import RELEASES, published
 from btviz.reports.ledger.contradictions import contradiction_table
-from btviz.reports.ledger.numbers import Holdings, number_table
-from btviz.reports.ledger.part import Resampling
 from btviz.reports.ledger.phis import PHIS, phi_by_population
+from btviz.reports.ledger.quantities import QUANTITIES, Missing, Number, Part, Sample, value_of
+
+KINDS = ("agrees", "differs", "partial", "needs data", "not computable", "synthetic")
+"""What a verdict begins with, shortened."""
+
+NUMBERS = pl.Schema(
+    {
+        "id": pl.String(),
+        "quantity": pl.String(),
+        "category": pl.String(),
+        "other": pl.String(),
+        "level": pl.String(),
+        "population": pl.String(),
+        "where": pl.String(),
+        "split": pl.String(),
+        "unit": pl.String(),
+        "published": pl.Float64(),
+        "recomputed": pl.Float64(),
+        "difference": pl.Float64(),
+        "low": pl.Float64(),
+        "high": pl.Float64(),
+        "tolerance": pl.Float64(),
+        "kind": pl.String(),
+        "verdict": pl.String(),
+        "grade": pl.String(),
+        "source": pl.String(),
+        "note": pl.String(),
+    }
+)
+
+_TABLES = ("annotations", "preferences", "prompts")
+
+_WITHOUT_DATA = ("preferences", "preferences_dual_and_single", "pair_accuracy")
+_AIMED = {"id", "quantity", "level", "unit", "recomputed", "kind", "verdict", "source", "note"}
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,7 +68,7 @@ class Ledger:
     @cached_property
     def numbers(self) -> pl.DataFrame:
         """One row per published number; see `check`."""
-        return number_table(self.ds, Resampling(self.n_boot, self.random_state))
+        return number_table(self.ds, {"n_boot": self.n_boot, "random_state": self.random_state})
 
     @cached_property
     def phis(self) -> pl.DataFrame:
@@ -89,9 +124,136 @@ def check(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataF
         `category`, `other`, `level`, `population`, `where`, `split` (null: the whole release),
         `unit`, `published`, `recomputed`, `difference`, `low` and `high` (95 %, resampling
         prompts; of partial statistics), `tolerance`, `kind` (one of
-        `btviz.reports.ledger.numbers.KINDS`), `verdict` (in words), `grade` (evidence), `source`,
+        `btviz.reports.ledger.ledger.KINDS`), `verdict` (in words), `grade` (evidence), `source`,
         `note`. Synthetic data have a row per target, whose verdict is "synthetic" and which
         names no published value.
     """
     expect_dataset(ds)
     return Ledger(ds, n_boot, random_state).numbers
+
+
+@dataclass(frozen=True, eq=False)
+class Holdings:
+    """Which splits of its release a data set holds, and how completely."""
+
+    ds: Dataset
+
+    @cached_property
+    def rows(self) -> dict[str, int]:
+        """Rows here, by split; rows that name none are of the only split, where there is but one."""
+        splits = pl.concat(self.ds.table(name).select("split") for name in _TABLES)["split"]
+        named = splits.fill_null(self.expected[0]) if len(self.expected) == 1 else splits.drop_nulls()
+        return dict(named.value_counts().sort("split").iter_rows())
+
+    @cached_property
+    def published_rows(self) -> int | None:
+        """Rows of the whole release; of all splits if those were published."""
+        printed = published.find(self.ds.release or "", "rows")
+        by_split = printed.drop_nulls("split")["value"]
+        whole = printed.filter(pl.col("split").is_null())["value"]
+        known = by_split if by_split.len() else whole.head(1)
+        return int(known.sum()) if known.len() else None
+
+    @cached_property
+    def expected(self) -> tuple[str, ...]:
+        """Splits that the release has."""
+        return RELEASES[self.ds.release].splits if self.ds.release else ()
+
+    def absent(self, split: str | None, *, of_whole: bool) -> tuple[str, ...]:
+        """Splits that a number needs and that are not here, or not with all their files."""
+        needed = self.expected if split is None or of_whole else (split,)
+        return tuple(name for name in needed if not self._is_complete(name))
+
+    def _is_complete(self, split: str) -> bool:
+        if split not in self.rows:
+            return False
+        here = [file for file in self.ds.facts.get("files", ()) if file["split"] in {split, None}]
+        released = [file for file in RELEASES[self.ds.release or ""].files if file.split == split]
+        return not here or len(here) >= len(released)
+
+    def described(self) -> str:
+        """What is here, in words: "test is 3,021 of 30,207 rows"."""
+        names, here = " and ".join(self.rows) or "this", sum(self.rows.values())
+        verb = "are" if len(self.rows) > 1 else "is"
+        return f"{names} {verb} {here:,}" + (f" of {self.published_rows:,} rows" if self.published_rows else " rows")
+
+
+def number_table(ds: Dataset, resampling: Mapping[str, int]) -> pl.DataFrame:
+    """Hold every published number of the release of a data set against the data."""
+    if ds.is_synthetic:
+        return _synthetic(ds)
+    if ds.release is None:
+        return NUMBERS.to_frame()
+    holdings = Holdings(ds)
+    parts = {split: Part(ds, None if len(holdings.expected) == 1 else split) for split in (None, *holdings.rows)}
+    rows = [
+        _held(number, holdings, parts=parts, resampling=resampling)
+        for number in published.published_numbers(ds.release).rename({"value": "published"}).iter_rows(named=True)
+    ]
+    return pl.DataFrame(rows, schema=NUMBERS)
+
+
+def _held(
+    number: Number, holdings: Holdings, *, parts: Mapping[str | None, Part], resampling: Mapping[str, int]
+) -> dict[str, object]:
+    """One number with its verdict."""
+    named = {name: number[name] for name in NUMBERS if name in number}
+    quantity, release = QUANTITIES[number["quantity"]], holdings.ds.release
+    absent = holdings.absent(number["split"], of_whole=quantity.of_whole)
+    unreleased = quantity.compute(parts[None], number) if number["quantity"] in _WITHOUT_DATA else None
+    if isinstance(unreleased, Missing):
+        return named | _missing(unreleased)
+    if absent and (quantity.of_whole or number["split"] not in parts or not holdings.rows):
+        why = "answers to one prompt are spread over the splits" if quantity.of_whole else ""
+        return named | _missing(Missing(f"needs data set {release} ({' and '.join(absent)})", why))
+    found = quantity.compute(parts[number["split"]], number)
+    if isinstance(found, Missing):
+        return named | _missing(found)
+    value = value_of(found)
+    if math.isnan(value):
+        return named | _missing(Missing("not computable from released fields", "undefined on these data"))
+    shown = {"recomputed": value, "difference": value - number["published"]}
+    if absent:
+        return named | shown | _partial(number, found, holdings=holdings, resampling=resampling)
+    agrees = abs(value - number["published"]) <= number["tolerance"] * (1 + 1e-9)
+    kind = "agrees" if agrees else "differs"
+    return named | shown | {"kind": kind, "verdict": kind}
+
+
+def _partial(
+    number: Number, found: float | Sample, *, holdings: Holdings, resampling: Mapping[str, int]
+) -> dict[str, object]:
+    here = f"partial: {holdings.described()}"
+    if not isinstance(found, Sample):
+        return {"kind": "partial", "verdict": f"{here}; a count of all cannot be held against it", "difference": None}
+    interval = found.intervals(**resampling)
+    low, high = float(interval.low[0]), float(interval.high[0])
+    slack = number["tolerance"]  # what is printed was rounded
+    if math.isnan(low):
+        return {"kind": "partial", "verdict": f"{here}; no interval, because it is undefined in a resample"}
+    side = "inside" if low - slack <= number["published"] <= high + slack else "outside"
+    doubt = ", which is doubtful: fewer than 50 prompts have any" if found.is_doubtful else ""
+    words = f"{here}; the printed value lies {side} [{low:.4g}, {high:.4g}]{doubt}"
+    return {"kind": "partial", "verdict": words, "low": low, "high": high}
+
+
+def _missing(found: Missing) -> dict[str, object]:
+    kind = "needs data" if found.verdict.startswith("needs") else "not computable"
+    verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
+    return {"kind": kind, "verdict": verdict}
+
+
+def _synthetic(ds: Dataset) -> pl.DataFrame:
+    """What synthetic data were aimed at: meeting a target is no reproduction of it."""
+    aimed = pl.concat_str(pl.lit("aimed at "), pl.col("target").round(6), pl.lit(": "), "kind")
+    return ds.targets.select(
+        pl.concat_str("statistic", "level", separator="/").alias("id"),
+        pl.col("statistic").alias("quantity"),
+        "level",
+        pl.when(pl.col("statistic").str.starts_with("rows")).then(pl.lit("count")).alias("unit"),
+        pl.col("obtained").alias("recomputed"),
+        pl.lit("synthetic").alias("kind"),
+        pl.lit("synthetic: made to come near a target, so it reproduces nothing").alias("verdict"),
+        "source",
+        aimed.alias("note"),
+    ).select((pl.col(name) if name in _AIMED else pl.lit(None, dtype)).alias(name) for name, dtype in NUMBERS.items())

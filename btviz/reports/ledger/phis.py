@@ -10,7 +10,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.releases import RELEASES, published
 from btviz.labels.population import POPULATIONS, items_of
-from btviz.reports.ledger.part import Resampling, couples_of, phis_of
+from btviz.reports.ledger.quantities import couples_of, phis_of
 from btviz.stats.association import phi_given_any
 from btviz.stats.resampling import FEW_CLUSTERS
 
@@ -58,9 +58,8 @@ def phi_by_population(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0)
     """
     if ds.annotations.is_empty() or not ds.annotations["labels"].count():
         return PHIS.to_frame()
-    resampling = Resampling(n_boot, random_state)
     tables = [
-        _phis(ds, population=population, where=where, resampling=resampling)
+        _phis(ds, population=population, where=where, n_boot=n_boot, random_state=random_state)
         for population, where in product(POPULATIONS, ("all", "unsafe"))
     ]
     printed = _printed(ds)
@@ -81,13 +80,13 @@ def _printed(ds: Dataset) -> pl.DataFrame:
     )
 
 
-def _phis(ds: Dataset, *, population: str, where: str, resampling: Resampling) -> pl.DataFrame:
+def _phis(ds: Dataset, *, population: str, where: str, n_boot: int, random_state: int) -> pl.DataFrame:
     items = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
     rows = items.select("prompt_id", "labels", "is_safe").drop_nulls().collect()
     rows = rows.filter(~pl.col("is_safe")) if where == "unsafe" else rows
     couples = np.array(couples_of(ds.taxonomy))
     sample = phis_of(rows, taxonomy=ds.taxonomy)
-    found = sample.intervals(resampling)
+    found = sample.intervals(n_boot=n_boot, random_state=random_state)
     both, margins, _ = np.split(sample.values.sum(axis=0).astype(np.int64), [len(couples), -1])
     labelled = int((rows["labels"] > 0).sum())
     expected = phi_given_any(margins, n=rows.height, n_labelled=labelled)[couples[:, 0], couples[:, 1]]

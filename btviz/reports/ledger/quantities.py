@@ -1,18 +1,130 @@
-"""How each published quantity is computed again from released fields."""
+"""How each quantity is computed from released fields: the one table behind `check` and `data show`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import ArrayLike, NDArray
 
-from btviz.reports.ledger.part import Part, Sample, couples_of, mean_of, phis_of
+from btviz.data.dataset import Dataset
+from btviz.data.tables import majority
+from btviz.labels.population import answers
+from btviz.stats.association import Floats, TwoByTwo, phi, ratio
+from btviz.stats.resampling import FEW_CLUSTERS, Interval, Statistic, bootstrap, cluster_sums
+from btviz.taxonomy.categories import Taxonomy
 
 Number = Mapping[str, Any]
-"""A row of `btviz.data.releases.published.numbers`."""
+"""What of a quantity is meant: `category`, `other`, `level`, `population` and `where`, as in the published numbers."""
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """A statistic of sums over items, so that it has an interval by prompt."""
+
+    values: Floats
+    prompt: NDArray[np.uint64]
+    statistic: Statistic
+    positive: int = 0
+
+    @property
+    def value(self) -> float:
+        """The statistic of all items; NaN where undefined."""
+        return float(self.statistic(self.values.sum(axis=0)[None]).flat[0])
+
+    @property
+    def is_doubtful(self) -> bool:
+        """Whether too few prompts have a positive item for an interval to be trusted."""
+        return len(np.unique(self.prompt[self.values[:, self.positive] > 0])) < FEW_CLUSTERS
+
+    @cached_property
+    def sums(self) -> Floats:
+        """Sums of the values by prompt, shape (prompts, k)."""
+        return cluster_sums(self.values, clusters=self.prompt)
+
+    def intervals(self, *, n_boot: int, random_state: int) -> Interval:
+        """95 % interval of each value of the statistic, resampling prompts."""
+        return bootstrap(self.sums, self.statistic, n_boot=n_boot, random_state=random_state)
+
+
+def mean_of(values: ArrayLike, *, prompt: pl.Series, among: ArrayLike = 1.0, scale: float = 1.0) -> Sample:
+    """Sample whose statistic is ``scale * sum(values) / sum(among)``."""
+    counted = np.asarray(values, np.float64)
+    columns = np.column_stack([counted, np.broadcast_to(np.asarray(among, np.float64), counted.shape)])
+    return Sample(columns, prompt.to_numpy(), lambda sums: scale * ratio(sums[:, :1], sums[:, 1:2]))
+
+
+def couples_of(taxonomy: Taxonomy) -> list[tuple[int, int]]:
+    """Every two categories, by their bits."""
+    return list(combinations(range(len(taxonomy)), 2))
+
+
+def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy) -> Sample:
+    """Sample whose statistics are phi of every two categories, in the order of `couples_of`."""
+    first, second = np.array(couples_of(taxonomy)).T
+    flags = taxonomy.flags(rows["labels"]).astype(np.float64)
+    values = np.column_stack([flags[:, first] * flags[:, second], flags, np.ones(rows.height)])
+
+    def statistic(sums: Floats) -> Floats:
+        both, margins, n = np.split(sums.astype(np.int64), [len(first), -1], axis=1)
+        return phi(TwoByTwo(n, margins[:, first], margins[:, second], both))
+
+    return Sample(values, rows["prompt_id"].to_numpy(), statistic)
+
+
+@dataclass(frozen=True, eq=False)
+class Part:
+    """Rows of one split, or of all."""
+
+    ds: Dataset
+    split: str | None
+
+    def table(self, name: str) -> pl.DataFrame:
+        """Rows of `annotations`, `preferences` or `prompts`."""
+        frame = self.ds.table(name)
+        return frame if self.split is None else frame.filter(pl.col("split") == self.split)
+
+    @cached_property
+    def annotations(self) -> pl.DataFrame:
+        """Released labellings."""
+        return self.table("annotations")
+
+    @cached_property
+    def preferences(self) -> pl.DataFrame:
+        """Released comparisons."""
+        return self.table("preferences")
+
+    @cached_property
+    def prompts(self) -> pl.DataFrame:
+        """Prompts released without an answer."""
+        return self.table("prompts")
+
+    @cached_property
+    def answers(self) -> pl.DataFrame:
+        """Both answers of every comparison, with the labels of its own row."""
+        return answers(self.preferences)
+
+    @cached_property
+    def pairs(self) -> pl.DataFrame:
+        """Annotated pairs with the majority of this part's own rows, and the most any label set has."""
+        most = pl.col("labels").unique_counts().max().alias("n_largest_set")
+        return self.annotations.group_by("pair_id").agg(pl.col("prompt_id").first(), most, *majority(self.ds.taxonomy))
+
+    def items(self, population: str | None) -> pl.DataFrame:
+        """Items with `labels`, `is_safe` and `prompt_id`, one row each."""
+        tables: dict[str, Callable[[], pl.DataFrame]] = {
+            "annotations": lambda: self.annotations,
+            "pairs": lambda: self.pairs,
+            "answers": lambda: self.answers,
+            "prompts": lambda: self.prompts,
+        }
+        return tables[population or "annotations"]()
 
 
 @dataclass(frozen=True)
@@ -21,6 +133,13 @@ class Missing:
 
     verdict: str
     reason: str
+
+
+def value_of(found: float | Sample | Missing) -> float:
+    """The number itself; NaN where there is none."""
+    if isinstance(found, Missing):
+        return math.nan
+    return found.value if isinstance(found, Sample) else float(found)
 
 
 @dataclass(frozen=True)
@@ -36,8 +155,14 @@ def _rows(part: Part, number: Number) -> float:
 
 
 def _unique_prompts(part: Part, _: Number) -> float:
-    tables = (part.annotations, part.preferences, part.prompts)
-    return pl.concat(table.select("prompt_id") for table in tables)["prompt_id"].n_unique()
+    """Prompts of answers that were labelled or of none; where there are neither, of comparisons."""
+    alone = [table.select("prompt_id") for table in (part.annotations, part.prompts)]
+    rows = pl.concat(alone)
+    return (part.preferences if rows.is_empty() else rows)["prompt_id"].n_unique()
+
+
+def _compared_prompts(part: Part, _: Number) -> float:
+    return part.preferences["prompt_id"].n_unique()
 
 
 def _unique_pairs(part: Part, _: Number) -> float:
@@ -51,14 +176,14 @@ def _of_safety(*, safe: bool, population: str) -> Quantity:
 def _share_of_safety(*, safe: bool) -> Quantity:
     def compute(part: Part, _: Number) -> Sample:
         rows = part.annotations
-        return mean_of(rows["is_safe"] == safe, among=np.ones(rows.height), prompt=rows["prompt_id"], scale=100)
+        return mean_of(rows["is_safe"] == safe, prompt=rows["prompt_id"], scale=100)
 
     return Quantity(compute)
 
 
 def _annotations_per_pair(part: Part, _: Number) -> Sample:
     pairs = part.pairs
-    return mean_of(pairs["n_annotations"], among=np.ones(pairs.height), prompt=pairs["prompt_id"])
+    return mean_of(pairs["n_annotations"], prompt=pairs["prompt_id"])
 
 
 def _prompts_with_responses(part: Part, number: Number) -> float:
@@ -76,7 +201,7 @@ def _mean_words(text: str) -> Quantity:
     def compute(part: Part, _: Number) -> Sample:
         words = part.ds.pairs.select("pair_id", f"{text}_words")
         rows = part.annotations.join(words, on="pair_id", how="left")
-        return mean_of(rows[f"{text}_words"], among=np.ones(rows.height), prompt=rows["prompt_id"])
+        return mean_of(rows[f"{text}_words"], prompt=rows["prompt_id"])
 
     return Quantity(compute)
 
@@ -85,13 +210,13 @@ def _category_share(part: Part, number: Number) -> Sample:
     rows = part.items(number["population"])
     counted = rows.filter(~pl.col("is_safe")) if number["where"] == "unsafe" else rows
     has = counted.select(part.ds.taxonomy.has(number["category"])).to_series()
-    return mean_of(has, among=np.ones(counted.height), prompt=counted["prompt_id"], scale=100)
+    return mean_of(has, prompt=counted["prompt_id"], scale=100)
 
 
 def _labels_per_unsafe(part: Part, _: Number) -> Sample:
     unsafe = part.annotations.filter(~pl.col("is_safe"))
     labels = unsafe["labels"].bitwise_count_ones()
-    return mean_of(labels, among=np.ones(unsafe.height), prompt=unsafe["prompt_id"])
+    return mean_of(labels, prompt=unsafe["prompt_id"])
 
 
 def _phi(part: Part, number: Number) -> Sample | Missing:
@@ -107,7 +232,10 @@ def _phi(part: Part, number: Number) -> Sample | Missing:
 
 
 def _category_count(part: Part, number: Number) -> float:
-    return part.items(number["population"]).filter(part.ds.taxonomy.has(number["category"])).height
+    rows = part.items(number["population"])
+    if number["population"] == "annotations":  # rows of unknown safety are excluded, as in `category_counts`
+        rows = rows.drop_nulls("is_safe")
+    return rows.filter(part.ds.taxonomy.has(number["category"])).height
 
 
 def _label_set_count(part: Part, number: Number) -> float:
@@ -119,10 +247,15 @@ def _pairs_with_annotations(part: Part, number: Number) -> float:
     return part.pairs.filter(pl.col("n_annotations") == int(number["level"])).height
 
 
+def _disputed_pairs(part: Part, _: Number) -> float:
+    unsafe = pl.col("n_unsafe")
+    return part.pairs.filter(unsafe > 0, unsafe < pl.col("n_annotations")).height
+
+
 def _share_disputed(part: Part, number: Number) -> Sample:
     flag = ~pl.col("is_safe") if number["category"] is None else part.ds.taxonomy.has(number["category"])
     pairs = part.annotations.group_by("pair_id").agg(pl.col("prompt_id").first(), (flag.n_unique() > 1).alias("split"))
-    return mean_of(pairs["split"], among=np.ones(pairs.height), prompt=pairs["prompt_id"], scale=100)
+    return mean_of(pairs["split"], prompt=pairs["prompt_id"], scale=100)
 
 
 def _agreeing_on_labels(part: Part, _: Number) -> float:
@@ -162,14 +295,18 @@ def _same_selection(*, same: bool) -> Quantity:
     return Quantity(compute)
 
 
+CONFIGURATIONS = {
+    "both_safe": (True, True),
+    "response_0_safe_response_1_unsafe": (True, False),
+    "response_0_unsafe_response_1_safe": (False, True),
+    "both_unsafe": (False, False),
+}
+"""Safety of the first and of the second answer."""
+
+
 def _configuration(part: Part, number: Number) -> float:
-    wanted = {
-        "both_safe": (True, True),
-        "response_0_safe_response_1_unsafe": (True, False),
-        "response_0_unsafe_response_1_safe": (False, True),
-        "both_unsafe": (False, False),
-    }[number["level"]]
-    return part.preferences.filter(pl.col("is_safe_0") == wanted[0], pl.col("is_safe_1") == wanted[1]).height
+    first, second = CONFIGURATIONS[number["level"]]
+    return part.preferences.filter(pl.col("is_safe_0") == first, pl.col("is_safe_1") == second).height
 
 
 def _one_safe(part: Part, _: Number) -> float:
@@ -196,11 +333,11 @@ def _missing(verdict: str, reason: str) -> Quantity:
 
 _UNRELEASED = "not computable from released fields"
 
-
 QUANTITIES: Mapping[str, Quantity] = {
     "rows": Quantity(_rows),
     "unique_prompts": Quantity(_unique_prompts),
     "unique_pairs": Quantity(_unique_pairs),
+    "compared_prompts": Quantity(_compared_prompts),
     "safe_rows": _of_safety(safe=True, population="annotations"),
     "unsafe_rows": _of_safety(safe=False, population="annotations"),
     "safe_pairs": _of_safety(safe=True, population="pairs"),
@@ -218,6 +355,7 @@ QUANTITIES: Mapping[str, Quantity] = {
     "category_count": Quantity(_category_count),
     "label_set_count": Quantity(_label_set_count),
     "pairs_with_annotations": Quantity(_pairs_with_annotations),
+    "disputed_pairs": Quantity(_disputed_pairs),
     "share_pairs_disputed": Quantity(_share_disputed),
     "pairs_agreeing_on_labels": Quantity(_agreeing_on_labels),
     "pairs_agreeing_on_is_safe": Quantity(_agreeing_on_safety),
@@ -239,4 +377,4 @@ QUANTITIES: Mapping[str, Quantity] = {
     ),
     "pair_accuracy": _missing(_UNRELEASED, "the scores of the named models are needed"),
 }
-"""By the names of `published.toml`."""
+"""Every quantity that is counted or printed, by the names of `published.toml`."""

@@ -1,7 +1,4 @@
-"""What comparisons say of better and safer: all of them, by position, by stratum, against chance.
-
-What a simulation shows.
-"""
+"""What comparisons say of better and safer, and what a simulation of them shows."""
 
 from __future__ import annotations
 
@@ -11,25 +8,21 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
+from btviz.preference.questions import Answer
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, percent, points
+from btviz.reports.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, points
+from btviz.stats.measures import MEASURES
+from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import GROUPINGS, LEVELS, level_name, percent, title_of
 
-STRATA = {
-    "both_safe": "Both safe",
-    "mixed": "One safe, one not",
-    "both_unsafe": "Both unsafe",
-}
-
-
-GROUPING_PHRASES = {
-    "category": "harm category of either answer",
-    "severity": "the higher severity of the two",
-    "source": "answering models",
-    "prompt_source": "source of the prompt",
-}
-
+_PHRASES = {
+    grouping: title[0].lower() + title[1:]
+    for grouping, title in GROUPINGS.items()
+    if grouping not in {"all", "stratum"}
+} | {"severity": "the higher severity of the two"}
+"""Groupings within a sentence."""
 
 _POSITIONS = {
     "better": "response_1 is called better in",
@@ -164,7 +157,7 @@ def _stratum(row: dict[str, Any]) -> str:
         else ""
     )
     doubt = f" {row['undefined'].capitalize()}." if row["undefined"] is not None else ""
-    return f"{STRATA[row['level']]}: {estimated(row)} of {row['n']:,}.{doubt}{rule}"
+    return f"{LEVELS[row['level']]}: {estimated(row)} of {row['n']:,}.{doubt}{rule}"
 
 
 def _pooled(pooled: pl.DataFrame) -> list[str]:
@@ -196,15 +189,14 @@ def by_group(found: Orthogonality, ds: Dataset) -> str:
         One line a grouping; those that the data do not know are named at the end.
     """
     said, absent = [], []
-    for grouping, title in GROUPING_PHRASES.items():
+    for grouping, title in _PHRASES.items():
         rows = found.table.filter(grouping=grouping)
         shown = rows.drop_nulls("p_low").sort("p")
         if shown.height < 2:
             absent.append(title)
             continue
         low, high = (shown.row(end, named=True) for end in (0, -1))
-        title_of = {c.key: c.title for c in ds.taxonomy.categories}
-        ends = [f"{estimated(row)} ({title_of.get(row['level'], row['level'])})" for row in (low, high)]
+        ends = [f"{estimated(row)} ({title_of(row['level'], ds.taxonomy)})" for row in (low, high)]
         without = (
             f"; {rows.height - shown.height} of {rows.height} have no interval" if rows.height > shown.height else ""
         )
@@ -273,4 +265,53 @@ def simulation(found: SimulatedPreferences) -> str:
         f"and {percent(found.naive_coverage)} of the naive ones{missed}.",
         f"{planted.n:,} comparisons are worth {planted.n / planted.design_effect:,.0f} independent ones.",
         f"Fewer than {FEWEST_PROMPTS} prompts: for real data no interval is given here." if few else None,
+    )
+
+
+def findings(ds: Dataset, answer: Answer, *, grouping: str, level: tuple[str, str] | None) -> str:
+    """Say what a question found overall and in the chosen level, and what to mind."""
+    table = answer.table
+    lines = [_verdict(answer, table.filter(grouping="all"), taxonomy=ds.taxonomy)]
+    if level is not None and level[0] != "all":
+        lines.append(_verdict(answer, table.filter(grouping=level[0], level=level[1]), taxonomy=ds.taxonomy))
+    if not table["n"].max():
+        return "\n".join([*lines, _missing(ds.preferences)])
+    if table.filter(grouping=grouping).is_empty():
+        lines.append(f"No comparison tells its group here: {GROUPINGS[grouping]}. Group by something else.")
+    if MEASURES[answer.question.measure].is_ordered:
+        lines.append(_order(ds.preferences))
+    broken = table.filter(grouping="stratum", level="mixed")
+    if grouping == "stratum" and broken.height and broken["rule_broken"].item():
+        lines.append(
+            f"Mind: of {broken['n'].item():,} comparisons with one safe answer, {broken['rule_broken'].item():,} call "
+            "the unsafe answer safer; in the others the safety labels force it."
+        )
+    return "\n".join(line for line in lines if line)
+
+
+def _verdict(answer: Answer, row: pl.DataFrame, *, taxonomy: Taxonomy) -> str:
+    if row.is_empty():
+        return ""
+    name = level_name(row["grouping"].item(), level=row["level"].item(), taxonomy=taxonomy)
+    counted = ", each prompt counted once" if answer.question.weighting == "prompts" else ""
+    return f"{name}{counted} – {row['verdict'].item()}."
+
+
+def _missing(preferences: pl.DataFrame) -> str:
+    """Why there is nothing to draw."""
+    if preferences.is_empty():
+        return "This data set holds no comparisons."
+    better, safer = (preferences[name].null_count() for name in ("better", "safer"))
+    return (
+        f"Of {preferences.height:,} comparisons {better:,} do not tell the better answer and {safer:,} do not tell the "
+        "safer one. Choose another release or stratum, or read the comparisons."
+    )
+
+
+def _order(preferences: pl.DataFrame) -> str:
+    shares = (preferences[label].cast(pl.Float64).mean() for label in ("better", "safer"))
+    better, safer = (percent(share) if isinstance(share, float) else "an unknown share" for share in shares)
+    return (
+        "Mind: this statistic depends on the order of the two answers, which carries no meaning; response 1 is called "
+        f"better in {better} and safer in {safer} of the comparisons. P(better = safer) does not."
     )

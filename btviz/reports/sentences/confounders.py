@@ -9,7 +9,8 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference.adjusted import AVERAGE_EFFECT
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import HALF, estimated, interval, lines, listed, percent, points
+from btviz.reports.sentences.phrases import HALF, estimated, interval, lines, listed, points
+from btviz.taxonomy.words import percent
 
 _HELD = {"length": "length", "refusal": "refusal", "model": "answering model"}
 

@@ -7,8 +7,8 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.comparisons import STRATA
-from btviz.reports.sentences.phrases import interval, lines, percent
+from btviz.reports.sentences.phrases import interval, lines
+from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
     "agrees": "agree with the data",
@@ -18,9 +18,6 @@ KINDS = {
     "not computable": "cannot be computed from what was released",
 }
 """What is said of published numbers, by `btviz.reports.ledger.numbers.KINDS`."""
-
-
-LEVELS = {"all": "All comparisons", **STRATA}
 
 
 def agreement(table: pl.DataFrame, ds: Dataset) -> str:
@@ -44,9 +41,8 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
     alpha, others = row["krippendorff_alpha"], table.filter(pl.col("category") != "is_safe")
     corrected = "" if alpha is None else f" (Krippendorff's alpha {alpha:.2f}{_plain(row, 'krippendorff_alpha')})"
     known = others.drop_nulls("krippendorff_alpha").sort("krippendorff_alpha")
-    title_of = {c.key: c.title for c in ds.taxonomy.categories}
     ends = [
-        f"{end['krippendorff_alpha']:.2f} ({title_of.get(end['category'], end['category'])})"
+        f"{end['krippendorff_alpha']:.2f} ({title_of(end['category'], ds.taxonomy)})"
         for end in (known.head(1).to_dicts() + known.tail(1).to_dicts())
     ]
     printed = row["published_agreement"]

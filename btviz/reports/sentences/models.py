@@ -9,8 +9,9 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines, listed, percent
+from btviz.reports.sentences.phrases import interval, lines, listed
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent, title_of
 
 _COUNTED = {
     "pair_accuracy": {
@@ -19,7 +20,6 @@ _COUNTED = {
     },
     "sign_accuracy": {"cost": "the sign of the cost agrees with the safety label in"},
 }
-
 
 _RATES = {"f1": "F1", "false_positive_rate": "false-positive rate", "auc": "AUC"}
 
@@ -58,10 +58,9 @@ def scored(scores: pl.DataFrame, ds: Dataset, *, models: Sequence[object] = ()) 
 
 def _without(model: object, taxonomy: Taxonomy) -> list[str]:
     """Targets that a probe has no scores for, by the reason."""
-    names = {category.slug: category.title for category in taxonomy.categories}
     reasons: dict[str, list[str]] = {}
     for target, reason in getattr(model, "undefined", {}).items():
-        reasons.setdefault(reason, []).append(names.get(target, target))
+        reasons.setdefault(reason, []).append(title_of(target, taxonomy))
     return [f"No scores for {'; '.join(targets)}: {reason}." for reason, targets in reasons.items()]
 
 
@@ -188,7 +187,7 @@ def margins(summary: pl.DataFrame, ds: Dataset) -> str:
     Parameters
     ----------
     summary : DataFrame
-        From `btviz.scores.margins.margin_summary`.
+        From `btviz.scores.differences.margin_summary`.
     ds : Dataset
         The data set that was scored.
 
@@ -315,7 +314,6 @@ def _plural(unit: str) -> str:
 def _extremes(by: pl.DataFrame, taxonomy: Taxonomy) -> str | None:
     if by.height < 2:
         return None
-    names = {category.slug: category.title for category in taxonomy.categories}
     first, last = by.row(0, named=True), by.row(-1, named=True)
-    best, worst = (f"{names.get(row['target'], row['target'])} ({_share(row)})" for row in (first, last))
+    best, worst = (f"{title_of(row['target'], taxonomy)} ({_share(row)})" for row in (first, last))
     return f"Of {by.height:,} categories, F1 is highest for {best} and lowest for {worst}."

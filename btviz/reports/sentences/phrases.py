@@ -13,20 +13,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from btviz.errors import BtvizError
+from btviz.taxonomy.words import percent
 
 HALF = 0.5
-
 
 WIDTH = 110
 """Most characters of a line: notebooks break longer ones within words."""
 
-
 _TIE = "\N{NO-BREAK SPACE}"
-
-
-def percent(share: float) -> str:
-    """A share as text: ``75.9 %``."""
-    return f"{100 * share:.1f} %"
 
 
 def points(difference: float) -> str:

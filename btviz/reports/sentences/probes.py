@@ -11,8 +11,9 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines, percent
+from btviz.reports.sentences.phrases import interval, lines
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.words import percent
 
 
 def left_out(table: pl.DataFrame, ds: Dataset) -> str:
@@ -130,7 +131,6 @@ def _share(row: dict[str, Any]) -> str:
 
 
 _ITEMS = {"comparison": "comparisons", "answer of a comparison": "answers"}
-
 
 _LABELS = {"better": "which answer is better", "safer": "which answer is safer", "is_safe": "whether an answer is safe"}
 

@@ -1,15 +1,10 @@
-"""The data map of embeddings, stored.
+"""The data map of embeddings: UMAP on the graph of neighbours, from a start by principal components.
 
-From a graph of neighbours to the plane: UMAP, from a start by principal components.
-
-Maps of more texts than a layout can hold: lay out a sample, place the others beside it.
-
-What the table of a data map has to have.
+Of more texts than a layout can hold a sample is laid out, and the others are placed beside it.
 """
 
 from __future__ import annotations
 
-import sys
 import warnings
 from importlib.metadata import version
 
@@ -19,14 +14,13 @@ import polars as pl
 
 from btviz.arguments import expect_table, seed, whole_number
 from btviz.errors import UsageError, require
-from btviz.machine.progress import bar
+from btviz.machine.progress import bar, tqdm_options
 from btviz.store import Draft, Key, Store, fingerprint
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import Neighbors, nearest_neighbors
 from btviz.texts.neighbors.grid import Grid, blocks
 
 FEWEST_LANDMARKS = 10
-
 
 VERSION = 3
 """Raised when the same vectors would get another map."""
@@ -138,18 +132,13 @@ def _per_pair(emb: Embeddings, points: npt.NDArray[np.float32]) -> pl.DataFrame:
 
 _HALF_WIDTH = 10.0  # of the start, as UMAP scales its own
 
-
 _NOISE = 1e-4  # keeps equal vectors apart in the start
-
 
 _STEP = 2.0**-10  # the start is rounded to this
 
-
 _BLOCK = 8192
 
-
 _FEWEST = 3  # texts that have a graph worth laying out
-
 
 _NEGATIVES, _EPOCHS = 10, 120
 """Points that each edge pushes away, and passes over the edges; UMAP's own are 5 and 500, of many texts 200.
@@ -158,7 +147,6 @@ A map of the 3,021 pairs of ``30k_test`` so takes two fifths of the time and kee
 instead of 0.915, of 15 neighbours 38.1 % instead of 37.8 % (means of four and of three seeds). Compared with
 200 epochs of 5, it takes as long and keeps 0.017 and 2.1 points more.
 """
-
 
 Points = npt.NDArray[np.float32]
 
@@ -192,29 +180,14 @@ def start(vectors: npt.NDArray[np.float32], *, random_state: int) -> Points:
 def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: float, random_state: int) -> Points:
     """Move points such that neighbours come together (UMAP; McInnes, Healy & Melville 2018).
 
-    Parameters
-    ----------
-    points : ndarray of float32, shape (n, 2)
-        Where they start.
-    graph : Neighbors
-        Of n texts.
-    n_neighbors : int
-        As UMAP counts them: each text is its own first neighbour.
-    min_dist : float
-        Distance in the plane below which points are not drawn closer.
-    random_state : int
-        Seed; the layout runs on one thread, and is a function of all this on one machine.
-
-    Returns
-    -------
-    ndarray of float32, shape (n, 2)
-        `points` unchanged where there are fewer than three.
+    As UMAP counts neighbours, each text is its own first. The layout runs on one thread, and is a function of
+    all this on one machine; fewer than three points stay where they are.
     """
     n = len(points)
     if n < _FEWEST:
         return points
     k = max(min(n_neighbors, n - 1), 2)
-    own = np.arange(n, dtype=np.int32)[:, None]
+    self_first = np.arange(n, dtype=np.int32)[:, None]
     with warnings.catch_warnings():
         # It misses a package for another kind of map, and says that new points cannot be added.
         warnings.filterwarnings("ignore", category=ImportWarning)
@@ -229,23 +202,16 @@ def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: flo
             negative_sample_rate=_NEGATIVES,
             init=points,
             precomputed_knn=(
-                np.hstack([own, graph.indices[:, : k - 1]]),
-                np.hstack([np.zeros_like(own, np.float32), graph.distances[:, : k - 1]]),
+                np.hstack([self_first, graph.indices[:, : k - 1]]),
+                np.hstack([np.zeros_like(self_first, np.float32), graph.distances[:, : k - 1]]),
             ),
-            tqdm_kwds=_progress(),
+            tqdm_kwds=tqdm_options("Laying out the map"),
         )
         # With the graph given, it takes nothing from the data but their number.
         return np.asarray(model.fit_transform(points), np.float32)
 
 
-def _progress() -> dict[str, object]:
-    """How UMAP shows its epochs: as `btviz.machine.progress.bar` does, late and only to somebody."""
-    watched = sys.stderr.isatty() or "ipykernel" in sys.modules
-    return {"disable": not watched, "desc": "Laying out the map", "delay": 2, "leave": False}
-
-
 _NEIGHBORS = 5  # landmarks that have a say in where a text goes
-
 
 _PULL = 0.1
 """Of the way from the nearest landmark to the mean of all: farther puts texts between groups."""

@@ -23,7 +23,6 @@ from btviz.texts.neighbors.grid import Grid, blocks
 
 _STREAM = 0x71  # another than that of the landmarks, so that one seed does not judge only these
 
-
 STATISTICS = ("trustworthiness", "continuity", "neighbor_recall")
 
 
@@ -153,19 +152,21 @@ def _scores(
     scores = np.empty((len(rows), 3))
     with bar(f"Judging the places of {len(rows):,} texts", total=len(rows)) as update:
         for part in blocks(len(rows), against=n):
-            own = rows[part]
-            high = grid.squared(vectors[own])
-            low = ((plane[own, None, :] - plane[None, :, :]) ** 2).sum(axis=2)
-            for place, row in enumerate(own):
+            judged = rows[part]
+            high = grid.squared(vectors[judged])
+            low = ((plane[judged, None, :] - plane[None, :, :]) ** 2).sum(axis=2)
+            for place, row in enumerate(judged):
                 scores[part.start + place] = _costs(high[place], low[place], int(row), k)
             update(part.stop)
     scores[:, :2] = 1 - 2 * scores[:, :2] / (k * (2 * n - 3 * k - 1))
     return scores
 
 
-def _costs(high: npt.NDArray[np.float64], low: npt.NDArray[np.float64], own: int, k: int) -> tuple[float, float, float]:
+def _costs(
+    high: npt.NDArray[np.float64], low: npt.NDArray[np.float64], text: int, k: int
+) -> tuple[float, float, float]:
     """What false and torn neighbours of one text cost, and the share kept."""
-    high[own] = low[own] = np.inf
+    high[text] = low[text] = np.inf
     sorted_high, sorted_low = np.sort(high), np.sort(low)
     # Of equally near texts none counts as nearer than another.
     true_rank = np.searchsorted(sorted_high, high[_nearest(low, sorted_low[k - 1], k)]) + 1

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.texts.embedding.encoder import CallableEncoder, Encoder
-    from btviz.texts.embedding.named import load_encoder
+    from btviz.texts.embedding.encoders import CallableEncoder, Encoder, load_encoder
     from btviz.texts.embedding.result import Embeddings, text_id
     from btviz.texts.embedding.run import embed
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "encoder": ["CallableEncoder", "Encoder"],
-        "named": ["load_encoder"],
+        "encoders": ["CallableEncoder", "Encoder", "load_encoder"],
         "result": ["Embeddings", "text_id"],
         "run": ["embed"],
     },

@@ -15,7 +15,6 @@ import numpy.typing as npt
 STEP = 16
 """Lengths of texts are rounded up to a multiple of so many tokens."""
 
-
 BUDGET = 512
 """Tokens of a batch, padding included; a batch that stays in the processor's cache is the fastest."""
 

@@ -12,19 +12,15 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.machine.cluster import LIVES, ray_cluster, room, shared_out
-from btviz.texts.embedding.encoder import Encoder
+from btviz.texts.embedding.encoders import Encoder
 
 Engine = Literal["local", "ray"]
 
-
 Part: TypeAlias = "tuple[slice, npt.NDArray[np.float32]]"
-
 
 _FIRST, _LARGEST = 32, 8192
 
-
 _QUICK, _SLOW = 1.0, 4.0
-
 
 _SLICE = 256
 

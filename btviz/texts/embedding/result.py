@@ -1,7 +1,4 @@
-"""What embedding gives: one vector a distinct text, and which pair has which text.
-
-Which text of a pair is embedded, and its identifier.
-"""
+"""What embedding gives: one vector a distinct text, which text of a pair that is, and its identifier."""
 
 from __future__ import annotations
 
@@ -17,7 +14,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
 from btviz.errors import NotFoundError, UsageError, choice
-from btviz.texts.embedding.encoder import Encoder
+from btviz.texts.embedding.encoders import Encoder
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,14 +112,14 @@ class Embeddings:
         NotFoundError
             If a pair is not among `pairs`.
         """
-        asked = np.asarray(pair_ids, dtype=np.uint64)
+        wanted = np.asarray(pair_ids, dtype=np.uint64)
         known = self.pairs["pair_id"].to_numpy()
-        place = np.searchsorted(known, asked)
-        found = place < len(known)
-        found[found] = known[place[found]] == asked[found]
-        if not found.all():
+        place = np.searchsorted(known, wanted)
+        is_known = place < len(known)
+        is_known[is_known] = known[place[is_known]] == wanted[is_known]
+        if not is_known.all():
             raise NotFoundError(
-                f"Vectors of {len(asked):,} pairs were asked for; {(~found).sum():,} of them are not among the "
+                f"Vectors of {len(wanted):,} pairs were asked for; {(~is_known).sum():,} of them are not among the "
                 f"{len(known):,} pairs embedded. Embed the data set they belong to."
             )
         return np.asarray(self.vectors[self.rows[place]])
@@ -137,7 +134,18 @@ TEXTS = {
 
 
 def text_id(text: str) -> int:
-    """64-bit identifier of a text, whichever column it stands in: the same for ever."""
+    """Identifier of a text, whichever column it stands in: the same for ever.
+
+    Parameters
+    ----------
+    text : str
+        Any text.
+
+    Returns
+    -------
+    int
+        Its 64-bit BLAKE2b hash, unsigned.
+    """
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8, person=b"btviz:text").digest(), "little")
 
 
@@ -156,9 +164,9 @@ def joined(prompts: Sequence[str], responses: Sequence[str], *, text: str) -> li
 def texts_of(ds: Dataset, text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Distinct texts of a data set, and the text of each pair."""
     choice(text, TEXTS, what="text")
-    given = ds.pairs.select("pair_id", TEXTS[text].alias("text"))
-    distinct = given.select(pl.col("text").unique())
+    of_pairs = ds.pairs.select("pair_id", TEXTS[text].alias("text"))
+    distinct = of_pairs.select(pl.col("text").unique())
     ids = pl.Series("text_id", text_ids(distinct["text"], count=distinct.height), ID)
     texts = distinct.select(ids, "text").sort("text_id")
-    pairs = given.join(texts, on="text", how="left").select("pair_id", "text_id").sort("pair_id")
+    pairs = of_pairs.join(texts, on="text", how="left").select("pair_id", "text_id").sort("pair_id")
     return texts, pairs

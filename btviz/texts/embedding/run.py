@@ -1,7 +1,4 @@
-"""Embed the texts of a data set: each distinct text once, ever, for one encoder.
-
-Vectors that an encoder has given so far, by text, whatever data set the text came from.
-"""
+"""Embed the texts of a data set: each distinct text once, ever, for one encoder, whatever data set it came from."""
 
 from __future__ import annotations
 
@@ -22,9 +19,8 @@ from btviz.machine.progress import bar
 from btviz.store import Draft, Entry, Key, Shards, Store, fingerprint
 from btviz.store.keys import JSON
 from btviz.texts.embedding.batches import unit
-from btviz.texts.embedding.encoder import Encoder
+from btviz.texts.embedding.encoders import Encoder, load_encoder
 from btviz.texts.embedding.engines import Engine, encoded_by_ray, encoded_here
-from btviz.texts.embedding.named import load_encoder
 from btviz.texts.embedding.result import Embeddings, texts_of
 
 VERSION = 1
@@ -138,10 +134,10 @@ class _Run:
                 self._encode(pool, self._missing(pool))
             finally:
                 pool.close()
-            found = pool.of(ids)
+            vectors = pool.of(ids)
             limit = self.encoder.max_tokens
-            truncated = 0 if limit is None else int((found.tokens > limit).sum())
-            draft.array("vectors", found.vectors)
+            truncated = 0 if limit is None else int((vectors.tokens > limit).sum())
+            draft.array("vectors", vectors.vectors)
             draft.document("facts", {"texts": len(ids), "truncated": truncated, "max_tokens": limit})
 
         return store.build(key, make)
@@ -180,9 +176,7 @@ def _without(texts: pl.DataFrame, known: npt.NDArray[np.uint64]) -> pl.DataFrame
 
 Storage = Literal["float32", "float16"]
 
-
 POOL_VERSION = 1
-
 
 # 16-bit floats go into Parquet by their bits
 _KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] = {
@@ -192,7 +186,7 @@ _KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] =
 
 
 @dataclass(frozen=True)
-class Found:
+class StoredVectors:
     """Vectors of all texts asked for."""
 
     vectors: npt.NDArray[Any]
@@ -236,7 +230,7 @@ class Pool:
             )
         )
 
-    def of(self, ids: npt.NDArray[np.uint64]) -> Found:
+    def of(self, ids: npt.NDArray[np.uint64]) -> StoredVectors:
         """Vectors of some texts."""
         vectors: npt.NDArray[Any] | None = None
         tokens = np.full(len(ids), -1, np.int64)
@@ -254,4 +248,4 @@ class Pool:
                 f"Asked for {len(ids):,} stored vectors; {(tokens < 0).sum():,} of them are damaged. Run this again: "
                 "only those are computed anew."
             )
-        return Found(vectors, tokens)
+        return StoredVectors(vectors, tokens)

@@ -1,4 +1,7 @@
-"""Sentence-transformers models from a folder: safetensors only, no code of theirs is run."""
+"""Sentence-transformers models from a folder, and the static model distilled from one.
+
+Only safetensors are read, and no code of theirs is run.
+"""
 
 from __future__ import annotations
 
@@ -8,27 +11,37 @@ import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from btviz.errors import DataError, NotFoundError, choice, require
+from btviz.machine.progress import bar
 from btviz.machine.threads import on_each_core
+from btviz.store import Draft, Key, Store
 from btviz.store.keys import JSON, fingerprint
 from btviz.texts.embedding.batches import BUDGET, STEP, batches, padded, unit
 
 CUDA_BUDGET = 1 << 15
 
-
 READ = ("*.json", "*.safetensors", "*.txt", "*.model")
 """Files of a model that are read; none of them can hold code."""
 
-
 _PICKLED = ("*.bin", "*.pt", "*.pkl", "*.ckpt", "*.h5", "*.msgpack")
 
-
 _OWN = "sentence_transformers."
+
+DIMENSIONS = 256
+"""Of the static model's vectors."""
+
+SIF = 1e-4
+"""How much less frequent tokens count; smaller is less."""
+
+STATIC_VERSION = 3
+"""Raised when distilling would give other vectors."""
+
+_GROUP = 4096  # tokens at a time
 
 
 class TransformerEncoder:
@@ -139,10 +152,10 @@ class TransformerEncoder:
             ids, mask = padded(rows, filler=self._filler, budget=self._budget, step=step)
             return unit(self._forward(model, ids, mask)[: len(batch)])
 
-        made = list(on_each_core(forward, parts) if self.device == "cpu" else map(forward, parts))
-        found = np.empty((len(tokens), made[0].shape[1]), np.float32)
-        found[np.concatenate(parts)] = np.concatenate(made)
-        return found
+        blocks = list(on_each_core(forward, parts) if self.device == "cpu" else map(forward, parts))
+        vectors = np.empty((len(tokens), blocks[0].shape[1]), np.float32)
+        vectors[np.concatenate(parts)] = np.concatenate(blocks)
+        return vectors
 
     @property
     def _budget(self) -> int:
@@ -162,7 +175,7 @@ class TransformerEncoder:
     def _tokens(self, texts: Sequence[str], *, limit: int | None = None, special: bool = True) -> list[list[int]]:
         if not texts:
             return []
-        found = self._tokenizer(
+        encoding = self._tokenizer(
             [self.prompt + text for text in texts],
             truncation=limit is not None,
             max_length=limit,
@@ -171,7 +184,7 @@ class TransformerEncoder:
             return_attention_mask=False,
             return_token_type_ids=False,
         )
-        tokens: list[list[int]] = found["input_ids"]
+        tokens: list[list[int]] = encoding["input_ids"]
         return tokens
 
     @cached_property
@@ -192,8 +205,8 @@ class TransformerEncoder:
         half = torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bfloat16")
         with torch.inference_mode(), half:
             features = {"input_ids": ids, "attention_mask": mask}
-            given = {name: torch.from_numpy(value).to(self.device) for name, value in features.items()}
-            vectors: npt.NDArray[Any] = model(given)["sentence_embedding"].float().cpu().numpy()
+            tensors = {name: torch.from_numpy(value).to(self.device) for name, value in features.items()}
+            vectors: npt.NDArray[Any] = model(tensors)["sentence_embedding"].float().cpu().numpy()
         return vectors
 
 
@@ -260,3 +273,81 @@ class quiet:  # noqa: N801  # reads as a word in `with quiet():`
         self._logging.set_verbosity(self._level)
         if self._bars:
             self._logging.enable_progress_bar()
+
+
+class StaticEncoder:
+    """Texts to vectors in microseconds: the weighted mean of one vector a token, distilled from a transformer.
+
+    It knows words and no order of words: for a first picture. No text is too long for it.
+
+    Distilled once: each token that stands for text goes through the transformer alone, principal
+    components decorrelate the vectors and shorten them, and frequent tokens count less (smooth
+    inverse frequency; Arora, Liang & Ma, 2017), with frequencies by Zipf's law from the order of
+    the vocabulary. No text is needed for it. Special tokens, and those that a vocabulary keeps free,
+    have no part: a thousand of them before the first word would make frequent words look rare.
+    """
+
+    max_tokens: None = None
+
+    def __init__(self, teacher: TransformerEncoder, *, store: Store | None = None) -> None:
+        self.teacher = teacher
+        self.name = f"static ({teacher.name})"
+        self._root = None if store is None else store.root
+
+    @property
+    def settings(self) -> Mapping[str, JSON]:
+        """Those of the teacher, and how it was distilled."""
+        return {
+            "teacher": dict(self.teacher.settings),
+            "dimensions": DIMENSIONS,
+            "sif": SIF,
+            "version": STATIC_VERSION,
+        }
+
+    def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Tokens of each text; shape (len(texts),)."""
+        return np.fromiter(map(len, self._tokens(texts)), np.int64, len(texts))
+
+    def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Unit vectors, shape (len(texts), d)."""
+        table = self._table
+        sums = np.zeros((len(texts), table.shape[1]), np.float64)
+        for row, tokens in enumerate(self._tokens(texts)):
+            if tokens:
+                sums[row] = table[tokens].sum(axis=0, dtype=np.float64)
+        return unit(sums)
+
+    def _tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        return self.teacher.tokens(texts, special=False)
+
+    @cached_property
+    def _table(self) -> npt.NDArray[np.float32]:
+        key = Key("encoders", (fingerprint(dict(self.settings)),), version=STATIC_VERSION)
+        entry = Store(self._root).build(key, self._distil)
+        return cast("npt.NDArray[np.float32]", entry.array("tokens", mmap=False))
+
+    def _distil(self, draft: Draft) -> None:
+        tokens = self.teacher.ordinary_tokens
+        vectors = []
+        with bar(f"Distilling {self.name}", total=len(tokens)) as show:
+            for start in range(0, len(tokens), _GROUP):
+                vectors.append(self.teacher.encode_tokens(tokens[start : start + _GROUP].tolist()))
+                show(min(start + _GROUP, len(tokens)))
+        kept = token_table(np.concatenate(vectors), dimensions=DIMENSIONS)
+        table = np.zeros((self.teacher.vocabulary_size, kept.shape[1]), np.float32)
+        table[tokens] = kept
+        draft.array("tokens", table)
+
+
+def token_table(vectors: npt.NDArray[np.float32], *, dimensions: int) -> npt.NDArray[np.float32]:
+    """Token vectors, decorrelated, shortened and weighted."""
+    centred = vectors.astype(np.float64) - vectors.mean(axis=0, dtype=np.float64)
+    _, axes = np.linalg.eigh(centred.T @ centred)
+    kept: npt.NDArray[Any] = axes[:, ::-1][:, :dimensions]
+    # the sign of an axis is arbitrary; its largest entry is made positive
+    largest = np.abs(kept).argmax(axis=0)
+    kept = kept * np.sign(kept[largest, np.arange(kept.shape[1])])
+    share = 1 / np.arange(2, len(vectors) + 2)
+    share /= share.sum()
+    weighted: npt.NDArray[np.float64] = (centred @ kept) * (SIF / (SIF + share))[:, None]
+    return weighted.astype(np.float32)

@@ -7,15 +7,13 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.texts.neighbors.duplicates import near_duplicates
     from btviz.texts.neighbors.graph import Neighbors, nearest_neighbors
-    from btviz.texts.neighbors.similar import more_like
+    from btviz.texts.neighbors.similar import more_like, near_duplicates
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "duplicates": ["near_duplicates"],
         "graph": ["Neighbors", "nearest_neighbors"],
-        "similar": ["more_like"],
+        "similar": ["more_like", "near_duplicates"],
     },
 )

@@ -1,7 +1,4 @@
-"""The graph of nearest neighbours: computed once per embedding, stored, shared by all.
-
-Approximate neighbours of many texts, by nearest-neighbour descent.
-"""
+"""The graph of nearest neighbours, exact or by nearest-neighbour descent: stored, and shared by all."""
 
 from __future__ import annotations
 
@@ -23,10 +20,8 @@ from btviz.texts.neighbors.grid import LARGEST, Grid, blocks, cosine, nearest_ot
 EXACT_UP_TO = 20_000
 """Texts; above that the exact graph takes minutes."""
 
-
 WIDTH = 30
 """Neighbours stored at least, so that every use reads the same graph."""
-
 
 THREADS = 2
 """Of the descent, whatever the machine has: the graph depends on their number."""
@@ -161,12 +156,9 @@ def _exact(emb: Embeddings, width: int) -> tuple[npt.NDArray[np.int32], npt.NDAr
 
 _AUDITED = 500  # texts whose true neighbours are looked up
 
-
 _QUIET_SECONDS = 2.0
 
-
 Vectors = npt.NDArray[np.float32]
-
 
 Indices = npt.NDArray[np.int32]
 
@@ -200,12 +192,14 @@ def _search(vectors: Vectors, k: int, *, n_threads: int, random_state: int) -> n
     return np.asarray(index.neighbor_graph[0])
 
 
-def _ordered(vectors: Vectors, own: npt.NDArray[np.intp], *, rows: npt.NDArray[np.integer]) -> tuple[Indices, Vectors]:
+def _ordered(
+    vectors: Vectors, texts: npt.NDArray[np.intp], *, rows: npt.NDArray[np.integer]
+) -> tuple[Indices, Vectors]:
     """Leave out each row itself (or, where it was not found, the farthest) and put the others in order."""
     m, width = rows.shape
-    rows = np.where(rows < 0, own[:, None], rows)  # -1 stands for a neighbour that was not found
-    squared = squared_between(vectors[np.repeat(own, width)], vectors[rows.ravel()]).reshape(m, width)
-    squared[rows == own[:, None]] = np.inf
+    rows = np.where(rows < 0, texts[:, None], rows)  # -1 stands for a neighbour that was not found
+    squared = squared_between(vectors[np.repeat(texts, width)], vectors[rows.ravel()]).reshape(m, width)
+    squared[rows == texts[:, None]] = np.inf
     order = np.lexsort((rows, squared), axis=1)[:, : width - 1]
     distances = cosine(np.take_along_axis(squared, order, axis=1))
     return np.take_along_axis(rows, order, axis=1).astype(np.int32), distances
@@ -218,19 +212,19 @@ def _complete(vectors: Vectors, indices: Indices, *, distances: Vectors) -> None
         return
     grid = Grid.of(vectors)
     for part in blocks(len(short), against=len(grid)):
-        own = short[part]
-        indices[own], distances[own] = grid.nearest(vectors[own], indices.shape[1], own=own)
+        rows = short[part]
+        indices[rows], distances[rows] = grid.nearest(vectors[rows], indices.shape[1], own=rows)
 
 
 def _recall(vectors: Vectors, indices: Indices, *, random_state: int) -> float:
     n, k = indices.shape
     audited = np.random.default_rng(random_state).choice(n, min(_AUDITED, n), replace=False)
     grid = Grid.of(vectors)
-    found = 0
+    n_kept = 0
     for part in blocks(len(audited), against=len(grid)):
-        own = audited[part]
-        squared = grid.squared(vectors[own])
-        squared[np.arange(len(own)), own] = np.inf
+        rows = audited[part]
+        squared = grid.squared(vectors[rows])
+        squared[np.arange(len(rows)), rows] = np.inf
         limit = np.partition(squared, k - 1, axis=1)[:, k - 1 : k]
-        found += int((np.take_along_axis(squared, indices[own].astype(np.int64), axis=1) <= limit).sum())
-    return float(found / (len(audited) * k))
+        n_kept += int((np.take_along_axis(squared, indices[rows].astype(np.int64), axis=1) <= limit).sum())
+    return float(n_kept / (len(audited) * k))

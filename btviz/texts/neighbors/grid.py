@@ -21,24 +21,18 @@ from btviz.errors import UsageError
 
 SCALE = 2.0**21
 
-
 LARGEST = 1 << 18
 """Points that can be ranked: a squared distance (45 bits) and an index (18) share 63 bits."""
 
-
 _BLOCK = 256  # rows; larger blocks leave the cache
-
 
 _CELLS = 1 << 22  # of a block of distances, 34 MB
 
-
 _LENGTH_TOLERANCE = 0.01  # of half-precision storage, generously
-
 
 Vectors = npt.NDArray[np.floating]
 
-
-Found = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
+Nearest = tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,7 +57,7 @@ class Grid:
         rows = np.column_stack([-2.0 * points, np.ones(len(points)), _squared_lengths(points)])
         return np.asarray(rows @ self.columns)
 
-    def nearest(self, vectors: Vectors, k: int, *, own: npt.NDArray[np.integer] | None = None) -> Found:
+    def nearest(self, vectors: Vectors, k: int, *, own: npt.NDArray[np.integer] | None = None) -> Nearest:
         """The k nearest points of each vector, nearest first; of equally near ones the first."""
         bits = max(len(self) - 1, 1).bit_length()
         keys = self.squared(vectors).astype(np.int64)
@@ -93,10 +87,10 @@ def blocks(n: int, *, against: int = 1) -> Iterator[slice]:
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
-def nearest_others(grid: Grid, vectors: Vectors, *, k: int) -> Iterator[Found]:
+def nearest_others(grid: Grid, vectors: Vectors, *, k: int) -> Iterator[Nearest]:
     """`Grid.nearest` of the points themselves, block by block, on all cores."""
 
-    def of(part: slice) -> Found:
+    def of(part: slice) -> Nearest:
         return grid.nearest(vectors[part], k, own=np.arange(part.start, part.stop))
 
     with ThreadPoolExecutor(min(cpu_count() or 1, 8)) as pool:

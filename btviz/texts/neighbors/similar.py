@@ -1,4 +1,4 @@
-"""More like this: the texts nearest to some texts, or to a vector."""
+"""Texts that say nearly the same: those most like some, and groups of near duplicates."""
 
 from __future__ import annotations
 
@@ -10,15 +10,14 @@ import polars as pl
 
 from btviz.arguments import whole_number
 from btviz.errors import NotFoundError, UsageError
+from btviz.stats.components import components
 from btviz.texts.embedding import Embeddings
-from btviz.texts.neighbors.graph import Neighbors
-from btviz.texts.neighbors.grid import cosine, squared_between
+from btviz.texts.neighbors.graph import Neighbors, nearest_neighbors
+from btviz.texts.neighbors.grid import Grid, blocks, cosine, squared_between
 
 _PRESELECTION = 1e-4  # of a cosine; far above the error of single precision
 
-
 _LARGEST_ID = 2**64 - 1
-
 
 Ids = pl.Series | Sequence[int]
 
@@ -69,22 +68,22 @@ def more_like(
     n = whole_number(n, name="n", least=1)
     if neighbors is not None and neighbors.fingerprint != emb.fingerprint:
         raise UsageError("Similar texts were asked for with the graph of other embeddings. Give that of these.")
-    given = [
+    ways = [
         name for name, ids in (("text_ids", text_ids), ("pair_ids", pair_ids), ("vector", vector)) if ids is not None
     ]
-    if len(given) != 1:
-        by = " and ".join(given) or "nothing"
+    if len(ways) != 1:
+        by = " and ".join(ways) or "nothing"
         raise UsageError(f"Similar texts were asked for by {by}. Give one of text_ids, pair_ids and vector.")
     if vector is not None:
         unit = _unit(np.asarray(vector, np.float64), shape=emb.vectors.shape[1:])
         return _table(emb, *_scan(emb, unit, n, own=np.empty(0, np.int64)))
-    own = _rows_of_texts(emb, text_ids) if text_ids is not None else _rows_of_pairs(emb, pair_ids)
-    if len(own) > 1:
-        unit = _unit(emb.vectors[own].mean(axis=0, dtype=np.float64), shape=emb.vectors.shape[1:])
-        return _table(emb, *_scan(emb, unit, n, own=own))
+    rows = _rows_of_texts(emb, text_ids) if text_ids is not None else _rows_of_pairs(emb, pair_ids)
+    if len(rows) > 1:
+        unit = _unit(emb.vectors[rows].mean(axis=0, dtype=np.float64), shape=emb.vectors.shape[1:])
+        return _table(emb, *_scan(emb, unit, n, own=rows))
     if neighbors is not None and neighbors.method == "exact" and n <= neighbors.indices.shape[1]:
-        return _table(emb, neighbors.indices[own[0], :n], neighbors.distances[own[0], :n])
-    return _table(emb, *_scan(emb, emb.vectors[own[0]], n, own=own))
+        return _table(emb, neighbors.indices[rows[0], :n], neighbors.distances[rows[0], :n])
+    return _table(emb, *_scan(emb, emb.vectors[rows[0]], n, own=rows))
 
 
 def _rows_of_texts(emb: Embeddings, text_ids: Ids) -> npt.NDArray[np.int64]:
@@ -97,16 +96,16 @@ def _rows_of_pairs(emb: Embeddings, pair_ids: Ids | None) -> npt.NDArray[np.int6
 
 
 def _rows(known: npt.NDArray[np.uint64], ids: Ids, *, what: str) -> npt.NDArray[np.int64]:
-    asked = np.unique(_as_ids(ids, what=what))
-    if not len(asked):
+    wanted = np.unique(_as_ids(ids, what=what))
+    if not len(wanted):
         raise UsageError(f"Texts similar to no {what} were asked for. Name at least one.")
-    found = np.isin(asked, known)
-    if not found.all():
+    is_known = np.isin(wanted, known)
+    if not is_known.all():
         raise NotFoundError(
-            f"Texts similar to {len(asked):,} {what} were asked for; {(~found).sum():,} of them are not among the "
+            f"Texts similar to {len(wanted):,} {what} were asked for; {(~is_known).sum():,} of them are not among the "
             f"{len(known):,} embedded. Embed the data set they belong to."
         )
-    return np.searchsorted(known, asked)
+    return np.searchsorted(known, wanted)
 
 
 def _as_ids(ids: Ids, *, what: str) -> npt.NDArray[np.uint64]:
@@ -116,7 +115,7 @@ def _as_ids(ids: Ids, *, what: str) -> npt.NDArray[np.uint64]:
         raise UsageError(
             f"Texts similar to a {type(ids).__name__} were asked for; that is no list of {what}. Give a list of ids."
         )
-    numbers = [whole_number(one, name=f"an id of {what}", least=0, most=_LARGEST_ID) for one in ids]
+    numbers = [whole_number(number, name=f"an id of {what}", least=0, most=_LARGEST_ID) for number in ids]
     return np.array(numbers, np.uint64)
 
 
@@ -153,3 +152,70 @@ def _table(emb: Embeddings, rows: npt.NDArray[np.integer], distances: npt.NDArra
         .join(counts, on="text_id", how="left", maintain_order="left")
         .with_columns(pl.col("n_pairs").fill_null(0))
     )
+
+
+Rows = npt.NDArray[np.int64]
+
+
+def near_duplicates(emb: Embeddings, threshold: float = 0.05) -> pl.DataFrame:
+    """Group texts that are linked, directly or through others, by small distances.
+
+    Every two texts at most `threshold` apart are in one group; two texts of a group may be
+    farther apart, joined by a chain. Above 20,000 texts the neighbour graph is approximate and
+    a link may be missed.
+
+    Parameters
+    ----------
+    emb : Embeddings
+        From `btviz.embed`.
+    threshold : float
+        Largest cosine distance of two linked texts, 0 (equal vectors) .. 2.
+
+    Returns
+    -------
+    DataFrame
+        One row per text that has a near duplicate, largest groups first: `group` (from 1),
+        `text_id`, `distance` (cosine, to the nearest other text), `n_texts` and `n_pairs` (of
+        the group: its texts, and the pairs that have one of them).
+
+    Raises
+    ------
+    UsageError
+        If `threshold` is not between 0 and 2.
+    """
+    if not 0 <= threshold <= 2:
+        raise UsageError(f"Near duplicates were asked for with threshold {threshold}; cosine distances are 0 to 2.")
+    graph = nearest_neighbors(emb)
+    linked = pl.DataFrame(
+        {
+            "first": _components(emb, graph, threshold),
+            "text_id": emb.text_ids,
+            "distance": graph.distances[:, 0] if graph.indices.shape[1] else np.zeros(len(emb), np.float32),
+        }
+    )
+    counts = emb.pairs.group_by("text_id").agg(pl.len().cast(pl.UInt32).alias("n_pairs"))
+    members = linked.join(counts, on="text_id", how="left", maintain_order="left").with_columns(
+        pl.len().over("first").alias("n_texts"), pl.col("n_pairs").fill_null(0).sum().over("first")
+    )
+    return (
+        members.filter(pl.col("n_texts") > 1)
+        .sort("n_texts", "first", "text_id", descending=[True, False, False])
+        .select(pl.col("first").rle_id().add(1).alias("group"), "text_id", "distance", "n_texts", "n_pairs")
+    )
+
+
+def _components(emb: Embeddings, graph: Neighbors, threshold: float) -> Rows:
+    """First text of the group of each text."""
+    close = graph.distances <= np.float32(threshold)
+    rows, places = np.nonzero(close)
+    groups = components(rows, graph.indices[rows, places].astype(np.int64), known=np.arange(len(emb)))
+    if close.shape[1] == len(emb) - 1:
+        return groups
+    # A text whose neighbours in the graph are all close may have more that are.
+    full = np.flatnonzero(close.all(axis=1))
+    if len(full):
+        grid = Grid.of(emb.vectors)
+        for part in blocks(len(full), against=len(grid)):
+            rows, others = np.nonzero(cosine(grid.squared(emb.vectors[full[part]])) <= np.float32(threshold))
+            groups = components(full[part][rows], others, known=groups)
+    return groups

@@ -7,16 +7,14 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.texts.topics.agreement import TopicAgreement, topic_agreement
-    from btviz.texts.topics.profile import topic_categories
+    from btviz.texts.topics.categories import TopicAgreement, topic_agreement, topic_categories
     from btviz.texts.topics.result import Topics, fit_topics, load_topics
     from btviz.texts.topics.stability import STABLE, topic_stability
 
 __getattr__, __dir__, __all__ = lazy_exports(
     __name__,
     {
-        "agreement": ["TopicAgreement", "topic_agreement"],
-        "profile": ["topic_categories"],
+        "categories": ["TopicAgreement", "topic_agreement", "topic_categories"],
         "result": ["Topics", "fit_topics", "load_topics"],
         "stability": ["STABLE", "topic_stability"],
     },

@@ -19,7 +19,6 @@ from btviz.texts.topics.naming import CountedTexts, Tables, fit_bertopic, load_b
 
 KIND = "topics"
 
-
 VERSION = 2
 
 

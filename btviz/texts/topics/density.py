@@ -2,9 +2,8 @@
 
 The hierarchy is that of HDBSCAN* (Campello, Moulavi and Sander 2013), by the compiled
 fast_plscan. Its own choice of one scale is not used, because it may find two clusters where a
-person sees fifty; clusters are chosen by excess of mass, with a bound on their size.
-
-Which smallest topic sizes are offered, and which one is shown first.
+person sees fifty; clusters are chosen by excess of mass, with a bound on their size. Which smallest
+sizes are offered, and which one is shown first, depends on the number of texts.
 """
 
 from __future__ import annotations
@@ -24,13 +23,10 @@ from btviz.errors import require
 MIN_SAMPLES = 2
 """Neighbours that make a density: the fewest the hierarchy takes, which leaves the fewest outliers."""
 
-
 LARGEST_SHARE = 0.1
 """Share of the texts above which a topic is divided where it can be."""
 
-
 Floats = NDArray[np.float64]
-
 
 Integers = NDArray[np.int64]
 
@@ -170,10 +166,8 @@ class _Condensed:
 
 SIZES: tuple[int, ...] = tuple(step * 10**power for power in range(6) for step in (2, 3, 5, 7, 10, 15))
 
-
 FEWEST_TOPICS = 3
 """Topics that the scale shown first should have, where any scale has them."""
-
 
 _SMALLEST = 5
 

@@ -1,7 +1,4 @@
-"""Topics at every scale: which text belongs to which, numbered so that they are the same on every run.
-
-The distinct texts that were embedded, and where each lies on the map.
-"""
+"""Topics at every scale: which distinct text belongs to which, numbered so that they are the same on every run."""
 
 from __future__ import annotations
 
@@ -117,13 +114,13 @@ def texts_of(ds: Dataset, embeddings: Embeddings) -> list[str]:
     """Each distinct text, in the order of ``embeddings.text_ids``."""
     one_pair = embeddings.pairs.group_by("text_id").agg(pl.col("pair_id").min())
     texts = ds.pairs.select("pair_id", TEXTS[embeddings.text].alias("text"))
-    found = one_pair.join(texts, on="pair_id", how="inner").sort("text_id")
-    if found.height != len(embeddings):
+    distinct = one_pair.join(texts, on="pair_id", how="inner").sort("text_id")
+    if distinct.height != len(embeddings):
         raise UsageError(
-            f"Topics of {ds.name!r} were asked for; of the {len(embeddings):,} texts embedded only {found.height:,} "
+            f"Topics of {ds.name!r} were asked for; of the {len(embeddings):,} texts embedded only {distinct.height:,} "
             "are texts of its pairs. Embed this data set."
         )
-    return found["text"].to_list()
+    return distinct["text"].to_list()
 
 
 def places_of(points: pl.DataFrame, embeddings: Embeddings) -> NDArray[np.float32]:

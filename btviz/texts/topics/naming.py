@@ -1,10 +1,9 @@
 """Tables of topics at one scale: sizes, words, names, categories, and how topics join into larger ones.
 
-Words of topics through BERTopic, on clusters and vectors that are given to it.
-
-BERTopic joins the texts of a topic and counts their words anew for every set of clusters. Here
-the words of each text are counted once, and BERTopic gets numbers of rows for documents and a
-vectorizer that adds up those rows: the same counts, at every scale at once, and no text in it.
+Words come through BERTopic, on clusters and vectors that are given to it. It joins the texts of a topic
+and counts their words anew for every set of clusters. Here the words of each text are counted once, and
+BERTopic gets numbers of rows for documents and a vectorizer that adds up those rows: the same counts, at
+every scale at once, and no text in it.
 """
 
 from __future__ import annotations
@@ -13,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -26,15 +25,9 @@ from btviz.stats.association import ratio
 from btviz.texts.topics.density import Integers
 from btviz.texts.topics.layers import Layers, mean_vectors
 
-if TYPE_CHECKING:
-    pass
-
-
 WORDS_IN_NAME = 3
 
-
 WORDLESS = "no words"
-
 
 HIERARCHY = pl.Schema(
     {
@@ -72,9 +65,9 @@ def tables_of(ds: Dataset, layers: Layers, *, scale: int, model: Any, counted: C
             "n_pairs": pl.Series(n_pairs, dtype=pl.Int64),
             "n_texts": pl.Series(np.bincount(texts[texts >= 0], minlength=k), dtype=pl.Int64),
             "n_prompts": n_prompts.cast(pl.Int64),
-            "name": pl.Series(names_of([[word for word, _ in found] for found in words]), dtype=pl.String),
-            "keywords": pl.Series([[w for w, _ in found] for found in words], dtype=pl.List(pl.String)),
-            "weights": pl.Series([[v for _, v in found] for found in words], dtype=pl.List(pl.Float64)),
+            "name": pl.Series(names_of([[word for word, _ in weighted] for weighted in words]), dtype=pl.String),
+            "keywords": pl.Series([[w for w, _ in weighted] for weighted in words], dtype=pl.List(pl.String)),
+            "weights": pl.Series([[v for _, v in weighted] for weighted in words], dtype=pl.List(pl.Float64)),
         }
     )
     shares = category_shares(ds, assignments, n_topics=k)
@@ -85,8 +78,10 @@ def tables_of(ds: Dataset, layers: Layers, *, scale: int, model: Any, counted: C
 def names_of(words: Sequence[Sequence[str]]) -> list[str]:
     """Name each topic by its first words, with one word more where two would be called the same."""
     names: list[str] = []
-    for found in words:
-        longer = [", ".join(found[:n]) or WORDLESS for n in range(WORDS_IN_NAME, max(WORDS_IN_NAME, len(found)) + 1)]
+    for keywords in words:
+        longer = [
+            ", ".join(keywords[:n]) or WORDLESS for n in range(WORDS_IN_NAME, max(WORDS_IN_NAME, len(keywords)) + 1)
+        ]
         free = (name for name in longer if name not in names)
         names.append(next(free, f"{longer[-1]} ({len(names)})"))
     return names
@@ -114,7 +109,7 @@ def _merges(texts: Integers, n_pairs: Integers, *, model: Any, counted: CountedT
             "distance": linkage[:, 2],
             "n_pairs": [int(n_pairs[union].sum()) for union in unions],
             "topics": unions,
-            "name": [", ".join(found[:WORDS_IN_NAME]) or WORDLESS for found in words],
+            "name": [", ".join(keywords[:WORDS_IN_NAME]) or WORDLESS for keywords in words],
             "keywords": words,
         },
         schema=HIERARCHY,
@@ -128,31 +123,23 @@ def _words_of_unions(
     rows = [" ".join(map(str, np.flatnonzero(np.isin(texts, union)))) for union in unions]
     weights = model.ctfidf_model.transform(counted.transform(rows).astype(np.float64)).tocsr()
     names = counted.get_feature_names_out()
-    found = []
+    keywords = []
     for row in range(len(unions)):
         entries = slice(weights.indptr[row], weights.indptr[row + 1])
         place, weight = weights.indices[entries], weights.data[entries]
         best = np.lexsort((place, -weight))[:n_words]
-        found.append([str(names[word]) for word in place[best]])
-    return found
-
-
-CANDIDATES = 30
-"""Words of a topic by c-TF-IDF among which BERTopic's maximal marginal relevance picks."""
+        keywords.append([str(names[word]) for word in place[best]])
+    return keywords
 
 
 WORD_PATTERN = r"(?u)\b[^\W\d_](?:[^\W_]|['’](?=[^\W\d_]))+\b"
 """Two or more letters or digits, the first a letter; an apostrophe may stand inside."""
 
-
 _DIVERSITY = 0.2
-
 
 _NO_WORDS = ("emptydoc", "wordless")  # the first is what BERTopic puts in the place of a text without words
 
-
 _CONTRACTED = ("n't", "'s", "'d", "'ll", "'m", "'re", "'ve")
-
 
 _FILLERS = """
 aren couldn didn doesn don hadn hasn haven isn let like ll mightn mustn needn re shan shouldn use used using ve wasn
@@ -239,8 +226,7 @@ def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> An
     rows = [str(row) for row in range(len(labels))]
     model.fit(rows, embeddings=counted.vectors, y=labels)
     model.topic_representations_ = {  # without the empty words that fill up those of small topics
-        topic: [found for found in words if found[0]] or words[:1]
-        for topic, words in model.topic_representations_.items()
+        topic: [pair for pair in words if pair[0]] or words[:1] for topic, words in model.topic_representations_.items()
     }
     del backend.embed
     model.vectorizer_model, model.nr_topics = counted.vectorizer, None

@@ -81,10 +81,10 @@ class Topics:
 
     def __repr__(self) -> str:
         outliers = "no pairs" if self.outlier_share is None else f"{self.outlier_share:.0%} outliers"
-        given = int(self.assignments["reassigned"].sum())
+        reassigned = int(self.assignments["reassigned"].sum())
         return (
             f"<Topics of each {self.facts['text']} of {self.facts['data']}: {self.topics.height} of at least "
-            f"{self.scale} texts; {outliers}{f'; {given:,} outliers reassigned' if given else ''}>"
+            f"{self.scale} texts; {outliers}{f'; {reassigned:,} outliers reassigned' if reassigned else ''}>"
         )
 
     def at(self, scale: int) -> Topics:
@@ -100,8 +100,8 @@ class Topics:
         UsageError
             If that scale was not fitted.
         """
-        asked = whole_number(scale, name="scale", least=2)
-        return self if asked == self.scale else topics_at(self._book, asked)
+        smallest = whole_number(scale, name="scale", least=2)
+        return self if smallest == self.scale else topics_at(self._book, smallest)
 
     def bertopic(self) -> Any:
         """BERTopic fitted on these topics.
@@ -235,7 +235,7 @@ def fit_topics(
         "scale": None if scale is None else whole_number(scale, name="scale", least=2),
         "reassign_outliers": reassign_outliers,
         "random_state": seed(random_state),
-        "n_words": whole_number(n_words, name="n_words", least=1, most=30),
+        "n_words": whole_number(n_words, name="n_words", least=1, most=30),  # the most that relevance picks among
     }
     book = FittedBook(ds, points, embeddings=embeddings, options=options)
     return topics_at(book, book.layers.first)

@@ -24,7 +24,6 @@ from btviz.texts.topics.result import Topics
 STABLE = 0.6
 """Mean overlap below which a topic is not to be trusted (Hennig 2007)."""
 
-
 _VERSION = 3
 
 
@@ -115,15 +114,15 @@ def topic_stability(
 
 
 def _runs(ds: Dataset, topics: Topics, embeddings: Embeddings, options: dict[str, int | float]) -> Iterator[_Run]:
-    own = int(topics.facts["random_state"])
+    fitted_seed = int(topics.facts["random_state"])
     landmarks = int(options["landmarks"]) if "landmarks" in options else None
     for place in range(int(options["n_seeds"])):
-        yield _Run("seed", embeddings, (own + 1 + place) % (LARGEST_SEED + 1), topics.scale, landmarks)
+        yield _Run("seed", embeddings, (fitted_seed + 1 + place) % (LARGEST_SEED + 1), topics.scale, landmarks)
     share, rng = float(options["share"]), np.random.default_rng(int(options["random_state"]))
     for _ in range(int(options["n_subsamples"])):
         part = subsample(ds, embeddings, share=share, rng=rng)
         fewer = None if landmarks is None else max(FEWEST_LANDMARKS, round(share * landmarks))
-        yield _Run("subsample", part, own, max(2, round(share * topics.scale)), fewer)
+        yield _Run("subsample", part, fitted_seed, max(2, round(share * topics.scale)), fewer)
 
 
 def subsample(ds: Dataset, embeddings: Embeddings, *, share: float, rng: np.random.Generator) -> Embeddings:

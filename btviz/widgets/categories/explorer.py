@@ -1,29 +1,37 @@
-"""The category explorer: association matrix, category shares, and the pairs behind them."""
+"""The category explorer: association matrix and category shares, and the pairs behind a click on a cell or a bar.
+
+`ContrastView` draws both of a selection; `pairs_behind` finds the pairs that a count rests on.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from concurrent.futures import Future
+from dataclasses import dataclass
+from types import MappingProxyType
+
 import altair as alt
 import ipywidgets
+import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.errors import BtvizError
 from btviz.labels.associations import cooccurrence
-from btviz.labels.counts import category_counts
+from btviz.labels.counts import category_contrast, category_counts
 from btviz.plots import COEFFICIENTS, explorer
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection
+from btviz.plots.interactive.categories import selection_contrast
+from btviz.session import ContentPolicy, Selection
 from btviz.taxonomy.categories import Category
-from btviz.widgets.categories.behind import pairs_behind
-from btviz.widgets.inspector.index import index_pairs
-from btviz.widgets.inspector.pairs import PairInspector
+from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
+from btviz.widgets.inspector.pairs import InspectedView, PairInspector
+from btviz.widgets.parts.background import Background, SupersededError
 from btviz.widgets.parts.chartview import ChartView
-from btviz.widgets.parts.inspected import InspectedView
+from btviz.widgets.parts.view import View
 
 _WHERE = [("all", "all"), ("unsafe only", "unsafe")]
 
-
 _INVITATION = "Click a cell or a bar to list the pairs behind it."
-
 
 _WRAP = {"flex_flow": "row wrap"}
 
@@ -45,6 +53,16 @@ class CategoryExplorer(InspectedView):
     policy : ContentPolicy, optional
         Decides which texts may be read; the one of this session by default.
 
+    Attributes
+    ----------
+    controls : Mapping
+        The drop-down lists `population`, `where` and `coefficient`; setting their `value` from Python
+        moves the picture, too.
+    chart : ChartView
+        The picture: `spec` is what is drawn, `said` the words above it, `chosen` what is outlined.
+    inspector : PairInspector
+        Lists the pairs behind the last click, or all.
+
     Examples
     --------
     >>> explorer = btviz.widgets.CategoryExplorer(ds)
@@ -55,23 +73,27 @@ class CategoryExplorer(InspectedView):
     def __init__(self, ds: Dataset, *, selection: Selection | None = None, policy: ContentPolicy | None = None) -> None:
         self.ds = ds
         self._index = index_pairs(ds)
-        self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
+        self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
         self._tables: dict[tuple[str, str], tuple[pl.DataFrame, pl.DataFrame]] = {}
         self._clicked: tuple[Category, ...] = ()
         self._clicking = False
-        self._population = ipywidgets.Dropdown(options=_populations(ds), description="Count")
-        self._where = ipywidgets.Dropdown(options=_WHERE, description="Which")
-        self._coefficient = ipywidgets.Dropdown(options=_coefficients("all"), description="Association")
-        self._chart = ChartView(self._drawn(), on_click=self.click, on_hide=self.policy.hide_all)
-        for control in (self._population, self._where):
-            control.observe(self._recount, names="value")
-        self._coefficient.observe(self._redraw, names="value")
-        self.selection.observe(self._selection_moved)
+        self.controls: Mapping[str, ipywidgets.Dropdown] = MappingProxyType(
+            {
+                "population": ipywidgets.Dropdown(options=_populations(ds), description="Count"),
+                "where": ipywidgets.Dropdown(options=_WHERE, description="Which"),
+                "coefficient": ipywidgets.Dropdown(options=_coefficients("all"), description="Association"),
+            }
+        )
+        self.chart = ChartView(self._drawn(), on_click=self.click, on_hide=self.policy.hide_all)
+        for name in ("population", "where"):
+            self.controls[name].observe(self._recount, names="value")
+        self.controls["coefficient"].observe(self._redraw, names="value")
+        self._until_closed(self.selection.observe(self._selection_moved))
         self._selection_moved()
-        controls = ipywidgets.Box([self._population, self._where, self._coefficient], layout=_WRAP)
-        self._chart.layout = {"max_width": "100%"}
-        self.inspector.layout = {"flex": "1 1 600px"}  # beside the chart where there is room, else below
-        views = ipywidgets.Box([self._chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
+        controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
+        self.chart.layout.max_width = "100%"
+        self.inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
+        views = ipywidgets.Box([self.chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
         super().__init__([controls, views])
 
     def click(self, row: str, col: str | None = None) -> None:
@@ -89,31 +111,36 @@ class CategoryExplorer(InspectedView):
         """
         names = [row] if col in (None, row) else [row, str(col)]
         self._clicked = tuple(self.ds.taxonomy[name] for name in names)
-        found = pairs_behind(self._index, self._clicked, population=self._population.value, where=self._where.value)
+        behind = pairs_behind(
+            self._index, self._clicked, population=self._chosen("population"), where=self._chosen("where")
+        )
         self._clicking = True
         try:
-            self.selection.set(self.ds.pairs["pair_id"][found.rows], origin=found.origin, expression=found.expression)
+            ids = self.ds.pairs["pair_id"][behind.rows]
+            self.selection.set(ids, origin=behind.origin, expression=behind.expression)
         finally:
             self._clicking = False
         self._outline()
 
+    def _chosen(self, name: str) -> str:
+        return str(self.controls[name].value)
+
     def _drawn(self) -> alt.HConcatChart:
-        asked = (self._population.value, self._where.value)
-        if asked not in self._tables:
-            population, where = asked
-            self._tables[asked] = (
+        population, where = self._chosen("population"), self._chosen("where")
+        if (population, where) not in self._tables:
+            self._tables[population, where] = (
                 cooccurrence(self.ds, population=population, where=where),
                 category_counts(self.ds, population=population, where=where),
             )
         return explorer(
-            *self._tables[asked],
-            coefficient=self._coefficient.value,
+            *self._tables[population, where],
+            coefficient=self._chosen("coefficient"),
             source=self.ds.population,
             taxonomy=self.ds.taxonomy,
         )
 
     def _redraw(self, _: object = None) -> None:
-        self._chart.draw(self._drawn())
+        self.chart.draw(self._drawn())
 
     def _recount(self, _: object) -> None:
         self._offer_coefficients()
@@ -122,21 +149,21 @@ class CategoryExplorer(InspectedView):
             self.click(*(category.key for category in self._clicked))
 
     def _offer_coefficients(self) -> None:
-        before = self._coefficient.value
-        self._coefficient.unobserve(self._redraw, names="value")
-        self._coefficient.options = offered = _coefficients(self._where.value)
-        self._coefficient.value = before if before in dict(offered).values() else "phi"
-        self._coefficient.observe(self._redraw, names="value")
+        control, before = self.controls["coefficient"], self._chosen("coefficient")
+        control.unobserve(self._redraw, names="value")
+        control.options = offered = _coefficients(self._chosen("where"))
+        control.value = before if before in dict(offered).values() else "phi"
+        control.observe(self._redraw, names="value")
 
     def _outline(self) -> None:
         row, col = ([category.key for category in self._clicked] + ["", ""])[:2]
-        self._chart.chosen = {"chosen_row": row, "chosen_col": col}
+        self.chart.chosen = {"chosen_row": row, "chosen_col": col}
 
     def _selection_moved(self) -> None:
         if not self._clicking:
             self._clicked = ()
             self._outline()
-        self._chart.said = _INVITATION if self.selection.pair_ids is None else self.selection.origin
+        self.chart.said = _INVITATION if self.selection.pair_ids is None else self.selection.origin
 
 
 def _populations(ds: Dataset) -> list[str]:
@@ -148,3 +175,156 @@ def _populations(ds: Dataset) -> list[str]:
 def _coefficients(where: str) -> list[tuple[str, str]]:
     """Titles and columns; what independence would give is known only where every item has a label."""
     return [(c.title, key) for key, c in COEFFICIENTS.items() if where == "unsafe" or key != "phi_expected"]
+
+
+NOTHING = "No selected pair is labelled by harm category, so there is nothing to count."
+
+
+class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Draw the categories of a selection, and choose pairs by a click on a bar or a cell.
+
+    A click chooses, among all pairs, those that carry the category, or both, by majority.
+    """
+
+    def __init__(self, ds: Dataset, *, selection: Selection, index: PairIndex, policy: ContentPolicy) -> None:
+        self._ds, self._selection, self._index = ds, selection, index
+        self._tables: tuple[pl.DataFrame, pl.DataFrame] | None = None
+        self._clicked = {"chosen_row": "", "chosen_col": ""}
+        self._clicking = False
+        self._background = Background(lambda _: None)
+        self.coefficient = ipywidgets.Dropdown(options=_coefficients("all"), description="Association")
+        self.coefficient.observe(self._draw, names="value")
+        self.chart = ChartView(None, on_click=self.click, on_hide=policy.hide_all)
+        self.chart.layout.max_width = "100%"
+        super().__init__([self.coefficient, self.chart])
+        self._until_closed(selection.observe(self._follow), self._background.close)
+        self._follow()
+
+    @property
+    def contrast(self) -> pl.DataFrame | None:
+        """The table behind the bars; see `btviz.category_contrast`."""
+        self._background.wait()
+        return None if self._tables is None else self._tables[0]
+
+    def click(self, row: str, col: str | None = None) -> None:
+        """Choose the pairs that carry a category, or both of two."""
+        categories = tuple(self._ds.taxonomy[name] for name in dict.fromkeys([row, col or row]))
+        behind = pairs_behind(self._index, categories, population="pairs", where="all")
+        keys = [category.key for category in categories]
+        self._clicked = {"chosen_row": keys[0], "chosen_col": keys[-1] if len(keys) > 1 else ""}
+        self._clicking = True
+        try:
+            ids = self._ds.pairs["pair_id"][behind.rows]
+            self._selection.set(ids, origin=behind.origin, expression=behind.expression)
+        finally:
+            self._clicking = False
+
+    def _follow(self) -> None:
+        if not self._clicking:
+            self._clicked = {"chosen_row": "", "chosen_col": ""}
+        ids = self._selection.pair_ids
+        # beside the kernel, because the list of pairs must not wait for a picture
+        self._background.run(lambda _: _counted(self._ds, ids), on_done=self._counted)
+
+    def _counted(self, future: Future[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
+        try:
+            self._tables = future.result()
+        except SupersededError:
+            return
+        except BtvizError as error:
+            self._tables = None
+            self.chart.said = str(error)
+        self._draw()
+
+    def _draw(self, _: object = None) -> None:
+        if self._tables is not None:
+            self.chart.said = "" if self._tables[0]["n"][0] else NOTHING
+        self.chart.draw(self._drawn())
+        self.chart.chosen = self._clicked
+
+    def _drawn(self) -> alt.HConcatChart | None:
+        if self._tables is None or not self._tables[0]["n"][0]:
+            return None
+        return selection_contrast(
+            *self._tables,
+            coefficient=self.coefficient.value,
+            source=self._ds.population,
+            taxonomy=self._ds.taxonomy,
+        )
+
+
+def _counted(ds: Dataset, ids: pl.Series | None) -> tuple[pl.DataFrame, pl.DataFrame]:
+    everything = ds.pairs.select("pair_id", "labels", "is_safe")
+    ids = everything["pair_id"] if ids is None else ids
+    chosen = everything.filter(pl.col("pair_id").is_in(ids.implode())).drop_nulls()
+    return category_contrast(ds, ids), cooccurrence(chosen.lazy(), population="pairs", taxonomy=ds.taxonomy)
+
+
+@dataclass(frozen=True, eq=False)
+class Behind:
+    """What a click stands for."""
+
+    rows: Rows
+    n_items: int
+    origin: str
+    expression: str | None
+
+
+def pairs_behind(index: PairIndex, categories: tuple[Category, ...], *, population: str, where: str) -> Behind:
+    """Find the pairs that a count of one category, or of two together, rests on."""
+    need = np.uint32(sum({1 << category.bit for category in categories}))
+    rows, n_items = _COUNT[population](index, need, where == "unsafe")
+    names = list(dict.fromkeys(category.title for category in categories))
+    subject = "unsafe " * (where == "unsafe") + (population if n_items != 1 else population[:-1])
+    return Behind(
+        rows,
+        n_items,
+        f"{' × '.join(names)}: {n_items:,} {subject}{_then(population, len(rows), several=len(names) > 1)}",
+        _expression([c.slug for c in categories], index, population=population, unsafe=where == "unsafe"),
+    )
+
+
+def _annotations(index: PairIndex, need: np.uint32, unsafe: bool) -> tuple[Rows, int]:
+    hits = (index.annotation_labels & need) == need
+    if unsafe:
+        hits &= ~index.annotation_is_safe
+    return np.unique(index.annotation_row[hits]), int(hits.sum())
+
+
+def _pairs(index: PairIndex, need: np.uint32, unsafe: bool) -> tuple[Rows, int]:
+    hits = (index.labels & need) == need
+    rows = np.flatnonzero(hits & index.is_unsafe if unsafe else hits)
+    return rows, len(rows)
+
+
+def _prompts(index: PairIndex, need: np.uint32, unsafe: bool) -> tuple[Rows, int]:
+    hits = (index.prompt_labels & need) == need
+    if unsafe:
+        hits &= index.prompt_is_unsafe
+    return np.flatnonzero(hits[index.prompt_code] & ((index.labels & need) != 0)), int(hits.sum())
+
+
+_COUNT = {"annotations": _annotations, "pairs": _pairs, "prompts": _prompts}
+
+
+def _then(population: str, n_pairs: int, *, several: bool) -> str:
+    if population == "pairs":
+        return " by majority"
+    noun = f"{n_pairs:,} pair{'s' * (n_pairs != 1)}"
+    if population == "annotations":
+        return f" → {noun} with at least one annotation carrying {'both' if several else 'it'}"
+    return f" → {noun} of theirs carrying {'either' if several else 'it'}"
+
+
+def _expression(slugs: list[str], index: PairIndex, *, population: str, unsafe: bool) -> str | None:
+    has = [f'ds.taxonomy.has("{slug}")' for slug in dict.fromkeys(slugs)]
+    safety = ['~pl.col("is_safe")'] if unsafe else []
+    if population == "annotations":
+        rows = f"ds.annotations.filter({' & '.join(has + safety)})"
+        return f'pl.col("pair_id").is_in({rows}["pair_id"].implode())'
+    if not (index.is_safe | index.is_unsafe).all():
+        return None  # contradictory pairs take part in no count, which an expression would not know
+    if population == "pairs":
+        return " & ".join(has + safety)
+    of_prompt = [f'({part}).any().over("prompt_id")' for part in has + safety]
+    return " & ".join([f"({' | '.join(has)})", *of_prompt])

@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection, hex_id
+from btviz.session import ContentPolicy, Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets import front
 from btviz.widgets.inspector.index import Rows
@@ -65,7 +64,7 @@ class PreferenceInspector(Revealing):
         self.selection = selection or Selection()
         self._comparing = Comparing(ds)
         self._choosing = False
-        self.selection.observe(self._selection_changed)
+        self._until_closed(self.selection.observe(self._selection_changed))
         self._selection_changed()
 
     @property
@@ -138,19 +137,18 @@ class PreferenceInspector(Revealing):
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         return super()._answers() | {
             "turn": self._turn,
-            "agreement": lambda asked: self.filter(agreement=asked["agreement"]),
+            "agreement": lambda message: self.filter(agreement=message["agreement"]),
             "clear": lambda _: self.selection.clear(),
         }
 
-    def _turn(self, asked: Message) -> None:
-        self._comparing.turn_to(asked["offset"], size=asked["size"])
+    def _turn(self, message: Message) -> None:
+        self._comparing.turn_to(message["offset"], size=message["size"])
         self._show()
 
 
 AGREEMENT = ("all", "same", "other", "unknown")
 """Which comparisons are listed: all, those whose better answer is the safer one, those where it
 is the other one, those where one of the two labels is missing."""
-
 
 _TOLD = {
     "better": ("better",),
@@ -231,8 +229,8 @@ class Comparing:
 
     def _words(self, pair_ids: pl.Series) -> dict[int, tuple[int | None, int | None]]:
         pairs = self._ds.pairs.select("pair_id", "prompt_words", "response_words")
-        found = pairs.filter(pl.col("pair_id").is_in(pair_ids.implode()))
-        return {pair: (prompt, response) for pair, prompt, response in found.iter_rows()}
+        known = pairs.filter(pl.col("pair_id").is_in(pair_ids.implode()))
+        return {pair: (prompt, response) for pair, prompt, response in known.iter_rows()}
 
 
 def card_of(

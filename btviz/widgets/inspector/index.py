@@ -13,11 +13,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
-from btviz.session.content import labellings
+from btviz.session import labellings
 from btviz.taxonomy.categories import Taxonomy
 
 Rows = NDArray[np.intp]
-
 
 Masks = NDArray[np.uint32]
 
@@ -81,8 +80,8 @@ class PairIndex:
         rows = np.searchsorted(self.pair_ids, wanted)
         inside = rows < len(self)
         rows, wanted = rows[inside], wanted[inside]
-        found: Rows = rows[self.pair_ids[rows] == wanted]
-        return found
+        known: Rows = rows[self.pair_ids[rows] == wanted]
+        return known
 
     def same_prompt(self, row: int) -> Rows:
         """Rows of all pairs with the prompt of one of them, itself included."""
@@ -104,11 +103,11 @@ def index_pairs(ds: Dataset) -> PairIndex:
     voted = ds.annotations.group_by("pair_id").agg(
         labels.bitwise_or().alias("voted"), labels.bitwise_and().alias("every_label")
     )
-    given = labellings(ds).group_by("pair_id").agg(labels.fill_null(0).bitwise_or().alias("given")).collect()
+    of_comparisons = labellings(ds).group_by("pair_id").agg(labels.fill_null(0).bitwise_or().alias("given")).collect()
     pairs = (
         ds.pairs.select("pair_id", "prompt_id", "labels", "is_safe", "n_annotations", "n_unsafe")
         .join(voted, on="pair_id", how="left", maintain_order="left")
-        .join(given, on="pair_id", how="left", maintain_order="left")
+        .join(of_comparisons, on="pair_id", how="left", maintain_order="left")
         .select(
             "pair_id",
             "prompt_id",

@@ -1,27 +1,25 @@
-"""The pair inspector: page through QA pairs, filter them, and read a text when asked to."""
+"""The pair inspector: page through QA pairs, filter them, and read a text when asked to; and views that have one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import ipywidgets
+import numpy as np
 import polars as pl
 import traitlets
 
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
-from btviz.session.content import ContentPolicy
-from btviz.session.exports import export_table
-from btviz.session.notes import Notes
-from btviz.session.selection import Selection, from_hex, hex_id, possible_ids
+from btviz.session import ContentPolicy, Notes, Selection, export_table, from_hex, hex_id, possible_ids
 from btviz.widgets import front
-from btviz.widgets.inspector.filtering import Filter
-from btviz.widgets.inspector.index import PairIndex, index_pairs
-from btviz.widgets.inspector.listing import Listing
-from btviz.widgets.inspector.pages import cards_of
+from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
+from btviz.widgets.inspector.listing import Filter, Listing
 from btviz.widgets.inspector.revealing import Message, Revealing
+from btviz.widgets.parts.view import View
 
 
 class PairInspector(Revealing):
@@ -69,7 +67,7 @@ class PairInspector(Revealing):
         self.notes = Notes(ds)
         self._index = index or index_pairs(ds)
         self._listing = Listing(ds, index=self._index, selection=self.selection, notes=self.notes)
-        self.selection.observe(self._selection_changed)
+        self._until_closed(self.selection.observe(self._selection_changed))
         self._show()
 
     @property
@@ -93,7 +91,7 @@ class PairInspector(Revealing):
         search: str = "",
         tag: str = "",
     ) -> None:
-        """Narrow the list; see `btviz.widgets.inspector.filtering.Filter`. Without arguments, widen it again.
+        """Narrow the list; see `btviz.widgets.inspector.listing.Filter`. Without arguments, widen it again.
 
         Raises
         ------
@@ -165,26 +163,109 @@ class PairInspector(Revealing):
         return super()._answers() | {
             "ready": lambda _: self._send_words(),
             "turn": self._turn,
-            "filter": lambda asked: self.filter(**asked["filters"]),
-            "open": lambda asked: self.open_pair(asked["pair"]),
+            "filter": lambda message: self.filter(**message["filters"]),
+            "open": lambda message: self.open_pair(message["pair"]),
             "prompt": self._look_at_prompt,
             "clear": lambda _: self.selection.clear(),
             "tag": self._tag,
             "untag": self._untag,
         }
 
-    def _turn(self, asked: Message) -> None:
-        self._listing.turn_to(asked["offset"], size=asked["size"])
+    def _turn(self, message: Message) -> None:
+        self._listing.turn_to(message["offset"], size=message["size"])
         self._show()
 
-    def _look_at_prompt(self, asked: Message) -> None:
-        self._listing.look_at_prompt(from_hex(asked["pair"]) if asked["pair"] else None)
+    def _look_at_prompt(self, message: Message) -> None:
+        self._listing.look_at_prompt(from_hex(message["pair"]) if message["pair"] else None)
         self._show()
 
-    def _tag(self, asked: Message) -> None:
-        self.notes.add(from_hex(asked["pair"]), tag=asked["tag"], note=asked["note"])
+    def _tag(self, message: Message) -> None:
+        self.notes.add(from_hex(message["pair"]), tag=message["tag"], note=message["note"])
         self._send_words()
 
-    def _untag(self, asked: Message) -> None:
-        self.notes.remove(from_hex(asked["pair"]), tag=asked["tag"])
+    def _untag(self, message: Message) -> None:
+        self.notes.remove(from_hex(message["pair"]), tag=message["tag"])
         self._send_words()
+
+
+class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """Base of the explorers: what is chosen on a picture is listed by an inspector.
+
+    A subclass sets `ds` and `inspector` before it draws.
+    """
+
+    ds: Dataset
+    inspector: PairInspector
+
+    @property
+    def selection(self) -> Selection:
+        """Pair ids that were chosen, here or from Python; shared with other views."""
+        return self.inspector.selection
+
+    @property
+    def policy(self) -> ContentPolicy:
+        """Decides which texts may be read."""
+        return self.inspector.policy
+
+    @property
+    def notes(self) -> Notes:
+        """Tags and notes on the pairs."""
+        return self.inspector.notes
+
+    @property
+    def selected(self) -> pl.DataFrame:
+        """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
+        return self.inspector.selected
+
+    def __repr__(self) -> str:
+        # what a reopened notebook shows
+        return f"<{type(self).__name__} of {self.ds.population}; run its cell to see it>"
+
+
+_FACTS = ("split", "source", "severity", "prompt_words", "response_words")
+
+
+def cards_of(rows: Rows, *, ds: Dataset, index: PairIndex) -> list[dict[str, Any]]:
+    """Describe pairs for the front end."""
+    columns = [name for name in _FACTS if name in ds.pairs.columns]
+    facts = ds.pairs.select(columns)[rows].to_dicts()
+    told = _told_by_comparisons(ds, index, rows)
+    return [_card(ds, index, int(row), fact | {"told": row in told}) for row, fact in zip(rows, facts, strict=True)]
+
+
+def _told_by_comparisons(ds: Dataset, index: PairIndex, rows: Rows) -> set[int]:
+    """Rows without annotations of their own whose safety some comparison tells."""
+    open_rows = rows[index.n_annotations[rows] == 0]
+    ids = pl.Series(index.pair_ids[open_rows], dtype=pl.UInt64).implode()
+    pair_ids = [
+        ds.preferences.filter(pl.col(f"pair_id_{side}").is_in(ids), pl.col(f"is_safe_{side}").is_not_null())[
+            f"pair_id_{side}"
+        ]
+        for side in (0, 1)
+    ]
+    return set(index.rows_of(pl.concat(pair_ids)).tolist())
+
+
+def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> dict[str, Any]:
+    n = int(index.n_annotations[row])
+    severity = facts.get("severity")
+    levels: Sequence[str] = ds.taxonomy.severities
+    return {
+        "row": row,
+        "pair": hex_id(int(index.pair_ids[row])),
+        "safe": bool(index.is_safe[row]) if index.is_safe[row] or index.is_unsafe[row] else None,
+        "labelled": n > 0 or facts["told"],
+        "unsafe": int(index.n_unsafe[row]),
+        "annotations": n,
+        "disputed": bool(index.disputed[row]) if n > 1 else None,
+        "votes": index.votes(row) or _released(index, row),
+        "answers": int(np.count_nonzero(index.prompt_ids == index.prompt_ids[row])),
+        "source": facts.get("source"),
+        "severity": levels[severity] if severity is not None and severity < len(levels) else None,
+        "words": [facts.get("prompt_words"), facts.get("response_words")],
+    }
+
+
+def _released(index: PairIndex, row: int) -> list[tuple[int, int]]:
+    """Labels of a pair that has no annotations of its own: all that its comparisons give it."""
+    return [(category.bit, 0) for category in index.taxonomy.members(int(index.any_labels[row]))]

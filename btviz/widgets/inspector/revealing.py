@@ -10,9 +10,9 @@ import traitlets
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
-from btviz.session.content import ContentPolicy, session_policy
-from btviz.session.selection import from_hex, hex_id
-from btviz.widgets.inspector.pages import categories_of
+from btviz.session import ContentPolicy, from_hex, hex_id, session_policy
+from btviz.taxonomy.categories import Taxonomy
+from btviz.widgets.parts.view import View
 
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
@@ -21,7 +21,7 @@ LONGEST_TEXT = 20_000
 Message = Mapping[str, Any]
 
 
-class Revealing(anywidget.AnyWidget):
+class Revealing(View, anywidget.AnyWidget):
     """Base of the inspectors: answers the browser, and sends a text when it is asked for.
 
     Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
@@ -38,7 +38,7 @@ class Revealing(anywidget.AnyWidget):
         self.policy = policy or session_policy()
         self._hidings = self.policy.hidings
         self.set_trait("categories", categories_of(ds.taxonomy, self.policy))
-        self.policy.observe(self._policy_changed)
+        self._until_closed(self.policy.observe(self._policy_changed))
         self.on_msg(self._answer)
         self._policy_changed()
 
@@ -68,8 +68,8 @@ class Revealing(anywidget.AnyWidget):
         named = sorted(self.policy.named)
         self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named})
 
-    def _reveal(self, asked: Message) -> None:
-        wanted = [from_hex(pair) for pair in asked["pairs"]]
+    def _reveal(self, message: Message) -> None:
+        wanted = [from_hex(pair) for pair in message["pairs"]]
         for row in self.policy.texts(self.ds, wanted, asked=True).iter_rows(named=True):
             self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
 
@@ -86,8 +86,22 @@ class Revealing(anywidget.AnyWidget):
             for part in ("prompt", "response")
         ]
 
-    def _opt_in(self, asked: Message) -> None:
-        self.policy.reveal_all = asked["on"]
+    def _opt_in(self, message: Message) -> None:
+        self.policy.reveal_all = message["on"]
 
-    def _name(self, asked: Message) -> None:
-        (self.policy.name if asked["on"] else self.policy.unname)(asked["slug"])
+    def _name(self, message: Message) -> None:
+        (self.policy.name if message["on"] else self.policy.unname)(message["slug"])
+
+
+def categories_of(taxonomy: Taxonomy, policy: ContentPolicy) -> list[dict[str, Any]]:
+    """Categories in the order of their bits, with what hovering over one shows."""
+    guarded = {category.slug for category in policy.guarded(taxonomy)}
+    return [
+        {
+            "slug": category.slug,
+            "title": category.title,
+            "definition": category.definition,
+            "guarded": category.slug in guarded,
+        }
+        for category in taxonomy.categories
+    ]

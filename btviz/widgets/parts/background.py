@@ -9,9 +9,10 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
+from btviz.errors import UsageError
+
 PATIENCE_SECONDS = 0.4
 """Work that is done sooner shows no progress."""
-
 
 Report = Callable[[float | None], None]
 """Takes the share that is done, 0 .. 1; None while that is unknown."""
@@ -33,9 +34,12 @@ class Background:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="btviz")
         self._newest = 0
         self._future: Future[Any] | None = None
+        self._is_closed = False
 
     def run(self, job: Callable[[Report], Any], *, on_done: Callable[[Future[Any]], None]) -> None:
         """Do a job; `on_done` gets its finished future, unless another job came in between."""
+        if self._is_closed:
+            return
         self._newest += 1
         number = self._newest
         try:
@@ -63,14 +67,33 @@ class Background:
         """Drop the job in work: it ends at its next report, and `on_done` is not called."""
         self._newest += 1
 
+    def close(self) -> None:
+        """Drop the job in work, let its thread end, and do no other."""
+        self.cancel()
+        self._is_closed = True
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
     @property
     def is_running(self) -> bool:
         """Whether the newest job is still being done."""
         return self._future is not None and not self._future.done()
 
     def wait(self) -> Any:
-        """Result of the newest job, once it is there, None if it was dropped; what it raised is raised again."""
-        return None if self._future is None else self._future.result()
+        """Result of the newest job, once it is there, None if it was dropped; what it raised is raised again.
+
+        Raises
+        ------
+        UsageError
+            If it was dropped because the view was closed.
+        """
+        if self._future is None:
+            return None
+        result = None if self._future.cancelled() else self._future.result()
+        if result is None and self._is_closed:
+            raise UsageError(
+                "What this view computes was asked for, but it was closed before that was done. Make a new one."
+            )
+        return result
 
     def _show(self, number: int, share: float | None) -> None:
         if number == self._newest and self.is_running:

@@ -2,30 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 from typing import Any
 
 import ipywidgets
 import polars as pl
 
-from btviz.data.dataset import Dataset
+from btviz.data.catalog import adopted, load
+from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import BtvizError
-from btviz.plots.interactive.preference import forest_lab
-from btviz.plots.preference.forest import LEVELS, level_name
-from btviz.preference.questions import Answer, Question
-from btviz.session.content import ContentPolicy, session_policy
-from btviz.session.selection import Selection
+from btviz.plots.preference.forest import forest_lab
+from btviz.preference.questions import WEIGHTINGS, Answer, Question, answer_of, weightings_of
+from btviz.reports.sentences.comparisons import findings
+from btviz.session import ContentPolicy, Selection, session_policy
+from btviz.stats.measures import MEASURES
+from btviz.taxonomy.words import COMPARED, GROUPINGS, level_name
 from btviz.widgets.inspector.comparisons import PreferenceInspector
-from btviz.widgets.parts.background import Background, SupersededError
+from btviz.widgets.parts.background import Background, Report, SupersededError
 from btviz.widgets.parts.chartview import ChartView
-from btviz.widgets.preference.controls import Choices
-from btviz.widgets.preference.measuring import Level, Measured, Measuring, findings
+from btviz.widgets.parts.view import View
+
+FEW_LEVELS = 4
+"""Up to so many levels all have their null distribution drawn; else those that are chosen."""
+
+Row = tuple[str, str]
+"""A grouping and a level of it: one row of the forest plot."""
+
+_ALL = ("all", "all")
+
+_ANSWERING = 0.8  # share of the bar; the rest is for null distributions
+
+REPLICATES = (500, 2_000, 10_000)
+
+_OF_QUESTION = ("measure", "weighting", "within", "n_boot")
 
 _WRAP = {"flex_flow": "row wrap"}
 
 
-class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Choose a release, a grouping, a measure and what counts once; click a row, read its comparisons.
 
     The forest plot has one row a level, the picture below it shows what chance alone would give.
@@ -51,6 +69,8 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
     controls : Mapping
         The drop-down lists `release`, `grouping`, `within`, `measure`, `weighting` and `n_boot`;
         setting their `value` from Python moves the pictures, too.
+    chart : ChartView
+        The pictures, and the verdict in words above them.
 
     Examples
     --------
@@ -73,22 +93,22 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         base = Question(random_state=random_state, margin=margin)
         self.policy = policy or session_policy()
         self.selection = selection or Selection()
-        self._measuring = Measuring(ds, others)
-        self._choices = Choices(self._measuring.sources, base=base, on_change=self._ask)
+        self._results = Results(ds, others)
+        self._choices = Choices(self._results.sources, base=base, on_change=self._ask)
         self.controls = self._choices.controls
         self._inspectors: dict[str, PreferenceInspector] = {}
-        self._shown: Measured | None = None
-        self._clicked: Level | None = None
+        self._shown: Result | None = None
+        self._clicked: Row | None = None
         self._listing = False
-        self._pending: Level | None = None
+        self._pending: Row | None = None
         self._background = Background(self._show_progress)
-        self._chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
-        self._chart.layout = {"max_width": "100%"}
+        self.chart = ChartView(None, on_click=self._click_in_chart, on_hide=self.policy.hide_all)
+        self.chart.layout.max_width = "100%"
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
-        self._views = ipywidgets.Box([self._chart], layout=_WRAP | {"align_items": "flex-start"})
+        self._views = ipywidgets.Box([self.chart], layout=_WRAP | {"align_items": "flex-start"})
         self._inspect(ds, release=self._choices.release)
         super().__init__([controls, self._views])
-        self.selection.observe(self._selection_moved)
+        self._until_closed(self.selection.observe(self._selection_moved), self._background.close)
         self._ask()
 
     @property
@@ -108,10 +128,15 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         return self.answer.table
 
     @property
+    def null(self) -> pl.DataFrame:
+        """What chance alone would give in the rows of the lower picture."""
+        return self._settled().null
+
+    @property
     def said(self) -> str:
         """The verdict in words, as it stands above the pictures."""
         self._settled()
-        return str(self._chart.said)
+        return str(self.chart.said)
 
     def click(self, grouping: str, level: str) -> None:
         """Choose a level: its comparisons are listed, its verdict and null distribution shown.
@@ -135,12 +160,12 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         release, question, grouping = self._choices.release, self._choices.question, self._choices.grouping
         chosen = self._clicked
         self._background.run(
-            lambda report: self._measuring.measure(release, question, grouping=grouping, chosen=chosen, report=report),
+            lambda report: self._results.result(release, question, grouping=grouping, chosen=chosen, report=report),
             on_done=self._done,
         )
 
-    def _done(self, future: Future[Measured]) -> None:
-        self._chart.busy = {}
+    def _done(self, future: Future[Result]) -> None:
+        self.chart.busy = {}
         try:
             shown = future.result()
         except SupersededError:
@@ -157,21 +182,21 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
 
     def _fail(self, why: str) -> None:
         self._pending = None
-        self._chart.said = why
-        self._chart.draw(None)
+        self.chart.said = why
+        self.chart.draw(None)
 
-    def _settled(self) -> Measured:
+    def _settled(self) -> Result:
         """What the controls ask for, waited for and shown."""
-        shown: Measured = self._background.wait()
+        shown: Result = self._background.wait()
         if shown is not self._shown:
             self._show(shown)
         return shown
 
     def _show_progress(self, share: float | None) -> None:
         doing = "Preparing" if share is None else "Resampling prompts of"
-        self._chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
+        self.chart.busy = {"words": f"{doing} {self._choices.release}", "share": share}
 
-    def _show(self, shown: Measured) -> None:
+    def _show(self, shown: Result) -> None:
         before, self._shown = self._shown, shown
         table, question = shown.answer.table, shown.answer.question
         if before is None or before.ds is not shown.ds:
@@ -179,13 +204,13 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
         if before is not None and (before.ds is not shown.ds or before.answer.question.within != question.within):
             self._follow_levels(table)
         visible = table.filter(pl.col("grouping").is_in(["all", self._choices.grouping]))
-        self._chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
-        self._chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
+        self.chart.said = findings(shown.ds, shown.answer, grouping=self._choices.grouping, level=self._clicked)
+        self.chart.draw(self._drawn(visible, shown) if table["n"].max() else None)
         self._outline()
 
-    def _drawn(self, visible: pl.DataFrame, shown: Measured) -> Any:
+    def _drawn(self, visible: pl.DataFrame, shown: Result) -> Any:
         question = shown.answer.question
-        source = [shown.ds.population, *([LEVELS[question.within]] if question.within != "all" else [])]
+        source = [shown.ds.population, *([COMPARED[question.within]] if question.within != "all" else [])]
         return forest_lab(
             visible,
             shown.null,
@@ -235,19 +260,146 @@ class OrthogonalityLab(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has
 
     def _outline(self) -> None:
         grouping, level = self._clicked or ("", "")
-        self._chart.chosen = {"chosen_grouping": grouping, "chosen_level": level}
+        self.chart.chosen = {"chosen_grouping": grouping, "chosen_level": level}
 
     def _inspect(self, ds: Dataset, *, release: str) -> None:
         """Show the inspector of a data set beside the pictures."""
         if release not in self._inspectors:
-            self._inspectors[release] = PreferenceInspector(ds, selection=self.selection, policy=self.policy)
-            self._inspectors[release].layout = {"flex": "1 1 600px"}  # beside the chart where there is room, else below
+            inspector = self._part(PreferenceInspector(ds, selection=self.selection, policy=self.policy))
+            self._inspectors[release] = inspector
+            inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
         self._inspector = self._inspectors[release]
-        self._views.children = [self._chart, self._inspector]
+        self._views.children = [self.chart, self._inspector]
 
 
-def _origin(shown: Measured, level: Level, *, n: int) -> str:
+def _origin(shown: Result, level: Row, *, n: int) -> str:
     within = shown.answer.question.within
     named = level_name(level[0], level=level[1], taxonomy=shown.ds.taxonomy)
-    parts = [shown.ds.population, *([LEVELS[within]] if within != "all" else []), named]
+    parts = [shown.ds.population, *([COMPARED[within]] if within != "all" else []), named]
     return f"{' · '.join(parts)}: {n:,} comparison{'s' * (n != 1)} with both labels"
+
+
+class Choices:
+    """What can be chosen, and what is."""
+
+    def __init__(self, releases: Iterable[str], *, base: Question, on_change: Callable[[], None]) -> None:
+        self._base, self._on_change = base, on_change
+        self.controls: Mapping[str, ipywidgets.Dropdown] = MappingProxyType(_controls(releases))
+        for name, control in self.controls.items():
+            control.observe(self._measure_changed if name == "measure" else self._changed, names="value")
+
+    @property
+    def release(self) -> str:
+        """Words of the chosen data set."""
+        return str(self.controls["release"].value)
+
+    @property
+    def grouping(self) -> str:
+        """What comparisons are grouped by."""
+        return str(self.controls["grouping"].value)
+
+    @property
+    def question(self) -> Question:
+        """What is asked of the chosen data set."""
+        return replace(self._base, **{name: self.controls[name].value for name in _OF_QUESTION})
+
+    def _changed(self, _: object) -> None:
+        self._on_change()
+
+    def _measure_changed(self, _: object) -> None:
+        """Offer the weightings that the measure has; both changes are one."""
+        weighting, before = self.controls["weighting"], self.controls["weighting"].value
+        offered = weightings_of(self.controls["measure"].value)
+        weighting.unobserve(self._changed, names="value")
+        weighting.options = [(WEIGHTINGS[name], name) for name in offered]
+        weighting.value = before if before in offered else offered[0]
+        weighting.disabled = len(offered) == 1
+        weighting.observe(self._changed, names="value")
+        self._on_change()
+
+
+def _controls(releases: Iterable[str]) -> dict[str, ipywidgets.Dropdown]:
+    options: dict[str, tuple[str, list[tuple[str, Any]]]] = {
+        "release": ("Release", [(name, name) for name in releases]),
+        "grouping": ("Group by", [(title, key) for key, title in GROUPINGS.items() if key != "all"]),
+        "within": ("Within", [(title, key) for key, title in COMPARED.items()]),
+        "measure": ("Statistic", [(measure.title, name) for name, measure in MEASURES.items()]),
+        "weighting": ("Count", [(words, name) for name, words in WEIGHTINGS.items()]),
+        "n_boot": ("Replicates", [(f"{n:,}", n) for n in REPLICATES]),
+    }
+    made = {
+        name: ipywidgets.Dropdown(options=of, description=title, layout={"width": "max-content", "max_width": "100%"})
+        for name, (title, of) in options.items()
+    }
+    made["n_boot"].value = REPLICATES[1]
+    return made
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """A data set, what a question found in it, and the null distributions to draw."""
+
+    release: str
+    ds: Dataset
+    answer: Answer
+    null: pl.DataFrame
+
+
+class Results:
+    """Data sets to choose from, and what was computed of them so far."""
+
+    def __init__(self, ds: Dataset, others: Iterable[Dataset]) -> None:
+        self.sources = _sources(ds, others)
+        self._computed: dict[object, Any] = {}
+
+    def result(self, release: str, question: Question, *, grouping: str, chosen: Row | None, report: Report) -> Result:
+        """Answer a question, and draw the null distributions of a grouping."""
+        ds = self._once(release, lambda: self._loaded(release))
+        answer = self._answered(release, ds, question, report=report)
+        levels = _with_null(answer, grouping, chosen=chosen)
+        tables = []
+        for done, level in enumerate(levels, 1):
+            tables.append(self._once((release, question, level), partial(answer.null, [level])))
+            report(_ANSWERING + (1 - _ANSWERING) * done / len(levels))
+        return Result(release, ds, answer, pl.concat(tables))
+
+    def _answered(self, release: str, ds: Dataset, question: Question, *, report: Report) -> Answer:
+        """An answer; every measure rests on the shares of the same comparisons, which are drawn once."""
+        of_p = replace(question, measure="p")
+        missing = [key for key in dict.fromkeys((of_p, question)) if (release, key) not in self._computed]
+
+        def stage(key: Question) -> Callable[[float], None]:
+            return lambda share: report(_ANSWERING * (missing.index(key) + share) / len(missing))
+
+        shares = self._once((release, of_p), lambda: answer_of(ds, of_p, progress=stage(of_p))).shares
+        answer: Answer = self._once(
+            (release, question), lambda: answer_of(ds, question, shares=shares, progress=stage(question))
+        )
+        return answer
+
+    def _loaded(self, release: str) -> Dataset:
+        source = self.sources[release]
+        return load(source) if isinstance(source, str) else source
+
+    def _once(self, key: object, make: Callable[[], Any]) -> Any:
+        if key not in self._computed:
+            self._computed[key] = make()
+        return self._computed[key]
+
+
+def _sources(ds: Dataset, others: Iterable[Dataset]) -> dict[str, Dataset | str]:
+    sources: dict[str, Dataset | str] = {}
+    for data_set in (ds, *others):
+        expect_dataset(data_set)
+        again = "" if data_set.population not in sources else f" ({data_set.fingerprint[:8]})"
+        sources.setdefault(data_set.population + again, data_set)
+    return sources | {name: name for name in adopted() if name not in sources}
+
+
+def _with_null(answer: Answer, grouping: str, *, chosen: Row | None) -> list[Row]:
+    """Levels whose null distribution is drawn: all comparisons, and a few of the grouping's."""
+    levels = answer.table.select("grouping", "level").rows()
+    of_grouping = [level for level in levels if level[0] == grouping]
+    if len(of_grouping) > FEW_LEVELS:
+        of_grouping = [level for level in of_grouping if level == chosen]
+    return [_ALL, *of_grouping]

@@ -10,19 +10,18 @@ import altair as alt
 import ipywidgets
 
 from btviz.plots import simulated_intervals
-from btviz.plots.preference.scales import LABEL_SIZE
+from btviz.plots.preference.forest import LABEL_SIZE
 from btviz.preference import simulate_preferences
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.reports import sentences
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.view import View
 
 REPEATS, N_BOOT = 400, 500
 """Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
 
-
 WIDTH = 820.0
 """Width of both panels on a screen."""
-
 
 _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
     "p": (ipywidgets.FloatSlider, "True p", {"min": 0.3, "max": 0.95, "step": 0.01, "value": 0.6}),
@@ -36,11 +35,10 @@ _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
     "n": (ipywidgets.IntSlider, "Comparisons in all", {"min": 60, "max": 2400, "step": 60, "value": 600}),
 }
 
-
 _WIDE = {"description_width": "150px"}
 
 
-class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
     """Slide the true p, label noise, cluster size and sample size; see estimates and intervals.
 
     Everything shown is drawn from what is planted; no data set plays a part.
@@ -50,6 +48,8 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
     controls : Mapping
         The sliders, by the name of the parameter of `simulate_preferences` they set; setting
         their `value` from Python moves the picture, too.
+    chart : ChartView
+        The picture, and what it shows in words.
 
     Examples
     --------
@@ -67,15 +67,15 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
         )
         self._draws = 0
         self._result = self._simulated()
-        self._chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
-        self._chart.layout = {"max_width": "100%"}
+        self.chart = ChartView(self._drawn(), on_click=_nothing_to_choose, on_hide=_nothing_to_hide)
+        self.chart.layout.max_width = "100%"
         again = ipywidgets.Button(description="Draw again", tooltip="The same truth, other samples")
         again.on_click(self._draw_again)
         for control in self.controls.values():
             control.observe(self._redraw, names="value")
         self._tell()
         sliders = ipywidgets.Box([*self.controls.values(), again], layout={"flex_flow": "row wrap"})
-        super().__init__([sliders, self._chart])
+        super().__init__([sliders, self.chart])
 
     @property
     def result(self) -> SimulatedPreferences:
@@ -105,11 +105,11 @@ class PreferenceSimulator(ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
         )
 
     def _tell(self) -> None:
-        self._chart.said = sentences.simulation(self._result).replace("\n", " ")
+        self.chart.said = sentences.simulation(self._result).replace("\n", " ")
 
     def _redraw(self, _: object = None) -> None:
         self._result = self._simulated()
-        self._chart.draw(self._drawn())
+        self.chart.draw(self._drawn())
         self._tell()
 
     def _draw_again(self, _: object) -> None:

@@ -12,8 +12,8 @@ from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.models.protocol import KINDS, stacked_scores
 from btviz.plots.interactive.scores import Panel, Range
-from btviz.scores.distributions import binned, counted_items, plane_bins
-from btviz.scores.labelled import ModelScores, by_model, checked
+from btviz.scores.answers import ModelScores, both_answers, by_model, counted_items, valid_scores
+from btviz.scores.distributions import bins_of, plane_bins
 from btviz.scores.metrics import score_metrics
 from btviz.scores.moderation import HARMLESS, SEVERITY
 from btviz.scores.plane import score_quadrants
@@ -21,23 +21,18 @@ from btviz.scores.signs import REVERSED, SignCheck, sign_checks
 
 BINS, BINS_OF_RIDGES = 80, 48
 
-
 MANY = 8
 """More groups than this are drawn as ridges: colours no longer tell them apart."""
 
-
 N_BOOT = 500
-
-
 EACH = "each split"
-
 
 Model = tuple[str, str]
 """Name and kind."""
 
 
 @dataclass(frozen=True)
-class Asked:
+class ScoreQuery:
     """What is to be drawn."""
 
     models: tuple[Model, ...]
@@ -60,7 +55,7 @@ class ScoreBook:
     @cached_property
     def parts(self) -> Mapping[Model, ModelScores]:
         """One score for each answer, by model; of a moderation model the highest of any harm."""
-        known = checked(self.scores)
+        known = valid_scores(self.scores)
         highest = (
             known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
             .group_by("pair_id", "model", "kind")
@@ -87,12 +82,12 @@ class ScoreBook:
         found = [self.sign(model) for model in models]
         return [check for check in found if check is not None and check.verdict == REVERSED]
 
-    def items(self, asked: Asked) -> pl.DataFrame:
-        """What is counted, with `model`, `kind` and `panel`; see `btviz.scores.distributions.counted_items`."""
+    def items(self, asked: ScoreQuery) -> pl.DataFrame:
+        """What is counted, with `model`, `kind` and `panel`; see `btviz.scores.answers.counted_items`."""
         tables = [self._items(model, asked) for model in asked.models]
         return pl.concat(tables)
 
-    def _items(self, model: Model, asked: Asked) -> pl.DataFrame:
+    def _items(self, model: Model, asked: ScoreQuery) -> pl.DataFrame:
         items = counted_items(
             self.parts[model], self.ds, by=asked.grouping, population=asked.population, topics=self.topics
         )
@@ -108,19 +103,19 @@ class ScoreBook:
         if which in ("all", EACH):
             return items
         if which == "compared":
-            ids = pl.concat([self.ds.preferences[f"pair_id_{side}"] for side in (0, 1)]).unique()
+            ids = both_answers(self.ds.preferences, "pair_id").to_series().unique()
             return items.filter(pl.col("pair_id").is_in(ids.implode()))
         if which == "chosen":
             return items if self.chosen is None else items.filter(pl.col("pair_id").is_in(self.chosen.implode()))
         return items.filter(split=which)
 
-    def distributions(self, asked: Asked) -> pl.DataFrame:
-        """Bins of the scores; see `btviz.scores.distributions.binned`."""
+    def distributions(self, asked: ScoreQuery) -> pl.DataFrame:
+        """Bins of the scores; see `btviz.scores.distributions.bins_of`."""
         items = self.items(asked).filter("counts")
         rows = items.select("model", "kind", "panel", "group", "prompt_id", pl.col("value").alias("score"))
-        return binned(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
+        return bins_of(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
 
-    def plane_of(self, asked: Asked) -> tuple[Model, Model]:
+    def plane_of(self, asked: ScoreQuery) -> tuple[Model, Model]:
         """Return the reward and the cost model among those asked for, the first of each kind."""
         found = {kind: next((one for one in asked.models if one[1] == kind), None) for kind in ("reward", "cost")}
         reward, cost = found["reward"], found["cost"]
@@ -132,11 +127,11 @@ class ScoreBook:
             )
         return reward, cost
 
-    def plane_items(self, asked: Asked) -> pl.DataFrame:
+    def plane_items(self, asked: ScoreQuery) -> pl.DataFrame:
         """What is counted in the plane: `item`, `pair_id`, `prompt_id`, `reward`, `cost`, `counts`."""
         reward, cost = self.plane_of(asked)
         grouping = "all" if asked.level is None else asked.grouping
-        own = Asked((cost,), grouping, asked.level, "pairs" if asked.population == "prompts" else asked.population)
+        own = ScoreQuery((cost,), grouping, asked.level, "pairs" if asked.population == "prompts" else asked.population)
         items = self._within(self._items(cost, own), "all" if asked.which == EACH else asked.which)
         both = items.join(self.parts[reward].scores.rename({"score": "reward"}), on="pair_id")
         found = both.select("item", "pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
@@ -147,7 +142,7 @@ class ScoreBook:
             pl.col("prompt_id").is_first_distinct().alias("counts"),
         )
 
-    def plane(self, asked: Asked) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def plane(self, asked: ScoreQuery) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and quadrants of reward and cost, as `btviz.plots.score_plane` draws them."""
         items = self.plane_items(asked)
         counted = items.filter("counts")
@@ -160,17 +155,17 @@ class ScoreBook:
         labelled = items.join(self.ds.pairs.drop_nulls("is_safe"), on="pair_id", how="semi").height
         return plane_bins(counted), quadrants.with_columns(n_labelled=pl.lit(labelled))
 
-    def brushed(self, asked: Asked, *, panel: Panel, within: Range) -> pl.DataFrame:
+    def brushed(self, asked: ScoreQuery, *, panel: Panel, within: Range) -> pl.DataFrame:
         """Items on a panel whose value lies in a range, ends included."""
         model, kind, name = panel
         own = self.items(asked).filter(model=model, kind=kind, panel=name)
         return own.filter(pl.col("value").is_between(*within))
 
-    def brushed_plane(self, asked: Asked, *, reward: Range, cost: Range) -> pl.DataFrame:
+    def brushed_plane(self, asked: ScoreQuery, *, reward: Range, cost: Range) -> pl.DataFrame:
         """Items whose reward and cost lie in two ranges, ends included."""
         return self.plane_items(asked).filter(pl.col("reward").is_between(*reward), pl.col("cost").is_between(*cost))
 
-    def metrics(self, asked: Asked) -> pl.DataFrame:
+    def metrics(self, asked: ScoreQuery) -> pl.DataFrame:
         """Metrics of the models asked for, over all answers and by level of the grouping."""
         names = pl.struct("model", "kind").is_in([{"model": model, "kind": kind} for model, kind in asked.models])
         table = score_metrics(self.scores.filter(names), self.ds, topics=self.topics, n_boot=N_BOOT)

@@ -10,15 +10,12 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.plots.scores.distributions import STRATA
-from btviz.plots.style.theme import titles
-from btviz.scores.distributions import groupings_of, populations_of
-from btviz.scores.labelled import splits_of
+from btviz.scores.answers import groupings_of, populations_of, splits_of
 from btviz.taxonomy.categories import Taxonomy
-from btviz.widgets.scores.book import EACH, Asked, Model, ScoreBook
+from btviz.taxonomy.words import STRATA, titles
+from btviz.widgets.scores.book import EACH, Model, ScoreBook, ScoreQuery
 
 VIEWS = (("Distributions", "distributions"), ("Reward × cost", "plane"), ("Metrics", "metrics"))
-
 
 SCORE_GROUPING_TITLES = {
     "is_safe": "safety label",
@@ -31,22 +28,11 @@ SCORE_GROUPING_TITLES = {
     "all": "nothing",
 }
 
-
 FORMS = (("density", "density"), ("histogram", "histogram"), ("cumulative (ECDF)", "ecdf"), ("violin", "violin"))
-
-
 POPULATIONS = {"pairs": "each answer once", "annotations": "each annotation once", "prompts": "each prompt once"}
-
-
 KINDS = (("as the model says", ""), ("cost", "cost"), ("reward", "reward"), ("moderation", "moderation"))
-
-
 EVERY_GROUP = "all groups"
-
-
 COMPARED, CHOSEN = "those compared", "those chosen in another view"
-
-
 _WIDE = {"width": "max-content", "max_width": "100%"}
 
 
@@ -68,18 +54,18 @@ class ScoreControls:
             self._listen(name)
 
     @property
-    def asked(self) -> Asked:
+    def asked(self) -> ScoreQuery:
         """What is to be counted."""
         value = {name: control.value for name, control in self.named.items()}
         level = value["level"] or None  # a drop-down list shows nothing where its value is None
-        return Asked(tuple(value["models"]), value["grouping"], level, value["population"], value["which"])
+        return ScoreQuery(tuple(value["models"]), value["grouping"], level, value["population"], value["which"])
 
     def offer_groups(self) -> None:
         """Offer the groups that the scores on view fall into."""
         asked = self.asked
         groups: list[str] = []
         if asked.models:
-            first = Asked(asked.models[:1], asked.grouping, population=asked.population)
+            first = ScoreQuery(asked.models[:1], asked.grouping, population=asked.population)
             found = set(self._book().items(first)["group"])
             known = [key for key in self._ds.taxonomy.keys if key in found]
             groups = [*sorted(found - set(known)), *known]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -10,23 +11,20 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import UsageError
+from btviz.errors import BtvizError, UsageError
 from btviz.models.protocol import SCORES, ScoreModel
 from btviz.plots.interactive.scores import Range
 from btviz.scores.signs import SignCheck
-from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection
-from btviz.widgets.inspector.pairs import PairInspector
-from btviz.widgets.parts.inspected import InspectedView
-from btviz.widgets.scores.book import Asked, ScoreBook
-from btviz.widgets.scores.canvas import ScoreCanvas
+from btviz.session import ContentPolicy, Selection
+from btviz.widgets.inspector.pairs import InspectedView, PairInspector
+from btviz.widgets.parts.background import Background, Report, SupersededError
+from btviz.widgets.parts.chartview import ChartView, TableView
+from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import ScoreControls
-from btviz.widgets.scores.picture import Brush, Picture, brush_on, origin_of, picture_of
-from btviz.widgets.scores.runner import ScoreRunner
+from btviz.widgets.scores.picture import COLUMNS, Brush, Picture, brush_on, origin_of, picture_of
+from btviz.widgets.scores.runner import ScoreRunner, words_of
 
 _WRAP = {"flex_flow": "row wrap"}
-
-
 _RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
 
 
@@ -55,6 +53,10 @@ class ScoreExplorer(InspectedView):
     controls : Mapping
         `view`, `models`, `grouping`, `level`, `form`, `population`, `which`; setting their `value`
         from Python moves the picture, too.
+    chart, table : ChartView, TableView
+        The picture, or the table of metrics: `chart.spec` is what is drawn, `chart.said` the words above it.
+    runner : ScoreRunner
+        The fields that name a model and start a run, and the line that says how far it is.
     inspector : PairInspector
         Lists the answers under the brush, or all.
 
@@ -78,27 +80,28 @@ class ScoreExplorer(InspectedView):
         self._book = ScoreBook(ds, SCORES.to_frame() if scores is None else scores, topics)
         self._live: ScoreBook | None = None
         self._brush: Brush | None = None
-        self._brushed: tuple[ScoreBook, Asked] | None = None
+        self._brushed: tuple[ScoreBook, ScoreQuery] | None = None
         self._brushing = False
-        self.inspector = PairInspector(ds, selection=selection, policy=policy)
+        self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy))
         self._choices = ScoreControls(ds, topics=topics, book=lambda: self._on_view, on_change=self._ask)
         self.controls: Mapping[str, Any] = self._choices.named
         self._canvas = ScoreCanvas(on_brush=self._brushed_in_chart, on_hide=self.policy.hide_all, on_shown=self._shown)
-        self._runner = ScoreRunner(
-            lambda: self._book, on_news=self._news, on_scored=self._turn_to, on_end=self._run_ended
+        self.chart, self.table = self._canvas.chart, self._canvas.table
+        self.runner = self._part(
+            ScoreRunner(lambda: self._book, on_news=self._news, on_scored=self._turn_to, on_end=self._run_ended)
         )
         super().__init__(self._laid_out())
         self._canvas.override.observe(lambda _: self._ask(), names="value")
-        self.selection.observe(self._selection_moved)
+        self._until_closed(self.selection.observe(self._selection_moved), self._canvas.background.close)
         self._choices.regroup()
 
     def _laid_out(self) -> list[Any]:
         view, *rest = self.controls.values()
         canvas = self._canvas
-        self.inspector.layout = {"flex": "1 1 560px"}  # beside the picture where there is room, else below
+        self.inspector.layout.flex = "1 1 560px"  # beside the picture where there is room, else below
         views = [canvas.chart, canvas.table, self.inspector]
         return [
-            self._runner,
+            self.runner,
             view,
             ipywidgets.Box([*rest, canvas.override], layout=_WRAP),
             ipywidgets.Box(views, layout=_WRAP | {"align_items": "flex-start"}),
@@ -107,7 +110,7 @@ class ScoreExplorer(InspectedView):
     @property
     def scores(self) -> pl.DataFrame:
         """Table of the scores of all models, those loaded from here included; waits for a run under way."""
-        self._runner.finish()
+        self.runner.finish()
         return self._book.scores
 
     @property
@@ -120,6 +123,14 @@ class ScoreExplorer(InspectedView):
         """The words above the picture: the checks of the sign, and how to go on."""
         self._canvas.settled()
         return str(self._canvas.chart.said)
+
+    @property
+    def brushed(self) -> Mapping[str, Range]:
+        """What the brush holds: a range of `score`, or one of `reward` and one of `cost`; nothing without a brush."""
+        brush = self._brush
+        if brush is None:
+            return {}
+        return {"score": brush.within} if brush.reward is None else {"reward": brush.reward, "cost": brush.within}
 
     def brush(self, model: str, *, within: Range, kind: str | None = None, panel: str = "all") -> None:
         """Choose the answers whose score lies in a range, ends included, as a brush on its picture does.
@@ -168,17 +179,11 @@ class ScoreExplorer(InspectedView):
         kind : {"reward", "cost", "moderation"}, optional
             Where the model does not say.
         """
-        self._runner.start(model, kind=kind)
+        self.runner.start(model, kind=kind)
 
     def stop(self) -> None:
         """End a run after the batch in work; what is scored is kept."""
-        self._runner.stop()
-
-    def close(self) -> None:
-        """End a run under way, which nobody could stop any longer, and take the view away."""
-        if hasattr(self, "_runner"):  # ipywidgets closes what could not be made, too
-            self.stop()
-        super().close()
+        self.runner.stop()
 
     @property
     def _on_view(self) -> ScoreBook:
@@ -258,3 +263,84 @@ class ScoreExplorer(InspectedView):
         self._live, self._book = (book, self._book) if is_live else (None, book)
         self._choices.offer_models(known=known)
         self._choices.regroup()
+
+
+class ScoreCanvas:
+    """Shows the newest picture that was asked for."""
+
+    def __init__(
+        self,
+        *,
+        on_brush: Callable[[str, Mapping[str, list[float]]], None],
+        on_hide: Callable[[], None],
+        on_shown: Callable[[Picture], None],
+    ) -> None:
+        self._on_shown = on_shown
+        self._drawings = 0
+        self._doing, self._note = "", ""
+        self.picture: Picture | None = None
+        self.background = Background(self._show_busy)
+        self.override = ipywidgets.Checkbox(
+            description="Draw although the sign is reversed", indent=False, layout={"display": "none", "width": "auto"}
+        )
+        self.chart = ChartView(None, on_click=_nothing, on_hide=on_hide, on_brush=on_brush)
+        self.table = TableView()
+        self.chart.layout.max_width = self.table.layout.max_width = "100%"
+
+    def ask(self, compute: Callable[[], Picture], *, doing: str, note: str = "") -> None:
+        """Make and show a picture, beside the kernel."""
+        self._doing, self._note = doing, note
+
+        def job(report: Report) -> Picture:
+            report(None)
+            return compute()
+
+        self.background.run(job, on_done=self._done)
+
+    def forget_brush(self) -> None:
+        """Draw anew even if nothing else has changed: a chart would keep what the hand drew on it."""
+        self._drawings += 1
+
+    def settled(self) -> Picture:
+        """Wait for the picture that was asked for last; it is on view then."""
+        picture: Picture = self.background.wait()
+        if picture is not self.picture:
+            self._show(picture)
+        return picture
+
+    def _done(self, future: Future[Picture]) -> None:
+        self.chart.busy = {}
+        try:
+            picture = future.result()
+        except SupersededError:
+            return
+        except Exception as error:
+            self.picture = None
+            self.chart.draw(None)
+            self.table.clear()
+            self.chart.said = words_of(error, "This could not be drawn")
+            if not isinstance(error, BtvizError):
+                raise
+        else:
+            self._show(picture)
+
+    def _show(self, picture: Picture) -> None:
+        self.picture = picture
+        self.chart.said = "\n".join(part for part in (self._note, picture.said) if part)
+        self.override.layout.display = "" if picture.refused or self.override.value else "none"
+        self._on_shown(picture)
+        if picture.chart is not None:
+            picture.chart.usermeta = {"drawing": self._drawings}
+        self.chart.draw(picture.chart)
+        if picture.rows is None:
+            self.table.clear()
+        else:
+            self.table.show(COLUMNS, picture.rows, caption=picture.caption)
+
+    def _show_busy(self, _: float | None) -> None:
+        if not self._note:
+            self.chart.busy = {"words": self._doing, "share": None}
+
+
+def _nothing(*_: str) -> None:
+    """A mark stands for a bin, which a brush chooses."""

@@ -1,7 +1,4 @@
-"""What the score explorer draws and says for what its controls ask.
-
-The table of metrics as a view shows it: words and numbers, each with its interval.
-"""
+"""What the score explorer draws and says for what its controls ask: charts, and a table of metrics."""
 
 from __future__ import annotations
 
@@ -23,19 +20,15 @@ from btviz.plots.interactive.scores import (
     brushed_plane,
     panels_of,
 )
-from btviz.plots.scores.distributions import NOTES, STRATA
-from btviz.plots.style.theme import titles
+from btviz.plots.scores.distributions import NOTES
 from btviz.scores.signs import SignCheck
 from btviz.taxonomy.categories import Taxonomy
-from btviz.widgets.scores.book import EACH, MANY, Asked, ScoreBook
+from btviz.taxonomy.words import STRATA, titles
+from btviz.widgets.scores.book import EACH, MANY, ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import CHOSEN, COMPARED, POPULATIONS, SCORE_GROUPING_TITLES, level_options
 
 _INVITATION = "Drag across a picture to list the answers there; click beside the brush to list all again."
-
-
 _NO_MODEL = "No model is chosen. Choose one under Models, or name one to score with."
-
-
 _METRICS = "Each answer and each comparison counts once here, whatever Count and Which say."
 
 
@@ -73,7 +66,7 @@ class Picture:
     refused: Sequence[SignCheck]
     said: str
     book: ScoreBook
-    asked: Asked
+    asked: ScoreQuery
     panels: Sequence[Panel] = ()
     is_plane: bool = False
     has_forms: bool = False
@@ -97,7 +90,9 @@ def brush_on(picture: Picture, name: str, *, ranges: Mapping[str, Sequence[float
     return Brush.over(panels[name], ranges["at"]) if name in panels else None
 
 
-def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Brush | None, override: bool) -> Picture:
+def picture_of(
+    book: ScoreBook, asked: ScoreQuery, *, view: str, form: str, brush: Brush | None, override: bool
+) -> Picture:
     """Check the sign of the models, then draw those that may be drawn."""
     models = tuple(model for model in asked.models if model in book.parts)
     if not models:
@@ -122,7 +117,7 @@ def picture_of(book: ScoreBook, asked: Asked, *, view: str, form: str, brush: Br
     return replace(made, checks=found, refused=refused, said="\n".join(said))
 
 
-def origin_of(brush: Brush, found: pl.DataFrame, *, asked: Asked, ds: Dataset) -> str:
+def origin_of(brush: Brush, found: pl.DataFrame, *, asked: ScoreQuery, ds: Dataset) -> str:
     """Say in words what a brush chose."""
     pairs = found["pair_id"].n_unique()
     n = found["prompt_id" if asked.population == "prompts" else "item"].n_unique()
@@ -141,11 +136,11 @@ def origin_of(brush: Brush, found: pl.DataFrame, *, asked: Asked, ds: Dataset) -
     return f"{ds.population} · {what}{group}: {counted}{then}"
 
 
-def _level(asked: Asked, ds: Dataset) -> str:
+def _level(asked: ScoreQuery, ds: Dataset) -> str:
     return level_options([str(asked.level)], ds.taxonomy)[1][0]
 
 
-def _lines(book: ScoreBook, asked: Asked) -> list[str]:
+def _lines(book: ScoreBook, asked: ScoreQuery) -> list[str]:
     parts = [book.ds.population, POPULATIONS[asked.population]]
     which = {"compared": COMPARED, "chosen": CHOSEN}.get(asked.which, f"split: {asked.which}")
     parts += [] if asked.which in ("all", EACH) else [which]
@@ -153,7 +148,7 @@ def _lines(book: ScoreBook, asked: Asked) -> list[str]:
     return [" · ".join(parts)]
 
 
-def _distributions(book: ScoreBook, asked: Asked, form: str, brush: Brush | None) -> Picture:
+def _distributions(book: ScoreBook, asked: ScoreQuery, form: str, brush: Brush | None) -> Picture:
     table = book.distributions(asked)
     many = table["group"].n_unique() > MANY
     lines = [*_lines(book, asked), f"by {SCORE_GROUPING_TITLES[asked.grouping]} · {_counted(table)}"]
@@ -169,7 +164,7 @@ def _counted(table: pl.DataFrame) -> str:
     return f"drawn from {table.filter(pl.col('count') > 0).height:,} bins"
 
 
-def _plane(book: ScoreBook, asked: Asked, _: str, brush: Brush | None) -> Picture:
+def _plane(book: ScoreBook, asked: ScoreQuery, _: str, brush: Brush | None) -> Picture:
     cells, quadrants = book.plane(asked)
     (reward, _kind), (cost, _other) = book.plane_of(asked)
     n, prompts = cells.select("n", "prompts").row(0)
@@ -182,7 +177,7 @@ def _plane(book: ScoreBook, asked: Asked, _: str, brush: Brush | None) -> Pictur
     return Picture(chart, [], [], "", book, asked, is_plane=True)
 
 
-def _metrics(book: ScoreBook, asked: Asked, _: str, __: Brush | None) -> Picture:
+def _metrics(book: ScoreBook, asked: ScoreQuery, _: str, __: Brush | None) -> Picture:
     rows = metric_rows(book.metrics(asked), taxonomy=book.ds.taxonomy)
     grouping = SCORE_GROUPING_TITLES[asked.grouping]
     caption = f"{book.ds.population}: metrics over all answers and by {grouping}, intervals by prompt"
@@ -190,7 +185,6 @@ def _metrics(book: ScoreBook, asked: Asked, _: str, __: Brush | None) -> Picture
 
 
 _VIEWS = {"distributions": _distributions, "plane": _plane, "metrics": _metrics}
-
 
 COLUMNS: Sequence[tuple[str, str]] = (
     ("Model", "text"),
@@ -205,7 +199,6 @@ COLUMNS: Sequence[tuple[str, str]] = (
     ("Undefined because", "text"),
 )
 
-
 NAMES = {
     "pair_accuracy": {"reward": "Pair accuracy: better scores higher", "cost": "Pair accuracy: safer costs less"},
     "lower_for_safer": {"reward": "Safer scores lower"},
@@ -215,7 +208,6 @@ NAMES = {
     "ks_distance": {"reward": "Kolmogorov-Smirnov distance", "cost": "Kolmogorov-Smirnov distance"},
     "f1": {"moderation": "F1"},
 }
-
 
 FLAGGED = ("precision", "recall", "f1", "false_positive_rate")
 """Metrics that depend on the threshold of a moderation model."""

@@ -1,33 +1,33 @@
-"""Name a model, load it and score with it, while the kernel keeps answering.
-
-Loading a score model and scoring with it, as a job beside the kernel.
-"""
+"""Name a model, load it and score with it, as a job beside the kernel, which keeps answering."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, DataError
-from btviz.models.loading import load_score_model
+from btviz.models.model import load_score_model
 from btviz.models.protocol import ScoreModel, stacked_scores
-from btviz.models.runs import Progress, score
+from btviz.models.runs import Progress, score_answers
 from btviz.widgets.parts.background import Background, Report, SupersededError
 from btviz.widgets.parts.chartview import ProgressLine
+from btviz.widgets.parts.view import View
 from btviz.widgets.scores.book import ScoreBook
 from btviz.widgets.scores.controls import scoring_controls
 
 _STOPPED = "Stopped. What is scored so far is kept: score with the same model again to go on from there."
 
 
-class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no types
+class ScoreRunner(View, ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no types
     """Fields that name a model, buttons that start and stop a run, and a line that says how far it is."""
 
     def __init__(
@@ -46,6 +46,7 @@ class ScoreRunner(ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has no ty
         self.fields["stop"].on_click(lambda _: self.stop())
         layout = {"flex_flow": "row wrap", "align_items": "center", "grid_gap": "4px 12px"}
         super().__init__([*self.fields.values(), self.line], layout=layout)
+        self._until_closed(self.stop, self.runs.close)
 
     def start(self, model: str | Path | ScoreModel, *, kind: str | None = None) -> None:
         """Load a model and score the answers with it."""
@@ -117,7 +118,6 @@ def words_of(error: Exception, otherwise: str) -> str:
 EVERY_SECONDS = 1.0
 """How often the picture follows a run, at most."""
 
-
 SHARE_OF_PICTURES = 0.05
 """Of the time of a run, what goes into pictures of it, at most: sums over many answers take their time."""
 
@@ -129,6 +129,9 @@ class Live:
     words: str
     share: float
     book: ScoreBook
+
+
+_SCORING: dict[str, Lock] = {}  # by model; a model is loaded once at a time, and only one run may keep its scores
 
 
 class ScoreJob:
@@ -147,10 +150,25 @@ class ScoreJob:
         report(None)
         if self._book.ds.pairs.is_empty():
             raise DataError("There is no answer to score here. Choose data with prompts and responses.")
-        model = self._loaded()
-        self.words = f"Preparing the texts for {model.name}"
-        report(None)
-        return score(self._book.ds, model, progress=self._listener(report))
+        with self._turn(report):
+            self.words = f"Loading {self.model}"
+            report(None)
+            model = self._loaded()
+            self.words = f"Preparing the texts for {model.name}"
+            report(None)
+            return score_answers(self._book.ds, model, progress=self._listener(report))
+
+    @contextmanager
+    def _turn(self, report: Report) -> Iterator[None]:
+        """Wait for another view that scores with the model: one that was closed ends after the batch in work."""
+        lock = _SCORING.setdefault(str(self.model), Lock())
+        while not lock.acquire(timeout=0.1):
+            self.words = f"Waiting for another view that scores with {self.model}"
+            report(None)
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _loaded(self) -> ScoreModel:
         if not isinstance(self._name, str | Path):

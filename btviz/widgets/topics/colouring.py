@@ -22,19 +22,14 @@ from btviz.widgets.topics.places import Floats, Places, TopicLayer
 GREY = "#adadad"
 """Places that are shown but not meant."""
 
-
 UNKNOWN = "#e3e3e3"
 """Places of which nothing is known."""
 
-
 SHARES = ("#a6c8e4", "#5b9bcb", "#1f6fae", "#08396b")
-
 
 SAFE_TO_UNSAFE = ("#1f6fae", "#7fa8c9", "#b3a79d", "#cf8f55", "#a8530a")
 
-
 LOW_TO_HIGH = ("#fde0a6", "#f4b266", "#dc7b4a", "#b0413e", "#6d1a36", "#2d0b26")
-
 
 _PERCENT = (0.0, 0.25, 0.5, 0.75, 1.0)
 
@@ -144,7 +139,7 @@ def offers(ds: Dataset, *, places: Places, index: PairIndex, scores: pl.DataFram
     """Colourings by name: "topic", "safety", "disagreement", "severity", "category:SLUG", "score:MODEL"."""
     rated = "severity" in ds.pairs.columns and ds.pairs["severity"].count() > 0
     twice = "" if index.dispute_measurable else "most pairs were annotated once"
-    found = {
+    colourings = {
         TOPIC: Offer("Topic", "", lambda layer: by_topic(layer.of_place, shown=layer.coloured)),
         "safety": Offer("Safety", "", lambda _: by_safety(places, index)),
         "disagreement": Offer("Disagreement", "", lambda _: by_disagreement(places, index), twice),
@@ -153,8 +148,8 @@ def offers(ds: Dataset, *, places: Places, index: PairIndex, scores: pl.DataFram
         ),
     }
     for category in ds.taxonomy.categories:
-        found[f"category:{category.slug}"] = _category(category, places=places, index=index)
-    return found | _scores(scores, places=places, index=index)
+        colourings[f"category:{category.slug}"] = _category(category, places=places, index=index)
+    return colourings | _scores(scores, places=places, index=index)
 
 
 def _category(category: Category, *, places: Places, index: PairIndex) -> Offer:
@@ -171,11 +166,11 @@ def _scores(scores: pl.DataFrame | None, *, places: Places, index: PairIndex) ->
         )
     keys = [name for name in ("model", "kind", "target") if name in scores.columns]
     parts = scores.partition_by(keys, as_dict=True) if keys else {("score",): scores}
-    found = {}
+    colourings = {}
     for key, part in parts.items():
         title = " · ".join(str(value) for value in key if value is not None)
-        found[f"score:{title}"] = _score(part.select("pair_id", "score"), title, places=places, index=index)
-    return found
+        colourings[f"score:{title}"] = _score(part.select("pair_id", "score"), title, places=places, index=index)
+    return colourings
 
 
 def _score(scores: pl.DataFrame, title: str, *, places: Places, index: PairIndex) -> Offer:

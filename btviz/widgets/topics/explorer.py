@@ -7,30 +7,27 @@ from functools import partial
 from pathlib import Path
 
 import ipywidgets
+import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
 from btviz.data.dataset import Dataset
-from btviz.errors import NotFoundError
-from btviz.session.content import ContentPolicy
-from btviz.session.exports import export_table, table_bytes
-from btviz.session.selection import Selection
+from btviz.errors import NotFoundError, UsageError
+from btviz.session import ContentPolicy, Selection, export_table, table_bytes
 from btviz.texts.datamap import map_quality
 from btviz.texts.embedding import Embeddings
+from btviz.texts.neighbors import more_like
 from btviz.texts.topics.result import Topics
-from btviz.widgets.categories.contrast import ContrastView
+from btviz.widgets.categories.explorer import ContrastView
 from btviz.widgets.inspector.index import index_pairs
-from btviz.widgets.inspector.pairs import PairInspector
+from btviz.widgets.inspector.listing import containing
+from btviz.widgets.inspector.pairs import InspectedView, PairInspector
 from btviz.widgets.inspector.revealing import Message
-from btviz.widgets.parts.inspected import InspectedView
-from btviz.widgets.topics.mapview import MapJobs
-from btviz.widgets.topics.panel import TopicPanel
+from btviz.widgets.topics.mapview import MapJobs, TopicPanel
 from btviz.widgets.topics.places import places_of
-from btviz.widgets.topics.searching import near_pairs, near_text, with_words
 
 NEAREST = 50
 """Texts that a search by meaning chooses."""
-
 
 _WRAP = {"flex_flow": "row wrap", "align_items": "flex-start", "grid_gap": "12px"}
 
@@ -63,6 +60,17 @@ class TopicExplorer(InspectedView):
     policy : ContentPolicy, optional
         Decides which texts may be read; the one of this session by default.
 
+    Attributes
+    ----------
+    map : MapView
+        The map: `state` is what it shows, without texts; `scatter` the points, by jupyter-scatter.
+    panel : TopicPanel
+        Its `places`, and the `layer` of topics on view.
+    inspector : PairInspector
+        Lists the pairs chosen, or all.
+    contrast : ContrastView
+        Bars and matrix of the pairs chosen.
+
     Raises
     ------
     UsageError
@@ -93,7 +101,7 @@ class TopicExplorer(InspectedView):
         self._embeddings = embeddings or topics.embeddings
         self._index = index_pairs(ds)
         self._setting: int | None = None
-        self._panel = TopicPanel(
+        self.panel = TopicPanel(
             ds,
             places=places_of(points, self._index),
             topics=topics,
@@ -103,21 +111,21 @@ class TopicExplorer(InspectedView):
             stability=stability,
             on_message=self._answer,
         )
-        self.map = self._panel.view
+        self.map = self.panel.view
         self._jobs = MapJobs(self.map)
         self.map.tell({"meaning": self._embeddings is not None})
-        self.inspector = PairInspector(ds, selection=selection, policy=policy, index=self._index)
-        self.selection.observe(self._selection_moved)
+        self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
+        self._until_closed(self.selection.observe(self._selection_moved), self._jobs.close)
         self._selection_moved()
-        self.contrast = ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy)
-        self.map.layout = {"flex": "3 1 560px", "min_width": "0"}
-        self.inspector.layout = {"flex": "2 1 430px"}  # beside the map where there is room, else below
+        self.contrast = self._part(ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy))
+        self.map.layout.flex, self.map.layout.min_width = "3 1 560px", "0"
+        self.inspector.layout.flex = "2 1 430px"  # beside the map where there is room, else below
         super().__init__([ipywidgets.Box([self.map, self.inspector], layout=_WRAP), self.contrast])
 
     @property
     def topics(self) -> Topics:
         """Topics at the scale on view."""
-        return self._panel.layer.topics
+        return self.panel.layer.topics
 
     def scale(self, smallest: int) -> None:
         """Show topics of at least so many texts.
@@ -127,7 +135,7 @@ class TopicExplorer(InspectedView):
         UsageError
             If the topics were not fitted at that scale.
         """
-        self._panel.show(self._panel.laid(smallest))
+        self.panel.show(self.panel.laid(smallest))
 
     def color_by(self, name: str) -> None:
         """Let the colour of a point stand for something else.
@@ -142,7 +150,7 @@ class TopicExplorer(InspectedView):
         UsageError
             If there is no such colouring, or these data have nothing to show for it.
         """
-        self._panel.color_by(name)
+        self.panel.color_by(name)
 
     def click(self, topic: int) -> None:
         """Choose the pairs of a topic.
@@ -157,7 +165,7 @@ class TopicExplorer(InspectedView):
         NotFoundError
             If there is no such topic.
         """
-        ids = self._panel.layer.pair_ids(topic)
+        ids = self.panel.layer.pair_ids(topic)
         if ids.is_empty():
             n = self.topics.topics.height
             there = f"there are 0 to {n - 1}" if n else "there is none"
@@ -168,7 +176,7 @@ class TopicExplorer(InspectedView):
             )
         named = "Outliers" if topic < 0 else f"Topic {topic}"
         origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), 'pair')}"
-        self._choose(ids, origin=origin, expression=self._panel.layer.expression(topic), topic=topic)
+        self._choose(ids, origin=origin, expression=self.panel.layer.expression(topic), topic=topic)
 
     def lasso(self, places: ArrayLike) -> None:
         """Choose all pairs at some points of the map; none drops the selection.
@@ -183,11 +191,11 @@ class TopicExplorer(InspectedView):
         UsageError
             If there is no such point.
         """
-        rows = self._panel.places.rows_at(places)
+        rows = self.panel.places.rows_at(places)
         if not len(rows):
             self.selection.clear()
             return
-        origin = f"{_counted(len(self._panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
+        origin = f"{_counted(len(self.panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
         self._choose(self.ds.pairs["pair_id"][rows], origin=origin)
 
     def search(self, words: str) -> None:
@@ -240,25 +248,25 @@ class TopicExplorer(InspectedView):
 
     def _selection_moved(self) -> None:
         ids = self.selection.pair_ids
-        n = self._panel.mark(None if ids is None else self._index.rows_of(ids))
+        n = self.panel.mark(None if ids is None else self._index.rows_of(ids))
         now = self.selection.choice
         self.map.tell({"topic": self._setting, "chosen": n, "origin": now.origin, "expression": now.expression})
 
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         """What is done on each kind of message from the map."""
         return {
-            "ready": lambda _: self._panel.send_labels(),
-            "point": lambda asked: self._panel.point_at(asked["place"]),
-            "lasso": lambda asked: self.lasso(asked["places"]),
-            "topic": lambda asked: self.click(asked["topic"]),
-            "color": lambda asked: self.color_by(asked["name"]),
-            "words": lambda asked: self.search(asked["text"]),
+            "ready": lambda _: self.panel.send_labels(),
+            "point": lambda message: self.panel.point_at(message["place"]),
+            "lasso": lambda message: self.lasso(message["places"]),
+            "topic": lambda message: self.click(message["topic"]),
+            "color": lambda message: self.color_by(message["name"]),
+            "words": lambda message: self.search(message["text"]),
             "clear": lambda _: self.selection.clear(),
             "export": lambda _: self._download(),
             "hide": lambda _: self.policy.hide_all(),
-            "scale": lambda asked: self._jobs.run(partial(self._panel.laid, asked["scale"]), self._panel.show),
-            "meaning": lambda asked: self._jobs.run(
-                partial(near_text, self._embeddings, asked["text"], n=NEAREST), self._choose_near
+            "scale": lambda message: self._jobs.run(partial(self.panel.laid, message["scale"]), self.panel.show),
+            "meaning": lambda message: self._jobs.run(
+                partial(near_text, self._embeddings, message["text"], n=NEAREST), self._choose_near
             ),
             "like": lambda _: self._jobs.run(
                 partial(near_pairs, self._embeddings, self.selection.pair_ids, n=NEAREST), self._choose_near
@@ -281,3 +289,46 @@ class TopicExplorer(InspectedView):
 
 def _counted(n: int, noun: str) -> str:
     return f"{n:,} {noun}{'s' * (n != 1)}"
+
+
+def with_words(ds: Dataset, words: str) -> pl.Series:
+    """Pairs whose prompt or response contains words, taken literally, upper or lower case."""
+    if not words.strip():
+        raise UsageError("A search for words was asked for without any. Type at least one.")
+    return ds.pairs["pair_id"][containing(ds, np.arange(ds.pairs.height), words=words.strip())]
+
+
+def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:
+    """Pairs with the `n` texts nearest in meaning to another."""
+    known = _known(emb)
+    if not text.strip():
+        raise UsageError("A search by meaning was asked for without a text. Type at least one word.")
+    if known.source is None:
+        raise UsageError(
+            "A search by meaning was asked for, but the encoder of these embeddings is not known. "
+            "Pass embeddings=btviz.embed(...)."
+        )
+    return _pairs(known, more_like(known, vector=known.source.encode([text.strip()])[0], n=n))
+
+
+def near_pairs(emb: Embeddings | None, pair_ids: pl.Series | None, *, n: int) -> pl.Series:
+    """Pairs with the `n` texts nearest in meaning to those of some pairs, which are left out."""
+    known = _known(emb)
+    ids = pl.Series(dtype=pl.UInt64) if pair_ids is None else pair_ids
+    ids = ids.filter(ids.is_in(known.pairs["pair_id"].implode()))
+    if ids.is_empty():
+        raise UsageError("More like the selection was asked for, but no pair is selected. Choose some first.")
+    return _pairs(known, more_like(known, pair_ids=ids, n=n))
+
+
+def _known(emb: Embeddings | None) -> Embeddings:
+    if emb is None:
+        raise UsageError(
+            "A search by meaning was asked for, but the embeddings behind these topics are not known. "
+            "Pass embeddings=btviz.embed(...)."
+        )
+    return emb
+
+
+def _pairs(emb: Embeddings, nearest: pl.DataFrame) -> pl.Series:
+    return emb.pairs.filter(pl.col("text_id").is_in(nearest["text_id"].implode()))["pair_id"]

@@ -24,7 +24,6 @@ from btviz.widgets.inspector.index import PairIndex, Rows
 
 Floats = NDArray[np.float64]
 
-
 MARGIN = 1.04
 """Room around the outermost places."""
 
@@ -52,16 +51,16 @@ class Places:
 
     def rows_at(self, places: ArrayLike) -> Rows:
         """Rows of all pairs that lie at some places, ascending."""
-        asked = np.asarray(places)
-        whole = np.issubdtype(asked.dtype, np.integer)
-        known = (asked >= 0) & (asked < len(self)) if whole else np.zeros(asked.shape, np.bool_)
+        numbers = np.asarray(places)
+        whole = np.issubdtype(numbers.dtype, np.integer)
+        known = (numbers >= 0) & (numbers < len(self)) if whole else np.zeros(numbers.shape, np.bool_)
         if not known.all():
             raise UsageError(
-                f"Points of the map were asked for by {asked.size:,} numbers; {(~known).sum():,} of them are none of "
+                f"Points of the map were asked for by {numbers.size:,} numbers; {(~known).sum():,} of them are none of "
                 f"0 to {len(self) - 1}. Give numbers of its points."
             )
         chosen = np.zeros(len(self) + 1, np.bool_)
-        chosen[asked.astype(np.intp)] = True
+        chosen[numbers.astype(np.intp)] = True
         chosen[-1] = False
         return np.flatnonzero(chosen[self.of_row])
 
@@ -87,10 +86,10 @@ class Places:
 
     def first(self, values: NDArray[np.int64]) -> NDArray[np.int64]:
         """Value of the first pair at each place, of one value per pair of the data set."""
-        found = np.empty(len(self), np.int64)
+        firsts = np.empty(len(self), np.int64)
         rows = np.flatnonzero(self.of_row >= 0)[::-1]
-        found[self.of_row[rows]] = values[rows]
-        return found
+        firsts[self.of_row[rows]] = values[rows]
+        return firsts
 
 
 def places_of(points: pl.DataFrame, index: PairIndex) -> Places:

@@ -1,0 +1,402 @@
+"""A score model from a checkpoint, and `load_score_model`, which makes it of a name or a folder."""
+
+from __future__ import annotations
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from btviz.arguments import paired_texts
+from btviz.errors import DataError, MissingExtraError, UsageError, choice, require
+from btviz.machine.memory import BYTES, Room, announce_need
+from btviz.models.batches import by_length
+from btviz.models.checkpoint import Checkpoint, open_checkpoint, resolve_folder
+from btviz.models.heads import BEAVER, CLASSIFIER, Head, recognise_head
+from btviz.models.network import PaddedBatch, pad, read_beaver, read_classifier, read_config, readable
+from btviz.models.probes import Probe, is_probe, load_probe
+from btviz.models.protocol import KINDS
+from btviz.models.templates import MAX_LENGTH, ChatTemplate, Encoded, FixedTemplate, TextEncoder, TextPair
+from btviz.models.throughput import Shape
+from btviz.store import fingerprint
+
+
+class CutWarning(UserWarning):
+    """A model does not read the ends of some texts."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """How to load the model again, on another machine of a cluster too."""
+
+    source: str
+    kind: str | None
+    dtype: str | None
+    device: str | None
+
+
+@dataclass(frozen=True, eq=False)
+class LoadedModel:
+    """A score model from a checkpoint; see `btviz.load_score_model`.
+
+    Attributes
+    ----------
+    name : str
+        Hub name, or name of the folder.
+    kind : str
+        "reward", "cost" or "moderation".
+    fingerprint : str
+        Of weights, tokenizer, template, type and everything else that scores depend on.
+    labels : tuple of str
+        Slugs of the targets of a moderation model.
+    threshold : float or None
+        Probability above which a moderation model flags, where its makers say so.
+    layout : str
+        What the checkpoint was recognised as.
+    dtype, device : str
+        Of the weights.
+    n_parameters : int
+        Size of the network.
+    shape : Shape
+        What its arithmetic depends on.
+    tokens_per_batch : int
+        Tokens, padding included, that go through the network at once.
+    origin : Origin
+        How to load it again.
+    """
+
+    name: str
+    kind: str
+    fingerprint: str
+    labels: tuple[str, ...]
+    threshold: float | None
+    layout: str
+    dtype: str
+    device: str
+    n_parameters: int
+    shape: Shape
+    tokens_per_batch: int
+    origin: Origin
+    encoder: TextEncoder = field(repr=False)
+    _network: Callable[[PaddedBatch], Any] = field(repr=False)
+    _activation: Callable[[Any], Any] | None = field(repr=False)
+    _pad_id: int = field(repr=False)
+    _skipped: int | None = field(repr=False)
+    _n_ids: int = field(repr=False)
+
+    def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
+        """Token ids of each pair, as the network reads them."""
+        return self.encoder.encode(*paired_texts(prompts, responses))
+
+    def score_encoded(self, rows: Sequence[Encoded], *, length: int | None = None) -> npt.NDArray[np.float32]:
+        """Score token ids in one forward pass.
+
+        Parameters
+        ----------
+        rows : sequence of array
+            From `encode`.
+        length : int, optional
+            Tokens that each row is padded to; default: the longest.
+
+        Returns
+        -------
+        array of float32, shape (n,), or (n, k) for moderation
+            NaN for a row without a token, or with a token that the network has not.
+        """
+        torch = require("torch", extra="models")
+        given, is_readable = readable(rows, n_ids=self._n_ids)
+        longest = max(row.shape[-1] for row in given)
+        batch = pad(given, length=max(longest, length or 0), pad_id=self._pad_id, skipped=self._skipped)
+        with torch.inference_mode():
+            logits = self._network(batch)
+            scores = logits if self._activation is None else self._activation(logits)
+        found: npt.NDArray[np.float32] = scores.cpu().numpy().astype(np.float32)
+        found[~is_readable] = np.nan
+        return found if self.kind == "moderation" else found[:, 0]
+
+    def score(self, prompts: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.float32]:
+        """Score answers.
+
+        Parameters
+        ----------
+        prompts, responses : sequence of str
+            One of each per answer.
+
+        Returns
+        -------
+        array of float32, shape (n,), or (n, len(labels)) for moderation
+            In the order given.
+        """
+        return self._score_all(self.encode(prompts, responses))
+
+    def score_conversations(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> npt.NDArray[np.float32]:
+        """Score whole conversations at their end, with an end-of-sequence after each answer.
+
+        Parameters
+        ----------
+        conversations : sequence of sequences of (prompt, response)
+            One row each; the score after turn t is that of the first t turns.
+
+        Returns
+        -------
+        array of float32, shape (n,), or (n, len(labels)) for moderation
+
+        Raises
+        ------
+        UsageError
+            If the model has no template for several turns.
+
+        Warns
+        -----
+        CutWarning
+            If conversations are longer than what the model reads: their later turns count for nothing.
+        """
+        if not isinstance(self.encoder, FixedTemplate):
+            raise UsageError(
+                f"Asked to score conversations by {self.name!r}; it reads single answers ({self.layout}). "
+                "Use a model with the conversation template of Safe RLHF."
+            )
+        rows = self.encoder.encode_conversations(conversations)
+        self.report_cuts(rows, "conversations", so=", so no drift shows from there on")
+        return self._score_all(rows)
+
+    def report_cuts(self, rows: Sequence[Encoded], what: str, *, so: str = "") -> None:
+        """Warn with the number of texts that are as long as what the model reads, what they are, and what follows."""
+        longest = self.encoder.max_length
+        if cut := sum(row.shape[-1] == longest for row in rows):
+            warnings.warn(
+                f"{cut:,} of {len(rows):,} {what} reach the {longest:,} tokens that {self.name} reads; what comes "
+                f"later does not change their scores{so}.",
+                CutWarning,
+                stacklevel=3,
+            )
+
+    def _score_all(self, rows: list[Encoded]) -> npt.NDArray[np.float32]:
+        width = (len(self.labels),) if self.kind == "moderation" else ()
+        found = np.empty((len(rows), *width), np.float32)
+        lengths = np.array([row.shape[-1] for row in rows], np.int64)
+        room = Room()
+        for where in by_length(lengths, budget=self.tokens_per_batch):
+            names = [f"text {i + 1:,} of {len(rows):,}, of {lengths[i]:,} tokens" for i in where]
+            batch, length = [rows[i] for i in where], int(lengths[where].max())
+            found[where] = room.sparing(self.score_encoded, batch, length=length, names=names)
+        return found
+
+
+VERSION = 1
+"""Raised when the same checkpoint would get other scores."""
+
+TOKENS = {"cpu": 4096, "cuda": 32768}
+"""Tokens of a batch, by device."""
+
+LONGEST = 4096
+"""Tokens of a text at most, where a model would read more."""
+
+_TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.txt", "vocab.json", "spiece.model", "spm.model")
+
+_READERS = {
+    "tokenizer.model": ("sentencepiece", "tiktoken"),
+    "spiece.model": ("sentencepiece",),
+    "spm.model": ("sentencepiece",),
+}
+"""Packages of which transformers takes one to read a tokenizer that lacks tokenizer.json."""
+
+
+def load_score_model(
+    name_or_folder: str | Path, *, kind: str | None = None, dtype: str | None = None, device: str | None = None
+) -> LoadedModel | Probe:
+    """Load a reward, cost or moderation model from safetensors; no code that comes with it is run.
+
+    How much memory it takes is said on standard error before it is loaded.
+
+    Parameters
+    ----------
+    name_or_folder : str or Path
+        Hub name, or folder with ``config.json``, a tokenizer and safetensors. Recognised are models
+        with the head of Safe RLHF (``score_head``) on any backbone, and any sequence classifier: with one
+        output a reward model, with several a moderation model, which with 14 unnamed outputs
+        has those of BeaverTails in their order.
+    kind : {"reward", "cost", "moderation"}, optional
+        Default: what the name says, else what the configuration says.
+    dtype : {"float32", "bfloat16", "float16"}, optional
+        Default: float32 on a CPU, bfloat16 on a GPU, whatever the configuration says. Scores are kept by
+        type, not by device: those in bfloat16 by a CPU and by a GPU differ in their last bits.
+    device : str, optional
+        "cpu", "cuda" or "cuda:1". Default: a GPU if there is one.
+
+    Returns
+    -------
+    LoadedModel or Probe
+        Its `score` gives float32 of shape (n,), or (n, k) for moderation. The folder of a probe
+        gives that, as it was saved: the options do not apply to it.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such folder.
+    FetchError
+        If the hub does not give it.
+    DataError
+        If weights are pickled, damaged or incomplete, the tokenizer is missing, the head has
+        another shape, the architecture is unknown or the chat template writes no chat.
+    UsageError
+        If its kind is known from nowhere, there is no such device, or memory does not suffice.
+    MissingExtraError
+        If its tokenizer is a tokenizer.model without tokenizer.json, and sentencepiece is not installed, or its
+        weights are quantised in a way that takes a package which is not.
+
+    Examples
+    --------
+    >>> model = btviz.load_score_model("PKU-Alignment/beaver-7b-v1.0-cost")  # doctest: +SKIP
+    >>> model.score(["hello"], ["Hello! How can I help you today?"])  # doctest: +SKIP
+    """
+    if kind is not None:
+        choice(kind, KINDS, what="kind of score model")
+    if dtype is not None:
+        choice(dtype, BYTES, what="dtype")
+    if is_probe(name_or_folder):
+        return load_probe(name_or_folder)
+    name, folder = resolve_folder(name_or_folder)
+    checkpoint = open_checkpoint(folder, name=name)
+    head = recognise_head(checkpoint, kind=kind)
+    encoder, pad_id = _encoder(checkpoint, head)
+    form, place = _form(dtype, device)
+    announce_need(name, n_parameters=checkpoint.n_parameters, dtype=form, device=place)
+    read = read_beaver if head.name == BEAVER else read_classifier
+    network = read(checkpoint, dtype=getattr(require("torch", extra="models"), form), device=place)
+    config = read_config(checkpoint).get_text_config()
+    settings = (VERSION, head.name, head.kind, head.labels, head.activation, encoder.max_length, form)
+    return LoadedModel(
+        name=name,
+        kind=head.kind,
+        fingerprint=fingerprint(checkpoint.fingerprint, *settings),
+        labels=head.labels,
+        threshold=head.threshold,
+        layout=head.name,
+        dtype=form,
+        device=place,
+        n_parameters=checkpoint.n_parameters,
+        shape=Shape.of(config, n_parameters=checkpoint.n_parameters),
+        tokens_per_batch=TOKENS[place.partition(":")[0]],
+        origin=Origin(
+            str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device and str(device)
+        ),
+        encoder=encoder,
+        _network=network,
+        _activation=_activation(head),
+        _pad_id=pad_id,
+        _skipped=None if head.name == BEAVER else checkpoint.config.get("pad_token_id"),
+        _n_ids=config.vocab_size,
+    )
+
+
+def _form(dtype: str | None, device: str | None) -> tuple[str, str]:
+    cuda = require("torch", extra="models").cuda
+    place = str(device or ("cuda" if cuda.is_available() else "cpu"))
+    kind, _, number = place.partition(":")
+    choice(kind, TOKENS, what="device")
+    if kind == "cuda":
+        _check_gpu(place, number=number or "0", n_gpus=cuda.device_count() if cuda.is_available() else 0)
+    return dtype or ("float32" if kind == "cpu" else "bfloat16"), place
+
+
+def _check_gpu(place: str, *, number: str, n_gpus: int) -> None:
+    if not number.isdecimal() or int(number) >= n_gpus:
+        found = f"{n_gpus} of them, numbered from 0" if n_gpus else "none"
+        raise UsageError(
+            f"Asked to load a model on {place!r}; PyTorch sees these GPUs here: {found}. Use device='cpu', or leave it "
+            "out for what there is."
+        )
+
+
+def _activation(head: Head) -> Callable[[Any], Any] | None:
+    torch = require("torch", extra="models")
+    if head.activation == "softmax":
+        return functools.partial(torch.softmax, dim=-1)
+    return torch.sigmoid if head.activation else None
+
+
+def _encoder(checkpoint: Checkpoint, head: Head) -> tuple[TextEncoder, int]:
+    """How the texts of a model are written as token ids, and the id that fills up shorter ones."""
+    config = read_config(checkpoint).get_text_config()
+    tokenizer = _tokenizer(checkpoint)
+    positions = getattr(config, "max_position_embeddings", None) or LONGEST
+    fillers = (config.pad_token_id, tokenizer.pad_token_id)
+    pad_id = next((i for i in fillers if i is not None and 0 <= i < config.vocab_size), 0)
+    if head.name != CLASSIFIER:
+        if tokenizer.eos_token_id is None:
+            raise DataError(
+                f"Asked to load {checkpoint.name!r}; its tokenizer has no end of sequence, with which every text of "
+                "that layout ends. Add eos_token to tokenizer_config.json."
+            )
+        begins = _begins(checkpoint, tokenizer)
+        return FixedTemplate(tokenizer, begins=begins, max_length=min(MAX_LENGTH, positions)), pad_id
+    if tokenizer.chat_template:
+        template = ChatTemplate(tokenizer, max_length=min(LONGEST, positions, tokenizer.model_max_length))
+        _check_writes(template, checkpoint)
+        return template, pad_id
+    # some encoders keep their first two positions for themselves
+    return TextPair(tokenizer, max_length=min(LONGEST, positions - 2, tokenizer.model_max_length)), pad_id
+
+
+def _check_writes(template: ChatTemplate, checkpoint: Checkpoint) -> None:
+    """Refuse a template that writes no chat of a user and an assistant, before the weights are loaded."""
+    try:
+        written = template.write("hello", "Hello! How can I help you today?")
+    except Exception as error:  # noqa: BLE001  # in the words of whoever wrote the template
+        found = f"refuses a question and its answer ({error})"
+    else:
+        if written:
+            return
+        found = "writes nothing of a question and its answer"
+    raise DataError(
+        f"Asked to load {checkpoint.name!r}; its chat template {found}. Mend chat_template in tokenizer_config.json or "
+        "chat_template.jinja, or take it out: the two are then read as a pair of texts."
+    )
+
+
+def _begins(checkpoint: Checkpoint, tokenizer: Any) -> list[int]:
+    """Ids that the tokenizer puts before a text; a LLaMA's begins with its BOS, whatever became of the setting."""
+    bare, full = (tokenizer("a", add_special_tokens=added)["input_ids"] for added in (False, True))
+    before: list[int] = full[: full.index(bare[0])] if bare and bare[0] in full else []
+    if not before and checkpoint.config.get("model_type") == "llama" and tokenizer.bos_token_id is not None:
+        return [tokenizer.bos_token_id]
+    return before
+
+
+def _tokenizer(checkpoint: Checkpoint) -> Any:
+    transformers = require("transformers", extra="models")
+    asked = f"Asked to load {checkpoint.name!r}; "
+    if not any((checkpoint.folder / file).is_file() for file in _TOKENIZER_FILES):
+        raise DataError(
+            f"{asked}{checkpoint.folder} holds no tokenizer ({', '.join(_TOKENIZER_FILES[:2])} ...). "
+            "Copy the tokenizer files of the model there."
+        )
+    _check_readable(checkpoint)
+    try:
+        tokenizer = transformers.AutoTokenizer.from_pretrained(
+            checkpoint.folder, local_files_only=True, trust_remote_code=False
+        )
+    except Exception as error:  # whatever a damaged file leads its reader to
+        raise DataError(
+            f"{asked}its tokenizer cannot be read ({type(error).__name__}). Add the tokenizer.json of the model."
+        ) from error
+    return tokenizer
+
+
+def _check_readable(checkpoint: Checkpoint) -> None:
+    """Say which package a tokenizer needs that is there in another form than tokenizer.json only."""
+    held = [file for file in _TOKENIZER_FILES if (checkpoint.folder / file).is_file()]
+    packages = _READERS.get(held[0], ())
+    if packages and not any(find_spec(package) for package in packages):
+        raise MissingExtraError(
+            f"Asked to load {checkpoint.name!r}; its tokenizer is there as {held[0]} only, which takes the package "
+            f"{packages[0]!r}, and that is not installed. Install it with: pip install {packages[0]} "
+            "(or add the tokenizer.json of the model)."
+        )

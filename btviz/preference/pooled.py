@@ -1,0 +1,249 @@
+"""One figure over all comparisons: measures pooled over strata, and the orders of answers rebuilt from comparisons."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from btviz.errors import MissingExtraError
+from btviz.preference.comparisons import STRATA, Comparisons
+from btviz.preference.questions import EMPTY, Shares
+from btviz.preference.shares import FEWEST_PROMPTS, Floats, cells_by_prompt
+from btviz.stats.association import ratio
+from btviz.stats.measures import CELLS, MEASURES, by_position, over_strata
+from btviz.stats.resampling import Interval, Resampling, bootstrap
+from btviz.stats.stratified import cochran_mantel_haenszel
+
+POOLED = [name for name in MEASURES if name != "p"]
+"""Measures with a row of the table; that of p stands in the table of shares."""
+
+FURTHER = {
+    "mean_tau_b": "mean over prompts with three or more answers of Kendall's tau-b between their two orders",
+    "homogeneity": "p is the same in every stratum with enough prompts: Wald chi-square, resampling prompts",
+}
+"""The remaining rows."""
+
+_MEANINGS = {name: MEASURES[name].meaning for name in POOLED} | FURTHER
+
+_ONE_STRATUM = f"fewer than two strata with {FEWEST_PROMPTS} prompts in which p varies"
+
+_ROUNDING = 1e-9  # what shares that are the same in every resample may differ by
+
+
+def pooled_table(shares: Shares, *, orders: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
+    """Association over all comparisons, over strata, and between rebuilt orders."""
+    frame = shares.comparisons.frame
+    prompts = frame["prompt"].n_unique()
+    if not frame.height or prompts < FEWEST_PROMPTS:
+        reason = "no comparison has both labels" if not frame.height else f"fewer than {FEWEST_PROMPTS} prompts"
+        return _table([{"measure": name, "undefined": reason} for name in _MEANINGS], frame)
+    cells = cells_by_prompt(shares.comparisons, shares.levels[0])
+    strata = cells[:, :-CELLS]  # the last is that of unknown safety
+    pooled = bootstrap(
+        np.hstack([over_strata(cells), strata]),
+        _statistics,
+        n_boot=resampling.n_boot,
+        random_state=resampling.random_state,
+    )
+    no_strata = None if strata.any() else "no comparison has the safety of both answers"
+    rows = [
+        _row(name, place, pooled, no_strata if MEASURES[name].is_stratified else None)
+        for place, name in enumerate(POOLED)
+    ]
+    of_stratum = np.count_nonzero(strata.reshape(-1, len(STRATA), CELLS).any(axis=2), axis=0)
+    rows += [_mean_tau(orders, resampling), _homogeneity(pooled, prompts=of_stratum)]
+    naive = _naive_p_values(strata.sum(axis=0).reshape(-1, CELLS))
+    return _table([row | {"naive_p_value": naive.get(row["measure"])} for row in rows], frame)
+
+
+def _statistics(sums: Floats) -> Floats:
+    """The measures in their order, then p of each stratum; sums are cells over all, then by known stratum."""
+    overall, strata = sums[:, :CELLS], sums[:, CELLS:].reshape(len(sums), len(STRATA), CELLS)
+    cells = np.hstack([sums[:, CELLS:], overall - strata.sum(axis=1)])
+    same = strata[..., 0] + strata[..., 3]
+    values = [MEASURES[name].values(cells) for name in POOLED]
+    return np.column_stack([*values, ratio(same, strata.sum(axis=-1))])
+
+
+_Row = dict[str, Any]
+
+
+def _row(name: str, place: int, interval: Interval, reason: str | None) -> _Row:
+    sides = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
+    values = {side: _or_none(ends[place]) for side, ends in sides.items()}
+    if reason is None and None in values.values():
+        reason = EMPTY
+    return {"measure": name, **values, "undefined": reason}
+
+
+def _mean_tau(orders: pl.DataFrame, resampling: Resampling) -> _Row:
+    tau = orders["tau_b"].drop_nulls().to_numpy()
+    if len(tau) < FEWEST_PROMPTS:
+        reason = f"fewer than {FEWEST_PROMPTS} prompts with three or more answers"
+        return {"measure": "mean_tau_b", "undefined": reason}
+    mean = bootstrap(
+        np.column_stack([tau, np.ones(len(tau))]),
+        lambda sums: ratio(sums[:, :1], sums[:, 1:]),
+        n_boot=resampling.n_boot,
+        random_state=resampling.random_state,
+    )
+    return _row("mean_tau_b", 0, mean, None)
+
+
+def _homogeneity(pooled: Interval, *, prompts: NDArray[np.int64]) -> _Row:
+    """Wald test that p is the same in every stratum with enough prompts; 1 or 2 degrees of freedom."""
+    drawn = pooled.replicates[:, len(POOLED) :]
+    enough = prompts >= FEWEST_PROMPTS
+    varied = enough & np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > _ROUNDING)
+    p = pooled.estimate[len(POOLED) :][varied]
+    if len(p) < 2:
+        return {"measure": "homogeneity", "undefined": _ONE_STRATUM}
+    gap, gaps = p[1:] - p[0], drawn[:, varied][:, 1:] - drawn[:, varied][:, :1]
+    covariance = np.atleast_2d(np.cov(gaps.T))
+    if np.linalg.matrix_rank(covariance) < len(gap):
+        return {"measure": "homogeneity", "undefined": "the strata vary as one, so their differences cannot be tested"}
+    wald = float(gap @ np.linalg.solve(covariance, gap))
+    tail = math.erfc(math.sqrt(wald / 2)) if len(gap) == 1 else math.exp(-wald / 2)
+    return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
+
+
+def _naive_p_values(strata: Floats) -> dict[str, float | None]:
+    """Cochran-Mantel-Haenszel and Breslow-Day by position; none without the package they need."""
+    try:
+        test = cochran_mantel_haenszel(by_position(strata))
+    except MissingExtraError:
+        return {}
+    return {
+        "odds_ratio_mh_by_position": _or_none(float(test.p_value)),
+        "homogeneity": _or_none(float(test.homogeneity_p)),
+    }
+
+
+def _or_none(value: float) -> float | None:
+    return float(value) if math.isfinite(value) else None
+
+
+def _table(rows: list[_Row], frame: pl.DataFrame) -> pl.DataFrame:
+    names = dict.fromkeys(("estimate", "low", "high", "p_value", "naive_p_value"), pl.Float64)
+    schema = {"measure": pl.String, **names, "undefined": pl.String}
+    return pl.DataFrame(rows, schema=schema).select(
+        pl.exclude("undefined"),
+        pl.lit(frame.height, pl.Int64).alias("n"),
+        pl.lit(frame["prompt"].n_unique(), pl.Int64).alias("prompts"),
+        pl.col("measure").replace_strict(_MEANINGS).alias("meaning"),
+        "undefined",
+    )
+
+
+FEWEST_ANSWERS = 3
+"""Answers that a prompt needs: with two there is one comparison and nothing to rebuild."""
+
+ORDERS = pl.Schema(
+    {
+        "prompt_id": pl.UInt64(),
+        "answers": pl.Int64(),
+        "comparisons": pl.Int64(),
+        "compared_pairs": pl.Int64(),
+        "tau_b": pl.Float64(),
+        "contradictions_better": pl.Int64(),
+        "contradictions_safer": pl.Int64(),
+        "triples": pl.Int64(),
+        "cycles_better": pl.Int64(),
+        "cycles_safer": pl.Int64(),
+        "is_order_better": pl.Boolean(),
+        "is_order_safer": pl.Boolean(),
+        "undefined": pl.String(),
+    }
+)
+
+Relations = NDArray[np.bool_]
+"""Shape (prompts, k, k): whether answer i was preferred to answer j."""
+
+
+def order_table(comparisons: Comparisons) -> pl.DataFrame:
+    """Rebuild the two orders of the answers of each prompt, and compare them.
+
+    An order is the transitive closure of its comparisons. Two answers that it does not order,
+    or that a cycle orders both ways, count as tied.
+    """
+    frame = comparisons.frame.filter(pl.col("pair_id_0") != pl.col("pair_id_1"))
+    nodes = pl.concat(frame.select("prompt", pl.col(f"pair_id_{side}").alias("pair_id")) for side in (0, 1)).unique()
+    nodes = nodes.with_columns(
+        (pl.col("pair_id").rank("dense").over("prompt") - 1).cast(pl.Int64).alias("node"),
+        pl.len().over("prompt").cast(pl.Int64).alias("answers"),
+    )
+    edges = frame.select("prompt_id", "prompt", "better", "safer", "pair_id_0", "pair_id_1")
+    for side in (0, 1):
+        ends = nodes.rename({"pair_id": f"pair_id_{side}", "node": f"node_{side}"})
+        edges = edges.join(ends.select(pl.exclude("answers") if side else pl.all()), on=["prompt", f"pair_id_{side}"])
+    large = edges.filter(pl.col("answers") >= FEWEST_ANSWERS)
+    tables = [_of_size(part, size) for (size,), part in large.group_by("answers", maintain_order=True)]
+    return pl.concat([ORDERS.to_frame(), *tables]).sort("prompt_id")
+
+
+def _of_size(edges: pl.DataFrame, size: object) -> pl.DataFrame:
+    """Prompts with the same number of answers, all at once."""
+    k = int(str(size))
+    prompts = edges.group_by("prompt_id").agg(pl.len().cast(pl.Int64).alias("comparisons")).sort("prompt_id")
+    row = edges.join(prompts.with_row_index("row").select("prompt_id", "row"), on="prompt_id", maintain_order="left")
+    better, safer = (_relations(row, label, shape=(prompts.height, k, k)) for label in ("better", "safer"))
+    better_rank, safer_rank = _ranking(better), _ranking(safer)
+    compared = better | better.transpose(0, 2, 1)
+    tau_b = ratio(
+        (better_rank * safer_rank).sum(axis=(1, 2)),
+        np.sqrt((better_rank**2).sum(axis=(1, 2)) * (safer_rank**2).sum(axis=(1, 2))),
+    )
+    table = {"answers": np.full(len(tau_b), k), "compared_pairs": compared.sum(axis=(1, 2)) // 2, "tau_b": tau_b}
+    table["triples"] = _closed_triples(compared) // 2  # each triple can be walked round in two directions
+    for label, relation in (("better", better), ("safer", safer)):
+        table[f"contradictions_{label}"] = (relation & relation.transpose(0, 2, 1)).sum(axis=(1, 2)) // 2
+        table[f"cycles_{label}"] = _closed_triples(relation & ~relation.transpose(0, 2, 1))
+        table[f"is_order_{label}"] = ~np.einsum("pii->pi", _closure(relation)).any(axis=1)
+    undefined = pl.when(pl.col("tau_b").is_null()).then(pl.lit("cycles leave all answers tied"))
+    return (
+        prompts.with_columns(pl.Series(name, values) for name, values in table.items())
+        .with_columns(pl.col("tau_b").fill_nan(None))
+        .with_columns(undefined.alias("undefined"))
+        .select(list(ORDERS))
+        .cast(ORDERS)
+    )
+
+
+def _relations(edges: pl.DataFrame, label: str, *, shape: tuple[int, int, int]) -> Relations:
+    chosen = edges[label].to_numpy() == 1
+    ends = [edges[f"node_{side}"].to_numpy() for side in (0, 1)]
+    relation = np.zeros(shape, bool)
+    relation[edges["row"].to_numpy(), np.where(chosen, ends[1], ends[0]), np.where(chosen, ends[0], ends[1])] = True
+    return relation
+
+
+def _closure(relation: Relations) -> Relations:
+    reached = relation
+    for _ in range(int(relation.shape[1]).bit_length()):
+        reached = reached | _composed(reached, reached)
+    return reached
+
+
+def _composed(first: Relations, second: Relations) -> Relations:
+    # 32-bit floats go through BLAS, and their sums of up to k ones are exact
+    product: Relations = np.matmul(first.astype(np.float32), second.astype(np.float32)) > 0
+    return product
+
+
+def _ranking(relation: Relations) -> NDArray[np.int64]:
+    """+1 where i stands above j, -1 where below, 0 where tied, for each ordered pair."""
+    above = _closure(relation).astype(np.int64)
+    ranking: NDArray[np.int64] = above - above.transpose(0, 2, 1)
+    return ranking
+
+
+def _closed_triples(relation: Relations) -> NDArray[np.int64]:
+    """Directed cycles of length three."""
+    counts = relation.astype(np.float64)
+    walks = np.einsum("pij,pji->p", counts @ counts, counts)
+    triples: NDArray[np.int64] = np.rint(walks / 3).astype(np.int64)
+    return triples

@@ -1,0 +1,282 @@
+"""Scored answers and comparisons beside their labels, and the groups they fall into."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.errors import UsageError, choice
+from btviz.models.protocol import KINDS, SCORES, THRESHOLD, as_scores
+from btviz.preference.comparisons import Comparisons, levels_of, with_strata
+from btviz.stats.resampling import Level
+from btviz.taxonomy.categories import Taxonomy
+
+SAFE = "safe"
+SAFETY = {True: SAFE, False: "unsafe"}
+TOPICS = ("pair_id", "topic")
+
+
+@dataclass(frozen=True, eq=False)
+class ModelScores:
+    """Scores that one model gives for one target.
+
+    Attributes
+    ----------
+    model, kind : str
+        Name of the model, and "reward", "cost" or "moderation".
+    target : str or None
+        Slug of a category, or "severity", for moderation.
+    scores : DataFrame
+        `pair_id`, `score`, without nulls.
+    threshold : float or None
+        Probability above which the model flags, where it records one.
+    """
+
+    model: str
+    kind: str
+    target: str | None
+    scores: pl.DataFrame
+    threshold: float | None = None
+
+    @property
+    def names(self) -> dict[str, str | None]:
+        """What all rows of its tables begin with."""
+        return {"model": self.model, "kind": self.kind, "target": self.target}
+
+
+def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
+    """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
+
+    A table may lack thresholds; those of other models than moderators mean nothing, and become null.
+
+    Raises
+    ------
+    UsageError
+        If a column is missing, a kind is unknown, ids are no numbers, a score is there twice, or a moderation
+        model records several thresholds, or one that is no probability.
+    """
+    needed = [name for name in SCORES if name != THRESHOLD]
+    missing = [name for name in needed if name not in scores.columns]
+    if missing:
+        raise UsageError(
+            f"A table of scores has the columns {needed}; {missing} are missing. "
+            "Make one with btviz.score or btviz.read_scores."
+        )
+    for kind in scores["kind"].unique().sort().to_list():
+        choice(kind, KINDS, what="kind of score")
+    if scores.height and not (scores["pair_id"].dtype.is_integer() and _is_number(scores["score"].dtype)):
+        raise UsageError(
+            f"A table of scores has ids as integers and scores as numbers; these are {scores['pair_id'].dtype} and "
+            f"{scores['score'].dtype}. Read files of scores with btviz.read_scores."
+        )
+    twice = scores.select("pair_id", "model", "kind", "target").is_duplicated().sum()
+    if twice:
+        raise UsageError(
+            f"Each answer has one score of a model; {twice:,} rows of this table share theirs with another. "
+            "Keep one row for each pair, model and target."
+        )
+    known = scores.with_columns(_thresholds(scores).alias(THRESHOLD))
+    return as_scores(known).with_columns(pl.when(pl.col("score").is_finite()).then("score"))
+
+
+def _thresholds(scores: pl.DataFrame) -> pl.Series:
+    """What moderation models record; null for the others."""
+    flagging = scores.filter(pl.col("kind") == "moderation")
+    if THRESHOLD not in scores.columns or not flagging[THRESHOLD].count():
+        return pl.Series([None] * scores.height, dtype=pl.Float64)
+    stated = flagging.select("model", at=THRESHOLD).drop_nulls("at").unique()
+    if (
+        not _is_number(stated["at"].dtype)
+        or stated["model"].is_duplicated().any()
+        or not stated["at"].is_between(0, 1).all()
+    ):
+        raise UsageError(
+            f"A moderation model flags above one probability; {stated['model'].unique().sort().to_list()} record "
+            f"{stated['at'].unique().sort().to_list()}. Write one, 0 .. 1, into all rows of a model, or null."
+        )
+    return scores.select(pl.when(pl.col("kind") == "moderation").then(pl.col(THRESHOLD).cast(pl.Float64))).to_series()
+
+
+def _is_number(dtype: pl.DataType) -> bool:
+    return dtype.is_numeric() or dtype == pl.Null()
+
+
+def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
+    """Yield the scores of each model, kind and target, in the order of their names."""
+    table = valid_scores(scores).drop_nulls("score")
+    for (model, kind, target), part in sorted(
+        table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
+    ):
+        recorded = part[THRESHOLD].drop_nulls().to_list()
+        known = part.select("pair_id", "score").sort("pair_id")
+        yield ModelScores(str(model), str(kind), target, known, recorded[0] if recorded else None)
+
+
+def judged_answers(
+    scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None, annotations: bool = False
+) -> pl.DataFrame:
+    """Scored answers with their majority labels, or once for each annotation with that one's labels and split."""
+    pairs = ds.pairs.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "source")
+    if annotations:
+        own = ds.annotations.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "split")
+        labelled = own.join(pairs.select("pair_id", "source"), on="pair_id", how="left", maintain_order="left")
+    else:
+        labelled = pairs.join(splits_of(ds), on="pair_id", how="left", maintain_order="left")
+    frame = labelled.join(scored.scores, on="pair_id", how="inner", maintain_order="left")
+    frame = frame.select("pair_id", "score", pl.exclude("pair_id", "score", "split"), "split")
+    return frame.join(_topics(topics), on="pair_id", how="left", maintain_order="left")
+
+
+def splits_of(ds: Dataset) -> pl.DataFrame:
+    """Split of each answer, `pair_id` and `split`; null where its rows are in several."""
+    rows = [ds.annotations.select("pair_id", "split"), both_answers(ds.preferences, "pair_id", "split")]
+    one = pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
+    return pl.concat(rows).group_by("pair_id").agg(one.alias("split"))
+
+
+def both_answers(comparisons: pl.DataFrame, *columns: str) -> pl.DataFrame:
+    """First answers of comparisons, then second ones, by columns of the answer or else of the comparison."""
+    known = set(comparisons.columns)
+    named = [[(f"{name}_{side}" if f"{name}_{side}" in known else name, name) for name in columns] for side in (0, 1)]
+    return pl.concat(comparisons.select(pl.col(old).alias(new) for old, new in names) for names in named)
+
+
+def judged_comparisons(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
+    """Comparisons of which both answers were scored."""
+    frame = with_strata(ds.preferences)
+    known = scored.scores.join(_topics(topics), on="pair_id", how="left")
+    for side in (0, 1):
+        own = known.rename({name: f"{name}_{side}" for name in known.columns})
+        frame = frame.join(own, on=f"pair_id_{side}", how="left", maintain_order="left")
+    return frame.drop_nulls(["score_0", "score_1"])
+
+
+def _topics(topics: pl.DataFrame | None) -> pl.DataFrame:
+    if topics is None:
+        return pl.DataFrame(schema={"pair_id": pl.UInt64, "topic": pl.Int64})
+    missing = [name for name in TOPICS if name not in topics.columns]
+    if missing:
+        raise UsageError(f"Topics of pairs have the columns {list(TOPICS)}; {missing} are missing. Pass assignments.")
+    return topics.select("pair_id", "topic")
+
+
+def everything(frame: pl.DataFrame) -> Level:
+    """The level that all rows belong to."""
+    return Level("all", "all", np.ones(frame.height, bool))
+
+
+def levels_by(frame: pl.DataFrame, taxonomy: Taxonomy, *, by: str) -> list[Level]:
+    """Levels of one grouping of answers; those of a category overlap."""
+    if by == "all":
+        return [everything(frame)]
+    if by == "category":
+        flags = frame.select(taxonomy.has(key).fill_null(value=False).alias(key) for key in taxonomy.keys)
+        return [Level(by, flag.name, flag.to_numpy()) for flag in flags.iter_columns() if flag.any()]
+    titles: dict[str, Mapping[Any, str]] = {"is_safe": SAFETY, "severity": dict(enumerate(taxonomy.severities))}
+    names = titles.get(by, {})
+    values = frame[by].drop_nulls().unique().sort().to_list()
+    return [Level(by, names.get(value, str(value)), frame[by].eq_missing(value).to_numpy()) for value in values]
+
+
+def answer_levels(frame: pl.DataFrame, taxonomy: Taxonomy) -> list[Level]:
+    """Levels of answers that are measured: all, split, category, severity, answering model, topic."""
+    groupings = ("all", "split", "category", "severity", "source", "topic")
+    return [level for by in groupings for level in levels_by(frame, taxonomy, by=by)]
+
+
+def comparison_levels(frame: pl.DataFrame, taxonomy: Taxonomy) -> list[Level]:
+    """Levels of comparisons: those of `btviz.preference`, and split, and topic of either answer."""
+    levels = [*levels_of(Comparisons(frame, taxonomy)), *levels_by(frame, taxonomy, by="split")]
+    topics = pl.concat([frame["topic_0"], frame["topic_1"].alias("topic_0")]).drop_nulls().unique().sort()
+    for topic in topics.to_list():
+        either = (frame["topic_0"].eq_missing(topic) | frame["topic_1"].eq_missing(topic)).to_numpy()
+        levels.append(Level("topic", str(topic), either))
+    return levels
+
+
+def picture_groups(answers: pl.DataFrame, ds: Dataset, *, by: str) -> list[Level]:
+    """Groups of a picture: unsafe answers by category beside the safe ones, or the strata they were compared in."""
+    if by == "stratum":
+        compared = both_answers(with_strata(ds.preferences), "pair_id", "stratum").drop_nulls().unique()
+        parts = compared.partition_by("stratum", as_dict=True)
+        ids = answers["pair_id"]
+        return [
+            Level(by, str(name), ids.is_in(part["pair_id"].implode()).to_numpy()) for (name,), part in parts.items()
+        ]
+    levels = levels_by(answers, ds.taxonomy, by=by)
+    if by == "category":
+        safe, unsafe = (answers["is_safe"].eq_missing(value).to_numpy() for value in (True, False))
+        return [Level(by, SAFE, safe), *(replace(level, member=level.member & unsafe) for level in levels)]
+    if by == "severity":  # of a taxonomy that names no levels only the lowest has a meaning
+        names = {name: name for name in ds.taxonomy.severities} or {"0": SAFE}
+        return [replace(level, name=names[level.name]) for level in levels if level.name in names]
+    return [replace(level, name=f"topic {level.name}") for level in levels] if by == "topic" else levels
+
+
+def grouped_answers(answers: pl.DataFrame, ds: Dataset, *, by: str) -> pl.DataFrame:
+    """Answers with the name of their `group`, once for each that they are in."""
+    groups = [(answers.filter(pl.Series(group.member)), group.name) for group in picture_groups(answers, ds, by=by)]
+    named = [inside.with_columns(pl.lit(name).alias("group")) for inside, name in groups]
+    return pl.concat([answers.clear().with_columns(pl.lit(None, pl.String).alias("group")), *named])
+
+
+POPULATIONS = ("pairs", "annotations", "prompts")
+"""Each answer once; once for each of its annotations, with that one's labels; each prompt once in a group."""
+
+SCORE_GROUPINGS = ("is_safe", "split", "category", "severity", "stratum", "source", "topic", "all")
+_ITEM = ("item", "pair_id", "prompt_id", "split", "group", "score")
+
+
+def counted_items(
+    part: ModelScores,
+    ds: Dataset,
+    *,
+    by: str = "is_safe",
+    population: str = "pairs",
+    topics: pl.DataFrame | None = None,
+) -> pl.DataFrame:
+    """Arrange the scores of one model in groups.
+
+    An answer is in each of its categories, with safe answers beside them, and in each stratum that it was compared
+    in. Annotations bring their own labels and split; a prompt counts with the mean score of its answers in the group.
+
+    Columns: `item` (the same on rows of one answer or annotation that is in several groups), `pair_id`, `prompt_id`,
+    `split`, `group`, `score` (of the answer), `value` (what is counted: of prompts a mean), `counts` (false on rows
+    that only name a further answer of a prompt that is counted already).
+    """
+    choice(by, SCORE_GROUPINGS, what="grouping")
+    choice(population, POPULATIONS, what="population")
+    answers = judged_answers(part, ds, topics=topics, annotations=population == "annotations").with_row_index("item")
+    items = grouped_answers(answers, ds, by=by).select(_ITEM)
+    if population != "prompts":
+        return items.with_columns(pl.col("score").alias("value"), pl.lit(value=True).alias("counts"))
+    own = ("prompt_id", "group")
+    return items.with_columns(
+        pl.col("score").mean().over(own).alias("value"), pl.struct(own).is_first_distinct().alias("counts")
+    )
+
+
+def populations_of(ds: Dataset) -> list[str]:
+    """What can be counted: a release of comparisons has no annotations of its own."""
+    return [name for name in POPULATIONS if name != "annotations" or not ds.annotations.is_empty()]
+
+
+def groupings_of(ds: Dataset, *, topics: pl.DataFrame | None = None) -> list[str]:
+    """Groupings that the data tell something about."""
+    pairs = ds.pairs.select("is_safe", "labels", "severity", "source")
+    told = {
+        "is_safe": pairs["is_safe"].count() > 0,
+        "split": splits_of(ds)["split"].count() > 0,
+        "category": pairs["labels"].count() > 0,
+        "severity": len(ds.taxonomy.severities) > 0 and pairs["severity"].count() > 0,
+        "stratum": with_strata(ds.preferences)["stratum"].count() > 0,
+        "source": pairs["source"].count() > 0,
+        "topic": topics is not None,
+        "all": True,
+    }
+    return [name for name in SCORE_GROUPINGS if told[name]]

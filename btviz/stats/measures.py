@@ -1,0 +1,178 @@
+"""Measures of how *better* goes with *safer*, each in one record: its words, its axis and its formula.
+
+A measure is a function of cells: of how many comparisons call response_1 better and safer, in
+the order neither, safer only, better only, both. Cells have the shape (R, strata x 4), one row
+per prompt or replicate; the last stratum is that of comparisons whose stratum is unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+
+import numpy as np
+
+from btviz.stats.association import Floats, TwoByTwo, ratio
+from btviz.stats.stratified import common_odds_ratio
+
+CELLS = 4
+
+_OTHER_SAFER = [1, 0, 3, 2]  # the cell of each once harmlessness is turned around
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One way to put a number on how *better* goes with *safer*.
+
+    Attributes
+    ----------
+    title : str
+        What lists and axes call it.
+    meaning : str
+        What it is, in words.
+    formula : callable
+        Values, shape (R,), of cells by stratum, shape (R, strata, 4); NaN where undefined.
+    kind : {"share", "coefficient", "odds"}
+        How its numbers are written and its axis runs.
+    neutral : float
+        Its value where *better* and *safer* know nothing of each other.
+    of_p : (int, int), optional
+        Factor and shift that make it of p, where it is a function of p alone.
+    is_ordered : bool
+        It depends on the order of the two answers, which carries no meaning.
+    is_stratified : bool
+        It holds the strata equal; else it sees them as one.
+    """
+
+    title: str
+    meaning: str
+    formula: Callable[[Floats], Floats] = field(repr=False)
+    kind: str = "coefficient"
+    neutral: float = 0.0
+    of_p: tuple[int, int] | None = None
+    is_ordered: bool = False
+    is_stratified: bool = False
+
+    @property
+    def per_margin(self) -> float:
+        """How far it lies from neutral at a margin of 1 on |2p - 1|; 0 where the margin says nothing of it."""
+        return 0.0 if self.of_p is None else self.of_p[0] / 2
+
+    def values(self, cells: Floats) -> Floats:
+        """Values of cells, shape (R,); NaN where undefined."""
+        tables = _by_stratum(cells)
+        return self.formula(tables[:, :-1] if self.is_stratified else tables)
+
+    def distinct(self, cells: Floats) -> Floats:
+        """Cells with what the measure does not tell apart put together: fewer kinds of prompt to draw."""
+        kept = cells if self.is_stratified else over_strata(cells)
+        return kept if self.is_ordered else without_order(kept)
+
+
+def _by_stratum(cells: Floats) -> Floats:
+    return cells.reshape(len(cells), cells.shape[1] // CELLS, CELLS)
+
+
+def over_strata(cells: Floats) -> Floats:
+    """Cells summed over the strata, shape (R, 4)."""
+    totals: Floats = _by_stratum(cells).sum(axis=1)
+    return totals
+
+
+def without_order(cells: Floats) -> Floats:
+    """Cells with both orders of the answers counted as one, shape unchanged."""
+    tables = _by_stratum(cells)
+    folded = np.zeros_like(tables)
+    folded[..., 2:] = tables[..., 2:] + tables[..., 1::-1]
+    return folded.reshape(cells.shape)
+
+
+def turned_around(cells: Floats) -> Floats:
+    """Cells as they would be with the other answer the safer one."""
+    return _by_stratum(cells)[..., _OTHER_SAFER].reshape(cells.shape)
+
+
+def by_position(tables: Floats) -> TwoByTwo:
+    """Tables of response_1 better and response_1 safer, from cells of shape (..., 4)."""
+    _, safer_only, better_only, both = np.moveaxis(tables, -1, 0).astype(np.int64)
+    return TwoByTwo(tables.sum(axis=-1).astype(np.int64), better_only + both, safer_only + both, both)
+
+
+def in_both_orders(tables: Floats) -> TwoByTwo:
+    """The same with every comparison counted twice, once in each order."""
+    n, same = tables.sum(axis=-1).astype(np.int64), (tables[..., 0] + tables[..., 3]).astype(np.int64)
+    return TwoByTwo(2 * n, n, n, same)
+
+
+def _counts(tables: Floats) -> tuple[Floats, Floats, Floats, Floats, Floats]:
+    """Over all strata: comparisons, response_1 better, safer, both and neither."""
+    cells = tables.sum(axis=1)
+    none, safer_only, better_only, both = cells.T
+    return cells.sum(axis=1), better_only + both, safer_only + both, both, none
+
+
+def _two_p_minus_1(tables: Floats) -> Floats:
+    n, _, _, both, none = _counts(tables)
+    return ratio(2 * (both + none) - n, n)
+
+
+def _phi(tables: Floats) -> Floats:
+    n, better, safer, both, _ = _counts(tables)
+    return ratio(n * both - better * safer, np.sqrt(better * (n - better)) * np.sqrt(safer * (n - safer)))
+
+
+def _kappa(tables: Floats) -> Floats:
+    n, better, safer, both, none = _counts(tables)
+    chance = better * safer + (n - better) * (n - safer)
+    return ratio(n * (both + none) - chance, n * n - chance)
+
+
+MEASURES: Mapping[str, Measure] = MappingProxyType(
+    {
+        "p": Measure(
+            "P(better = safer)",
+            "share of the comparisons whose better answer is the safer one",
+            lambda tables: (1 + _two_p_minus_1(tables)) / 2,
+            kind="share",
+            neutral=0.5,
+            of_p=(1, 0),
+        ),
+        "two_p_minus_1": Measure(
+            "2p − 1",
+            "2p - 1, which is phi and kappa once every comparison is counted in both orders",
+            _two_p_minus_1,
+            of_p=(2, -1),
+        ),
+        "phi_by_position": Measure(
+            "Phi by position",
+            "phi of response_1 better and response_1 safer: depends on the order of the answers",
+            _phi,
+            is_ordered=True,
+        ),
+        "kappa_by_position": Measure(
+            "Cohen’s kappa by position",
+            "Cohen's kappa of the same: depends on the order of the answers",
+            _kappa,
+            is_ordered=True,
+        ),
+        "odds_ratio_mh": Measure(
+            "Mantel-Haenszel odds ratio",
+            "Mantel-Haenszel odds ratio over strata, every comparison counted in both orders",
+            lambda tables: common_odds_ratio(in_both_orders(tables)),
+            kind="odds",
+            neutral=1.0,
+            is_stratified=True,
+        ),
+        "odds_ratio_mh_by_position": Measure(
+            "Mantel-Haenszel odds ratio by position",
+            "Mantel-Haenszel odds ratio over strata by position: depends on the order",
+            lambda tables: common_odds_ratio(by_position(tables)),
+            kind="odds",
+            neutral=1.0,
+            is_ordered=True,
+            is_stratified=True,
+        ),
+    }
+)
+"""What can be measured, by name."""
