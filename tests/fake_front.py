@@ -74,4 +74,5 @@ def control(view: Any, words: str) -> Any:
 
 def state_of(view: Any) -> str:
     """Everything that the browser shares and a saved notebook keeps, of a view and all inside it."""
-    return "".join(json.dumps(part.get_state(), default=str) for part in inside(view))
+    specs = {part.model_id: part.spec for part in inside(view) if isinstance(part, ChartView)}  # they go packed
+    return json.dumps(specs) + "".join(json.dumps(part.get_state(), default=str) for part in inside(view))

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import re
+from base64 import b64decode
 from pathlib import Path
 
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
@@ -59,3 +62,8 @@ def write_comparisons(path: Path, *, prompts: int = 180, comparisons: int = 3) -
                 }
             out.write(json.dumps(row | {"better_response_id": better, "safer_response_id": safer}) + "\n")
     return path
+
+
+def readable(saved: str) -> str:
+    """A saved notebook or the state of a view, with what is packed in it unpacked."""
+    return re.sub("H4sI[A-Za-z0-9+/=]+", lambda found: gzip.decompress(b64decode(found[0])).decode(), saved)

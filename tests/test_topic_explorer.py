@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 import pytest
 from fake_front import Front, chart_of, inside
+from hostile import readable
 from made_topics import made_topics
 from wording import says
 
@@ -190,7 +191,7 @@ def test_nothing_that_is_saved_holds_a_text_or_what_was_searched(make_dataset):
     widgets = [*inside(explorer), explorer.map.scatter]
     for widget in widgets:
         state = {k: v for k, v in widget.get_state().items() if not k.startswith("_") and k != "points"}
-        saved = json.dumps(state, default=str)
+        saved = readable(json.dumps(state, default=str))
         assert "onerror" not in saved
         assert "roses" not in saved
         assert not any(prompt in saved for prompt in ds.pairs["prompt"])

@@ -15,8 +15,9 @@ from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.session import ContentPolicy, Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
+from btviz.widgets import front
 from btviz.widgets.inspector.index import Rows
-from btviz.widgets.inspector.inspector import Inspector, Message, script
+from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.inspector.listing import Place
 
 
@@ -49,8 +50,8 @@ class PreferenceInspector(Inspector):
     >>> inspector.selected["pair_id_0"]
     """
 
-    _esm = script("dom.js", "reading.js", "pager.js", "card.js", "tools.js", "difference.js", "preferences.js")
-    _css = script("inspector.css", "preferences.css")
+    _esm = front.script("preferences")
+    _css = front.style("preferences")
 
     view = traitlets.Dict(read_only=True).tag(sync=True)
     cards = traitlets.List[Any](read_only=True).tag(sync=True)

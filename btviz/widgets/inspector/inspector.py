@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -18,7 +17,6 @@ from btviz.widgets.parts.view import View
 LONGEST_TEXT = 20_000
 """Characters of one text that are sent to the browser; the rest stays in `ds.pairs`."""
 
-_FRONT = Path(__file__).parents[1] / "front"
 
 Message = Mapping[str, Any]
 
@@ -104,8 +102,3 @@ def categories_of(taxonomy: Taxonomy, policy: ContentPolicy) -> list[dict[str, A
         }
         for category in taxonomy.categories
     ]
-
-
-def script(*names: str) -> str:
-    """Files of the front end as one module to the browser, in this order."""
-    return "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in names)

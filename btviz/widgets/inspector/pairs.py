@@ -15,8 +15,9 @@ import traitlets
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
 from btviz.session import ContentPolicy, Notes, Selection, export_table, from_hex, hex_id, possible_ids
+from btviz.widgets import front
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
-from btviz.widgets.inspector.inspector import Inspector, Message, script
+from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.inspector.listing import Filter, Listing
 from btviz.widgets.parts.view import View
 
@@ -47,8 +48,8 @@ class PairInspector(Inspector):
     >>> inspector.selected["pair_id"]
     """
 
-    _esm = script("dom.js", "reading.js", "pager.js", "card.js", "tools.js", "inspector.js")
-    _css = script("inspector.css")
+    _esm = front.script("pairs")
+    _css = front.style("pairs")
 
     view = traitlets.Dict(read_only=True).tag(sync=True)
     cards = traitlets.List[Any](read_only=True).tag(sync=True)

@@ -8,9 +8,8 @@ Small views of words and numbers: a table, and a line that says how far somethin
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
-from pathlib import Path
 from typing import Any
 
 import altair as alt
@@ -18,17 +17,16 @@ import anywidget
 import traitlets
 import vl_convert
 
-from btviz.widgets.inspector.inspector import script
-
-_FRONT = Path(__file__).parents[1] / "front"
+from btviz.widgets import front
 
 
 class ChartView(anywidget.AnyWidget):
     """Draw a chart, without a network, and call back when a mark is clicked."""
 
-    _esm = traitlets.Unicode().tag(sync=True)
-    _css = (_FRONT / "chart.css").read_text(encoding="utf-8")
-    spec = traitlets.Dict().tag(sync=True)
+    _esm = front.script("chart")
+    _css = front.style("chart")
+    library = anywidget.WidgetTrait().tag(sync=True)
+    spec = traitlets.Dict().tag(sync=True, to_json=lambda spec, _: _packed(spec))
     chosen = traitlets.Dict().tag(sync=True)
     said = traitlets.Unicode().tag(sync=True)
     busy = traitlets.Dict().tag(sync=True)
@@ -41,7 +39,7 @@ class ChartView(anywidget.AnyWidget):
         on_hide: Callable[[], None],
         on_brush: Callable[[str, Mapping[str, list[float]]], None] | None = None,
     ) -> None:
-        super().__init__(_esm=_bundle(), spec=_spec(chart))
+        super().__init__(library=front.library("vega", _vega), spec=_spec(chart))
         self._on_click, self._on_hide, self._on_brush = on_click, on_hide, on_brush
         self.on_msg(self._answer)
 
@@ -63,18 +61,21 @@ def _spec(chart: alt.TopLevelMixin | None) -> dict[str, Any]:
     return {} if chart is None else chart.to_dict()
 
 
-@cache
-def _bundle() -> str:
-    """Our scripts and the drawing library that vl-convert brings, as one module."""
-    ours = "\n".join((_FRONT / name).read_text(encoding="utf-8") for name in ("dom.js", "chart.js"))
-    return str(vl_convert.javascript_bundle(ours))
+def _packed(spec: dict[str, Any]) -> str:
+    """A chart as it goes to the browser: a saved notebook would give each of its numbers a line."""
+    return front.packed(json.dumps(spec)) if spec else ""
+
+
+def _vega() -> str:
+    """Module of the drawing library that vl-convert brings."""
+    return str(vl_convert.javascript_bundle("export { vegaEmbed };"))
 
 
 class TableView(anywidget.AnyWidget):
     """Show a table; what stands in it is never taken for markup."""
 
-    _esm = script("dom.js", "table.js")
-    _css = script("table.css")
+    _esm = front.script("table")
+    _css = front.style("table")
     content = traitlets.Dict().tag(sync=True)
 
     def show(self, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, caption: str) -> None:
@@ -89,8 +90,8 @@ class TableView(anywidget.AnyWidget):
 class ProgressLine(anywidget.AnyWidget):
     """Say what is being done, with a bar while it is."""
 
-    _esm = script("dom.js", "progress.js")
-    _css = script("chart.css")
+    _esm = front.script("progress")
+    _css = front.style("progress")
     state = traitlets.Dict().tag(sync=True)
 
     def working(self, words: str, *, share: float | None) -> None:

@@ -147,8 +147,8 @@ def scoring_controls() -> dict[str, Any]:
 
 
 def rows_for(models: Sequence[object]) -> int:
-    """Height of the list of models, in lines."""
-    return min(max(len(models), 2), 6)
+    """Height of the list of models, in lines; JupyterLab's frame takes up one."""
+    return min(max(len(models), 2), 6) + 1
 
 
 def model_options(models: Sequence[Model]) -> list[tuple[str, Model]]:

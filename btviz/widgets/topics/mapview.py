@@ -5,6 +5,8 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
+from functools import cache
+from types import FunctionType
 from typing import Any
 
 import anywidget
@@ -20,8 +22,9 @@ from btviz.plots.style.theme import GROUPS
 from btviz.plots.topics.datamap import QUALITY
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.stability import STABLE
+from btviz.widgets import front
 from btviz.widgets.inspector.index import PairIndex
-from btviz.widgets.inspector.inspector import Message, script
+from btviz.widgets.inspector.inspector import Message
 from btviz.widgets.parts.background import Background
 from btviz.widgets.parts.view import View
 from btviz.widgets.topics.colouring import TOPIC, Colouring, offers
@@ -45,9 +48,10 @@ class MapView(View, anywidget.AnyWidget):
     in their place, with the same labels, and a lasso of its own.
     """
 
-    _esm = script("dom.js", "labels.js", "density.js", "maptools.js", "map.js")
-    _css = script("inspector.css", "map.css")
+    _esm = front.script("map")
+    _css = front.style("map")
 
+    library = anywidget.WidgetTrait().tag(sync=True)
     scatter = anywidget.WidgetTrait().tag(sync=True)
     state = traitlets.Dict().tag(sync=True)
     density = traitlets.Bytes().tag(sync=True)
@@ -58,13 +62,13 @@ class MapView(View, anywidget.AnyWidget):
         *,
         on_message: Callable[[Message], None],
     ) -> None:
-        super().__init__()
+        library = front.library("scatter", lambda: str(_jscatter().widget.JupyterScatter._esm))
+        super().__init__(library=library, scatter=_scatter(places))
         self._places, self._on_message = places, on_message
         self._colouring: Colouring | None = None
         self._chosen: NDArray[np.intp] | None = None
         self._draws_density = False
         self._echo = False
-        self.scatter = _scatter(places)
         self.scatter.observe(self._lassoed, names="selection")
         self.scatter.observe(self._pointed_at, names="hovering")
         self.on_msg(self._answer)
@@ -149,12 +153,27 @@ class MapView(View, anywidget.AnyWidget):
         self.density = b"".join(_picture(self._places.xy[rows]) for rows in (slice(None), chosen))
 
 
-def _scatter(places: Places) -> Any:
+def _jscatter() -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what jupyter-scatter should write differently is not the user's concern
-        jscatter = require("jscatter", extra="topics")
+        return require("jscatter", extra="topics")
+
+
+@cache
+def _points() -> type[Any]:
+    """Model of the points without the 2 MB of script that draws them: the map brings it, once for all maps."""
+    return type("Points", (_jscatter().widget.JupyterScatter,), {"_esm": "export default {};", "__module__": __name__})
+
+
+def _widget(plot: Any) -> Any:
+    """What ``plot.widget`` makes, of the lighter kind."""
+    make = type(plot).widget.fget
+    return FunctionType(make.__code__, make.__globals__ | {"JupyterScatter": _points()})(plot)
+
+
+def _scatter(places: Places) -> Any:
     n = len(places)
-    made = jscatter.Scatter(
+    plot = _jscatter().Scatter(
         x=places.xy[:, 0],
         y=places.xy[:, 1],
         x_scale=(-1, 1),
@@ -172,7 +191,8 @@ def _scatter(places: Places) -> Any:
         opacity_unselected=1.0,
         lasso_color="#0b62a4",
         options={"pointOutlineWidth": 0, "pointSizeSelected": 1},
-    ).widget
+    )
+    made = _widget(plot)
     made.color_by = "valueA"
     made.color_scale, made.color_domain = "categorical", {str(code): code for code in range(MOST_COLOURS)}
     made.non_spatial_points_update = True

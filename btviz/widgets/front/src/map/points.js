@@ -1,0 +1,78 @@
+// The points of the map, drawn by jupyter-scatter in one WebGL canvas, with the names of topics above them.
+
+/** @import { Model, ScatterApi, ScatterLibrary, View } from "../types" */
+import { element } from "../page/dom.js";
+import { drawingLibrary } from "../page/library.js";
+import { survive } from "../page/survive.js";
+import { containerIn, frames, noClickAfterDrag, oneDrawAtATime } from "./scatter.js";
+
+const AROUND = 1.06; // how much farther the camera stands than the points reach
+const NEAREST = 200; // how many times nearer one can scroll
+
+/**
+ * Stand back as far as the points reach, and let nobody lose the map by scrolling.
+ *
+ * @param {ScatterApi} api
+ * @param {HTMLElement} container
+ * @param {number[]} reach  of the points, across and up
+ */
+function placeCamera(api, { clientWidth: across, clientHeight: down }, [x, y]) {
+  const distance = AROUND * Math.max(y, (x * down) / across); // else a narrow map is cut, and a wide one small
+  api.set({ cameraDistance: distance });
+  api.get("camera").setScaleBounds([1 / (2 * distance), NEAREST / distance]);
+}
+
+/**
+ * Names lie on the canvas, but the wheel is meant for the map, and a lasso may begin on a name or pass one.
+ *
+ * @param {HTMLElement} names
+ * @param {{ canvas: HTMLElement, points: Model, signal: AbortSignal }} map
+ */
+function letThrough(names, { canvas, points, signal }) {
+  const wheel = (/** @type {WheelEvent} */ event) => {
+    event.preventDefault();
+    canvas.dispatchEvent(new WheelEvent("wheel", event));
+  };
+  names.addEventListener("wheel", wheel, { passive: false });
+  canvas.addEventListener("mousedown", () => names.classList.add("btviz-through"));
+  window.addEventListener("mouseup", () => names.classList.remove("btviz-through"), { signal });
+  const lasso = () => names.classList.toggle("btviz-lassoing", points.get("mouse_mode") === "lasso");
+  points.on("change:mouse_mode", lasso);
+  signal.addEventListener("abort", () => points.off("change:mouse_mode", lasso));
+}
+
+/**
+ * @param {View} view
+ * @param {{ stage: HTMLElement, labels: { node: HTMLElement, place: () => void } }} parts
+ * @returns {Promise<{ where: (x: number, y: number) => number[], toggleLasso: () => void }>}
+ */
+export async function drawPoints({ model, host, signal }, { stage, labels }) {
+  const points = await host.getModel(model.get("scatter"));
+  await survive({ model: points });
+  /** @type {ScatterLibrary} */
+  const library = await drawingLibrary({ host, model, el: stage, signal });
+  const el = element("div", { class: "btviz-points" });
+  stage.prepend(el);
+  await frames(() => stage.clientWidth > 0);
+  const stop = await library.default.render({ model: points, el });
+  if (signal.aborted) stop();
+  signal.addEventListener("abort", stop);
+  if (!(await frames(() => containerIn(el)))) throw new Error("the points were not drawn");
+  const container = /** @type {HTMLElement & { api: ScatterApi }} */ (containerIn(el));
+  const { api } = container;
+  oneDrawAtATime(api);
+  placeCamera(api, container, model.get("state").reach);
+  noClickAfterDrag(container);
+  container.append(labels.node);
+  api.subscribe("view", labels.place);
+  const canvas = /** @type {HTMLElement} */ (container.querySelector("canvas"));
+  new ResizeObserver(() => requestAnimationFrame(labels.place)).observe(canvas);
+  letThrough(labels.node, { canvas, points, signal });
+  return {
+    where: (x, y) => [api.get("xScale")(x), api.get("yScale")(y)],
+    toggleLasso() {
+      points.set("mouse_mode", points.get("mouse_mode") === "lasso" ? "panZoom" : "lasso");
+      points.save_changes();
+    },
+  };
+}
