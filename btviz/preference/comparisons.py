@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.stats.resampling import Level
+from btviz.taxonomy import words
 from btviz.taxonomy.categories import Taxonomy
 
-STRATA = ("both_safe", "mixed", "both_unsafe")
+STRATA = tuple(words.STRATA)
 """By the safety labels in the comparison's own row; in `mixed` they force the safer label."""
-
-GROUPINGS = ("all", "stratum", "category", "severity", "source", "prompt_source")
-"""What comparisons are grouped by, in the order of the tables."""
 
 JOINED = " | "
 """Between the two answering models of a level of `source`."""
@@ -84,7 +82,7 @@ _SIDED = ("severity", "source")
 
 
 def levels_of(comparisons: Comparisons) -> Iterator[Level]:
-    """Every level that has a comparison, in the order of `GROUPINGS`.
+    """Every level that has a comparison, in the order of `btviz.taxonomy.words.GROUPINGS`.
 
     Levels of `category` overlap: a comparison belongs to each category that either answer has.
     """

@@ -85,7 +85,7 @@ def _spearman(rows: pl.DataFrame, grouping: str, level: str, resampling: Resampl
     prompts = rows["prompt"].n_unique()
     first, second = (rows[name].cast(pl.Float64).to_numpy() for name in ("helpful", "harmless"))
     prompt = rows["prompt"].rank("dense").to_numpy().astype(np.int64) - 1
-    found = reweighted(
+    interval = reweighted(
         lambda weights: spearman(first, second, weights=weights[:, prompt])[:, None],
         n_clusters=prompts,
         width=rows.height,
@@ -93,7 +93,7 @@ def _spearman(rows: pl.DataFrame, grouping: str, level: str, resampling: Resampl
         random_state=resampling.random_state,
         multinomial=True,
     )
-    estimate, low, high = (float(value[0]) for value in (found.estimate, found.low, found.high))
+    estimate, low, high = (float(value[0]) for value in (interval.estimate, interval.low, interval.high))
     reason = None
     if not np.isfinite(estimate):
         reason = "a score does not vary"

@@ -327,12 +327,12 @@ def _controls(releases: Iterable[str]) -> dict[str, ipywidgets.Dropdown]:
         "weighting": ("Count", [(words, name) for name, words in WEIGHTINGS.items()]),
         "n_boot": ("Replicates", [(f"{n:,}", n) for n in REPLICATES]),
     }
-    made = {
+    lists = {
         name: ipywidgets.Dropdown(options=of, description=title, layout={"width": "max-content", "max_width": "100%"})
         for name, (title, of) in options.items()
     }
-    made["n_boot"].value = REPLICATES[1]
-    return made
+    lists["n_boot"].value = REPLICATES[1]
+    return lists
 
 
 @dataclass(frozen=True, eq=False)
