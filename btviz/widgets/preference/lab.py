@@ -128,11 +128,6 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         return self.answer.table
 
     @property
-    def null(self) -> pl.DataFrame:
-        """What chance alone would give in the rows of the lower picture."""
-        return self._settled().null
-
-    @property
     def said(self) -> str:
         """The verdict in words, as it stands above the pictures."""
         self._settled()
