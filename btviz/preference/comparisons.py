@@ -24,19 +24,7 @@ JOINED = " | "
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
-    """Comparisons with both labels, one row each.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        The columns of `btviz.data.tables.PREFERENCES` and: `row` in ``ds.preferences``, `prompt`
-        (a number for each), `same` (better is safer), `stratum` (one of `STRATA`; null where a
-        safety label is), `broken` (mixed, but the unsafe answer is called safer), `labels` (of
-        either answer; null where unknown), `severity` (the higher of the two, null where one is),
-        `source` (the two answering models by name, joined; null where one is unknown).
-    taxonomy : Taxonomy
-        What the bits of `labels` stand for.
-    """
+    """Comparisons with both labels, one row each."""
 
     frame: pl.DataFrame
     taxonomy: Taxonomy

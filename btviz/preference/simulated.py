@@ -64,18 +64,7 @@ class Planting:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPreferences:
-    """Samples drawn again and again from one planted truth.
-
-    Attributes
-    ----------
-    planted : Planting
-        The truth.
-    samples : DataFrame
-        One row per sample: `sample` (from 1), `estimate` (share of better = safer), `low`,
-        `high` (95 %, resampling prompts), `naive_low`, `naive_high` (Wilson, comparisons taken
-        for independent), `covers`, `naive_covers` (the interval holds `planted.observable_p`),
-        `covers_p` (that by prompt holds `planted.p`).
-    """
+    """Samples drawn again and again from one planted truth."""
 
     planted: Planting
     samples: pl.DataFrame

@@ -41,21 +41,7 @@ SUMS = (
 
 
 def rating_sums(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
-    """What each item contributes to the sums that the coefficients are functions of.
-
-    Parameters
-    ----------
-    n_raters, n_positive : array of int, shape (...)
-        Ratings of each item, and those that are positive.
-
-    Returns
-    -------
-    array of float, shape (..., 10)
-        The columns of `SUMS`; all 0 for an item with fewer than two ratings. Of r ratings, k
-        positive: ``item_agreement`` is the share of the item's pairs of raters that agree,
-        ``disagreement`` is ``k (r - k) / (r - 1)``, its weight in Krippendorff's coincidence
-        matrix.
-    """
+    """What each item contributes to the sums that the coefficients are functions of."""
     r, k = np.broadcast_arrays(np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64))
     rated = r >= 2
     rater_pairs = r * (r - 1) / 2

@@ -37,17 +37,7 @@ def joint_counts(sets: ArrayLike, *, weights: ArrayLike, size: int) -> Integers:
 
 @dataclass(frozen=True, eq=False)
 class TwoByTwo:
-    """Counts of one or many 2x2 tables; the four arrays broadcast.
-
-    Parameters
-    ----------
-    n : array of int64
-        Items counted.
-    row, col : array of int64
-        Items that carry the first, and the second, label: 0 .. `n`.
-    both : array of int64
-        Items that carry both: max(0, row + col - n) .. min(row, col).
-    """
+    """Counts of one or many 2x2 tables; the four arrays broadcast."""
 
     n: Integers
     row: Integers
@@ -78,11 +68,6 @@ class TwoByTwo:
         """``n both - row col``: n squared times the covariance of the two labels.
 
         The difference is exact up to 3,037,000,499 items, and of rounded products beyond.
-
-        Parameters
-        ----------
-        both : array of int64, optional
-            In place of the table's own joint counts.
         """
         joint = self.both if both is None else both
         if self.n.max(initial=0) <= _LARGEST_EXACT_N:
@@ -294,21 +279,6 @@ def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:
     ``P(i, j | kept) = q_i q_j / t`` with ``t = 1 - prod(1 - q_i)``. Setting ``P(i | kept)`` to
     the observed shares m_i leaves one unknown: ``t = 1 - prod(1 - t m_i)``, which has one root
     in (0, 1]; the expected joint share is ``t m_i m_j``. It is 0 where no item has two labels.
-
-    Parameters
-    ----------
-    margins : array of int, shape (k,)
-        Items that carry each label.
-    n : int
-        Items counted.
-    n_labelled : int
-        Those with at least one label. The rest (unsafe items for which no category holds)
-        enter the margins of the 2x2 tables but not the selection.
-
-    Returns
-    -------
-    array of float, shape (k, k)
-        NaN where a margin is 0 or n, and on the diagonal.
     """
     counts = np.asarray(margins, np.float64)
     t = _drawn_share(ratio(counts, n_labelled))
@@ -343,26 +313,7 @@ def wilson(count: ArrayLike, *, n: ArrayLike, level: float = 0.95) -> tuple[Floa
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
-    """One coefficient of two labels: a column of `btviz.cooccurrence` that a picture can show.
-
-    Attributes
-    ----------
-    key : str
-        Its column.
-    title : str
-        Its name in pictures.
-    scale : {"signed", "unit", "ratio", "count"}
-        Around 0, from 0 up, around 1 on a logarithmic scale, or a number of items.
-    limits : str
-        Smallest and largest value there can be.
-    formula : str
-        From the items with both labels a, the first alone b, the second alone c, neither d, and
-        all n = a + b + c + d.
-    undefined : str
-        Where it is null, besides tables without items.
-    value : callable, optional
-        From tables to values; None for what is no function of the four counts alone.
-    """
+    """One coefficient of two labels: a column of `btviz.cooccurrence` that a picture can show."""
 
     key: str
     title: str

@@ -72,11 +72,6 @@ def grid_of(values: ArrayLike, *, bins: int) -> Floats:
 
     One value, or values too close to divide, get a width of 1, or more where numbers are so large
     that 1 cannot be divided.
-
-    Returns
-    -------
-    array of float, shape (bins + 1,)
-        Ascending.
     """
     numbers = np.asarray(values, np.float64)
     low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (0.0, 1.0)
@@ -103,21 +98,7 @@ def bandwidth(values: ArrayLike) -> float:
 
 
 def density_at(values: ArrayLike, *, edges: Floats) -> Floats:
-    """Gaussian kernel density at the middle of each bin, of values first counted in finer cells.
-
-    Parameters
-    ----------
-    values : array of float, shape (n,)
-        Within the edges.
-    edges : array of float, shape (bins + 1,)
-        Equal bins.
-
-    Returns
-    -------
-    array of float, shape (bins,)
-        Per unit of the score. Bandwidth by `bandwidth`, at least one fine cell; what a kernel
-        puts beyond the ends is folded back, so the density integrates to 1 over the grid.
-    """
+    """Gaussian kernel density at the middle of each bin, of values first counted in finer cells."""
     numbers = np.asarray(values, np.float64)
     bins = len(edges) - 1
     cells = np.linspace(edges[0], edges[-1], bins * FINE + 1)

@@ -22,15 +22,6 @@ class Contrast:
 
     Of items in ascending order only the weight of each run of one class matters. A negative run and
     the positive one above it make a step; negatives and positives of equal score make one of their own.
-
-    Attributes
-    ----------
-    cluster : array of int
-        Cluster of each item, run by run; an empty run has one item of a cluster without weight, the last.
-    starts : array of int, shape (2 S,)
-        Where the negative and the positive run of each of the S steps start.
-    is_tied : array of bool, shape (S,)
-        Whether the two runs of a step have equal scores.
     """
 
     cluster: NDArray[np.int64]
@@ -39,19 +30,7 @@ class Contrast:
 
     @classmethod
     def of(cls, score: ArrayLike, positive: ArrayLike, *, clusters: NDArray[np.int64], n_clusters: int) -> Self:
-        """Arrange items.
-
-        Parameters
-        ----------
-        score : array of float, shape (n,)
-            Finite scores.
-        positive : array of bool, shape (n,)
-            Class of each item.
-        clusters : array of int, shape (n,)
-            Cluster of each item, 0 .. n_clusters - 1.
-        n_clusters : int
-            Clusters that have a weight.
-        """
+        """Arrange items."""
         values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
         tie = np.unique(values, return_inverse=True)[1]
         n_ties = tie.max(initial=-1) + 1
@@ -70,18 +49,7 @@ class Contrast:
         return cls(code[order], np.cumsum(sizes) - sizes, both[begins])
 
     def separation(self, weights: ArrayLike) -> Floats:
-        """Area under the ROC curve and Kolmogorov-Smirnov distance.
-
-        Parameters
-        ----------
-        weights : array of float, shape (R, n_clusters)
-            How often the items of each cluster count.
-
-        Returns
-        -------
-        array of float, shape (R, 2)
-            As of the function `separation`.
-        """
+        """Area under the ROC curve and Kolmogorov-Smirnov distance."""
         drawn = np.asarray(weights, np.float64)
         if not len(self.starts):
             return np.full((len(drawn), 2), np.nan)
@@ -124,21 +92,7 @@ def separation(score: ArrayLike, positive: ArrayLike, *, weights: ArrayLike | No
 
 
 def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Corners of the ROC curve, from the strictest threshold to the most lenient.
-
-    Parameters
-    ----------
-    score : array of float, shape (n,)
-        Finite scores.
-    positive : array of bool, shape (n,)
-        Class of each item.
-
-    Returns
-    -------
-    threshold, false_positive_rate, true_positive_rate : array of float, shape (m + 1,)
-        An item is called positive where its score is at least the threshold; the first is
-        infinite. Rates are NaN where their class is empty.
-    """
+    """Corners of the ROC curve, from the strictest threshold to the most lenient."""
     values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
     order = np.argsort(-values, kind="stable")
     ordered = values[order]
@@ -149,21 +103,7 @@ def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, F
 
 
 def spearman(first: Floats, second: Floats, *, weights: Floats) -> Floats:
-    """Spearman's rho of weighted items, for many sets of weights.
-
-    Parameters
-    ----------
-    first, second : array of float, shape (n,)
-        The two scores.
-    weights : array of float, shape (R, n)
-        How often each item counts.
-
-    Returns
-    -------
-    array of float, shape (R,)
-        Correlation of mid-ranks, -1 .. 1: that of the items repeated as often as they count.
-        NaN where a score does not vary.
-    """
+    """Spearman's rho of weighted items, for many sets of weights."""
     one, two = (_mid_ranks(values, weights) for values in (first, second))
     total = weights.sum(axis=1, keepdims=True)
     one, two = (ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (one, two))

@@ -36,30 +36,7 @@ class JointPermutation:
 def permute_clusters(
     flags: ArrayLike, *, clusters: ArrayLike, n_permutations: int = 9999, random_state: int = 0
 ) -> JointPermutation:
-    """Test whether any two labels of the same items meet more, or less, often than by chance.
-
-    Parameters
-    ----------
-    flags : array of bool, shape (n, k)
-        Labels of each item. The items of a cluster are taken in the order given, which must
-        not depend on the labels.
-    clusters : array, shape (n,)
-        Cluster of each item, of any sortable type.
-    n_permutations : int
-        Random shuffles, 1 or more; the smallest p-value is ``2 / (n_permutations + 1)``.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    JointPermutation
-        A cluster whose size is unique stays where it is, which makes the test cautious.
-
-    Raises
-    ------
-    UsageError
-        If `n_permutations` is below 1 or there is not one cluster for each item.
-    """
+    """Test whether any two labels of the same items meet more, or less, often than by chance."""
     labels, ids = np.asarray(flags, np.bool_), np.asarray(clusters)
     if n_permutations < 1 or len(labels) != len(ids):
         raise UsageError(
@@ -118,17 +95,7 @@ def _two_sided(null: Integers, *, observed: Integers, n: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class SignFlip:
-    """Sign-flip test of a sum over clusters.
-
-    Attributes
-    ----------
-    statistic : float, or array of shape (k,)
-        Studentised sum ``S / sqrt(sum of s**2)``, -sqrt(C) .. sqrt(C); NaN where every s is 0.
-    p_value : float, or array of shape (k,)
-        Two-sided, ``(1 + #{|t*| >= |t|}) / (R + 1)``; NaN where the statistic is.
-    null : array of float, shape (R,) or (R, k)
-        The statistic with signs drawn at random.
-    """
+    """Sign-flip test of a sum over clusters."""
 
     statistic: Floats
     p_value: Floats
@@ -140,25 +107,6 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
 
     Exact where each cluster's sum is as likely as its opposite. The sum of squares is the same
     under every turn of signs, so the studentised sum and the plain one have the same p-value.
-
-    Parameters
-    ----------
-    sums : array of float, shape (C,) or (C, k)
-        Sum of each cluster; each of k columns is a test of its own.
-    n_flips : int
-        Random turns of signs, 1 or more.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    SignFlip
-        Of floats for (C,), of arrays for (C, k).
-
-    Raises
-    ------
-    UsageError
-        If `n_flips` is below 1, the seed is negative, or a sum is not finite.
     """
     check_repeats(n_flips)
     table = np.asarray(sums, np.float64)

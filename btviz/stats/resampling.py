@@ -46,22 +46,7 @@ _EXACT_IN_FLOAT32 = 2**24
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals and p-values are drawn.
-
-    Attributes
-    ----------
-    n_boot : int
-        Bootstrap replicates, `FEWEST_REPLICATES` or more.
-    random_state : int
-        Seed of both bootstrap and sign flips.
-    progress : callable, optional
-        Called with the share of the work that is done, 0 .. 1.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer replicates, or the seed is negative.
-    """
+    """How intervals and p-values are drawn."""
 
     n_boot: int
     random_state: int
@@ -97,20 +82,7 @@ def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Percentile bootstrap interval of each value of a statistic.
-
-    Attributes
-    ----------
-    estimate : array of float, shape (m,)
-        Statistic of the data; NaN where undefined.
-    low, high : array of float, shape (m,)
-        Ends of the interval; NaN where replicates are undefined or infinite, and where there are
-        fewer than two clusters.
-    replicates : array of float, shape (R, m)
-        Statistic of each resample; NaN where undefined or infinite.
-    n_clusters : int
-        Clusters resampled.
-    """
+    """Percentile bootstrap interval of each value of a statistic."""
 
     estimate: Floats
     low: Floats
@@ -148,37 +120,7 @@ def bootstrap(
     confidence: float = 0.95,
     progress: Callable[[int], None] | None = None,
 ) -> Interval:
-    """Interval of a function of sums, drawing whole clusters with replacement.
-
-    Parameters
-    ----------
-    sums : array of float, shape (C, k)
-        Sums of each cluster.
-    statistic : callable
-        From sums, shape (R, k), to values, shape (R, m), row by row.
-    n_boot : int
-        Replicates, 1 or more.
-    random_state : int
-        Seed.
-    confidence : float
-        Nominal coverage, 0 .. 1.
-    progress : callable, optional
-        Called with the replicates drawn so far, after every few of them; what it raises ends
-        the drawing.
-
-    Returns
-    -------
-    Interval
-        There is none where a replicate is undefined. Coverage is near its nominal value only
-        where enough clusters contribute: flag statistics with fewer than `FEW_CLUSTERS` clusters
-        that have any.
-
-    Raises
-    ------
-    UsageError
-        If an option is out of its range, a sum is not finite, or the statistic has not one
-        row for each row of sums.
-    """
+    """Interval of a function of sums, drawing whole clusters with replacement."""
     check_repeats(n_boot)
     generator(random_state)
     kinds, counts = kinds_of(sums)
@@ -204,20 +146,6 @@ def reweighted(
 
     Replicates in which the value is undefined (a class was not drawn) are left out of the
     quantiles; where they are more than one in twenty there is no interval.
-
-    Parameters
-    ----------
-    statistic : callable
-        From weights, shape (R, n_clusters), to values, shape (R, m), row by row.
-    n_clusters : int
-        Clusters to draw from.
-    width : int
-        Numbers that the statistic holds for each replicate, such as items: decides how many
-        replicates it is given at once, and nothing else.
-    n_boot, random_state, confidence
-        As of `bootstrap`.
-    multinomial : bool
-        How the random numbers of a seed are used; see `draws`.
     """
     check_repeats(n_boot)
     each = np.ones(n_clusters, np.int64)

@@ -110,17 +110,7 @@ def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
 
 @dataclass(frozen=True, eq=False)
 class FileTable:
-    """A file that was read.
-
-    Attributes
-    ----------
-    path : Path
-        Where it is.
-    frame : DataFrame
-        Its rows, with the columns that it names.
-    name : str
-        The file's without its endings; also that of its folder, where two files share one name.
-    """
+    """A file that was read."""
 
     path: Path
     frame: pl.DataFrame
