@@ -2,30 +2,27 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 from btviz.errors import require
 
 
 def lazy_exports(
-    package: str,
-    homes: Mapping[str, Sequence[str]],
-    *,
-    modules: Sequence[str] = (),
-    needs: tuple[str, str] | None = None,
+    package: str, *, needs: tuple[str, str] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Make ``__getattr__``, ``__dir__`` and ``__all__`` of a package (PEP 562).
+
+    What it offers is what its ``if TYPE_CHECKING:`` block imports, so that people, the type checker and
+    the running program read one list.
 
     Parameters
     ----------
     package : str
         Its dotted name.
-    homes : mapping of str to sequence of str
-        Module below the package, and the names it gives to the outside.
-    modules : sequence of str
-        Modules below the package that are offered themselves.
     needs : (str, str), optional
         A package that everything here needs, and the extra that brings it.
 
@@ -34,16 +31,26 @@ def lazy_exports(
     tuple
         The two functions and the list, to be bound under those names.
     """
-    home_of = {name: home for home, names in homes.items() for name in names}
-    exported = sorted([*home_of, *modules])
+    home_of = _imported_for_types(package)
+    exported = sorted(home_of)
 
     def load(name: str) -> Any:
-        if name not in exported:
+        if name not in home_of:
             raise AttributeError(f"module {package!r} has no attribute {name!r}; it has {exported}")
         if needs is not None:
             require(needs[0], extra=needs[1])
-        if name in modules:
-            return importlib.import_module(f"{package}.{name}")
-        return getattr(importlib.import_module(f"{package}.{home_of[name]}"), name)
+        home = home_of[name]
+        if home == package:
+            return importlib.import_module(f"{home}.{name}")
+        return getattr(importlib.import_module(home), name)
 
     return load, lambda: exported, exported
+
+
+def _imported_for_types(package: str) -> dict[str, str]:
+    """Names in the block that only the type checker runs, and where each is imported from."""
+    spec = find_spec(package)
+    source = spec.loader.get_source(package) if spec is not None else None  # type: ignore[union-attr]  # of files or a zip
+    blocks = [node for node in ast.parse(source or "").body if isinstance(node, ast.If)]
+    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
+    return {alias.name: str(node.module) for node in imports for alias in node.names}

@@ -183,13 +183,6 @@ def public_names(tree: ast.Module) -> set[str]:
     }
 
 
-def imported_for_types(tree: ast.Module) -> list[str]:
-    """Names that a module imports for the type checker only."""
-    blocks = [node for node in tree.body if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
-    imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
-    return [alias.asname or alias.name for node in imports for alias in node.names]
-
-
 def imported_modules(tree: ast.Module, names: set[str]) -> set[str]:
     """Those of `names` that a module imports, or imports from, anywhere."""
     found = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}

@@ -167,9 +167,12 @@ def test_every_room_that_others_use_has_a_front_door():
 
 
 @pytest.mark.parametrize("package", doors())
-def test_a_front_door_offers_what_it_imports_for_the_type_checker(package):
-    door = parsed(PACKAGE.parent.joinpath(*package.split("."), "__init__.py"))
-    assert sorted(house_rules.imported_for_types(door)) == import_module(package).__all__
+def test_everything_that_a_front_door_offers_is_there(package):
+    door = import_module(package)
+    assert door.__all__ == dir(door) == sorted(set(door.__all__))
+    assert [name for name in door.__all__ if getattr(door, name, None) is None] == []
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        door.nothing
 
 
 def reaches_inside(tree: ast.Module) -> set[str]:

@@ -20,17 +20,4 @@ if TYPE_CHECKING:
     from btviz.data.synthetic.conversations import sample_conversations
     from btviz.data.tables import ANNOTATIONS
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "catalog": ["add", "adopted", "load", "remove"],
-        "dataset": ["Dataset"],
-        "reading.files": ["format_of"],
-        "reading.scan": ["scan"],
-        "releases": ["RELEASES", "Release", "fetch"],
-        "releases.published": ["label_statistics", "published_numbers"],
-        "synthetic": ["SYNTHETIC_NAMES", "generate"],
-        "synthetic.conversations": ["sample_conversations"],
-        "tables": ["ANNOTATIONS"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

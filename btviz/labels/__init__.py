@@ -15,12 +15,4 @@ if TYPE_CHECKING:
     from btviz.labels.counts import category_contrast, category_counts, label_sets, labels_per_item
     from btviz.labels.overlap import prompt_overlap, response_repeats
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "agreement": ["annotator_agreement", "disputed", "safe_share_by_rule", "vote_splits"],
-        "associations": ["cooccurrence", "cooccurrence_tests"],
-        "counts": ["category_contrast", "category_counts", "label_sets", "labels_per_item"],
-        "overlap": ["prompt_overlap", "response_repeats"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

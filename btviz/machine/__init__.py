@@ -12,12 +12,4 @@ if TYPE_CHECKING:
     from btviz.machine.progress import bar, is_watched
     from btviz.machine.threads import on_each_core, one_core_each
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "cluster": ["ray_cluster"],
-        "memory": ["MemoryWarning", "Room"],
-        "progress": ["bar", "is_watched"],
-        "threads": ["on_each_core", "one_core_each"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -12,12 +12,4 @@ if TYPE_CHECKING:
     from btviz.models.protocol import KINDS, SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table, stacked_scores
     from btviz.models.runs import Progress, ScoreWarning, scored_pairs
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "model": ["LoadedModel", "load_score_model"],
-        "probes": ["Probe", "fit_probe", "load_probe", "save_probe"],
-        "protocol": ["KINDS", "SCORES", "SCORES_ORDER", "CrossFitted", "ScoreModel", "scores_table", "stacked_scores"],
-        "runs": ["Progress", "ScoreWarning", "scored_pairs"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

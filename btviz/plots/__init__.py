@@ -29,23 +29,4 @@ if TYPE_CHECKING:
     from btviz.plots.scores.ridges import category_ridges
     from btviz.plots.topics.datamap import topic_map
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "interactive.categories": ["explorer", "selection_contrast"],
-        "labels.annotators": ["AGREEMENT", "agreement", "vote_splits"],
-        "labels.bars": ["category_shares", "labels_per_item"],
-        "labels.matrix": ["COEFFICIENTS", "association_matrix"],
-        "labels.upset": ["label_sets"],
-        "preference.coverage": ["simulated_intervals"],
-        "preference.forest": ["preference_forest"],
-        "preference.grids": ["quadrants", "reliability_surface"],
-        "preference.null": ["null_distribution"],
-        "scores.accuracy": ["calibration", "left_out", "roc"],
-        "scores.distributions": ["margins", "score_distributions"],
-        "scores.plane": ["score_plane"],
-        "scores.raters": ["moderators"],
-        "scores.ridges": ["category_ridges"],
-        "topics.datamap": ["topic_map"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

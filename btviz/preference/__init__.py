@@ -14,14 +14,4 @@ if TYPE_CHECKING:
     from btviz.preference.scores import score_association
     from btviz.preference.simulated import simulate_preferences, simulate_scores
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "counts": ["orthogonality_of_counts"],
-        "releases": ["compare_categories", "compare_releases", "implied_trade_off"],
-        "reliability": ["agreement_correction", "reliability_surface"],
-        "report": ["Orthogonality", "flags_against_safer", "orthogonality", "quadrants"],
-        "scores": ["score_association"],
-        "simulated": ["simulate_preferences", "simulate_scores"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -12,12 +12,4 @@ if TYPE_CHECKING:
     from btviz.reports.ledger import Ledger, check
     from btviz.reports.ledger.summary import summarise
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "figures": ["save_figure", "write_all", "write_topic_map"],
-        "ledger": ["Ledger", "check"],
-        "ledger.summary": ["summarise"],
-    },
-    modules=["figures", "ledger", "sentences"],
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -37,30 +37,4 @@ if TYPE_CHECKING:
     from btviz.scores.runs import KeepWarning, KeptScores, keep_scores, score, score_and_keep
     from btviz.scores.signs import SignCheck, check_sign
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "accuracy": ["score_ceilings"],
-        "collection": ["ScoreCollection", "forget_scores", "forgetting", "keep_dataset", "kept_answers", "kept_scores"],
-        "conversations": ["read_conversations", "turn_drift", "turn_scores"],
-        "differences": ["margin_summary", "score_drift", "score_margins"],
-        "distributions": ["margin_bins", "plane_bins", "policy_bins", "score_bins", "score_range"],
-        "files": ["ScoreFile", "read_scores"],
-        "generalization": ["leave_one_category_out", "transfer_metrics"],
-        "intervals": ["stamped"],
-        "metrics": ["reliability_curve", "roc_curve", "score_metrics"],
-        "moderation": ["threshold_of"],
-        "plane": ["reward_against_cost", "reward_and_cost", "score_quadrants"],
-        "policies": [
-            "compare_policies",
-            "on_same_items",
-            "policy_answers",
-            "policy_ratings",
-            "policy_scores",
-            "safe_rates",
-        ],
-        "raters": ["HUMAN", "joint_agreement", "moderator_agreement", "printed_agreement", "safety_verdicts"],
-        "runs": ["KeepWarning", "KeptScores", "keep_scores", "score", "score_and_keep"],
-        "signs": ["SignCheck", "check_sign"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -12,12 +12,4 @@ if TYPE_CHECKING:
     from btviz.session.notes import Notes
     from btviz.session.selection import Observable, Selection, from_hex, hex_id, possible_ids
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "content": ["ContentPolicy", "labellings", "notice", "session_policy"],
-        "exports": ["export_table", "table_bytes"],
-        "notes": ["Notes"],
-        "selection": ["Observable", "Selection", "from_hex", "hex_id", "possible_ids"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

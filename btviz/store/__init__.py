@@ -28,23 +28,4 @@ if TYPE_CHECKING:
     from btviz.store.paths import data_dir, figures_dir, notebooks_dir
     from btviz.store.shards import Shards
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "disk": [
-            "Arrival",
-            "StoreWarning",
-            "locked",
-            "read_document",
-            "remembered_sha256",
-            "sha256",
-            "update_document",
-            "write_file",
-        ],
-        "entry": ["Draft", "Entry"],
-        "folder": ["Store", "open_saved", "save_entry"],
-        "keys": ["JSON", "Key", "check_name", "fingerprint"],
-        "paths": ["data_dir", "figures_dir", "notebooks_dir"],
-        "shards": ["Shards"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

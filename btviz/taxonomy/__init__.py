@@ -12,12 +12,4 @@ if TYPE_CHECKING:
     from btviz.taxonomy.own import read_taxonomy
     from btviz.taxonomy.words import LEVELS, STRATA, percent, title_of, titles
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "categories": ["BEAVERTAILS", "PKU_SAFERLHF", "TAXONOMIES", "Category", "Taxonomy"],
-        "crosswalk": ["carried_over", "counterparts", "unmatched"],
-        "own": ["read_taxonomy"],
-        "words": ["LEVELS", "STRATA", "percent", "title_of", "titles"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

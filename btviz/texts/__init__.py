@@ -23,23 +23,4 @@ if TYPE_CHECKING:
         topic_stability,
     )
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "datamap": ["fit_data_map", "map_quality"],
-        "embedding": ["CallableEncoder", "Embeddings", "Encoder", "embed", "load_encoder", "text_id"],
-        "label_noise": ["noisy_labels", "planted_flips"],
-        "neighbors": ["Neighbors", "more_like", "near_duplicates", "nearest_neighbors"],
-        "topic_map": ["TopicMap", "make_topic_map"],
-        "topics": [
-            "STABLE",
-            "TopicAgreement",
-            "Topics",
-            "fit_topics",
-            "load_topics",
-            "topic_agreement",
-            "topic_categories",
-            "topic_stability",
-        ],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

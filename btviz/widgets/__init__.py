@@ -15,16 +15,4 @@ if TYPE_CHECKING:
     from btviz.widgets.scores.explorer import ScoreExplorer
     from btviz.widgets.topics.explorer import TopicExplorer
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "categories.explorer": ["CategoryExplorer"],
-        "inspector.comparisons": ["PreferenceInspector"],
-        "inspector.pairs": ["PairInspector"],
-        "preference.lab": ["OrthogonalityLab"],
-        "preference.simulator": ["PreferenceSimulator"],
-        "scores.explorer": ["ScoreExplorer"],
-        "topics.explorer": ["TopicExplorer"],
-    },
-    needs=("anywidget", "lab"),
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__, needs=("anywidget", "lab"))

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from btviz.data.releases.download import Step, fetch
     from btviz.data.releases.registry import RELEASES, Release, ReleasedFile, release
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "download": ["Step", "fetch"],
-        "registry": ["RELEASES", "Release", "ReleasedFile", "release"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from btviz.models.probes.fit import fit_probe, prompt_groups
     from btviz.models.probes.probe import Probe, is_probe, load_probe, save_probe
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "fit": ["fit_probe", "prompt_groups"],
-        "probe": ["Probe", "is_probe", "load_probe", "save_probe"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES
     from btviz.reports.figures.write import MANIFEST, save_figure, write_all, write_topic_map
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "registry": ["FIGURES", "SCORE_FIGURES"],
-        "write": ["MANIFEST", "save_figure", "write_all", "write_topic_map"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from btviz.reports.ledger.ledger import Ledger, check
     from btviz.reports.ledger.phis import phi_by_population
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "ledger": ["Ledger", "check"],
-        "phis": ["phi_by_population"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

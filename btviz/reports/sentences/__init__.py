@@ -27,14 +27,4 @@ if TYPE_CHECKING:
     from btviz.reports.sentences.phrases import saying_why
     from btviz.reports.sentences.probes import attainable, left_out, transferred
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "comparisons": ["by_group", "chance", "data", "position_bias", "quadrants", "simulation", "strata"],
-        "confounders": ["adjusted", "flags", "orders", "reliability", "scores", "trade_off"],
-        "context": ["agreement", "published_counts", "published_numbers", "verdicts"],
-        "models": ["accuracies", "margins", "middles", "moderation", "plane", "policies", "scored", "signs", "turns"],
-        "phrases": ["saying_why"],
-        "probes": ["attainable", "left_out", "transferred"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from btviz.texts.datamap.fit import fit_data_map
     from btviz.texts.datamap.quality import map_quality
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "fit": ["fit_data_map"],
-        "quality": ["map_quality"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

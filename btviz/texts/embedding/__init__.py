@@ -11,11 +11,4 @@ if TYPE_CHECKING:
     from btviz.texts.embedding.result import Embeddings, text_id
     from btviz.texts.embedding.run import embed
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "encoders": ["CallableEncoder", "Encoder", "load_encoder"],
-        "result": ["Embeddings", "text_id"],
-        "run": ["embed"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -10,10 +10,4 @@ if TYPE_CHECKING:
     from btviz.texts.neighbors.graph import Neighbors, nearest_neighbors
     from btviz.texts.neighbors.similar import more_like, near_duplicates
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "graph": ["Neighbors", "nearest_neighbors"],
-        "similar": ["more_like", "near_duplicates"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)

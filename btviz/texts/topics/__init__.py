@@ -11,11 +11,4 @@ if TYPE_CHECKING:
     from btviz.texts.topics.result import Topics, fit_topics, load_topics
     from btviz.texts.topics.stability import STABLE, topic_stability
 
-__getattr__, __dir__, __all__ = lazy_exports(
-    __name__,
-    {
-        "categories": ["TopicAgreement", "topic_agreement", "topic_categories"],
-        "result": ["Topics", "fit_topics", "load_topics"],
-        "stability": ["STABLE", "topic_stability"],
-    },
-)
+__getattr__, __dir__, __all__ = lazy_exports(__name__)
