@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from btviz.stats import association as assoc
@@ -144,6 +144,7 @@ def test_labels_that_never_vary_have_no_association(cells: Cells):
 
 
 @given(st.lists(filled, min_size=2, max_size=5))
+@example([(39, 7, 1, 1)] * 3)  # rounding took the chi-square of equal strata below 0, and its p-value to NaN
 @relaxed
 def test_stratified_tests_are_those_of_statsmodels(strata: list[Cells]):
     from statsmodels.stats.contingency_tables import StratifiedTable

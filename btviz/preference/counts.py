@@ -12,6 +12,7 @@ from btviz.data.releases import RELEASES, published
 from btviz.errors import UsageError
 from btviz.preference.verdicts import ASSOCIATED, UNDECIDED, Margin
 from btviz.stats.association import ratio, wilson
+from btviz.taxonomy import percent
 
 _NO_PROMPTS = "counts do not tell which comparisons share a prompt, so only the naive interval exists"
 
@@ -104,7 +105,7 @@ def _smallest_worth(p: float, margin: Margin) -> int | None:
 
 def _verdict(p: float, *, level: str, n: int, worth: int | None, named: str, margin: Margin) -> str:
     place = named if level == "all" else f"{named}, {level}"
-    observed = f"in {place}, the better answer is the safer one in {100 * p:.1f} % of {n:,} comparisons"
+    observed = f"in {place}, the better answer is the safer one in {percent(p)} of {n:,} comparisons"
     if worth is None or 100 * worth > n:
         return (
             f"{UNDECIDED}: {observed}; without the prompts of the comparisons that is too near the margin of {margin}"

@@ -12,6 +12,7 @@ from btviz.data.releases import RELEASES
 from btviz.errors import UsageError
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.stats.resampling import Level
+from btviz.taxonomy import percent
 
 ASSOCIATED = "associated"
 ORTHOGONAL = "practically orthogonal"
@@ -71,7 +72,7 @@ class Share:
         if self.p is None:
             return "no share"
         interval = "" if self.low is None else f" [{100 * self.low:.1f}, {100 * (self.high or 0):.1f}]"
-        return f"{100 * self.p:.1f} %{interval}"
+        return f"{percent(self.p)}{interval}"
 
 
 def name_of(ds: Dataset) -> str:

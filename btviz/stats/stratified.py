@@ -106,7 +106,9 @@ def _breslow_day(tables: TwoByTwo, *, common: Floats) -> Floats:
     plain = np.where(contrast, ratio(gap**2, variance), 0.0).sum(axis=-1)
     tarone = ratio(gap.sum(axis=-1) ** 2, variance.sum(axis=-1))
     defined = (contrast.sum(axis=-1) > 1) & (common > 0)
-    return np.where(defined, plain - tarone, np.nan)
+    return np.where(
+        defined, np.maximum(plain - tarone, 0.0), np.nan
+    )  # of equal strata rounding would leave less than 0
 
 
 def _fitted_both(tables: TwoByTwo, *, odds: ArrayLike) -> Floats:

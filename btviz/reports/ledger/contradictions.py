@@ -18,6 +18,7 @@ from btviz.data.releases import published
 from btviz.preference.counts import orthogonality_of_counts
 from btviz.preference.reliability import agreement_correction
 from btviz.stats.association import TwoByTwo, phi, wilson
+from btviz.taxonomy import percent
 from btviz.taxonomy.categories import PKU_SAFERLHF
 
 CONTRADICTIONS = pl.Schema(dict.fromkeys(("id", "claim", "arithmetic", "finding", "rests_on"), pl.String()))
@@ -181,8 +182,8 @@ def _leak(release: str) -> Iterator[Finding]:
     yield Finding(
         f"{release}-shared-prompts",
         f"the test split of {release} is held out",
-        f"{shared:,.0f} of its {prompts:,.0f} prompts are in train ({100 * shared / prompts:.1f} %), and "
-        f"{rows:,.0f} of its {test:,.0f} rows have such a prompt ({100 * rows / test:.1f} %); "
+        f"{shared:,.0f} of its {prompts:,.0f} prompts are in train ({percent(shared / prompts)}), and "
+        f"{rows:,.0f} of its {test:,.0f} rows have such a prompt ({percent(rows / test)}); "
         f"{pairs or 0:,.0f} rows repeat a pair of train",
         CONTRADICTS if shared else CONSISTENT,
     )
@@ -213,7 +214,7 @@ def _order() -> Iterator[Finding]:
         "saferlhf-order",
         "the order of the two answers carries no meaning (PKU-SafeRLHF, train)",
         f"among {first + second:,.0f} pairs with exactly one safe answer, response_1 is the safe one in "
-        f"{second:,.0f}: {100 * second / (first + second):.1f} % [{100 * low:.1f}, {100 * high:.1f}], "
+        f"{second:,.0f}: {percent(second / (first + second))} [{100 * low:.1f}, {100 * high:.1f}], "
         "comparisons taken for independent",
         CONTRADICTS if low > 0.5 or high < 0.5 else UNDECIDED,
     )

@@ -1,9 +1,7 @@
-"""An Altair chart in a notebook that reports clicks.
+"""Views of finished charts, tables and lines of words, and the clicks on them.
 
-`alt.JupyterChart` does this too, but it forgets a second click on the same mark, and after its
+`alt.JupyterChart` reports clicks too, but it forgets a second click on the same mark, and after its
 chart is replaced its handlers for the old one raise errors in the browser.
-
-Small views of words and numbers: a table, and a line that says how far something has come.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from btviz.session import ContentPolicy, Selection, session_policy
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.words import COMPARED, GROUPINGS, level_name
 from btviz.widgets.inspector.comparisons import PreferenceInspector
-from btviz.widgets.parts.background import Background, Report, SupersededError
+from btviz.widgets.parts.background import Background, Report
 from btviz.widgets.parts.chartview import ChartView
 from btviz.widgets.parts.view import View
 
@@ -163,8 +163,6 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self.chart.busy = {}
         try:
             shown = future.result()
-        except SupersededError:
-            return
         except BtvizError as error:
             self._fail(str(error))
         except Exception as error:

@@ -17,7 +17,7 @@ from btviz.plots.interactive.scores import Range
 from btviz.scores.signs import SignCheck
 from btviz.session import ContentPolicy, Selection
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector
-from btviz.widgets.parts.background import Background, Report, SupersededError
+from btviz.widgets.parts.background import Background, Report
 from btviz.widgets.parts.chartview import ChartView, TableView
 from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import ScoreControls
@@ -312,8 +312,6 @@ class ScoreCanvas:
         self.chart.busy = {}
         try:
             picture = future.result()
-        except SupersededError:
-            return
         except Exception as error:
             self.picture = None
             self.chart.draw(None)

@@ -18,7 +18,7 @@ from btviz.errors import BtvizError, DataError
 from btviz.models.model import load_score_model
 from btviz.models.protocol import ScoreModel, stacked_scores
 from btviz.models.runs import Progress, score_answers
-from btviz.widgets.parts.background import Background, Report, SupersededError
+from btviz.widgets.parts.background import Background, Report
 from btviz.widgets.parts.chartview import ProgressLine
 from btviz.widgets.parts.view import View
 from btviz.widgets.scores.book import ScoreBook
@@ -85,8 +85,6 @@ class ScoreRunner(View, ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has
     def _scored(self, future: Future[pl.DataFrame]) -> None:
         try:
             table = future.result()
-        except SupersededError:
-            return
         except Exception as error:
             self._end(words_of(error, "This model could not be used"))
             if not isinstance(error, BtvizError):
