@@ -9,7 +9,7 @@ import numpy as np
 
 from btviz.errors import require
 from btviz.texts.topics.density import Floats
-from btviz.texts.topics.naming import WORD_PATTERN
+from btviz.texts.topics.tables import WORD_PATTERN
 
 
 def npmi_coherence(keywords: Sequence[Sequence[str]], *, texts: Sequence[str]) -> Floats:

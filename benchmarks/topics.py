@@ -23,7 +23,7 @@ def import_both() -> None:
     import fast_plscan  # noqa: F401
     import hdbscan  # noqa: F401
 
-    from btviz.texts.topics.naming import load_bertopic
+    from btviz.texts.topics.tables import load_bertopic
 
     warm()
     load_bertopic()

@@ -23,27 +23,7 @@ TYPES: Mapping[str, Callable[[pl.DataType], bool]] = {
 
 
 def whole_number(value: object, *, name: str, least: int, most: int | None = None) -> int:
-    """Return a whole number that lies in a range.
-
-    Parameters
-    ----------
-    value : object
-        What was passed; numbers of NumPy will do, fractions, text and booleans will not.
-    name : str
-        Of the parameter, for the message.
-    least, most : int
-        Ends of the range, included; without `most` it has no upper one.
-
-    Returns
-    -------
-    int
-        `value`, as Python's own type.
-
-    Raises
-    ------
-    UsageError
-        If it is something else, or lies outside.
-    """
+    """Return a whole number that lies in a range."""
     use = f"of at least {least}" if most is None else f"from {least} to {most}"
     if isinstance(value, bool) or not isinstance(value, Integral):
         given = repr(value)
@@ -58,35 +38,12 @@ def whole_number(value: object, *, name: str, least: int, most: int | None = Non
 
 
 def seed(value: object) -> int:
-    """Return a `random_state`, 0 .. 2^32 - 1.
-
-    Raises
-    ------
-    UsageError
-        If it is something else.
-    """
+    """Return a `random_state`, 0 .. 2^32 - 1."""
     return whole_number(value, name="random_state", least=0, most=LARGEST_SEED)
 
 
 def expect_table(table: object, columns: Mapping[str, str], *, name: str, source: str) -> None:
-    """Check that something is a table with some columns.
-
-    Parameters
-    ----------
-    table : object
-        What was passed.
-    columns : Mapping
-        Name of each column that is needed, and what it holds: a key of `TYPES`.
-    name : str
-        Of the parameter, for the message.
-    source : str
-        The call that makes such a table.
-
-    Raises
-    ------
-    UsageError
-        If it is no table of Polars, a column is missing, or one holds something else; nulls alone will do.
-    """
+    """Check that something is a table with some columns."""
     advice = f"Give what {source} returns."
     if not isinstance(table, pl.DataFrame):
         raise UsageError(f"A table was to be passed as {name}; this is a {type(table).__name__}. {advice}")
@@ -104,14 +61,7 @@ def expect_table(table: object, columns: Mapping[str, str], *, name: str, source
 
 
 def paired_texts(prompts: Sequence[str], responses: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Return prompts and responses as lists of one length.
-
-    Raises
-    ------
-    UsageError
-        If either is a single text, their numbers differ, or one holds something else than text or half a
-        character (a lone surrogate), which no tokenizer takes.
-    """
+    """Return prompts and responses as lists of one length."""
     if isinstance(prompts, str) or isinstance(responses, str):
         raise UsageError("Prompts and responses were to be scored; a single text was given. Give a list of each.")
     pairs = list(prompts), list(responses)

@@ -103,7 +103,7 @@ def imported(tree: ast.Module) -> set[str]:
     return names
 
 
-def modules_imported(tree: ast.Module) -> set[str]:
+def last_names_imported(tree: ast.Module) -> set[str]:
     """Last parts of the names of all modules that a module imports; programs in its strings are read, too."""
     names = set()
     for node in ast.walk(tree):

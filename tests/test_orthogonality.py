@@ -31,9 +31,9 @@ from btviz.preference import (
 )
 from btviz.preference.adjusted import AVERAGE_EFFECT, REFUSAL
 from btviz.preference.comparisons import STRATA
-from btviz.preference.scores import spearman
 from btviz.preference.shares import share_table, sums_of
 from btviz.preference.verdicts import Margin, Planted, Share, verdict
+from btviz.stats.ordering import spearman
 from btviz.stats.resampling import Resampling
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 

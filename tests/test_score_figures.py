@@ -140,7 +140,7 @@ def test_the_record_names_models_their_signs_and_the_functions(written, ds, scor
 @pytest.mark.parametrize("key", SCORE_FIGURES)
 def test_recorded_functions_can_be_found(key):
     figure = SCORE_FIGURES[key]
-    for step in figure.steps:
+    for step in figure.table.steps:
         assert getattr(importlib.import_module(step.__module__), step.__name__) is step
     assert getattr(plots, figure.plot.__name__) is figure.plot
 

@@ -11,8 +11,8 @@ import btviz
 import btviz.texts.topics.stability as stability_module
 from benchmarks.coherence import npmi_coherence
 from btviz.errors import UsageError
-from btviz.texts.topics.naming import load_bertopic
 from btviz.texts.topics.stability import matched_overlaps, subsample
+from btviz.texts.topics.tables import load_bertopic
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -11,7 +11,7 @@ from btviz.errors import NotFoundError, StoreError, UsageError
 from btviz.texts.topics.book import FittedBook
 from btviz.texts.topics.density import density_tree, offered_scales, usual_scale
 from btviz.texts.topics.layers import fit_layers
-from btviz.texts.topics.naming import CountedTexts, counter, fit_bertopic, load_bertopic, names_of
+from btviz.texts.topics.tables import CountedTexts, counter, fit_bertopic, load_bertopic, names_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -263,7 +263,7 @@ def test_importing_bertopic_leaves_warnings_alone():
 
     code = (
         "import warnings; before = list(warnings.filters)\n"
-        "from btviz.texts.topics.naming import load_bertopic; load_bertopic()\n"
+        "from btviz.texts.topics.tables import load_bertopic; load_bertopic()\n"
         "new = [f for f in warnings.filters if f not in before]\n"
         "assert not [f for f in new if f[0] == 'ignore' and f[2] in (UserWarning, FutureWarning)], new"
     )

@@ -140,20 +140,7 @@ def add(
 
 
 def register(name: str, key: Key) -> None:
-    """Give a name to a data set in the store that was not made of released files.
-
-    Parameters
-    ----------
-    name : str
-        A name of your own.
-    key : Key
-        Its entry, with the tables and the document "facts" of a data set.
-
-    Raises
-    ------
-    UsageError
-        If the name belongs to a release, an embedded sample or files that were added.
-    """
+    """Give a name to a data set in the store that was not made of released files."""
     check_name(name, what="the name of a data set")
     record = _record(name)
     if name in synthetic.SYNTHETIC_NAMES or name in RELEASES or (record is not None and "entry" not in record):

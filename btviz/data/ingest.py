@@ -71,17 +71,7 @@ def with_splits(sources: Iterable[Source], release: str | None) -> list[Source]:
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a data set is made of.
-
-    Attributes
-    ----------
-    sources : tuple of Source
-        Its files, each content once: a file and its copy are the same rows, not more of them.
-    release : str or None
-        Registry name of what they are copies of.
-    taxonomy : Taxonomy or None
-        The user's own; None where the categories are those of a release.
-    """
+    """What a data set is made of."""
 
     sources: tuple[Source, ...]
     release: str | None = None

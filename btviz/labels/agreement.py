@@ -146,12 +146,12 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
     table = _counts(votes, sums).with_columns(
         pl.Series("n_ratings_mode", mode), pl.Series("n_pairs_mode", of_mode[..., 0].sum(axis=0), pl.Int64)
     )
-    found = None
+    intervals = None
     if votes.undefined is None:
         both = np.concatenate([sums, of_mode], axis=1)
         by_prompt = cluster_sums(both.reshape(len(both), -1), clusters=votes.prompt_id)
-        found = bootstrap(by_prompt, _coefficients, n_boot=n_boot, random_state=random_state)
-    table = table.with_columns(_columns(found, names=_NAMES, n=len(votes.targets)))
+        intervals = bootstrap(by_prompt, _coefficients, n_boot=n_boot, random_state=random_state)
+    table = table.with_columns(_columns(intervals, names=_NAMES, n=len(votes.targets)))
     return _beside_published(_explained(table, votes.undefined), ds.release)
 
 
@@ -188,11 +188,11 @@ def _counts(votes: PairVotes, sums: Floats) -> pl.DataFrame:
     )
 
 
-def _columns(found: Interval | None, *, names: Sequence[str], n: int) -> list[pl.Series]:
+def _columns(intervals: Interval | None, *, names: Sequence[str], n: int) -> list[pl.Series]:
     """Columns ``name``, ``name_low``, ``name_high`` of n rows; null where there is no interval at all."""
     parts = {"": "estimate", "_low": "low", "_high": "high"}
     return [
-        pl.Series(f"{name}{ending}", [None] * n if found is None else getattr(found, part)[first : first + n])
+        pl.Series(f"{name}{ending}", [None] * n if intervals is None else getattr(intervals, part)[first : first + n])
         .cast(pl.Float64)
         .fill_nan(None)
         for first, name in zip(range(0, n * len(names), n), names, strict=True)
@@ -209,8 +209,8 @@ def _explained(table: pl.DataFrame, undefined: str | None) -> pl.DataFrame:
         pl.when(varies).then(pl.lit(_NO_CONSTANT)),
         pl.when(pl.col("prevalence").is_in([0.0, 1.0])).then(pl.lit(_NO_CONTRAST)),
     ]
-    told = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
-    return table.with_columns(pl.when(told != "").then(told).alias("undefined"))
+    joined = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
+    return table.with_columns(pl.when(joined != "").then(joined).alias("undefined"))
 
 
 def _beside_published(table: pl.DataFrame, release: str | None) -> pl.DataFrame:
@@ -304,15 +304,15 @@ def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0
     raters, unsafe = votes.n_raters[rated, -1], votes.n_positive[rated, -1]
     safe = np.stack([unsafe == 0, 2 * unsafe < raters, unsafe < raters], axis=1)
     by_prompt = cluster_sums(np.column_stack([safe, np.ones(len(safe))]), clusters=votes.prompt_id[rated])
-    found = None
+    intervals = None
     if votes.undefined is None:
-        found = bootstrap(by_prompt, _shares, n_boot=n_boot, random_state=random_state)
+        intervals = bootstrap(by_prompt, _shares, n_boot=n_boot, random_state=random_state)
     return pl.DataFrame(
         {"rule": list(RULES), "meaning": list(RULES.values()), "n_safe": safe.sum(axis=0)}
     ).with_columns(
         pl.lit(len(safe), pl.Int64).alias("n_pairs"),
         pl.lit(len(by_prompt), pl.Int64).alias("n_prompts"),
-        *_columns(found, names=["share_safe"], n=len(RULES)),
+        *_columns(intervals, names=["share_safe"], n=len(RULES)),
         pl.lit(votes.undefined, pl.String).alias("undefined"),
     )
 

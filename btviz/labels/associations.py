@@ -240,17 +240,19 @@ def cooccurrence_tests(
     def coefficients(totals: Floats) -> Floats:
         return _phis(totals, k=k, conditioned=conditioned)
 
-    found = bootstrap(sums, coefficients, n_boot=n_boot, random_state=random_state)
+    intervals = bootstrap(sums, coefficients, n_boot=n_boot, random_state=random_state)
     row, col = np.triu_indices(k)
     n_prompts_both = (sums[:, 2:][:, row != col] > 0).sum(axis=0)
     if conditioned:
-        p_value = np.where(n_prompts_both < FEW_CLUSTERS, np.nan, _wald(found, first=len(n_prompts_both)))
+        p_value = np.where(n_prompts_both < FEW_CLUSTERS, np.nan, _wald(intervals, first=len(n_prompts_both)))
     else:
         shuffled = permute_clusters(
             items.flags, clusters=items.prompts, n_permutations=n_permutations, random_state=random_state
         )
         p_value = shuffled.p_value[np.triu_indices(k, 1)]
-    return _with_tests(table, found=found, p_value=p_value, n_prompts_both=n_prompts_both, conditioned=conditioned)
+    return _with_tests(
+        table, intervals=intervals, p_value=p_value, n_prompts_both=n_prompts_both, conditioned=conditioned
+    )
 
 
 def _distinct(table: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
@@ -294,32 +296,32 @@ def _phis(totals: Floats, *, k: int, conditioned: bool) -> Floats:
     return np.concatenate([values, values - np.array(expected)], axis=1)
 
 
-def _wald(found: Interval, *, first: int) -> Floats:
+def _wald(intervals: Interval, *, first: int) -> Floats:
     """Two-sided normal p-value of each value from column `first` on: distance from 0 in standard errors."""
     normal = NormalDist()
-    error = found.replicates[:, first:].std(axis=0, ddof=1)
+    error = intervals.replicates[:, first:].std(axis=0, ddof=1)
     return np.array(
         [
             2 * normal.cdf(-abs(value) / se) if se > 0 else np.nan
-            for value, se in zip(found.estimate[first:], error, strict=True)
+            for value, se in zip(intervals.estimate[first:], error, strict=True)
         ]
     )
 
 
 def _with_tests(
-    table: pl.DataFrame, *, found: Interval, p_value: Floats, n_prompts_both: Integers, conditioned: bool
+    table: pl.DataFrame, *, intervals: Interval, p_value: Floats, n_prompts_both: Integers, conditioned: bool
 ) -> pl.DataFrame:
     m = table.height
     columns = {
-        "phi_low": found.low[:m],
-        "phi_high": found.high[:m],
+        "phi_low": intervals.low[:m],
+        "phi_high": intervals.high[:m],
         "n_prompts_both": n_prompts_both,
         "few_prompts": n_prompts_both < FEW_CLUSTERS,
         "p_value": p_value,
         "p_holm": holm(p_value),
         "p_benjamini_hochberg": benjamini_hochberg(p_value),
     }
-    told = pl.concat_str(
+    reasons = pl.concat_str(
         pl.when(pl.col("phi").is_null()).then("reason"),
         pl.when(pl.col("phi").is_not_null() & pl.col("phi_low").is_null()).then(pl.lit(_NO_INTERVAL)),
         pl.when(pl.col("phi").is_not_null() & pl.col("p_value").is_null()).then(pl.lit(_NO_TEST)),
@@ -329,6 +331,6 @@ def _with_tests(
     return (
         table.with_columns(pl.Series(name, values) for name, values in columns.items())
         .with_columns(cs.float().fill_nan(None), pl.lit("bootstrap" if conditioned else "permutation").alias("test"))
-        .with_columns(pl.when(told != "").then(told).alias("undefined"))
+        .with_columns(pl.when(reasons != "").then(reasons).alias("undefined"))
         .drop("reason")
     )

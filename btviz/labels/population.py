@@ -161,26 +161,7 @@ class Items:
 def items_of(
     source: Dataset | pl.LazyFrame, *, population: str, where: str, by: str | None, taxonomy: Taxonomy
 ) -> Items:
-    """Items of a data set, or of a lazy frame of annotations.
-
-    Parameters
-    ----------
-    source : Dataset or LazyFrame
-        A frame has the columns of `btviz.data.tables.ANNOTATIONS`, as far as they are needed.
-    population : {"annotations", "pairs", "prompts"}
-        What one item is. Pairs and prompts of a data set with annotations are the annotated ones.
-    where : {"all", "unsafe"}
-        Named in the rule; no item is left out here.
-    by : {None, "split", "severity"}
-        Grouping column. A pair or prompt found in two splits is an item of each.
-    taxonomy : Taxonomy
-        Gives the number of label bits.
-
-    Raises
-    ------
-    UsageError
-        If `source` is neither, lacks a column, or has no annotations where they are asked for.
-    """
+    """Items of a data set, or of a lazy frame of annotations."""
     if isinstance(source, Dataset):
         level, frame = _of_dataset(source, population=population, by=by, taxonomy=taxonomy)
     elif isinstance(source, pl.LazyFrame):
@@ -248,13 +229,7 @@ def _prompts(pairs: pl.LazyFrame, *, by: str | None) -> pl.LazyFrame:
 
 
 def answers(preferences: pl.DataFrame) -> pl.DataFrame:
-    """Both answers of every comparison, one below the other.
-
-    Returns
-    -------
-    DataFrame
-        `prompt_id`, `split`, `pair_id`, `is_safe`, `labels`, `severity`; two rows a comparison.
-    """
+    """Both answers of every comparison, one below the other."""
     columns = ("pair_id", "is_safe", "labels", "severity")
     return pl.concat(
         preferences.select("prompt_id", "split", *(pl.col(f"{name}_{side}").alias(name) for name in columns))

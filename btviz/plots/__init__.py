@@ -18,11 +18,10 @@ if TYPE_CHECKING:
     from btviz.plots.labels.bars import category_shares, labels_per_item
     from btviz.plots.labels.matrix import COEFFICIENTS, association_matrix
     from btviz.plots.labels.upset import label_sets
-    from btviz.plots.preference.cells import quadrants
     from btviz.plots.preference.coverage import simulated_intervals
     from btviz.plots.preference.forest import preference_forest
+    from btviz.plots.preference.grids import quadrants, reliability_surface
     from btviz.plots.preference.null import null_distribution
-    from btviz.plots.preference.surface import reliability_surface
     from btviz.plots.scores.accuracy import calibration, left_out, roc
     from btviz.plots.scores.distributions import margins, score_distributions
     from btviz.plots.scores.plane import score_plane
@@ -38,11 +37,10 @@ __getattr__, __dir__, __all__ = lazy_exports(
         "labels.bars": ["category_shares", "labels_per_item"],
         "labels.matrix": ["COEFFICIENTS", "association_matrix"],
         "labels.upset": ["label_sets"],
-        "preference.cells": ["quadrants"],
         "preference.coverage": ["simulated_intervals"],
         "preference.forest": ["preference_forest"],
+        "preference.grids": ["quadrants", "reliability_surface"],
         "preference.null": ["null_distribution"],
-        "preference.surface": ["reliability_surface"],
         "scores.accuracy": ["calibration", "left_out", "roc"],
         "scores.distributions": ["margins", "score_distributions"],
         "scores.plane": ["score_plane"],

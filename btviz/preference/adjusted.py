@@ -109,8 +109,8 @@ def _regressors(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFrame:
     )
     frame = comparisons.frame
     for side in (0, 1):
-        own = known.rename({name: f"{name}_{side}" for name in known.columns})
-        frame = frame.join(own, on=f"pair_id_{side}", how="left", maintain_order="left")
+        of_side = known.rename({name: f"{name}_{side}" for name in known.columns})
+        frame = frame.join(of_side, on=f"pair_id_{side}", how="left", maintain_order="left")
     sources = sorted(set(frame["source_0"].drop_nulls()) | set(frame["source_1"].drop_nulls()))
     return frame.with_columns(
         (2.0 * pl.col("safer") - 1).alias("safer"),

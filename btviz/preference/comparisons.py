@@ -12,13 +12,11 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.stats.resampling import Level
+from btviz.taxonomy import words
 from btviz.taxonomy.categories import Taxonomy
 
-STRATA = ("both_safe", "mixed", "both_unsafe")
+STRATA = tuple(words.STRATA)
 """By the safety labels in the comparison's own row; in `mixed` they force the safer label."""
-
-GROUPINGS = ("all", "stratum", "category", "severity", "source", "prompt_source")
-"""What comparisons are grouped by, in the order of the tables."""
 
 JOINED = " | "
 """Between the two answering models of a level of `source`."""
@@ -26,19 +24,7 @@ JOINED = " | "
 
 @dataclass(frozen=True, eq=False)
 class Comparisons:
-    """Comparisons with both labels, one row each.
-
-    Attributes
-    ----------
-    frame : DataFrame
-        The columns of `btviz.data.tables.PREFERENCES` and: `row` in ``ds.preferences``, `prompt`
-        (a number for each), `same` (better is safer), `stratum` (one of `STRATA`; null where a
-        safety label is), `broken` (mixed, but the unsafe answer is called safer), `labels` (of
-        either answer; null where unknown), `severity` (the higher of the two, null where one is),
-        `source` (the two answering models by name, joined; null where one is unknown).
-    taxonomy : Taxonomy
-        What the bits of `labels` stand for.
-    """
+    """Comparisons with both labels, one row each."""
 
     frame: pl.DataFrame
     taxonomy: Taxonomy
@@ -84,7 +70,7 @@ _SIDED = ("severity", "source")
 
 
 def levels_of(comparisons: Comparisons) -> Iterator[Level]:
-    """Every level that has a comparison, in the order of `GROUPINGS`.
+    """Every level that has a comparison, in the order of `btviz.taxonomy.words.GROUPINGS`.
 
     Levels of `category` overlap: a comparison belongs to each category that either answer has.
     """

@@ -84,13 +84,13 @@ def orthogonality_of_counts(
 
 
 def _count(release: str, quantity: str, *, split: str) -> int:
-    found = published.find(release, quantity, split=split)
-    if found.is_empty():
+    printed = published.find(release, quantity, split=split)
+    if printed.is_empty():
         raise UsageError(
             f"P(better = safer) of {release!r}, {split}, was asked for, but no count of {quantity} was published. "
             "Counts of PKU-SafeRLHF, train, were."
         )
-    return int(found["value"][0])
+    return int(printed["value"][0])
 
 
 def _smallest_worth(p: float, margin: Margin) -> int | None:
@@ -104,10 +104,12 @@ def _smallest_worth(p: float, margin: Margin) -> int | None:
 
 def _verdict(p: float, *, level: str, n: int, worth: int | None, named: str, margin: Margin) -> str:
     place = named if level == "all" else f"{named}, {level}"
-    found = f"in {place}, the better answer is the safer one in {100 * p:.1f} % of {n:,} comparisons"
+    observed = f"in {place}, the better answer is the safer one in {100 * p:.1f} % of {n:,} comparisons"
     if worth is None or 100 * worth > n:
-        return f"{UNDECIDED}: {found}; without the prompts of the comparisons that is too near the margin of {margin}"
+        return (
+            f"{UNDECIDED}: {observed}; without the prompts of the comparisons that is too near the margin of {margin}"
+        )
     return (
-        f"{ASSOCIATED}: {found}, beyond the margin of {margin} unless they are worth "
+        f"{ASSOCIATED}: {observed}, beyond the margin of {margin} unless they are worth "
         f"fewer than {worth:,} independent ones"
     )

@@ -34,29 +34,7 @@ EMPTY = "a margin or a cell is empty, in the data or in a resample"
 
 @dataclass(frozen=True)
 class Question:
-    """What to measure, and over which comparisons.
-
-    Attributes
-    ----------
-    measure : str
-        One of `btviz.stats.measures.MEASURES`.
-    weighting : {"comparisons", "prompts"}
-        What counts once; prompts only for a measure that is a function of p.
-    within : {"all", "both_safe", "mixed", "both_unsafe"}
-        Stratum of safety that the comparisons are of.
-    n_boot : int
-        Bootstrap replicates, and random turns of harmlessness.
-    random_state : int
-        Seed of both.
-    margin : float
-        Bound on |2p - 1| below which labels count as practically orthogonal.
-
-    Raises
-    ------
-    UsageError
-        If a name is unknown, the weighting is not offered for the measure, the margin is outside
-        0 .. 1, the replicates are too few or the seed is negative.
-    """
+    """What to measure, and over which comparisons."""
 
     measure: str = "p"
     weighting: str = "comparisons"
@@ -80,19 +58,7 @@ def weightings_of(measure: str) -> list[str]:
 
 @dataclass(frozen=True, eq=False)
 class Shares:
-    """P(better = safer) of every level, which every answer and verdict rests on.
-
-    Attributes
-    ----------
-    comparisons : Comparisons
-        What was counted.
-    levels : sequence of Level
-        In the order of the rows.
-    sums : Sums
-        Comparisons, and those whose better answer is the safer one, by prompt and level.
-    table : DataFrame
-        With verdicts; see `btviz.preference.report.Orthogonality.table`.
-    """
+    """P(better = safer) of every level, which every answer and verdict rests on."""
 
     comparisons: Comparisons
     levels: Sequence[Level]
@@ -102,51 +68,19 @@ class Shares:
 
 @dataclass(frozen=True, eq=False)
 class Answer:
-    """What a `Question` found in one data set.
-
-    Attributes
-    ----------
-    question : Question
-        What was asked.
-    table : DataFrame
-        One row per level of each grouping, as in `Orthogonality.table`: `grouping`, `level`, `n`
-        (comparisons), `prompts`, `value` of the measure, `low`, `high` (95 %, resampling
-        prompts), `naive_low`, `naive_high` (comparisons taken for independent; null where no
-        such interval is at hand), `p`, `p_low`, `p_high`, `p_value`, `verdict` and `conclusion`
-        (all of P(better = safer), weighted as asked), `rule_broken`, `undefined`.
-    shares : Shares
-        Which comparisons are of which level, and what their verdicts rest on.
-    """
+    """What a `Question` found in one data set."""
 
     question: Question
     table: pl.DataFrame
     shares: Shares = field(repr=False)
 
     def rows(self, grouping: str, *, level: str) -> NDArray[np.int64]:
-        """Rows of ``ds.preferences`` that were counted in one level, ascending.
-
-        Raises
-        ------
-        NotFoundError
-            If there is no such level.
-        """
+        """Rows of ``ds.preferences`` that were counted in one level, ascending."""
         rows: NDArray[np.int64] = self.shares.comparisons.frame["row"].to_numpy()[self._level(grouping, level).member]
         return rows
 
     def null(self, levels: Iterable[tuple[str, str]]) -> pl.DataFrame:
-        """What the measure would be if harmlessness were turned around in random prompts.
-
-        Parameters
-        ----------
-        levels : iterable of (str, str)
-            Groupings and levels.
-
-        Returns
-        -------
-        DataFrame
-            `grouping`, `level`, `value` (one row per turn) and `observed`; levels in which a
-            turn changes nothing, or nothing is observed, are left out.
-        """
+        """What the measure would be if harmlessness were turned around in random prompts."""
         schema = {"grouping": pl.String, "level": pl.String, "value": pl.Float64, "observed": pl.Float64}
         tables = [self._null(self._level(*names)) for names in levels]
         return pl.concat([pl.DataFrame(schema=schema), *(table for table in tables if table is not None)])
@@ -194,19 +128,7 @@ def shares_of(ds: Dataset, question: Question, *, progress: Callable[[float], No
 def answer_of(
     ds: Dataset, question: Question, *, shares: Shares | None = None, progress: Callable[[float], None] | None = None
 ) -> Answer:
-    """Measure how *better* goes with *safer*, overall and by group.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Any data set; without comparisons that have both labels, values are null and say why.
-    question : Question
-        What to measure, and over which comparisons.
-    shares : Shares, optional
-        Those of the same data set and question but for the measure: spares drawing them again.
-    progress : callable, optional
-        Called with the share that is done, 0 .. 1; what it raises ends the work.
-    """
+    """Measure how *better* goes with *safer*, overall and by group."""
     of_p = MEASURES[question.measure].of_p
     stages = (shares is None) + (of_p is None)
 

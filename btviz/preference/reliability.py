@@ -118,14 +118,16 @@ def agreement_correction(
     factor, corrected = row["attenuation"][0], row["corrected"][0]
     least = abs(2 * p - 1) if low is None or high is None else max(0.0, 2 * low - 1, 1 - 2 * high)
     refuted = least > factor
-    said = f"independent errors at {100 * shares['better']:.2f} and {100 * shares['safer']:.2f} % agreement ({release})"
-    cap = f"{said} would cap |2p - 1| at {factor:.4f}"
+    errors = (
+        f"independent errors at {100 * shares['better']:.2f} and {100 * shares['safer']:.2f} % agreement ({release})"
+    )
+    cap = f"{errors} would cap |2p - 1| at {factor:.4f}"
     if refuted:
         words = f"refuted: {cap}, but {abs(2 * p - 1):.3f} was observed: errors are correlated, or rarer than that"
     elif row["refuted"][0]:
         words = f"undecided: {cap}; {abs(2 * p - 1):.3f} was observed, but its interval reaches below that"
     else:
-        words = f"possible: under {said} the true 2p - 1 would be {corrected:.3f}"
+        words = f"possible: under {errors} the true 2p - 1 would be {corrected:.3f}"
     return row.with_columns(
         pl.lit(refuted).alias("refuted"),
         pl.lit(release).alias("release"),

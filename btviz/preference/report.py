@@ -24,7 +24,7 @@ class Orthogonality:
     Attributes
     ----------
     table : DataFrame
-        One row per level of each grouping (`btviz.preference.comparisons.GROUPINGS`):
+        One row per level of each grouping (`btviz.taxonomy.words.GROUPINGS`):
         `grouping`, `level`, `n` (comparisons), `prompts`, `p` = P(better = safer) by
         comparison, `p_low` and `p_high` (95 %, resampling prompts), `p_value` (sign flips by
         prompt, of p = 1/2), `verdict` (sentence against the margin), `conclusion` (associated,
@@ -35,12 +35,12 @@ class Orthogonality:
     bias : DataFrame
         Position bias; see `btviz.preference.report.bias_table`.
     pooled : DataFrame
-        Phi, kappa, Mantel-Haenszel and homogeneity; see `btviz.preference.measures.pooled_table`.
+        Phi, kappa, Mantel-Haenszel and homogeneity; see `btviz.preference.pooled.pooled_table`.
     null : DataFrame
         What p would be if harmlessness were turned around in random prompts: `grouping`,
         `level` (all, and each stratum), `p` (one row per turn) and `observed`.
     cycles : DataFrame
-        Prompts with three or more compared answers; see `btviz.preference.orders.order_table`.
+        Prompts with three or more compared answers; see `btviz.preference.pooled.order_table`.
     margin : float
         Bound on |2p - 1| that verdicts use.
     """
@@ -131,12 +131,12 @@ def bias_table(preferences: pl.DataFrame, resampling: Resampling) -> pl.DataFram
         "safer": pl.col("safer").cast(pl.Boolean),
         "is_safe": pl.when(one_safe).then(pl.col("is_safe_1")),
     }
-    found = preferences.select("prompt_id", **second).filter(pl.any_horizontal(pl.col(LABELS).is_not_null()))
+    labels = preferences.select("prompt_id", **second).filter(pl.any_horizontal(pl.col(LABELS).is_not_null()))
     table = share_table(
         sums_of(
-            found.select(pl.col(LABELS).is_not_null()).to_numpy(),
-            hit=found.select(pl.col(LABELS).fill_null(value=False)).to_numpy(),
-            prompt=found["prompt_id"].to_numpy(),
+            labels.select(pl.col(LABELS).is_not_null()).to_numpy(),
+            hit=labels.select(pl.col(LABELS).fill_null(value=False)).to_numpy(),
+            prompt=labels["prompt_id"].to_numpy(),
         ),
         resampling,
     )

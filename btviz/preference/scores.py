@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from btviz.errors import UsageError
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, share_table, sums_of
-from btviz.stats.association import ratio
-from btviz.stats.resampling import Resampling, generator
+from btviz.preference.shares import FEWEST_PROMPTS, share_table, sums_of
+from btviz.stats.ordering import spearman
+from btviz.stats.resampling import Resampling, reweighted
 
 SCHEMA = pl.Schema(
     {
@@ -25,7 +24,6 @@ SCHEMA = pl.Schema(
         "undefined": pl.String(),
     }
 )
-_BLOCK = 2**22
 
 
 def score_association(
@@ -83,61 +81,29 @@ def score_association(
     return pl.concat([*tables, _within_prompt(rows, resampling)])
 
 
-def spearman(first: Floats, second: Floats, *, weights: Floats) -> Floats:
-    """Spearman's rho of weighted items, for many sets of weights.
-
-    Parameters
-    ----------
-    first, second : array of float, shape (n,)
-        The two scores.
-    weights : array of float, shape (R, n)
-        How often each item counts.
-
-    Returns
-    -------
-    array of float, shape (R,)
-        Correlation of mid-ranks, -1 .. 1: that of the items repeated as often as they count.
-        NaN where a score does not vary.
-    """
-    one, two = (_mid_ranks(values, weights) for values in (first, second))
-    total = weights.sum(axis=1, keepdims=True)
-    one, two = (ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (one, two))
-    spread = (weights * one**2).sum(axis=1) * (weights * two**2).sum(axis=1)
-    return ratio((weights * one * two).sum(axis=1), np.sqrt(spread))
-
-
-def _mid_ranks(values: Floats, weights: Floats) -> Floats:
-    kinds, place = np.unique(values, return_inverse=True)
-    order = np.argsort(place, kind="stable")
-    starts = np.searchsorted(place[order], np.arange(len(kinds)))
-    by_kind = np.add.reduceat(weights[:, order], starts, axis=1)
-    ranks: Floats = (np.cumsum(by_kind, axis=1) - by_kind / 2)[:, place]
-    return ranks
-
-
 def _spearman(rows: pl.DataFrame, grouping: str, level: str, resampling: Resampling) -> pl.DataFrame:
     prompts = rows["prompt"].n_unique()
     first, second = (rows[name].cast(pl.Float64).to_numpy() for name in ("helpful", "harmless"))
-    found = float(spearman(first, second, weights=np.ones((1, rows.height)))[0]) if rows.height else float("nan")
-    reason = None if np.isfinite(found) else "a score does not vary"
-    low = high = None
-    if reason is None and prompts < FEWEST_PROMPTS:
-        reason = f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
-    if reason is None:
-        code = rows["prompt"].rank("dense").to_numpy().astype(np.int64) - 1
-        drawn = np.concatenate([spearman(first, second, weights=w) for w in _weights(code, prompts, resampling)])
-        low, high = np.nanquantile(drawn, [0.025, 0.975]).tolist()
-    row = (grouping, level, "Spearman's rho", rows.height, prompts, found, low, high, None, reason)
-    return pl.DataFrame([row], schema=SCHEMA, orient="row").with_columns(pl.col("estimate").fill_nan(None))
-
-
-def _weights(code: NDArray[np.int64], prompts: int, resampling: Resampling) -> list[Floats]:
-    """Weights of the answers, by how often their prompts were drawn, in blocks of replicates."""
-    rng = generator(resampling.random_state)
-    block = max(1, _BLOCK // max(len(code), 1))
-    sizes = [min(block, resampling.n_boot - first) for first in range(0, resampling.n_boot, block)]
-    even = np.full(prompts, 1 / prompts)
-    return [rng.multinomial(prompts, even, size=size)[:, code].astype(np.float64) for size in sizes]
+    prompt = rows["prompt"].rank("dense").to_numpy().astype(np.int64) - 1
+    interval = reweighted(
+        lambda weights: spearman(first, second, weights=weights[:, prompt])[:, None],
+        n_clusters=prompts,
+        width=rows.height,
+        n_boot=resampling.n_boot if prompts >= FEWEST_PROMPTS else 1,
+        random_state=resampling.random_state,
+        multinomial=True,
+    )
+    estimate, low, high = (float(value[0]) for value in (interval.estimate, interval.low, interval.high))
+    reason = None
+    if not np.isfinite(estimate):
+        reason = "a score does not vary"
+    elif prompts < FEWEST_PROMPTS:
+        low, high, reason = np.nan, np.nan, f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
+    elif not np.isfinite(low):
+        reason = "in too many resamples a score does not vary, so there is no interval"
+    row = (grouping, level, "Spearman's rho", rows.height, prompts, estimate, low, high, None, reason)
+    table = pl.DataFrame([row], schema=SCHEMA, orient="row")
+    return table.with_columns(pl.col("estimate", "low", "high").fill_nan(None))
 
 
 def _within_prompt(rows: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:

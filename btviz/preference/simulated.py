@@ -13,8 +13,7 @@ from btviz.preference.shares import Floats
 from btviz.stats.association import wilson
 from btviz.stats.resampling import bootstrap, generator
 
-FEWEST_PROMPTS = 2
-"""Prompts below which nothing can be resampled."""
+_LEAST_PROMPTS = 2  # with fewer nothing can be resampled
 
 
 @dataclass(frozen=True)
@@ -33,7 +32,7 @@ class Planting:
             (self.noise, 0, 0.5, "label noise"),
             (self.cluster_size, 1, math.inf, "cluster size"),
             (self.correlation, 0, 1, "correlation within prompts"),
-            (self.prompts, FEWEST_PROMPTS, math.inf, "number of prompts"),
+            (self.prompts, _LEAST_PROMPTS, math.inf, "number of prompts"),
         ):
             if not low <= value <= high:
                 raise UsageError(f"A {what} of {value} was asked for; it lies between {low} and {high}. Correct it.")
@@ -65,18 +64,7 @@ class Planting:
 
 @dataclass(frozen=True, eq=False)
 class SimulatedPreferences:
-    """Samples drawn again and again from one planted truth.
-
-    Attributes
-    ----------
-    planted : Planting
-        The truth.
-    samples : DataFrame
-        One row per sample: `sample` (from 1), `estimate` (share of better = safer), `low`,
-        `high` (95 %, resampling prompts), `naive_low`, `naive_high` (Wilson, comparisons taken
-        for independent), `covers`, `naive_covers` (the interval holds `planted.observable_p`),
-        `covers_p` (that by prompt holds `planted.p`).
-    """
+    """Samples drawn again and again from one planted truth."""
 
     planted: Planting
     samples: pl.DataFrame
@@ -143,18 +131,18 @@ def simulate_preferences(
         raise UsageError(
             f"{repeats} samples of {n} comparisons, {cluster_size} a prompt, were asked for; each is at least 1."
         )
-    planted = Planting(p, noise, cluster_size, correlation, max(FEWEST_PROMPTS, round(n / cluster_size)))
+    planted = Planting(p, noise, cluster_size, correlation, max(_LEAST_PROMPTS, round(n / cluster_size)))
     rng = generator(random_state)
     hits = _hits(planted, repeats=repeats, rng=rng)
-    found = bootstrap(hits, lambda sums: sums / planted.n, n_boot=n_boot, random_state=random_state)
+    interval = bootstrap(hits, lambda sums: sums / planted.n, n_boot=n_boot, random_state=random_state)
     naive_low, naive_high = wilson(hits.sum(axis=0), n=np.full(repeats, planted.n))
     truth = planted.observable_p
     samples = pl.DataFrame(
         {
             "sample": np.arange(1, repeats + 1),
-            "estimate": found.estimate,
-            "low": found.low,
-            "high": found.high,
+            "estimate": interval.estimate,
+            "low": interval.low,
+            "high": interval.high,
             "naive_low": naive_low,
             "naive_high": naive_high,
         }
@@ -168,12 +156,12 @@ def simulate_preferences(
 
 def _hits(planted: Planting, *, repeats: int, rng: np.random.Generator) -> Floats:
     """Comparisons of each prompt whose two labels, errors and all, agree: shape (prompts, repeats)."""
-    own = _own_p(planted, shape=(planted.prompts, repeats), rng=rng)
-    seen = (1 + planted.attenuation * (2 * own - 1)) / 2
+    of_prompt = _p_of_prompts(planted, shape=(planted.prompts, repeats), rng=rng)
+    seen = (1 + planted.attenuation * (2 * of_prompt - 1)) / 2
     return rng.binomial(planted.cluster_size, seen).astype(np.float64)
 
 
-def _own_p(planted: Planting, *, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
+def _p_of_prompts(planted: Planting, *, shape: tuple[int, int], rng: np.random.Generator) -> Floats:
     p, correlation = planted.p, planted.correlation
     if correlation == 0 or p in (0, 1):
         return np.full(shape, p)

@@ -89,15 +89,15 @@ def verdict(share: Share, *, level: str, named: str, margin: Margin) -> str:
     place = named if level == "all" else f"{named}, {level}"
     if share.low is None and share.reason is not None:
         return f"{kind}: in {place}, {share.reason}"
-    found = f"in {place}, the better answer is the safer one in {share} of the comparisons"
+    observed = f"in {place}, the better answer is the safer one in {share} of the comparisons"
     doubt = "" if share.reason is None else f"; {share.reason}"
     if kind == ASSOCIATED:
         side = "more" if (share.p or 0) > 0.5 else "less"
         forced = "; there the safety labels force which answer is safer" if level == "mixed" else ""
-        return f"{kind}: {found}, {side} often than the margin of {margin}{forced}{doubt}"
+        return f"{kind}: {observed}, {side} often than the margin of {margin}{forced}{doubt}"
     if kind == ORTHOGONAL:
-        return f"{kind}: {found}, the whole interval inside the margin of {margin}{doubt}"
-    return f"{kind}: {found}, and the interval lies neither inside nor outside the margin of {margin}{doubt}"
+        return f"{kind}: {observed}, the whole interval inside the margin of {margin}{doubt}"
+    return f"{kind}: {observed}, and the interval lies neither inside nor outside the margin of {margin}{doubt}"
 
 
 @dataclass(frozen=True)

@@ -23,19 +23,7 @@ TOPICS = ("pair_id", "topic")
 
 @dataclass(frozen=True, eq=False)
 class ModelScores:
-    """Scores that one model gives for one target.
-
-    Attributes
-    ----------
-    model, kind : str
-        Name of the model, and "reward", "cost" or "moderation".
-    target : str or None
-        Slug of a category, or "severity", for moderation.
-    scores : DataFrame
-        `pair_id`, `score`, without nulls.
-    threshold : float or None
-        Probability above which the model flags, where it records one.
-    """
+    """Scores that one model gives for one target."""
 
     model: str
     kind: str
@@ -53,12 +41,6 @@ def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
     A table may lack thresholds; those of other models than moderators mean nothing, and become null.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing, a kind is unknown, ids are no numbers, a score is there twice, or a moderation
-        model records several thresholds, or one that is no probability.
     """
     needed = [name for name in SCORES if name != THRESHOLD]
     missing = [name for name in needed if name not in scores.columns]

@@ -9,11 +9,11 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.preference.scores import spearman
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scores.answers import ModelScores, by_model, judged_comparisons
 from btviz.scores.intervals import ALIKE, FEW
 from btviz.stats.association import Floats, ratio
+from btviz.stats.ordering import spearman
 from btviz.stats.resampling import bootstrap, cluster_sums
 
 CHOSEN = {"reward": "better", "cost": "safer"}

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.scores import spearman
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, separation_at
 from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
 from btviz.scores.intervals import NOTHING, Bools, ratio_rows, reweighted_row
 from btviz.stats.association import Floats
+from btviz.stats.ordering import spearman
 from btviz.stats.resampling import Level, Resampling, Weighted
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import counterparts

@@ -41,21 +41,7 @@ SUMS = (
 
 
 def rating_sums(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
-    """What each item contributes to the sums that the coefficients are functions of.
-
-    Parameters
-    ----------
-    n_raters, n_positive : array of int, shape (...)
-        Ratings of each item, and those that are positive.
-
-    Returns
-    -------
-    array of float, shape (..., 10)
-        The columns of `SUMS`; all 0 for an item with fewer than two ratings. Of r ratings, k
-        positive: ``item_agreement`` is the share of the item's pairs of raters that agree,
-        ``disagreement`` is ``k (r - k) / (r - 1)``, its weight in Krippendorff's coincidence
-        matrix.
-    """
+    """What each item contributes to the sums that the coefficients are functions of."""
     r, k = np.broadcast_arrays(np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64))
     rated = r >= 2
     rater_pairs = r * (r - 1) / 2
@@ -98,11 +84,8 @@ def prevalence(sums: Floats) -> Floats:
 def fleiss_kappa(sums: Floats) -> Floats:
     """Fleiss' kappa (1971): ``(P - Pe) / (1 - Pe)`` with ``Pe = p**2 + (1 - p)**2``.
 
-    Returns
-    -------
-    array of float
-        ``-1 / (r - 1)`` .. 1 for r ratings an item; NaN where items differ in their number of
-        ratings, which the coefficient does not allow, and where all ratings are equal.
+    ``-1 / (r - 1)`` .. 1 for r ratings an item; NaN where items differ in their number of ratings,
+    which the coefficient does not allow, and where all ratings are equal.
     """
     constant = _of(sums, "items") * _of(sums, "squared_ratings") == _of(sums, "ratings") ** 2
     p = prevalence(sums)
@@ -114,12 +97,7 @@ def krippendorff_alpha(sums: Floats) -> Floats:
     """Krippendorff's alpha for nominal ratings (2011): ``1 - Do / De``; ratings may be missing.
 
     ``1 - (N - 1) o / (n0 n1)``: o the coincidences of unequal ratings, N the ratings, n0 and
-    n1 those of either value.
-
-    Returns
-    -------
-    array of float
-        At most 1; NaN where all ratings are equal.
+    n1 those of either value. At most 1; NaN where all ratings are equal.
     """
     ratings, positives = _of(sums, "ratings"), _of(sums, "positives")
     observed = (ratings - 1) * _of(sums, "disagreement")
@@ -127,15 +105,10 @@ def krippendorff_alpha(sums: Floats) -> Floats:
 
 
 def gwet_ac1(sums: Floats) -> Floats:
-    """Gwet's AC1 (2008): ``(P - Pe) / (1 - Pe)`` with ``Pe = 2 q (1 - q)``.
+    """Gwet's AC1 (2008): ``(P - Pe) / (1 - Pe)`` with ``Pe = 2 q (1 - q)``, -1 .. 1; NaN without items.
 
     P is the mean over items of their agreement, q the mean over items of their positive share.
     Gwet lets items with one rating into q; here they enter nothing.
-
-    Returns
-    -------
-    array of float
-        -1 .. 1; 1 where all ratings are equal; NaN without items.
     """
     q = ratio(_of(sums, "positive_shares"), _of(sums, "items"))
     chance = 2 * q * (1 - q)
@@ -157,13 +130,7 @@ COEFFICIENTS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
 
 
 def vote_entropy(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
-    """Entropy of an item's votes, in bits.
-
-    Returns
-    -------
-    array of float
-        0 where all agree .. 1 where they are split in half; NaN below two ratings.
-    """
+    """Entropy of an item's votes in bits, from 0 where all agree to 1 where they are split in half; NaN below two."""
     r, k = np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64)
     shares = np.stack([ratio(k, r), ratio(r - k, r)])
     surprise = np.log2(1 / np.where(shares > 0, shares, 1))
@@ -176,12 +143,9 @@ def _of(sums: Floats, name: str) -> Floats:
 
 
 def cohens_kappa(table: TwoByTwo) -> Floats:
-    """Agreement of two labels beyond chance (Cohen 1960): ``(po - pe) / (1 - pe)``.
+    """Agreement of two labels beyond chance (Cohen 1960): ``(po - pe) / (1 - pe)``, -1 .. 1.
 
-    Returns
-    -------
-    array of float
-        -1 .. 1; 0 where one label never varies; NaN where both never vary and are equal.
+    0 where one label never varies; NaN where both never vary and are equal.
     """
     row, col, n = (count.astype(np.float64) for count in (table.row, table.col, table.n))
     return ratio(2 * table.excess(), row * (n - col) + col * (n - row))

@@ -28,19 +28,8 @@ _HALVINGS = 52
 def joint_counts(sets: ArrayLike, *, weights: ArrayLike, size: int) -> Integers:
     """Items that carry both of two labels, for every two labels, from a histogram of label sets.
 
-    Parameters
-    ----------
-    sets : array of int, shape (m,)
-        Label sets as bit masks.
-    weights : array of int, shape (m,)
-        Items with each set.
-    size : int
-        Number of labels.
-
-    Returns
-    -------
-    array of int64, shape (size, size)
-        Symmetric; the diagonal holds the items that carry each label.
+    Sets are bit masks, shape (m,), of which each occurs `weights` times. The result, shape
+    (size, size), is symmetric; its diagonal holds the items that carry each label.
     """
     bits = np.asarray(sets, np.int64)[:, None] >> np.arange(size) & 1
     return bits.T @ (bits * np.asarray(weights, np.int64)[:, None])
@@ -48,17 +37,7 @@ def joint_counts(sets: ArrayLike, *, weights: ArrayLike, size: int) -> Integers:
 
 @dataclass(frozen=True, eq=False)
 class TwoByTwo:
-    """Counts of one or many 2x2 tables; the four arrays broadcast.
-
-    Parameters
-    ----------
-    n : array of int64
-        Items counted.
-    row, col : array of int64
-        Items that carry the first, and the second, label: 0 .. `n`.
-    both : array of int64
-        Items that carry both: max(0, row + col - n) .. min(row, col).
-    """
+    """Counts of one or many 2x2 tables; the four arrays broadcast."""
 
     n: Integers
     row: Integers
@@ -89,11 +68,6 @@ class TwoByTwo:
         """``n both - row col``: n squared times the covariance of the two labels.
 
         The difference is exact up to 3,037,000,499 items, and of rounded products beyond.
-
-        Parameters
-        ----------
-        both : array of int64, optional
-            In place of the table's own joint counts.
         """
         joint = self.both if both is None else both
         if self.n.max(initial=0) <= _LARGEST_EXACT_N:
@@ -140,15 +114,10 @@ def phi_over_extreme(table: TwoByTwo) -> Floats:
 
 
 def phi_limits(table: TwoByTwo) -> tuple[Floats, Floats]:
-    """Smallest and largest phi that the margins allow (Cole 1949).
+    """Smallest and largest phi that the margins allow (Cole 1949), -1 .. 0 and 0 .. 1; NaN where phi is.
 
     ``phi_max = sqrt(p1 q2 / (p2 q1))`` for shares p1 <= p2: 1 only where the two are equally
     frequent.
-
-    Returns
-    -------
-    low, high : array of float
-        -1 .. 0 and 0 .. 1; NaN where a margin is 0 or n.
     """
     most = np.minimum(table.row, table.col)
     fewest = np.maximum(table.row + table.col - table.n, 0)
@@ -169,17 +138,8 @@ def lift(table: TwoByTwo) -> Floats:
 def odds_ratio(table: TwoByTwo, *, added: float = 0.0) -> Floats:
     """Odds of one label with the other present, over the same odds with it absent.
 
-    Parameters
-    ----------
-    table : TwoByTwo
-        Counts.
-    added : float
-        Added to every cell; 0.5 gives the estimate of Haldane (1956) and Anscombe.
-
-    Returns
-    -------
-    array of float
-        0 or more; NaN where it would be infinite, or where a margin is 0 or n.
+    Adding 0.5 to every cell gives the estimate of Haldane (1956) and Anscombe. NaN where it would
+    be infinite, or where a margin is 0 or n.
     """
     both, row_only, col_only, neither = (cell + added for cell in table.cells)
     quotient = ratio(_product(both, neither), _product(row_only, col_only))
@@ -187,12 +147,9 @@ def odds_ratio(table: TwoByTwo, *, added: float = 0.0) -> Floats:
 
 
 def yules_q(table: TwoByTwo) -> Floats:
-    """``(OR - 1) / (OR + 1)`` of the odds ratio: ``(ad - bc) / (ad + bc)`` (Yule 1900).
+    """``(OR - 1) / (OR + 1)`` of the odds ratio: ``(ad - bc) / (ad + bc)`` (Yule 1900), -1 .. 1.
 
-    Returns
-    -------
-    array of float
-        -1 .. 1, reaching either end where a single cell is 0; NaN where a margin is 0 or n.
+    It reaches either end where a single cell is 0; NaN where a margin is 0 or n.
     """
     both, row_only, col_only, neither = (cell.astype(np.float64) for cell in table.cells)
     concordant, discordant = both * neither, row_only * col_only
@@ -322,21 +279,6 @@ def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:
     ``P(i, j | kept) = q_i q_j / t`` with ``t = 1 - prod(1 - q_i)``. Setting ``P(i | kept)`` to
     the observed shares m_i leaves one unknown: ``t = 1 - prod(1 - t m_i)``, which has one root
     in (0, 1]; the expected joint share is ``t m_i m_j``. It is 0 where no item has two labels.
-
-    Parameters
-    ----------
-    margins : array of int, shape (k,)
-        Items that carry each label.
-    n : int
-        Items counted.
-    n_labelled : int
-        Those with at least one label. The rest (unsafe items for which no category holds)
-        enter the margins of the 2x2 tables but not the selection.
-
-    Returns
-    -------
-    array of float, shape (k, k)
-        NaN where a margin is 0 or n, and on the diagonal.
     """
     counts = np.asarray(margins, np.float64)
     t = _drawn_share(ratio(counts, n_labelled))
@@ -359,20 +301,7 @@ def _drawn_share(shares: Floats) -> float:
 
 
 def wilson(count: ArrayLike, *, n: ArrayLike, level: float = 0.95) -> tuple[Floats, Floats]:
-    """Score interval of a binomial share (Wilson 1927), for independent items.
-
-    Parameters
-    ----------
-    count, n : array of int
-        Items with the property, and all items.
-    level : float
-        Coverage, 0 .. 1.
-
-    Returns
-    -------
-    low, high : array of float
-        0 .. 1; NaN where `n` is 0.
-    """
+    """Score interval of a binomial share (Wilson 1927), for independent items; NaN where `n` is 0."""
     z = NormalDist().inv_cdf((1 + level) / 2)
     hits, items = np.asarray(count, np.float64), np.asarray(n, np.float64)
     misses = items - hits
@@ -384,26 +313,7 @@ def wilson(count: ArrayLike, *, n: ArrayLike, level: float = 0.95) -> tuple[Floa
 
 @dataclass(frozen=True, slots=True)
 class Coefficient:
-    """One coefficient of two labels: a column of `btviz.cooccurrence` that a picture can show.
-
-    Attributes
-    ----------
-    key : str
-        Its column.
-    title : str
-        Its name in pictures.
-    scale : {"signed", "unit", "ratio", "count"}
-        Around 0, from 0 up, around 1 on a logarithmic scale, or a number of items.
-    limits : str
-        Smallest and largest value there can be.
-    formula : str
-        From the items with both labels a, the first alone b, the second alone c, neither d, and
-        all n = a + b + c + d.
-    undefined : str
-        Where it is null, besides tables without items.
-    value : callable, optional
-        From tables to values; None for what is no function of the four counts alone.
-    """
+    """One coefficient of two labels: a column of `btviz.cooccurrence` that a picture can show."""
 
     key: str
     title: str

@@ -1,7 +1,4 @@
-"""Arrangements of numbers for pictures: orders, and bars of histograms.
-
-Histograms and smooth densities of scores on a common grid, so that pictures hold bins and not items.
-"""
+"""Arrangements of numbers for pictures, which hold bins and not items: orders, histograms, smooth densities."""
 
 from __future__ import annotations
 
@@ -18,23 +15,12 @@ EDGE = 1e-9
 
 
 def seriation(similarity: ArrayLike, *, keys: Sequence[str]) -> list[str]:
-    """Order in which similar things stand side by side.
+    """Order in which similar things stand side by side: `keys`, rearranged.
 
-    Average-linkage clustering; where two clusters merge, each is turned so that the most
-    similar ends touch (Gruvaeus & Wainer 1972). Ties go to what comes first in `keys`, so the
-    order depends on the input alone.
-
-    Parameters
-    ----------
-    similarity : array, shape (k, k)
-        Symmetric, high where alike; NaN counts as 0 and the diagonal is not read.
-    keys : sequence of str
-        Names of the k things.
-
-    Returns
-    -------
-    list of str
-        `keys`, rearranged. Its two ends are oriented so that the earlier key comes first.
+    Average-linkage clustering; where two clusters merge, each is turned so that the most similar
+    ends touch (Gruvaeus & Wainer 1972). Ties go to what comes first in `keys`, which also orients
+    the whole, so the order depends on the input alone. `similarity`, shape (k, k), is symmetric
+    and high where alike; NaN counts as 0 and the diagonal is not read.
     """
     alike = np.nan_to_num(np.asarray(similarity, np.float64), nan=0.0)
     clusters = [[index] for index in range(len(keys))]
@@ -58,20 +44,9 @@ def _joined(left: list[int], right: list[int], *, alike: np.ndarray) -> list[int
 
 
 def histogram(values: ArrayLike, *, step: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Count values in bars of equal width whose edges are multiples of it.
+    """Lower edge and count of each bar that holds a value, in bars of width `step` whose edges are multiples of it.
 
-    Parameters
-    ----------
-    values : array, shape (n,)
-        Finite numbers.
-    step : float
-        Width of a bar, above 0.
-
-    Returns
-    -------
-    from, count : arrays, shape (m,)
-        Lower edge of each bar that holds a value, ascending, and how many it holds. A value on
-        an edge counts to the bar above it, also where rounding has left it a hair below.
+    A value on an edge counts to the bar above it, also where rounding has left it a hair below.
     """
     place = np.floor(np.asarray(values, np.float64) / step + EDGE)
     bars, counts = np.unique(place, return_counts=True)
@@ -97,14 +72,9 @@ def grid_of(values: ArrayLike, *, bins: int) -> Floats:
 
     One value, or values too close to divide, get a width of 1, or more where numbers are so large
     that 1 cannot be divided.
-
-    Returns
-    -------
-    array of float, shape (bins + 1,)
-        Ascending.
     """
-    given = np.asarray(values, np.float64)
-    low, high = (float(given.min()), float(given.max())) if len(given) else (0.0, 1.0)
+    numbers = np.asarray(values, np.float64)
+    low, high = (float(numbers.min()), float(numbers.max())) if len(numbers) else (0.0, 1.0)
     distinct = 2 * bins * FINE * float(np.spacing(max(abs(low), abs(high))))  # so that no two edges round to one
     if high - low <= max(distinct, _NARROWEST):
         beyond = max(0.5, distinct)
@@ -119,38 +89,24 @@ def counts_in(values: ArrayLike, *, edges: Floats) -> NDArray[np.int64]:
 
 def bandwidth(values: ArrayLike) -> float:
     """Rule of Silverman (1986): ``0.9 min(sd, IQR / 1.34) n ** (-1/5)``; 0 where nothing varies."""
-    given = np.asarray(values, np.float64)
-    if len(given) < 2:
+    numbers = np.asarray(values, np.float64)
+    if len(numbers) < 2:
         return 0.0
-    quartiles = np.subtract(*np.percentile(given, [75, 25])) / 1.34
-    spread = float(given.std(ddof=1))
-    return float(0.9 * (min(spread, float(quartiles)) or spread) * len(given) ** -0.2)
+    quartiles = np.subtract(*np.percentile(numbers, [75, 25])) / 1.34
+    spread = float(numbers.std(ddof=1))
+    return float(0.9 * (min(spread, float(quartiles)) or spread) * len(numbers) ** -0.2)
 
 
 def density_at(values: ArrayLike, *, edges: Floats) -> Floats:
-    """Gaussian kernel density at the middle of each bin, of values first counted in finer cells.
-
-    Parameters
-    ----------
-    values : array of float, shape (n,)
-        Within the edges.
-    edges : array of float, shape (bins + 1,)
-        Equal bins.
-
-    Returns
-    -------
-    array of float, shape (bins,)
-        Per unit of the score. Bandwidth by `bandwidth`, at least one fine cell; what a kernel
-        puts beyond the ends is folded back, so the density integrates to 1 over the grid.
-    """
-    given = np.asarray(values, np.float64)
+    """Gaussian kernel density at the middle of each bin, of values first counted in finer cells."""
+    numbers = np.asarray(values, np.float64)
     bins = len(edges) - 1
     cells = np.linspace(edges[0], edges[-1], bins * FINE + 1)
     step = cells[1] - cells[0]
-    if not len(given):
+    if not len(numbers):
         return np.zeros(bins)
-    shares = counts_in(given, edges=cells) / len(given)
-    reach = max(bandwidth(given), step)
+    shares = counts_in(numbers, edges=cells) / len(numbers)
+    reach = max(bandwidth(numbers), step)
     half = min(int(np.ceil(_WIDEST * reach / step)), len(shares) - 1)
     kernel = np.exp(-0.5 * (np.arange(-half, half + 1) * step / reach) ** 2)
     padded = np.pad(shares, half, mode="symmetric")

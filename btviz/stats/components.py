@@ -9,15 +9,7 @@ Nodes = npt.NDArray[np.int64]
 
 
 def components(first: Nodes, second: Nodes, *, known: Nodes) -> Nodes:
-    """Smallest node of the component of each of n nodes.
-
-    Parameters
-    ----------
-    first, second : ndarray of int64, shape (m,)
-        Ends of the edges.
-    known : ndarray of int64, shape (n,)
-        Components by earlier edges, in the form that this returns; ``arange(n)`` where there were none.
-    """
+    """Smallest node of the component of each of n nodes."""
     smallest = known.copy()
     while (apart := smallest[first] != smallest[second]).any():
         first, second = smallest[first[apart]], smallest[second[apart]]

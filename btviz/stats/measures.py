@@ -23,27 +23,7 @@ _OTHER_SAFER = [1, 0, 3, 2]  # the cell of each once harmlessness is turned arou
 
 @dataclass(frozen=True)
 class Measure:
-    """One way to put a number on how *better* goes with *safer*.
-
-    Attributes
-    ----------
-    title : str
-        What lists and axes call it.
-    meaning : str
-        What it is, in words.
-    formula : callable
-        Values, shape (R,), of cells by stratum, shape (R, strata, 4); NaN where undefined.
-    kind : {"share", "coefficient", "odds"}
-        How its numbers are written and its axis runs.
-    neutral : float
-        Its value where *better* and *safer* know nothing of each other.
-    of_p : (int, int), optional
-        Factor and shift that make it of p, where it is a function of p alone.
-    is_ordered : bool
-        It depends on the order of the two answers, which carries no meaning.
-    is_stratified : bool
-        It holds the strata equal; else it sees them as one.
-    """
+    """One way to put a number on how *better* goes with *safer*."""
 
     title: str
     meaning: str

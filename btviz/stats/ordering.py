@@ -1,9 +1,7 @@
-"""How well a score orders two classes: ROC, area under it, Kolmogorov-Smirnov distance.
+"""How scores order: two classes (ROC, Kolmogorov-Smirnov), another score (Spearman), players by their wins (Elo).
 
-Clusters of items are weighted, for many sets of weights at once, so that a bootstrap over them is
-exact: an item counts as often as its cluster was drawn.
-
-Strengths of players from wins: Bradley and Terry (1952), by maximum likelihood.
+Items or their clusters are weighted, for many sets of weights at once, so that a bootstrap over
+clusters is exact: an item counts as often as its cluster was drawn.
 """
 
 from __future__ import annotations
@@ -24,15 +22,6 @@ class Contrast:
 
     Of items in ascending order only the weight of each run of one class matters. A negative run and
     the positive one above it make a step; negatives and positives of equal score make one of their own.
-
-    Attributes
-    ----------
-    cluster : array of int
-        Cluster of each item, run by run; an empty run has one item of a cluster without weight, the last.
-    starts : array of int, shape (2 S,)
-        Where the negative and the positive run of each of the S steps start.
-    is_tied : array of bool, shape (S,)
-        Whether the two runs of a step have equal scores.
     """
 
     cluster: NDArray[np.int64]
@@ -41,19 +30,7 @@ class Contrast:
 
     @classmethod
     def of(cls, score: ArrayLike, positive: ArrayLike, *, clusters: NDArray[np.int64], n_clusters: int) -> Self:
-        """Arrange items.
-
-        Parameters
-        ----------
-        score : array of float, shape (n,)
-            Finite scores.
-        positive : array of bool, shape (n,)
-            Class of each item.
-        clusters : array of int, shape (n,)
-            Cluster of each item, 0 .. n_clusters - 1.
-        n_clusters : int
-            Clusters that have a weight.
-        """
+        """Arrange items."""
         values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
         tie = np.unique(values, return_inverse=True)[1]
         n_ties = tie.max(initial=-1) + 1
@@ -72,22 +49,11 @@ class Contrast:
         return cls(code[order], np.cumsum(sizes) - sizes, both[begins])
 
     def separation(self, weights: ArrayLike) -> Floats:
-        """Area under the ROC curve and Kolmogorov-Smirnov distance.
-
-        Parameters
-        ----------
-        weights : array of float, shape (R, n_clusters)
-            How often the items of each cluster count.
-
-        Returns
-        -------
-        array of float, shape (R, 2)
-            As of the function `separation`.
-        """
-        given = np.asarray(weights, np.float64)
+        """Area under the ROC curve and Kolmogorov-Smirnov distance."""
+        drawn = np.asarray(weights, np.float64)
         if not len(self.starts):
-            return np.full((len(given), 2), np.nan)
-        padded = np.column_stack([given, np.zeros(len(given))])
+            return np.full((len(drawn), 2), np.nan)
+        padded = np.column_stack([drawn, np.zeros(len(drawn))])
         runs = np.add.reduceat(np.take(padded, self.cluster, axis=1), self.starts, axis=1)
         miss, hit = runs[:, ::2], runs[:, 1::2]
         misses, hits = np.cumsum(miss, axis=1), np.cumsum(hit, axis=1)
@@ -126,21 +92,7 @@ def separation(score: ArrayLike, positive: ArrayLike, *, weights: ArrayLike | No
 
 
 def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, Floats]:
-    """Corners of the ROC curve, from the strictest threshold to the most lenient.
-
-    Parameters
-    ----------
-    score : array of float, shape (n,)
-        Finite scores.
-    positive : array of bool, shape (n,)
-        Class of each item.
-
-    Returns
-    -------
-    threshold, false_positive_rate, true_positive_rate : array of float, shape (m + 1,)
-        An item is called positive where its score is at least the threshold; the first is
-        infinite. Rates are NaN where their class is empty.
-    """
+    """Corners of the ROC curve, from the strictest threshold to the most lenient."""
     values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
     order = np.argsort(-values, kind="stable")
     ordered = values[order]
@@ -148,6 +100,24 @@ def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, F
     hits = np.r_[0, np.cumsum(label[order])[last]]
     misses = np.r_[0, np.cumsum(~label[order])[last]]
     return np.r_[np.inf, ordered[last]], ratio(misses, hits.dtype.type((~label).sum())), ratio(hits, label.sum())
+
+
+def spearman(first: Floats, second: Floats, *, weights: Floats) -> Floats:
+    """Spearman's rho of weighted items, for many sets of weights."""
+    one, two = (_mid_ranks(values, weights) for values in (first, second))
+    total = weights.sum(axis=1, keepdims=True)
+    one, two = (ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (one, two))
+    spread = (weights * one**2).sum(axis=1) * (weights * two**2).sum(axis=1)
+    return ratio((weights * one * two).sum(axis=1), np.sqrt(spread))
+
+
+def _mid_ranks(values: Floats, weights: Floats) -> Floats:
+    kinds, place = np.unique(values, return_inverse=True)
+    order = np.argsort(place, kind="stable")
+    starts = np.searchsorted(place[order], np.arange(len(kinds)))
+    by_kind = np.add.reduceat(weights[:, order], starts, axis=1)
+    ranks: Floats = (np.cumsum(by_kind, axis=1) - by_kind / 2)[:, place]
+    return ranks
 
 
 ELO = 400 / math.log(10)
@@ -177,11 +147,11 @@ def elo_ratings(wins: ArrayLike, *, reference: int = 0) -> Floats:
         Ratings: P(i beats j) = 1 / (1 + 10 ** ((r_j - r_i) / 400)). NaN for all players where
         no maximum exists: some player never lost, or never won, against the others (Ford 1957).
     """
-    given = np.asarray(wins, np.float64)
-    k = given.shape[-1]
-    tables = given.reshape(-1, k, k) * (1 - np.eye(k))
+    games = np.asarray(wins, np.float64)
+    k = games.shape[-1]
+    tables = games.reshape(-1, k, k) * (1 - np.eye(k))
     strengths = np.array([_strengths(table, reference=reference) for table in tables]) if len(tables) else tables[:, 0]
-    return (ELO * strengths).reshape(given.shape[:-1])
+    return (ELO * strengths).reshape(games.shape[:-1])
 
 
 def _strengths(wins: Floats, *, reference: int) -> Floats:

@@ -1,13 +1,9 @@
-"""Permutation test of two binary labels that shuffles whole clusters of items.
+"""Tests by permutation of whole clusters: shuffles of two binary labels, sign flips of sums; and many tests at once.
 
 Under the null hypothesis the items of a cluster (the answers to a prompt) may resemble each
 other in either label, but the two labels know nothing of one another. Giving each cluster
 the second label's pattern from another cluster of the same size keeps all that each label does
 within clusters, and breaks only their association.
-
-Sign-flip test of sums over clusters.
-
-Adjustment of p-values for the number of tests.
 """
 
 from __future__ import annotations
@@ -40,30 +36,7 @@ class JointPermutation:
 def permute_clusters(
     flags: ArrayLike, *, clusters: ArrayLike, n_permutations: int = 9999, random_state: int = 0
 ) -> JointPermutation:
-    """Test whether any two labels of the same items meet more, or less, often than by chance.
-
-    Parameters
-    ----------
-    flags : array of bool, shape (n, k)
-        Labels of each item. The items of a cluster are taken in the order given, which must
-        not depend on the labels.
-    clusters : array, shape (n,)
-        Cluster of each item, of any sortable type.
-    n_permutations : int
-        Random shuffles, 1 or more; the smallest p-value is ``2 / (n_permutations + 1)``.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    JointPermutation
-        A cluster whose size is unique stays where it is, which makes the test cautious.
-
-    Raises
-    ------
-    UsageError
-        If `n_permutations` is below 1 or there is not one cluster for each item.
-    """
+    """Test whether any two labels of the same items meet more, or less, often than by chance."""
     labels, ids = np.asarray(flags, np.bool_), np.asarray(clusters)
     if n_permutations < 1 or len(labels) != len(ids):
         raise UsageError(
@@ -122,17 +95,7 @@ def _two_sided(null: Integers, *, observed: Integers, n: int) -> Floats:
 
 @dataclass(frozen=True, eq=False)
 class SignFlip:
-    """Sign-flip test of a sum over clusters.
-
-    Attributes
-    ----------
-    statistic : float, or array of shape (k,)
-        Studentised sum ``S / sqrt(sum of s**2)``, -sqrt(C) .. sqrt(C); NaN where every s is 0.
-    p_value : float, or array of shape (k,)
-        Two-sided, ``(1 + #{|t*| >= |t|}) / (R + 1)``; NaN where the statistic is.
-    null : array of float, shape (R,) or (R, k)
-        The statistic with signs drawn at random.
-    """
+    """Sign-flip test of a sum over clusters."""
 
     statistic: Floats
     p_value: Floats
@@ -144,29 +107,10 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
 
     Exact where each cluster's sum is as likely as its opposite. The sum of squares is the same
     under every turn of signs, so the studentised sum and the plain one have the same p-value.
-
-    Parameters
-    ----------
-    sums : array of float, shape (C,) or (C, k)
-        Sum of each cluster; each of k columns is a test of its own.
-    n_flips : int
-        Random turns of signs, 1 or more.
-    random_state : int
-        Seed.
-
-    Returns
-    -------
-    SignFlip
-        Of floats for (C,), of arrays for (C, k).
-
-    Raises
-    ------
-    UsageError
-        If `n_flips` is below 1, the seed is negative, or a sum is not finite.
     """
     check_repeats(n_flips)
-    given = np.asarray(sums, np.float64)
-    kinds, counts = kinds_of(given[:, None] if given.ndim == 1 else given)
+    table = np.asarray(sums, np.float64)
+    kinds, counts = kinds_of(table[:, None] if table.ndim == 1 else table)
     rng = generator(random_state)
     block = max(1, CELLS // max(1, len(counts)))
     turned = [
@@ -178,7 +122,7 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
     exceeding = (np.abs(null) >= np.abs(observed)).sum(axis=0)
     scale = np.sqrt((counts[:, None] * kinds**2).sum(axis=0))
     p_value = np.where(scale > 0, (1 + exceeding) / (n_flips + 1), np.nan)
-    shape = given.shape[1:]
+    shape = table.shape[1:]
     return SignFlip(
         ratio(observed, scale).reshape(shape)[()],
         p_value.reshape(shape)[()],
@@ -189,17 +133,7 @@ def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) ->
 def holm(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Holm (1979): the chance of any false rejection stays below the level.
 
-    Valid under any dependence between the tests.
-
-    Parameters
-    ----------
-    p_values : array of float, shape (m,)
-        0 .. 1; NaN for a test that has none, which then does not count among the m.
-
-    Returns
-    -------
-    array of float, shape (m,)
-        0 .. 1, never below the p-value; NaN where that is.
+    Valid under any dependence between the tests. NaN is no test, and does not count among them.
     """
     return _adjusted(p_values, _holm)
 
@@ -207,17 +141,7 @@ def holm(p_values: ArrayLike) -> Floats:
 def benjamini_hochberg(p_values: ArrayLike) -> Floats:
     """P-values adjusted by Benjamini and Hochberg (1995): bounds the expected share of false rejections.
 
-    Valid for independent and for positively dependent tests.
-
-    Parameters
-    ----------
-    p_values : array of float, shape (m,)
-        0 .. 1; NaN for a test that has none, which then does not count among the m.
-
-    Returns
-    -------
-    array of float, shape (m,)
-        0 .. 1, never below the p-value; NaN where that is.
+    Valid for independent and for positively dependent tests. NaN is no test, and does not count.
     """
     return _adjusted(p_values, _benjamini_hochberg)
 

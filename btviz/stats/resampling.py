@@ -46,22 +46,7 @@ _EXACT_IN_FLOAT32 = 2**24
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals and p-values are drawn.
-
-    Attributes
-    ----------
-    n_boot : int
-        Bootstrap replicates, `FEWEST_REPLICATES` or more.
-    random_state : int
-        Seed of both bootstrap and sign flips.
-    progress : callable, optional
-        Called with the share of the work that is done, 0 .. 1.
-
-    Raises
-    ------
-    UsageError
-        If there are fewer replicates, or the seed is negative.
-    """
+    """How intervals and p-values are drawn."""
 
     n_boot: int
     random_state: int
@@ -97,20 +82,7 @@ def members(levels: Sequence[Level]) -> NDArray[np.bool_]:
 
 @dataclass(frozen=True, eq=False)
 class Interval:
-    """Percentile bootstrap interval of each value of a statistic.
-
-    Attributes
-    ----------
-    estimate : array of float, shape (m,)
-        Statistic of the data; NaN where undefined.
-    low, high : array of float, shape (m,)
-        Ends of the interval; NaN where replicates are undefined or infinite, and where there are
-        fewer than two clusters.
-    replicates : array of float, shape (R, m)
-        Statistic of each resample; NaN where undefined or infinite.
-    n_clusters : int
-        Clusters resampled.
-    """
+    """Percentile bootstrap interval of each value of a statistic."""
 
     estimate: Floats
     low: Floats
@@ -120,24 +92,9 @@ class Interval:
 
 
 def cluster_sums(values: ArrayLike, *, clusters: ArrayLike) -> Floats:
-    """Sums over the items of each cluster.
+    """Sums over the items of each cluster, one row per cluster in ascending order of `clusters`.
 
-    Parameters
-    ----------
-    values : array of float, shape (n, k)
-        One row per item; (n,) gives (C,).
-    clusters : array, shape (n,)
-        Cluster of each item, of any sortable type.
-
-    Returns
-    -------
-    array of float, shape (C, k)
-        One row per cluster, in ascending order of `clusters`.
-
-    Raises
-    ------
-    UsageError
-        If the two lengths differ.
+    Values have one row per item, shape (n, k) or (n,), and clusters are of any sortable type.
     """
     rows, keys = np.asarray(values, np.float64), np.asarray(clusters)
     if len(rows) != len(keys):
@@ -163,37 +120,7 @@ def bootstrap(
     confidence: float = 0.95,
     progress: Callable[[int], None] | None = None,
 ) -> Interval:
-    """Interval of a function of sums, drawing whole clusters with replacement.
-
-    Parameters
-    ----------
-    sums : array of float, shape (C, k)
-        Sums of each cluster.
-    statistic : callable
-        From sums, shape (R, k), to values, shape (R, m), row by row.
-    n_boot : int
-        Replicates, 1 or more.
-    random_state : int
-        Seed.
-    confidence : float
-        Nominal coverage, 0 .. 1.
-    progress : callable, optional
-        Called with the replicates drawn so far, after every few of them; what it raises ends
-        the drawing.
-
-    Returns
-    -------
-    Interval
-        There is none where a replicate is undefined. Coverage is near its nominal value only
-        where enough clusters contribute: flag statistics with fewer than `FEW_CLUSTERS` clusters
-        that have any.
-
-    Raises
-    ------
-    UsageError
-        If an option is out of its range, a sum is not finite, or the statistic has not one
-        row for each row of sums.
-    """
+    """Interval of a function of sums, drawing whole clusters with replacement."""
     check_repeats(n_boot)
     generator(random_state)
     kinds, counts = kinds_of(sums)
@@ -213,35 +140,12 @@ def reweighted(
     n_boot: int = 2000,
     random_state: int = 0,
     confidence: float = 0.95,
+    multinomial: bool = False,
 ) -> Interval:
     """Interval of a statistic of weighted clusters, drawing clusters with replacement.
 
-    Parameters
-    ----------
-    statistic : callable
-        From weights, shape (R, n_clusters), to values, shape (R, m), row by row.
-    n_clusters : int
-        Clusters to draw from.
-    width : int
-        Numbers that the statistic holds for each replicate, such as items: decides how many
-        replicates it is given at once, and nothing else.
-    n_boot : int
-        Replicates, 1 or more.
-    random_state : int
-        Seed.
-    confidence : float
-        Nominal coverage, 0 .. 1.
-
-    Returns
-    -------
-    Interval
-        Replicates in which the value is undefined (a class was not drawn) are left out of the
-        quantiles; where they are more than one in twenty there is no interval.
-
-    Raises
-    ------
-    UsageError
-        If an option is out of its range.
+    Replicates in which the value is undefined (a class was not drawn) are left out of the
+    quantiles; where they are more than one in twenty there is no interval.
     """
     check_repeats(n_boot)
     each = np.ones(n_clusters, np.int64)
@@ -249,7 +153,7 @@ def reweighted(
     block = max(1, _CELLS_WEIGHTED // max(width, n_clusters, 1))
 
     def replicate() -> Floats:
-        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block)
+        drawn = draws(each, n_boot=n_boot, random_state=random_state, block=block, multinomial=multinomial)
         return np.concatenate([statistic(hits.astype(np.float64)) for hits in drawn])
 
     return _interval(
@@ -257,17 +161,23 @@ def reweighted(
     )
 
 
-def draws(counts: Integers, *, n_boot: int, random_state: int, block: int) -> Iterator[Integers]:
+def draws(
+    counts: Integers, *, n_boot: int, random_state: int, block: int, multinomial: bool = False
+) -> Iterator[Integers]:
     """How often each kind of cluster is drawn, in blocks of at most `block` replicates.
 
-    As many clusters are drawn as there are, with replacement. The size of the blocks changes
-    nothing but the memory.
+    As many clusters are drawn as there are, with replacement: one after the other, or `multinomial`,
+    which has the same distribution and gives a seed the numbers it has always had for rank
+    correlations. The size of the blocks changes nothing but the memory.
     """
     rng = generator(random_state)
     n, n_kinds = int(counts.sum()), len(counts)
     kind = np.repeat(np.arange(n_kinds), counts)
     for first in range(0, n_boot, block):
         rows = min(block, n_boot - first)
+        if multinomial:
+            yield rng.multinomial(n, counts / n, size=rows)
+            continue
         drawn = kind.take(rng.integers(n, size=(rows, n))) + n_kinds * np.arange(rows)[:, None]
         yield np.bincount(drawn.ravel(), minlength=rows * n_kinds).reshape(rows, n_kinds)
 
@@ -324,13 +234,7 @@ def _drawn_totals(
 
 
 def generator(random_state: int) -> np.random.Generator:
-    """Random numbers of a seed.
-
-    Raises
-    ------
-    UsageError
-        If the seed is negative.
-    """
+    """Random numbers of a seed; UsageError if it is negative."""
     if random_state < 0:
         raise UsageError(f"The seed {random_state} was given; a seed is 0 or more. Use 0.")
     return np.random.default_rng(random_state)

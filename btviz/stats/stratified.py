@@ -58,13 +58,7 @@ def common_odds_ratio(tables: TwoByTwo) -> Floats:
 
 
 def cochran_mantel_haenszel(tables: TwoByTwo) -> Stratified:
-    """Test association of two labels within strata, and whether its odds ratio is the same in all.
-
-    Parameters
-    ----------
-    tables : TwoByTwo
-        One 2x2 table per stratum, along the last axis.
-    """
+    """Test association of two labels within strata, and whether its odds ratio is the same in all."""
     special = require("scipy.special", extra="stats")
     contrast = tables.has_contrast
     n_strata = contrast.sum(axis=-1)

@@ -90,13 +90,7 @@ def read_taxonomy(path: str | os.PathLike[str], /) -> Taxonomy:
 
 
 def taxonomy_of(document: Mapping[str, Any], *, file: str) -> Taxonomy:
-    """Taxonomy of what such a file holds; `file` is what messages call it.
-
-    Raises
-    ------
-    DataError
-        As for `read_taxonomy`.
-    """
+    """Taxonomy of what such a file holds; `file` is what messages call it."""
     _check_fields(document, required=("name", "category"), optional=(), what="the file", file=file)
     name = _text(document, "name", what="the file", file=file)
     if name in TAXONOMIES:

@@ -12,10 +12,17 @@ from playwright.sync_api import expect
 pytestmark = pytest.mark.browser
 
 NAME = "04_reward_and_cost.ipynb"
-PANELS = """(chart) => [...chart.querySelectorAll("svg .mark-group.role-scope .background")]
-  .map((path) => path.getBoundingClientRect())
-  .filter((box) => box.width > 150 && box.height > 100)
-  .map((box) => [box.x, box.y, box.width, box.height])"""
+PANELS = """(chart) => {
+  const boxes = [...chart.querySelectorAll("svg .mark-group.role-scope .background")]
+    .map((path) => path.getBoundingClientRect())
+    .filter((box) => box.width > 150 && box.height > 100)
+    .map((box) => [box.x, box.y, box.width, box.height]);
+  const [now, before] = [JSON.stringify(boxes), chart.dataset.boxes];
+  chart.dataset.boxes = now; // asked anew with every frame: they are there and stay in their places
+  return boxes.length > 0 && now === before && !chart.querySelector(".btviz-waiting") && boxes;
+}"""
+DRAWN = "h[1-9]"
+"""In the path of a brush that holds something."""
 
 SLOW = """
 import threading
@@ -53,11 +60,19 @@ def notebook(opened):
         "explorer.selection.clear(); explorer.controls['view'].value = 'distributions'; explorer.checks"
     )
     expect(origin(opened)).to_have_text("All pairs")
+    expect(chart(opened).locator("svg")).to_contain_text("safe n =")
+    for panel in range(2):  # a picture that comes while a hand draws takes away what it has drawn
+        expect(brush(opened, panel)).not_to_have_attribute("d", re.compile(DRAWN))
     return opened
 
 
 def chart(notebook):
     return notebook.page.locator(".btviz-chart")
+
+
+def brush(notebook, panel):
+    """What a brush has coloured of a picture."""
+    return chart(notebook).locator(f".brush_{panel}_brush path").first
 
 
 def said(notebook):
@@ -76,7 +91,7 @@ def line(notebook):
 def drag(notebook, panel, *, across, up=(0.5, 0.5)):
     """Drag over a part of a picture, given as shares of its width and height."""
     chart(notebook).scroll_into_view_if_needed()
-    boxes = chart(notebook).evaluate(PANELS)
+    boxes = notebook.page.wait_for_function(PANELS, arg=chart(notebook).element_handle()).json_value()
     distinct = list(dict.fromkeys(map(tuple, boxes)))
     x, y, width, height = distinct[panel]
     mouse = notebook.page.mouse
@@ -114,15 +129,15 @@ def test_a_brush_on_a_distribution_lists_the_answers_under_it(notebook):
     expect(notebook.page.locator(".btviz-where")).to_have_text(f"1–5 of {n}")
     assert notebook.kernel("explorer.selected.height") == n
     notebook.page.get_by_role("button", name="Show all pairs").click()
-    expect(chart(notebook).locator(".brush_1_brush path").first).not_to_have_attribute("d", re.compile("h[1-9]"))
+    expect(brush(notebook, 1)).not_to_have_attribute("d", re.compile(DRAWN))
 
 
 def test_one_brush_counts_and_the_others_are_taken_away(notebook):
     drag(notebook, 1, across=(0.5, 0.8))
     drag(notebook, 0, across=(0.2, 0.6))
     expect(origin(notebook)).to_contain_text("reward by reward probe")
-    expect(chart(notebook).locator(".brush_0_brush path").first).to_have_attribute("d", re.compile("h[1-9]"))
-    expect(chart(notebook).locator(".brush_1_brush path").first).not_to_have_attribute("d", re.compile("h[1-9]"))
+    expect(brush(notebook, 0)).to_have_attribute("d", re.compile(DRAWN))
+    expect(brush(notebook, 1)).not_to_have_attribute("d", re.compile(DRAWN))
 
 
 def test_lists_show_what_is_chosen(notebook):

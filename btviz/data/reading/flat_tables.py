@@ -17,25 +17,9 @@ _LONGEST, _MOST = 40, 12
 
 
 def read_frame(path: Path) -> pl.DataFrame:
-    """Read a table; the first faulty row stops the reading, with its line.
+    """Read a table of any format; the first faulty row stops the reading, with its line.
 
-    Parameters
-    ----------
-    path : Path
-        ``.jsonl``, ``.json`` (an array), ``.csv``, each also .gz, .xz, .zst, or ``.parquet``.
-
-    Returns
-    -------
-    DataFrame
-        Columns as the file names them, in the order in which they first occur; a key that a
-        row lacks is null. All columns of a CSV file are text.
-
-    Raises
-    ------
-    NotFoundError
-        If there is no such file.
-    DataError
-        If it is of another format, or a row cannot be read.
+    Columns come in the order in which they first occur; a key that a row lacks is null. All columns of a CSV are text.
     """
     if path.is_dir():
         raise DataError(f"The file {path} was to be read; it is a folder. Name the files in it.")
@@ -92,21 +76,11 @@ def _fault(item: Finding | Record | list[str]) -> Finding | None:
 
 
 def shown_columns(names: Sequence[str]) -> str:
-    """Names of columns as messages show them: without what may be a text.
+    """A dozen names of columns, as messages show them: without what may be a text.
 
-    The first line of a file without a header, or all of a file with line ends of its own, is taken for names, and then
-    a question or an answer is among them. Texts show only where somebody asks for them.
-
-    Parameters
-    ----------
-    names : sequence of str
-        As the file has them.
-
-    Returns
-    -------
-    str
-        At most a dozen of them, how many more there are, and whether some are too long to be names or have
-        several lines; then those with a space are left out, too.
+    The first line of a file without a header is taken for names, and then a question or an answer is among them. Texts
+    show only where somebody asks for them, so names that are long or of several lines are left out, and beside such
+    ones all with a space.
     """
     short = [name for name in names if len(name) <= _LONGEST and len(name.splitlines()) < 2]
     texts = len(short) < len(names)
@@ -136,17 +110,7 @@ def _column(path: Path, name: str, values: list[Any]) -> pl.Series:
 
 @dataclass(frozen=True, eq=False)
 class FileTable:
-    """A file that was read.
-
-    Attributes
-    ----------
-    path : Path
-        Where it is.
-    frame : DataFrame
-        Its rows, with the columns that it names.
-    name : str
-        The file's without its endings; also that of its folder, where two files share one name.
-    """
+    """A file that was read."""
 
     path: Path
     frame: pl.DataFrame

@@ -163,22 +163,7 @@ def _card(ds: Dataset, emb: Embeddings, sample: Sample, *, settings: Mapping[str
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """What a probe is fitted on: m answers in the order of their ids.
-
-    Attributes
-    ----------
-    kind : str
-        "reward", "cost" or "moderation".
-    ids : Series
-        `pair_id` of each answer, ascending.
-    vectors : ndarray of float32, shape (m, d)
-    groups : ndarray of uint64, shape (m,)
-        Group of near-duplicate prompts that an answer's prompt is in.
-    fold : ndarray of int64, shape (m,)
-        Fold that an answer is held out in.
-    examples : Examples
-        Rows to learn from.
-    """
+    """What a probe is fitted on: m answers in the order of their ids."""
 
     kind: str
     ids: pl.Series

@@ -79,17 +79,15 @@ def explorer(
 
 def _matrix(
     table: pl.DataFrame, coefficient: str, *, categories: Mapping[str, Category], side: float
-) -> alt.TopLevelMixin:
+) -> alt.LayerChart:
     """The association matrix, with an outline for the chosen cell, and invisible cells that take clicks."""
     shown, names = COEFFICIENTS[coefficient], _titles(categories)
     drawn = layers(cells(table, coefficient), shown, names=names, side=side / len(names))
     clickable = answers(clickable_cells(table, coefficient, categories=categories), shown, names=names)
-    return alt.layer(*drawn, *clickable).properties(width=side, height=side, view={"fill": FAINT})
+    return alt.LayerChart(layer=[*drawn, *clickable], width=side, height=side, view={"fill": FAINT})
 
 
-def _beside(
-    matrix: alt.TopLevelMixin, bars: alt.LayerChart, *, title: alt.TitleParams, description: str
-) -> HConcatChart:
+def _beside(matrix: alt.LayerChart, bars: alt.LayerChart, *, title: alt.TitleParams, description: str) -> HConcatChart:
     return HConcatChart(
         hconcat=[matrix, bars],
         params=[alt.VariableParameter(name=name, value="") for name in ("chosen_row", "chosen_col")],

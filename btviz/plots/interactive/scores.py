@@ -57,32 +57,7 @@ def brushed_distributions(
     chosen: Mapping[Panel, Range] | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> alt.ConcatChart:
-    """Draw distributions of scores, each with a brush along its score.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Columns as of `btviz.scores.distributions.score_bins`; with more than eight groups, drawn as
-        ridges.
-    form : {"density", "histogram", "ecdf", "violin", "ridges"}
-        How to draw them.
-    lines : sequence of str
-        Caption: the data, and what counts once.
-    chosen : Mapping, optional
-        Ranges that are brushed at first, by panel.
-    taxonomy : Taxonomy, optional
-        Where titles of categories come from.
-
-    Returns
-    -------
-    alt.ConcatChart
-        An interval selection on each panel, named by `brush_of`; its field is `at`.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing or the form is unknown.
-    """
+    """Draw distributions of scores, each with a brush along its score."""
     needed(table, "model", "kind", "panel", "group", "left", "right", "n", call="score_bins")
     panels = panels_of(table)
     width = ALONE if len(panels) == 1 else ACROSS
@@ -112,22 +87,7 @@ def brushed_plane(
     lines: Sequence[str] = (),
     chosen: tuple[Range, Range] | None = None,
 ) -> alt.ConcatChart:
-    """Draw reward against cost, with a brush over both.
-
-    Parameters
-    ----------
-    table, quadrants : DataFrame
-        As for `btviz.plots.score_plane`.
-    lines : sequence of str
-        Caption: the data, and what counts once.
-    chosen : pair of ranges, optional
-        Reward and cost that are brushed at first.
-
-    Returns
-    -------
-    alt.ConcatChart
-        An interval selection named "brush_plane" with the fields `reward` and `cost`.
-    """
+    """Draw reward against cost, with a brush over both."""
     plane = score_plane(table, quadrants, width="double")
     ends = {kind: (table[f"{kind}_low"].min(), table[f"{kind}_high"].max()) for kind in ("reward", "cost")}
     corners = pl.DataFrame({kind: list(map(float, both)) for kind, both in ends.items()})  # type: ignore[arg-type]  # numbers

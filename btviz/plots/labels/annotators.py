@@ -1,7 +1,4 @@
-"""How far annotators agree on each category: dots with intervals, the published value beside.
-
-Stacked bars: how the annotators of a pair split over each category.
-"""
+"""Annotators: how far they agree on each category, as dots with intervals, and how their votes split, as bars."""
 
 from __future__ import annotations
 
@@ -197,7 +194,7 @@ def vote_splits(
     names = {key: names[key] for key in keys}
     texts = drawn["text"].drop_nulls().to_list()
     size, room = label_room([*names.values()], texts=texts, width=width)
-    caption = _votes_caption(known, source=source)
+    caption = _caption(known, source=source)
     note = "Of the pairs that at least one annotator flags, how many flag it · right: these pairs"
     return LayerChart(
         layer=_vote_layers(drawn, names, room=room - 8, size=size),
@@ -243,12 +240,6 @@ def _vote_layers(drawn: pl.DataFrame, names: dict[str, str], *, room: float, siz
         .mark_text(align="left", fontSize=size, fill=MUTED)
         .encode(x=alt.value(room + 8), text="text:N"),
     ]
-
-
-def _votes_caption(known: pl.DataFrame, *, source: str | None) -> str:
-    fewest, most = int(known["n_pairs"].min()), int(known["n_pairs"].max())  # type: ignore[arg-type]
-    n = f"n = {most:,}" if fewest == most else f"n = {fewest:,} to {most:,}"
-    return " · ".join(part for part in (source, "pairs annotated twice or more", n) if part)
 
 
 def _votes_description(drawn: pl.DataFrame, names: dict[str, str], *, caption: str) -> str:

@@ -1,7 +1,4 @@
-"""Bars: how often each harm category occurs, and how many of them an item carries.
-
-How many labels an item carries.
-"""
+"""Bars: how often each harm category occurs, and how many of them an item carries."""
 
 from __future__ import annotations
 

@@ -102,36 +102,7 @@ def forest_lab(
     margin: float = 0.1,
     taxonomy: Taxonomy | None = None,
 ) -> alt.ConcatChart:
-    """Draw a measure by group above what chance alone would give, ready to be clicked.
-
-    Parameters
-    ----------
-    table : DataFrame
-        Rows of the table of `btviz.preference.questions.Answer`.
-    null : DataFrame
-        From its `null`; may be empty.
-    measure : str
-        One of `btviz.stats.measures.MEASURES`.
-    weighting : {"comparisons", "prompts"}
-        What counts once, for the captions.
-    source : str, optional
-        Name of the data and stratum for the captions.
-    margin : float, default 0.1
-        Bound on |2p - 1|, drawn as a band for p and 2p - 1.
-    taxonomy : Taxonomy, optional
-        Where titles of categories come from; found by the keys if not given.
-
-    Returns
-    -------
-    alt.ConcatChart
-        Rows of the forest plot carry `grouping` and `level`. Parameters `chosen_grouping` and
-        `chosen_level`, texts that are empty at first, mark a row.
-
-    Raises
-    ------
-    UsageError
-        If a column is missing, or the table has no rows.
-    """
+    """Draw a measure by group above what chance alone would give, ready to be clicked."""
     needed(table, "grouping", "level", "n", "prompts", *_VALUES, "undefined", call="answer_of")
     frame = Frame(MEASURES[measure], _names(table, taxonomy=taxonomy), LABEL_SIZE, WIDTH)
     drawn = _drawn(table, frame, counted="n" if weighting == "comparisons" else "prompts")

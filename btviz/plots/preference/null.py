@@ -108,7 +108,8 @@ def null_layers(
 ) -> list[alt.Chart]:
     """Bars `step` wide, the line they stand on, and what was observed."""
     bars = _bars(null, levels, frame, step=step)
-    seen = levels.select("observed", "text", "foot", "end")
+    clicked = ("grouping", "level") if frame.left else ()  # a click on what was observed chooses its level
+    seen = levels.select(*clicked, "observed", "text", "foot", "end")
     scale = frame.scale(frame.ends(pl.concat([bars, seen], how="diagonal"), "from", "to", "observed"))
     down = alt.Scale(domain=[1 - levels.height, 1], nice=False)
     feet = [-place for place in range(levels.height)]

@@ -22,20 +22,7 @@ _WITHIN = {"share": (0.45, 0.55), "coefficient": (-0.1, 0.1), "odds": (0.5, 2.0)
 
 @dataclass(frozen=True)
 class Frame:
-    """What the pictures of one chart share.
-
-    Attributes
-    ----------
-    measure : Measure
-        What is drawn.
-    names : Mapping
-        Label of each row by its key, headings among them, from top to bottom.
-    size, room : float
-        Size of labels and width between them, in points.
-    left, right : float
-        Widths of the labels and of the numbers beside the picture, where rows answer clicks all
-        across; 0 where they answer none.
-    """
+    """What the pictures of one chart share."""
 
     measure: Measure
     names: Mapping[str, str]

@@ -1,6 +1,6 @@
 """Charts to SVG, PDF and PNG: the bundled font, and the same bytes on every run.
 
-One order for the objects of a PDF: the converter writes fonts and groups in another order each time.
+The converter writes the fonts and groups of a PDF in another order each time, so they are put into one.
 """
 
 from __future__ import annotations

@@ -1,7 +1,4 @@
-"""Parts of sentences: names of data, shares, intervals, lists.
-
-Reasons instead of errors, so that the rest of a notebook still runs.
-"""
+"""Parts of sentences: shares, intervals, lists; and reasons in place of errors, so that a notebook runs on."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""Whether a probe recognises harm it was never shown, in sentences.
-
-How well a score could do at all, in sentences.
-"""
+"""Whether a probe recognises harm it was never shown, and how well a score could do at all, in sentences."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from btviz.errors import NotFoundError, UsageError, require
 from btviz.store import Draft, Entry, Key, Store, fingerprint, open_saved
 from btviz.texts.embedding.result import Embeddings
 from btviz.texts.topics.layers import Layer, Layers, fit_layers, texts_of
-from btviz.texts.topics.naming import CountedTexts, Tables, fit_bertopic, load_bertopic, tables_of
+from btviz.texts.topics.tables import CountedTexts, Tables, fit_bertopic, load_bertopic, tables_of
 
 KIND = "topics"
 

@@ -14,8 +14,8 @@ from btviz.errors import UsageError, choice, require
 from btviz.stats.association import Floats, ratio
 from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
 from btviz.taxonomy.categories import Taxonomy
-from btviz.texts.topics.naming import labelled_pairs
 from btviz.texts.topics.result import Topics
+from btviz.texts.topics.tables import labelled_pairs
 
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
 

@@ -1,7 +1,4 @@
-"""`Topics`: what a map's dense regions are about, at one scale and at the others.
-
-`fit_topics`: from a map and its vectors to topics with words.
-"""
+"""`fit_topics`, and what it gives: `Topics`, what a map's dense regions are about, at one scale and at the others."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ from btviz.session import ContentPolicy, Selection
 from btviz.taxonomy.categories import Category
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector
-from btviz.widgets.parts.background import Background, SupersededError
+from btviz.widgets.parts.background import Background
 from btviz.widgets.parts.chartview import ChartView
 from btviz.widgets.parts.view import View
 
@@ -229,8 +229,6 @@ class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets h
     def _counted(self, future: Future[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
         try:
             self._tables = future.result()
-        except SupersededError:
-            return
         except BtvizError as error:
             self._tables = None
             self.chart.said = str(error)

@@ -1,7 +1,4 @@
-"""The preference inspector: two answers side by side, and what was said of either.
-
-The comparisons a preference inspector pages through, and what a page of them shows: never a text.
-"""
+"""The preference inspector: two answers side by side, what was said of either, and the comparisons it lists."""
 
 from __future__ import annotations
 
@@ -20,11 +17,11 @@ from btviz.session import ContentPolicy, Selection, hex_id
 from btviz.taxonomy.categories import Taxonomy
 from btviz.widgets import front
 from btviz.widgets.inspector.index import Rows
+from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.inspector.listing import Place
-from btviz.widgets.inspector.revealing import Message, Revealing
 
 
-class PreferenceInspector(Revealing):
+class PreferenceInspector(Inspector):
     """List comparisons, without their texts until those are asked for.
 
     Each shows its two answers side by side, with the words that differ marked, which of them was

@@ -17,12 +17,12 @@ from btviz.data.tables import ID
 from btviz.session import ContentPolicy, Notes, Selection, export_table, from_hex, hex_id, possible_ids
 from btviz.widgets import front
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
+from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.inspector.listing import Filter, Listing
-from btviz.widgets.inspector.revealing import Message, Revealing
 from btviz.widgets.parts.view import View
 
 
-class PairInspector(Revealing):
+class PairInspector(Inspector):
     """List the selected pairs of a data set, without their texts until those are asked for.
 
     Parameters
@@ -216,10 +216,6 @@ class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
     def selected(self) -> pl.DataFrame:
         """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
         return self.inspector.selected
-
-    def __repr__(self) -> str:
-        # what a reopened notebook shows
-        return f"<{type(self).__name__} of {self.ds.population}; run its cell to see it>"
 
 
 _FACTS = ("split", "source", "severity", "prompt_words", "response_words")

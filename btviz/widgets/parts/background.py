@@ -79,13 +79,7 @@ class Background:
         return self._future is not None and not self._future.done()
 
     def wait(self) -> Any:
-        """Result of the newest job, once it is there, None if it was dropped; what it raised is raised again.
-
-        Raises
-        ------
-        UsageError
-            If it was dropped because the view was closed.
-        """
+        """Result of the newest job, once it is there, None if it was dropped; what it raised is raised again."""
         if self._future is None:
             return None
         result = None if self._future.cancelled() else self._future.result()

@@ -41,6 +41,14 @@ class View(ipywidgets.DOMWidget):  # type: ignore[misc]  # ipywidgets has no typ
         _close_parts(self)
         super().close()
 
+    def __repr__(self) -> str:  # what a reopened notebook shows
+        return f"<{type(self).__name__}{self._of}; run its cell to see it>"
+
+    @property
+    def _of(self) -> str:
+        ds = getattr(self, "ds", None)
+        return "" if ds is None else f" of {ds.population}"
+
     def _until_closed(self, *endings: Callable[[], object]) -> None:
         """Do this when the view is closed."""
         self._endings += endings

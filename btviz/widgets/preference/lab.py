@@ -128,11 +128,6 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         return self.answer.table
 
     @property
-    def null(self) -> pl.DataFrame:
-        """What chance alone would give in the rows of the lower picture."""
-        return self._settled().null
-
-    @property
     def said(self) -> str:
         """The verdict in words, as it stands above the pictures."""
         self._settled()
@@ -151,9 +146,9 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._list_comparisons()
         self._ask()
 
-    def __repr__(self) -> str:
-        name = self._choices.release
-        return f"<OrthogonalityLab of {name}; run its cell to see it>"  # what a reopened notebook shows
+    @property
+    def _of(self) -> str:
+        return f" of {self._choices.release}"
 
     def _ask(self) -> None:
         """Compute what the controls ask for, beside the kernel, and show it when it is there."""
@@ -327,12 +322,12 @@ def _controls(releases: Iterable[str]) -> dict[str, ipywidgets.Dropdown]:
         "weighting": ("Count", [(words, name) for name, words in WEIGHTINGS.items()]),
         "n_boot": ("Replicates", [(f"{n:,}", n) for n in REPLICATES]),
     }
-    made = {
+    lists = {
         name: ipywidgets.Dropdown(options=of, description=title, layout={"width": "max-content", "max_width": "100%"})
         for name, (title, of) in options.items()
     }
-    made["n_boot"].value = REPLICATES[1]
-    return made
+    lists["n_boot"].value = REPLICATES[1]
+    return lists
 
 
 @dataclass(frozen=True, eq=False)

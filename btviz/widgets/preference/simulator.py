@@ -82,9 +82,6 @@ class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywi
         """What is shown: the truth, and every sample."""
         return self._result
 
-    def __repr__(self) -> str:
-        return "<PreferenceSimulator; run its cell to see it>"  # what a reopened notebook shows
-
     def _simulated(self) -> SimulatedPreferences:
         planted = {name: control.value for name, control in self.controls.items()}
         return simulate_preferences(

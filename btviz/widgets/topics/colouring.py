@@ -1,7 +1,4 @@
-"""What the colour of a place on the map stands for.
-
-Which colourings a map of some data set offers.
-"""
+"""What the colour of a place on the map stands for, and which colourings a data set offers."""
 
 from __future__ import annotations
 

@@ -20,9 +20,9 @@ from btviz.texts.neighbors import more_like
 from btviz.texts.topics.result import Topics
 from btviz.widgets.categories.explorer import ContrastView
 from btviz.widgets.inspector.index import index_pairs
+from btviz.widgets.inspector.inspector import Message
 from btviz.widgets.inspector.listing import containing
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector
-from btviz.widgets.inspector.revealing import Message
 from btviz.widgets.topics.mapview import MapJobs, TopicPanel
 from btviz.widgets.topics.places import places_of
 

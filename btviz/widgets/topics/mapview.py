@@ -24,8 +24,8 @@ from btviz.texts.topics.result import Topics
 from btviz.texts.topics.stability import STABLE
 from btviz.widgets import front
 from btviz.widgets.inspector.index import PairIndex
-from btviz.widgets.inspector.revealing import Message
-from btviz.widgets.parts.background import Background, SupersededError
+from btviz.widgets.inspector.inspector import Message
+from btviz.widgets.parts.background import Background
 from btviz.widgets.parts.view import View
 from btviz.widgets.topics.colouring import TOPIC, Colouring, offers
 from btviz.widgets.topics.places import Places, TopicLayer, lay
@@ -231,8 +231,6 @@ class MapJobs:
             self._view.tell({"busy": False})
             try:
                 then(future.result())
-            except SupersededError:
-                return
             except BtvizError as error:
                 self._say(str(error))
             except Exception as error:

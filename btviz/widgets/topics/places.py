@@ -1,7 +1,4 @@
-"""Places on a map: pairs that share a text share one.
-
-Topics at one scale, laid on the places of a map.
-"""
+"""Places on a map, one for all pairs that share a text, and topics laid on them."""
 
 from __future__ import annotations
 

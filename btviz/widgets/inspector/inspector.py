@@ -21,7 +21,7 @@ LONGEST_TEXT = 20_000
 Message = Mapping[str, Any]
 
 
-class Revealing(View, anywidget.AnyWidget):
+class Inspector(View, anywidget.AnyWidget):
     """Base of the inspectors: answers the browser, and sends a text when it is asked for.
 
     Traits that the browser shares (and a saved notebook keeps) hold no text; a text crosses only
@@ -41,9 +41,6 @@ class Revealing(View, anywidget.AnyWidget):
         self._until_closed(self.policy.observe(self._policy_changed))
         self.on_msg(self._answer)
         self._policy_changed()
-
-    def __repr__(self) -> str:  # what a reopened notebook shows
-        return f"<{type(self).__name__} of {self.ds.population}; run its cell to see it>"
 
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         """What is done on each kind of message."""
