@@ -19,6 +19,7 @@ import btviz
 from btviz.errors import UsageError
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
+from btviz.widgets.front import Library
 from btviz.widgets.parts.background import Background
 
 VIEWS = {
@@ -32,8 +33,8 @@ VIEWS = {
 
 
 def widgets():
-    """Ids of all widgets that ipywidgets keeps alive."""
-    return set(registry._instances)
+    """Ids of all widgets that ipywidgets keeps alive, but for the drawing libraries that views to come will use."""
+    return {key for key, widget in registry._instances.items() if not isinstance(widget, Library)}
 
 
 @pytest.fixture
