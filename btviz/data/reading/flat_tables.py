@@ -9,7 +9,9 @@ from typing import Any
 
 import polars as pl
 
-from btviz.data.reading.formats import Finding, Form, Record, csv_rows, form_of, read_parquet, records
+from btviz.data.reading.csv_reader import csv_rows
+from btviz.data.reading.formats import Form, form_of, read_parquet, records
+from btviz.data.reading.record import Finding, Record
 from btviz.errors import DataError, NotFoundError
 
 _LONGEST, _MOST = 40, 12
@@ -37,7 +39,7 @@ def read_frame(path: Path) -> pl.DataFrame:
 
 
 def _of_csv(path: Path, form: Form) -> pl.DataFrame:
-    rows = _sound(path, list(csv_rows(path, form)))
+    rows = _sound(path, list(csv_rows(path, form.separator)))
     if not rows:
         raise DataError(f"{path.name} was to be read as CSV; it is empty. Write it again.")
     header, *cells = rows

@@ -15,7 +15,7 @@ from typing import Any, Literal
 
 import polars as pl
 
-from btviz.data.reading.formats import Finding
+from btviz.data.reading.record import Finding
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Taxonomy
 
 Kind = Literal["text", "flag", "categories", "category", "code"]

@@ -19,19 +19,9 @@ from typing import Any
 import polars as pl
 
 from btviz.data.reading.files import Block, Truncated, damage_of, line_blocks
-from btviz.data.reading.formats import (
-    Finding,
-    Form,
-    Item,
-    Progress,
-    Record,
-    form_of,
-    of_line,
-    of_parquet,
-    read_parquet,
-    records,
-)
+from btviz.data.reading.formats import Form, form_of, of_line, of_parquet, read_parquet, records
 from btviz.data.reading.layouts import Layout, recognise
+from btviz.data.reading.record import Finding, Item, Progress, Record
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy

@@ -9,8 +9,9 @@ import polars as pl
 
 from btviz.plots.labels.bars import counted, longest
 from btviz.plots.labels.matrix import COEFFICIENTS, ColourScale, cells, describe, grid, in_order, layers, notes
+from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import HConcatChart
-from btviz.plots.style.theme import ACCENT, FAINT, INK, OTHERS, config, heading, needed, population, text_width
+from btviz.plots.style.theme import ACCENT, FAINT, INK, OTHERS, config, needed, text_width
 from btviz.taxonomy.categories import Category, Taxonomy
 from btviz.taxonomy.words import known_categories, percent
 

@@ -11,8 +11,9 @@ import polars as pl
 from btviz.plots.scores.distributions import KINDS, score_distributions, score_scale, score_title, span_of
 from btviz.plots.scores.plane import note_of_origins, score_plane
 from btviz.plots.scores.ridges import category_ridges
+from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import ConcatChart
-from btviz.plots.style.theme import ACCENT, INK, config, heading, needed
+from btviz.plots.style.theme import ACCENT, INK, config, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import STRATA
 

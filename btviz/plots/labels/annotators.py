@@ -7,9 +7,10 @@ import polars as pl
 
 from btviz.errors import UsageError, choice
 from btviz.plots.labels.bars import label_room
+from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import PERCENT, marks, row_chart, span, value_axis
 from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, heading, lookup, needed
+from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, lookup, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import altair as alt
 import polars as pl
 
+from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import LayerChart
 from btviz.plots.style.theme import (
     ACCENT,
@@ -15,11 +16,9 @@ from btviz.plots.style.theme import (
     TEXT_SIZE,
     TINY_SIZE,
     config,
-    heading,
     lookup,
     needed,
     points,
-    population,
     text_width,
 )
 from btviz.taxonomy.categories import Taxonomy

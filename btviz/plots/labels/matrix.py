@@ -10,6 +10,7 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import choice
+from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import LayerChart
 from btviz.plots.style.theme import (
     BLACK,
@@ -22,11 +23,9 @@ from btviz.plots.style.theme import (
     TEXT_SIZE,
     TINY_SIZE,
     config,
-    heading,
     lookup,
     needed,
     points,
-    population,
     text_width,
 )
 from btviz.stats import association

@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
+from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import (
     ACCENT,
@@ -18,11 +19,9 @@ from btviz.plots.style.theme import (
     TEXT_SIZE,
     TINY_SIZE,
     config,
-    heading,
     lookup,
     needed,
     points,
-    population,
     text_width,
 )
 from btviz.taxonomy.categories import Taxonomy

@@ -6,21 +6,10 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
+from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import span, value_axis
 from btviz.plots.style.rendering import HConcatChart
-from btviz.plots.style.theme import (
-    ACCENT,
-    GROUPS,
-    INK,
-    MUTED,
-    PADDING,
-    PAPER,
-    TEXT_SIZE,
-    config,
-    heading,
-    needed,
-    points,
-)
+from btviz.plots.style.theme import ACCENT, GROUPS, INK, MUTED, PADDING, PAPER, TEXT_SIZE, config, needed, points
 
 SHOWN = 50
 """Samples drawn; the shares are of all."""

@@ -11,9 +11,10 @@ from btviz.errors import UsageError
 from btviz.plots.labels.bars import label_room
 from btviz.plots.preference.null import NOTE, TITLE, levels_of, null_layers, turns
 from btviz.plots.preference.scales import KEY, Frame
+from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import HEADING, marks, row_chart
 from btviz.plots.style.rendering import ConcatChart, LayerChart
-from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, heading, needed, text_width
+from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, needed, text_width
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import GROUPINGS, level_name, percent, titles

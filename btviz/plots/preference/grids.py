@@ -7,6 +7,7 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.plots.labels.matrix import CROSS
+from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import LayerChart
 from btviz.plots.style.theme import (
     BLACK,
@@ -18,10 +19,8 @@ from btviz.plots.style.theme import (
     SEQUENTIAL,
     TEXT_SIZE,
     config,
-    heading,
     needed,
     points,
-    population,
 )
 from btviz.taxonomy.words import percent
 

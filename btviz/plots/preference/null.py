@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from btviz.plots.labels.bars import label_room
 from btviz.plots.preference.scales import KEY, Frame
+from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import span
 from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, heading, lookup, needed
+from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, lookup, needed
 from btviz.stats.binning import bar_width, histogram
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.words import level_name, percent

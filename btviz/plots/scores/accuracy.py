@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from btviz.errors import UsageError
+from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart, LayerChart
 from btviz.plots.style.theme import (
@@ -20,7 +21,6 @@ from btviz.plots.style.theme import (
     PAPER,
     TEXT_SIZE,
     config,
-    heading,
     needed,
     points,
     text_width,
@@ -314,10 +314,10 @@ def _panel(drawn: pl.DataFrame, metric: str, *, names: list[str], room: float, i
     return alt.LayerChart(layer=layers, width=room, height=ROW * len(names))
 
 
-def _description(shown: pl.DataFrame, named: dict[str, str], *, caption: str) -> str:
+def _description(shown: pl.DataFrame, names: dict[str, str], *, caption: str) -> str:
     """Text for those who do not see the picture: the recall of each category by either probe."""
     said = []
-    for key, title in named.items():
+    for key, title in names.items():
         own = dict(shown.filter(category=key, metric="recall").select("training", "estimate").rows())
         said.append(f"{title}: {percent(own['all'])}, without it {percent(own['without'])}.")
     return f"Share of each category's unsafe answers that are recognised ({caption}). {' '.join(said)}"

@@ -9,6 +9,7 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError, choice
+from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import (
     FAINT,
@@ -18,7 +19,6 @@ from btviz.plots.style.theme import (
     PADDING,
     TEXT_SIZE,
     config,
-    heading,
     lookup,
     needed,
     points,

@@ -9,8 +9,9 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.plots.scores.distributions import KINDS
+from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import ConcatChart
-from btviz.plots.style.theme import INK, MUTED, OTHERS, PADDING, PAPER, SEQUENTIAL, config, heading, needed, points
+from btviz.plots.style.theme import INK, MUTED, OTHERS, PADDING, PAPER, SEQUENTIAL, config, needed, points
 from btviz.taxonomy.words import percent
 
 MARGINAL = 42.0

@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
+from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import (
@@ -17,7 +18,6 @@ from btviz.plots.style.theme import (
     PAPER,
     TEXT_SIZE,
     config,
-    heading,
     needed,
     points,
     text_width,

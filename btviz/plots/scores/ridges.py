@@ -6,6 +6,7 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.scores.distributions import KINDS, MIDDLE, score_scale, span_of
+from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import (
     ACCENT,
@@ -16,7 +17,6 @@ from btviz.plots.style.theme import (
     PAPER,
     TEXT_SIZE,
     config,
-    heading,
     lookup,
     needed,
     points,

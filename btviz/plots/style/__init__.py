@@ -1,1 +1,1 @@
-"""What all pictures share: theme, intervals, and how they become files."""
+"""What all pictures share: theme, captions, intervals, and how they become files."""

@@ -1,4 +1,4 @@
-"""How every btviz picture looks: colours, type, printed widths, and what its caption says of the data.
+"""How every btviz picture looks: colours, type and printed widths.
 
 Sizes are in points: 1 unit of a chart is 1/72 inch in its PDF.
 """
@@ -11,7 +11,6 @@ from functools import cache
 from importlib.resources import files
 from typing import Any
 
-import altair as alt
 import polars as pl
 from fontTools.ttLib import TTFont
 
@@ -85,23 +84,6 @@ def config(*, size: float = TEXT_SIZE) -> dict[str, Any]:
     }
 
 
-def heading(title: str, *lines: str, width: str | float = "double", size: float = TEXT_SIZE) -> alt.TitleParams:
-    """Title of a chart, with the lines below it broken at their dots to fit the width."""
-    folded = [part for line in lines if line for part in _folded(line, room=points(width), size=size)]
-    return alt.TitleParams(text=title, subtitle=folded)
-
-
-def _folded(line: str, *, room: float, size: float) -> list[str]:
-    lines: list[str] = []
-    for part in line.split(" · "):
-        longer = f"{lines[-1]} · {part}" if lines else part
-        if lines and text_width(longer, size=size) <= room - 2 * PADDING:
-            lines[-1] = longer
-        else:
-            lines.append(part)
-    return lines
-
-
 def points(width: str | float) -> float:
     """Width in points from ``"single"``, ``"double"`` or a number."""
     if isinstance(width, str):
@@ -122,21 +104,6 @@ def text_width(text: str, *, size: float = TEXT_SIZE) -> float:
     """Width of a line of text in the theme's font, in points."""
     widths, usual = _advances()
     return size * sum(widths.get(ord(character), usual) for character in text)
-
-
-def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
-    """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``."""
-    columns = [column for column in ("population", "where", n) if column in table.columns]
-    found = table.select(columns).unique()
-    if found.height != 1:
-        raise UsageError(
-            f"A picture shows one population; this table has {found.height} combinations of {columns}. "
-            "Filter it to one first."
-        )
-    row = found.row(0, named=True)
-    counted = ", ".join(str(row[c]) for c in ("population", "where") if row.get(c))
-    size = f"n = {row[n]:,}" if row.get(n) is not None else ""
-    return " · ".join(part for part in (source, counted, size) if part)
 
 
 def needed(table: pl.DataFrame, *columns: str, call: str) -> None:

@@ -17,20 +17,9 @@ import polars as pl
 
 from btviz.arguments import expect_table
 from btviz.errors import UsageError
+from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.theme import (
-    FAINT,
-    GROUPS,
-    INK,
-    MUTED,
-    PADDING,
-    PAPER,
-    config,
-    heading,
-    needed,
-    points,
-    text_width,
-)
+from btviz.plots.style.theme import FAINT, GROUPS, INK, MUTED, PADDING, PAPER, config, needed, points, text_width
 from btviz.plots.style.theme import OTHERS as GREY
 
 COLOURS = GROUPS[:7]
@@ -154,7 +143,7 @@ def topic_map(
     largest = topics.sort("n_pairs", descending=True, maintain_order=True)
     labels = _labels(placed, largest.head(NAMES), frame)
     colours = dict(zip(largest["topic"], COLOURS, strict=False))
-    lines = [_caption(placed, source=source, text=text), _legend(topics.height, named=len(labels)), _trust(quality)]
+    lines = [_caption(placed, source=source, text=text), _legend(topics.height, n_names=len(labels)), _trust(quality)]
     return LayerChart(
         layer=[_underlay(placed, colours, frame), *_names(labels, colours, frame)],
         width=frame.room,
@@ -252,13 +241,13 @@ def _caption(placed: pl.DataFrame, *, source: str | None, text: str) -> str:
     return " · ".join(part for part in (source, counted, f"{spots:,} places, one a {text}") if part)
 
 
-def _legend(n_topics: int, *, named: int) -> str:
+def _legend(n_topics: int, *, n_names: int) -> str:
     if not n_topics:
         return "No topic: all points are outliers"
     coloured = min(len(COLOURS), n_topics)
     return " · ".join(
         [
-            f"{n_topics} topics, {named} named",
+            f"{n_topics} topics, {n_names} named",
             f"the {coloured} largest in colours, others grey, outliers light grey",
         ]
     )

@@ -1,7 +1,7 @@
 """Which figures there are, of data and of scores: what computes each, what draws it, and where it does not apply.
 
 A caption has two halves: where the data come from, which `Figure.draw` passes as `source`, and
-what was counted, which the plot reads from its table (`btviz.plots.style.theme.population`).
+what was counted, which the plot reads from its table (`btviz.plots.style.captions.population`).
 """
 
 from __future__ import annotations

@@ -1,0 +1,41 @@
+"""Titles of pictures and the captions below them: what was counted, broken into lines that fit the width."""
+
+from __future__ import annotations
+
+import altair as alt
+import polars as pl
+
+from btviz.errors import UsageError
+from btviz.plots.style.theme import PADDING, TEXT_SIZE, points, text_width
+
+
+def heading(title: str, *lines: str, width: str | float = "double", size: float = TEXT_SIZE) -> alt.TitleParams:
+    """Title of a chart, with the lines below it broken at their dots to fit the width."""
+    folded = [part for line in lines if line for part in _folded(line, room=points(width), size=size)]
+    return alt.TitleParams(text=title, subtitle=folded)
+
+
+def _folded(line: str, *, room: float, size: float) -> list[str]:
+    lines: list[str] = []
+    for part in line.split(" · "):
+        longer = f"{lines[-1]} · {part}" if lines else part
+        if lines and text_width(longer, size=size) <= room - 2 * PADDING:
+            lines[-1] = longer
+        else:
+            lines.append(part)
+    return lines
+
+
+def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
+    """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``."""
+    columns = [column for column in ("population", "where", n) if column in table.columns]
+    found = table.select(columns).unique()
+    if found.height != 1:
+        raise UsageError(
+            f"A picture shows one population; this table has {found.height} combinations of {columns}. "
+            "Filter it to one first."
+        )
+    row = found.row(0, named=True)
+    counted = ", ".join(str(row[c]) for c in ("population", "where") if row.get(c))
+    size = f"n = {row[n]:,}" if row.get(n) is not None else ""
+    return " · ".join(part for part in (source, counted, size) if part)
