@@ -18,7 +18,7 @@ from btviz.data import catalog
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
 from btviz.taxonomy.categories import BEAVERTAILS, Category, Link, Taxonomy
-from btviz.taxonomy.own import MOST_CATEGORIES, document_of, oddity, read_taxonomy, skeleton, taxonomy_of
+from btviz.taxonomy.taxonomy_file import MOST_CATEGORIES, document_of, oddity, read_taxonomy, skeleton, taxonomy_of
 
 THREE = """
 name = "three-harms"

@@ -90,9 +90,9 @@ def test_a_topic_of_nearly_everything_is_divided():
 def test_usual_scale_grows_with_the_root():
     assert [usual_scale(n) for n in (9, 700, 3_000, 17_000, 100_000)] == [5, 15, 30, 70, 150]
     assert offered_scales(3_000) == (10, 15, 20, 30, 50, 70, 100, 150)
-    assert 25 in offered_scales(3_000, asked=25)
+    assert 25 in offered_scales(3_000, scale=25)
     with pytest.raises(UsageError, match="at least 2"):
-        offered_scales(3_000, asked=1)
+        offered_scales(3_000, scale=1)
 
 
 # Topics -----------------------------------------------------------------------------------------

@@ -1,7 +1,4 @@
-"""`btviz data`: what was released, what is here, and what is in it.
-
-`btviz data show`: what a data set holds, with the published number beside each count.
-"""
+"""`btviz data`: what was released, what is here, and what is in it beside what was published of it."""
 
 from __future__ import annotations
 

@@ -1,7 +1,4 @@
-"""JupyterLab on the notebooks, with nothing in it that calls out.
-
-`btviz lab`.
-"""
+"""`btviz lab`: JupyterLab on the notebooks, with nothing in it that calls out."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 SHOWN = 15
 NOTEBOOK = "03_topic_map.ipynb"
-_JUDGED = ("value", "standard_error", "n_judged")
+_TRUST_COLUMNS = ("value", "standard_error", "n_judged")
 
 
 @click.command("map")
@@ -56,32 +56,32 @@ def map_command(  # noqa: PLR0913  # one for each option
     from btviz.texts import make_topic_map
 
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
-    made = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
-    files = [] if out is None else _draw(made, out)
-    again = _again(made, landmarks) if stability else None
+    result = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
+    files = [] if out is None else _draw(result, out)
+    again = _again(result, landmarks) if stability else None
     if as_json:
-        print_json({**_document(made), "stability": None if again is None else again.to_dicts(), "files": files})
+        print_json({**_document(result), "stability": None if again is None else again.to_dicts(), "files": files})
         return
-    _print(made, again)
+    _print(result, again)
     for file in files[:1]:
         click.echo(f"Figure for print: {file['file']}, and more in that folder")
 
 
-def _draw(made: TopicMap, out: Path) -> list[dict[str, Any]]:
+def _draw(result: TopicMap, out: Path) -> list[dict[str, Any]]:
     from btviz.reports import write_topic_map
 
     say("Drawing: Topic map")
-    return write_topic_map(made, out).to_dicts()
+    return write_topic_map(result, out).to_dicts()
 
 
-def _document(made: TopicMap) -> dict[str, Any]:
-    emb, graph, topics = made.embeddings, made.neighbors, made.topics
+def _document(result: TopicMap) -> dict[str, Any]:
+    emb, graph, topics = result.embeddings, result.neighbors, result.topics
     facts = ("rows", "texts", "new", "truncated", "max_tokens", "storage")
     n, k = graph.indices.shape
     return {
-        "name": made.ds.name,
-        "is_synthetic": made.ds.is_synthetic,
-        "fingerprint": made.ds.fingerprint,
+        "name": result.ds.name,
+        "is_synthetic": result.ds.is_synthetic,
+        "fingerprint": result.ds.fingerprint,
         "text": emb.text,
         "encoder": emb.encoder,
         "embeddings": {
@@ -90,38 +90,38 @@ def _document(made: TopicMap) -> dict[str, Any]:
             "fingerprint": emb.fingerprint,
         },
         "neighbors": {"n_texts": n, "n_neighbors": k, "method": graph.method, "recall": graph.recall},
-        "quality": made.quality.to_dicts(),
+        "quality": result.quality.to_dicts(),
         "scales": topics.layers.to_dicts(),
         "scale": topics.scale,
         "n_topics": topics.topics.height,
         "outlier_share": topics.outlier_share,
         "topics": topics.topics.to_dicts(),
-        "seconds": made.seconds,
+        "seconds": result.seconds,
         "store": data_dir() / "store",
     }
 
 
-def _again(made: TopicMap, landmarks: int | None) -> pl.DataFrame:
+def _again(result: TopicMap, landmarks: int | None) -> pl.DataFrame:
     from btviz.texts import topic_stability
 
     say("Fitting map and topics again, to see which topics come back")
-    return topic_stability(made.ds, made.topics, embeddings=made.embeddings, landmarks=landmarks)
+    return topic_stability(result.ds, result.topics, embeddings=result.embeddings, landmarks=landmarks)
 
 
-def _print(made: TopicMap, again: pl.DataFrame | None) -> None:
+def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
     import polars as pl
 
     from btviz.texts import STABLE
 
-    emb, graph, topics = made.embeddings, made.neighbors, made.topics
+    emb, graph, topics = result.embeddings, result.neighbors, result.topics
     n, k = graph.indices.shape
     cut = "" if emb.facts["truncated"] else "; none is cut short"
-    click.echo(f"Each {emb.text} of {made.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
+    click.echo(f"Each {emb.text} of {result.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
     found = "all compared" if graph.method == "exact" else f"{graph.method}, recall {graph.recall:.3f}"
     click.echo(f"Neighbours: {k} of each of {n:,} texts ({found})\n")
-    judged = made.quality.select(pl.col("statistic").str.replace("_", " "), "texts", *_JUDGED)
-    columns = [column.replace("_", " ") for column in judged.columns]
-    print_table(judged.rows(), columns, title="How far the map can be trusted, from 0 to 1")
+    trust = result.quality.select(pl.col("statistic").str.replace("_", " "), "texts", *_TRUST_COLUMNS)
+    columns = [column.replace("_", " ") for column in trust.columns]
+    print_table(trust.rows(), columns, title="How far the map can be trusted, from 0 to 1")
     click.echo("")
     here = pl.when(pl.col("scale") == topics.scale).then(pl.lit("shown here"))
     scales = topics.layers.select("scale", "n_topics", "outlier_share", here.fill_null("").alias("here"))
@@ -135,11 +135,11 @@ def _print(made: TopicMap, again: pl.DataFrame | None) -> None:
         shown["stability"] = "found again"
         title += f"; those found again to less than {STABLE} are unstable"
     print_table(some.select(*shown).rows(), list(shown.values()), title=title)
-    _say_where(made)
+    _say_where(result)
 
 
-def _say_where(made: TopicMap) -> None:
-    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in made.seconds.items())
+def _say_where(result: TopicMap) -> None:
+    spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())
     click.echo(f"\nTime: {spent}")
     click.echo(f"Stored in {data_dir() / 'store'}; the same command reads it from there.")
     lab = "make lab, or btviz lab" if notebooks_dir() else "btviz lab"

@@ -22,12 +22,12 @@ if TYPE_CHECKING:
     from btviz.scores import KeptScores, ScoreFile, SignCheck
 
 
-_KEPT = ("override_sign", "as_json")
+_COMMON_OPTIONS = ("override_sign", "as_json")
 
-_OF_A_WAY = {
-    "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_KEPT),
-    "probes": ("kind", "encoder", *_KEPT),
-    "files": ("columns", "prompt", "response", "policy", "moderator", *_KEPT),
+_OPTIONS_BY_WAY = {
+    "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_COMMON_OPTIONS),
+    "probes": ("kind", "encoder", *_COMMON_OPTIONS),
+    "files": ("columns", "prompt", "response", "policy", "moderator", *_COMMON_OPTIONS),
     "forget": (),
 }
 """Ways to have scores, or none, and what each takes."""
@@ -115,7 +115,7 @@ def _check_way(name: str) -> None:
         for parameter in context.command.params
         if parameter.name != "name" and context.get_parameter_source(str(parameter.name)) is ParameterSource.COMMANDLINE
     }
-    ways = [way for way in _OF_A_WAY if way in stated]
+    ways = [way for way in _OPTIONS_BY_WAY if way in stated]
     if len(ways) > 1:
         raise UsageError(
             f"Asked for {' and '.join(stated[way] for way in ways)} of {name!r} at once; one command takes one of "
@@ -127,7 +127,7 @@ def _check_way(name: str) -> None:
             "scores, --from FILE, or fit --probes; or --forget those of a model."
         )
     (way,) = ways
-    if idle := [option for parameter, option in stated.items() if parameter not in (way, *_OF_A_WAY[way])]:
+    if idle := [option for parameter, option in stated.items() if parameter not in (way, *_OPTIONS_BY_WAY[way])]:
         raise UsageError(
             f"Asked for {stated[way]} together with {', '.join(idle)}, which has no effect on it. Leave that out."
         )
@@ -311,14 +311,16 @@ def _mapping(columns: Sequence[str]) -> dict[str, str]:
     return {column: kind for column, _, kind in pairs}
 
 
-def _report_files(found: ScoreFile, kept: KeptScores, *, request: Request) -> None:
+def _report_files(score_file: ScoreFile, kept: KeptScores, *, request: Request) -> None:
     name = request.name
     if request.as_json:
         signs = [vars(check) for check in kept.signs]
-        print_json({"name": name, "files": found.report.to_dicts(), "signs": signs, "scores": found.scores.height})
+        print_json(
+            {"name": name, "files": score_file.report.to_dicts(), "signs": signs, "scores": score_file.scores.height}
+        )
         return
-    print_table(found.report.select(_FILES).rows(), _FILES, title=f"Scores of {name}")
+    print_table(score_file.report.select(_FILES).rows(), _FILES, title=f"Scores of {name}")
     click.echo("")
-    for file, column, note in found.report.select("file", "column", "note").drop_nulls("note").rows():
+    for file, column, note in score_file.report.select("file", "column", "note").drop_nulls("note").rows():
         click.echo(plain(f"{file}, {column}: {note}."))
     _print_signs(kept.signs)

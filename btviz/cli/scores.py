@@ -50,15 +50,15 @@ def stats_scores(
     threshold_of(None, asked=threshold)  # refused even where no moderator is kept
     answers = kept_answers(ds)
     request = Request(ds, scores, answers, threshold, n_boot, seed)
-    found = _tables(request) | compared(policy_scores(answers, scores), before=before, n_boot=n_boot, seed=seed)
+    tables = _tables(request) | compared(policy_scores(answers, scores), before=before, n_boot=n_boot, seed=seed)
     sections, absent = made_sections(request)
     if as_json:
         about = {"name": ds.name, "population": ds.population, "is_synthetic": ds.is_synthetic}
-        documents = {key: table.to_dicts() for key, table in (found | sections).items()}
+        documents = {key: table.to_dicts() for key, table in (tables | sections).items()}
         counted = {key: SECTIONS[key].counted for key in sections}
         print_json(about | documents | {"counted": counted, "does_not_apply": absent})
         return
-    _print(ds, found)
+    _print(ds, tables)
     print_sections(sections, absent, ds=ds)
 
 
@@ -71,13 +71,13 @@ def _tables(request: Request) -> dict[str, pl.DataFrame]:
     return {"range": score_range(request.scores), "metrics": metrics, "ceilings": score_ceilings(request.ds)}
 
 
-def _print(ds: Dataset, found: dict[str, Any]) -> None:
+def _print(ds: Dataset, tables: dict[str, Any]) -> None:
     import polars as pl
 
     title = f"Range of the scores; n: answers with a score, of {ds.population}"
-    print_table(found["range"].select(_RANGE).rows(), _RANGE, title=title)
-    print_reasons(found["range"])
-    metrics = found["metrics"].filter(pl.col("n") > 0, grouping="all")
+    print_table(tables["range"].select(_RANGE).rows(), _RANGE, title=title)
+    print_reasons(tables["range"])
+    metrics = tables["metrics"].filter(pl.col("n") > 0, grouping="all")
     click.echo("")
     if metrics.height:
         title = (
@@ -87,22 +87,22 @@ def _print(ds: Dataset, found: dict[str, Any]) -> None:
         print_reasons(metrics)
     else:
         click.echo("No label of these answers is known, so no score can be measured against one.")
-    ceilings = found["ceilings"].filter(pl.col("n_contradictory") > 0)
+    ceilings = tables["ceilings"].filter(pl.col("n_contradictory") > 0)
     if ceilings.height:
         click.echo("")
         title = "No score can agree more often than this, since labels contradict each other; n: labels"
         title = f"{title} of {ds.population}"
         print_table(ceilings.select(_CEILINGS).rows(), _CEILINGS, title=title)
-    if "ratings" in found:
+    if "ratings" in tables:
         click.echo("")
         title = f"Policies, by Elo; n: items on which one met another, of {ds.population}"
-        print_table(found["ratings"].select(_RATINGS).rows(), _RATINGS, title=title)
-        print_reasons(found["ratings"])
-    if "policies" in found:
+        print_table(tables["ratings"].select(_RATINGS).rows(), _RATINGS, title=title)
+        print_reasons(tables["ratings"])
+    if "policies" in tables:
         click.echo("")
         title = f"Policies on the same prompts; n: items that both answered, of {ds.population}"
-        print_table(found["policies"].select(_COMPARED).rows(), _COMPARED, title=title)
-        print_reasons(found["policies"])
+        print_table(tables["policies"].select(_COMPARED).rows(), _COMPARED, title=title)
+        print_reasons(tables["policies"])
 
 
 def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: int) -> dict[str, pl.DataFrame]:
@@ -118,18 +118,18 @@ def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: i
         return {}
     found = {"ratings": policy_ratings(policies, reference=before, n_boot=n_boot, random_state=seed)}
     paired = [
-        compare_policies(part, before=one, after=two, n_boot=n_boot, random_state=seed)
-        for one, two in combinations(names, 2)
-        for part in _meeting(policies, one, two)
+        compare_policies(part, before=first, after=second, n_boot=n_boot, random_state=seed)
+        for first, second in combinations(names, 2)
+        for part in _meeting(policies, first, second)
     ]
     return found | ({"policies": pl.concat(paired)} if paired else {})
 
 
-def _meeting(policies: pl.DataFrame, one: str, two: str) -> list[pl.DataFrame]:
+def _meeting(policies: pl.DataFrame, first: str, second: str) -> list[pl.DataFrame]:
     """Scores of two policies by each model that scored answers of both to the same prompts."""
     import polars as pl
 
-    own = policies.filter(pl.col("policy").is_in([one, two]))
+    own = policies.filter(pl.col("policy").is_in([first, second]))
     same = pl.col("policy").n_unique().over("model", "kind", "item", "prompt_id") == 2
     return own.filter(same).partition_by("model", "kind", maintain_order=True)
 
@@ -173,21 +173,21 @@ class Section:
 
 def made_sections(request: Request) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
     """Make every section that these scores have something for; of the others, why they have not."""
-    found: dict[str, pl.DataFrame] = {}
+    tables: dict[str, pl.DataFrame] = {}
     absent: dict[str, str] = {}
     for name, section in SECTIONS.items():
         try:
-            found[name] = section.make(request)
+            tables[name] = section.make(request)
         except BtvizError as error:  # one section that fails must not lose the others
             absent[name] = str(error)
-    return found, absent
+    return tables, absent
 
 
-def print_sections(found: Mapping[str, pl.DataFrame], absent: Mapping[str, str], *, ds: Dataset) -> None:
+def print_sections(tables: Mapping[str, pl.DataFrame], absent: Mapping[str, str], *, ds: Dataset) -> None:
     """Print the sections, over all answers where they have groups, then a line for each that is missing."""
     import polars as pl
 
-    for name, table in found.items():
+    for name, table in tables.items():
         section = SECTIONS[name]
         shown = table.filter(pl.col("group").is_null()) if "group" in table.columns else table
         if "grouping" in table.columns and "grouping" not in section.columns:

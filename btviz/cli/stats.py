@@ -86,48 +86,48 @@ def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, a
     from btviz.preference import orthogonality
 
     ds = load(name)
-    found = orthogonality(ds, n_boot=n_boot, random_state=seed, margin=margin)
+    result = orthogonality(ds, n_boot=n_boot, random_state=seed, margin=margin)
     if as_json:
-        print_json({"name": ds.name, "release": ds.release, "is_synthetic": ds.is_synthetic, **_document(found)})
+        print_json({"name": ds.name, "release": ds.release, "is_synthetic": ds.is_synthetic, **_document(result)})
         return
-    _print_orthogonality(found, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
+    _print_orthogonality(result, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
 
 
-def _document(found: Orthogonality) -> dict[str, Any]:
+def _document(result: Orthogonality) -> dict[str, Any]:
     """Every table but the turns of the null distribution, of which the spread is given."""
     import polars as pl
 
-    spread = found.null.group_by("grouping", "level", maintain_order=True).agg(
+    spread = result.null.group_by("grouping", "level", maintain_order=True).agg(
         pl.len().alias("turns"), pl.col("p").std().alias("sd"), pl.col("observed").first()
     )
-    tables = {name: getattr(found, name).to_dicts() for name in ("table", "bias", "pooled", "adjusted")}
-    corrected = _correction(found)
+    tables = {name: getattr(result, name).to_dicts() for name in ("table", "bias", "pooled", "adjusted")}
+    corrected = _correction(result)
     return {
-        "margin": found.margin,
+        "margin": result.margin,
         **tables,
         "reliability": None if corrected is None else corrected.row(0, named=True),
         "null": spread.to_dicts(),
-        "cycles": _cycles(found),
+        "cycles": _cycles(result),
     }
 
 
-def _correction(found: Orthogonality) -> pl.DataFrame | None:
+def _correction(result: Orthogonality) -> pl.DataFrame | None:
     """What published agreement on preferences would make of p; None where it has no interval."""
     from btviz.preference import agreement_correction
 
-    p, low, high = found.table.select("p", "p_low", "p_high").row(0)
+    p, low, high = result.table.select("p", "p_low", "p_high").row(0)
     return None if low is None else agreement_correction(p, low=low, high=high)
 
 
-def _cycles(found: Orthogonality) -> dict[str, int]:
+def _cycles(result: Orthogonality) -> dict[str, int]:
     import polars as pl
 
-    counted = [name for name, dtype in found.cycles.schema.items() if dtype == pl.Int64]
-    return {"prompts": found.cycles.height, **found.cycles.select(pl.col(counted).sum()).row(0, named=True)}
+    counted = [name for name, dtype in result.cycles.schema.items() if dtype == pl.Int64]
+    return {"prompts": result.cycles.height, **result.cycles.select(pl.col(counted).sum()).row(0, named=True)}
 
 
-def _print_orthogonality(found: Orthogonality, *, title: str, is_synthetic: bool) -> None:
-    table = found.table
+def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: bool) -> None:
+    table = result.table
     columns = ["grouping", "level", *_SHARES, *_BESIDE]
     print_table(table_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
     click.echo("")
@@ -136,15 +136,15 @@ def _print_orthogonality(found: Orthogonality, *, title: str, is_synthetic: bool
             click.echo(f"{level}: {verdict}.")
     for broken, n in table.filter(grouping="stratum", level="mixed").select("rule_broken", "n").rows():
         click.echo(f"Of {n:,} mixed comparisons, {broken:,} break the rule: they call the unsafe answer the safer one.")
-    if not is_synthetic and (corrected := _correction(found)) is not None:
+    if not is_synthetic and (corrected := _correction(result)) is not None:
         click.echo(f"Errors of the labels: {corrected['verdict'][0]}.")
     click.echo("")
     shares = ["label", *_SHARES]
-    print_table(table_rows(found.bias, shares), shares, title="How often each label names response_1")
+    print_table(table_rows(result.bias, shares), shares, title="How often each label names response_1")
     click.echo("")
-    _print_pooled(found.pooled)
-    if found.cycles.height:
-        cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(found).items())
+    _print_pooled(result.pooled)
+    if result.cycles.height:
+        cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(result).items())
         click.echo(f"\nPrompts with three or more answers: {cycles}.")
 
 

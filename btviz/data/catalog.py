@@ -19,7 +19,7 @@ from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
 from btviz.taxonomy import TAXONOMIES, Taxonomy
-from btviz.taxonomy.own import read_taxonomy, taxonomy_of
+from btviz.taxonomy.taxonomy_file import read_taxonomy, taxonomy_of
 
 
 def load(
@@ -37,7 +37,7 @@ def load(
         Raise if reading found anything odd, instead of keeping what can be kept.
     taxonomy : Taxonomy or path-like, optional
         Harm categories of your own that the file uses, or the file that lists them; see
-        `btviz.taxonomy.own`. Names remember the one that they were added with.
+        `btviz.taxonomy.taxonomy_file`. Names remember the one that they were added with.
 
     Returns
     -------
@@ -99,7 +99,7 @@ def add(
         Forget the files that were under that name.
     taxonomy : Taxonomy or path-like, optional
         Harm categories of your own that these files use, or the file that lists them; see
-        `btviz.taxonomy.own`. It is remembered with the name: the file is not needed again.
+        `btviz.taxonomy.taxonomy_file`. It is remembered with the name: the file is not needed again.
 
     Returns
     -------

@@ -18,7 +18,7 @@ from btviz.errors import DataError, UsageError
 from btviz.machine import bar
 from btviz.store import Draft, Entry, Key, Store, remembered_sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
-from btviz.taxonomy.own import document_of, taxonomy_of
+from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
 VERSION = 2
 """Raised when reading or assembling changes what is stored."""

@@ -88,17 +88,17 @@ def pair_votes(ds: Dataset) -> PairVotes:
         (*ds.taxonomy.keys, SAFETY),
         n_raters=raters.to_numpy().astype(np.int64),
         n_positive=frame.select(*flag, SAFETY).to_numpy().astype(np.int64),
-        undefined=_why_not(ds, judged=frame["judged"]),
+        undefined=_why_not(ds, n_annotations=frame["judged"]),
     )
 
 
-def _why_not(ds: Dataset, *, judged: pl.Series) -> str | None:
+def _why_not(ds: Dataset, *, n_annotations: pl.Series) -> str | None:
     if ds.annotations.is_empty():
         if ds.preferences.is_empty():
             held = "prompts alone" if ds.pairs.is_empty() else "answers without labels"
             return f"no annotations: these data hold {held}"
         return "no annotations of single answers: comparisons are released without the votes of several people"
-    n_pairs, n_repeated = int((judged > 0).sum()), int((judged > 1).sum())
+    n_pairs, n_repeated = int((n_annotations > 0).sum()), int((n_annotations > 1).sum())
     stated = ds.release is not None and RELEASES[ds.release].one_annotation_per_pair is True
     if stated or n_repeated < _REPEATED * n_pairs:
         repeats = f": only {n_repeated:,} of {n_pairs:,} pairs have two or more" if n_repeated else ""

@@ -87,13 +87,13 @@ def score_inputs(
     return room.sparing(at_once, inputs, length=length, names=names)
 
 
-def _as_scores(found: object, model: ScoreModel, *, n_rows: int) -> Floats:
+def _as_scores(output: object, model: ScoreModel, *, n_rows: int) -> Floats:
     expected = (n_rows, len(model.labels)) if model.kind == "moderation" else (n_rows,)
     try:
-        scores = np.asarray(found, np.float32)
+        scores = np.asarray(output, np.float32)
     except (TypeError, ValueError, RuntimeError) as error:  # the last is PyTorch's of a tensor that records its past
         raise UsageError(
-            f"Asked {model.name!r} for {n_rows:,} scores; it gave a {type(found).__name__} that holds something else. "
+            f"Asked {model.name!r} for {n_rows:,} scores; it gave a {type(output).__name__} that holds something else. "
             f"Its score has to give float32 of shape {expected}."
         ) from error
     if model.kind != "moderation" and scores.shape == (n_rows, 1):

@@ -37,7 +37,7 @@ class RayEngine:
 
 
 def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int) -> list[Any]:
-    given = replace(model.origin, dtype=model.dtype) if isinstance(model, LoadedModel) else ray.put(model)
+    origin = replace(model.origin, dtype=model.dtype) if isinstance(model, LoadedModel) else ray.put(model)
     gpu = _wants_gpu(model) and ray.cluster_resources().get("GPU", 0) >= 1
     memory = 0 if gpu or not isinstance(model, LoadedModel) else model.n_parameters * BYTES[model.dtype]
     _check_fits(ray, model.name, memory=memory)
@@ -46,7 +46,7 @@ def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int)
         sys.stderr.write(f"Each of {count} workers takes {memory / 1e9:.2g} GB for {model.name}.\n")
     needs = {"num_gpus": 1} if gpu else {"num_cpus": 1}
     hire = ray.remote(Worker).options(max_restarts=LIVES, max_task_retries=LIVES, memory=memory or None, **needs)
-    return [hire.remote(model.name, model.fingerprint, given=given) for _ in range(count)]
+    return [hire.remote(model.name, model.fingerprint, origin=origin) for _ in range(count)]
 
 
 def _check_fits(ray: Any, name: str, *, memory: int) -> None:
@@ -72,8 +72,8 @@ def _submit(worker: Any, batch: Batch) -> Any:
 class Worker:
     """What runs in a process of the cluster: the model, loaded once."""
 
-    def __init__(self, name: str, expected: str, *, given: Origin | ScoreModel) -> None:
-        self._name, self._expected, self._given = name, expected, given
+    def __init__(self, name: str, expected: str, *, origin: Origin | ScoreModel) -> None:
+        self._name, self._expected, self._origin = name, expected, origin
         self._room = Room()
 
     def ready(self) -> None:
@@ -91,12 +91,12 @@ class Worker:
 
     @functools.cached_property
     def _model(self) -> ScoreModel:
-        given = self._given
-        if not isinstance(given, Origin):
-            return given
-        device = given.device and given.device.partition(":")[0]  # a worker sees its own GPU alone
+        origin = self._origin
+        if not isinstance(origin, Origin):
+            return origin
+        device = origin.device and origin.device.partition(":")[0]  # a worker sees its own GPU alone
         try:
-            return load_score_model(given.source, kind=given.kind, dtype=given.dtype, device=device)
+            return load_score_model(origin.source, kind=origin.kind, dtype=origin.dtype, device=device)
         except NotFoundError as error:
             raise NotFoundError(
                 f"Asked to score with {self._name!r} on Ray; {platform.node()} could not load it. Put its files on "

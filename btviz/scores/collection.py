@@ -163,11 +163,11 @@ def kept_answers(ds: Dataset) -> pl.DataFrame:
     return settle_items(joined).unique().sort(list(ANSWERS))
 
 
-def _not_renamed(own: pl.DataFrame, found: Sequence[pl.DataFrame]) -> pl.DataFrame:
+def _not_renamed(answers: pl.DataFrame, file_answers: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """Answers of a data set but for those of which files name other policies only."""
-    named = pl.concat([ANSWERS.to_frame(), *found]).select("policy", "pair_id").unique()
-    agreed = own.join(named, on=["policy", "pair_id"], how="semi")
-    return pl.concat([own.join(named, on="pair_id", how="anti"), agreed])
+    named = pl.concat([ANSWERS.to_frame(), *file_answers]).select("policy", "pair_id").unique()
+    agreed = answers.join(named, on=["policy", "pair_id"], how="semi")
+    return pl.concat([answers.join(named, on="pair_id", how="anti"), agreed])
 
 
 def keep_dataset(name: str, ds: Dataset) -> Dataset:

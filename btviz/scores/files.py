@@ -363,8 +363,8 @@ def _by_id(file: FileTable, known: pl.Series) -> pl.DataFrame | None:
 
 def _by_texts(file: FileTable, columns: AnswerColumns) -> pl.DataFrame:
     own = {
-        "prompt": _text_column(file, "prompt", given=columns.prompt, usual=PROMPT_COLUMNS),
-        "response": _text_column(file, "response", given=columns.response, usual=RESPONSE_COLUMNS),
+        "prompt": _text_column(file, "prompt", column=columns.prompt, usual=PROMPT_COLUMNS),
+        "response": _text_column(file, "response", column=columns.response, usual=RESPONSE_COLUMNS),
     }
     file.check_flat(list(own.values()))
     written = file.frame.select(pl.col(column).cast(pl.String).alias(name) for name, column in own.items())
@@ -373,24 +373,24 @@ def _by_texts(file: FileTable, columns: AnswerColumns) -> pl.DataFrame:
     return with_ids(written)
 
 
-def _text_column(file: FileTable, name: str, *, given: str | None, usual: tuple[str, ...]) -> str:
-    found = file.first_of([given] if given else usual)
+def _text_column(file: FileTable, name: str, *, column: str | None, usual: tuple[str, ...]) -> str:
+    found = file.first_of([column] if column else usual)
     if found is None:
         raise UsageError(
             f"{file.path.name} was to be read for a {name}; it has the columns "
-            f"{shown_columns(file.frame.columns)}, and {given or ' / '.join(usual)} is not among "
+            f"{shown_columns(file.frame.columns)}, and {column or ' / '.join(usual)} is not among "
             f"them. Name yours: {name}=COLUMN (--{name} COLUMN)."
         )
     return found
 
 
-def _policy_column(file: FileTable, given: str | None) -> str | None:
-    if given and given not in file.frame.columns:
+def _policy_column(file: FileTable, column: str | None) -> str | None:
+    if column and column not in file.frame.columns:
         raise UsageError(
-            f"{file.path.name} was to be read for policies; it has no column {given!r}. It has "
+            f"{file.path.name} was to be read for policies; it has no column {column!r}. It has "
             f"{shown_columns(file.frame.columns)}. Name one of these."
         )
-    return given or file.first_of(POLICY_COLUMNS)
+    return column or file.first_of(POLICY_COLUMNS)
 
 
 def _texts(file: FileTable, column: str | None, *, otherwise: str | None) -> pl.Series | pl.Expr:

@@ -142,10 +142,10 @@ def _rows(
     ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
 
 
-def interval_columns(found: Interval, *, hidden: ArrayLike, undefined: Sequence[str | None]) -> dict[str, pl.Series]:
+def interval_columns(interval: Interval, *, hidden: ArrayLike, undefined: Sequence[str | None]) -> dict[str, pl.Series]:
     """Columns of values with their intervals, null where there is none."""
-    ends = (np.where(hidden, np.nan, end) for end in (found.low, found.high))
-    numbers = zip(("estimate", "low", "high"), (found.estimate, *ends), strict=True)
+    ends = (np.where(hidden, np.nan, end) for end in (interval.low, interval.high))
+    numbers = zip(("estimate", "low", "high"), (interval.estimate, *ends), strict=True)
     columns = {name: pl.Series(name, values).fill_nan(None) for name, values in numbers}
     return columns | {"undefined": pl.Series("undefined", undefined, dtype=pl.String)}
 

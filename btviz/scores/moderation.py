@@ -80,9 +80,9 @@ def moderation_rows(
     return pl.concat(tables, how="diagonal").with_columns(pl.lit(threshold).alias("threshold"))
 
 
-def _of_target(made: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
-    levels = [level for level in answer_levels(made.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    rows = [_rates(made, levels, resampling), _ranked(made, levels[:1], resampling, missing=ONE_CLASS)]
+def _of_target(decisions: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
+    levels = [level for level in answer_levels(decisions.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
+    rows = [_rates(decisions, levels, resampling), _ranked(decisions, levels[:1], resampling, missing=ONE_CLASS)]
     return pl.concat(rows, how="diagonal")
 
 
@@ -104,18 +104,18 @@ class _Decisions:
         self.frame, self.truth, self.flagged = frame, truth.astype(bool), flagged.astype(bool)
 
 
-def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, unit: str = PAIR) -> pl.DataFrame:
-    hit = made.truth & made.flagged
-    either = 2.0 * hit + (made.truth ^ made.flagged)
+def _rates(decisions: _Decisions, levels: list[Level], resampling: Resampling, *, unit: str = PAIR) -> pl.DataFrame:
+    hit = decisions.truth & decisions.flagged
+    either = 2.0 * hit + (decisions.truth ^ decisions.flagged)
     parts = {
-        "precision": (hit, made.flagged),
-        "recall": (hit, made.truth),
+        "precision": (hit, decisions.flagged),
+        "recall": (hit, decisions.truth),
         "f1": (2.0 * hit, either),
-        "false_positive_rate": (made.flagged & ~made.truth, ~made.truth),
+        "false_positive_rate": (decisions.flagged & ~decisions.truth, ~decisions.truth),
     }
-    support = [int((made.truth & level.member).sum()) for level in levels]
+    support = [int((decisions.truth & level.member).sum()) for level in levels]
     sizes = [int(level.member.sum()) for level in levels]
-    prompt = made.frame["prompt_id"].to_numpy()
+    prompt = decisions.frame["prompt_id"].to_numpy()
     tables = [
         ratio_rows(hits, of=of, levels=levels, prompt=prompt, resampling=resampling).with_columns(
             pl.lit(metric).alias("metric"),
@@ -128,9 +128,10 @@ def _rates(made: _Decisions, levels: list[Level], resampling: Resampling, *, uni
     return pl.concat(tables).with_columns(pl.lit(unit).alias("unit"))
 
 
-def _ranked(made: _Decisions, levels: list[Level], resampling: Resampling, *, missing: str) -> pl.DataFrame:
+def _ranked(decisions: _Decisions, levels: list[Level], resampling: Resampling, *, missing: str) -> pl.DataFrame:
     rows = [
-        separation_at(made.frame, made.truth, level=level, resampling=resampling, missing=missing) for level in levels
+        separation_at(decisions.frame, decisions.truth, level=level, resampling=resampling, missing=missing)
+        for level in levels
     ]
     return pl.concat(rows).filter(metric="auc").with_columns(pl.lit(PAIR).alias("unit"))
 

@@ -9,7 +9,7 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
     from btviz.taxonomy.crosswalk import carried_over, counterparts, unmatched
-    from btviz.taxonomy.own import read_taxonomy
+    from btviz.taxonomy.taxonomy_file import read_taxonomy
     from btviz.taxonomy.words import LEVELS, STRATA, percent, title_of, titles
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -91,8 +91,8 @@ def counterparts(source: Taxonomy, target: Taxonomy) -> dict[str, tuple[str, ...
     return {key: tuple(kin for kin in target.keys if (key, kin) in couples) for key in source.keys}
 
 
-def _same(one: Taxonomy, other: Taxonomy) -> bool:
-    return (one.name, one.keys) == (other.name, other.keys)
+def _same(first: Taxonomy, other: Taxonomy) -> bool:
+    return (first.name, first.keys) == (other.name, other.keys)
 
 
 def _couples(source: Taxonomy, target: Taxonomy) -> set[tuple[str, str]]:

@@ -84,7 +84,7 @@ def read_taxonomy(path: str | os.PathLike[str], /) -> Taxonomy:
     except tomllib.TOMLDecodeError as error:
         raise DataError(
             f"{file.name} was to be read as a taxonomy; it is no TOML ({error}). Mend it at that place; "
-            'help("btviz.taxonomy.own") shows the format.'
+            'help("btviz.taxonomy.taxonomy_file") shows the format.'
         ) from error
     return taxonomy_of(document, file=file.name)
 

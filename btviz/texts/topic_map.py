@@ -99,7 +99,7 @@ def make_topic_map(
         If the data hold no texts.
     """
     check_layout(random_state=random_state, landmarks=landmarks)
-    offered_scales(0, asked=scale)
+    offered_scales(0, scale=scale)
     say = progress or (lambda _: None)
     clock = _Clock(say)
     with clock.stage("embedding", f"Embedding each {text} of {ds.population}"):

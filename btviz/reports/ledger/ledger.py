@@ -206,40 +206,40 @@ def _held(
     if absent and (quantity.of_whole or number["split"] not in parts or not holdings.rows):
         why = "answers to one prompt are spread over the splits" if quantity.of_whole else ""
         return named | _missing(Missing(f"needs data set {release} ({' and '.join(absent)})", why))
-    found = quantity.compute(parts[number["split"]], number)
-    if isinstance(found, Missing):
-        return named | _missing(found)
-    value = value_of(found)
+    quantity_value = quantity.compute(parts[number["split"]], number)
+    if isinstance(quantity_value, Missing):
+        return named | _missing(quantity_value)
+    value = value_of(quantity_value)
     if math.isnan(value):
         return named | _missing(Missing("not computable from released fields", "undefined on these data"))
     shown = {"recomputed": value, "difference": value - number["published"]}
     if absent:
-        return named | shown | _partial(number, found, holdings=holdings, resampling=resampling)
+        return named | shown | _partial(number, quantity_value, holdings=holdings, resampling=resampling)
     agrees = abs(value - number["published"]) <= number["tolerance"] * (1 + 1e-9)
     kind = "agrees" if agrees else "differs"
     return named | shown | {"kind": kind, "verdict": kind}
 
 
 def _partial(
-    number: Number, found: float | Sample, *, holdings: Holdings, resampling: Mapping[str, int]
+    number: Number, quantity_value: float | Sample, *, holdings: Holdings, resampling: Mapping[str, int]
 ) -> dict[str, object]:
     here = f"partial: {holdings.described()}"
-    if not isinstance(found, Sample):
+    if not isinstance(quantity_value, Sample):
         return {"kind": "partial", "verdict": f"{here}; a count of all cannot be held against it", "difference": None}
-    interval = found.intervals(**resampling)
+    interval = quantity_value.intervals(**resampling)
     low, high = float(interval.low[0]), float(interval.high[0])
     slack = number["tolerance"]  # what is printed was rounded
     if math.isnan(low):
         return {"kind": "partial", "verdict": f"{here}; no interval, because it is undefined in a resample"}
     side = "inside" if low - slack <= number["published"] <= high + slack else "outside"
-    doubt = ", which is doubtful: fewer than 50 prompts have any" if found.is_doubtful else ""
+    doubt = ", which is doubtful: fewer than 50 prompts have any" if quantity_value.is_doubtful else ""
     words = f"{here}; the printed value lies {side} [{low:.4g}, {high:.4g}]{doubt}"
     return {"kind": "partial", "verdict": words, "low": low, "high": high}
 
 
-def _missing(found: Missing) -> dict[str, object]:
-    kind = "needs data" if found.verdict.startswith("needs") else "not computable"
-    verdict = f"{found.verdict}: {found.reason}" if found.reason else found.verdict
+def _missing(missing: Missing) -> dict[str, object]:
+    kind = "needs data" if missing.verdict.startswith("needs") else "not computable"
+    verdict = f"{missing.verdict}: {missing.reason}" if missing.reason else missing.verdict
     return {"kind": kind, "verdict": verdict}
 
 

@@ -135,11 +135,11 @@ class Missing:
     reason: str
 
 
-def value_of(found: float | Sample | Missing) -> float:
+def value_of(quantity: float | Sample | Missing) -> float:
     """The number itself; NaN where there is none."""
-    if isinstance(found, Missing):
+    if isinstance(quantity, Missing):
         return math.nan
-    return found.value if isinstance(found, Sample) else float(found)
+    return quantity.value if isinstance(quantity, Sample) else float(quantity)
 
 
 @dataclass(frozen=True)

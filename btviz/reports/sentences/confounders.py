@@ -12,7 +12,7 @@ from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, estimated, interval, lines, listed, points
 from btviz.taxonomy.words import percent
 
-_HELD = {"length": "length", "refusal": "refusal", "model": "answering model"}
+_CONFOUNDERS = {"length": "length", "refusal": "refusal", "model": "answering model"}
 
 
 def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
@@ -38,8 +38,8 @@ def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
         return lines(f"In {name_of(ds)}:", *problems)
     alone, with_others = effects["safer alone"], effects.get("adjusted")
     terms = rows.filter(specification="adjusted")["term"].drop_nulls().to_list()
-    held = [title for name, title in _HELD.items() if any(term.split()[0] == name for term in terms)]
-    missing = [title for title in _HELD.values() if title not in held]
+    held = [title for name, title in _CONFOUNDERS.items() if any(term.split()[0] == name for term in terms)]
+    missing = [title for title in _CONFOUNDERS.values() if title not in held]
     return lines(
         f"In {name_of(ds)}, the chance that response_1 is better changes by {_effect(alone)} as response_1 goes from "
         "the less safe to the safer answer.",

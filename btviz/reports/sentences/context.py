@@ -17,7 +17,7 @@ KINDS = {
     "needs data": "need other data",
     "not computable": "cannot be computed from what was released",
 }
-"""What is said of published numbers, by `btviz.reports.ledger.numbers.KINDS`."""
+"""What is said of published numbers, by `btviz.reports.ledger.ledger.KINDS`."""
 
 
 def agreement(table: pl.DataFrame, ds: Dataset) -> str:

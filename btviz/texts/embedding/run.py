@@ -179,7 +179,7 @@ Storage = Literal["float32", "float16"]
 POOL_VERSION = 1
 
 # 16-bit floats go into Parquet by their bits
-_KEPT: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] = {
+_DTYPES: dict[str, tuple[type[np.generic], type[np.generic], type[pl.DataType]]] = {
     "float32": (np.float32, np.float32, pl.Float32),
     "float16": (np.float16, np.uint16, pl.UInt16),
 }
@@ -218,7 +218,7 @@ class Pool:
         self, ids: npt.NDArray[np.uint64], vectors: npt.NDArray[np.float32], *, tokens: npt.NDArray[np.int64]
     ) -> None:
         """Keep vectors; they are on the disk when this returns."""
-        kept, bits, column = _KEPT[self.storage]
+        kept, bits, column = _DTYPES[self.storage]
         values = np.ascontiguousarray(vectors.astype(kept)).view(bits)
         self._shards.append(
             pl.DataFrame(
@@ -238,7 +238,7 @@ class Pool:
             place = np.searchsorted(ids, frame["text_id"].to_numpy())
             wanted = place < len(ids)
             wanted[wanted] = ids[place[wanted]] == frame["text_id"].to_numpy()[wanted]
-            values = frame["vector"].to_numpy()[wanted].view(_KEPT[self.storage][0])
+            values = frame["vector"].to_numpy()[wanted].view(_DTYPES[self.storage][0])
             if vectors is None:
                 vectors = np.empty((len(ids), values.shape[1]), values.dtype)
             vectors[place[wanted]] = values

@@ -178,19 +178,19 @@ def usual_scale(n: int) -> int:
     return min((size for size in SIZES if size >= _SMALLEST), key=lambda size: abs(math.log(size / wanted)))
 
 
-def offered_scales(n: int, *, asked: int | None = None) -> tuple[int, ...]:
-    """Sizes worth looking at for n texts, ascending: about a third to six times the usual one, and `asked`."""
-    if asked is not None:
-        whole_number(asked, name="scale", least=2)
+def offered_scales(n: int, *, scale: int | None = None) -> tuple[int, ...]:
+    """Sizes worth looking at for n texts, ascending: about a third to six times the usual one, and `scale`."""
+    if scale is not None:
+        whole_number(scale, name="scale", least=2)
     usual = usual_scale(n)
     around = {size for size in SIZES if max(_SMALLEST, usual / 3) <= size <= min(6 * usual, n / 4)}
-    return tuple(sorted(around | {usual} | ({asked} if asked else set())))
+    return tuple(sorted(around | {usual} | ({scale} if scale else set())))
 
 
-def cut_all(tree: DensityTree, *, asked: int | None = None) -> dict[int, Clusters]:
-    """Clusters at every offered scale that has two topics or more; the usual and the asked one always."""
-    kept = {usual_scale(tree.n), asked}
-    cuts = {size: tree.cut(size) for size in offered_scales(tree.n, asked=asked)}
+def cut_all(tree: DensityTree, *, scale: int | None = None) -> dict[int, Clusters]:
+    """Clusters at every offered scale that has two topics or more; the usual and the one asked for always."""
+    kept = {usual_scale(tree.n), scale}
+    cuts = {size: tree.cut(size) for size in offered_scales(tree.n, scale=scale)}
     return {size: clusters for size, clusters in cuts.items() if size in kept or clusters.labels.max(initial=-1) > 0}
 
 

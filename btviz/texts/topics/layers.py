@@ -66,7 +66,7 @@ def fit_layers(
     points: pl.DataFrame, embeddings: Embeddings, *, scale: int | None = None, reassign_outliers: bool = False
 ) -> Layers:
     """Cluster distinct texts by the density of the map, at several scales."""
-    cuts = cut_all(density_tree(places_of(points, embeddings)), asked=scale)
+    cuts = cut_all(density_tree(places_of(points, embeddings)), scale=scale)
     n_pairs = np.bincount(embeddings.rows, minlength=len(embeddings))
     by_scale = {}
     for size, clusters in cuts.items():

@@ -50,12 +50,12 @@ class Library(ipywidgets.Widget):  # type: ignore[misc]  # ipywidgets has no typ
         super().__init__()
 
 
-_HELD: dict[str, Library] = {}
+_LIBRARIES: dict[str, Library] = {}
 
 
 def library(name: str, source: Callable[[], str]) -> Library:
     """Give the library of that name; `source` writes its module where it isn't held yet, or was closed."""
-    held = _HELD.get(name)
+    held = _LIBRARIES.get(name)
     if held is None or held.comm is None:
-        held = _HELD[name] = Library(source())
+        held = _LIBRARIES[name] = Library(source())
     return held

@@ -147,7 +147,7 @@ AGREEMENT = ("all", "same", "other", "unknown")
 """Which comparisons are listed: all, those whose better answer is the safer one, those where it
 is the other one, those where one of the two labels is missing."""
 
-_TOLD = {
+_LABEL_COLUMNS = {
     "better": ("better",),
     "safer": ("safer",),
     "safety": ("is_safe_0", "is_safe_1"),
@@ -235,7 +235,7 @@ def card_of(
 ) -> dict[str, Any]:
     """Describe one comparison for the front end, its labels as released in its own row."""
     sides = [_answer(row, side, taxonomy=taxonomy, words=words) for side in (0, 1)]
-    missing = [name for name, columns in _TOLD.items() if any(row[column] is None for column in columns)]
+    missing = [name for name, columns in _LABEL_COLUMNS.items() if any(row[column] is None for column in columns)]
     return {
         "row": row["row"],
         "better": row["better"],

@@ -31,7 +31,7 @@ class View(ipywidgets.DOMWidget):  # type: ignore[misc]  # ipywidgets has no typ
         self._made_by = running_cell()
         if self._made_by is not None:
             close_earlier(self, self._made_by)
-            _OPENED.add(self)
+            _OPEN_VIEWS.add(self)
 
     def close(self) -> None:
         """Take the view and its parts away, and end what runs or is observed for it; what it found stays readable."""
@@ -68,17 +68,17 @@ class CellRun:
     execution: str
 
 
-_OPENED: WeakSet[View] = WeakSet()
+_OPEN_VIEWS: WeakSet[View] = WeakSet()
 
 
 def close_earlier(view: View, run: CellRun) -> None:
     """Close the views of a class that earlier executions of a cell made; those of this execution stay."""
     kind = type(view).__name__  # anywidget makes a class of its own for each object
-    alike = [other for other in _OPENED if type(other).__name__ == kind and not other._is_part]
+    alike = [other for other in _OPEN_VIEWS if type(other).__name__ == kind and not other._is_part]
     for other in alike:
         if other._made_by is not None and other._made_by.cell == run.cell and other._made_by != run:
             other.close()
-            _OPENED.discard(other)
+            _OPEN_VIEWS.discard(other)
 
 
 def running_cell() -> CellRun | None:

@@ -82,19 +82,19 @@ class ScoreBook:
         found = [self.sign(model) for model in models]
         return [check for check in found if check is not None and check.verdict == REVERSED]
 
-    def items(self, asked: ScoreQuery) -> pl.DataFrame:
+    def items(self, query: ScoreQuery) -> pl.DataFrame:
         """What is counted, with `model`, `kind` and `panel`; see `btviz.scores.answers.counted_items`."""
-        tables = [self._items(model, asked) for model in asked.models]
+        tables = [self._items(model, query) for model in query.models]
         return pl.concat(tables)
 
-    def _items(self, model: Model, asked: ScoreQuery) -> pl.DataFrame:
+    def _items(self, model: Model, query: ScoreQuery) -> pl.DataFrame:
         items = counted_items(
-            self.parts[model], self.ds, by=asked.grouping, population=asked.population, topics=self.topics
+            self.parts[model], self.ds, by=query.grouping, population=query.population, topics=self.topics
         )
-        if asked.level is not None:
-            items = items.filter(group=asked.level)
-        panel = pl.col("split") if asked.which == EACH else pl.lit("all" if asked.which == "all" else asked.which)
-        named = self._within(items, asked.which).with_columns(
+        if query.level is not None:
+            items = items.filter(group=query.level)
+        panel = pl.col("split") if query.which == EACH else pl.lit("all" if query.which == "all" else query.which)
+        named = self._within(items, query.which).with_columns(
             pl.lit(model[0]).alias("model"), pl.lit(model[1]).alias("kind"), panel.alias("panel")
         )
         return named.drop_nulls("panel")
@@ -109,15 +109,15 @@ class ScoreBook:
             return items if self.chosen is None else items.filter(pl.col("pair_id").is_in(self.chosen.implode()))
         return items.filter(split=which)
 
-    def distributions(self, asked: ScoreQuery) -> pl.DataFrame:
+    def distributions(self, query: ScoreQuery) -> pl.DataFrame:
         """Bins of the scores; see `btviz.scores.distributions.bins_of`."""
-        items = self.items(asked).filter("counts")
+        items = self.items(query).filter("counts")
         rows = items.select("model", "kind", "panel", "group", "prompt_id", pl.col("value").alias("score"))
         return bins_of(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
 
-    def plane_of(self, asked: ScoreQuery) -> tuple[Model, Model]:
+    def plane_of(self, query: ScoreQuery) -> tuple[Model, Model]:
         """Return the reward and the cost model among those asked for, the first of each kind."""
-        found = {kind: next((one for one in asked.models if one[1] == kind), None) for kind in ("reward", "cost")}
+        found = {kind: next((one for one in query.models if one[1] == kind), None) for kind in ("reward", "cost")}
         reward, cost = found["reward"], found["cost"]
         if reward is None or cost is None:
             missing = [kind for kind, one in found.items() if one is None]
@@ -127,24 +127,24 @@ class ScoreBook:
             )
         return reward, cost
 
-    def plane_items(self, asked: ScoreQuery) -> pl.DataFrame:
+    def plane_items(self, query: ScoreQuery) -> pl.DataFrame:
         """What is counted in the plane: `item`, `pair_id`, `prompt_id`, `reward`, `cost`, `counts`."""
-        reward, cost = self.plane_of(asked)
-        grouping = "all" if asked.level is None else asked.grouping
-        own = ScoreQuery((cost,), grouping, asked.level, "pairs" if asked.population == "prompts" else asked.population)
-        items = self._within(self._items(cost, own), "all" if asked.which == EACH else asked.which)
+        reward, cost = self.plane_of(query)
+        grouping = "all" if query.level is None else query.grouping
+        own = ScoreQuery((cost,), grouping, query.level, "pairs" if query.population == "prompts" else query.population)
+        items = self._within(self._items(cost, own), "all" if query.which == EACH else query.which)
         both = items.join(self.parts[reward].scores.rename({"score": "reward"}), on="pair_id")
         found = both.select("item", "pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
-        if asked.population != "prompts":
+        if query.population != "prompts":
             return found.with_columns(pl.lit(value=True).alias("counts"))
         return found.with_columns(
             pl.col("reward", "cost").mean().over("prompt_id"),
             pl.col("prompt_id").is_first_distinct().alias("counts"),
         )
 
-    def plane(self, asked: ScoreQuery) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def plane(self, query: ScoreQuery) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and quadrants of reward and cost, as `btviz.plots.score_plane` draws them."""
-        items = self.plane_items(asked)
+        items = self.plane_items(query)
         counted = items.filter("counts")
         unlabelled = {"labels": pl.UInt32, "is_safe": pl.Boolean} | dict.fromkeys(
             ("severity", "source", "split", "topic"), pl.String
@@ -155,21 +155,21 @@ class ScoreBook:
         labelled = items.join(self.ds.pairs.drop_nulls("is_safe"), on="pair_id", how="semi").height
         return plane_bins(counted), quadrants.with_columns(n_labelled=pl.lit(labelled))
 
-    def brushed(self, asked: ScoreQuery, *, panel: Panel, within: Range) -> pl.DataFrame:
+    def brushed(self, query: ScoreQuery, *, panel: Panel, within: Range) -> pl.DataFrame:
         """Items on a panel whose value lies in a range, ends included."""
         model, kind, name = panel
-        own = self.items(asked).filter(model=model, kind=kind, panel=name)
+        own = self.items(query).filter(model=model, kind=kind, panel=name)
         return own.filter(pl.col("value").is_between(*within))
 
-    def brushed_plane(self, asked: ScoreQuery, *, reward: Range, cost: Range) -> pl.DataFrame:
+    def brushed_plane(self, query: ScoreQuery, *, reward: Range, cost: Range) -> pl.DataFrame:
         """Items whose reward and cost lie in two ranges, ends included."""
-        return self.plane_items(asked).filter(pl.col("reward").is_between(*reward), pl.col("cost").is_between(*cost))
+        return self.plane_items(query).filter(pl.col("reward").is_between(*reward), pl.col("cost").is_between(*cost))
 
-    def metrics(self, asked: ScoreQuery) -> pl.DataFrame:
+    def metrics(self, query: ScoreQuery) -> pl.DataFrame:
         """Metrics of the models asked for, over all answers and by level of the grouping."""
-        names = pl.struct("model", "kind").is_in([{"model": model, "kind": kind} for model, kind in asked.models])
+        names = pl.struct("model", "kind").is_in([{"model": model, "kind": kind} for model, kind in query.models])
         table = score_metrics(self.scores.filter(names), self.ds, topics=self.topics, n_boot=N_BOOT)
-        return table.filter(pl.col("grouping").is_in(["all", asked.grouping]))
+        return table.filter(pl.col("grouping").is_in(["all", query.grouping]))
 
     def with_scores(self, added: pl.DataFrame) -> ScoreBook:
         """Return a book that holds further scores, in place of those that the same models had."""

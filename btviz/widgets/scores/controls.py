@@ -54,7 +54,7 @@ class ScoreControls:
             self._listen(name)
 
     @property
-    def asked(self) -> ScoreQuery:
+    def query(self) -> ScoreQuery:
         """What is to be counted."""
         value = {name: control.value for name, control in self.named.items()}
         level = value["level"] or None  # a drop-down list shows nothing where its value is None
@@ -62,10 +62,10 @@ class ScoreControls:
 
     def offer_groups(self) -> None:
         """Offer the groups that the scores on view fall into."""
-        asked = self.asked
+        query = self.query
         groups: list[str] = []
-        if asked.models:
-            first = ScoreQuery(asked.models[:1], asked.grouping, population=asked.population)
+        if query.models:
+            first = ScoreQuery(query.models[:1], query.grouping, population=query.population)
             found = set(self._book().items(first)["group"])
             known = [key for key in self._ds.taxonomy.keys if key in found]
             groups = [*sorted(found - set(known)), *known]

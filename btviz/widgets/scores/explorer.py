@@ -192,19 +192,19 @@ class ScoreExplorer(InspectedView):
 
     def _ask(self) -> None:
         """Check, count and draw what the controls ask for, beside the kernel."""
-        book, asked, brush = self._on_view, self._choices.asked, self._brush
+        book, query, brush = self._on_view, self._choices.query, self._brush
         view, form, override = (
             self.controls["view"].value, self.controls["form"].value, self._canvas.override.value
         )  # fmt: skip
         self._canvas.ask(
-            lambda: picture_of(book, asked, view=view, form=form, brush=brush, override=override),
+            lambda: picture_of(book, query, view=view, form=form, brush=brush, override=override),
             doing="Measuring" if view == "metrics" else "Checking the sign, counting",
             note="" if self._live is None else _RUNNING,
         )
 
     def _shown(self, picture: Picture) -> None:
         self.controls["form"].disabled = not picture.has_forms
-        if self._brush is not None and self._brush.is_on(picture) and (picture.book, picture.asked) != self._brushed:
+        if self._brush is not None and self._brush.is_on(picture) and (picture.book, picture.query) != self._brushed:
             self._list(self._brush, picture)  # what lies under it now
 
     def _brushed_in_chart(self, name: str, ranges: Mapping[str, list[float]]) -> None:
@@ -222,13 +222,13 @@ class ScoreExplorer(InspectedView):
 
     def _list(self, brush: Brush | None, picture: Picture) -> None:
         """Choose the answers under a brush on a picture; none lists all."""
-        self._brush, self._brushed, self._brushing = brush, (picture.book, picture.asked), True
+        self._brush, self._brushed, self._brushing = brush, (picture.book, picture.query), True
         try:
             if brush is None:
                 self.selection.clear()
             else:
                 found = brush.items(picture)
-                ids, origin = found["pair_id"].unique().sort(), origin_of(brush, found, asked=picture.asked, ds=self.ds)
+                ids, origin = found["pair_id"].unique().sort(), origin_of(brush, found, query=picture.query, ds=self.ds)
                 known = self.selection.pair_ids
                 # set again, the list would turn back to its first page with each picture of a run
                 if known is None or not ids.equals(known) or origin != self.selection.origin:

@@ -47,10 +47,10 @@ class Brush:
 
     def items(self, picture: Picture) -> pl.DataFrame:
         """What lies under it on a picture."""
-        book, asked = picture.book, picture.asked
+        book, query = picture.book, picture.query
         if self.panel is None:
-            return book.brushed_plane(asked, reward=self.reward or self.within, cost=self.within)
-        return book.brushed(asked, panel=self.panel, within=self.within)
+            return book.brushed_plane(query, reward=self.reward or self.within, cost=self.within)
+        return book.brushed(query, panel=self.panel, within=self.within)
 
     def is_on(self, picture: Picture) -> bool:
         """Whether a picture shows it."""
@@ -66,7 +66,7 @@ class Picture:
     refused: Sequence[SignCheck]
     said: str
     book: ScoreBook
-    asked: ScoreQuery
+    query: ScoreQuery
     panels: Sequence[Panel] = ()
     is_plane: bool = False
     has_forms: bool = False
@@ -91,10 +91,10 @@ def brush_on(picture: Picture, name: str, *, ranges: Mapping[str, Sequence[float
 
 
 def picture_of(
-    book: ScoreBook, asked: ScoreQuery, *, view: str, form: str, brush: Brush | None, override: bool
+    book: ScoreBook, query: ScoreQuery, *, view: str, form: str, brush: Brush | None, override: bool
 ) -> Picture:
     """Check the sign of the models, then draw those that may be drawn."""
-    models = tuple(model for model in asked.models if model in book.parts)
+    models = tuple(model for model in query.models if model in book.parts)
     if not models:
         raise UsageError(_NO_MODEL)
     checks = {model: book.sign(model) for model in models}
@@ -109,20 +109,20 @@ def picture_of(
             f"Not drawn: {names}. Turn the sign of these scores, or tick the box above the picture if it is the labels "
             "that are wrong."
         )
-    asked = replace(asked, models=drawn)
+    query = replace(query, models=drawn)
     if not drawn:
-        return Picture(None, found, refused, "\n".join(said), book, asked)
-    made = _VIEWS[view](book, asked, form, brush)
+        return Picture(None, found, refused, "\n".join(said), book, query)
+    made = _VIEWS[view](book, query, form, brush)
     said.append(_METRICS if made.rows is not None else _INVITATION)
     return replace(made, checks=found, refused=refused, said="\n".join(said))
 
 
-def origin_of(brush: Brush, found: pl.DataFrame, *, asked: ScoreQuery, ds: Dataset) -> str:
+def origin_of(brush: Brush, items: pl.DataFrame, *, query: ScoreQuery, ds: Dataset) -> str:
     """Say in words what a brush chose."""
-    pairs = found["pair_id"].n_unique()
-    n = found["prompt_id" if asked.population == "prompts" else "item"].n_unique()
-    counted = f"{n:,} {asked.population if n != 1 else asked.population[:-1]}"
-    then = "" if asked.population == "pairs" else f" → {pairs:,} pair{'s' * (pairs != 1)}"
+    pairs = items["pair_id"].n_unique()
+    n = items["prompt_id" if query.population == "prompts" else "item"].n_unique()
+    counted = f"{n:,} {query.population if n != 1 else query.population[:-1]}"
+    then = "" if query.population == "pairs" else f" → {pairs:,} pair{'s' * (pairs != 1)}"
     low, high = brush.within
     if brush.panel is None:
         left, right = brush.reward or brush.within
@@ -130,58 +130,58 @@ def origin_of(brush: Brush, found: pl.DataFrame, *, asked: ScoreQuery, ds: Datas
     else:
         model, kind, panel = brush.panel
         place = "" if panel == "all" else f" · {panel}"
-        mean = "mean " if asked.population == "prompts" else ""
+        mean = "mean " if query.population == "prompts" else ""
         what = f"{mean}{kind} by {model}{place}, {low:.2f} to {high:.2f}"
-    group = "" if asked.level is None else f" · {_level(asked, ds)}"
+    group = "" if query.level is None else f" · {_level(query, ds)}"
     return f"{ds.population} · {what}{group}: {counted}{then}"
 
 
-def _level(asked: ScoreQuery, ds: Dataset) -> str:
-    return level_options([str(asked.level)], ds.taxonomy)[1][0]
+def _level(query: ScoreQuery, ds: Dataset) -> str:
+    return level_options([str(query.level)], ds.taxonomy)[1][0]
 
 
-def _lines(book: ScoreBook, asked: ScoreQuery) -> list[str]:
-    parts = [book.ds.population, POPULATIONS[asked.population]]
-    which = {"compared": COMPARED, "chosen": CHOSEN}.get(asked.which, f"split: {asked.which}")
-    parts += [] if asked.which in ("all", EACH) else [which]
-    parts += [f"only {_level(asked, book.ds)}"] if asked.level is not None else []
+def _lines(book: ScoreBook, query: ScoreQuery) -> list[str]:
+    parts = [book.ds.population, POPULATIONS[query.population]]
+    which = {"compared": COMPARED, "chosen": CHOSEN}.get(query.which, f"split: {query.which}")
+    parts += [] if query.which in ("all", EACH) else [which]
+    parts += [f"only {_level(query, book.ds)}"] if query.level is not None else []
     return [" · ".join(parts)]
 
 
-def _distributions(book: ScoreBook, asked: ScoreQuery, form: str, brush: Brush | None) -> Picture:
-    table = book.distributions(asked)
+def _distributions(book: ScoreBook, query: ScoreQuery, form: str, brush: Brush | None) -> Picture:
+    table = book.distributions(query)
     many = table["group"].n_unique() > MANY
-    lines = [*_lines(book, asked), f"by {SCORE_GROUPING_TITLES[asked.grouping]} · {_counted(table)}"]
+    lines = [*_lines(book, query), f"by {SCORE_GROUPING_TITLES[query.grouping]} · {_counted(table)}"]
     lines += [NOTES["violin"]] if form == "violin" and not many else []
     chosen = {brush.panel: brush.within} if brush is not None and brush.panel is not None else {}
     chart = brushed_distributions(
         table, form="ridges" if many else form, lines=lines, chosen=chosen, taxonomy=book.ds.taxonomy
     )
-    return Picture(chart, [], [], "", book, asked, panels=panels_of(table), has_forms=not many)
+    return Picture(chart, [], [], "", book, query, panels=panels_of(table), has_forms=not many)
 
 
 def _counted(table: pl.DataFrame) -> str:
     return f"drawn from {table.filter(pl.col('count') > 0).height:,} bins"
 
 
-def _plane(book: ScoreBook, asked: ScoreQuery, _: str, brush: Brush | None) -> Picture:
-    cells, quadrants = book.plane(asked)
-    (reward, _kind), (cost, _other) = book.plane_of(asked)
+def _plane(book: ScoreBook, query: ScoreQuery, _: str, brush: Brush | None) -> Picture:
+    cells, quadrants = book.plane(query)
+    (reward, _kind), (cost, _other) = book.plane_of(query)
     n, prompts = cells.select("n", "prompts").row(0)
     lines = [
-        *_lines(book, asked),
-        f"reward: {reward} · cost: {cost} · n = {n:,} {asked.population}, {prompts:,} prompts",
+        *_lines(book, query),
+        f"reward: {reward} · cost: {cost} · n = {n:,} {query.population}, {prompts:,} prompts",
     ]
     chosen = (brush.reward, brush.within) if brush is not None and brush.reward is not None else None
     chart = brushed_plane(cells, quadrants, lines=lines, chosen=chosen)
-    return Picture(chart, [], [], "", book, asked, is_plane=True)
+    return Picture(chart, [], [], "", book, query, is_plane=True)
 
 
-def _metrics(book: ScoreBook, asked: ScoreQuery, _: str, __: Brush | None) -> Picture:
-    rows = metric_rows(book.metrics(asked), taxonomy=book.ds.taxonomy)
-    grouping = SCORE_GROUPING_TITLES[asked.grouping]
+def _metrics(book: ScoreBook, query: ScoreQuery, _: str, __: Brush | None) -> Picture:
+    rows = metric_rows(book.metrics(query), taxonomy=book.ds.taxonomy)
+    grouping = SCORE_GROUPING_TITLES[query.grouping]
     caption = f"{book.ds.population}: metrics over all answers and by {grouping}, intervals by prompt"
-    return Picture(None, [], [], "", book, asked, rows=rows, caption=caption)
+    return Picture(None, [], [], "", book, query, rows=rows, caption=caption)
 
 
 _VIEWS = {"distributions": _distributions, "plane": _plane, "metrics": _metrics}
