@@ -247,7 +247,7 @@ def test_a_worker_loads_the_type_that_the_model_has_here_on_the_gpu_that_it_sees
 
 def test_other_weights_under_that_name_are_refused_by_the_worker(tiny):
     with pytest.raises(DataError, match="other weights or settings under that name"):
-        Worker("tiny", "another", given=tiny).ready()
+        Worker("tiny", "another", origin=tiny).ready()
 
 
 def test_there_is_at_least_one_worker():
