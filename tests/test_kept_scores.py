@@ -122,6 +122,37 @@ def test_a_table_of_other_types_is_kept_as_any_other_and_one_that_is_none_is_ref
         btviz.keep_scores(ds, wide.drop("kind"))
 
 
+def test_what_is_of_no_data_set_or_no_answer_in_it_is_not_kept(ds):
+    strange = costs(ds, model="strange").with_columns(pl.col("pair_id") ^ 1)
+    with pytest.raises(UsageError, match=r"\['strange'\] are of no answer"):
+        btviz.keep_scores(ds, pl.concat([costs(ds), strange]))
+    with pytest.raises(UsageError, match="without a name"):
+        btviz.keep_scores(ds, costs(ds, model=None).cast({"model": pl.String}))
+    for table in ("scores.csv", None, costs(ds).lazy()):
+        with pytest.raises(UsageError, match=type(table).__name__):
+            btviz.keep_scores(ds, table)
+    for call in (btviz.kept_scores, lambda name: btviz.keep_scores(name, costs(ds))):
+        with pytest.raises(UsageError, match="the text 'sample'"):
+            call("sample")
+    with pytest.raises(UsageError, match="the text 'sample'"):
+        btviz.score("sample", "a model", keep=True)
+    assert btviz.kept_scores(ds).is_empty()
+
+
+@pytest.mark.filterwarnings("ignore::btviz.scores.signs.SignWarning")  # of random labels
+def test_probes_of_one_name_are_told_apart_though_they_lie_in_no_folder(ds):
+    vectors = btviz.embed(ds, text="qa", encoder="words")
+    first, other = (btviz.fit_probe(ds, vectors, kind="cost", n_folds=2, l2=l2) for l2 in (0.03, 3.0))
+    longer = f"{other.name} {other.fingerprint[:8]}"
+    btviz.score(ds, first, keep=True, override_sign=True)
+    with pytest.warns(KeepWarning, match=longer) as caught:
+        btviz.score(ds, other, keep=True, override_sign=True)
+    assert {warning.filename for warning in caught if warning.category is KeepWarning} == {__file__}
+    assert names(ds) == [first.name, longer]
+    btviz.score(ds, first, keep=True, override_sign=True)
+    assert names(ds) == [first.name, longer]
+
+
 def test_scores_that_nobody_wants_to_keep_are_not_kept(ds):
     probe = btviz.fit_probe(ds, btviz.embed(ds, text="qa", encoder="words"), kind="cost", n_folds=2)
     assert btviz.score(ds, probe).height == 120

@@ -42,6 +42,11 @@ def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
 
     A table may lack thresholds; those of other models than moderators mean nothing, and become null.
     """
+    if not isinstance(scores, pl.DataFrame):
+        raise UsageError(
+            f"A table of scores was to be passed, and this is a {type(scores).__name__}. "
+            "Pass a Polars DataFrame, as btviz.score and btviz.kept_scores give."
+        )
     needed = [name for name in SCORES if name != THRESHOLD]
     missing = [name for name in needed if name not in scores.columns]
     if missing:

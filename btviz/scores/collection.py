@@ -10,7 +10,7 @@ from typing import Any, TypeAlias
 import polars as pl
 
 from btviz.data.catalog import load, register
-from btviz.data.dataset import Dataset
+from btviz.data.dataset import Dataset, expect_dataset
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.models.protocol import SCORES_ORDER, stacked_scores
@@ -41,6 +41,7 @@ def kept_scores(ds: Dataset) -> pl.DataFrame:
     DataFrame
         A table of scores, empty where none are kept.
     """
+    expect_dataset(ds)
     return stacked_scores(entry.table("scores") for entry in _entries(ds))
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from btviz.data.dataset import Dataset
+from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError
 from btviz.models.model import LoadedModel, load_score_model
 from btviz.models.probes import Probe
@@ -129,6 +129,7 @@ def score(
     --------
     >>> scores = btviz.score(ds, "PKU-Alignment/beaver-7b-v1.0-cost")  # doctest: +SKIP
     """
+    expect_dataset(ds)
     if not keep:
         return score_answers(
             ds, model, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch, progress=progress
@@ -140,14 +141,15 @@ def score(
             score_answers, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch, progress=progress
         ),
         override_sign=override_sign,
+        say=partial(_warn, depth=5),  # of who calls this function
     )
     for name, kind, count in kept.replaced.select("model", "kind", "replaced").rows():
         _warn(f"Scores of the {kind} {name!r} were kept before: {count:,} of them were other numbers and gave way.")
     return kept.scores
 
 
-def _warn(message: str) -> None:
-    warnings.warn(message, KeepWarning, stacklevel=3)
+def _warn(message: str, *, depth: int = 3) -> None:
+    warnings.warn(message, KeepWarning, stacklevel=depth)
 
 
 def score_and_keep(
@@ -248,22 +250,36 @@ def keep_scores(
         If a reward or cost points the other way; nothing is kept then.
     UsageError
         If a file has a column of the name of a model that was run, whose scores are kept, or the table is none of
-        scores.
+        scores or has a model without a name, or one that scored no answer of the data set.
 
     Examples
     --------
     >>> btviz.keep_scores(ds, btviz.read_scores("scores.jsonl", ds)).replaced  # doctest: +SKIP
     """
+    expect_dataset(ds)
     if isinstance(scores, ScoreFile):
+        _expect_scores_of(ds, scores.scores)
         signs = check_sign(scores.scores, ds, override=override_sign)
         return KeptScores(scores.scores, signs, add_scores(ds, scores.scores, answers=scores.answers))
     by_name = dict(fingerprints or {})
     taken = [] if give_way else [name for name, of in by_name.items() if is_taken(ds, name, fingerprint=of)]
     renamed = {name: f"{name} {by_name[name][:8]}" for name in taken}
     table = valid_scores(scores).with_columns(pl.col("model").replace(renamed))
+    _expect_scores_of(ds, table)
     signs = check_sign(table, ds, override=override_sign)
     of = {renamed.get(name, name): fingerprint for name, fingerprint in by_name.items()}
     return KeptScores(table, signs, replace_scores(ds, table, fingerprints=of), renamed)
+
+
+def _expect_scores_of(ds: Dataset, scores: pl.DataFrame) -> None:
+    """Check that each model has a name and has scored answers of a data set: those of another would never be drawn."""
+    of_these = scores.join(ds.pairs, on="pair_id", how="semi").select("model").unique()
+    others = scores.select("model").unique().join(of_these, on="model", how="anti")["model"].sort().to_list()
+    if others:
+        raise UsageError(
+            f"Scores were to be kept beside {ds.name}; those of {others} are of no answer in it, or of a model without "
+            "a name. Pass the data set that was scored, and name each model."
+        )
 
 
 def _source(model: ScoreModel, asked: ModelSource) -> str | Path | None:
@@ -289,12 +305,15 @@ def _told_apart(model: ScoreModel, ds: Dataset, *, source: str | Path | None, ta
 
 
 def _longer_names(model: ScoreModel, source: str | Path | None) -> list[str]:
-    """Names with the folder above, which tells checkpoints of several runs apart, and with the type of numbers."""
+    """Names with the folder above, which tells checkpoints of several runs apart, and with the type of numbers.
+
+    A probe that was just fitted lies in no folder, and takes the first letters of its fingerprint.
+    """
     above = []
     if source is not None and "/" not in model.name:
         above.append(f"{Path(source).expanduser().resolve().parent.name}/{model.name}")
     if not isinstance(model, LoadedModel):
-        return above if isinstance(model, Probe) else []
+        return above or [f"{model.name} {model.fingerprint[:8]}"] if isinstance(model, Probe) else []
     typed = [f"{name} {model.dtype}" for name in (model.name, *above)]
     return above + typed if model.origin.dtype is None else typed + above
 
