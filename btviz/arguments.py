@@ -26,10 +26,10 @@ def whole_number(value: object, *, name: str, least: int, most: int | None = Non
     """Return a whole number that lies in a range."""
     use = f"of at least {least}" if most is None else f"from {least} to {most}"
     if isinstance(value, bool) or not isinstance(value, Integral):
-        given = repr(value)
-        if len(given) > _LONGEST:  # it may hold texts of the data
-            given = f"a {type(value).__name__}"
-        raise UsageError(f"{name}={given} was asked for; that is no whole number. Use one {use}.")
+        description = repr(value)
+        if len(description) > _LONGEST:  # it may hold texts of the data
+            description = f"a {type(value).__name__}"
+        raise UsageError(f"{name}={description} was asked for; that is no whole number. Use one {use}.")
     number = int(value)
     if number < least or (most is not None and number > most):
         side = f"below {least}" if number < least else f"above {most}"
@@ -53,10 +53,10 @@ def expect_table(table: object, columns: Mapping[str, str], *, name: str, source
             f"A table with {sorted(columns)} was to be passed as {name}; this one is without {missing}. {advice}"
         )
     for column, kind in columns.items():
-        found = table.schema[column]
-        if not TYPES[kind](found) and found != pl.Null:
+        dtype = table.schema[column]
+        if not TYPES[kind](dtype) and dtype != pl.Null:
             raise UsageError(
-                f"A table with {kind} in column {column!r} was to be passed as {name}; there it has {found}. {advice}"
+                f"A table with {kind} in column {column!r} was to be passed as {name}; there it has {dtype}. {advice}"
             )
 
 
@@ -73,9 +73,9 @@ def paired_texts(prompts: Sequence[str], responses: Sequence[str]) -> tuple[list
     for name, texts in zip(("prompt", "response"), pairs, strict=True):
         for number, text in enumerate(texts):
             if not isinstance(text, str) or not _is_whole(text):
-                found = "cut in a character" if isinstance(text, str) else f"a {type(text).__name__}"
+                problem = "cut in a character" if isinstance(text, str) else f"a {type(text).__name__}"
                 raise UsageError(
-                    f"Texts were to be scored; the {name} at place {number:,} is {found}. Give whole texts."
+                    f"Texts were to be scored; the {name} at place {number:,} is {problem}. Give whole texts."
                 )
     return pairs
 

@@ -77,10 +77,10 @@ def score_inputs(
 
     def at_once(rows: Sequence[Any]) -> Floats:
         if isinstance(model, TokenModel):
-            found = model.score_encoded(rows, length=length)
+            scores = model.score_encoded(rows, length=length)
         else:
-            found = model.score([prompt for prompt, _ in rows], [response for _, response in rows])
-        return _as_scores(found, model, n_rows=len(rows))
+            scores = model.score([prompt for prompt, _ in rows], [response for _, response in rows])
+        return _as_scores(scores, model, n_rows=len(rows))
 
     sizes = lengths_of(inputs)
     names = [f"the pair {pair_id:016x} of {size:,} tokens" for pair_id, size in zip(pair_ids, sizes, strict=True)]

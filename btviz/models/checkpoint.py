@@ -87,10 +87,10 @@ def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
     try:
         return name, Path(hub.snapshot_download(name, allow_patterns=_NEEDED, token=False))
     except Exception as error:  # a connection that breaks raises what the hub's own client has for it
-        found = getattr(error, "strerror", None) or type(error).__name__
+        reason = getattr(error, "strerror", None) or type(error).__name__
         raise FetchError(
             f"Asked for the score model {name!r}; there is no such folder, and the hub did not give a model of that "
-            f"name ({found}). Check spelling, network and disk and run this again: what has arrived is kept. Or "
+            f"name ({reason}). Check spelling, network and disk and run this again: what has arrived is kept. Or "
             "download it elsewhere and give its folder."
         ) from error
 
@@ -133,8 +133,8 @@ def _weight_files(folder: Path, *, name: str) -> list[Path]:
         if missing := [part.name for part in parts if not part.is_file()]:
             raise DataError(f"Asked to load {name!r}; its parts {missing} are missing from {folder}. Fetch them again.")
         return parts
-    if found := sorted(folder.glob("*.safetensors")):
-        return found
+    if weight_files := sorted(folder.glob("*.safetensors")):
+        return weight_files
     pickled = sorted(path.name for pattern in _PICKLED for path in folder.glob(pattern))
     what = f"only pickled weights ({', '.join(pickled)})" if pickled else "no weights"
     raise DataError(

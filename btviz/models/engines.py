@@ -78,8 +78,8 @@ class Worker:
 
     def ready(self) -> None:
         """Load the model, and make sure that it is the one that was asked for."""
-        found = self._model.fingerprint
-        if found != self._expected:
+        fingerprint = self._model.fingerprint
+        if fingerprint != self._expected:
             raise DataError(
                 f"Asked to score with {self._name!r} on Ray; {platform.node()} found other weights or settings under "
                 "that name. Put the same files on every machine."

@@ -56,8 +56,8 @@ def recognise_head(checkpoint: Checkpoint, *, kind: str | None) -> Head:
 def _kind_of(checkpoint: Checkpoint) -> str:
     """Kind by name, else by configuration: that of beaver-7b-v1.0-cost is thought to say "reward"."""
     for name in (checkpoint.name, str(checkpoint.config.get("_name_or_path", ""))):
-        if found := re.findall(r"(?<![a-z])(reward|cost)(?![a-z])", name.lower()):
-            return str(found[-1])
+        if kinds := re.findall(r"(?<![a-z])(reward|cost)(?![a-z])", name.lower()):
+            return str(kinds[-1])
     if (stated := checkpoint.config.get("score_type")) in {"reward", "cost"}:
         return str(stated)
     raise UsageError(

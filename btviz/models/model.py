@@ -110,15 +110,15 @@ class LoadedModel:
             NaN for a row without a token, or with a token that the network has not.
         """
         torch = require("torch", extra="models")
-        given, is_readable = readable(rows, n_ids=self._n_ids)
-        longest = max(row.shape[-1] for row in given)
-        batch = pad(given, length=max(longest, length or 0), pad_id=self._pad_id, skipped=self._skipped)
+        encoded, is_readable = readable(rows, n_ids=self._n_ids)
+        longest = max(row.shape[-1] for row in encoded)
+        batch = pad(encoded, length=max(longest, length or 0), pad_id=self._pad_id, skipped=self._skipped)
         with torch.inference_mode():
             logits = self._network(batch)
             scores = logits if self._activation is None else self._activation(logits)
-        found: npt.NDArray[np.float32] = scores.cpu().numpy().astype(np.float32)
-        found[~is_readable] = np.nan
-        return found if self.kind == "moderation" else found[:, 0]
+        score_array: npt.NDArray[np.float32] = scores.cpu().numpy().astype(np.float32)
+        score_array[~is_readable] = np.nan
+        return score_array if self.kind == "moderation" else score_array[:, 0]
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.float32]:
         """Score answers.
@@ -179,14 +179,14 @@ class LoadedModel:
 
     def _score_all(self, rows: list[Encoded]) -> npt.NDArray[np.float32]:
         width = (len(self.labels),) if self.kind == "moderation" else ()
-        found = np.empty((len(rows), *width), np.float32)
+        scores = np.empty((len(rows), *width), np.float32)
         lengths = np.array([row.shape[-1] for row in rows], np.int64)
         room = Room()
         for where in by_length(lengths, budget=self.tokens_per_batch):
             names = [f"text {i + 1:,} of {len(rows):,}, of {lengths[i]:,} tokens" for i in where]
             batch, length = [rows[i] for i in where], int(lengths[where].max())
-            found[where] = room.sparing(self.score_encoded, batch, length=length, names=names)
-        return found
+            scores[where] = room.sparing(self.score_encoded, batch, length=length, names=names)
+        return scores
 
 
 VERSION = 1
@@ -308,9 +308,9 @@ def _form(dtype: str | None, device: str | None) -> tuple[str, str]:
 
 def _check_gpu(place: str, *, number: str, n_gpus: int) -> None:
     if not number.isdecimal() or int(number) >= n_gpus:
-        found = f"{n_gpus} of them, numbered from 0" if n_gpus else "none"
+        gpus = f"{n_gpus} of them, numbered from 0" if n_gpus else "none"
         raise UsageError(
-            f"Asked to load a model on {place!r}; PyTorch sees these GPUs here: {found}. Use device='cpu', or leave it "
+            f"Asked to load a model on {place!r}; PyTorch sees these GPUs here: {gpus}. Use device='cpu', or leave it "
             "out for what there is."
         )
 
@@ -350,14 +350,14 @@ def _check_writes(template: ChatTemplate, checkpoint: Checkpoint) -> None:
     try:
         written = template.write("hello", "Hello! How can I help you today?")
     except Exception as error:  # noqa: BLE001  # in the words of whoever wrote the template
-        found = f"refuses a question and its answer ({error})"
+        problem = f"refuses a question and its answer ({error})"
     else:
         if written:
             return
-        found = "writes nothing of a question and its answer"
+        problem = "writes nothing of a question and its answer"
     raise DataError(
-        f"Asked to load {checkpoint.name!r}; its chat template {found}. Mend chat_template in tokenizer_config.json or "
-        "chat_template.jinja, or take it out: the two are then read as a pair of texts."
+        f"Asked to load {checkpoint.name!r}; its chat template {problem}. Mend chat_template in tokenizer_config.json "
+        "or chat_template.jinja, or take it out: the two are then read as a pair of texts."
     )
 
 

@@ -215,8 +215,8 @@ class WholeRead:
         """Logits, a float32 tensor (n, k)."""
         torch = require("torch", extra="models")
         device = next(self.classifier.parameters()).device
-        given = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.segments}
-        tensors = {name: torch.from_numpy(a).to(device) for name, a in given.items() if a is not None}
+        arrays = {"input_ids": batch.ids, "attention_mask": batch.mask, "token_type_ids": batch.segments}
+        tensors = {name: torch.from_numpy(a).to(device) for name, a in arrays.items() if a is not None}
         return self.classifier(**tensors).logits.float()
 
 

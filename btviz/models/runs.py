@@ -87,9 +87,9 @@ def scored_pairs(ds: Dataset, model: ScoreModel) -> int:
     -------
     int
     """
-    own, pairs = _own_and_others(ds, model)
+    out_of_fold, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget_of(model)) as journal:
-        return own["pair_id"].n_unique() + journal.done.height
+        return out_of_fold["pair_id"].n_unique() + journal.done.height
 
 
 def _scored_by(
@@ -111,11 +111,11 @@ def _scored_by(
 def _score(
     ds: Dataset, model: ScoreModel, *, runner: Engine, budget: int | None, listener: Listener | None
 ) -> pl.DataFrame:
-    own, pairs = _own_and_others(ds, model)
+    out_of_fold, pairs = _own_and_others(ds, model)
     with Journal(Store(), model, pairs=pairs, budget=budget or budget_of(model)) as journal:
         _run(journal, model, runner=runner, n_pairs=pairs.height, listener=listener)
         table = _table(journal.done, model)
-    return stacked_scores([own, table])
+    return stacked_scores([out_of_fold, table])
 
 
 def _own_and_others(ds: Dataset, model: ScoreModel) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -123,8 +123,8 @@ def _own_and_others(ds: Dataset, model: ScoreModel) -> tuple[pl.DataFrame, pl.Da
     pairs = ds.pairs.select("pair_id", "prompt", "response").sort("pair_id")
     if not isinstance(model, CrossFitted):
         return SCORES.to_frame(), pairs
-    own = model.out_of_fold.filter(pl.col("pair_id").is_in(pairs["pair_id"].implode()))
-    return own, pairs.filter(~pl.col("pair_id").is_in(own["pair_id"].implode()))
+    out_of_fold = model.out_of_fold.filter(pl.col("pair_id").is_in(pairs["pair_id"].implode()))
+    return out_of_fold, pairs.filter(~pl.col("pair_id").is_in(out_of_fold["pair_id"].implode()))
 
 
 def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, listener: Listener | None) -> None:

@@ -70,11 +70,11 @@ class FixedTemplate:
             f"{self._lead}{ANSWER}{response}" if is_plain else render([(prompt, response)], eos="")
             for prompt, response, is_plain in zip(prompts, responses, plain, strict=True)
         ]
-        found = []
+        encoded = []
         for prompt, is_plain, ids in zip(prompts, plain, self._ids(rest), strict=True):
             before = [*self._head, *parts[prompt]] if is_plain else []
-            found.append(self._finish([*before, *ids]))
-        return found
+            encoded.append(self._finish([*before, *ids]))
+        return encoded
 
     def encode_conversations(self, conversations: Sequence[Sequence[tuple[str, str]]]) -> list[Encoded]:
         """Token ids of whole conversations, each a sequence of (prompt, response)."""
@@ -142,8 +142,8 @@ class TextPair:
         """Token ids, and segments where the network reads them, of each pair."""
         if not prompts:
             return []
-        found = self._tokenizer(list(prompts), list(responses), truncation=True, max_length=self.max_length)
-        if "token_type_ids" not in found:
-            return [np.array(ids, np.int32) for ids in found["input_ids"]]
-        rows = zip(found["input_ids"], found["token_type_ids"], strict=True)
+        encoding = self._tokenizer(list(prompts), list(responses), truncation=True, max_length=self.max_length)
+        if "token_type_ids" not in encoding:
+            return [np.array(ids, np.int32) for ids in encoding["input_ids"]]
+        rows = zip(encoding["input_ids"], encoding["token_type_ids"], strict=True)
         return [np.array(row, np.int32) for row in rows]

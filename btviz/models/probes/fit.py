@@ -183,10 +183,10 @@ class Sample:
         ids = ds.pairs["pair_id"]
         group = prompt_groups(ds.pairs.select("prompt_id", "prompt").unique("prompt_id"))
         groups = ds.pairs.select("prompt_id").join(group, on="prompt_id", maintain_order="left")["group"].to_numpy()
-        if (found := len(np.unique(groups))) < n_folds:
+        if (n_groups := len(np.unique(groups))) < n_folds:
             raise UsageError(
-                f"{n_folds} folds were asked for; the prompts of {ds.name!r} form {found} groups of near-duplicates. "
-                "Ask for fewer folds, or use more data."
+                f"{n_folds} folds were asked for; the prompts of {ds.name!r} form {n_groups} groups of "
+                "near-duplicates. Ask for fewer folds, or use more data."
             )
         fold = grouped_folds(groups, n_folds=n_folds, random_state=random_state)
         return cls(kind, ids, emb.of_pairs(ids), groups, fold, EXAMPLES[kind](ds, ids=ids))
@@ -262,10 +262,10 @@ def prompt_groups(prompts: pl.DataFrame, *, similarity: float = SIMILARITY) -> p
 
 def _words(prompts: pl.DataFrame) -> pl.DataFrame:
     """Distinct words of each prompt, rarest first: `prompt_id`, `word` (a number), `size`, `place`."""
-    found = prompts.select(
+    prompt_words = prompts.select(
         "prompt_id", pl.col("prompt").str.to_lowercase().str.extract_all(WORD).list.unique().alias("word")
     )
-    rows = found.explode("word", empty_as_null=False).drop_nulls()
+    rows = prompt_words.explode("word", empty_as_null=False).drop_nulls()
     rarity = rows.group_by("word").len().sort("len", "word").with_row_index("rank").select("word", "rank")
     numbered = rows.join(rarity, on="word").select("prompt_id", pl.col("rank").alias("word"))
     return numbered.sort("prompt_id", "word").with_columns(

@@ -48,9 +48,9 @@ def fit_heads(
         design = np.ones((len(vectors), vectors.shape[1] + 1), np.float32)
         np.subtract(vectors, mean.astype(np.float32), out=design[:, :-1])
         design[:, :-1] /= spread.astype(np.float32)
-        found = fit_logistic(design, contrasts, signs=signs[:, enough], l2=l2)
-        weights[:, enough] = found[:-1] / spread[:, None]
-        intercepts[enough] = found[-1] - mean @ weights[:, enough]
+        coefficients = fit_logistic(design, contrasts, signs=signs[:, enough], l2=l2)
+        weights[:, enough] = coefficients[:-1] / spread[:, None]
+        intercepts[enough] = coefficients[-1] - mean @ weights[:, enough]
     return LinearHeads(weights, intercepts)
 
 
@@ -108,8 +108,10 @@ def fit_logistic(vectors: npt.NDArray[np.float32], contrasts: Any, *, signs: Flo
         slope = penalised - whitening.T @ (vectors.T @ pull.astype(np.float32)) / n
         return float(value), slope.ravel()
 
-    found = minimise(loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-6})
-    return np.asarray(whitening @ found.x.reshape(shape))
+    optimum = minimise(
+        loss, np.zeros(shape).ravel(), jac=True, method="L-BFGS-B", options={"maxiter": 200, "gtol": 1e-6}
+    )
+    return np.asarray(whitening @ optimum.x.reshape(shape))
 
 
 def _whitening(vectors: npt.NDArray[np.float32], contrasts: Any, *, l2: float) -> Floats:

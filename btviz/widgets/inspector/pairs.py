@@ -225,8 +225,10 @@ def cards_of(rows: Rows, *, ds: Dataset, index: PairIndex) -> list[dict[str, Any
     """Describe pairs for the front end."""
     columns = [name for name in _FACTS if name in ds.pairs.columns]
     facts = ds.pairs.select(columns)[rows].to_dicts()
-    told = _told_by_comparisons(ds, index, rows)
-    return [_card(ds, index, int(row), fact | {"told": row in told}) for row, fact in zip(rows, facts, strict=True)]
+    compared_rows = _told_by_comparisons(ds, index, rows)
+    return [
+        _card(ds, index, int(row), fact | {"told": row in compared_rows}) for row, fact in zip(rows, facts, strict=True)
+    ]
 
 
 def _told_by_comparisons(ds: Dataset, index: PairIndex, rows: Rows) -> set[int]:

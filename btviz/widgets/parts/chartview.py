@@ -78,7 +78,11 @@ class TableView(anywidget.AnyWidget):
 
     def show(self, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]], *, caption: str) -> None:
         """Replace the table."""
-        self.content = {"caption": caption, "columns": [list(one) for one in columns], "rows": [list(r) for r in rows]}
+        self.content = {
+            "caption": caption,
+            "columns": [list(column) for column in columns],
+            "rows": [list(r) for r in rows],
+        }
 
     def clear(self) -> None:
         """Show nothing."""

@@ -63,8 +63,8 @@ class ScoreBook:
             .select(known.columns)
         )
         single = pl.concat([known.filter(pl.col("kind") != "moderation"), highest])
-        found = sorted(by_model(single), key=lambda part: (KINDS.index(part.kind), part.model))
-        return {(part.model, part.kind): part for part in found}
+        sorted_parts = sorted(by_model(single), key=lambda part: (KINDS.index(part.kind), part.model))
+        return {(part.model, part.kind): part for part in sorted_parts}
 
     def sign(self, model: Model) -> SignCheck | None:
         """What the labels say of the direction of a model; None for moderation. Remembered."""
@@ -73,14 +73,14 @@ class ScoreBook:
             return None
         key = (model, hash(part.scores.hash_rows().sum()))
         if key not in self._checks:
-            own = self.scores.filter(model=model[0], kind=model[1])
-            self._checks[key] = sign_checks(own, self.ds, n_boot=N_BOOT)[0]
+            model_scores = self.scores.filter(model=model[0], kind=model[1])
+            self._checks[key] = sign_checks(model_scores, self.ds, n_boot=N_BOOT)[0]
         return self._checks[key]
 
     def refused(self, models: tuple[Model, ...]) -> list[SignCheck]:
         """Checks of the models whose scores point the other way."""
-        found = [self.sign(model) for model in models]
-        return [check for check in found if check is not None and check.verdict == REVERSED]
+        checks = [self.sign(model) for model in models]
+        return [check for check in checks if check is not None and check.verdict == REVERSED]
 
     def items(self, query: ScoreQuery) -> pl.DataFrame:
         """What is counted, with `model`, `kind` and `panel`; see `btviz.scores.answers.counted_items`."""
@@ -117,10 +117,12 @@ class ScoreBook:
 
     def plane_of(self, query: ScoreQuery) -> tuple[Model, Model]:
         """Return the reward and the cost model among those asked for, the first of each kind."""
-        found = {kind: next((one for one in query.models if one[1] == kind), None) for kind in ("reward", "cost")}
-        reward, cost = found["reward"], found["cost"]
+        models = {
+            kind: next((model for model in query.models if model[1] == kind), None) for kind in ("reward", "cost")
+        }
+        reward, cost = models["reward"], models["cost"]
         if reward is None or cost is None:
-            missing = [kind for kind, one in found.items() if one is None]
+            missing = [kind for kind, model in models.items() if model is None]
             raise UsageError(
                 f"The plane of reward and cost was asked for; no {' and no '.join(missing)} model is chosen. Choose "
                 "one of each kind under Models."
@@ -131,13 +133,15 @@ class ScoreBook:
         """What is counted in the plane: `item`, `pair_id`, `prompt_id`, `reward`, `cost`, `counts`."""
         reward, cost = self.plane_of(query)
         grouping = "all" if query.level is None else query.grouping
-        own = ScoreQuery((cost,), grouping, query.level, "pairs" if query.population == "prompts" else query.population)
-        items = self._within(self._items(cost, own), "all" if query.which == EACH else query.which)
+        cost_query = ScoreQuery(
+            (cost,), grouping, query.level, "pairs" if query.population == "prompts" else query.population
+        )
+        items = self._within(self._items(cost, cost_query), "all" if query.which == EACH else query.which)
         both = items.join(self.parts[reward].scores.rename({"score": "reward"}), on="pair_id")
-        found = both.select("item", "pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
+        plane = both.select("item", "pair_id", "prompt_id", "reward", pl.col("score").alias("cost"))
         if query.population != "prompts":
-            return found.with_columns(pl.lit(value=True).alias("counts"))
-        return found.with_columns(
+            return plane.with_columns(pl.lit(value=True).alias("counts"))
+        return plane.with_columns(
             pl.col("reward", "cost").mean().over("prompt_id"),
             pl.col("prompt_id").is_first_distinct().alias("counts"),
         )
@@ -158,8 +162,8 @@ class ScoreBook:
     def brushed(self, query: ScoreQuery, *, panel: Panel, within: Range) -> pl.DataFrame:
         """Items on a panel whose value lies in a range, ends included."""
         model, kind, name = panel
-        own = self.items(query).filter(model=model, kind=kind, panel=name)
-        return own.filter(pl.col("value").is_between(*within))
+        items = self.items(query).filter(model=model, kind=kind, panel=name)
+        return items.filter(pl.col("value").is_between(*within))
 
     def brushed_plane(self, query: ScoreQuery, *, reward: Range, cost: Range) -> pl.DataFrame:
         """Items whose reward and cost lie in two ranges, ends included."""
@@ -173,8 +177,8 @@ class ScoreBook:
 
     def with_scores(self, added: pl.DataFrame) -> ScoreBook:
         """Return a book that holds further scores, in place of those that the same models had."""
-        own = added.select("model", "kind").unique()
-        others = self.scores.join(own, on=["model", "kind"], how="anti")
+        models = added.select("model", "kind").unique()
+        others = self.scores.join(models, on=["model", "kind"], how="anti")
         return ScoreBook(self.ds, stacked_scores([others, added]), self.topics, self.chosen, self._checks)
 
     def with_chosen(self, chosen: pl.Series | None) -> ScoreBook:

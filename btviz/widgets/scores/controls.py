@@ -66,9 +66,9 @@ class ScoreControls:
         groups: list[str] = []
         if query.models:
             first = ScoreQuery(query.models[:1], query.grouping, population=query.population)
-            found = set(self._book().items(first)["group"])
-            known = [key for key in self._ds.taxonomy.keys if key in found]
-            groups = [*sorted(found - set(known)), *known]
+            group_keys = set(self._book().items(first)["group"])
+            known = [key for key in self._ds.taxonomy.keys if key in group_keys]
+            groups = [*sorted(group_keys - set(known)), *known]
         self._offer("level", level_options(groups, self._ds.taxonomy))
 
     def offer_which(self, *, has_chosen: bool) -> None:

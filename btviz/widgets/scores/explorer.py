@@ -227,8 +227,8 @@ class ScoreExplorer(InspectedView):
             if brush is None:
                 self.selection.clear()
             else:
-                found = brush.items(picture)
-                ids, origin = found["pair_id"].unique().sort(), origin_of(brush, found, query=picture.query, ds=self.ds)
+                items = brush.items(picture)
+                ids, origin = items["pair_id"].unique().sort(), origin_of(brush, items, query=picture.query, ds=self.ds)
                 known = self.selection.pair_ids
                 # set again, the list would turn back to its first page with each picture of a run
                 if known is None or not ids.equals(known) or origin != self.selection.origin:

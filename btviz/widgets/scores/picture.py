@@ -101,8 +101,8 @@ def picture_of(
     refused = [] if override else book.refused(models)
     against = {(check.model, check.kind) for check in refused}
     drawn = tuple(model for model in models if model not in against)
-    found = [check for check in checks.values() if check is not None]
-    said = [check.reason for check in found]
+    sign_checks = [check for check in checks.values() if check is not None]
+    said = [check.reason for check in sign_checks]
     if refused:
         names = ", ".join(f"{check.kind} of {check.model}" for check in refused)
         said.append(
@@ -111,10 +111,10 @@ def picture_of(
         )
     query = replace(query, models=drawn)
     if not drawn:
-        return Picture(None, found, refused, "\n".join(said), book, query)
+        return Picture(None, sign_checks, refused, "\n".join(said), book, query)
     made = _VIEWS[view](book, query, form, brush)
     said.append(_METRICS if made.rows is not None else _INVITATION)
-    return replace(made, checks=found, refused=refused, said="\n".join(said))
+    return replace(made, checks=sign_checks, refused=refused, said="\n".join(said))
 
 
 def origin_of(brush: Brush, items: pl.DataFrame, *, query: ScoreQuery, ds: Dataset) -> str:

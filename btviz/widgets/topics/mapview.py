@@ -278,7 +278,10 @@ class TopicPanel:
                 "texts": _TEXTS.get(topics.facts.get("text", ""), "texts"),
                 "encoder": topics.facts.get("encoder"),
                 "quality": _of_all(quality),
-                "colorings": [(name, one.title, one.group, one.why_not) for name, one in self._offers.items()],
+                "colorings": [
+                    (name, colouring.title, colouring.group, colouring.why_not)
+                    for name, colouring in self._offers.items()
+                ],
                 "scales": topics.layers.select("scale", "n_topics").rows(),
                 "busy": False,
             }
