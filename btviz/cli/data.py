@@ -65,9 +65,9 @@ def _print_counts(rows: list[Row]) -> None:
 
 
 def _print_categories(rows: list[Row], taxonomy: Taxonomy) -> None:
-    told = {(row["quantity"], row["split"]) for row in rows if row["published"]}
+    published = {(row["quantity"], row["split"]) for row in rows if row["published"]}
     if not _has_one_split(rows):  # --json has every split; here only those of which something was published
-        rows = [row for row in rows if row["split"] is None or (row["quantity"], row["split"]) in told]
+        rows = [row for row in rows if row["split"] is None or (row["quantity"], row["split"]) in published]
     columns, lines = _side_by_side(
         sorted(rows, key=lambda row: row["quantity"]),
         line=lambda row: (taxonomy[row["category"]].slug,),

@@ -272,9 +272,9 @@ def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[s
     from btviz.scores import forgetting, keep_dataset
 
     ds = _known(request.name)
-    found = read_scores([Path(file) for file in files], ds, columns=_mapping(columns) or None, **options)
-    owner = ds or keep_dataset(request.name, found.dataset)
-    kept = keep_scores(owner, found, override_sign=request.override_sign)
+    score_file = read_scores([Path(file) for file in files], ds, columns=_mapping(columns) or None, **options)
+    owner = ds or keep_dataset(request.name, score_file.dataset)
+    kept = keep_scores(owner, score_file, override_sign=request.override_sign)
     if ds is None:
         prompts = owner.pairs["prompt_id"].n_unique()
         say(
@@ -288,7 +288,7 @@ def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[s
             f"{replaced:,} of the same were other numbers and gave way. To begin anew: "
             f"{forgetting(request.name, model)}."
         )
-    _report_files(found, kept, request=request)
+    _report_files(score_file, kept, request=request)
 
 
 def _known(name: str) -> Dataset | None:

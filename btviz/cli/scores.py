@@ -116,22 +116,22 @@ def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: i
         names.insert(0, names.pop(names.index(choice(before, names, what="policy"))))
     if not policies.select((pl.col("policy").n_unique().over("model", "kind") > 1).any()).item():
         return {}
-    found = {"ratings": policy_ratings(policies, reference=before, n_boot=n_boot, random_state=seed)}
+    tables = {"ratings": policy_ratings(policies, reference=before, n_boot=n_boot, random_state=seed)}
     paired = [
         compare_policies(part, before=first, after=second, n_boot=n_boot, random_state=seed)
         for first, second in combinations(names, 2)
         for part in _meeting(policies, first, second)
     ]
-    return found | ({"policies": pl.concat(paired)} if paired else {})
+    return tables | ({"policies": pl.concat(paired)} if paired else {})
 
 
 def _meeting(policies: pl.DataFrame, first: str, second: str) -> list[pl.DataFrame]:
     """Scores of two policies by each model that scored answers of both to the same prompts."""
     import polars as pl
 
-    own = policies.filter(pl.col("policy").is_in([first, second]))
+    rows = policies.filter(pl.col("policy").is_in([first, second]))
     same = pl.col("policy").n_unique().over("model", "kind", "item", "prompt_id") == 2
-    return own.filter(same).partition_by("model", "kind", maintain_order=True)
+    return rows.filter(same).partition_by("model", "kind", maintain_order=True)
 
 
 if TYPE_CHECKING:
@@ -216,7 +216,7 @@ def _planes(request: Request) -> Iterator[tuple[pl.DataFrame, dict[str, str]]]:
     kinds = request.scores.select("model", "kind").unique().sort("model")
     names = {kind: kinds.filter(kind=kind)["model"].to_list() for kind in ("reward", "cost")}
     if not all(names.values()):
-        missing = " and no ".join(kind for kind, found in names.items() if not found)
+        missing = " and no ".join(kind for kind, models in names.items() if not models)
         raise UsageError(
             f"Reward against cost needs a model of each; there is no {missing} model here. Score with one."
         )
@@ -247,10 +247,10 @@ def _quadrants(request: Request) -> pl.DataFrame:
 def _together(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     import polars as pl
 
-    found = list(tables)
-    if not found:
+    planes = list(tables)
+    if not planes:
         raise UsageError("Reward against cost needs answers with both; no answer here has. Score the same answers.")
-    return pl.concat(found)
+    return pl.concat(planes)
 
 
 def _verdicts(request: Request) -> tuple[pl.DataFrame, list[str]]:

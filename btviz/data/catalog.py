@@ -182,8 +182,8 @@ def _catalogue_file() -> Path:
 
 
 def _record(name: str) -> dict[str, Any] | None:
-    found: dict[str, Any] | None = read_document(_catalogue_file()).get(name)
-    return found
+    record: dict[str, Any] | None = read_document(_catalogue_file()).get(name)
+    return record
 
 
 def _release(name: str) -> str | None:
@@ -249,13 +249,13 @@ def _name_of(path: Path) -> str:
 def _files_in(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
     files: list[Path] = []
     for path in map(Path, paths):
-        found = released_files(path) if path.is_dir() else expect_files([path])
-        if not found:
+        data_files = released_files(path) if path.is_dir() else expect_files([path])
+        if not data_files:
             raise DataError(
                 f"The folder {path} was to be read; it holds no .jsonl, .json, .csv or .parquet file. "
                 "Name the files themselves."
             )
-        files += found
+        files += data_files
     return expect_files(files)
 
 

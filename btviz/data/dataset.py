@@ -115,5 +115,5 @@ class Dataset:
 def expect_dataset(ds: object) -> None:
     """Check that something is a data set: a name is easily passed in place of what it names."""
     if not isinstance(ds, Dataset):
-        found = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
-        raise UsageError(f"A data set was to be passed, and this is {found}. Pass what btviz.load(...) gives.")
+        description = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
+        raise UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")

@@ -98,8 +98,8 @@ class Recipe:
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON, for the catalogue."""
-        found = {"sources": [asdict(source) for source in self.sources], "release": self.release}
-        return found | ({} if self.taxonomy is None else {"taxonomy": document_of(self.taxonomy)})
+        fields = {"sources": [asdict(source) for source in self.sources], "release": self.release}
+        return fields | ({} if self.taxonomy is None else {"taxonomy": document_of(self.taxonomy)})
 
     @property
     def key(self) -> Key:
@@ -159,14 +159,14 @@ def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[
 
 
 def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
-    found = {p.layout.taxonomy.name for _, p in parsed if p.layout.taxonomy}
-    if len(found) > 1:
+    names = {p.layout.taxonomy.name for _, p in parsed if p.layout.taxonomy}
+    if len(names) > 1:
         raise DataError(
-            f"The files were to be one data set; their categories are those of {sorted(found)}. "
+            f"The files were to be one data set; their categories are those of {sorted(names)}. "
             "Add each taxonomy under a name of its own."
         )
-    if found:
-        return TAXONOMIES[found.pop()]
+    if names:
+        return TAXONOMIES[names.pop()]
     return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
 
 
@@ -193,13 +193,13 @@ def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | 
 
 def _copies(parsed: Sequence[tuple[Source, Parsed]]) -> pl.DataFrame:
     """Files that hold the rows of another, compressed in another way or written in another format."""
-    found = [
+    problems = [
         (later.label, None, "copy of another file", "kept", f"its rows are those of {earlier.label}")
         for i, (later, rows) in enumerate(parsed)
         for earlier, others in parsed[:i]
         if rows.rows.height and rows.rows.drop("line").equals(others.rows.drop("line"))
     ]
-    return pl.DataFrame(found, schema=PROBLEMS, orient="row")
+    return pl.DataFrame(problems, schema=PROBLEMS, orient="row")
 
 
 def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
@@ -234,8 +234,8 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
 
 def expect_files(paths: Iterable[Path]) -> list[Path]:
     """Return the paths if every one is a file."""
-    found = list(paths)
-    missing = [str(path) for path in found if not path.is_file()]
-    if missing or not found:
+    files = list(paths)
+    missing = [str(path) for path in files if not path.is_file()]
+    if missing or not files:
         raise UsageError(f"Files were to be read; {missing or 'none'} is not there. Check the spelling and the folder.")
-    return found
+    return files

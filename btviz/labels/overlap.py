@@ -91,10 +91,10 @@ def response_repeats(ds: Dataset) -> pl.DataFrame:
             f"Repeated answers of comparisons were asked for, but {ds.name!r} has no comparisons. "
             "Its annotations per pair are in ds.pairs['n_annotations']."
         )
-    own = {name: [name] for name in _LABELS}
+    answer_labels = {name: [name] for name in _LABELS}
     both = {name: [f"{name}_0", f"{name}_1"] for name in _LABELS} | {name: [name] for name in _CHOICES}
     tables = [
-        _repeats(answers(ds.preferences), unit="answer", key=["pair_id"], labels=own),
+        _repeats(answers(ds.preferences), unit="answer", key=["pair_id"], labels=answer_labels),
         _repeats(_unordered(ds.preferences), unit="comparison", key=["pair_id_0", "pair_id_1"], labels=both),
     ]
     rule = "texts are equal to the letter; the order of the two answers does not matter"

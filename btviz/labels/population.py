@@ -240,21 +240,21 @@ def answers(preferences: pl.DataFrame) -> pl.DataFrame:
 def agreed(rows: pl.DataFrame, *, by: list[str]) -> pl.DataFrame:
     """Labels of answers as far as all rows of one answer agree; null where they do not."""
     columns = ("is_safe", "labels", "severity")
-    one = {name: pl.col(name).n_unique() == 1 for name in columns}
+    unanimous = {name: pl.col(name).n_unique() == 1 for name in columns}
     return rows.group_by(by).agg(
         pl.col("prompt_id").first(),
-        *(pl.when(one[name]).then(pl.col(name).first()).alias(name) for name in columns),
+        *(pl.when(unanimous[name]).then(pl.col(name).first()).alias(name) for name in columns),
     )
 
 
 def _check_columns(frame: pl.LazyFrame, *, population: str, by: str | None) -> None:
     needed = ["labels", "is_safe"] + ["pair_id"] * (population != "annotations")
     needed += ["prompt_id"] * (population == "prompts") + ([by] if by else [])
-    found = frame.collect_schema().names()
-    missing = [name for name in needed if name not in found]
+    columns = frame.collect_schema().names()
+    missing = [name for name in needed if name not in columns]
     if missing:
         raise UsageError(
-            f"Statistics over {population} need the columns {needed}; {missing} are not among {found}. "
+            f"Statistics over {population} need the columns {needed}; {missing} are not among {columns}. "
             "Use btviz.scan(path), or rename the columns."
         )
 

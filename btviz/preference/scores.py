@@ -71,7 +71,7 @@ def score_association(
     if missing:
         raise UsageError(f"Scores need the columns {columns}; {missing} are missing. Name yours by keyword.")
     named = {"helpful": helpful, "harmless": harmless, "prompt": prompt, "policy": policy}
-    rows = frame.select(pl.col(own).alias(name) for name, own in named.items()).drop_nulls()
+    rows = frame.select(pl.col(column).alias(name) for name, column in named.items()).drop_nulls()
     rows = rows.filter(pl.all_horizontal(pl.col("helpful", "harmless").cast(pl.Float64).is_not_nan()))
     resampling = Resampling(n_boot, random_state)
     levels = [("all", "all", rows)]

@@ -211,12 +211,13 @@ def score_ceilings(ds: Dataset) -> pl.DataFrame:
 
 def _order_labels(preferences: pl.DataFrame, label: str) -> pl.DataFrame:
     """One row a label: what is judged, how, and whether a score can be right."""
-    one, two = pl.col("pair_id_0"), pl.col("pair_id_1")
-    named = pl.when(pl.col(label) == 0).then(one).otherwise(two)
+    first, second = pl.col("pair_id_0"), pl.col("pair_id_1")
+    named = pl.when(pl.col(label) == 0).then(first).otherwise(second)
+    low, high = pl.min_horizontal(first, second), pl.max_horizontal(first, second)
     return preferences.drop_nulls(label).select(
-        pl.struct(pl.min_horizontal(one, two).alias("low"), pl.max_horizontal(one, two).alias("high")).alias("item"),
-        (named == pl.min_horizontal(one, two)).alias("says"),
-        (one != two).alias("possible"),
+        pl.struct(low.alias("low"), high.alias("high")).alias("item"),
+        (named == low).alias("says"),
+        (first != second).alias("possible"),
     )
 
 

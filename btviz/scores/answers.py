@@ -110,8 +110,8 @@ def judged_answers(
     """Scored answers with their majority labels, or once for each annotation with that one's labels and split."""
     pairs = ds.pairs.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "source")
     if annotations:
-        own = ds.annotations.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "split")
-        labelled = own.join(pairs.select("pair_id", "source"), on="pair_id", how="left", maintain_order="left")
+        annotated = ds.annotations.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "split")
+        labelled = annotated.join(pairs.select("pair_id", "source"), on="pair_id", how="left", maintain_order="left")
     else:
         labelled = pairs.join(splits_of(ds), on="pair_id", how="left", maintain_order="left")
     frame = labelled.join(scored.scores, on="pair_id", how="inner", maintain_order="left")
@@ -122,8 +122,8 @@ def judged_answers(
 def splits_of(ds: Dataset) -> pl.DataFrame:
     """Split of each answer, `pair_id` and `split`; null where its rows are in several."""
     rows = [ds.annotations.select("pair_id", "split"), both_answers(ds.preferences, "pair_id", "split")]
-    one = pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
-    return pl.concat(rows).group_by("pair_id").agg(one.alias("split"))
+    single_split = pl.when(pl.col("split").n_unique() == 1).then(pl.col("split").first())
+    return pl.concat(rows).group_by("pair_id").agg(single_split.alias("split"))
 
 
 def both_answers(comparisons: pl.DataFrame, *columns: str) -> pl.DataFrame:
@@ -138,8 +138,8 @@ def judged_comparisons(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame
     frame = with_strata(ds.preferences)
     known = scored.scores.join(_topics(topics), on="pair_id", how="left")
     for side in (0, 1):
-        own = known.rename({name: f"{name}_{side}" for name in known.columns})
-        frame = frame.join(own, on=f"pair_id_{side}", how="left", maintain_order="left")
+        side_scores = known.rename({name: f"{name}_{side}" for name in known.columns})
+        frame = frame.join(side_scores, on=f"pair_id_{side}", how="left", maintain_order="left")
     return frame.drop_nulls(["score_0", "score_1"])
 
 
@@ -242,9 +242,9 @@ def counted_items(
     items = grouped_answers(answers, ds, by=by).select(_ITEM)
     if population != "prompts":
         return items.with_columns(pl.col("score").alias("value"), pl.lit(value=True).alias("counts"))
-    own = ("prompt_id", "group")
+    keys = ("prompt_id", "group")
     return items.with_columns(
-        pl.col("score").mean().over(own).alias("value"), pl.struct(own).is_first_distinct().alias("counts")
+        pl.col("score").mean().over(keys).alias("value"), pl.struct(keys).is_first_distinct().alias("counts")
     )
 
 
@@ -256,7 +256,7 @@ def populations_of(ds: Dataset) -> list[str]:
 def groupings_of(ds: Dataset, *, topics: pl.DataFrame | None = None) -> list[str]:
     """Groupings that the data tell something about."""
     pairs = ds.pairs.select("is_safe", "labels", "severity", "source")
-    told = {
+    availability = {
         "is_safe": pairs["is_safe"].count() > 0,
         "split": splits_of(ds)["split"].count() > 0,
         "category": pairs["labels"].count() > 0,
@@ -266,4 +266,4 @@ def groupings_of(ds: Dataset, *, topics: pl.DataFrame | None = None) -> list[str
         "topic": topics is not None,
         "all": True,
     }
-    return [name for name in SCORE_GROUPINGS if told[name]]
+    return [name for name in SCORE_GROUPINGS if availability[name]]

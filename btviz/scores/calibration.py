@@ -139,9 +139,9 @@ class LogisticFit:
 
 def expit(values: ArrayLike) -> Floats:
     """Logistic function, 0 .. 1, without overflow."""
-    given = np.asarray(values, np.float64)
-    shrunk = np.exp(-np.abs(given))
-    return np.where(given >= 0, 1 / (1 + shrunk), shrunk / (1 + shrunk))
+    logits = np.asarray(values, np.float64)
+    shrunk = np.exp(-np.abs(logits))
+    return np.where(logits >= 0, 1 / (1 + shrunk), shrunk / (1 + shrunk))
 
 
 def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> LogisticFit:
@@ -159,12 +159,12 @@ def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> Logistic
         return _absent("the score does not vary")
     centre = float(score.mean())
     design = np.column_stack([np.ones_like(score), (score - centre) / spread])
-    found = _newton(design, label)
-    if found is None:
+    scaled_coefficients = _newton(design, label)
+    if scaled_coefficients is None:
         return _absent("a threshold on the score separates the classes, so the slope has no end")
     turn = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
-    coefficients = turn @ found
-    covariance = turn @ _sandwich(design, label, found, keys=keys) @ turn.T
+    coefficients = turn @ scaled_coefficients
+    covariance = turn @ _sandwich(design, label, scaled_coefficients, keys=keys) @ turn.T
     half = NormalDist().inv_cdf(0.975) * np.sqrt(np.diag(covariance))
     return LogisticFit(coefficients, coefficients - half, coefficients + half, None)
 

@@ -67,17 +67,17 @@ def add_scores(ds: Dataset, scores: pl.DataFrame, *, answers: pl.DataFrame) -> p
     parts, rows = _by_model(scores), []
 
     def joined(known: Index) -> Index:  # inside the lock, so that files read at the same time lose nothing
-        found = dict(known)
+        index = dict(known)
         for (model, kind), part in parts:
             before = _from_files(known.get(_label(model, kind)), ds)
             old = valid_scores(scores.clear()) if before is None else before.table("scores")
             stayed = old.join(part, on=["pair_id", "target"], how="anti", nulls_equal=True)
             same = old.join(part, on=["pair_id", "target", "score"], how="semi", nulls_equal=True)
-            own = joined_answers([answers] if before is None else [before.table("answers"), answers])
-            key = _kept(stacked_scores([stayed, part]), ds, answers=own, model_fingerprint=None)
-            found[_label(model, kind)] = key.to_document()
+            all_answers = joined_answers([answers] if before is None else [before.table("answers"), answers])
+            key = _kept(stacked_scores([stayed, part]), ds, answers=all_answers, model_fingerprint=None)
+            index[_label(model, kind)] = key.to_document()
             rows.append((model, kind, stayed.height, old.height - stayed.height - same.height))
-        return found
+        return index
 
     _change_index(ds, joined)
     replaced = pl.DataFrame(rows, schema=_REPLACED, orient="row")
@@ -87,7 +87,9 @@ def add_scores(ds: Dataset, scores: pl.DataFrame, *, answers: pl.DataFrame) -> p
 def is_taken(ds: Dataset, name: str, *, fingerprint: str) -> bool:
     """Whether scores by another model than that with a fingerprint are kept under a name."""
     known = read_document(_index()).get(ds.fingerprint, {}).values()
-    return any(one["params"]["model"] == name and one["params"].get("of") != fingerprint for one in known)
+    return any(
+        document["params"]["model"] == name and document["params"].get("of") != fingerprint for document in known
+    )
 
 
 def forget_scores(ds: Dataset, model: str) -> int:
@@ -111,15 +113,15 @@ def forget_scores(ds: Dataset, model: str) -> int:
         If none are kept under that name.
     """
     known = read_document(_index()).get(ds.fingerprint, {})
-    gone = [label for label, one in known.items() if one["params"]["model"] == model]
+    gone = [label for label, document in known.items() if document["params"]["model"] == model]
     if not gone:
-        names = sorted({one["params"]["model"] for one in known.values()})
+        names = sorted({document["params"]["model"] for document in known.values()})
         raise NotFoundError(
             f"Scores of {ds.name} by {model!r} were to be let go of; kept are those of {names or 'no model'}. "
             "Name one of these."
         )
 
-    _change_index(ds, lambda known: {label: one for label, one in known.items() if label not in gone})
+    _change_index(ds, lambda known: {label: document for label, document in known.items() if label not in gone})
     return len(gone)
 
 
@@ -158,9 +160,13 @@ def kept_answers(ds: Dataset) -> pl.DataFrame:
     DataFrame
         The columns of `btviz.scores.policies.ANSWERS`.
     """
-    found = sorted((entry.table("answers") for entry in _entries(ds)), key=lambda table: -table.height)
-    own = policy_answers(ds)
-    joined = joined_answers([*found, own] if "policies" in ds.facts else [_not_renamed(own, found), *found])
+    file_answers = sorted((entry.table("answers") for entry in _entries(ds)), key=lambda table: -table.height)
+    dataset_answers = policy_answers(ds)
+    joined = joined_answers(
+        [*file_answers, dataset_answers]
+        if "policies" in ds.facts
+        else [_not_renamed(dataset_answers, file_answers), *file_answers]
+    )
     return settle_items(joined).unique().sort(list(ANSWERS))
 
 
@@ -201,14 +207,14 @@ def keep_dataset(name: str, ds: Dataset) -> Dataset:
 
 
 def _kept(part: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | None, model_fingerprint: str | None) -> Key:
-    own = ANSWERS.to_frame() if answers is None else answers.select(list(ANSWERS)).sort(list(ANSWERS))
-    content = [frame.write_csv() for frame in (part, own)]
+    answer_table = ANSWERS.to_frame() if answers is None else answers.select(list(ANSWERS)).sort(list(ANSWERS))
+    content = [frame.write_csv() for frame in (part, answer_table)]
     about = {"model": part["model"][0], "of": model_fingerprint}
     key = Key("scores", (ds.fingerprint, fingerprint(*content)), about, VERSION)
 
     def fill(draft: Draft) -> None:
         draft.table("scores", part)
-        draft.table("answers", own)
+        draft.table("answers", answer_table)
 
     Store().build(key, fill)
     return key
@@ -216,8 +222,8 @@ def _kept(part: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | None, mode
 
 def _entries(ds: Dataset) -> list[Entry]:
     documents = read_document(_index()).get(ds.fingerprint, {})
-    found = [_entry(one) for _, one in sorted(documents.items())]
-    return [entry for entry in found if entry is not None]
+    entries = [_entry(document) for _, document in sorted(documents.items())]
+    return [entry for entry in entries if entry is not None]
 
 
 def _entry(document: Mapping[str, Any]) -> Entry | None:
@@ -284,9 +290,9 @@ class ScoreCollection:
     @classmethod
     def of(cls, ds: Dataset, *, scores: pl.DataFrame | None = None, override_sign: bool = False) -> ScoreCollection:
         """Take scores, by default those kept for the data set, and check their signs."""
-        given = valid_scores(kept_scores(ds) if scores is None else scores).sort(*SCORES_ORDER, "kind")
-        table = given.filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].implode()))
-        n_strange = given.height - table.height
+        all_scores = valid_scores(kept_scores(ds) if scores is None else scores).sort(*SCORES_ORDER, "kind")
+        table = all_scores.filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].implode()))
+        n_strange = all_scores.height - table.height
         try:
             signs = check_sign(table, ds, override=override_sign)
         except DataError as error:
@@ -304,14 +310,14 @@ class ScoreCollection:
                 f"A figure of the scores of {self.ds.name!r} was asked for; none of the {self.n_strange:,} scores "
                 f"given is of an answer in it. Score this data set: btviz score {self.ds.name} --model MODEL."
             )
-        found = self.scores.filter(pl.col("kind").is_in(kinds))
-        if found.drop_nulls("score").is_empty():
+        rows = self.scores.filter(pl.col("kind").is_in(kinds))
+        if rows.drop_nulls("score").is_empty():
             of = "" if self.scores.is_empty() else f"{' or '.join(kinds)} "
             raise UsageError(
                 f"A figure of the scores of {self.ds.name!r} was asked for; no {of}model has scored it. Run btviz "
                 f"score {self.ds.name} --model MODEL, or --probes for small models fitted on its labels."
             )
-        return found
+        return rows
 
     def facts(self) -> dict[str, Any]:
         """Which models have scored what, what their signs are, a fingerprint of the table, and what was left out."""

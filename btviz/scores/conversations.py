@@ -128,10 +128,10 @@ def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | Conversation
         The columns of `TURN_SCORES`; turns without a score are left out.
     """
     if isinstance(scored, pl.DataFrame):
-        found = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
+        rows = conversations.select("conversation_id", "turn", "pair_id").join(scored, on="pair_id")
     else:
-        found = _scored_by(scored, conversations.sort("conversation_id", "turn"))
-    return found.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
+        rows = _scored_by(scored, conversations.sort("conversation_id", "turn"))
+    return rows.select(list(TURN_SCORES)).drop_nulls("score").sort("conversation_id", "model", "target", "turn")
 
 
 def _scored_by(model: ConversationModel, conversations: pl.DataFrame) -> pl.DataFrame:
@@ -208,7 +208,7 @@ def drift_rows(part: pl.DataFrame, *, n_boot: int, random_state: int) -> pl.Data
     def measured(drawn: Floats) -> Floats:
         return ratio(drawn[:, :k], drawn[:, k:])
 
-    found = bootstrap(sums, measured, n_boot=n_boot, random_state=random_state)
+    intervals = bootstrap(sums, measured, n_boot=n_boot, random_state=random_state)
     n = np.count_nonzero(sums[:, k:], axis=0)
     few = n < FEWEST_PROMPTS
     reasons = [
@@ -219,7 +219,7 @@ def drift_rows(part: pl.DataFrame, *, n_boot: int, random_state: int) -> pl.Data
             "statistic": ["mean"] * len(turns) + [f"change since turn {turns[0]}"] * len(later) + ["slope"],
             "turn": pl.Series([*turns, *later, None], dtype=pl.Int64),
             "n": pl.Series(n, dtype=pl.Int64),
-            **interval_columns(found, hidden=few, undefined=reasons),
+            **interval_columns(intervals, hidden=few, undefined=reasons),
         }
     )
 

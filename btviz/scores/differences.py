@@ -62,13 +62,13 @@ def score_margins(scores: pl.DataFrame, ds: Dataset, *, label: str | None = None
                 pl.when(first).then(lead).otherwise(-lead).alias("margin"),
             )
         )
-    found = pl.concat(tables) if tables else None
-    if found is None or found.is_empty():
+    margins = pl.concat(tables) if tables else None
+    if margins is None or margins.is_empty():
         raise UsageError(
             f"Margins need comparisons with a label whose two answers have a reward or a cost; {ds.name} and these "
             "scores have none. Score a data set with comparisons."
         )
-    return found
+    return margins
 
 
 def margin_summary(margins: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
@@ -131,8 +131,8 @@ def mean_interval(
     sums = cluster_sums(np.column_stack([values, np.ones(len(values))]), clusters=clusters)
     if len(sums) < FEWEST_PROMPTS:
         return None, None, len(sums)
-    found = bootstrap(sums, lambda s: ratio(s[:, :1], s[:, 1:]), n_boot=n_boot, random_state=random_state)
-    low, high = float(found.low[0]), float(found.high[0])
+    interval = bootstrap(sums, lambda s: ratio(s[:, :1], s[:, 1:]), n_boot=n_boot, random_state=random_state)
+    low, high = float(interval.low[0]), float(interval.high[0])
     return (None, None, len(sums)) if low == high else (low, high, len(sums))
 
 
@@ -172,11 +172,11 @@ def score_drift(
     prompts = ds.pairs.select("pair_id", "prompt_id")
     rows = []
     parts = list(by_model(scores))
-    for one, two in combinations(parts, 2):
-        if (one.kind, one.target) == (two.kind, two.target):
-            both = _both(one, two, matched=matched).join(prompts, on="pair_id")
+    for first, second in combinations(parts, 2):
+        if (first.kind, first.target) == (second.kind, second.target):
+            both = _both(first, second, matched=matched).join(prompts, on="pair_id")
             if both.height:
-                names = {"kind": one.kind, "target": one.target, "first": one.model, "second": two.model}
+                names = {"kind": first.kind, "target": first.target, "first": first.model, "second": second.model}
                 rows.append(names | {"matched": matched} | _drift(both, matched, n_boot=n_boot, seed=random_state))
     if not rows:
         raise UsageError(

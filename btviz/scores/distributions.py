@@ -158,9 +158,9 @@ def bins_of(rows: pl.DataFrame | None, *, bins: int = 80) -> pl.DataFrame:
 
 
 def _each(rows: pl.DataFrame, bins: int) -> Iterator[pl.DataFrame]:
-    for (model, kind), own in rows.group_by("model", "kind"):
-        edges = grid_of(own["score"].to_numpy(), bins=bins)
-        for (panel, group), part in own.group_by(*_COUNTED):
+    for (model, kind), model_rows in rows.group_by("model", "kind"):
+        edges = grid_of(model_rows["score"].to_numpy(), bins=bins)
+        for (panel, group), part in model_rows.group_by(*_COUNTED):
             score = part["score"].to_numpy()
             count = counts_in(score, edges=edges)
             table = {

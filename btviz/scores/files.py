@@ -99,10 +99,10 @@ def read_scores(
     DataError
         If a score is no finite number, one answer has two different scores, or nothing matched.
     """
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not given:
+    path_list = [paths] if isinstance(paths, str | Path) else list(paths)
+    if not path_list:
         raise UsageError("Scores were to be read; no file was named. Name one or more.")
-    files = open_tables([Path(path) for path in given])
+    files = open_tables([Path(path) for path in path_list])
     texts = AnswerColumns(prompt, response, policy)
     known = None if ds is None else ds.pairs["pair_id"]
     policies = [] if ds is None else ds.facts.get("policies", [])
@@ -129,10 +129,10 @@ def _matched(answers: Sequence[pl.DataFrame], owner: Dataset) -> pl.DataFrame:
     """Rows of the files that are answers of the data set by a known policy, each with its item."""
     known = owner.pairs.select("pair_id", "prompt_id", "source")
     policy = pl.coalesce("policy", "source").alias("policy")
-    found = [
+    matches = [
         rows.drop("prompt_id").join(known, on="pair_id").with_columns(policy).drop_nulls("policy") for rows in answers
     ]
-    settled = settle_items(pl.concat([rows.select(list(ANSWERS)) for rows in found]))
+    settled = settle_items(pl.concat([rows.select(list(ANSWERS)) for rows in matches]))
     return settled.sort("policy", "item", "pair_id")
 
 
@@ -261,16 +261,16 @@ def meaning_of(meaning: str, taxonomy: Taxonomy) -> tuple[str, str | None, bool]
 
 
 def _meanings(file: FileTable, columns: Mapping[str, str] | None) -> Mapping[str, str]:
-    found = columns or {name: meaning for name, meaning in GUESSED.items() if name in file.frame.columns}
-    missing = [name for name in found if name not in file.frame.columns]
-    if not found or missing:
+    meanings = columns or {name: meaning for name, meaning in GUESSED.items() if name in file.frame.columns}
+    missing = [name for name in meanings if name not in file.frame.columns]
+    if not meanings or missing:
         raise UsageError(
             f"{file.path.name} was to be read for scores; "
             + (f"it has no column {missing[0]!r}" if missing else "no column of it is known to be a score")
             + f". It has {shown_columns(file.frame.columns)}. Say which are scores: COLUMN=reward, COLUMN=cost or "
             "COLUMN=-cost (--column)."
         )
-    return found
+    return meanings
 
 
 def _numbers(file: FileTable, name: str) -> pl.Series:
@@ -362,26 +362,26 @@ def _by_id(file: FileTable, known: pl.Series) -> pl.DataFrame | None:
 
 
 def _by_texts(file: FileTable, columns: AnswerColumns) -> pl.DataFrame:
-    own = {
+    text_columns = {
         "prompt": _text_column(file, "prompt", column=columns.prompt, usual=PROMPT_COLUMNS),
         "response": _text_column(file, "response", column=columns.response, usual=RESPONSE_COLUMNS),
     }
-    file.check_flat(list(own.values()))
-    written = file.frame.select(pl.col(column).cast(pl.String).alias(name) for name, column in own.items())
+    file.check_flat(list(text_columns.values()))
+    written = file.frame.select(pl.col(column).cast(pl.String).alias(name) for name, column in text_columns.items())
     if written.select(pl.any_horizontal(pl.all().is_null()).any()).item():
         raise DataError(f"{file.path.name} was to be matched by its texts; a row lacks one. Take it out.")
     return with_ids(written)
 
 
 def _text_column(file: FileTable, name: str, *, column: str | None, usual: tuple[str, ...]) -> str:
-    found = file.first_of([column] if column else usual)
-    if found is None:
+    column_name = file.first_of([column] if column else usual)
+    if column_name is None:
         raise UsageError(
             f"{file.path.name} was to be read for a {name}; it has the columns "
             f"{shown_columns(file.frame.columns)}, and {column or ' / '.join(usual)} is not among "
             f"them. Name yours: {name}=COLUMN (--{name} COLUMN)."
         )
-    return found
+    return column_name
 
 
 def _policy_column(file: FileTable, column: str | None) -> str | None:

@@ -72,8 +72,8 @@ def leave_one_category_out(
     sample = Sample.of(ds, emb, kind="cost", n_folds=n_folds, random_state=random_state)
     trial = _Trial(ds, sample, n_folds=n_folds, l2=l2, resampling=Resampling(n_boot, random_state))
     asked = ds.taxonomy.categories if categories is None else [ds.taxonomy[name] for name in categories]
-    found = [category for category in asked if trial.having(category.key).any()]
-    if not found:
+    held_out = [category for category in asked if trial.having(category.key).any()]
+    if not held_out:
         named = "" if categories is None else f" of {[category.slug for category in asked]}"
         raise DataError(
             f"Categories were to be left out one by one; no unsafe answer of {ds.name!r} has one{named}. Use a data "
@@ -81,8 +81,8 @@ def leave_one_category_out(
         )
     known = trial.costs(without=None)
     tables = []
-    with bar(f"Leaving out {len(found)} categories of {ds.name}", total=len(found)) as update:
-        for step, category in enumerate(found):
+    with bar(f"Leaving out {len(held_out)} categories of {ds.name}", total=len(held_out)) as update:
+        for step, category in enumerate(held_out):
             for training, costs in zip(TRAININGS, (known, trial.costs(without=category.key)), strict=True):
                 rows = trial.measured(costs, category=category.key)
                 tables.append(

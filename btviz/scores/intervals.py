@@ -53,21 +53,21 @@ def ratio_rows(
     total, hit = sums[:, :k].sum(axis=0), sums[:, k:].sum(axis=0)
     low, high = np.full(k, np.nan), np.full(k, np.nan)
     if len(sums):
-        found = bootstrap(
+        intervals = bootstrap(
             sums,
             lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
             n_boot=resampling.n_boot,
             random_state=resampling.random_state,
         )
-        low, high = found.low.copy(), found.high.copy()
+        low, high = intervals.low.copy(), intervals.high.copy()
     alike = (hit == 0) | (hit == total)
     low[alike | (prompts < FEWEST_PROMPTS)] = high[alike | (prompts < FEWEST_PROMPTS)] = np.nan
     return _rows(levels, n=n, prompts=prompts, estimate=ratio(hit, total), low=low, high=high, alike=alike)
 
 
 def _by_level(values: ArrayLike) -> Floats:
-    given = np.asarray(values, np.float64)
-    return given[:, None] if given.ndim == 1 else given
+    array = np.asarray(values, np.float64)
+    return array[:, None] if array.ndim == 1 else array
 
 
 def reweighted_row(
@@ -82,7 +82,7 @@ def reweighted_row(
     kinds, number = np.unique(prompt[level.member], return_inverse=True)
     prompts = len(kinds)
     few = prompts < FEWEST_PROMPTS
-    found = reweighted(
+    intervals = reweighted(
         statistic(number, prompts),
         n_clusters=prompts,
         width=len(number),
@@ -100,7 +100,7 @@ def reweighted_row(
             "high": high if np.isfinite(high) and not few else None,
             "undefined": _reason(value, low, few=few, missing=missing),
         }
-        for value, low, high in zip(found.estimate, found.low, found.high, strict=True)
+        for value, low, high in zip(intervals.estimate, intervals.low, intervals.high, strict=True)
     ]
     return pl.DataFrame(rows, schema={name: METRICS[name] for name in rows[0]})
 

@@ -86,9 +86,9 @@ def score_metrics(
     ]
     moderators = sorted({part.model for part in parts if part.kind == "moderation"})
     for model in moderators:
-        own = [part for part in parts if part.model == model and part.kind == "moderation"]
-        limit = threshold_of(own[0].threshold, asked=threshold)
-        rows = moderation_rows(own, ds, threshold=limit.value, topics=topics, resampling=resampling)
+        model_parts = [part for part in parts if part.model == model and part.kind == "moderation"]
+        limit = threshold_of(model_parts[0].threshold, asked=threshold)
+        rows = moderation_rows(model_parts, ds, threshold=limit.value, topics=topics, resampling=resampling)
         named = {"model": model, "kind": "moderation", "threshold_origin": limit.origin}
         tables.append(rows.with_columns(pl.lit(value).alias(name) for name, value in named.items()))
     return pl.concat([conform(table, METRICS) for table in tables])
@@ -156,11 +156,11 @@ def _scalar_rows(
 ) -> pl.DataFrame:
     answers = judged_answers(part, ds, topics=topics)
     compared = judged_comparisons(part, ds, topics=topics)
-    own, other = _LABELS[part.kind]
+    main_label, other_label = _LABELS[part.kind]
     higher = part.kind == "reward"
     accuracy = {
-        "pair_accuracy": (own, higher),
-        "lower_for_safer" if higher else "higher_for_better": (other, not higher),
+        "pair_accuracy": (main_label, higher),
+        "lower_for_safer" if higher else "higher_for_better": (other_label, not higher),
     }
     tables = [
         pair_accuracy(compared, label=label, higher=up, taxonomy=ds.taxonomy, resampling=resampling).with_columns(
@@ -188,7 +188,7 @@ def _curves(scores: pl.DataFrame, ds: Dataset, make: Callable[[ModelScores], pl.
             if part.kind != "moderation":
                 yield stamped(make(part), part.names)
 
-    found = list(tables())
-    if not found:
+    curves = list(tables())
+    if not curves:
         raise UsageError("This curve is of reward and cost models; the table of scores has neither. Score with one.")
-    return pl.concat(found)
+    return pl.concat(curves)

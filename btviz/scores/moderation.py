@@ -154,8 +154,8 @@ def _overall(
     every = answer_levels(known, ds.taxonomy)
     levels = [level for level in every if level.grouping in _OF_ITEMS]
     harms = [level for level in every if level.grouping in AGAINST_SAFE and (level.member & made.truth).any()]
-    found = _rates(made, harms, resampling).filter(metric="recall") if harms else pl.DataFrame()
-    return [_rates(made, levels, resampling), found, _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
+    recalls = _rates(made, harms, resampling).filter(metric="recall") if harms else pl.DataFrame()
+    return [_rates(made, levels, resampling), recalls, _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
 
 
 def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
@@ -200,8 +200,8 @@ def truths_of(targets: Iterable[str], taxonomy: Taxonomy) -> Mapping[str, tuple[
     where it has any of its counterparts.
     """
     named = list(targets)
-    own = {category.slug: (category.key,) for category in taxonomy.categories}
-    if not all(target in own for target in named):
+    categories = {category.slug: (category.key,) for category in taxonomy.categories}
+    if not all(target in categories for target in named):
         for other in TAXONOMIES.values():
             keys = {category.slug: category.key for category in other.categories}
             if named and all(target in keys for target in named):
@@ -210,7 +210,7 @@ def truths_of(targets: Iterable[str], taxonomy: Taxonomy) -> Mapping[str, tuple[
                 except UsageError:  # a taxonomy of the user's own, which names no counterparts
                     break
                 return {target: kin[keys[target]] for target in named}
-    return {target: own[target] for target in named if target in own}
+    return {target: categories[target] for target in named if target in categories}
 
 
 THRESHOLD = 0.5

@@ -53,9 +53,9 @@ def reward_and_cost(
 
 def model_of(scores: pl.DataFrame, kind: str, *, name: str | None = None) -> ModelScores:
     """Scores of the one model of a kind, or of that with a name."""
-    own = [part for part in by_model(scores.filter(pl.col("kind") == kind)) if name in (None, part.model)]
-    if len(own) == 1:
-        return own[0]
+    candidates = [part for part in by_model(scores.filter(pl.col("kind") == kind)) if name in (None, part.model)]
+    if len(candidates) == 1:
+        return candidates[0]
     known = sorted({part.model for part in by_model(scores.filter(pl.col("kind") == kind))})
     raise UsageError(
         f"One {kind} model was asked for{f', named {name!r}' if name else ''}; the scores have {known or 'none'}. "
@@ -152,8 +152,8 @@ def score_quadrants(
         counts = [int((inside & level.member).sum()) for level in levels]
         tables.append(rows.with_columns(pl.lit(name).alias("quadrant"), pl.Series("n_quadrant", counts)))
     columns = ["grouping", "level", "quadrant", "n_quadrant", "n", "prompts", "share", "low", "high", "undefined"]
-    found = pl.concat(tables).rename({"estimate": "share"}).select(columns)
-    return found.with_columns(
+    quadrants = pl.concat(tables).rename({"estimate": "share"}).select(columns)
+    return quadrants.with_columns(
         reward_origin=pl.lit(origin),
         cost_origin=pl.lit(cost_origin),
         reward_origin_is=pl.lit("median" if reward_origin is None else "given"),

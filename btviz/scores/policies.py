@@ -239,8 +239,8 @@ _ITEM = ("item", "prompt_id")  # files may number other prompts alike
 def meetings_of(part: pl.DataFrame, *, before: str, after: str) -> pl.DataFrame:
     """Let every answer of one policy meet every answer of another to the same item."""
     turned = part.with_columns(pl.col("score") * BETTER[part["kind"][0]])
-    one, two = (turned.filter(policy=policy).select(*_ITEM, "score") for policy in (before, after))
-    met = one.join(two.rename({"score": "score_after"}), on=_ITEM)
+    first, second = (turned.filter(policy=policy).select(*_ITEM, "score") for policy in (before, after))
+    met = first.join(second.rename({"score": "score_after"}), on=_ITEM)
     return met.with_columns((1 / pl.len().over(_ITEM)).alias("weight"))
 
 
@@ -262,8 +262,8 @@ def wins_by_prompt(part: pl.DataFrame, policies: list[str]) -> Floats:
 def met_by_each(part: pl.DataFrame, policies: list[str]) -> tuple[list[int], list[int]]:
     """Count the items on which each policy met another, and the prompts of these items."""
     shared = part.filter(pl.col("policy").n_unique().over(_ITEM) > 1)
-    own = [shared.filter(policy=policy).select(_ITEM) for policy in policies]
-    return [rows.n_unique() for rows in own], [rows["prompt_id"].n_unique() for rows in own]
+    policy_rows = [shared.filter(policy=policy).select(_ITEM) for policy in policies]
+    return [rows.n_unique() for rows in policy_rows], [rows["prompt_id"].n_unique() for rows in policy_rows]
 
 
 STATISTICS = ("mean before", "mean after", "mean difference", "wins", "ties", "losses", "win rate", "Elo")
@@ -274,11 +274,11 @@ def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_s
     """Measure how the second policy differs from the first."""
     values = _values(met, sign=-1.0 if is_cost else 1.0)
     sums = cluster_sums(values * met["weight"].to_numpy()[:, None], clusters=met["prompt_id"].to_numpy())
-    found = bootstrap(sums, partial(_measured, is_cost=is_cost), n_boot=n_boot, random_state=random_state)
-    few, alike = len(sums) < FEWEST_PROMPTS, found.low == found.high
+    intervals = bootstrap(sums, partial(_measured, is_cost=is_cost), n_boot=n_boot, random_state=random_state)
+    few, alike = len(sums) < FEWEST_PROMPTS, intervals.low == intervals.high
     reasons = [
         NO_ELO if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
-        for exists, same, known in zip(np.isfinite(found.estimate), alike, np.isfinite(found.low), strict=True)
+        for exists, same, known in zip(np.isfinite(intervals.estimate), alike, np.isfinite(intervals.low), strict=True)
     ]
     names = [*STATISTICS, *(COST_STATISTICS if is_cost else ())]
     return pl.DataFrame(
@@ -286,7 +286,7 @@ def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_s
             "statistic": names,
             "n": [met.select("item", "prompt_id").n_unique()] * len(names),
             "prompts": [len(sums)] * len(names),
-            **interval_columns(found, hidden=alike | few, undefined=reasons),
+            **interval_columns(intervals, hidden=alike | few, undefined=reasons),
         }
     )
 
@@ -323,12 +323,12 @@ def elo_rows(
     def rated(drawn: Floats) -> Floats:
         return elo_ratings(drawn.reshape(-1, k, k), reference=reference)
 
-    found = bootstrap(wins.reshape(-1, k * k), rated, n_boot=n_boot, random_state=random_state)
+    intervals = bootstrap(wins.reshape(-1, k * k), rated, n_boot=n_boot, random_state=random_state)
     few = len(wins) < FEWEST_PROMPTS
-    alike = (found.low == found.high) & (np.arange(k) != reference)  # that of the reference is 0 by definition
+    alike = (intervals.low == intervals.high) & (np.arange(k) != reference)  # that of the reference is 0 by definition
     reasons = [
         NO_MAXIMUM if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
-        for exists, same, known in zip(np.isfinite(found.estimate), alike, np.isfinite(found.low), strict=True)
+        for exists, same, known in zip(np.isfinite(intervals.estimate), alike, np.isfinite(intervals.low), strict=True)
     ]
     won = wins.sum(axis=0)
     items, prompts = met_by_each(part, policies)
@@ -338,7 +338,7 @@ def elo_rows(
             "n": items,
             "prompts": prompts,
             "win_rate": pl.Series(ratio(won.sum(axis=1), (won + won.T).sum(axis=1))).fill_nan(None),
-            **interval_columns(found, hidden=few | alike, undefined=reasons),
+            **interval_columns(intervals, hidden=few | alike, undefined=reasons),
         }
     ).rename({"estimate": "elo"})
 
@@ -409,9 +409,9 @@ def safe_rates(
     UsageError
         If no model says what is safe, or no answer is to a prompt of `evaluation`.
     """
-    given = answers.select("policy", "prompt_id", "pair_id").unique()
-    if given.is_empty():
-        given = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
+    rows = answers.select("policy", "prompt_id", "pair_id").unique()
+    if rows.is_empty():
+        rows = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
     verdicts = _verdicts(scores, ds, threshold=threshold)
     if not verdicts:
         raise UsageError(
@@ -420,7 +420,7 @@ def safe_rates(
         )
     tables = []
     for rater, limit, safe in verdicts:
-        rates = _safe_rate(given.join(safe, on="pair_id"), evaluation, n_boot=n_boot, random_state=random_state)
+        rates = _safe_rate(rows.join(safe, on="pair_id"), evaluation, n_boot=n_boot, random_state=random_state)
         tables.append(rates.select(pl.lit(rater).alias("rater"), pl.lit(limit).alias("threshold"), pl.all()))
     return pl.concat(tables)
 

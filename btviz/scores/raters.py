@@ -84,7 +84,7 @@ def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | Non
 def _raters(parts: Sequence[ModelScores], *, taken: Sequence[str]) -> list[str]:
     """Name of the rater that each part belongs to."""
     kinds = {model: {part.kind for part in parts if part.model == model} for model in {part.model for part in parts}}
-    plain = {model for model, own in kinds.items() if len(own) == 1 and model not in taken}
+    plain = {model for model, model_kinds in kinds.items() if len(model_kinds) == 1 and model not in taken}
     return [part.model if part.model in plain else f"{part.model} ({part.kind})" for part in parts]
 
 
@@ -173,23 +173,27 @@ def _limit(verdicts: pl.DataFrame, rater: str) -> float | None:
 
 
 def _compared(part: pl.DataFrame, first: str, second: str, *, n_boot: int, seed: int) -> dict[str, object]:
-    one, two = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
-    columns = np.column_stack([np.ones(len(one)), one, two, one & two]).astype(np.float64)
+    first_verdicts, second_verdicts = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
+    columns = np.column_stack(
+        [np.ones(len(first_verdicts)), first_verdicts, second_verdicts, first_verdicts & second_verdicts]
+    ).astype(np.float64)
     sums = cluster_sums(columns, clusters=part["prompt_id"].to_numpy())
-    found = _measures(sums.sum(axis=0, keepdims=True))
+    measures = _measures(sums.sum(axis=0, keepdims=True))
     low = high = None
     if len(sums) >= FEWEST_PROMPTS:
         drawn = bootstrap(sums, lambda s: _agreeing(s)[:, None], n_boot=n_boot, random_state=seed)
         low, high = (float(end[0]) for end in (drawn.low, drawn.high))
     else:
-        found["undefined"] = found["undefined"] or (FEW if len(sums) else UNJUDGED)
-    return {"n": len(one), "prompts": len(sums), **found, "low": low, "high": high}
+        measures["undefined"] = measures["undefined"] or (FEW if len(sums) else UNJUDGED)
+    return {"n": len(first_verdicts), "prompts": len(sums), **measures, "low": low, "high": high}
 
 
 def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int | str | None]:
     """Tests of two raters that know nothing of prompts."""
-    one, two = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
-    table = TwoByTwo(*(np.array([count]) for count in (len(one), one.sum(), two.sum(), (one & two).sum())))
+    first_verdicts, second_verdicts = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
+    both_safe = first_verdicts & second_verdicts
+    counts = (len(both_safe), first_verdicts.sum(), second_verdicts.sum(), both_safe.sum())
+    table = TwoByTwo(*(np.array([count]) for count in counts))
     paired, square = mcnemar(table), chi_squared(table)
     reasons = [
         reason
@@ -205,7 +209,7 @@ def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int
         "mcnemar_p": _known(paired.p_exact[0]) if paired.n_discordant[0] else None,
         "chi_squared": _known(square[0]),
         "chi_squared_p": _known(chi_squared_p(table)[0]),
-        "undefined_tests": "; ".join(reasons) or None if len(one) else UNJUDGED,
+        "undefined_tests": "; ".join(reasons) or None if len(first_verdicts) else UNJUDGED,
     }
 
 
@@ -341,12 +345,12 @@ def _measured(part: pl.DataFrame, raters: Sequence[str], *, n_boot: int, seed: i
     row |= dict.fromkeys(_VALUES)
     if not len(sums):
         return row | {"undefined": ALONE, "undefined_fleiss_kappa": ALONE}
-    found = bootstrap(sums, _coefficients, n_boot=n_boot, random_state=seed)
+    intervals = bootstrap(sums, _coefficients, n_boot=n_boot, random_state=seed)
     few = len(sums) < FEWEST_PROMPTS
     for place, name in enumerate(COEFFICIENTS):
-        row[name] = _known(found.estimate[place])
-        row[f"{name}_low"] = None if few else _known(found.low[place])
-        row[f"{name}_high"] = None if few else _known(found.high[place])
+        row[name] = _known(intervals.estimate[place])
+        row[f"{name}_low"] = None if few else _known(intervals.low[place])
+        row[f"{name}_high"] = None if few else _known(intervals.high[place])
     row["undefined"] = _reason(row, few=few)
     row["undefined_fleiss_kappa"] = UNEQUAL if len(np.unique(counts)) > 1 else row["undefined"]
     return row
@@ -406,10 +410,10 @@ def printed_agreement() -> pl.DataFrame:
     """
     rows = []
     for group, (safe, agreeing) in COUNTS.items():
-        for (one, two), both in zip(combinations(range(len(RATERS)), 2), agreeing, strict=True):
-            found = agreement_of_counts(N, safe_first=safe[one], safe_second=safe[two], agreeing=both)
-            named = {"group": group, "first": RATERS[one], "second": RATERS[two], "prompts": N}
-            rows.append(named | found | {"low": None, "high": None})
+        for (first, second), both in zip(combinations(range(len(RATERS)), 2), agreeing, strict=True):
+            measures = agreement_of_counts(N, safe_first=safe[first], safe_second=safe[second], agreeing=both)
+            named = {"group": group, "first": RATERS[first], "second": RATERS[second], "prompts": N}
+            rows.append(named | measures | {"low": None, "high": None})
     columns = ("group", "first", "second", "n", "prompts", "safe_first", "safe_second", "agreement", "low", "high")
     ends = {"low": pl.Float64(), "high": pl.Float64(), "undefined": pl.String(), "note": pl.String()}
     table = pl.DataFrame(rows, schema_overrides=ends, infer_schema_length=None)

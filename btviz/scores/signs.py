@@ -96,18 +96,18 @@ def check_sign(
     DataError
         If the whole interval of a model lies below one half.
     """
-    found = sign_checks(scores, ds, n_boot=n_boot, random_state=random_state)
-    against = [check for check in found if check.verdict == REVERSED]
+    checks = sign_checks(scores, ds, n_boot=n_boot, random_state=random_state)
+    against = [check for check in checks if check.verdict == REVERSED]
     if against and not override:
         raise DataError(
             "Scores were to follow the convention: reward high = more helpful, cost high = more harmful. "
             f"{' '.join(check.reason for check in against)} Turn the sign of these scores, or pass override=True "
             "(--override-sign) if it is the labels that are wrong."
         )
-    for check in found:
+    for check in checks:
         if check.verdict in (DOUBTFUL, REVERSED):
             warnings.warn(check.reason, SignWarning, stacklevel=2)
-    return found
+    return checks
 
 
 def sign_checks(scores: pl.DataFrame, ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> list[SignCheck]:

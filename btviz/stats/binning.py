@@ -38,9 +38,9 @@ def seriation(similarity: ArrayLike, *, keys: Sequence[str]) -> list[str]:
 
 
 def _joined(left: list[int], right: list[int], *, alike: np.ndarray) -> list[int]:
-    turns = [(one, two) for one in (left, left[::-1]) for two in (right, right[::-1])]
-    one, two = max(turns, key=lambda ends: alike[ends[0][-1], ends[1][0]])
-    return one + two
+    turns = [(first, second) for first in (left, left[::-1]) for second in (right, right[::-1])]
+    first, second = max(turns, key=lambda ends: alike[ends[0][-1], ends[1][0]])
+    return first + second
 
 
 def histogram(values: ArrayLike, *, step: float) -> tuple[NDArray[np.float64], NDArray[np.int64]]:

@@ -104,11 +104,13 @@ def roc_points(score: ArrayLike, positive: ArrayLike) -> tuple[Floats, Floats, F
 
 def spearman(first: Floats, second: Floats, *, weights: Floats) -> Floats:
     """Spearman's rho of weighted items, for many sets of weights."""
-    one, two = (_mid_ranks(values, weights) for values in (first, second))
+    first_ranks, second_ranks = (_mid_ranks(values, weights) for values in (first, second))
     total = weights.sum(axis=1, keepdims=True)
-    one, two = (ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (one, two))
-    spread = (weights * one**2).sum(axis=1) * (weights * two**2).sum(axis=1)
-    return ratio((weights * one * two).sum(axis=1), np.sqrt(spread))
+    first_ranks, second_ranks = (
+        ranks - ratio((weights * ranks).sum(axis=1, keepdims=True), total) for ranks in (first_ranks, second_ranks)
+    )
+    spread = (weights * first_ranks**2).sum(axis=1) * (weights * second_ranks**2).sum(axis=1)
+    return ratio((weights * first_ranks * second_ranks).sum(axis=1), np.sqrt(spread))
 
 
 def _mid_ranks(values: Floats, weights: Floats) -> Floats:

@@ -51,14 +51,14 @@ def disk_errors(asked: str, folder: Path) -> Iterator[None]:
     except StoreError:
         raise
     except OSError as error:
-        found = error.strerror or str(error)
+        reason = error.strerror or str(error)
         advice = "Check that folder and its disk"
         if error.errno in _NO_SPACE:
             advice = "Free some space or use another disk (BTVIZ_DATA_DIR moves the store)"
         elif error.errno in _NOT_ALLOWED:
             advice = "Make the folder writable or use another (BTVIZ_DATA_DIR moves the store)"
         raise StoreError(
-            f"Asked to {asked} in {folder}; found: {found}{_free(folder)}. {advice}; "
+            f"Asked to {asked} in {folder}; found: {reason}{_free(folder)}. {advice}; "
             "nothing half-written is left, and what was stored before is untouched."
         ) from error
 

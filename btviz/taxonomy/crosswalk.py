@@ -134,8 +134,8 @@ def unmatched(source: Taxonomy, target: Taxonomy) -> tuple[Category, ...]:
     UsageError
         If there is no correspondence between the two.
     """
-    found = counterparts(source, target)
-    return tuple(category for category in source.categories if not found[category.key])
+    matches = counterparts(source, target)
+    return tuple(category for category in source.categories if not matches[category.key])
 
 
 def carried_over(source: Taxonomy, target: Taxonomy, *, labels: str = "labels") -> pl.Expr:
@@ -158,9 +158,9 @@ def carried_over(source: Taxonomy, target: Taxonomy, *, labels: str = "labels") 
     UsageError
         If there is no correspondence between the two.
     """
-    found = counterparts(source, target)
+    matches = counterparts(source, target)
     masks = [
         source.has(key, labels=labels).cast(pl.UInt32) * pl.lit(target.mask(kin), pl.UInt32)
-        for key, kin in found.items()
+        for key, kin in matches.items()
     ]
     return pl.reduce(lambda one, other: one | other, masks)

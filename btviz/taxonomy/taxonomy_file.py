@@ -99,8 +99,8 @@ def taxonomy_of(document: Mapping[str, Any], *, file: str) -> Taxonomy:
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) for table in tables):
         raise _wrong(file, "`category` is not a list of tables", "Begin each category with a line [[category]]")
     if len(tables) > MOST_CATEGORIES:
-        found = f"it lists {len(tables)} categories, and {MOST_CATEGORIES} are the most there is room for"
-        raise _wrong(file, found, "Merge or leave out some")
+        problem = f"it lists {len(tables)} categories, and {MOST_CATEGORIES} are the most there is room for"
+        raise _wrong(file, problem, "Merge or leave out some")
     categories = tuple(_category(table, bit=bit, file=file) for bit, table in enumerate(tables))
     _check_names(categories, file=file)
     pairs = zip(tables, categories, strict=True)
@@ -124,8 +124,8 @@ def _category(table: Mapping[str, Any], *, bit: int, file: str) -> Category:
     key, title, group = (_text(table, name, what=what, file=file) for name in _REQUIRED)
     slug = _text(table, "slug", what=what, file=file) if "slug" in table else _slug_of(key)
     if not _SLUG.fullmatch(slug):
-        found = f"the slug of {what} is {slug!r}"
-        raise _wrong(file, found, "Give a `slug` of small letters, digits and single hyphens, such as hate-speech")
+        problem = f"the slug of {what} is {slug!r}"
+        raise _wrong(file, problem, "Give a `slug` of small letters, digits and single hyphens, such as hate-speech")
     definition = table.get("definition", "")
     if not isinstance(definition, str):
         raise _wrong(file, f"`definition` of {what} is {_kind(definition)}", "Write it as text in quotes")

@@ -94,7 +94,7 @@ def title_of(name: str, taxonomy: Taxonomy) -> str:
     str
         Its title; `name` itself where that is no category.
     """
-    return next((one.title for one in taxonomy.categories if name in {one.key, one.slug}), name)
+    return next((category.title for category in taxonomy.categories if name in {category.key, category.slug}), name)
 
 
 def level_name(grouping: str, *, level: str, taxonomy: Taxonomy | None = None) -> str:

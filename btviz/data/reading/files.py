@@ -65,8 +65,8 @@ def released_files(folder: Path) -> list[Path]:
 def split_of(path: Path) -> str | None:
     """Split that a file name (else its folder's) speaks of: ``30k_test.jsonl.gz`` is "test"."""
     for name in (path.name, path.parent.name):
-        if found := _SPLIT.search(name):
-            return found.group(1).lower()
+        if match := _SPLIT.search(name):
+            return match.group(1).lower()
     return None
 
 

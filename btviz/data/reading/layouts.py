@@ -110,7 +110,7 @@ class Layout:
         """
         by_key = {field.key: field for field in self.fields}
         objects = [sample[field.key] for field in self.fields if field.kind == "categories"]
-        if set(order) != set(by_key) or any(set(found) != set(self._taxonomy.keys) for found in objects):
+        if set(order) != set(by_key) or any(set(categories) != set(self._taxonomy.keys) for categories in objects):
             return None
         members = [rf"{_quoted(key)}\s*:\s*{self._pattern(by_key[key], sample[key])}" for key in order]
         return r"^\s*\{\s*" + r"\s*,\s*".join(members) + r"\s*\}\s*$"

@@ -221,8 +221,8 @@ def _finished(
         )
         for flag, kind, detail in (*_odd_texts(rows), *_contradictions(rows))
     ]
-    found = pl.concat([by_row, *by_column]).sort("line", nulls_last=True, maintain_order=True)
-    return Parsed(layout, rows, found, rows_in)
+    all_problems = pl.concat([by_row, *by_column]).sort("line", nulls_last=True, maintain_order=True)
+    return Parsed(layout, rows, all_problems, rows_in)
 
 
 def _odd_texts(rows: pl.DataFrame) -> Iterator[tuple[pl.Expr, str, str]]:

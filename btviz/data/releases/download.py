@@ -185,14 +185,14 @@ class _Job:
                 f"Asked for {self._asked(file)}. The transfer broke off again and again: {len(arrival):,} of "
                 f"{size:,} bytes are here. Run the same command again: what has arrived is kept."
             )
-        found = _git_hash(arrival.part) if expected and _is_git(expected) else sha256(arrival.part)
-        if (size is None or len(arrival) == size) and found == (expected or found):
+        content_hash = _git_hash(arrival.part) if expected and _is_git(expected) else sha256(arrival.part)
+        if (size is None or len(arrival) == size) and content_hash == (expected or content_hash):
             return
         bytes_here = len(arrival)
         arrival.discard()
         raise FetchError(
             f"Asked for {self._asked(file)}. What arrived is another file: {bytes_here:,} bytes with hash "
-            f"{found}, not {expected or size}. Nothing of it was kept. Run the same command again; "
+            f"{content_hash}, not {expected or size}. Nothing of it was kept. Run the same command again; "
             "if it repeats, a proxy changes the download or the hub is damaged: report it."
         )
 

@@ -136,12 +136,12 @@ def describe(release: Release, file: ReleasedFile, *, commit: str) -> Remote:
     url = hf_hub_url(release.repo_id, file.path, repo_type="dataset", revision=commit)
     with explained(f"{file.path} of {release.name}", page=page(release)):
         try:
-            found = get_hf_file_metadata(url, token=False, headers=_HEADERS)
+            metadata = get_hf_file_metadata(url, token=False, headers=_HEADERS)
         except HfHubHTTPError as error:
             if error.response.status_code not in _RETRIED:
                 raise
-            found = get_hf_file_metadata(url, token=False, headers=_HEADERS, retry_on_errors=True)
-    return Remote(url, found.size, found.etag or "")
+            metadata = get_hf_file_metadata(url, token=False, headers=_HEADERS, retry_on_errors=True)
+    return Remote(url, metadata.size, metadata.etag or "")
 
 
 def receive(remote: Remote, arrival: Arrival, *, arrived: Callable[[int], None]) -> None:

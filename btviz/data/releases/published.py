@@ -91,10 +91,10 @@ def label_statistics() -> Any:
 
 
 def _look_up(place: str) -> Any:
-    found = label_statistics()
+    value = label_statistics()
     for step in place.split("."):
-        found = found[step]
-    return found
+        value = value[step]
+    return value
 
 
 def _flat(values: Any) -> Iterator[tuple[tuple[str, ...], float]]:

@@ -106,9 +106,9 @@ def spread(shares: Floats, *, rows: Ints, rng: np.random.Generator) -> Ints:
     edges = np.cumsum(shares, axis=1)
     edges /= edges[:, -1:]
     stacked = (edges + np.arange(len(shares))[:, None]).ravel()
-    found = np.searchsorted(stacked, rows[order] + uniform, side="right") - rows[order] * shares.shape[1]
+    columns = np.searchsorted(stacked, rows[order] + uniform, side="right") - rows[order] * shares.shape[1]
     drawn = np.empty(len(rows), dtype=np.int64)
-    drawn[order] = np.minimum(found, shares.shape[1] - 1)
+    drawn[order] = np.minimum(columns, shares.shape[1] - 1)
     return drawn
 
 

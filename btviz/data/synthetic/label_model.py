@@ -106,9 +106,9 @@ def agreeing_kernel(shares: Floats, *, differs: npt.NDArray[np.bool_], goals: Fl
             scale = np.sqrt(scale * shares / (affinity * scale).sum(axis=1))
         kernel = affinity * scale
         kernel /= kernel.sum(axis=1, keepdims=True)
-        found = disagreement(shares, kernel=kernel, differs=differs)
-        weights += np.log(found / goals)
-        if np.abs(found / goals - 1).max() < 1e-4:
+        disagreements = disagreement(shares, kernel=kernel, differs=differs)
+        weights += np.log(disagreements / goals)
+        if np.abs(disagreements / goals - 1).max() < 1e-4:
             break
     return kernel
 

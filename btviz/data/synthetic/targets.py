@@ -96,8 +96,8 @@ def assumptions(size: Size) -> dict[str, str | float]:
 
 def table(rows: pl.DataFrame, *, comparisons: pl.DataFrame, taxonomy: Taxonomy, size: Size) -> pl.DataFrame:
     """Compare what was aimed at with what the rows hold."""
-    own = _saferlhf(rows, taxonomy) if size.severities else _beavertails(rows, taxonomy)
-    goals = [*_sizes(rows, comparisons, size), *_splits(rows, size), *own, *_preferences(comparisons)]
+    label_goals = _saferlhf(rows, taxonomy) if size.severities else _beavertails(rows, taxonomy)
+    goals = [*_sizes(rows, comparisons, size), *_splits(rows, size), *label_goals, *_preferences(comparisons)]
     kinds = ["assumption" if goal[-1] == ASSUMED else "published" for goal in goals]
     return pl.DataFrame(
         [(*goal[:-1], kind, goal[-1]) for goal, kind in zip(goals, kinds, strict=True)], SCHEMA, orient="row"
@@ -119,8 +119,8 @@ def _splits(rows: pl.DataFrame, size: Size) -> Iterator[Goal]:
     pairs = rows.group_by("prompt", "response").agg(pl.col("split").first(), n=pl.len())
     total = sum(size.multiplicities.values())
     for (split, n), goal in size.multiplicities.items():
-        found = ((pairs["split"] == split) & (pairs["n"] == n)).mean()
-        yield "share of pairs", f"{split}, annotated {n} times", goal / total, _number(found), _split_source(size)
+        share = ((pairs["split"] == split) & (pairs["n"] == n)).mean()
+        yield "share of pairs", f"{split}, annotated {n} times", goal / total, _number(share), _split_source(size)
     if size.severities:
         return
     leak = label_statistics()["leakage"]["330k"]
@@ -148,11 +148,11 @@ def _beavertails(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
         whole=pl.col("labels").n_unique() > 1,
         majority=(~pl.col("is_safe")).sum() * 2 >= pl.len(),
     )
-    found = disputed.select(pl.exclude("prompt", "response").mean()).row(0, named=True)
+    disputed_shares = disputed.select(pl.exclude("prompt", "response").mean()).row(0, named=True)
     for key, percent in many["share_of_pairs_with_disagreement_pct_train"].items():
-        yield "share of pairs disputed", key, percent / 100, found[key], BEAVERTAILS
+        yield "share of pairs disputed", key, percent / 100, disputed_shares[key], BEAVERTAILS
     whole = 1 - many["pairs_agreeing_on_full_category_vector_train"] / many["train_unique_pairs"]
-    yield "share of pairs disputed", "label set", whole, found["whole"], BEAVERTAILS
+    yield "share of pairs disputed", "label set", whole, disputed_shares["whole"], BEAVERTAILS
     both = disputed.group_by("prompt").agg(pl.col("majority").n_unique() > 1)["majority"].mean()
     source = "BeaverTails-330k, a third party's count; by majority is our reading"
     yield "share of prompts", "with safe and unsafe answers", facts.MIXED_PROMPTS, _number(both), source

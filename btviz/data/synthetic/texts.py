@@ -52,12 +52,12 @@ def responses(design: Design, *, rng: np.random.Generator) -> pl.Series:
     steps = 0.8 + design.helpfulness + NOISE_OF_LENGTH * rng.standard_normal(len(design.state))
 
     def draw(rows: Ints) -> pl.Series:
-        own = design.subtopic[design.prompt[rows]]
+        subtopics = design.subtopic[design.prompt[rows]]
         other = one_member(design.topics[rows], rng=rng) * SUBTOPICS
         other += rng.integers(SUBTOPICS, size=len(rows))
         first, second, third = (_toned(place, careful[rows], rng) for place in range(3))
         detail = [_some(vocabulary.DETAILS[place], steps[rows] > place + 0.5, rng) for place in range(3)]
-        return _joined(first, _advice(own, rng), second, _aside(other, rng), *detail, third)
+        return _joined(first, _advice(subtopics, rng), second, _aside(other, rng), *detail, third)
 
     return _distinct(draw, len(design.state))
 

@@ -113,7 +113,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
     needed(table, "n_row", "n_col", "n_both", "undefined", call="cooccurrence")
     shown = COEFFICIENTS[coefficient]
     value = pl.col(coefficient).cast(pl.Float64)
-    told = value.map_elements(shown.text, return_dtype=pl.String)
+    value_text = value.map_elements(shown.text, return_dtype=pl.String)
     why = pl.format("undefined: {}", pl.col("undefined").fill_null("not finite"))
     says = _meanings(categories)
     return table.filter(pl.col("row") != pl.col("col")).select(
@@ -122,7 +122,7 @@ def clickable_cells(table: pl.DataFrame, coefficient: str, *, categories: Mappin
         "n_row",
         "n_col",
         "n_both",
-        pl.when(value.is_finite()).then(told).otherwise(why).alias("told"),
+        pl.when(value.is_finite()).then(value_text).otherwise(why).alias("told"),
         pl.col("row").replace_strict(says).alias("row_is"),
         pl.col("col").replace_strict(says).alias("col_is"),
     )

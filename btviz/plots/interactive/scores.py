@@ -40,9 +40,9 @@ Range = tuple[float, float]
 
 def panels_of(table: pl.DataFrame) -> list[Panel]:
     """Model, kind and panel of each picture of `brushed_distributions`, in their order: splits of a model together."""
-    found = table.select("model", "kind", "panel").unique().rows()
-    found.sort(key=lambda one: (one[1] != "reward", one[1], one[0], one[2] != "train", one[2]))
-    return [(model, kind, panel) for model, kind, panel in found]
+    panels = table.select("model", "kind", "panel").unique().rows()
+    panels.sort(key=lambda one: (one[1] != "reward", one[1], one[0], one[2] != "train", one[2]))
+    return [(model, kind, panel) for model, kind, panel in panels]
 
 
 def brush_of(place: int) -> str:
@@ -142,8 +142,8 @@ def _head(part: pl.DataFrame, width: float, *, with_sizes: bool) -> alt.TitlePar
     first = part.row(0, named=True)
     place = "" if first["panel"] == "all" else f" · {first['panel']}"
     sizes = part.select(pl.col("group").replace(STRATA), "n").unique().sort("group").rows()
-    told = " · ".join(f"{group} n = {n:,}" for group, n in sizes) if with_sizes else ""
-    head = heading(f"{first['model']}{place}", told, width=width, size=SIZE)
+    size_text = " · ".join(f"{group} n = {n:,}" for group, n in sizes) if with_sizes else ""
+    head = heading(f"{first['model']}{place}", size_text, width=width, size=SIZE)
     head.fontSize, head.frame, head.anchor, head.offset = SIZE, "group", "start", 6
     return head
 
@@ -166,5 +166,5 @@ def _with_brush(picture: alt.LayerChart, part: pl.DataFrame, name: str, chosen: 
 
 def _brush(name: str, encodings: list[Any], value: Mapping[str, Any] | None, *, stroke: str = ACCENT) -> alt.Parameter:
     mark = alt.BrushConfig(fill=ACCENT, fillOpacity=0.14, stroke=stroke, strokeWidth=1.2)
-    given: Any = alt.Undefined if value is None else value
-    return alt.selection_interval(name=name, encodings=encodings, mark=mark, value=given)
+    initial_value: Any = alt.Undefined if value is None else value
+    return alt.selection_interval(name=name, encodings=encodings, mark=mark, value=initial_value)

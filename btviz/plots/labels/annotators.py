@@ -128,8 +128,10 @@ def _notes(drawn: pl.DataFrame, table: pl.DataFrame, *, published: str) -> list[
     if few:
         notes[0] += f" · hollow: too few prompts for its coverage to be sure ({few} of {drawn.height})"
     if "printed" in drawn.columns:
-        told = table[f"{published}_split"] if f"{published}_split" in table.columns else pl.Series([], dtype=pl.String)
-        splits = told.drop_nulls().unique().sort().to_list()
+        column = (
+            table[f"{published}_split"] if f"{published}_split" in table.columns else pl.Series([], dtype=pl.String)
+        )
+        splits = column.drop_nulls().unique().sort().to_list()
         notes.append(f"Tick: published, {', '.join(splits)} split" if splits else "Tick: published")
     return notes
 

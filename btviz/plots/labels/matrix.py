@@ -142,15 +142,15 @@ def layers(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str],
     edge = min(1, side / 12)
     fill = alt.Color("value:Q").scale(shown.scale(limits)).legend(legend)
     unknown = base.transform_filter("datum.value === null")
-    found = [
+    charts = [
         base.mark_rect(stroke=PAPER, strokeWidth=edge, fill=PAPER),
         base.transform_filter("datum.coloured").mark_rect(stroke=PAPER, strokeWidth=edge).encode(color=fill),
         unknown.mark_point(shape=CROSS, opacity=1, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
     ]
     if side >= LEGIBLE:
         ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
-        found.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
-    return found
+        charts.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
+    return charts
 
 
 def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbered: bool = False) -> alt.Chart:
@@ -202,13 +202,13 @@ class ColourScale:
 
     def limits(self, values: pl.Series) -> tuple[float, float]:
         """Ends of the colour scale: rounded outwards, and symmetric where there is a middle."""
-        found = values.filter(self.on_scale(values))
+        values_on_scale = values.filter(self.on_scale(values))
         if self.kind == "ratio":
-            end = 2.0 ** max(1, math.ceil(_number(found.log(2.0).abs().max())))
+            end = 2.0 ** max(1, math.ceil(_number(values_on_scale.log(2.0).abs().max())))
             return 1 / end, end
         if self.kind == "count":
-            return 0.0, max(1.0, _number(found.max()))
-        end = max(0.1, math.ceil(_number(found.abs().max()) * 10 - 1e-9) / 10)
+            return 0.0, max(1.0, _number(values_on_scale.max()))
+        end = max(0.1, math.ceil(_number(values_on_scale.abs().max()) * 10 - 1e-9) / 10)
         return (-end, end) if self.kind == "signed" else (0.0, end)
 
     def on_scale(self, values: pl.Series) -> pl.Series:

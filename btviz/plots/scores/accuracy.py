@@ -86,8 +86,8 @@ def roc(
     diagonal = alt.Chart(pl.DataFrame({"false": [0.0, 1.0], "true": [0.0, 1.0]}))
     zero = alt.Chart(_at_zero(drawn)).mark_point(size=34, fill=PAPER, opacity=1, strokeWidth=1.4)
     n = table.select("n", "support", "prompts").row(0, named=True)
-    told = f"pairs, n = {n['n']:,}, of which {n['support']:,} unsafe, of {n['prompts']:,} prompts"
-    caption = " · ".join(part for part in (source, told) if part)
+    counts = f"pairs, n = {n['n']:,}, of which {n['support']:,} unsafe, of {n['prompts']:,} prompts"
+    caption = " · ".join(part for part in (source, counts) if part)
     return LayerChart(
         layer=[
             diagonal.mark_line(stroke=MUTED, strokeDash=[3, 2], strokeWidth=0.8).encode(x=x, y=y),
@@ -107,8 +107,8 @@ def roc(
 def _names(table: pl.DataFrame, metrics: pl.DataFrame) -> dict[tuple[str, str], str]:
     names = {}
     for model, kind in table.select("model", "kind").unique(maintain_order=True).rows():
-        own = metrics.filter(model=model, kind=kind, metric="auc", grouping="all")
-        row = own.row(0, named=True) if own.height else {"estimate": None, "low": None, "high": None}
+        auc_rows = metrics.filter(model=model, kind=kind, metric="auc", grouping="all")
+        row = auc_rows.row(0, named=True) if auc_rows.height else {"estimate": None, "low": None, "high": None}
         auc = "undefined" if row["estimate"] is None else f"{row['estimate']:.3f}"
         ends = "" if row["low"] is None else f" [{row['low']:.3f}, {row['high']:.3f}]"
         names[model, kind] = f"{model} ({kind}): AUC {auc}{ends}"
@@ -291,7 +291,7 @@ def left_out(
 
 
 def _panel(drawn: pl.DataFrame, metric: str, *, names: list[str], room: float, is_first: bool) -> alt.LayerChart:
-    own = drawn.filter(metric=metric).select("name", "training", "estimate", "low", "high")
+    rows = drawn.filter(metric=metric).select("name", "training", "estimate", "low", "high")
     scale = alt.Scale(domain=[0, 1], nice=False)
     grid = alt.Axis(**_SHARES, labelFlush=False)
     y_axis = alt.Axis(labelLimit=0) if is_first else None
@@ -303,7 +303,7 @@ def _panel(drawn: pl.DataFrame, metric: str, *, names: list[str], room: float, i
     y = alt.Y("name:N", scale=alt.Scale(domain=names), title=None, axis=y_axis)
     layers: list[alt.Chart] = []
     for training, offset in zip(TRAININGS, (-APART, APART), strict=True):
-        part = own.filter(training=training).with_columns(pl.col("training").replace(TRAININGS))
+        part = rows.filter(training=training).with_columns(pl.col("training").replace(TRAININGS))
         base = alt.Chart(part).encode(y=y, stroke=stroke)
         layers += [
             base.transform_filter("datum.low !== null")
@@ -318,6 +318,6 @@ def _description(shown: pl.DataFrame, names: dict[str, str], *, caption: str) ->
     """Text for those who do not see the picture: the recall of each category by either probe."""
     said = []
     for key, title in names.items():
-        own = dict(shown.filter(category=key, metric="recall").select("training", "estimate").rows())
-        said.append(f"{title}: {percent(own['all'])}, without it {percent(own['without'])}.")
+        recalls = dict(shown.filter(category=key, metric="recall").select("training", "estimate").rows())
+        said.append(f"{title}: {percent(recalls['all'])}, without it {percent(recalls['without'])}.")
     return f"Share of each category's unsafe answers that are recognised ({caption}). {' '.join(said)}"

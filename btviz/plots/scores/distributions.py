@@ -123,10 +123,10 @@ def margins(
         which a reward model is right, and to the left of which a cost model is.
     """
     needed(table, "label", call="margin_bins")
-    told = " · ".join(part for part in (source, "comparisons") if part)
+    caption = " · ".join(part for part in (source, "comparisons") if part)
     table = table.with_columns(pl.col("group").replace(STRATA))
     title = "Margins of chosen over rejected answers"
-    return score_distributions(table, form=form, title=title, source=told, width=width)
+    return score_distributions(table, form=form, title=title, source=caption, width=width)
 
 
 def _total(table: pl.DataFrame) -> int:
@@ -256,8 +256,8 @@ def _x(field: str, part: pl.DataFrame) -> alt.X:
 
 
 def _present(part: pl.DataFrame, colours: Mapping[str, str]) -> list[str]:
-    found = set(part["group"])
-    return [group for group in colours if group in found]
+    groups = set(part["group"])
+    return [group for group in colours if group in groups]
 
 
 def _palette(groups: list[str], colours: Mapping[str, str]) -> alt.Scale:
@@ -309,10 +309,10 @@ def score_title(part: pl.DataFrame) -> str:
 def quartiles(group: pl.DataFrame) -> list[float]:
     """Quartiles of one group by linear interpolation within its bins."""
     cumulative, left, right = (group[name].to_list() for name in ("cumulative", "left", "right"))
-    found = []
+    scores = []
     for share in (0.25, 0.5, 0.75):
         place = next(i for i, value in enumerate(cumulative) if value >= share - 1e-12)
         before = cumulative[place - 1] if place else 0.0
         inside = (share - before) / (cumulative[place] - before) if cumulative[place] > before else 0.5
-        found.append(left[place] + inside * (right[place] - left[place]))
-    return found
+        scores.append(left[place] + inside * (right[place] - left[place]))
+    return scores

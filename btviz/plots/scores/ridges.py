@@ -93,10 +93,10 @@ def _mean() -> pl.Expr:
 
 def _order(table: pl.DataFrame) -> list[str]:
     """Groups from top to foot: by the mean of the cost if there is one, safe answers last."""
-    own = table.filter(pl.col("kind") == "cost") if (table["kind"] == "cost").any() else table
-    means = own.group_by("group").agg(_mean().alias("mean"))
-    found = means.sort(pl.col("group") == "safe", -pl.col("mean"), "group")["group"].to_list()
-    return found + sorted(set(table["group"]) - set(found))
+    rows = table.filter(pl.col("kind") == "cost") if (table["kind"] == "cost").any() else table
+    means = rows.group_by("group").agg(_mean().alias("mean"))
+    groups = means.sort(pl.col("group") == "safe", -pl.col("mean"), "group")["group"].to_list()
+    return groups + sorted(set(table["group"]) - set(groups))
 
 
 def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, room: float) -> alt.LayerChart:
@@ -123,9 +123,9 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
     layers = [alt.Chart(drawn).mark_rule(stroke=FAINT).encode(y=y)]
     for group in order:  # one layer each, so that a lower ridge covers the foot of the one above
         fill = ACCENT if group == "safe" else GROUPS[3]
-        own = drawn.filter(group=group)
-        if own.height:
-            ridge = alt.Chart(own).mark_area(fill=fill, fillOpacity=1, line={"stroke": PAPER, "strokeWidth": 0.9})
+        rows = drawn.filter(group=group)
+        if rows.height:
+            ridge = alt.Chart(rows).mark_area(fill=fill, fillOpacity=1, line={"stroke": PAPER, "strokeWidth": 0.9})
             layers.append(
                 ridge.encode(x=x, y=alt.Y("top:Q", scale=down, axis=shown, title=None, stack=None), y2="foot:Q")
             )

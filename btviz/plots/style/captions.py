@@ -29,13 +29,13 @@ def _folded(line: str, *, room: float, size: float) -> list[str]:
 def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:
     """Line that says what was counted: ``beavertails-30k · annotations, all · n = 3,021``."""
     columns = [column for column in ("population", "where", n) if column in table.columns]
-    found = table.select(columns).unique()
-    if found.height != 1:
+    populations = table.select(columns).unique()
+    if populations.height != 1:
         raise UsageError(
-            f"A picture shows one population; this table has {found.height} combinations of {columns}. "
+            f"A picture shows one population; this table has {populations.height} combinations of {columns}. "
             "Filter it to one first."
         )
-    row = found.row(0, named=True)
+    row = populations.row(0, named=True)
     counted = ", ".join(str(row[c]) for c in ("population", "where") if row.get(c))
     size = f"n = {row[n]:,}" if row.get(n) is not None else ""
     return " · ".join(part for part in (source, counted, size) if part)

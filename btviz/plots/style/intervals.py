@@ -57,6 +57,6 @@ def marks(base: alt.Chart, *, x: alt.X, scale: alt.Scale, room: float, size: flo
 
 def span(table: pl.DataFrame, columns: Sequence[str], *, within: tuple[float, float]) -> tuple[float, float]:
     """Ends of an axis that hold all values of `columns` and `within`, rounded outwards to 0.05."""
-    found = [value for name in columns for value in (table[name].min(), table[name].max())]
-    known = [*within, *(float(value) for value in found if isinstance(value, int | float))]
+    extremes = [value for name in columns for value in (table[name].min(), table[name].max())]
+    known = [*within, *(float(value) for value in extremes if isinstance(value, int | float))]
     return math.floor(20 * min(known) + 1e-9) / 20, math.ceil(20 * max(known) - 1e-9) / 20

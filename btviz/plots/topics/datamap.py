@@ -195,11 +195,11 @@ def _underlay(placed: pl.DataFrame, colours: dict[int, str], frame: _Frame) -> a
 def _labels(placed: pl.DataFrame, topics: pl.DataFrame, frame: _Frame) -> dict[int, Label]:
     """Label by topic, of those that have room for one."""
     middles = placed.group_by("topic").agg(pl.col("x", "y").median())
-    found = topics.join(middles, on="topic", how="left", maintain_order="left").drop_nulls("x")
-    anchors = [frame.in_points(x, y) for x, y in found.select("x", "y").rows()]
+    placed_topics = topics.join(middles, on="topic", how="left", maintain_order="left").drop_nulls("x")
+    anchors = [frame.in_points(x, y) for x, y in placed_topics.select("x", "y").rows()]
     ink = frame.ink(placed.filter(pl.col("topic") >= 0))
-    labels = place_labels(found["name"].to_list(), anchors, ink=ink, size=NAME_SIZE, wide=NAME_WIDTH)
-    return {topic: label for topic, label in zip(found["topic"], labels, strict=True) if label is not None}
+    labels = place_labels(placed_topics["name"].to_list(), anchors, ink=ink, size=NAME_SIZE, wide=NAME_WIDTH)
+    return {topic: label for topic, label in zip(placed_topics["topic"], labels, strict=True) if label is not None}
 
 
 def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame) -> list[alt.Chart]:
@@ -258,8 +258,8 @@ def _trust(quality: pl.DataFrame | None) -> str:
         return ""
     expect_table(quality, QUALITY, name="quality", source="btviz.map_quality(points, embeddings)")
     known = quality.filter(texts="all").drop_nulls("value")
-    told = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in known.select("statistic", "value").rows()]
-    return f"Map of {known['n_neighbors'][0]} neighbours: {', '.join(told)}" if told else ""
+    measures = [f"{name.replace('_', ' ')} {value:.2f}" for name, value in known.select("statistic", "value").rows()]
+    return f"Map of {known['n_neighbors'][0]} neighbours: {', '.join(measures)}" if measures else ""
 
 
 def _description(topics: pl.DataFrame, *, caption: str) -> str:

@@ -40,11 +40,11 @@ class Finding:
 
 def contradiction_table(ds: Dataset, *, numbers: pl.DataFrame, phis: pl.DataFrame) -> pl.DataFrame:
     """Look for contradictions in what is printed about the release of a data set."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     if ds.release is not None and not ds.is_synthetic:
-        found += findings_in_print(ds.release)
-        found += [*_of_phi(phis, ds.name), *_of_violence(phis, ds.name), *_of_samples(numbers, ds.name)]
-    return pl.DataFrame([asdict(entry) for entry in found], schema=CONTRADICTIONS)
+        findings += findings_in_print(ds.release)
+        findings += [*_of_phi(phis, ds.name), *_of_violence(phis, ds.name), *_of_samples(numbers, ds.name)]
+    return pl.DataFrame([asdict(entry) for entry in findings], schema=CONTRADICTIONS)
 
 
 def _of_phi(phis: pl.DataFrame, name: str) -> Iterator[Finding]:
@@ -75,14 +75,14 @@ def _of_violence(phis: pl.DataFrame, name: str) -> Iterator[Finding]:
     rows = phis.filter(pl.col("row").is_in(couple), pl.col("col").is_in(couple), population="annotations")
     for row in rows.drop_nulls("low").iter_rows(named=True):
         null = row["phi_expected"] or 0.0
-        found, said = _direction(row, null)
+        verdict, said = _direction(row, null)
         selection = f", where independent categories would give {null:.3f}" if row["where"] == "unsafe" else ""
         yield Finding(
             f"violence-unethical/{row['where']}",
             "violence and non-violent unethical behaviour are notably correlated",
             f"over {row['where']} rows phi = {row['phi']:.3f} [{row['low']:.3f}, {row['high']:.3f}]{selection}: "
             + said,
-            found,
+            verdict,
             f"rows of {name}",
         )
 

@@ -86,7 +86,7 @@ def _phis(ds: Dataset, *, population: str, where: str, n_boot: int, random_state
     rows = rows.filter(~pl.col("is_safe")) if where == "unsafe" else rows
     couples = np.array(couples_of(ds.taxonomy))
     sample = phis_of(rows, taxonomy=ds.taxonomy)
-    found = sample.intervals(n_boot=n_boot, random_state=random_state)
+    intervals = sample.intervals(n_boot=n_boot, random_state=random_state)
     both, margins, _ = np.split(sample.values.sum(axis=0).astype(np.int64), [len(couples), -1])
     labelled = int((rows["labels"] > 0).sum())
     expected = phi_given_any(margins, n=rows.height, n_labelled=labelled)[couples[:, 0], couples[:, 1]]
@@ -97,9 +97,9 @@ def _phis(ds: Dataset, *, population: str, where: str, n_boot: int, random_state
             "row": keys[couples[:, 0]],
             "col": keys[couples[:, 1]],
             "n_both": both,
-            "phi": found.estimate,
-            "low": found.low,
-            "high": found.high,
+            "phi": intervals.estimate,
+            "low": intervals.low,
+            "high": intervals.high,
             "phi_expected": expected if where == "unsafe" else np.full(len(couples), np.nan),
             "positive": positive,
         }
@@ -108,7 +108,7 @@ def _phis(ds: Dataset, *, population: str, where: str, n_boot: int, random_state
         pl.lit(population).alias("population"),
         pl.lit(where).alias("where"),
         pl.lit(rows.height).alias("n"),
-        pl.lit(found.n_clusters).alias("prompts"),
+        pl.lit(intervals.n_clusters).alias("prompts"),
         _reason().alias("undefined"),
     )
 

@@ -167,14 +167,14 @@ def orders(cycles: pl.DataFrame, ds: Dataset) -> str:
     if cycles.is_empty():
         return lines(f"In {name_of(ds)}, no prompt has three or more compared answers with both labels.")
     triples = int(cycles["triples"].sum())
-    found = f"In {name_of(ds)}, {cycles.height:,} prompts have three or more compared answers"
+    opening = f"In {name_of(ds)}, {cycles.height:,} prompts have three or more compared answers"
     tau = cycles["tau_b"].mean()
     rank = f"; the orders by better and by safer have a mean tau-b of {tau:.2f}" if isinstance(tau, float) else ""
     if not triples:
-        return lines(f"{found}{rank}.", "No three answers were all compared with each other, so no cycle could show.")
+        return lines(f"{opening}{rank}.", "No three answers were all compared with each other, so no cycle could show.")
     counts = [f"{int(cycles[f'cycles_{label}'].sum()):,} by {label}" for label in ("better", "safer")]
     return lines(
-        f"{found}{rank}.",
+        f"{opening}{rank}.",
         f"Of {triples:,} triples compared all round, {listed(counts)} are cyclic; at random {triples / 4:,.0f} "
         "would be.",
     )

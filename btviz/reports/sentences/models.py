@@ -220,9 +220,9 @@ def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
     str
         Lines for each model.
     """
-    own = metrics.filter(pl.col("kind") == "moderation", pl.col("grouping") == "all")
+    results = metrics.filter(pl.col("kind") == "moderation", pl.col("grouping") == "all")
     said: list[str | None] = []
-    for part in own.partition_by("model", maintain_order=True):
+    for part in results.partition_by("model", maintain_order=True):
         overall = part.filter(pl.col("target").is_null(), pl.col("unit") == "pair")
         rates = [f"{_RATES.get(row['metric'], row['metric'])} {_share(row)}" for row in overall.iter_rows(named=True)]
         n = max(overall["n"].to_list(), default=0)

@@ -81,8 +81,8 @@ def _side_by_side(table: pl.DataFrame) -> pl.DataFrame:
     for (metric, training), part in parts.items():
         name = f"{metric}_{training}"
         columns = {"estimate": name, "low": f"{name}_low", "high": f"{name}_high", "undefined": f"{name}_undefined"}
-        own = part.select("category", *(pl.col(old).alias(new) for old, new in columns.items()))
-        wide = wide.join(own, on="category", how="left")
+        estimates = part.select("category", *(pl.col(old).alias(new) for old, new in columns.items()))
+        wide = wide.join(estimates, on="category", how="left")
     return wide
 
 
@@ -110,14 +110,14 @@ def _at_zero(rows: dict[str, dict[str, Any]]) -> str | None:
 
 def _categories(table: pl.DataFrame, taxonomy: Taxonomy) -> str | None:
     """Which categories are recognised best and worst; all of their answers are unsafe."""
-    own = table.filter(grouping="category", metric="sign_accuracy", unit="pair").drop_nulls(["estimate", "low"])
-    if own.height < 2:
+    accuracies = table.filter(grouping="category", metric="sign_accuracy", unit="pair").drop_nulls(["estimate", "low"])
+    if accuracies.height < 2:
         return None
-    first, last = own.sort("estimate").row(-1, named=True), own.sort("estimate").row(0, named=True)
+    first, last = accuracies.sort("estimate").row(-1, named=True), accuracies.sort("estimate").row(0, named=True)
     best, worst = (f"{taxonomy[row['level']].title} ({_share(row)} of {row['n']:,})" for row in (first, last))
     return (
-        f"Of {own.height:,} categories with enough prompts for an interval, the cost has the right sign most often for "
-        f"{best} and least often for {worst}."
+        f"Of {accuracies.height:,} categories with enough prompts for an interval, the cost has the right sign most "
+        f"often for {best} and least often for {worst}."
     )
 
 
