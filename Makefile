@@ -64,7 +64,7 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 # Each worker begins with a part of the tests and takes over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
-quick: $(READY)  ## the tests that need no browser and execute no notebook: three minutes
+quick: $(READY)  ## the tests that need no browser and execute no notebook
 	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook'
 
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
