@@ -5,10 +5,11 @@ import polars as pl
 import pytest
 from score_tables import scores
 
+from btviz.data.conversations import conversations_table
 from btviz.data.synthetic.conversations import sample_conversations
-from btviz.data.tables import pair_id
+from btviz.data.tables import CONVERSATIONS, pair_id
 from btviz.errors import DataError, UsageError
-from btviz.scores.conversations import CONVERSATIONS, conversations_table, read_conversations, turn_drift, turn_scores
+from btviz.scores.conversations import read_conversations, turn_drift, turn_scores
 
 
 class Counting:

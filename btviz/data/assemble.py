@@ -8,6 +8,7 @@ from collections.abc import Iterable
 
 import polars as pl
 
+from btviz.data.conversations import conversations_of
 from btviz.data.tables import (
     ANNOTATION_ORDER,
     ANNOTATIONS,
@@ -22,6 +23,12 @@ from btviz.data.tables import (
     with_ids,
 )
 from btviz.taxonomy.categories import Taxonomy
+
+ORDERS = ("better", "safer", "overall")
+"""What a comparison may say of its two answers."""
+
+_SILENT = frozenset({"overall"})
+"""Columns younger than fingerprints: while such a column is null throughout, the hash is that of a table without it."""
 
 
 def assemble(
@@ -45,6 +52,7 @@ def assemble(
         "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
         "preferences": preferences,
         "prompts": _prompts(prompts),
+        "conversations": conversations_of(rows, compared),
     }
 
 
@@ -53,9 +61,9 @@ def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
 
 
 def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
-    if "better" in compared.columns:
-        compared = compared.with_columns(pl.when(pl.col("better") >= 0).then("better").alias("better"))
-    return conform(compared, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", "better", "safer")
+    kinds = [kind for kind in ORDERS if kind in compared.columns]
+    untied = compared.with_columns(pl.when(pl.col(kind) >= 0).then(kind).alias(kind) for kind in kinds)
+    return conform(untied, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS)
 
 
 def _prompts(prompts: pl.DataFrame | None) -> pl.DataFrame:
@@ -120,6 +128,8 @@ def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:
     digest = hashlib.blake2b(digest_size=16, person=b"btviz:rows")
     for table in tables:
         for column in table:
+            if column.name in _SILENT and column.null_count() == len(column):
+                continue
             digest.update(f"{column.name}:{column.dtype}:{len(column)};".encode())
             digest.update(column.is_null().to_numpy().tobytes())
             words = column.drop_nulls().unique().sort() if column.dtype == pl.String else None

@@ -9,13 +9,15 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import polars as pl
+
 from btviz.data import synthetic
 from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
 from btviz.data.ingest import VERSION, Recipe, expect_files, sources_of, write_dataset
 from btviz.data.reading.files import released_files
 from btviz.data.releases import RELEASES
-from btviz.data.tables import PROBLEMS
+from btviz.data.tables import PROBLEMS, SCHEMAS, conform
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
 from btviz.taxonomy import TAXONOMIES, Taxonomy
@@ -291,8 +293,16 @@ def _dataset(entry: Entry, name: str) -> Dataset:
         is_synthetic=facts["is_synthetic"],
         release=facts["release"],
         facts=facts,
-        _read=entry.table,
+        _read=lambda table: _stored_table(entry, table),
     )
+
+
+def _stored_table(entry: Entry, name: str) -> pl.DataFrame:
+    """A table of the store; empty or null where the entry is older than the table or a column of it."""
+    if name not in SCHEMAS:
+        return entry.table(name)
+    schema = SCHEMAS[name]
+    return conform(entry.table(name), schema) if f"{name}.parquet" in entry.names else schema.to_frame()
 
 
 def _report_problems(ds: Dataset, *, strict: bool) -> None:

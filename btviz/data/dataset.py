@@ -88,6 +88,11 @@ class Dataset:
         return self.table("prompts")
 
     @property
+    def conversations(self) -> pl.DataFrame:
+        """Turns of conversations of several turns, whose last answers are in `pairs`; empty where there are none."""
+        return self.table("conversations")
+
+    @property
     def problems(self) -> pl.DataFrame:
         """What reading found: `file`, `line`, `kind`, `action` (rejected or kept), `detail`."""
         return self.table("problems")

@@ -20,7 +20,7 @@ from btviz.store import Draft, Entry, Key, Store, remembered_sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
-VERSION = 2
+VERSION = 3
 """Raised when reading or assembling changes what is stored."""
 
 
@@ -154,7 +154,9 @@ def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[
     """Write the tables of a data set, and its facts with the fingerprint of its rows."""
     for name, table in tables.items():
         draft.table(name, table)
-    rows = (tables[name] for name in ("annotations", "preferences", "prompts"))
+    rows = [tables[name] for name in ("annotations", "preferences", "prompts")]
+    turns = tables["conversations"].select("conversation_id", "turn", "pair_id")
+    rows += [turns] if turns.height else []  # of a data set without any, the hash stays that of its rows
     draft.document("facts", facts | {"fingerprint": fingerprint_of(rows)})
 
 

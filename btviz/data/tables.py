@@ -54,6 +54,7 @@ PREFERENCES = pl.Schema(
         "prompt_source": pl.String(),
         "better": pl.UInt8(),
         "safer": pl.UInt8(),
+        "overall": pl.UInt8(),
         "is_safe_0": pl.Boolean(),
         "is_safe_1": pl.Boolean(),
         "labels_0": pl.UInt32(),
@@ -66,6 +67,17 @@ PREFERENCES = pl.Schema(
 )
 
 PROMPTS = pl.Schema({"prompt_id": ID, "split": pl.String(), "prompt": pl.String(), "labels": pl.UInt32()})
+
+CONVERSATIONS = pl.Schema(
+    {
+        "conversation_id": pl.String(),
+        "turn": pl.Int64(),
+        "prompt": pl.String(),
+        "response": pl.String(),
+        "pair_id": ID,
+    }
+)
+"""One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
 
 PROBLEMS = pl.Schema(
     {
@@ -84,6 +96,7 @@ SCHEMAS = {
     "votes": VOTES,
     "preferences": PREFERENCES,
     "prompts": PROMPTS,
+    "conversations": CONVERSATIONS,
 }
 """Column names and types of every table, by table name."""
 

@@ -11,7 +11,7 @@ import polars as pl
 
 from btviz.data.catalog import load, register
 from btviz.data.dataset import Dataset, expect_dataset
-from btviz.data.tables import PROBLEMS
+from btviz.data.tables import PROBLEMS, SCHEMAS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.models.protocol import SCORES_ORDER, stacked_scores
 from btviz.scores.answers import valid_scores
@@ -22,7 +22,6 @@ from btviz.store.paths import data_dir
 
 VERSION = 1
 _REPLACED = {"model": pl.String, "kind": pl.String, "stayed": pl.Int64, "replaced": pl.Int64}
-_TABLES = ("annotations", "pairs", "votes", "preferences", "prompts")
 
 Index: TypeAlias = "dict[str, dict[str, Any]]"
 """What is kept of a data set: kind and model to the key of an entry."""
@@ -195,7 +194,7 @@ def keep_dataset(name: str, ds: Dataset) -> Dataset:
     key = Key("datasets", (ds.fingerprint,), {"made of": "score files"}, VERSION)
 
     def fill(draft: Draft) -> None:
-        for table in _TABLES:
+        for table in SCHEMAS:
             draft.table(table, ds.table(table))
         draft.table("problems", PROBLEMS.to_frame())
         facts = {"taxonomy": ds.taxonomy.name, "release": None, "is_synthetic": False, "fingerprint": ds.fingerprint}

@@ -10,25 +10,14 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from btviz.data.conversations import conversations_table
 from btviz.data.reading.flat_tables import read_frame
-from btviz.data.tables import with_ids
-from btviz.errors import DataError, UsageError
+from btviz.errors import UsageError
 from btviz.models.protocol import ScoreModel
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scores.intervals import interval_columns, stamped
 from btviz.stats.association import Floats, ratio
 from btviz.stats.resampling import bootstrap, cluster_sums
-
-CONVERSATIONS = pl.Schema(
-    {
-        "conversation_id": pl.String(),
-        "turn": pl.Int64(),
-        "prompt": pl.String(),
-        "response": pl.String(),
-        "pair_id": pl.UInt64(),
-    }
-)
-"""One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
 
 TURN_SCORES = pl.Schema(
     {
@@ -51,50 +40,6 @@ class ConversationModel(ScoreModel, Protocol):
         ...
 
 
-def conversations_table(frame: pl.DataFrame) -> pl.DataFrame:
-    """Arrange turns as a table of conversations."""
-    _check_columns(frame)
-    rows = frame.with_columns(pl.col("conversation_id").cast(pl.String))
-    if "turn" not in rows.columns:
-        rows = rows.with_columns(pl.int_range(1, pl.len() + 1).over("conversation_id").alias("turn"))
-    rows = _with_numbers(rows)
-    _check_turns(rows)
-    numbered = rows.with_columns(pl.col("turn").rank("ordinal").over("conversation_id").cast(pl.Int64))
-    return with_ids(numbered).select(list(CONVERSATIONS)).sort("conversation_id", "turn")
-
-
-def _check_columns(frame: pl.DataFrame) -> None:
-    missing = [name for name in ("conversation_id", "prompt", "response") if name not in frame.columns]
-    if missing:
-        raise UsageError(
-            f"Conversations have the columns conversation_id, turn, prompt, response; {missing} are missing. "
-            "Rename yours."
-        )
-    nested = [name for name, dtype in frame.schema.items() if name in CONVERSATIONS and dtype.is_nested()]
-    if nested:
-        raise DataError(
-            f"Conversations have one row per turn; the columns {nested} hold lists or objects. Unfold them."
-        )
-
-
-def _with_numbers(rows: pl.DataFrame) -> pl.DataFrame:
-    numbers = rows["turn"].cast(pl.Float64, strict=False).fill_nan(None)
-    if numbers.null_count() > rows["turn"].null_count():
-        raise DataError("The column turn was to number the turns; some of its values are no numbers. Mend the table.")
-    return rows.with_columns(numbers)
-
-
-def _check_turns(rows: pl.DataFrame) -> None:
-    texts = pl.col("conversation_id", "turn", "prompt", "response")
-    empty = rows.select(pl.any_horizontal(texts.is_null()).sum()).item()
-    twice = rows.select("conversation_id", "turn").is_duplicated().sum()
-    if empty or twice:
-        raise DataError(
-            f"Each turn has an id, a number, a prompt and a response, and is there once; {empty} rows lack one and "
-            f"{twice} share theirs with another. Mend the table."
-        )
-
-
 def read_conversations(path: str | Path) -> pl.DataFrame:
     """Read conversations from a file.
 
@@ -106,7 +51,7 @@ def read_conversations(path: str | Path) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `CONVERSATIONS`.
+        The columns of the table `conversations`.
     """
     return conversations_table(read_frame(Path(path)))
 

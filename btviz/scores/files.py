@@ -12,7 +12,7 @@ import polars as pl
 from btviz.data.assemble import fingerprint_of
 from btviz.data.dataset import Dataset
 from btviz.data.reading.flat_tables import FileTable, open_tables, shown_columns
-from btviz.data.tables import ANNOTATIONS, PAIRS, PREFERENCES, PROBLEMS, PROMPTS, VOTES, WORD, conform, with_ids
+from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, WORD, conform, with_ids
 from btviz.errors import DataError, UsageError
 from btviz.models.protocol import KINDS, SCORES_ORDER, as_scores
 from btviz.scores.policies import ANSWERS, settle_items
@@ -163,8 +163,7 @@ def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxon
     )
     source = rows.group_by("pair_id").agg(pl.col("policy").min().alias("source"))
     pairs = conform(texts.join(source, on="pair_id"), PAIRS).sort("pair_id")
-    empty = {"annotations": ANNOTATIONS, "votes": VOTES, "preferences": PREFERENCES, "prompts": PROMPTS}
-    tables = {name: schema.to_frame() for name, schema in empty.items()}
+    tables = {name: schema.to_frame() for name, schema in SCHEMAS.items()}
     tables |= {"pairs": pairs, "problems": PROBLEMS.to_frame()}
     names = [path.name.split(".")[0] if len(paths) == 1 else path.resolve().parent.name for path in paths]
     return Dataset(
