@@ -91,6 +91,18 @@ def records_of_csv(path: Path, separator: str, *, progress: Progress | None) -> 
             yield line, _csv_record(header, fields)
 
 
+def cells_of_csv(path: Path, separator: str, *, progress: Progress | None) -> Iterator[tuple[int | None, Item]]:
+    """Rows as they are written: all values are text."""
+    header: list[str] | None = None
+    for line, fields in csv_rows(path, separator, progress=progress):
+        if isinstance(fields, Finding):
+            yield line, fields
+        elif header is None:
+            header = fields
+        else:
+            yield line, Record(zip(header, fields, strict=True))
+
+
 def _csv_record(header: list[str], fields: list[str]) -> Record:
     members: list[tuple[str, Any]] = []
     objects: dict[str, list[tuple[str, Any]]] = {}

@@ -6,20 +6,32 @@ where there is none, a `Finding`; rows before a fault are not lost to it.
 
 from __future__ import annotations
 
+import itertools
 import json
-from collections.abc import Iterator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 import polars as pl
 
-from btviz.data.reading.csv_reader import records_of_csv, separator_of
+from btviz.data.reading.csv_reader import cells_of_csv, records_of_csv, separator_of
 from btviz.data.reading.files import Truncated, format_of, line_blocks, whole
-from btviz.data.reading.record import Finding, Item, Progress, Record
+from btviz.data.reading.json_lines import LineReader, of_line, reason_of
+from btviz.data.reading.record import Batch, Finding, Item, Progress, Record, batch_of
 from btviz.errors import DataError
 
+A = TypeVar("A")
+T = TypeVar("T")
+
 _HEAD = 2**17  # bytes that tell the form
+
+_BATCH_ROWS = 10_000
+
+WORKERS = 1 + min(4, os.cpu_count() or 1)  # one more than cores: Polars waits for its own threads
 
 
 @dataclass(frozen=True)
@@ -77,22 +89,6 @@ def _of_json_lines(path: Path, *, progress: Progress | None) -> Iterator[tuple[i
         yield None, Finding("truncated archive", str(error))
 
 
-def of_line(line: bytes) -> Item:
-    """The JSON object that a line holds, or why it holds none."""
-    try:
-        record = json.loads(line.decode(), object_pairs_hook=Record)
-    except UnicodeDecodeError as error:
-        return Finding("invalid UTF-8", f"at byte {error.start:,} of the line", rejects=True)
-    except (ValueError, RecursionError) as error:
-        return Finding("malformed JSON", _reason(error), rejects=True)
-    return record if isinstance(record, Record) else Finding("not an object", "", rejects=True)
-
-
-def _reason(error: BaseException) -> str:
-    """Why a parser gave up, without the text it was given."""
-    return f"{error.msg} at column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
-
-
 def _of_json_array(path: Path, *, progress: Progress | None) -> Iterator[tuple[int | None, Item]]:
     data, damage = whole(path, progress=progress)
     text = _utf8(path, data)
@@ -108,7 +104,7 @@ def _of_json_array(path: Path, *, progress: Progress | None) -> Iterator[tuple[i
         try:
             item, at = decoder.raw_decode(text, start)
         except (ValueError, RecursionError) as error:
-            yield line, Finding("malformed JSON", f"unreadable from here on: {_reason(error)}", rejects=True)
+            yield line, Finding("malformed JSON", f"unreadable from here on: {reason_of(error)}", rejects=True)
             break
         yield line, item if isinstance(item, Record) else Finding("not an object", "", rejects=True)
         line += text.count("\n", start, at)
@@ -126,10 +122,69 @@ def _utf8(path: Path, data: bytes) -> str:
         ) from error
 
 
+def batches(path: Path, form: Form, *, then: Callable[[Batch], T], progress: Progress | None = None) -> Iterator[T]:
+    """What `then` makes of the rows of a file, some thousands at a time, read a few batches ahead in threads.
+
+    Batches come in the order of the file, but two that were read of the same lines may interleave: sort by line.
+    Rows in the file = rows of all batches + findings that reject.
+    """
+    match form.kind:
+        case "lines":
+            yield from _line_batches(path, then=then, progress=progress)
+        case "parquet":
+            yield then(_parquet_batch(path))
+        case _:
+            text = form.kind == "csv"
+            rows = (
+                cells_of_csv(path, form.separator, progress=progress)
+                if text
+                else _of_json_array(path, progress=progress)
+            )
+            while some := list(itertools.islice(rows, _BATCH_ROWS)):
+                yield then(batch_of(some))
+
+
+def _line_batches(path: Path, *, then: Callable[[Batch], T], progress: Progress | None) -> Iterator[T]:
+    blocks = line_blocks(path, progress=progress)
+    try:
+        first = next(blocks, None)
+        if first is None:
+            return
+        reader = LineReader.of(first)
+        for results in _ahead(lambda block: [then(b) for b in reader.read(block)], itertools.chain([first], blocks)):
+            yield from results
+    except Truncated as error:
+        yield then(batch_of([(None, Finding("truncated archive", str(error)))]))
+
+
+def _ahead(work: Callable[[A], T], items: Iterable[A]) -> Iterator[T]:
+    """Do the work in threads, a few items ahead, in order; what came before a fault is still yielded."""
+    pending: deque[Future[T]] = deque()
+    fault: Truncated | None = None
+    with ThreadPoolExecutor(WORKERS) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(work, item))
+                if len(pending) > WORKERS:
+                    yield pending.popleft().result()
+        except Truncated as error:
+            fault = error
+        while pending:
+            yield pending.popleft().result()
+    if fault is not None:
+        raise fault
+
+
+def _parquet_batch(path: Path) -> Batch:
+    frame = read_parquet(path)
+    lines = pl.int_range(1, frame.height + 1, dtype=pl.UInt64, eager=True).alias("line")
+    return Batch(lines, {column.name: column for column in frame})
+
+
 def read_parquet(path: Path) -> pl.DataFrame:
     """All columns of a Parquet file."""
     try:
-        return pl.read_parquet(path)
+        return pl.read_parquet(path, glob=False)
     except (pl.exceptions.PolarsError, OSError) as error:
         raise damaged_parquet(path, error) from error
 
@@ -137,7 +192,7 @@ def read_parquet(path: Path) -> pl.DataFrame:
 def damaged_parquet(path: Path, error: Exception) -> DataError:
     """Say that a file is no Parquet file, without what the reader quotes of it."""
     return DataError(
-        f"{path.name} was read as Parquet; it is damaged or no Parquet file ({_reason(error)}). Fetch it again."
+        f"{path.name} was read as Parquet; it is damaged or no Parquet file ({reason_of(error)}). Fetch it again."
     )
 
 

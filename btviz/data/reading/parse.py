@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import io
 import itertools
-import os
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,7 +18,8 @@ from typing import Any
 import polars as pl
 
 from btviz.data.reading.files import Block, Truncated, damage_of, line_blocks
-from btviz.data.reading.formats import Form, form_of, of_line, of_parquet, read_parquet, records
+from btviz.data.reading.formats import WORKERS, Form, form_of, of_parquet, read_parquet, records
+from btviz.data.reading.json_lines import of_line
 from btviz.data.reading.layouts import Layout, recognise
 from btviz.data.reading.record import Finding, Item, Progress, Record
 from btviz.data.tables import PROBLEMS
@@ -31,8 +31,6 @@ LONG_TEXT = 1 << 20
 
 SAMPLE_ROWS = 100
 """First rows that tell the layout of a file."""
-
-WORKERS = 1 + min(4, os.cpu_count() or 1)  # one more than cores: Polars waits for its own threads
 
 Problem = tuple[str, int | None, str, str, str]
 

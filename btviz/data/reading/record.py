@@ -1,11 +1,14 @@
-"""A row as it was read: a `Record`, or a `Finding` where there is none."""
+"""Rows as they were read: one as a `Record` (or a `Finding` where there is none), many as the columns of a `Batch`."""
 
 from __future__ import annotations
 
+import enum
 import itertools
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import polars as pl
 
 
 @dataclass(frozen=True)
@@ -40,3 +43,73 @@ class Record(dict[str, Any]):
 Item = Record | Finding
 
 Progress = Callable[[int], None]
+
+
+class Absence(enum.Enum):
+    """The type of `ABSENT`."""
+
+    ABSENT = "absent"
+
+
+ABSENT: Literal[Absence.ABSENT] = Absence.ABSENT
+"""Stands in a list of values for a key that the row lacks, which a null does not."""
+
+Cells = pl.Series | list[Any]
+"""Values of one key: a series if all are of one type (a null is a null of the file), else Python's, and `ABSENT`."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows as columns, before anything is known of their meaning.
+
+    Attributes
+    ----------
+    lines : Series
+        UInt64: the line of each row, or its number (from 1) where the form has no lines.
+    columns : dict
+        Values by key, each as long as `lines`, in the order of first occurrence.
+    findings : list
+        What was found that belongs to a line (None: to the file). One that rejects counts for a row that is not
+        among `lines`; the others speak of rows that are.
+    """
+
+    lines: pl.Series
+    columns: dict[str, Cells]
+    findings: list[tuple[int | None, Finding]] = field(default_factory=list)
+
+
+def batch_of(items: Iterable[tuple[int | None, Item]]) -> Batch:
+    """Columns of rows that were read one at a time."""
+    lines: list[int | None] = []
+    columns: dict[str, list[Any]] = {}
+    findings: list[tuple[int | None, Finding]] = []
+    for line, item in items:
+        found = [item] if isinstance(item, Finding) else item.findings()
+        findings += [(line, finding) for finding in found]
+        if isinstance(item, Finding) or any(finding.rejects for finding in found):
+            continue
+        for key, value in item.items():
+            cells = columns.setdefault(key, [])
+            cells.extend(itertools.repeat(ABSENT, len(lines) - len(cells)))
+            cells.append(value)
+        lines.append(line)
+    for cells in columns.values():
+        cells.extend(itertools.repeat(ABSENT, len(lines) - len(cells)))
+    return Batch(
+        pl.Series("line", lines, pl.UInt64), {key: cells_of(values) for key, values in columns.items()}, findings
+    )
+
+
+_DTYPES: dict[type, pl.DataType] = {str: pl.String(), bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64()}
+
+
+def cells_of(values: list[Any]) -> Cells:
+    """The values as a series, if that holds them as they are."""
+    kinds = set(map(type, values)) - {type(None)}
+    dtype = _DTYPES.get(next(iter(kinds))) if len(kinds) == 1 else None if kinds else pl.Null()
+    if dtype is None:
+        return values
+    try:
+        return pl.Series(values, dtype=dtype)
+    except (OverflowError, UnicodeEncodeError, TypeError):  # a huge number, or half of a character that takes two
+        return values
