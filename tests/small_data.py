@@ -13,6 +13,7 @@ import polars as pl
 
 from btviz.data.assemble import assemble, fingerprint_of
 from btviz.data.dataset import Dataset
+from btviz.data.keys import keys_of
 from btviz.data.tables import PROBLEMS
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
@@ -27,7 +28,7 @@ def dataset_from_rows(
 ) -> Dataset:
     """A data set in memory; rows: prompt, response, split, is_safe, labels[, severity]."""
     tables = assemble(taxonomy, annotations=rows, comparisons=comparisons, prompts=prompts)
-    tables |= {"problems": PROBLEMS.to_frame()}
+    tables |= {"problems": PROBLEMS.to_frame(), "keys": keys_of(tables["origins"])}
     order = ("annotations", "preferences", "prompts")
     fingerprint = fingerprint_of(tables[table] for table in order)
     facts: dict[str, Any] = {"files": [], "assumptions": {}}

@@ -15,6 +15,7 @@ from btviz.data import synthetic
 from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
 from btviz.data.ingest import VERSION, Recipe, expect_files, sources_of, write_dataset
+from btviz.data.keys import keys_of
 from btviz.data.reading.files import released_files
 from btviz.data.releases import RELEASES
 from btviz.data.tables import PROBLEMS, SCHEMAS, conform
@@ -299,6 +300,8 @@ def _dataset(entry: Entry, name: str) -> Dataset:
 
 def _stored_table(entry: Entry, name: str) -> pl.DataFrame:
     """A table of the store; empty or null where the entry is older than the table or a column of it."""
+    if name == "keys" and "origins.parquet" in entry.names:
+        return keys_of(entry.table("origins"))
     if name not in SCHEMAS:
         return entry.table(name)
     schema = SCHEMAS[name]

@@ -93,6 +93,11 @@ class Dataset:
         return self.table("conversations")
 
     @property
+    def keys(self) -> pl.DataFrame:
+        """What files call the pairs: `pair_id`, `key` (an id, a hash, ``line``), `value`; see `btviz.data.keys`."""
+        return self.table("keys")
+
+    @property
     def problems(self) -> pl.DataFrame:
         """What reading found: `file`, `line`, `kind`, `action` (rejected or kept), `detail`."""
         return self.table("problems")

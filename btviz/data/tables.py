@@ -79,6 +79,9 @@ CONVERSATIONS = pl.Schema(
 )
 """One row per turn; `turn` counts from 1, `pair_id` is that of the turn's own prompt and response."""
 
+KEYS = pl.Schema({"pair_id": ID, "key": pl.String(), "value": pl.String()})
+"""What pairs are called outside: see `btviz.data.keys`."""
+
 PROBLEMS = pl.Schema(
     {
         "file": pl.String(),
@@ -97,6 +100,7 @@ SCHEMAS = {
     "preferences": PREFERENCES,
     "prompts": PROMPTS,
     "conversations": CONVERSATIONS,
+    "keys": KEYS,
 }
 """Column names and types of every table, by table name."""
 
