@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +14,7 @@ from btviz.cli.report import ABSENT, format_bytes, json_option, print_json, prin
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.data import Dataset, Release
+    from btviz.data import Dataset, Neighbour, Release
     from btviz.taxonomy import Taxonomy
 
 
@@ -178,10 +178,11 @@ data_group.add_command(data_show)
 
 @data_group.command("list")
 @click.option("--files", is_flag=True, help="Show every released file, its revision and hash (whole with --json).")
+@click.option("--all", "everything", is_flag=True, help="Also what is read of other authors: shape, licence, evidence.")
 @json_option
-def data_list(*, files: bool, as_json: bool) -> None:
+def data_list(*, files: bool, everything: bool, as_json: bool) -> None:
     """List the embedded samples, the released data sets, and those you added."""
-    from btviz.data import RELEASES, SYNTHETIC_NAMES, adopted
+    from btviz.data import NEIGHBOURS, RELEASES, SYNTHETIC_NAMES, adopted
 
     adopted_names = adopted()
     others = [name for name in adopted_names if name not in RELEASES]
@@ -191,6 +192,7 @@ def data_list(*, files: bool, as_json: bool) -> None:
                 "synthetic": list(SYNTHETIC_NAMES),
                 "released": [_described(entry, is_here=name in adopted_names) for name, entry in RELEASES.items()],
                 "added": others,
+                **({"neighbours": [asdict(entry) for entry in NEIGHBOURS.values()]} if everything else {}),
             }
         )
     elif files:
@@ -203,6 +205,8 @@ def data_list(*, files: bool, as_json: bool) -> None:
         print_table(rows, ["data set", "rows", "download", "here"])
         click.echo("\nThe released data are licensed CC BY-NC 4.0. Their texts are harmful by design.")
         click.echo("Get one: btviz data fetch NAME. Use a copy you have: btviz data add NAME FILE...")
+        if everything:
+            _print_neighbours(NEIGHBOURS.values())
 
 
 @data_group.command("fetch")
@@ -279,6 +283,18 @@ def _described(entry: Release, *, is_here: bool) -> dict[str, Any]:
     counts = published_numbers(entry.name).to_dicts()
     more = {"is_pinned": entry.is_pinned, "bytes": entry.bytes, "is_here": is_here, "published": counts}
     return {**asdict(entry), **more}
+
+
+def _print_neighbours(entries: Iterable[Neighbour]) -> None:
+    """What other authors released, and how it is known what their files look like."""
+    click.echo("\nOther data sets whose files are recognised; get them from their authors, and load your copy:")
+    asks = {True: "yes", False: "no", None: "not known"}
+    rows = [[e.title, e.repo, e.taxonomy, e.licence, asks[e.gated], e.grade] for e in entries]
+    print_table(rows, ["data set", "repository", "categories", "licence", "asks consent", "shape is"])
+    for entry in entries:
+        click.echo(
+            f"\n{entry.title}: {entry.shape}\n  becomes {', '.join(entry.tables)}. {entry.note}\n  {entry.evidence}"
+        )
 
 
 def _print_files(entry: Release) -> None:

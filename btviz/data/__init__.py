@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from btviz.data.dataset import Dataset
     from btviz.data.reading.files import format_of
     from btviz.data.reading.scan import scan
-    from btviz.data.releases import RELEASES, Release, fetch
+    from btviz.data.releases import NEIGHBOURS, RELEASES, Neighbour, Release, fetch
     from btviz.data.releases.published import label_statistics, published_numbers
     from btviz.data.synthetic import SYNTHETIC_NAMES, generate
     from btviz.data.synthetic.conversations import sample_conversations

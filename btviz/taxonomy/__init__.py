@@ -1,4 +1,4 @@
-"""Harm categories: the 14 of BeaverTails, the 19 of PKU-SafeRLHF, a user's own, and how the first two correspond."""
+"""Harm categories: of BeaverTails (14), PKU-SafeRLHF (19) and their neighbours, a user's own; how they correspond."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
     from btviz.taxonomy.crosswalk import carried_over, counterparts, unmatched
+    from btviz.taxonomy.neighbours import NEIGHBOUR_TAXONOMIES
     from btviz.taxonomy.taxonomy_file import read_taxonomy
     from btviz.taxonomy.words import LEVELS, STRATA, percent, title_of, titles
 
