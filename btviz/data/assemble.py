@@ -17,12 +17,12 @@ from btviz.data.tables import (
     PREFERENCES,
     PROMPTS,
     VOTES,
-    WORD,
     conform,
     majority,
     votes_of,
     with_ids,
 )
+from btviz.data.words import word_counts
 from btviz.taxonomy.categories import Taxonomy
 
 ORDERS = ("better", "safer", "overall")
@@ -87,7 +87,7 @@ def _pairs(
     annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
     only_compared = _as_compared(preferences).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, only_compared.select(annotated.columns)])
-    counts = (pl.col(t).str.count_matches(WORD).alias(f"{t}_words") for t in ("prompt", "response"))
+    counts = word_counts("prompt", "response")
     return conform(texts.join(labels, on="pair_id", how="left").with_columns(counts), PAIRS).sort("pair_id")
 
 

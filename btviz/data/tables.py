@@ -106,9 +106,6 @@ SCHEMAS = {
 
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
 
-WORD = r"\w+"
-r"""A word. The BeaverTails paper counts ``\b\w+\b``, which finds the same words more slowly."""
-
 
 def prompt_id(prompt: str) -> int:
     """64-bit identifier of a prompt: a function of its text alone, the same for ever."""

@@ -12,7 +12,8 @@ import polars as pl
 from btviz.data.assemble import fingerprint_of
 from btviz.data.dataset import Dataset
 from btviz.data.reading.flat_tables import FileTable, open_tables, shown_columns
-from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, WORD, conform, with_ids
+from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform, with_ids
+from btviz.data.words import word_counts
 from btviz.errors import DataError, UsageError
 from btviz.models.protocol import KINDS, SCORES_ORDER, as_scores
 from btviz.scores.policies import ANSWERS, settle_items
@@ -155,12 +156,8 @@ def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxon
     if any(name not in frame.columns for frame in answers for name in columns):
         raise UsageError("A data set was to be made of score files; one has no prompts and answers. Name its data set.")
     rows = pl.concat([frame.select(columns) for frame in answers])
-    counts = (pl.col(text).str.count_matches(WORD).alias(f"{text}_words") for text in ("prompt", "response"))
-    texts = (
-        rows.unique("pair_id")
-        .drop("policy")
-        .with_columns(*counts, *(pl.lit(0, pl.UInt32).alias(name) for name in ("n_annotations", "n_unsafe")))
-    )
+    unlabelled = (pl.lit(0, pl.UInt32).alias(name) for name in ("n_annotations", "n_unsafe"))
+    texts = rows.unique("pair_id").drop("policy").with_columns(*word_counts("prompt", "response"), *unlabelled)
     source = rows.group_by("pair_id").agg(pl.col("policy").min().alias("source"))
     pairs = conform(texts.join(source, on="pair_id"), PAIRS).sort("pair_id")
     tables = {name: schema.to_frame() for name, schema in SCHEMAS.items()}

@@ -10,7 +10,7 @@ import polars as pl
 from btviz.data.releases.published import label_statistics
 from btviz.data.synthetic import facts, preferences, texts
 from btviz.data.synthetic.design import PROMPT_VARIETY
-from btviz.data.tables import WORD
+from btviz.data.words import count_words
 from btviz.taxonomy.categories import Taxonomy
 
 SCHEMA = pl.Schema(
@@ -157,7 +157,7 @@ def _beavertails(rows: pl.DataFrame, taxonomy: Taxonomy) -> Iterator[Goal]:
     source = "BeaverTails-330k, a third party's count; by majority is our reading"
     yield "share of prompts", "with safe and unsafe answers", facts.MIXED_PROMPTS, _number(both), source
     for text, goal in facts.MEAN_WORDS.items():
-        words = rows[text].unique().str.count_matches(WORD).mean()
+        words = count_words(rows[text].unique()).mean()
         yield "mean words", text, goal, _number(words), "BeaverTails paper, section 3"
 
 

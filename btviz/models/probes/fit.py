@@ -13,7 +13,7 @@ import polars as pl
 
 from btviz.arguments import whole_number
 from btviz.data.dataset import Dataset
-from btviz.data.tables import WORD
+from btviz.data.words import words_of
 from btviz.errors import UsageError, choice
 from btviz.machine.progress import bar
 from btviz.models.probes.examples import EXAMPLES, Examples
@@ -24,7 +24,7 @@ from btviz.stats.components import components
 from btviz.store import fingerprint
 from btviz.texts.embedding import Embeddings
 
-VERSION = 2
+VERSION = 3
 """Raised when the same data would give another probe."""
 
 RIDGE = 3e-2
@@ -262,9 +262,8 @@ def prompt_groups(prompts: pl.DataFrame, *, similarity: float = SIMILARITY) -> p
 
 def _words(prompts: pl.DataFrame) -> pl.DataFrame:
     """Distinct words of each prompt, rarest first: `prompt_id`, `word` (a number), `size`, `place`."""
-    prompt_words = prompts.select(
-        "prompt_id", pl.col("prompt").str.to_lowercase().str.extract_all(WORD).list.unique().alias("word")
-    )
+    found = words_of(prompts["prompt"].str.to_lowercase()).list.unique()
+    prompt_words = prompts.select("prompt_id", found.alias("word"))
     rows = prompt_words.explode("word", empty_as_null=False).drop_nulls()
     rarity = rows.group_by("word").len().sort("len", "word").with_row_index("rank").select("word", "rank")
     numbered = rows.join(rarity, on="word").select("prompt_id", pl.col("rank").alias("word"))
