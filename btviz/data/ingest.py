@@ -20,7 +20,7 @@ from btviz.store import Draft, Entry, Key, Store, remembered_sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
-VERSION = 4
+VERSION = 5
 """Raised when reading or assembling changes what is stored."""
 
 
