@@ -75,7 +75,7 @@ REJECTED = {
     "missing key": without("response"),
     "missing category": with_category(lambda c: c.pop("self_harm")),
     "unknown category": with_category(lambda c: c.update(weather=True)),
-    "wrong type": line("privacy", is_safe="false"),
+    "wrong type": line("privacy", is_safe="perhaps"),
     "repeated key": GOOD[:-1] + b', "is_safe": true}',
 }
 KEPT = {
@@ -108,8 +108,8 @@ def test_an_odd_row_is_kept_as_it_is_and_reported(tmp_path: Path, kind: str) -> 
     assert parsed.rows.row(1, named=True)["is_safe"] == released["is_safe"]
 
 
-def test_a_category_given_as_text_is_no_boolean(tmp_path: Path) -> None:
-    parsed = read(tmp_path, GOOD, with_category(lambda c: c.update(self_harm="true")))
+def test_a_category_given_as_a_word_that_is_no_boolean(tmp_path: Path) -> None:
+    parsed = read(tmp_path, GOOD, with_category(lambda c: c.update(self_harm="perhaps")))
     assert found(parsed) == [(2, "wrong type", "rejected")]
 
 
@@ -139,7 +139,7 @@ def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pyt
         for _ in range(300)
     ]
     fast = read(tmp_path, *rows)
-    monkeypatch.setattr("btviz.data.reading.layouts.Layout.grammar", lambda *_: None)
+    monkeypatch.setattr("btviz.data.reading.json_lines._schema_of", lambda _: None)
     slow = read(tmp_path, *rows)
     assert fast.rows.equals(slow.rows)
     assert fast.problems.equals(slow.problems)
@@ -396,8 +396,8 @@ def test_a_comparison_keeps_both_answers_as_released(tmp_path: Path) -> None:
         ({"safer_response_id": 1}, "the safer answer is the unsafe one", "kept"),
         ({"response_1": "a drink"}, "identical answers", "kept"),
         ({"response_1_severity_level": 0}, "is_safe contradicts the severity", "kept"),
-        ({"response_1_severity_level": 4}, "out of range", "rejected"),
-        ({"better_response_id": True}, "wrong type", "rejected"),
+        ({"response_1_severity_level": 4}, "out of range", "kept"),
+        ({"better_response_id": True}, "wrong type", "kept"),
     ],
 )
 def test_oddities_of_a_comparison(tmp_path: Path, changes: dict[str, Any], kind: str, action: str) -> None:

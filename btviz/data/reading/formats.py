@@ -20,7 +20,7 @@ import polars as pl
 
 from btviz.data.reading.csv_reader import cells_of_csv, records_of_csv, separator_of
 from btviz.data.reading.files import Truncated, format_of, line_blocks, whole
-from btviz.data.reading.json_lines import LineReader, of_line, reason_of
+from btviz.data.reading.json_lines import LineReader, items_of, of_line, reason_of
 from btviz.data.reading.record import Batch, Finding, Item, Progress, Record, batch_of
 from btviz.errors import DataError
 
@@ -122,6 +122,23 @@ def _utf8(path: Path, data: bytes) -> str:
         ) from error
 
 
+def sample_of(path: Path, form: Form, *, rows: int = 1000) -> Batch:
+    """The first rows of a file, to tell what it holds."""
+    match form.kind:
+        case "parquet":
+            return _parquet_batch(path, rows=rows)
+        case "csv":
+            return batch_of(itertools.islice(cells_of_csv(path, form.separator, progress=None), rows))
+        case "array":
+            return batch_of(itertools.islice(_of_json_array(path, progress=None), rows))
+    try:
+        first = next(line_blocks(path, size=_HEAD, progress=None), None)
+    except Truncated:
+        first = None
+    lines = [] if first is None else first.data.split(b"\n")[:rows]
+    return batch_of(items_of(enumerate(lines, start=1)))
+
+
 def batches(path: Path, form: Form, *, then: Callable[[Batch], T], progress: Progress | None = None) -> Iterator[T]:
     """What `then` makes of the rows of a file, some thousands at a time, read a few batches ahead in threads.
 
@@ -175,8 +192,9 @@ def _ahead(work: Callable[[A], T], items: Iterable[A]) -> Iterator[T]:
         raise fault
 
 
-def _parquet_batch(path: Path) -> Batch:
+def _parquet_batch(path: Path, *, rows: int | None = None) -> Batch:
     frame = read_parquet(path)
+    frame = frame if rows is None else frame.head(rows)
     lines = pl.int_range(1, frame.height + 1, dtype=pl.UInt64, eager=True).alias("line")
     return Batch(lines, {column.name: column for column in frame})
 

@@ -1,38 +1,28 @@
 """From a released file to canonical rows, with every problem named by file and line.
 
 Counts in = counts kept + counts rejected: a row is kept as it is, kept and reported, or rejected and reported; none
-is altered. JSON lines and Parquet are read as columns where that is shown to lose nothing, everything else row by row.
+is altered.
 """
 
 from __future__ import annotations
 
-import io
-import itertools
-from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
-from btviz.data.reading.files import Block, Truncated, damage_of, line_blocks
-from btviz.data.reading.formats import WORKERS, Form, form_of, of_parquet, read_parquet, records
-from btviz.data.reading.json_lines import of_line
-from btviz.data.reading.layouts import Layout, recognise
-from btviz.data.reading.record import Finding, Item, Progress, Record
+from btviz.data.reading.files import damage_of
+from btviz.data.reading.formats import batches, form_of, sample_of
+from btviz.data.reading.known_layouts import recognise
+from btviz.data.reading.layouts import Layout
+from btviz.data.reading.record import Batch, Progress
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy
 
 LONG_TEXT = 1 << 20
 """Bytes from which a text is reported as very long."""
-
-SAMPLE_ROWS = 100
-"""First rows that tell the layout of a file."""
-
-Problem = tuple[str, int | None, str, str, str]
 
 
 @dataclass(frozen=True)
@@ -53,174 +43,26 @@ def parse(path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | 
 def parse_blocks(path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | None = None) -> Iterator[Parsed]:
     """Read one released file block by block, for files larger than memory; at least one block."""
     form = form_of(path)
-    match form.kind:
-        case "lines":
-            yield from _json_lines(path, progress=progress, taxonomy=taxonomy)
-        case "parquet":
-            yield _parquet(path, taxonomy=taxonomy)
-        case _:
-            yield _row_by_row(path, form, progress=progress, taxonomy=taxonomy)
-
-
-def _row_by_row(path: Path, form: Form, *, progress: Progress | None, taxonomy: Taxonomy | None) -> Parsed:
-    items = records(path, form, progress=progress)
-    sample = list(itertools.islice(items, SAMPLE_ROWS))
-    record = _typical(item for _, item in sample)
-    layout = recognise(record, taxonomy=taxonomy) if record else None
+    sample = sample_of(path, form)
+    layout = recognise(sample, taxonomy=taxonomy)
     if layout is None:
-        raise _unrecognised(path, record)
-    return _checked(layout, itertools.chain(sample, items), file=path.name)
+        raise _unrecognised(path, sample)
+    yield from batches(path, form, then=lambda batch: _parsed(layout, batch, file=path.name), progress=progress)
 
 
-def _parquet(path: Path, *, taxonomy: Taxonomy | None) -> Parsed:
-    frame = read_parquet(path)
-    record = next(frame.head(1).iter_rows(named=True), None)
-    layout = recognise(record, taxonomy=taxonomy) if record else None
-    if layout is None:
-        raise _unrecognised(path, record)
-    if not layout.holds_losslessly(frame):
-        return _checked(layout, of_parquet(frame), file=path.name)
-    line = pl.int_range(1, frame.height + 1, dtype=pl.UInt64, eager=True).alias("line")
-    rows = frame.select(layout.canonical()).with_columns(line)
-    return _finished(layout, rows, file=path.name, rows_in=rows.height)
+def _parsed(layout: Layout, batch: Batch, *, file: str) -> Parsed:
+    rows, problems, rows_in = layout.rows_of(batch)
+    problems = pl.concat([problems, *_remarks(rows)]).select(pl.lit(file).alias("file"), pl.all())
+    problems = problems.cast(PROBLEMS).sort("line", nulls_last=True, maintain_order=True)
+    return Parsed(layout, rows, problems, rows_in)
 
 
-def _json_lines(path: Path, *, progress: Progress | None, taxonomy: Taxonomy | None) -> Iterator[Parsed]:
-    blocks = line_blocks(path, progress=progress)
-    try:
-        first = next(blocks)
-    except (StopIteration, Truncated) as error:
-        raise _unrecognised(path, None) from error
-    reader = _LineReader.of(path, first, taxonomy=taxonomy)
-    try:
-        yield from _ahead(reader.read, itertools.chain([first], blocks))
-    except Truncated as error:
-        yield _checked(reader.layout, [(None, Finding("truncated archive", str(error)))], file=path.name)
-
-
-def _ahead(read: Callable[[Block], Parsed], blocks: Iterable[Block]) -> Iterator[Parsed]:
-    """Read blocks in threads, a few ahead, in order; what came before a fault is still yielded."""
-    pending: deque[Future[Parsed]] = deque()
-    fault: Truncated | None = None
-    with ThreadPoolExecutor(WORKERS) as pool:
-        try:
-            for block in blocks:
-                pending.append(pool.submit(read, block))
-                if len(pending) > WORKERS:
-                    yield pending.popleft().result()
-        except Truncated as error:
-            fault = error
-        while pending:
-            yield pending.popleft().result()
-    if fault is not None:
-        raise fault
-
-
-@dataclass(frozen=True)
-class _LineReader:
-    """Reads lines of one file.
-
-    The fast Polars reader silently drops what its schema does not name, so its row of a line
-    counts only if the row, written again, is the line byte for byte; or if the line matches
-    the grammar of the file as a whole (escapes and spaces may be written in several ways).
-    """
-
-    path: Path
-    layout: Layout
-    order: tuple[str, ...]
-    grammar: str | None
-
-    @classmethod
-    def of(cls, path: Path, block: Block, *, taxonomy: Taxonomy | None) -> _LineReader:
-        record = _typical(of_line(line) for line in itertools.islice(io.BytesIO(block.data), SAMPLE_ROWS))
-        layout = recognise(record, taxonomy=taxonomy) if record else None
-        if record is None or layout is None:
-            raise _unrecognised(path, record)
-        order = tuple(record)
-        return cls(path, layout, order, layout.grammar(order, record))
-
-    def read(self, block: Block) -> Parsed:
-        lines = _lines(block.data)
-        if lines is None or self.grammar is None:
-            return self._slow(enumerate(block.data.split(b"\n"), block.first_line))
-        number = pl.int_range(len(lines), dtype=pl.UInt64, eager=True) + block.first_line
-        whole = self._attempt(block.data)
-        if whole is None or whole.height != len(lines):  # a blank line, or two objects in one
-            return _joined(self._otherwise(lines, number))
-        # the row of a line counts where, written as compact JSON, it is the line
-        same = whole.select(pl.struct(pl.all()).struct.json_encode())[:, 0].eq_missing(lines)
-        parts = [self._rows(whole.filter(same), number.filter(same))]
-        if not same.all():
-            parts += self._otherwise(lines.filter(~same), number.filter(~same))
-        return _joined(parts)
-
-    def _otherwise(self, lines: pl.Series, number: pl.Series) -> list[Parsed]:
-        fits = lines.str.contains(self.grammar or "")
-        matched = self._fast("\n".join(lines.filter(fits)).encode())
-        rest = zip(number.filter(~fits), (line.encode() for line in lines.filter(~fits)), strict=True)
-        return [self._rows(matched, number.filter(fits)), self._slow(rest)]
-
-    def _fast(self, data: bytes) -> pl.DataFrame:
-        schema = self.layout.released_schema(self.order)
-        return pl.read_ndjson(data, schema=schema) if data else pl.DataFrame(schema=schema)
-
-    def _attempt(self, data: bytes) -> pl.DataFrame | None:
-        try:
-            return self._fast(data)
-        except pl.exceptions.PolarsError:  # a line is no JSON, or a value not of its type
-            return None
-
-    def _rows(self, released: pl.DataFrame, number: pl.Series) -> Parsed:
-        rows = released.select(self.layout.canonical()).with_columns(number.alias("line"))
-        return _finished(self.layout, rows, file=self.path.name, rows_in=rows.height)
-
-    def _slow(self, lines: Iterable[tuple[int, bytes]]) -> Parsed:
-        items = ((number, of_line(line)) for number, line in lines if line.strip())
-        return _checked(self.layout, items, file=self.path.name)
-
-
-def _lines(data: bytes) -> pl.Series | None:
-    try:
-        return pl.read_lines(io.BytesIO(data), name="line")["line"]
-    except pl.exceptions.ComputeError:  # some byte is not UTF-8
-        return None
-
-
-def _checked(layout: Layout, items: Iterable[tuple[int | None, Item]], *, file: str) -> Parsed:
-    """Check rows one by one; what cannot be kept is reported and left out."""
-    rows: list[list[Any]] = []
-    problems: list[Problem] = []
-    rows_in = 0
-    for line, item in items:
-        values, findings = (None, [item]) if isinstance(item, Finding) else layout.check(item)
-        if isinstance(item, Record):
-            findings += item.findings()
-        rejected = any(finding.rejects for finding in findings)
-        rows_in += rejected or values is not None
-        problems += [(file, line, f.kind, "rejected" if rejected else "kept", f.detail) for f in findings]
-        if values is not None and not rejected:
-            rows.append([*values, line])
-    frame = pl.DataFrame(rows, schema={**layout.schema, "line": pl.UInt64()}, orient="row")
-    return _finished(layout, frame, file=file, rows_in=rows_in, problems=problems)
-
-
-def _finished(
-    layout: Layout, rows: pl.DataFrame, *, file: str, rows_in: int, problems: Sequence[Problem] = ()
-) -> Parsed:
-    """Add what whole columns show to the problems found row by row."""
-    by_row = pl.DataFrame(problems, schema=PROBLEMS, orient="row")
-    by_column = [
-        rows.filter(flag).select(
-            pl.lit(file).alias("file"),
-            "line",
-            pl.lit(kind).alias("kind"),
-            pl.lit("kept").alias("action"),
-            pl.lit(detail).alias("detail"),
-        )
+def _remarks(rows: pl.DataFrame) -> list[pl.DataFrame]:
+    """What rows that are kept show to be odd."""
+    return [
+        rows.filter(flag).select("line", kind=pl.lit(kind), action=pl.lit("kept"), detail=pl.lit(detail))
         for flag, kind, detail in (*_odd_texts(rows), *_contradictions(rows))
     ]
-    all_problems = pl.concat([by_row, *by_column]).sort("line", nulls_last=True, maintain_order=True)
-    return Parsed(layout, rows, all_problems, rows_in)
 
 
 def _odd_texts(rows: pl.DataFrame) -> Iterator[tuple[pl.Expr, str, str]]:
@@ -264,27 +106,16 @@ def _joined(parts: list[Parsed]) -> Parsed:
     )
 
 
-def _typical(items: Iterable[Item]) -> Record | None:
-    """The record with the most common keys: one odd first line must not decide for the file."""
-    sample = [item for item in items if isinstance(item, Record)]
-    if not sample:
-        return None
-    common = Counter(tuple(record) for record in sample).most_common(1)[0][0]
-    return next(record for record in sample if tuple(record) == common)
-
-
-def _unrecognised(path: Path, record: Mapping[str, Any] | None) -> DataError:
+def _unrecognised(path: Path, sample: Batch) -> DataError:
     """Say which keys a file has, where no layout fits them, or why it has none."""
-    damage = None if record else damage_of(path)
+    keys = sorted(str(key)[:40] for key in sample.columns)[:12]
+    damage = None if keys else damage_of(path)
     if damage:
         return DataError(
             f"{path.name} was to be read as a released file; its archive is damaged before the first whole row "
             f"({damage}). Fetch or copy it again."
         )
-    rows = "no row of it can be read"
-    if record:
-        keys = sorted(str(key)[:40] for key in record)[:12]
-        rows = f"its rows have the keys {keys}, which fit no layout btviz knows"
+    rows = f"its rows have the keys {keys}, which fit no layout btviz knows" if keys else "no row of it can be read"
     return DataError(
         f"{path.name} was to be read as a released file; {rows}. "
         "Rows of annotations need prompt, response, is_safe and category (or harm_category); "

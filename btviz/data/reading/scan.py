@@ -12,9 +12,9 @@ from polars.io.plugins import register_io_source
 
 from btviz.data.reading.files import format_of, split_of
 from btviz.data.reading.formats import damaged_parquet
-from btviz.data.reading.layouts import Layout, recognise
+from btviz.data.reading.layouts import Layout
 from btviz.data.reading.parse import Parsed, parse_blocks
-from btviz.data.tables import ANNOTATIONS, conform, pair_id, prompt_id, with_ids
+from btviz.data.tables import ANNOTATIONS, conform, with_ids
 from btviz.errors import DataError, UsageError
 
 
@@ -42,51 +42,24 @@ def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
 
     Notes
     -----
-    Text formats are checked row by row as `load` does; rows that cannot be kept are counted
-    in a warning when the frame is collected. A released Parquet file must have exactly the
-    released types; its nulls become nulls.
+    Values are checked as `load` does; rows that cannot be kept are counted in a warning when
+    the frame is collected.
     """
     file = Path(path)
     if not file.is_file():
         raise UsageError(f"A file was to be scanned; {file} is none. Name one file; load() takes folders.")
-    return _scan_parquet(file) if format_of(file) == ".parquet" else _scan_blocks(file)
+    table = _tables_own(file) if format_of(file) == ".parquet" else None
+    return _scan_blocks(file) if table is None else table
 
 
-def _scan_parquet(file: Path) -> pl.LazyFrame:
-    frame = pl.scan_parquet(file)
+def _tables_own(file: Path) -> pl.LazyFrame | None:
+    """A Parquet file that holds the table already."""
+    frame = pl.scan_parquet(file, glob=False)
     try:
         schema = frame.collect_schema()
     except (pl.exceptions.PolarsError, OSError) as error:
         raise damaged_parquet(file, error) from error
-    if set(ANNOTATIONS) <= set(schema):
-        return frame.select(list(ANNOTATIONS)).cast(ANNOTATIONS)
-    layout = _require_annotations(file, recognise(dict.fromkeys(schema) | _structs(schema)))
-    wanted = layout.released_schema([field.key for field in layout.fields])
-    wrong = [key for key, dtype in wanted.items() if schema[key] != dtype and not schema[key].is_integer()]
-    if wrong:
-        raise DataError(
-            f"{file.name} was to be scanned; its columns {wrong} have other types than released. "
-            "Read it with btviz.load(), which checks row by row."
-        )
-    texts = pl.struct("prompt", "response")
-    ids = (
-        pl.col("prompt").map_batches(_prompt_ids, return_dtype=pl.UInt64(), is_elementwise=True).alias("prompt_id"),
-        texts.map_batches(_pair_ids, return_dtype=pl.UInt64(), is_elementwise=True).alias("pair_id"),
-    )
-    known = {e.meta.output_name(): e for e in (*layout.canonical(), *ids, pl.lit(split_of(file)).alias("split"))}
-    return frame.select(known.get(n, pl.lit(None).alias(n)).cast(dtype).alias(n) for n, dtype in ANNOTATIONS.items())
-
-
-def _structs(schema: pl.Schema) -> dict[str, dict[str, None]]:
-    return {name: dict.fromkeys(dict(t.to_schema())) for name, t in schema.items() if isinstance(t, pl.Struct)}
-
-
-def _prompt_ids(prompts: pl.Series) -> pl.Series:
-    return pl.Series([prompt_id(text) for text in prompts], dtype=pl.UInt64)
-
-
-def _pair_ids(pairs: pl.Series) -> pl.Series:
-    return pl.Series([pair_id(row["prompt"], row["response"]) for row in pairs], dtype=pl.UInt64)
+    return frame.select(list(ANNOTATIONS)).cast(ANNOTATIONS) if set(ANNOTATIONS) <= set(schema) else None
 
 
 def _scan_blocks(file: Path) -> pl.LazyFrame:
@@ -122,11 +95,9 @@ def _annotations(block: Parsed, split: str | None, *, columns: list[str]) -> pl.
     return conform(rows, ANNOTATIONS)
 
 
-def _require_annotations(file: Path, layout: Layout | None) -> Layout:
-    if layout is None or layout.produces != "annotations":
-        what = "fits no layout btviz knows" if layout is None else f"holds {layout.produces}"
+def _require_annotations(file: Path, layout: Layout) -> None:
+    if layout.produces != "annotations":
         raise DataError(
-            f"{file.name} was to be scanned for annotations; it {what}. Give a file of prompt, response, is_safe "
-            "and categories."
+            f"{file.name} was to be scanned for annotations; it holds {layout.produces}. Give a file of prompt, "
+            "response, is_safe and categories."
         )
-    return layout
