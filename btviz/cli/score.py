@@ -12,7 +12,7 @@ import click
 from click.core import ParameterSource
 
 from btviz.cli.report import json_option, plain, print_json, print_table, say
-from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
     import polars as pl
@@ -269,9 +269,10 @@ _FILES = ("file", "column", "kind", "target", "turned", "rows", "matched", "unma
 def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[str], options: dict[str, Any]) -> None:
     """Read score files, keep their scores, and report what did not match."""
     from btviz import keep_scores, read_scores
+    from btviz.data import find
     from btviz.scores import forgetting, keep_dataset
 
-    ds = _known(request.name)
+    ds = find(request.name)
     score_file = read_scores([Path(file) for file in files], ds, columns=_mapping(columns) or None, **options)
     owner = ds or keep_dataset(request.name, score_file.dataset)
     kept = keep_scores(owner, score_file, override_sign=request.override_sign)
@@ -289,18 +290,6 @@ def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[s
             f"{forgetting(request.name, model)}."
         )
     _report_files(score_file, kept, request=request)
-
-
-def _known(name: str) -> Dataset | None:
-    from btviz import load
-    from btviz.data import format_of
-
-    try:
-        return load(name)
-    except NotFoundError:
-        if format_of(Path(name)) is not None:
-            raise  # a file that is misspelt, not a new name
-        return None
 
 
 def _mapping(columns: Sequence[str]) -> dict[str, str]:

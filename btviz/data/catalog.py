@@ -5,7 +5,8 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,10 +15,11 @@ import polars as pl
 from btviz.data import synthetic
 from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
-from btviz.data.ingest import VERSION, Recipe, expect_files, sources_of, write_dataset
+from btviz.data.ingest import VERSION, Recipe, write_dataset
 from btviz.data.keys import keys_of
-from btviz.data.reading.files import released_files
 from btviz.data.releases import RELEASES
+from btviz.data.releases.hub_cache import cache_folder, cached_repository, cached_snapshot, repository_id
+from btviz.data.sources import PassedOver, holding_of, means_path, name_of, problems_of, summary_of
 from btviz.data.tables import PROBLEMS, SCHEMAS, conform
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
@@ -65,18 +67,87 @@ def load(
     text = os.fspath(name)
     if not text:
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
-    if text in synthetic.SYNTHETIC_NAMES:
+    path = _path_of(name)
+    if path is not None:
+        ds = _dataset_of(Recipe.of(holding_of([path]), taxonomy=_unreleased(taxonomy)), _shown_name(text, path))
+    elif text in synthetic.SYNTHETIC_NAMES:
         _refuse_other(text, taxonomy, has=None)
         ds = _dataset(_synthetic_entry(text), text)
     elif (record := _record(text)) is not None:
         _refuse_other(text, taxonomy, has=None if "entry" in record else Recipe.of_document(record).taxonomy)
-        ds = _dataset(_entry_of(text, record), text)
-    elif Path(text).exists():
-        ds = _dataset_at(Path(text), _unreleased(taxonomy))
+        ds = _recorded(text, record)
     else:
         raise _no_such_name(text)
     _report_problems(ds, strict=strict)
     return ds
+
+
+def find(name: str) -> Dataset | None:
+    """Load a data set where a new one may be meant.
+
+    Parameters
+    ----------
+    name : str
+        As `load` takes it.
+
+    Returns
+    -------
+    Dataset or None
+        None for a name that nobody has given yet, even if a file or folder here is called so.
+
+    Raises
+    ------
+    NotFoundError
+        If it can only be a path (it has a separator or the suffix of a file), and nothing is there.
+    """
+    if means_path(name) or _is_name(name):
+        return load(name)
+    if Path(name).exists():
+        _say(f"{name!r} is taken for a new name, not for the {_kind(Path(name))} here; ./{name} would mean that.")
+    return None
+
+
+def _path_of(argument: str | os.PathLike[str]) -> Path | None:
+    """The path that an argument means, None for a name; what could be both is said.
+
+    A name somebody has given wins unless the argument has a separator or the suffix of a file.
+    """
+    path = Path(argument).expanduser()
+    if not isinstance(argument, str):
+        return path
+    if not means_path(argument):
+        if not path.exists():
+            return None
+        if _is_name(argument):
+            _say(
+                f"{argument!r} is taken for the data set of that name, not for the {_kind(path)} here; ./{argument} "
+                "would mean that."
+            )
+            return None
+        _say(f"No data set is called {argument!r}: the {_kind(path)} of that name is read.")
+        return path
+    if path.exists():
+        return path
+    repo_id = repository_id(argument)
+    return None if repo_id is None else cached_snapshot(repo_id)
+
+
+def _is_name(text: str) -> bool:
+    return text in synthetic.SYNTHETIC_NAMES or _record(text) is not None
+
+
+def _kind(path: Path) -> str:
+    return "folder" if path.is_dir() else "file"
+
+
+def _say(message: str) -> None:
+    warnings.warn(message, stacklevel=4)
+
+
+def _shown_name(argument: str, path: Path) -> str:
+    """Name of the data at a path: as it was asked for where that is a repository of the hub."""
+    asked = repository_id(argument)
+    return asked if asked is not None and asked == cached_repository(path) else name_of(path)
 
 
 def add(
@@ -117,21 +188,21 @@ def add(
     DataError
         If a file fits no layout, or taxonomies are mixed.
     """
-    check_name(name, what="the name of a data set")
+    _check_new(name)
     if name in synthetic.SYNTHETIC_NAMES:
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
-    new, custom = sources_of(_files_in(files), split=split), _unreleased(taxonomy)
+    holding, custom = holding_of(files, split=split), _unreleased(taxonomy)
 
     def merged(record: dict[str, Any] | None) -> Recipe:
         before = None if replace or record is None else record
         if before is None:
             _refuse_other(name, custom, has=custom)
-            return Recipe.of(new, release=_release(name), taxonomy=custom)
+            return Recipe.of(holding, release=_release(name), taxonomy=custom)
         if "entry" in before:
             raise UsageError(f"Files were to be added to {name!r}, which was made of scores. Choose another name.")
         recipe = Recipe.of_document(before)
         _refuse_other(name, custom, has=recipe.taxonomy)
-        return Recipe.of([*recipe.sources, *new], release=_release(name), taxonomy=recipe.taxonomy)
+        return recipe.joined(holding, release=_release(name))
 
     merged(_record(name)).entry()  # before the catalogue: files that cannot be read are not listed
     catalogue = update_document(
@@ -139,16 +210,25 @@ def add(
         # merged again: another process may have added files to this name meanwhile
         lambda catalogue: {**catalogue, name: merged(catalogue.get(name)).document()},
     )
-    return _dataset(_entry_of(name, catalogue[name]), name)
+    ds = _recorded(name, catalogue[name])
+    _report_problems(ds, strict=False)
+    return ds
 
 
 def register(name: str, key: Key) -> None:
     """Give a name to a data set in the store that was not made of released files."""
-    check_name(name, what="the name of a data set")
+    _check_new(name)
     record = _record(name)
     if name in synthetic.SYNTHETIC_NAMES or name in RELEASES or (record is not None and "entry" not in record):
         raise UsageError(f"A new data set was to be called {name!r}; that is the name of another. Choose another name.")
     update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: {"entry": key.to_document()}})
+
+
+def _check_new(name: str) -> None:
+    if means_path(check_name(name, what="the name of a data set")):
+        raise UsageError(
+            f"{name!r} was given as the name of a data set; it would be taken for a file. Leave the suffix out."
+        )
 
 
 def remove(name: str) -> None:
@@ -193,21 +273,24 @@ def _release(name: str) -> str | None:
     return name if name in RELEASES else None
 
 
-def _entry_of(name: str, record: dict[str, Any]) -> Entry:
+def _recorded(name: str, record: dict[str, Any]) -> Dataset:
+    """Data set of a name in the catalogue."""
     if "entry" in record:
-        return _registered_entry(name, record["entry"])
+        return _dataset(_registered_entry(name, record["entry"]), name)
     recipe = Recipe.of_document(record)
-    entry = Store().get(recipe.key)
-    if entry is not None:
-        return entry
-    paths = [(Path(source.path), source.sha256) for source in recipe.sources]
+    if Store().get(recipe.key) is None:
+        _expect_unchanged(recipe, name)
+    return _dataset_of(recipe, name)
+
+
+def _expect_unchanged(recipe: Recipe, name: str) -> None:
+    paths = [(Path(source.path), source.sha256) for source in recipe.counted]
     lost = [str(path) for path, sha256 in paths if not path.is_file() or remembered_sha256(path) != sha256]
     if lost:
         raise NotFoundError(
             f"{name!r} was to be read again, because its stored tables are gone; of its files {lost} is missing or "
             f"has changed. Put the file back, or run: btviz data add --replace {name} FILE..."
         )
-    return recipe.entry()
 
 
 def _registered_entry(name: str, document: dict[str, Any]) -> Entry:
@@ -240,28 +323,6 @@ def _refuse_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None,
     )
 
 
-def _dataset_at(path: Path, taxonomy: Taxonomy | None) -> Dataset:
-    return _dataset(Recipe.of(sources_of(_files_in([path])), taxonomy=taxonomy).entry(), _name_of(path))
-
-
-def _name_of(path: Path) -> str:
-    name = path.name or path.resolve().name  # "." has none
-    return name.split(".")[0] or name
-
-
-def _files_in(paths: Iterable[str | os.PathLike[str]]) -> list[Path]:
-    files: list[Path] = []
-    for path in map(Path, paths):
-        data_files = released_files(path) if path.is_dir() else expect_files([path])
-        if not data_files:
-            raise DataError(
-                f"The folder {path} was to be read; it holds no .jsonl, .json, .csv or .parquet file. "
-                "Name the files themselves."
-            )
-        files += data_files
-    return expect_files(files)
-
-
 def _synthetic_entry(name: str) -> Entry:
     def fill(draft: Any) -> None:
         made = synthetic.generate(name)
@@ -282,9 +343,19 @@ def _synthetic_entry(name: str) -> Entry:
     return Store().build(Key("datasets", ("synthetic", name), params, synthetic.VERSION), fill)
 
 
-def _dataset(entry: Entry, name: str) -> Dataset:
+def _dataset_of(recipe: Recipe, name: str) -> Dataset:
+    return _dataset(recipe.entry(), name, passed=recipe.passed)
+
+
+def _dataset(entry: Entry, name: str, *, passed: Sequence[PassedOver] = ()) -> Dataset:
+    """Data set of an entry; what was passed over before any file was read is no part of the entry."""
     facts = entry.document("facts")
     custom = facts.get("own_taxonomy")
+
+    def read(table: str) -> pl.DataFrame:
+        stored = _stored_table(entry, table)
+        return pl.concat([stored, problems_of(passed)]) if table == "problems" else stored
+
     return Dataset(
         name=name,
         taxonomy=TAXONOMIES[facts["taxonomy"]]
@@ -293,8 +364,8 @@ def _dataset(entry: Entry, name: str) -> Dataset:
         fingerprint=facts["fingerprint"],
         is_synthetic=facts["is_synthetic"],
         release=facts["release"],
-        facts=facts,
-        _read=lambda table: _stored_table(entry, table),
+        facts=facts | {"passed_over": [*facts.get("passed_over", ()), *map(asdict, passed)]},
+        _read=read,
     )
 
 
@@ -320,10 +391,12 @@ def _report_problems(ds: Dataset, *, strict: bool) -> None:
         )
     if rejected:
         read = sum(file["rows_in"] for file in ds.facts["files"])
-        warnings.warn(
-            f"{ds.name}: {rejected:,} of {read:,} rows could not be kept; ds.problems names each by file and line.",
-            stacklevel=3,
-        )
+        _say(f"{ds.name}: {rejected:,} of {read:,} rows could not be kept; ds.problems names each by file and line.")
+    if ds.facts["passed_over"]:
+        passed = [PassedOver(**item) for item in ds.facts["passed_over"]]
+        _say(f"{ds.name}: passed over {summary_of(passed)}; ds.problems says why.")
+    for doubt in ds.facts.get("doubts", ()):
+        _say(f"{ds.name}: {doubt}.")
 
 
 def _no_such_name(name: str) -> NotFoundError:
@@ -332,7 +405,19 @@ def _no_such_name(name: str) -> NotFoundError:
             f"The data set {name!r} was asked for; it is a released one that is not on this machine. "
             f"Fetch it with `btviz data fetch {name}`, or adopt local copies: btviz data add {name} FILE..."
         )
+    if (repo_id := repository_id(name)) is not None:
+        return _not_cached(repo_id)
     known = [*synthetic.SYNTHETIC_NAMES, *adopted(), *RELEASES]
     near = difflib.get_close_matches(name, known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "`btviz data list` names what there is."
     return NotFoundError(f"The data set {name!r} was asked for; it is no known name and no file or folder here. {hint}")
+
+
+def _not_cached(repo_id: str) -> NotFoundError:
+    """Say how to get a repository of the hub that was asked for, or that a path of that form is not there."""
+    named = [name for name, release in RELEASES.items() if release.repo_id.lower() == repo_id.lower()]
+    fetch = "".join(f"`btviz data fetch {name}`, or " for name in named)
+    return NotFoundError(
+        f"{repo_id!r} was asked for; no file or folder here has that path, and the hub's cache, {cache_folder()}, does "
+        f"not hold a data set of that name. Fetch it with {fetch}`hf download {repo_id} --repo-type dataset`."
+    )

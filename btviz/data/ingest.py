@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
 from btviz.data.assemble import assemble, fingerprint_of
-from btviz.data.reading.files import split_of
+from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.parse import Parsed, parse
 from btviz.data.releases import RELEASES
+from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
 from btviz.data.tables import PROBLEMS
-from btviz.errors import DataError, UsageError
+from btviz.errors import DataError
 from btviz.machine import bar
 from btviz.store import Draft, Entry, Key, Store, remembered_sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
@@ -24,49 +26,54 @@ VERSION = 5
 """Raised when reading or assembling changes what is stored."""
 
 
-@dataclass(frozen=True)
-class Source:
-    """One file of a data set."""
-
-    path: str
-    label: str
-    split: str | None
-    sha256: str
-
-
-def sources_of(paths: Sequence[Path], *, split: str | None = None) -> list[Source]:
-    """Describe files: hash, split (given, or from the name) and a label that tells them apart."""
-    files = [path.resolve() for path in paths]
-    same_name = len({path.name for path in files}) < len(files)
-    return [
-        Source(
-            str(path),
-            f"{path.parent.name}/{path.name}" if same_name else path.name,
-            split or split_of(path),
-            remembered_sha256(path),
-        )
-        for path in files
-    ]
+def published_files() -> dict[str, tuple[str, str]]:
+    """Registry name and split of every released file whose hash is published, by that hash."""
+    return {
+        digest: (name, file.split)
+        for name, release in RELEASES.items()
+        for file in release.files
+        for digest in (file.sha256, file.content_sha256)
+        if digest
+    }
 
 
 def release_of(sources: Iterable[Source]) -> str | None:
     """Registry name of the release that these files are copies of, by their published hashes."""
-    digests = {source.sha256 for source in sources}
-    for name, release in RELEASES.items():
-        published = {h for file in release.files for h in (file.sha256, file.content_sha256) if h}
-        if digests <= published:
-            return name
-    return None
+    published = published_files()
+    names = {published.get(source.sha256, (None, None))[0] for source in sources}
+    return names.pop() if len(names) == 1 else None
 
 
 def with_splits(sources: Iterable[Source], release: str | None) -> list[Source]:
     """Name the split of files whose names do not: as the release has them, if that says one."""
     if release is None:
         return list(sources)
-    files = RELEASES[release].files
-    named = {h: file.split for file in files for h in (file.sha256, file.content_sha256) if h}
+    published = published_files()
     only = RELEASES[release].splits[0] if len(RELEASES[release].splits) == 1 else None
-    return [replace(source, split=source.split or named.get(source.sha256, only)) for source in sources]
+    return [replace(source, split=source.split or published.get(source.sha256, (None, only))[1]) for source in sources]
+
+
+def counted_once(sources: Iterable[Source], *, release: str | None) -> tuple[list[Source], list[PassedOver]]:
+    """Leave out what hashes alone show to be there twice: equal files, and other sizes of one release."""
+    published = published_files()
+    distinct: dict[str, Source] = {}
+    passed: list[PassedOver] = []
+    for source in sources:
+        first = distinct.setdefault(source.sha256, source)
+        if first is not source:
+            passed.append(PassedOver(source.label, "copy of another file", f"its bytes are those of {first.label}"))
+    names = {published[digest][0] for digest in distinct if digest in published}
+    for digest, source in list(distinct.items()):
+        name = published.get(digest, ("", ""))[0]
+        larger = RELEASES[name].part_of if name else None
+        if larger in names and release in {None, larger}:
+            passed.append(PassedOver(source.label, "part of another file", f"{larger} holds its rows and is here, too"))
+        elif release is not None and name not in {"", release}:
+            passed.append(PassedOver(source.label, "file of another release", f"it is one of {name}"))
+        else:
+            continue
+        del distinct[digest]
+    return list(distinct.values()), passed
 
 
 @dataclass(frozen=True)
@@ -76,15 +83,37 @@ class Recipe:
     sources: tuple[Source, ...]
     release: str | None = None
     taxonomy: Taxonomy | None = None
+    beside: tuple[PassedOver, ...] = ()
 
     @classmethod
-    def of(cls, sources: Iterable[Source], *, release: str | None = None, taxonomy: Taxonomy | None = None) -> Recipe:
+    def of(cls, holding: Holding, *, release: str | None = None, taxonomy: Taxonomy | None = None) -> Recipe:
         """Recipe of files, recognised where they are copies of a release and `taxonomy` is not given."""
-        distinct = list({source.sha256: source for source in sources}.values())
+        sources = tuple(labelled(list({source.path: source for source in holding.sources}.values())))
+        beside = tuple(dict.fromkeys(holding.passed))
         if taxonomy is not None:  # what is published is about the release's categories
-            return cls(tuple(distinct), taxonomy=taxonomy)
-        release = release or release_of(distinct)
-        return cls(tuple(with_splits(distinct, release)), release)
+            return cls(sources, None, taxonomy, beside)
+        counted, passed = counted_once(sources, release=release)
+        if not counted:
+            raise DataError(
+                f"Files were to be added as {release!r}; they are of other releases: {summary_of(passed)}. Add them "
+                "under the name of their own release, or one of yours."
+            )
+        release = release or release_of(counted)
+        return cls(tuple(with_splits(sources, release)), release, None, beside)
+
+    @cached_property
+    def _once(self) -> tuple[list[Source], list[PassedOver]]:
+        return counted_once(self.sources, release=self.release)
+
+    @property
+    def counted(self) -> list[Source]:
+        """Files that are read: each once."""
+        return self._once[0]
+
+    @property
+    def passed(self) -> list[PassedOver]:
+        """What is not read: no data, and copies."""
+        return [*self.beside, *self._once[1]]
 
     @classmethod
     def of_document(cls, document: Mapping[str, Any]) -> Recipe:
@@ -94,49 +123,121 @@ class Recipe:
             tuple(Source(**source) for source in document["sources"]),
             document["release"],
             None if taxonomy is None else taxonomy_of(taxonomy, file="the catalogue"),
+            tuple(PassedOver(**item) for item in document.get("beside", ())),
         )
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON, for the catalogue."""
-        fields = {"sources": [asdict(source) for source in self.sources], "release": self.release}
+        fields = {
+            "sources": [asdict(source) for source in self.sources],
+            "release": self.release,
+            "beside": [asdict(item) for item in self.beside],
+        }
         return fields | ({} if self.taxonomy is None else {"taxonomy": document_of(self.taxonomy)})
+
+    def joined(self, holding: Holding, *, release: str | None) -> Recipe:
+        """Recipe of these files and others; one that is there already counts as it is now."""
+        return Recipe.of(
+            Holding((*self.sources, *holding.sources), (*self.beside, *holding.passed)),
+            release=release,
+            taxonomy=self.taxonomy,
+        )
 
     @property
     def key(self) -> Key:
         """Store key: what the files hold and how they are called, not where they lie."""
-        files = [[source.label, source.split] for source in self.sources]
+        files = [[source.label, source.split, source.named] for source in self.counted]
         params: dict[str, Any] = {"files": files, "release": self.release}
         if self.taxonomy is not None:
             params["taxonomy"] = document_of(self.taxonomy)
-        return Key("datasets", tuple(source.sha256 for source in self.sources), params, VERSION)
+        return Key("datasets", tuple(source.sha256 for source in self.counted), params, VERSION)
 
     def entry(self) -> Entry:
         """Entry of the data set, read from the store or built now."""
         return Store().build(self.key, lambda draft: _read_and_assemble(draft, self))
 
 
-def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
-    release = recipe.release
+@dataclass(frozen=True)
+class Reading:
+    """What came of reading the files of a recipe."""
+
+    parsed: list[tuple[Source, Parsed]]
+    passed: list[PassedOver]
+    doubts: list[str]
+
+    def rows(self, kind: str) -> pl.DataFrame | None:
+        """Rows for one table, of all files."""
+        frames = [
+            p.rows.with_columns(pl.lit(source.split, pl.String).alias("split"), pl.lit(source.label).alias("file"))
+            for source, p in self.parsed
+            if p.layout.produces == kind
+        ]
+        return pl.concat(frames, how="diagonal") if frames else None
+
+    def problems(self) -> pl.DataFrame:
+        """Problems of the files that count, and what does not."""
+        named = [p.problems.with_columns(pl.lit(source.label).alias("file")) for source, p in self.parsed]
+        return pl.concat([*named, problems_of(self.passed)])
+
+
+def read_files(recipe: Recipe) -> Reading:
+    """Read the files of a recipe; pass over those that are copies, and those found in a folder that are no data."""
     parsed: list[tuple[Source, Parsed]] = []
-    for source in recipe.sources:
-        path = Path(source.path)
-        with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
-            parsed.append((source, parse(path, progress=progress, taxonomy=recipe.taxonomy)))
+    failures: list[tuple[Source, DataError]] = []
+    for source in recipe.counted:
+        try:
+            parsed.append((source, _parsed(source, recipe.taxonomy)))
+        except DataError as error:
+            if source.named:
+                raise
+            failures.append((source, error))
+    if not parsed:
+        raise _no_data(failures)
     if recipe.taxonomy is not None:
         _check_fit(parsed, recipe.taxonomy)
-    taxonomy = recipe.taxonomy or _taxonomy_of(parsed, release=release)
-    produced = {kind: _rows(parsed, kind) for kind in ("annotations", "preferences", "prompts")}
+    copies = copies_of([FileRows(source, p.layout.produces, p.rows) for source, p in parsed])
+    unreadable = [PassedOver(source.label, "not readable as data", str(error)) for source, error in failures]
+    counted = [(source, p) for source, p in parsed if source.label not in copies.passed]
+    return Reading(counted, [*unreadable, *copies.passed.values()], copies.doubts)
+
+
+def _parsed(source: Source, taxonomy: Taxonomy | None) -> Parsed:
+    path = Path(source.path)
+    with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
+        parsed = parse(path, progress=progress, taxonomy=taxonomy)
+    if remembered_sha256(path) != source.sha256:
+        raise DataError(
+            f"{source.label} was to be read; it was changed while it was read, so that nobody could say what was. "
+            "Load it again when nothing writes to it any more."
+        )
+    return parsed
+
+
+def _no_data(failures: Sequence[tuple[Source, DataError]]) -> DataError:
+    if len(failures) == 1:
+        return failures[0][1]
+    said = " ".join(f"{source.label}: {error}" for source, error in failures[:3])
+    return DataError(
+        f"{len(failures):,} files were to be read; none holds rows that can be kept. {said} Name the files themselves."
+    )
+
+
+def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
+    reading = read_files(recipe)
+    sources = [source for source, _ in reading.parsed]
+    # what was passed over may have hidden that the rest is a release
+    release = recipe.release or (release_of(sources) if recipe.taxonomy is None else None)
+    taxonomy = recipe.taxonomy or _taxonomy_of(reading.parsed, release=release)
+    annotations = reading.rows("annotations")
     tables = assemble(
         taxonomy,
-        annotations=produced["annotations"],
-        comparisons=produced["preferences"],
-        prompts=produced["prompts"],
+        annotations=annotations,
+        comparisons=reading.rows("preferences"),
+        prompts=reading.rows("prompts"),
     )
-    problems = pl.concat(
-        [p.problems.with_columns(pl.lit(s.label).alias("file")) for s, p in parsed] + [_copies(parsed)]
-    )
-    if release and RELEASES[release].one_annotation_per_pair and produced["annotations"] is not None:
-        problems = pl.concat([problems, _repeats(produced["annotations"])])
+    problems = reading.problems()
+    if release and RELEASES[release].one_annotation_per_pair and annotations is not None:
+        problems = pl.concat([problems, _repeats(annotations)])
     write_dataset(
         draft,
         tables=tables | {"problems": problems},
@@ -145,7 +246,9 @@ def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
             "own_taxonomy": None if recipe.taxonomy is None else document_of(taxonomy),
             "release": release,
             "is_synthetic": False,
-            "files": [_account(source, p) for source, p in parsed],
+            "files": [_account(source, p) for source, p in reading.parsed],
+            "passed_over": [asdict(item) for item in reading.passed],
+            "doubts": reading.doubts,
         },
     )
 
@@ -184,26 +287,6 @@ def _check_fit(parsed: Iterable[tuple[Source, Parsed]], taxonomy: Taxonomy) -> N
             )
 
 
-def _rows(parsed: Iterable[tuple[Source, Parsed]], kind: str) -> pl.DataFrame | None:
-    frames = [
-        p.rows.with_columns(pl.lit(source.split, pl.String).alias("split"), pl.lit(source.label).alias("file"))
-        for source, p in parsed
-        if p.layout.produces == kind
-    ]
-    return pl.concat(frames, how="diagonal") if frames else None
-
-
-def _copies(parsed: Sequence[tuple[Source, Parsed]]) -> pl.DataFrame:
-    """Files that hold the rows of another, compressed in another way or written in another format."""
-    problems = [
-        (later.label, None, "copy of another file", "kept", f"its rows are those of {earlier.label}")
-        for i, (later, rows) in enumerate(parsed)
-        for earlier, others in parsed[:i]
-        if rows.rows.height and rows.rows.drop("line").equals(others.rows.drop("line"))
-    ]
-    return pl.DataFrame(problems, schema=PROBLEMS, orient="row")
-
-
 def _repeats(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows that annotate a pair again, in a release that has one annotation per pair."""
     again = ~pl.struct("prompt", "response").is_first_distinct()
@@ -232,12 +315,3 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
         "rows_rejected": parsed.rows_in - kept,
         "keys_not_kept": sorted(parsed.layout.not_kept),
     }
-
-
-def expect_files(paths: Iterable[Path]) -> list[Path]:
-    """Return the paths if every one is a file."""
-    files = list(paths)
-    missing = [str(path) for path in files if not path.is_file()]
-    if missing or not files:
-        raise UsageError(f"Files were to be read; {missing or 'none'} is not there. Check the spelling and the folder.")
-    return files

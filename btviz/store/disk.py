@@ -28,6 +28,9 @@ PATIENCE = 5.0
 ABANDONED = 24 * 3600.0
 """Seconds after which a temporary file is taken for the leftover of a dead process."""
 
+RESTLESS = 3.0
+"""Seconds for which a changed file may change again and keep its times: FAT counts in steps of two."""
+
 _LOG = logging.getLogger(__name__)
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
@@ -419,12 +422,15 @@ def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any
 
 
 def remembered_sha256(path: Path) -> str:
-    """Hash of a file; asked again, read from memory while its size and time of change stay.
+    """Hash of a file; asked again, read from memory while nothing says that the file has changed.
+
+    A file that was written within a few seconds of its hashing may have been written once more with the same times,
+    as clocks of disks are coarse: it is hashed again until it has rested.
 
     Parameters
     ----------
     path : Path
-        The file, which is there.
+        The file, which is there. A link counts as what it points to.
 
     Returns
     -------
@@ -432,14 +438,28 @@ def remembered_sha256(path: Path) -> str:
         As `sha256` gives it.
     """
     memory = data_dir() / "sources.json"
-    state = path.stat()
-    seen = {"size": state.st_size, "changed": state.st_mtime_ns}
+    now, state = time.time_ns(), _state(path)
     entry = read_document(memory).get(str(path), {})
-    if {key: entry.get(key) for key in seen} == seen:
+    if entry.get("state") == state and entry.get("rested"):
         return str(entry["sha256"])  # nothing is locked or written: the folder may be read-only
     digest = sha256(path)
-    update_document(memory, lambda known: {**known, str(path): {**seen, "sha256": digest}})
+    rested = _state(path) == state and now - max(state["changed"], state["renamed"]) > RESTLESS * 1e9
+    record = {"state": state, "rested": rested, "sha256": digest}
+    if record != entry:
+        with suppress(StoreError):  # a memory that cannot be written costs time and nothing else
+            update_document(memory, lambda known: {**known, str(path): record})
     return digest
+
+
+def _state(path: Path) -> dict[str, int]:
+    """What differs once a file was written, or another put in its place; its size and time alone can be set back."""
+    state = path.stat()
+    return {
+        "size": state.st_size,
+        "changed": state.st_mtime_ns,
+        "renamed": state.st_ctime_ns,
+        "inode": state.st_ino,
+    }
 
 
 def _read(path: Path) -> dict[str, Any]:

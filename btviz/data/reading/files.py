@@ -23,7 +23,7 @@ COMPRESSED = (".gz", ".xz", ".zst")
 
 FORMATS = (".jsonl", ".json", ".csv", ".parquet")
 
-_SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
+SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -57,15 +57,10 @@ def format_of(path: Path) -> str | None:
     return suffixes[-1] if suffixes and suffixes[-1] in FORMATS else None
 
 
-def released_files(folder: Path) -> list[Path]:
-    """Files of a known format anywhere below `folder`, sorted by name."""
-    return sorted(path for path in folder.rglob("*") if path.is_file() and format_of(path))
-
-
 def split_of(path: Path) -> str | None:
     """Split that a file name (else its folder's) speaks of: ``30k_test.jsonl.gz`` is "test"."""
     for name in (path.name, path.parent.name):
-        if match := _SPLIT.search(name):
+        if match := SPLIT.search(name):
             return match.group(1).lower()
     return None
 

@@ -78,6 +78,8 @@ class Release:
         Licence of the data.
     unknown : Mapping
         Attribute that is None or empty, and the reason.
+    part_of : str or None
+        Name of a larger release that holds the same rows: both together would count them twice.
     """
 
     name: str
@@ -92,6 +94,7 @@ class Release:
     home: str
     licence: str = LICENCE
     unknown: Mapping[str, str] = field(default_factory=dict)
+    part_of: str | None = None
 
     @property
     def is_pinned(self) -> bool:
@@ -170,6 +173,7 @@ _BEAVERTAILS_30K = Release(
     "annotators cannot be measured here. Train and test share almost all prompts.",
     home=_BEAVERTAILS_HOME,
     unknown={"files.bytes": "the train file is published as 4.95 MB only"},
+    part_of="beavertails-330k",
 )
 
 _BEAVERTAILS_330K = Release(

@@ -1,0 +1,246 @@
+"""The files of a data set: which ones a file, a folder or the hub's cache stands for, and what is passed over there."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import stat
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import polars as pl
+
+from btviz.data.reading.files import format_of, split_of
+from btviz.data.releases.hub_cache import cached_repository, snapshot_in
+from btviz.data.tables import PROBLEMS
+from btviz.errors import DataError, StoreError, UsageError
+from btviz.store import remembered_sha256
+
+_ABOUT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
+"""Files that `datasets` writes beside data."""
+
+_FILE = re.compile(
+    r"\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow|feather|ipc|zip|tar|gz|xz|zst|bz2|pkl|pickle|xlsx?|html?)$",
+    re.IGNORECASE,
+)
+
+_SHOWN, _SHORT = 4, 80
+"""Files that one line names, and letters of a reason that stands beside them."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One file of a data set.
+
+    Attributes
+    ----------
+    path : str
+        Absolute. A link stands as it is: its name says what the file holds, that of its target may not.
+    label : str
+        Its name, or as much of the path as tells it from the others.
+    split : str or None
+        As it was given, or as the name says.
+    sha256 : str
+        Hash of its bytes.
+    named : bool
+        Whether somebody named it. One that was found in a folder and cannot be read is passed over.
+    """
+
+    path: str
+    label: str
+    split: str | None
+    sha256: str
+    named: bool = True
+
+
+@dataclass(frozen=True)
+class PassedOver:
+    """Something that was there and is not read, or not counted."""
+
+    file: str
+    kind: str
+    detail: str
+
+
+def problems_of(passed: Iterable[PassedOver]) -> pl.DataFrame:
+    """What was passed over as rows of the table `problems`."""
+    rows = [(item.file, None, item.kind, "passed over", item.detail) for item in passed]
+    return pl.DataFrame(rows, schema=PROBLEMS, orient="row")
+
+
+def summary_of(passed: Sequence[PassedOver]) -> str:
+    """What was passed over in one line, the first few by name."""
+    shown = [f"{item.file} ({item.detail if len(item.detail) < _SHORT else item.kind})" for item in passed[:_SHOWN]]
+    more = [f"{len(passed) - _SHOWN:,} more"] if len(passed) > _SHOWN else []
+    return ", ".join(shown + more)
+
+
+@dataclass(frozen=True)
+class Holding:
+    """Data files, and what lies beside them."""
+
+    sources: tuple[Source, ...]
+    passed: tuple[PassedOver, ...] = ()
+
+
+def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = None) -> Holding:
+    """Data files that paths stand for: files themselves, folders those below them.
+
+    Raises
+    ------
+    UsageError
+        If a path is not there.
+    DataError
+        If a folder holds no data file, or a file cannot be read.
+    """
+    sources: list[Source] = []
+    passed: list[PassedOver] = []
+    for path in (Path(path).expanduser().absolute() for path in paths):
+        if path.is_dir():
+            below = _Walk(path)
+            below.enter_all(split=split)
+            sources += below.sources
+            passed += below.passed
+        elif path.is_file():
+            sources.append(_named(path, split=split))
+        else:
+            raise UsageError(f"Files were to be read; {str(path)!r} is not there. Check the spelling and the folder.")
+    if not sources:
+        raise UsageError("Files were to be read; none was named. Name one or more.")
+    return Holding(tuple(sources), tuple(passed))
+
+
+def _named(path: Path, *, split: str | None) -> Source:
+    try:
+        return Source(str(path), path.name, split or split_of(path), remembered_sha256(path))
+    except StoreError:
+        raise
+    except OSError as error:
+        raise DataError(
+            f"The file {path} was to be read; the system refuses it: {_reason(error)}. Make it readable, or copy it "
+            "to a place that is."
+        ) from error
+
+
+def means_path(argument: str) -> bool:
+    """Whether an argument is meant as a path: it has a separator, or a suffix as files have; else it is a name.
+
+    This is the one rule by which all commands tell the two apart.
+    """
+    separators = {"/", os.sep, os.altsep or "/"}
+    return (
+        any(separator in argument for separator in separators)
+        or argument in {os.curdir, os.pardir}
+        or argument.startswith("~")
+        or _FILE.search(argument) is not None
+    )
+
+
+def name_of(path: Path) -> str:
+    """Name of a data set that is a file or folder: of a snapshot in the hub's cache, the repository's."""
+    repo_id = cached_repository(path.absolute())
+    if repo_id is not None:
+        return repo_id.rpartition("/")[2]
+    name = path.name or path.resolve().name  # "." has none
+    return name.split(".")[0] or name
+
+
+class _Walk:
+    """What is below a folder; every folder is entered once, so that links in a circle end."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.above = {_identity(folder.stat()) for folder in root.resolve().parents}
+        self.entered: set[tuple[int, int]] = set()
+        self.sources: list[Source] = []
+        self.passed: list[PassedOver] = []
+
+    def enter_all(self, *, split: str | None) -> None:
+        """Find every data file, in the order of their paths."""
+        files: list[Path] = []
+        folders = [self.root]
+        while folders:
+            for path in self._paths_in(folders.pop()):
+                (folders if path.is_dir() else files).append(path)
+        for path in sorted(files):
+            try:
+                digest = remembered_sha256(path)
+            except StoreError:
+                raise
+            except OSError as error:
+                self._pass_over(path, "unreadable file", _reason(error))
+            else:
+                self.sources.append(Source(str(path), path.name, split or split_of(path), digest, named=False))
+        self.passed.sort(key=lambda item: item.file)
+        if not self.sources:
+            beside = f", only {summary_of(self.passed)}" if self.passed else ""
+            raise DataError(
+                f"The folder {self.root} was to be read; it holds no .jsonl, .json, .csv or .parquet file{beside}. "
+                "Name the files themselves."
+            )
+
+    def _paths_in(self, folder: Path) -> list[Path]:
+        """Folders and data files in a folder."""
+        try:
+            identity = _identity(folder.stat())
+            if identity in self.above or identity in self.entered:
+                self._pass_over(folder, "folder met before", "a link leads back to it")
+                return []
+            self.entered.add(identity)
+            snapshot = snapshot_in(folder)
+            if snapshot is not None:
+                self._pass_over_revisions(snapshot)
+                return [snapshot]
+            paths = sorted(folder.iterdir())
+        except OSError as error:
+            self._pass_over(folder, "unreadable folder", _reason(error))
+            return []
+        return [path for path in paths if self._is_taken(path)]
+
+    def _is_taken(self, path: Path) -> bool:
+        """Whether something is a folder or a data file; what is not is passed over."""
+        try:
+            mode = path.stat().st_mode
+        except OSError as error:
+            self._pass_over(path, "broken link" if path.is_symlink() else "unreadable file", _reason(error))
+            return False
+        if path.name.startswith("."):
+            self._pass_over(path, "hidden", "its name begins with a dot")
+        elif stat.S_ISDIR(mode):
+            return True
+        elif not stat.S_ISREG(mode):
+            self._pass_over(path, "no data", "it is no regular file")
+        elif path.name in _ABOUT_DATA:
+            self._pass_over(path, "no data", "it describes data")
+        elif format_of(path) is None:
+            self._pass_over(path, "no data", "its name ends as that of no data file")
+        else:
+            return True
+        return False
+
+    def _pass_over_revisions(self, snapshot: Path) -> None:
+        for other in snapshot.parent.iterdir():
+            if other.name != snapshot.name:
+                self._pass_over(other, "another revision", f"{snapshot.name[:7]} is read")
+
+    def _pass_over(self, path: Path, kind: str, detail: str) -> None:
+        self.passed.append(PassedOver(str(path.relative_to(self.root)), kind, detail))
+
+
+def _identity(state: os.stat_result) -> tuple[int, int]:
+    return state.st_dev, state.st_ino
+
+
+def _reason(error: OSError) -> str:
+    return error.strerror or type(error).__name__
+
+
+def labelled(sources: Sequence[Source]) -> list[Source]:
+    """The sources, each with a label of its own: its name, or as much of its path as tells it from the others."""
+    parts = [Path(source.path).parts for source in sources]
+    # two files of one folder may differ in their suffixes alone; of two folders, these would not tell them apart
+    stems = [(*part[:-1], part[-1].split(".")[0]) for part in parts]
+    depth = next(n for n in itertools.count(1) if len({stem[-n:] for stem in stems}) == len(set(stems)))
+    return [replace(source, label="/".join(part[-depth:])) for source, part in zip(sources, parts, strict=True)]

@@ -1,0 +1,406 @@
+"""Which files a folder, a link or the hub's cache stands for, what is passed over there, and what counts once."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import btviz
+from btviz.data import add, catalog
+from btviz.data.copies import FileRows, copies_of
+from btviz.data.sources import Source, means_path
+from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.store import disk, remembered_sha256
+from btviz.taxonomy.categories import BEAVERTAILS
+
+REVISION = "8401fe609d288129cc684a9b3be6a93e41cfe678"
+
+
+def lines(*numbers: int) -> list[dict[str, Any]]:
+    """A benign row for each number; every third is flagged."""
+    return [
+        {
+            "prompt": f"how do I fold kite {n}",
+            "response": f"along line {n}",
+            "category": {key: n % 3 == 0 and key == "privacy_violation" for key in BEAVERTAILS.keys},
+            "is_safe": n % 3 != 0,
+        }
+        for n in numbers
+    ]
+
+
+def text_of(rows: list[dict[str, Any]]) -> bytes:
+    return "".join(json.dumps(row) + "\n" for row in rows).encode()
+
+
+def write(path: Path, rows: list[dict[str, Any]]) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = text_of(rows)
+    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
+    return path
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The hub's cache, with one file of one data set, as its client lays them."""
+    root = tmp_path / "hub"
+    monkeypatch.setenv("HF_HUB_CACHE", str(root))
+    return root
+
+
+def cached(root: Path, *, repo_id: str = "PKU-Alignment/BeaverTails", revision: str = REVISION) -> Path:
+    """Put a file into the cache; return its name in the snapshot, a link to a blob without suffix."""
+    folder = root / f"datasets--{repo_id.replace('/', '--')}"
+    blob = write(folder / "blobs" / "0f1e.gz", lines(*range(12)))
+    blob.rename(folder / "blobs" / "0f1e")
+    link = folder / "snapshots" / revision / "round0" / "30k" / "test.jsonl.gz"
+    link.parent.mkdir(parents=True)
+    link.symlink_to(os.path.relpath(folder / "blobs" / "0f1e", link.parent))
+    return link
+
+
+# links and the hub's cache ----------------------------------------------------------------------
+
+
+def test_a_link_into_the_cache_is_read_under_its_own_name(cache: Path) -> None:
+    link = cached(cache)
+    ds = btviz.load(link)
+    assert (ds.name, ds.annotations.height, set(ds.annotations["split"])) == ("test", 12, {"test"})
+    assert [file["label"] for file in ds.facts["files"]] == ["test.jsonl.gz"]
+    assert add("mine", [link]).annotations.height == 12
+
+
+@pytest.mark.parametrize("depth", [2, 3, 4])
+def test_a_snapshot_and_the_folders_above_it_are_one_data_set(cache: Path, depth: int) -> None:
+    folder = cached(cache).parents[depth]  # the snapshot, snapshots/, the repository
+    ds = btviz.load(folder)
+    assert ds.annotations.height == 12
+    assert ds.name == "BeaverTails"
+
+
+def test_a_repository_in_the_cache_is_loaded_by_its_id(cache: Path) -> None:
+    cached(cache)
+    ds = btviz.load("PKU-Alignment/BeaverTails")
+    assert (ds.name, ds.annotations.height) == ("PKU-Alignment/BeaverTails", 12)
+    assert btviz.load("hf://datasets/PKU-Alignment/BeaverTails").fingerprint == ds.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("variables", "place"),
+    [
+        ({"HF_HOME": "{}/home"}, "home/hub"),
+        ({"XDG_CACHE_HOME": "{}/cache"}, "cache/huggingface/hub"),
+        ({"HOME": "{}/person"}, "person/.cache/huggingface/hub"),
+    ],
+)
+def test_the_cache_is_where_the_hubs_client_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], place: str
+) -> None:
+    for name in ("HF_HUB_CACHE", "HUGGINGFACE_HUB_CACHE", "HF_HOME", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value.format(tmp_path))
+    cached(tmp_path / place)
+    assert btviz.load("PKU-Alignment/BeaverTails").annotations.height == 12
+
+
+def test_a_repository_that_is_not_in_the_cache_says_how_to_fetch_it(cache: Path) -> None:
+    with pytest.raises(NotFoundError, match=r"btviz data fetch beavertails-30k.*hf download PKU-Alignment/BeaverTails"):
+        btviz.load("PKU-Alignment/BeaverTails")
+
+
+def test_the_pinned_snapshot_is_read_before_others(cache: Path) -> None:
+    cached(cache)
+    folder = cache / "datasets--PKU-Alignment--BeaverTails"
+    write(folder / "snapshots" / ("0" * 40) / "other.jsonl", lines(1))
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0" * 40)
+    assert btviz.load("PKU-Alignment/BeaverTails").annotations.height == 12
+    with pytest.warns(UserWarning, match="8401fe6 is read"):
+        assert btviz.load(folder).annotations.height == 12
+
+
+def test_the_real_file_in_the_cache_is_recognised_as_the_release(cache: Path, shared_data: Path) -> None:
+    link = cached(cache)
+    blob = link.resolve()
+    blob.write_bytes((shared_data / "beavertails" / "30k_test.jsonl").read_bytes())
+    plain = link.with_name("test.jsonl")
+    link.rename(plain)
+    assert btviz.load("PKU-Alignment/BeaverTails").release == "beavertails-30k"
+
+
+# folders ----------------------------------------------------------------------------------------
+
+
+def test_what_is_no_data_in_a_clone_is_named_and_passed_over(tmp_path: Path) -> None:
+    clone = tmp_path / "clone"
+    write(clone / "data" / "train.jsonl", lines(*range(4)))
+    (clone / "dataset_infos.json").write_text('{"default": {"splits": {}}}')
+    (clone / "stray.json").write_text('{"default": {"splits": {}}}')
+    (clone / "README.md").write_text("# kites\n")
+    (clone / ".gitattributes").write_text("*.gz filter=lfs\n")
+    (clone / "gone.jsonl").symlink_to(clone / "nowhere")
+    with pytest.warns(UserWarning, match="clone: passed over .*gitattributes") as told:
+        ds = btviz.load(clone)
+    assert len(told) == 1
+    assert ds.annotations.height == 4
+    assert sorted(ds.problems.select("file", "kind").rows()) == [
+        (".gitattributes", "hidden"),
+        ("README.md", "no data"),
+        ("dataset_infos.json", "no data"),
+        ("gone.jsonl", "broken link"),
+        ("stray.json", "not readable as data"),
+    ]
+    assert set(ds.problems["action"]) == {"passed over"}
+    with pytest.raises(DataError, match="strict=True"):
+        btviz.load(clone, strict=True)
+
+
+def test_a_file_that_somebody_named_is_never_passed_over(tmp_path: Path) -> None:
+    write(tmp_path / "a.jsonl", lines(1))
+    (tmp_path / "b.json").write_text("{}")
+    with pytest.raises(DataError, match=r"b\.json"):
+        add("both", [tmp_path / "a.jsonl", tmp_path / "b.json"])
+
+
+def test_a_folder_without_data_names_what_it_holds(tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "empty" / "notes.md").write_text("kites")
+    with pytest.raises(DataError, match=r"holds no .*notes\.md"):
+        btviz.load(tmp_path / "empty")
+
+
+def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(tmp_path / "toy" / "a.jsonl", lines(1))
+    (tmp_path / "toy" / "closed").mkdir()
+    listed = Path.iterdir
+
+    def iterdir(folder: Path) -> Any:
+        if folder.name == "closed":
+            raise PermissionError(13, "Permission denied")
+        return listed(folder)
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)  # root may read everything
+    with pytest.warns(UserWarning, match="closed"):
+        ds = btviz.load(tmp_path / "toy")
+    assert ds.problems.select("file", "kind", "detail").rows() == [("closed", "unreadable folder", "Permission denied")]
+
+
+def test_an_unreadable_file_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "toy" / "a.jsonl", lines(1))
+    hashed = disk.sha256
+
+    def sha256(path: Path) -> str:
+        if path.name == "a.jsonl":
+            raise PermissionError(13, "Permission denied")
+        return hashed(path)
+
+    monkeypatch.setattr(disk, "sha256", sha256)
+    with pytest.raises(DataError, match="the system refuses it: Permission denied"):
+        btviz.load(path)
+    write(tmp_path / "toy" / "b.jsonl", lines(2))
+    with pytest.warns(UserWarning, match="a.jsonl"):
+        assert btviz.load(tmp_path / "toy").annotations.height == 1
+
+
+def test_linked_folders_are_read_and_circles_end(tmp_path: Path) -> None:
+    write(tmp_path / "elsewhere" / "test.jsonl", lines(1, 2))
+    toy = tmp_path / "toy"
+    write(toy / "train.jsonl", lines(3, 4))
+    (toy / "linked").symlink_to(tmp_path / "elsewhere")
+    (toy / "self").symlink_to(toy)
+    (toy / "above").symlink_to(tmp_path)
+    (tmp_path / "elsewhere" / "back").symlink_to(toy)
+    (toy / "loop").symlink_to(toy / "loop")
+    with pytest.warns(UserWarning, match="passed over"):
+        ds = btviz.load(toy)
+    assert ds.annotations["split"].value_counts().sort("split").rows() == [("test", 2), ("train", 2)]
+    assert sorted(ds.problems.select("file", "kind").rows()) == [
+        ("above", "folder met before"),
+        ("linked/back", "folder met before"),
+        ("loop", "broken link"),
+        ("self", "folder met before"),
+    ]
+
+
+# changed files ----------------------------------------------------------------------------------
+
+
+def test_a_file_with_the_size_and_time_of_an_old_one_is_read_anew(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", lines(1, 2))
+    state = path.stat()
+    before = btviz.load(path)
+    write(path, lines(4, 5))
+    os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+    assert path.stat().st_size == state.st_size
+    after = btviz.load(path)
+    assert after.fingerprint != before.fingerprint
+    assert after.fingerprint == btviz.load(write(tmp_path / "b.jsonl", lines(4, 5))).fingerprint
+
+
+def test_another_file_put_in_its_place_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(disk, "RESTLESS", -1)
+    path, other = write(tmp_path / "a.jsonl", lines(1)), write(tmp_path / "b.jsonl", lines(4))
+    state = path.stat()
+    first = remembered_sha256(path)
+    os.utime(other, ns=(state.st_atime_ns, state.st_mtime_ns))
+    other.replace(path)
+    assert remembered_sha256(path) != first
+
+
+def test_a_file_that_rests_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.jsonl", lines(1))
+    first = remembered_sha256(path)
+    monkeypatch.setattr(disk, "RESTLESS", -1)
+    assert remembered_sha256(path) == first  # it was young when it was hashed, so it is hashed again
+    monkeypatch.setattr(disk, "sha256", None)
+    assert remembered_sha256(path) == first
+
+
+def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from btviz.data import ingest
+
+    path = write(tmp_path / "a.jsonl", lines(1, 2))
+    read = ingest.parse
+
+    def parse(file: Path, **options: Any) -> Any:
+        parsed = read(file, **options)
+        write(path, lines(4, 5))
+        return parsed
+
+    monkeypatch.setattr(ingest, "parse", parse)
+    with pytest.raises(DataError, match="changed while it was read"):
+        btviz.load(path)
+    monkeypatch.setattr(ingest, "parse", read)
+    assert btviz.load(path).pairs["prompt"].str.contains("[45]").all()
+
+
+# copies -----------------------------------------------------------------------------------------
+
+
+def test_a_file_under_two_splits_counts_once(tmp_path: Path) -> None:
+    write(tmp_path / "toy" / "train.jsonl", lines(*range(6)))
+    write(tmp_path / "toy" / "test.jsonl.gz", lines(*reversed(range(6))))
+    with pytest.warns(UserWarning, match=r"train\.jsonl \(its rows are those of test\.jsonl\.gz\)"):
+        ds = btviz.load(tmp_path / "toy")
+    assert ds.annotations.height == 6
+    assert btviz.annotator_agreement(ds, n_boot=5)["agreement"].null_count() == 15
+
+
+def test_a_copy_in_another_format_counts_once(tmp_path: Path) -> None:
+    path = write(tmp_path / "toy" / "a.jsonl", lines(*range(6)))
+    pl.read_ndjson(path).write_parquet(tmp_path / "toy" / "b.parquet")
+    with pytest.warns(UserWarning, match=r"b\.parquet"):
+        ds = btviz.load(tmp_path / "toy")
+    assert (ds.annotations.height, [file["label"] for file in ds.facts["files"]]) == (6, ["a.jsonl"])
+    assert [item["kind"] for item in ds.facts["passed_over"]] == ["copy of another file"]
+
+
+def test_two_sizes_of_one_release_count_once(tmp_path: Path) -> None:
+    for split, numbers in (("train", range(8)), ("test", range(8, 12))):
+        write(tmp_path / "clone" / "30k" / f"{split}.jsonl.gz", lines(*numbers))
+    write(tmp_path / "clone" / "330k" / "train.jsonl", lines(*range(2, 12)) * 3)
+    write(tmp_path / "clone" / "330k" / "test.jsonl", lines(0, 1, 20, 21) * 3)
+    with pytest.warns(UserWarning, match="its rows are among those of 330k/test.jsonl and 330k/train.jsonl"):
+        ds = btviz.load(tmp_path / "clone")
+    assert ds.annotations.height == 42
+    assert {item["kind"] for item in ds.facts["passed_over"]} == {"part of another file"}
+
+
+def test_a_size_that_is_no_exact_part_is_kept_and_told(tmp_path: Path) -> None:
+    write(tmp_path / "clone" / "30k" / "train.jsonl", lines(*range(20), 99))
+    write(tmp_path / "clone" / "330k" / "train.jsonl", lines(*range(50)))
+    with pytest.warns(UserWarning, match="20 of 21 rows of 30k/train.jsonl stand in 330k/train.jsonl, too"):
+        ds = btviz.load(tmp_path / "clone")
+    assert ds.annotations.height == 71
+
+
+def test_the_published_hashes_tell_a_smaller_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from btviz.data import ingest
+
+    small = write(tmp_path / "clone" / "30k" / "train.jsonl", lines(1, 2))
+    large = write(tmp_path / "clone" / "330k" / "train.jsonl", lines(3, 4, 5))
+    hashes = {disk.sha256(small): ("beavertails-30k", "train"), disk.sha256(large): ("beavertails-330k", "train")}
+    monkeypatch.setattr(ingest, "published_files", lambda: hashes)
+    with pytest.warns(UserWarning, match="beavertails-330k holds its rows"):
+        ds = btviz.load(tmp_path / "clone")
+    assert (ds.release, ds.annotations.height) == ("beavertails-330k", 3)
+    with pytest.warns(UserWarning, match="it is one of beavertails-330k"):
+        assert add("beavertails-30k", [tmp_path / "clone"]).annotations.height == 2
+    with pytest.raises(DataError, match="other releases"):
+        add("beavertails-30k", [large], replace=True)
+
+
+def test_a_file_added_again_counts_as_it_is_now(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.jsonl", lines(1, 2))
+    add("mine", [path])
+    assert add("mine", [path]).facts["passed_over"] == []
+    write(path, lines(4))
+    assert add("mine", [path]).annotations.height == 1
+
+
+@given(
+    small=st.lists(st.integers(0, 40), min_size=1, max_size=30),
+    more=st.lists(st.integers(0, 40), max_size=30),
+    other=st.lists(st.integers(0, 40), min_size=1, max_size=30),
+)
+def test_only_whole_files_are_left_out_and_only_those_that_others_hold(
+    small: list[int], more: list[int], other: list[int]
+) -> None:
+    """Rows are letters of a multiset; what is left out is inside what stays, and nothing else is."""
+    from collections import Counter
+
+    rows = {"s/a.jsonl": small, "l/b.jsonl": small + more, "o/c.jsonl": other}
+    files = [
+        FileRows(Source(f"/{label}", label, None, label), "annotations", pl.DataFrame({"prompt": numbers}))
+        for label, numbers in rows.items()
+    ]
+    copies = copies_of(files)
+    kept = [Counter(numbers) for label, numbers in rows.items() if label not in copies.passed]
+    for label, item in copies.passed.items():
+        assert any(Counter(rows[label]) <= other for other in kept), label
+        assert len(set(rows[label])) >= 5 or item.kind == "copy of another file"
+    if not more:
+        assert {"s/a.jsonl", "l/b.jsonl"} & set(copies.passed)
+    assert kept
+
+
+# names and paths --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("text", ["a/b", "./a", ".", "..", "~", "a.jsonl", "a.csv.gz", "A.PARQUET", "x.zip"])
+def test_what_has_a_separator_or_a_suffix_is_a_path(text: str) -> None:
+    assert means_path(text)
+
+
+@pytest.mark.parametrize("text", ["amo", "beavertails-30k", "v1.2", "my_data", "a-b.c"])
+def test_what_has_neither_is_a_name(text: str) -> None:
+    assert not means_path(text)
+
+
+def test_a_name_wins_over_a_folder_and_both_are_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "amo" / "a.jsonl", lines(1, 2, 3))
+    assert catalog.find("unknown") is None
+    with pytest.warns(UserWarning, match="new name, not for the folder here"):
+        assert catalog.find("amo") is None
+    with pytest.warns(UserWarning, match="No data set is called 'amo': the folder of that name is read"):
+        assert btviz.load("amo").annotations.height == 3
+    add("amo", [write(tmp_path / "b.jsonl", lines(1))])
+    with pytest.warns(UserWarning, match="taken for the data set of that name, not for the folder here"):
+        assert btviz.load("amo").annotations.height == 1
+    assert btviz.load("./amo").annotations.height == 3
+    assert btviz.load(Path("amo")).annotations.height == 3
+
+
+def test_a_name_that_would_be_taken_for_a_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="taken for a file"):
+        add("mine.jsonl", [write(tmp_path / "a.jsonl", lines(1))])
