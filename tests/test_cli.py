@@ -254,6 +254,7 @@ def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatc
     assert (tmp_path / "figures" / "mine_test" / "association.svg").is_file()
 
 
+@pytest.mark.program
 def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
     result = done("demo", "--out", str(tmp_path))
     rows = [line.split() for line in result.stdout.splitlines()]

@@ -9,6 +9,7 @@ import subprocess
 import sys
 
 import patience
+import pytest
 import score_checkpoints as made
 from small_data import write_answers
 from wording import says
@@ -57,6 +58,7 @@ def counted(output):
     return int(re.findall(r"batches (\d+)", output)[0])
 
 
+@pytest.mark.program
 def test_an_interrupted_run_says_what_is_kept_and_goes_on_from_there(tmp_path, monkeypatch):
     model, answers = (
         made.beaver(tmp_path / "tiny-cost"),

@@ -175,6 +175,7 @@ def descended(tmp_path_factory):
         return emb, nearest_neighbors(emb, method="nndescent", n_threads=1), nearest_neighbors(emb)
 
 
+@pytest.mark.program
 def test_descent_finds_what_the_exact_graph_has(descended):
     emb, found, exact = descended
     assert found.indices.shape == exact.indices.shape
@@ -189,6 +190,7 @@ def test_descent_finds_what_the_exact_graph_has(descended):
     assert same > 0.9
 
 
+@pytest.mark.program
 def test_recall_of_the_descent_counts_equally_near_texts_as_found(descended):
     emb, found, exact = descended
     audited = np.random.default_rng(0).choice(640, 500, replace=False)

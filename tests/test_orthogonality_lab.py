@@ -27,11 +27,14 @@ def samples(samples):
     return [samples["sample-saferlhf"], samples["sample"]]
 
 
+@pytest.fixture(autouse=True)
+def few_replicates(monkeypatch):
+    monkeypatch.setattr(module, "REPLICATES", (200, 500, 2_000))
+
+
 @pytest.fixture
 def lab(samples):
-    made = OrthogonalityLab(samples[0], others=samples[1:], policy=ContentPolicy())
-    made.controls["n_boot"].value = 500
-    return made
+    return OrthogonalityLab(samples[0], others=samples[1:], policy=ContentPolicy())
 
 
 def drawn(lab):
@@ -251,7 +254,7 @@ def test_another_measure_of_the_same_comparisons_draws_p_no_second_time(samples,
         lab.controls["measure"].value = measure
     assert [(measure, known) for measure, known in asked if measure == "p"] == [("p", False)]
     assert all(known for measure, known in asked if measure != "p")
-    assert lab.table.equals(answer_of(samples[0], Question(measure="two_p_minus_1")).table)
+    assert lab.table.equals(answer_of(samples[0], Question(measure="two_p_minus_1", n_boot=500)).table)
 
 
 def test_the_bar_is_full_when_the_work_is_done_and_not_before(samples):

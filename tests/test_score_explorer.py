@@ -549,7 +549,7 @@ def test_closing_ends_a_run(ds):
 def test_the_run_of_a_closed_view_is_waited_for(ds):
     """As when a cell runs again while its view scores: the same model is not refused."""
     seen, go = threading.Event(), threading.Event()
-    model = CountingModel(name="slow", fail=lambda *_: (seen.set(), go.wait(60)))
+    model = CountingModel(name="slow", tokens_per_batch=10_000, fail=lambda *_: (seen.set(), go.wait(60)))
     first, second = (ScoreExplorer(ds, policy=ContentPolicy()) for _ in range(2))
 
     async def until(happened):

@@ -257,6 +257,7 @@ def test_bertopic_object_is_plain_and_agrees(six):
     assert model.visualize_barchart().data != ()
 
 
+@pytest.mark.program
 def test_importing_bertopic_leaves_warnings_alone():
     import subprocess
     import sys
