@@ -394,7 +394,7 @@ class HeldModel(CountingModel):
     """Scores a batch whenever it is let, and writes down what; a text of odd length gets 1, else 0."""
 
     def __init__(self):
-        super().__init__(name="slow", tokens_per_batch=10_000)
+        super().__init__(name="slow", tokens_per_batch=40_000)
         self.gate, self.scored = threading.Semaphore(0), []
 
     def score_encoded(self, rows, *, length=None):
@@ -549,7 +549,7 @@ def test_closing_ends_a_run(ds):
 def test_the_run_of_a_closed_view_is_waited_for(ds):
     """As when a cell runs again while its view scores: the same model is not refused."""
     seen, go = threading.Event(), threading.Event()
-    model = CountingModel(name="slow", tokens_per_batch=10_000, fail=lambda *_: (seen.set(), go.wait(60)))
+    model = CountingModel(name="slow", tokens_per_batch=40_000, fail=lambda *_: (seen.set(), go.wait(60)))
     first, second = (ScoreExplorer(ds, policy=ContentPolicy()) for _ in range(2))
 
     async def until(happened):
@@ -574,7 +574,7 @@ def test_the_run_of_a_closed_view_is_waited_for(ds):
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
     assert "name one to score with" in chart_of(explorer).said
-    explorer.score_with(CountingModel(tokens_per_batch=10_000))
+    explorer.score_with(CountingModel(tokens_per_batch=40_000))
     assert panels(explorer) == ["counting"]
 
 
