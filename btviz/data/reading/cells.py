@@ -185,11 +185,11 @@ _KINDS: Mapping[type, Kind] = {
 
 def _kind(value: Any) -> Kind:
     if isinstance(value, str):
-        return "string" if _is_whole(value) else "broken string"
+        return "string" if is_whole(value) else "broken string"
     return "object" if isinstance(value, Mapping) else _KINDS.get(type(value), "other")
 
 
-def _is_whole(text: str) -> bool:
+def is_whole(text: str) -> bool:
     """Whether no half of a character that takes two stands alone in a text."""
     if text.isascii():
         return True

@@ -64,6 +64,7 @@ class Layout:
     fields: tuple[Field, ...]
     taxonomy: Taxonomy | None = None
     not_kept: frozenset[str] = frozenset()
+    said: tuple[str, ...] = ()
 
     @property
     def required(self) -> tuple[Field, ...]:
@@ -97,7 +98,7 @@ class Layout:
         of_rows = pl.concat([FAULTS.to_frame(), *problems])
         rejected = of_rows.filter("lost")["row"].unique()
         columns = [reading.values.cast(field.reader.dtype).alias(field.column) for field, reading in readings]
-        rows = pl.DataFrame([*columns, batch.lines.alias("line")])
+        rows = pl.DataFrame([*columns, *batch.canonical.values(), batch.lines.alias("line")])
         if len(rejected):
             rows = rows.filter(~pl.int_range(height, dtype=pl.UInt32, eager=True).is_in(rejected.implode()))
         listed, n_none = _of_findings(batch)

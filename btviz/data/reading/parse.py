@@ -7,7 +7,7 @@ is altered.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ from btviz.data.reading.formats import batches, form_of, sample_of
 from btviz.data.reading.known_layouts import recognise
 from btviz.data.reading.layouts import Layout
 from btviz.data.reading.record import Batch, Progress
+from btviz.data.reading.shapes import unfolded, unfoldings
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy
@@ -44,10 +45,16 @@ def parse_blocks(path: Path, *, progress: Progress | None = None, taxonomy: Taxo
     """Read one released file block by block, for files larger than memory; at least one block."""
     form = form_of(path)
     sample = sample_of(path, form)
-    layout = recognise(sample, taxonomy=taxonomy)
+    steps = unfoldings(sample)
+    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy)
     if layout is None:
         raise _unrecognised(path, sample)
-    yield from batches(path, form, then=lambda batch: _parsed(layout, batch, file=path.name), progress=progress)
+    layout = replace(layout, said=(*(sentence for step in steps for sentence in step.said), *layout.said))
+
+    def parsed(batch: Batch) -> Parsed:
+        return _parsed(layout, unfolded(batch, steps), file=path.name)
+
+    yield from batches(path, form, then=parsed, progress=progress)
 
 
 def _parsed(layout: Layout, batch: Batch, *, file: str) -> Parsed:

@@ -71,11 +71,14 @@ class Batch:
     findings : list
         What was found that belongs to a line (None: to the file). One that rejects counts for a row that is not
         among `lines`; the others speak of rows that are.
+    canonical : dict
+        Canonical columns that are made already, by whatever made the texts of the rows plain.
     """
 
     lines: pl.Series
     columns: dict[str, Cells]
     findings: list[tuple[int | None, Finding]] = field(default_factory=list)
+    canonical: dict[str, pl.Series] = field(default_factory=dict)
 
 
 def batch_of(items: Iterable[tuple[int | None, Item]]) -> Batch:

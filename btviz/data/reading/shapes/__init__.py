@@ -1,0 +1,28 @@
+"""Shapes of files beyond the released ones: how texts are written (`unfolding`), and layouts of the neighbours."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from btviz.data.reading.record import Batch
+from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS
+from btviz.data.reading.shapes.comparisons import COMPARISONS
+from btviz.data.reading.shapes.ratings import rated
+from btviz.data.reading.shapes.unfolding import Unfolding
+
+UNFOLDINGS: tuple[Unfolding, ...] = (*COMPARISONS, *CHAT_UNFOLDINGS)
+"""Ways in which texts are written; the first that fits a sample of a file is taken."""
+
+
+def unfoldings(sample: Batch) -> list[Unfolding]:
+    """What makes the texts of a file plain: one way in which they are written, then an order by ratings."""
+    found = [unfolding for unfolding in UNFOLDINGS if unfolding.recognises(sample)][:1]
+    ratings = rated(unfolded(sample, found))
+    return found if ratings is None else [*found, ratings]
+
+
+def unfolded(batch: Batch, steps: Sequence[Unfolding]) -> Batch:
+    """A batch with its texts made plain."""
+    for step in steps:
+        batch = step.of(batch)
+    return batch

@@ -1,0 +1,144 @@
+"""Chats and instructions: the last question and its answer become a pair, the turns before them a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from btviz.data.conversations import TURNS
+from btviz.data.reading.record import ABSENT, Batch
+from btviz.data.reading.shapes.messages import ROLE_KEYS, Talk, TalkError, continued, is_marked, spelled, talk_of
+from btviz.data.reading.shapes.unfolding import Row, Unfolding, listed, turns_of
+
+CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "transcript")
+"""Keys under which whole chats are found."""
+
+
+def asked_by(cells: Mapping[str, Any]) -> Talk | None:
+    """The question that a row asks outside its answers, with the turns before it; None where it has none."""
+    if (prompt := cells.get("prompt")) is not None:
+        return _question(talk_of(prompt))
+    if (instruction := cells.get("instruction")) is not None:
+        return _instructed(instruction, cells)
+    for key in CHATS:
+        if cells.get(key) is not None:
+            return _question(talk_of(cells[key]))
+    return None
+
+
+def _question(talk: Talk) -> Talk:
+    if talk.pending is None:
+        raise TalkError("no question", "the prompt ends with an answer")
+    return talk
+
+
+def _instructed(instruction: Any, cells: Mapping[str, Any]) -> Talk:
+    """An instruction with its input on a line of its own, after the turns of its history."""
+    given = cells.get("input")
+    if not isinstance(instruction, str) or not isinstance(given, str | None):
+        raise TalkError("wrong type", "instruction or input is no text")
+    asked = talk_of(f"{instruction}\n{given}" if given else instruction)
+    history = spelled(cells.get("history"))
+    before = talk_of(history) if history else Talk()
+    if before.pending is not None:
+        raise TalkError("no answer", "the history ends with a question")
+    remarks = ("system message left out",) if cells.get("system") else ()
+    return Talk(before.turns, asked.pending, (*before.remarks, *remarks))
+
+
+def row_of(talk: Talk) -> Row:
+    """A chat as a row: its last question, the answer if there is one, and all turns if there are several."""
+    values = {"prompt": talk.prompt} | ({} if talk.answer is None else {"response": talk.answer})
+    return Row(values, {"turns": turns_of(talk)}, talk.remarks)
+
+
+def _of_chat(cells: Mapping[str, Any]) -> Row:
+    return row_of(talk_of(next(cells[key] for key in CHATS if key in cells)))
+
+
+def _of_completion(cells: Mapping[str, Any]) -> Row:
+    return row_of(continued(_asked(cells), cells["completion"]))
+
+
+def _of_instruction(cells: Mapping[str, Any]) -> Row:
+    return row_of(continued(_asked(cells), cells["output"]))
+
+
+def _of_question(cells: Mapping[str, Any]) -> Row:
+    """A prompt that is a chat, with an answer of its own, or none."""
+    answer = cells.get("response")
+    if answer is not None:
+        return row_of(continued(_asked(cells), answer))
+    talk = talk_of(cells["prompt"])
+    return row_of(talk)
+
+
+def _asked(cells: Mapping[str, Any]) -> Talk:
+    asked = asked_by(cells)
+    if asked is None:
+        raise TalkError("missing key", "no prompt")
+    return asked
+
+
+def holds_chats(sample: Batch, key: str) -> bool:
+    """Whether most cells of a key are messages, or texts with marked turns."""
+    cells = [cell for cell in listed(sample.columns[key]) if cell is not ABSENT and cell is not None]
+    return sum(map(_is_chat, cells)) * 2 > len(cells)
+
+
+def _is_chat(cell: Any) -> bool:
+    if isinstance(cell, str):
+        if is_marked(cell):
+            return True
+        begins = cell.lstrip()[:2]
+        return begins in {"[{", "[("} and any(f"{q}{key}{q}" in cell for key in ROLE_KEYS for q in "'\"")
+    items: Sequence[Any] = [cell] if isinstance(cell, Mapping) else cell if isinstance(cell, Sequence) else []
+    return any(isinstance(item, Mapping) and any(key in item for key in ROLE_KEYS) for item in items)
+
+
+_OF_CHATS = (
+    "Of each chat the last question and its answer are the pair; chats of several turns are whole in ds.conversations."
+)
+
+
+def _chat_under(key: str) -> Unfolding:
+    return Unfolding(
+        name=f"chats ({key})",
+        needs=(key,),
+        takes=("prompt",),  # the first question again
+        makes=("prompt", "response"),
+        of_row=_of_chat,
+        canonical={"turns": TURNS},
+        said=(_OF_CHATS,),
+        fits=lambda sample: "response" not in sample.columns and holds_chats(sample, key),
+    )
+
+
+COMPLETIONS = Unfolding(
+    name="prompts and completions",
+    needs=("prompt", "completion"),
+    makes=("prompt", "response"),
+    of_row=_of_completion,
+    canonical={"turns": TURNS},
+)
+
+INSTRUCTIONS = Unfolding(
+    name="instructions",
+    needs=("instruction", "output"),
+    takes=("input", "history", "system"),
+    makes=("prompt", "response"),
+    of_row=_of_instruction,
+    canonical={"turns": TURNS},
+)
+
+QUESTIONS = Unfolding(
+    name="prompts that are chats",
+    needs=("prompt",),
+    takes=("response",),
+    makes=("prompt", "response"),
+    of_row=_of_question,
+    canonical={"turns": TURNS},
+    fits=lambda sample: holds_chats(sample, "prompt"),
+)
+
+CHAT_UNFOLDINGS = (*map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, QUESTIONS)

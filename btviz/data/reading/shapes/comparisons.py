@@ -1,0 +1,130 @@
+"""Two answers and an order of them, in the forms that trainers take: chosen and rejected, a list of two, ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, Literal
+
+import polars as pl
+
+from btviz.data.conversations import TURNS
+from btviz.data.reading.record import ABSENT, Batch
+from btviz.data.reading.shapes.chat import CHATS, asked_by
+from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, talk_of
+from btviz.data.reading.shapes.unfolding import Row, Unfolding, listed, turns_of
+
+Order = Literal["better", "safer", "overall"]
+
+_ANSWERS = 2
+
+_ASKED = ("prompt", "instruction", "input", "history", "system", *CHATS)
+
+_PAIR = ("response_0", "response_1")
+
+
+def _compared(first: Talk, second: Talk, *, canonical: Mapping[str, Any]) -> Row:
+    """Two chats that end in answers to the same question."""
+    if first.answer is None or second.answer is None:
+        raise TalkError("no answer", "an answer ends with a question")
+    if first.prompt != second.prompt:
+        raise TalkError("two questions", "the two answers belong to different questions")
+    remarks = dict.fromkeys((*first.remarks, *second.remarks))
+    if first.before != second.before:
+        remarks["the two chats differ before the last question"] = None
+    values = {"prompt": first.prompt, "response_0": first.answer, "response_1": second.answer}
+    turns = {"turns_0": turns_of(first), "turns_1": turns_of(second)}
+    return Row(values, {**canonical, **turns}, tuple(remarks))
+
+
+def _of_choice(cells: Mapping[str, Any], *, order: Order) -> Row:
+    """The chosen answer is the first, hence the one that the order names."""
+    answers = [cells["chosen"], cells["rejected"]]
+    asked = asked_by(cells)
+    if asked is not None:
+        talks = [_answered(asked, answer, prompt=cells.get("prompt")) for answer in answers]
+    elif all(isinstance(answer, str) and not is_marked(answer) for answer in answers):
+        talks = _parted(*answers)
+    else:
+        talks = [talk_of(answer) for answer in answers]
+    return _compared(*talks, canonical={order: 0})
+
+
+def _answered(asked: Talk, answer: Any, *, prompt: Any) -> Talk:
+    """The answer to a question; of a prompt with marked turns, the blank after the last mark belongs to the mark."""
+    if isinstance(prompt, str) and is_marked(prompt) and isinstance(answer, str) and not is_marked(answer):
+        answer = answer.removeprefix(" ")
+    return continued(asked, answer)
+
+
+def _parted(chosen: str, rejected: str) -> list[Talk]:
+    """Plain texts that hold the prompt, too: it is what both begin with, up to the last blank before they part."""
+    shared = len(_common(chosen, rejected))
+    at = max(chosen.rfind(blank, 0, shared + 1) for blank in " \n\t") if shared < len(chosen) else -1
+    if at <= 0:
+        raise TalkError("no prompt", "neither a prompt nor a beginning that both texts share")
+    remark = ("prompt taken from what both texts begin with",)
+    talks = [talk_of(chosen[:at])] * _ANSWERS
+    return [
+        replace(continued(talk, text[at:]), remarks=remark)
+        for talk, text in zip(talks, (chosen, rejected), strict=True)
+    ]
+
+
+def _common(first: str, second: str) -> str:
+    for place, (one, other) in enumerate(zip(first, second, strict=False)):
+        if one != other:
+            return first[:place]
+    return min(first, second, key=len)
+
+
+def choices(order: Order) -> Unfolding:
+    """Chosen and rejected answers; `order` is what choosing means."""
+    meaning = {
+        "overall": "Chosen over rejected is one order of an unstated kind: it is kept as overall, and better and safer "
+        "stay unknown. If it means one of them, say so: --columns chosen=better, or chosen=safer.",
+        "better": "Chosen over rejected is taken for better, as was said.",
+        "safer": "Chosen over rejected is taken for safer, as was said.",
+    }
+    return Unfolding(
+        name="chosen and rejected answers",
+        needs=("chosen", "rejected"),
+        takes=_ASKED,
+        makes=("prompt", *_PAIR),
+        of_row=lambda cells: _of_choice(cells, order=order),
+        canonical={order: pl.UInt8(), "turns_0": TURNS, "turns_1": TURNS},
+        said=(meaning[order],),
+    )
+
+
+def _list_under(key: str) -> Unfolding:
+    return Unfolding(
+        name=f"two answers in a list ({key})",
+        needs=("prompt", key),
+        makes=("prompt", *_PAIR),
+        of_row=lambda cells: _of_list(cells, key=key),
+        canonical={"turns_0": TURNS, "turns_1": TURNS},
+        fits=lambda sample: _holds_lists(sample, key),
+    )
+
+
+def _of_list(cells: Mapping[str, Any], *, key: str) -> Row:
+    answers = cells[key]
+    if not isinstance(answers, Sequence) or isinstance(answers, str):
+        raise TalkError("wrong type", f"{key} is no list")
+    if len(answers) != _ANSWERS:
+        raise TalkError("not two answers", f"{key} is a list of {len(answers)}")
+    asked = asked_by(cells)
+    if asked is None:
+        raise TalkError("missing key", "no prompt")
+    return _compared(*(continued(asked, answer) for answer in answers), canonical={})
+
+
+def _holds_lists(sample: Batch, key: str) -> bool:
+    """Whether most cells are lists of two texts."""
+    cells = [cell for cell in listed(sample.columns[key]) if cell is not ABSENT and cell is not None]
+    pairs = (isinstance(c, Sequence) and len(c) == _ANSWERS and all(isinstance(t, str) for t in c) for c in cells)
+    return sum(pair and not isinstance(cell, str) for pair, cell in zip(pairs, cells, strict=True)) * 2 > len(cells)
+
+
+COMPARISONS = (choices("overall"), *map(_list_under, ("response", "responses", "answers", "completions")))
