@@ -394,7 +394,7 @@ class HeldModel(CountingModel):
     """Scores a batch whenever it is let, and writes down what; a text of odd length gets 1, else 0."""
 
     def __init__(self):
-        super().__init__(name="slow", tokens_per_batch=40_000)
+        super().__init__(name="slow", tokens_per_batch=20_000)
         self.gate, self.scored = threading.Semaphore(0), []
 
     def score_encoded(self, rows, *, length=None):
