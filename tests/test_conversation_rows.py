@@ -76,6 +76,31 @@ def test_a_tie_of_any_kind_is_no_order():
     assert made["overall"].to_list() == [None, 0, 1]
 
 
+def test_rows_without_an_answer_are_prompts_and_labelled_prompts_are_there_once():
+    rows = pl.DataFrame(
+        {
+            "prompt": ["p", "p", "q", "q", "r"],
+            "response": ["a", "b", None, None, "c"],
+            "is_safe": [True, False, None, None, True],
+            "prompt_is_safe": [False, False, True, True, None],
+            "prompt_labels": pl.Series([2, 2, 0, 0, None], dtype=pl.UInt32),
+        }
+    )
+    tables = assemble(BEAVERTAILS, annotations=rows)
+    assert tables["annotations"].height == tables["pairs"].height == 3
+    asked = tables["prompts"].select("prompt", "labels", "is_safe").sort("prompt").rows()
+    assert asked == [("p", 2, False), ("q", 0, True), ("q", 0, True)]
+
+
+def test_the_safety_of_prompts_changes_a_fingerprint_only_where_it_is_known():
+    prompts = pl.DataFrame({"prompt": ["p"], "split": ["test"], "labels": pl.Series([1], dtype=pl.UInt32)})
+    without = dataset_from_rows(None, prompts=prompts)
+    known = dataset_from_rows(None, prompts=prompts.with_columns(is_safe=pl.lit(value=True)))
+    assert without.fingerprint != known.fingerprint
+    tables = (without.annotations, without.preferences, without.prompts.drop("is_safe"))
+    assert fingerprint_of(tables) == without.fingerprint
+
+
 def test_a_fingerprint_changes_with_an_order_that_is_known_and_not_with_one_that_is_not():
     rows = {"prompt": ["p"], "response_0": ["a"], "response_1": ["b"], "better": [0]}
     without = dataset_from_rows(None, comparisons=pl.DataFrame(rows))

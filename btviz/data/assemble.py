@@ -28,8 +28,9 @@ from btviz.taxonomy.categories import Taxonomy
 ORDERS = ("better", "safer", "overall")
 """What a comparison may say of its two answers."""
 
-_SILENT = frozenset({"overall"})
-"""Columns younger than fingerprints: while such a column is null throughout, the hash is that of a table without it."""
+_YOUNGER = (("better", "overall"), ("prompt", "is_safe"))
+"""Columns younger than fingerprints, after one that their table has: while such a column is null throughout, the hash
+is that of a table without it."""
 
 
 def assemble(
@@ -39,8 +40,12 @@ def assemble(
     comparisons: pl.DataFrame | None = None,
     prompts: pl.DataFrame | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """Build every table of a data set; `keys` as `btviz.data.keys.origins`, which takes a tenth of its room."""
-    rows = with_ids(_or_empty(annotations, "prompt", "response"))
+    """Build every table of a data set; `keys` as `btviz.data.keys.origins`, which takes a tenth of its room.
+
+    A row of `annotations` without an answer is a prompt, and no annotation: many such rows are not one pair.
+    """
+    read = _or_empty(annotations, "prompt", "response")
+    rows = with_ids(read.filter(pl.col("response").is_not_null()))
     compared = with_ids(
         _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
     )
@@ -52,7 +57,7 @@ def assemble(
         "pairs": _pairs(rows, labelled, compared, preferences, taxonomy=taxonomy),
         "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
         "preferences": preferences,
-        "prompts": _prompts(prompts),
+        "prompts": _prompts(prompts, read),
         "conversations": conversations_of(rows, compared),
         "origins": origins(rows, compared),
     }
@@ -68,11 +73,23 @@ def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
     return conform(untied, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS)
 
 
-def _prompts(prompts: pl.DataFrame | None) -> pl.DataFrame:
-    if prompts is None:
+def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
+    """Prompts of their own, those of rows without an answer, and each labelled prompt of the other rows once."""
+    labels = {"labels": "prompt_labels", "is_safe": "prompt_is_safe"}
+    asked = rows.select(
+        "prompt",
+        pl.col("response").is_null().alias("alone"),
+        *(pl.col(name) for name in ("split",) if name in rows.columns),
+        *(pl.col(source).alias(name) for name, source in labels.items() if source in rows.columns),
+    )
+    labelled = [pl.col(name).is_not_null() for name in labels if name in asked.columns]
+    beside = asked.filter(~pl.col("alone") & pl.any_horizontal(pl.lit(value=False), *labelled)).unique()
+    frames = [frame for frame in (prompts, asked.filter("alone"), beside) if frame is not None and frame.height]
+    if not frames:
         return PROMPTS.to_frame()
-    ids = with_ids(prompts.with_columns(pl.lit("").alias("response"))).drop("pair_id", "response")
-    return conform(ids, PROMPTS).sort("prompt_id", "split", "labels")
+    whole = pl.concat(frames, how="diagonal")
+    ids = with_ids(whole.with_columns(pl.lit("").alias("response"))).drop("pair_id", "response")
+    return conform(ids, PROMPTS).sort("prompt_id", "split", "labels", "is_safe")
 
 
 def _pairs(
@@ -129,8 +146,9 @@ def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:
     """Hexadecimal hash of sorted tables: of ids, labels and splits, not of texts, which ids stand for."""
     digest = hashlib.blake2b(digest_size=16, person=b"btviz:rows")
     for table in tables:
+        younger = {name for sign, name in _YOUNGER if sign in table.columns}
         for column in table:
-            if column.name in _SILENT and column.null_count() == len(column):
+            if column.name in younger and column.null_count() == len(column):
                 continue
             digest.update(f"{column.name}:{column.dtype}:{len(column)};".encode())
             digest.update(column.is_null().to_numpy().tobytes())

@@ -22,7 +22,7 @@ from btviz.store import Draft, Entry, Key, Store, remembered_sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
-VERSION = 5
+VERSION = 6
 """Raised when reading or assembling changes what is stored."""
 
 
@@ -243,7 +243,7 @@ def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
         tables=tables | {"problems": problems},
         facts={
             "taxonomy": taxonomy.name,
-            "own_taxonomy": None if recipe.taxonomy is None else document_of(taxonomy),
+            "own_taxonomy": None if taxonomy in TAXONOMIES.values() else document_of(taxonomy),
             "release": release,
             "is_synthetic": False,
             "files": [_account(source, p) for source, p in reading.parsed],
@@ -264,14 +264,14 @@ def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[
 
 
 def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
-    names = {p.layout.taxonomy.name for _, p in parsed if p.layout.taxonomy}
-    if len(names) > 1:
+    found = {p.layout.taxonomy.name: p.layout.taxonomy for _, p in parsed if p.layout.taxonomy}
+    if len(found) > 1:
         raise DataError(
-            f"The files were to be one data set; their categories are those of {sorted(names)}. "
+            f"The files were to be one data set; their categories are those of {sorted(found)}. "
             "Add each taxonomy under a name of its own."
         )
-    if names:
-        return TAXONOMIES[names.pop()]
+    if found:
+        return found.popitem()[1]
     return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
 
 
@@ -314,4 +314,5 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
         "rows_kept": kept,
         "rows_rejected": parsed.rows_in - kept,
         "keys_not_kept": sorted(parsed.layout.not_kept),
+        "said": list(parsed.layout.said),
     }

@@ -66,7 +66,10 @@ PREFERENCES = pl.Schema(
     }
 )
 
-PROMPTS = pl.Schema({"prompt_id": ID, "split": pl.String(), "prompt": pl.String(), "labels": pl.UInt32()})
+PROMPTS = pl.Schema(
+    {"prompt_id": ID, "split": pl.String(), "prompt": pl.String(), "labels": pl.UInt32(), "is_safe": pl.Boolean()}
+)
+"""Prompts without an answer, and what is labelled of a prompt alone: safety and categories of what was asked."""
 
 CONVERSATIONS = pl.Schema(
     {

@@ -317,6 +317,23 @@ def _answers_by_safety(part: Part, number: Number) -> float:
     return part.answers.filter(pl.col("is_safe") == (number["level"] == "safe")).height
 
 
+def _known_order(part: Part, number: Number) -> float:
+    known = part.preferences[number["level"]].count()
+    return float(known)
+
+
+def _prompts_by_safety(part: Part, number: Number) -> float:
+    return part.prompts.filter(pl.col("is_safe") == (number["level"] == "safe")).height
+
+
+def _conversations(part: Part, _: Number) -> float:
+    return part.ds.conversations["conversation_id"].n_unique()
+
+
+def _turns(part: Part, _: Number) -> float:
+    return part.ds.conversations.height
+
+
 def _severity_count(part: Part, number: Number) -> float:
     rows = part.items(number["population"]).filter(pl.col("severity") == int(number["level"]))
     return (rows if number["category"] is None else rows.filter(part.ds.taxonomy.has(number["category"]))).height
@@ -368,6 +385,10 @@ QUANTITIES: Mapping[str, Quantity] = {
     "safety_configuration": Quantity(_configuration),
     "rows_with_one_safe": Quantity(_one_safe),
     "answers_by_safety": Quantity(_answers_by_safety),
+    "order_known": Quantity(_known_order),
+    "prompts_by_safety": Quantity(_prompts_by_safety),
+    "conversations": Quantity(_conversations, of_whole=True),
+    "turns": Quantity(_turns, of_whole=True),
     "severity_count": Quantity(_severity_count),
     "category_severity_count": Quantity(_severity_count),
     "joint_count": Quantity(_joint_count),

@@ -28,6 +28,9 @@ _COUNTED = pl.Schema(
 
 _PUBLISHED = {"published": pl.Float64(), "source": pl.String(), "grade": pl.String(), "note": pl.String()}
 
+_OF_SPLITS = ("annotations", "preferences", "prompts")
+"""Tables that know splits."""
+
 _SAME = ["quantity", "population", "category", "level", "split"]
 
 _UNITS = {
@@ -83,7 +86,7 @@ def summarise(ds: Dataset) -> Summary:
     Summary
         Counts, shares and oddities; published numbers stand beside those of a known release.
     """
-    splits = sorted({split for name in ("annotations", "preferences", "prompts") for split in _splits(ds, name)})
+    splits = sorted({split for name in _OF_SPLITS for split in _splits(ds, name)})
     parts = [Part(ds, split) for split in (None, *splits)]
     counted = pl.DataFrame([_counted(part, number) for part in parts for number in _shown(part)], schema=_COUNTED)
     oddities = (
@@ -121,8 +124,19 @@ def _shown(part: Part) -> Iterator[Number]:
         yield _number("rows", "prompts")
         if part.annotations.is_empty():
             yield _number("unique_prompts", "prompts")
+        if part.prompts["is_safe"].count():
+            yield from (_number("prompts_by_safety", "prompts", level=level) for level in ("safe", "unsafe"))
         if part.prompts["labels"].count():
             yield from (_number("category_count", "prompts", category=key) for key in part.ds.taxonomy.keys)
+
+    if part.ds.conversations.height and _is_whole(part):
+        yield from (_number(quantity, "conversations") for quantity in ("conversations", "turns"))
+
+
+def _is_whole(part: Part) -> bool:
+    """Whether a part is all there is: tables without splits are counted once."""
+    splits = {split for name in _OF_SPLITS for split in part.ds.table(name)["split"].unique()}
+    return part.split is None or splits == {part.split}
 
 
 def _of_annotations(part: Part) -> Iterator[Number]:
@@ -154,6 +168,9 @@ def _of_comparisons(part: Part) -> Iterator[Number]:
             yield _number("safety_configuration", "preferences", level=name)
     if configurations:
         yield _number("rows_with_one_safe", "preferences")
+    if part.preferences.select(pl.col("better", "safer").null_count()).row(0) != (0, 0):
+        kinds = [kind for kind in ("better", "safer", "overall") if part.preferences[kind].count()]
+        yield from (_number("order_known", "preferences", level=kind) for kind in kinds)
     if part.preferences.drop_nulls(["better", "safer"]).height:
         yield from (_number(quantity, "preferences") for quantity in ("same_selection", "different_selection"))
     yield from _of_answers(part)
