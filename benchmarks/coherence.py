@@ -6,10 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import polars as pl
 
+from btviz.data.words import words_of
 from btviz.errors import require
 from btviz.texts.topics.density import Floats
-from btviz.texts.topics.tables import WORD_PATTERN
+from btviz.texts.topics.keywords import KEYWORD
 
 
 def npmi_coherence(keywords: Sequence[Sequence[str]], *, texts: Sequence[str]) -> Floats:
@@ -32,9 +34,12 @@ def npmi_coherence(keywords: Sequence[Sequence[str]], *, texts: Sequence[str]) -
     known = sorted({word for words in keywords for word in words})
     if not known or not texts:
         return np.full(len(keywords), np.nan)
-    text = require("sklearn.feature_extraction.text", extra="topics")
-    counter = text.CountVectorizer(vocabulary=known, token_pattern=WORD_PATTERN, binary=True)
-    has = counter.fit_transform(texts).astype(np.float64)
+    columns = pl.DataFrame({"word": known}).with_row_index("column")
+    words = words_of(pl.Series(texts).str.to_lowercase(), pattern=KEYWORD).list.unique()
+    cells = words.alias("word").to_frame().with_row_index("row").explode("word", empty_as_null=True)
+    cells = cells.join(columns, on="word").select("row", "column")
+    sparse = require("scipy.sparse", extra="topics")
+    has = sparse.csr_matrix((np.ones(cells.height), cells.to_numpy().T), shape=(len(texts), len(known)))
     place = {word: column for column, word in enumerate(known)}
     return np.array([_npmi(has[:, [place[word] for word in words]]) for words in keywords])
 

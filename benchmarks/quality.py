@@ -30,7 +30,7 @@ def quality_topics(folder: Path) -> str:
     from btviz.texts.topics.layers import texts_of
 
     ds, emb = REAL_QA.load()
-    texts, vectors = texts_of(ds, emb), np.array(emb.vectors)
+    texts, vectors = texts_of(ds, emb)["text"].to_list(), np.array(emb.vectors)
     import_both()
     rows = []
     for name, init in (("BERTopic, README", None), ("BERTopic, PCA start", "pca")):

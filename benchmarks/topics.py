@@ -93,7 +93,7 @@ def _theirs_timed(population: Population, init: str | None, *, with_map: bool = 
     from btviz.texts.topics.layers import texts_of
 
     ds, emb = population.load()
-    texts, vectors = texts_of(ds, emb), np.array(emb.vectors)
+    texts, vectors = texts_of(ds, emb)["text"].to_list(), np.array(emb.vectors)
     import_both()
 
     def work() -> None:

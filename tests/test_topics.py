@@ -10,8 +10,9 @@ import btviz
 from btviz.errors import NotFoundError, StoreError, UsageError
 from btviz.texts.topics.book import FittedBook
 from btviz.texts.topics.density import density_tree, offered_scales, usual_scale
+from btviz.texts.topics.keywords import CountedTexts, keywords_in
 from btviz.texts.topics.layers import fit_layers
-from btviz.texts.topics.tables import CountedTexts, counter, fit_bertopic, load_bertopic, names_of
+from btviz.texts.topics.tables import fit_bertopic, load_bertopic, names_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -216,19 +217,22 @@ def test_words_are_those_of_bertopic_on_the_texts(six):
     from bertopic.cluster import BaseCluster
     from bertopic.dimensionality import BaseDimensionalityReduction
     from bertopic.vectorizers import ClassTfidfTransformer
+    from sklearn.feature_extraction.text import CountVectorizer
 
     ds, emb, points, _ = six
     labels = fit_layers(points, emb).layer(5).topics
-    texts = ds.pairs.unique("prompt_id").sort("prompt_id")["prompt"].to_list()
-    ours = fit_bertopic(CountedTexts(texts, emb.vectors), labels, n_words=10)
+    texts = ds.pairs.unique("prompt_id").sort("prompt_id").select("prompt", "prompt_id")
+    one_prompt = texts.select(pl.col("prompt").alias("text"), first_prompt="prompt_id", last_prompt="prompt_id")
+    counted = CountedTexts(one_prompt, emb.vectors)
+    ours = fit_bertopic(counted, labels, n_words=10)
     plain = BERTopic(
         language="multilingual",
         nr_topics=1000,
         umap_model=BaseDimensionalityReduction(),
         hdbscan_model=BaseCluster(),
-        vectorizer_model=counter(1),
+        vectorizer_model=CountVectorizer(vocabulary=counted.words.to_list()),
         ctfidf_model=ClassTfidfTransformer(reduce_frequent_words=True),
-    ).fit(texts, embeddings=emb.vectors, y=labels)
+    ).fit(texts["prompt"].to_list(), embeddings=emb.vectors, y=labels)
     assert ours.topics_ == plain.topics_ == labels.tolist()
     columns = [plain.vectorizer_model.vocabulary_[word] for word in ours.vectorizer_model.get_feature_names_out()]
     np.testing.assert_allclose(ours.c_tf_idf_.toarray(), plain.c_tf_idf_.toarray()[:, columns], atol=1e-12)
@@ -278,8 +282,8 @@ def test_names_are_distinct_and_contractions_are_stop_words():
         "no words",
         "no words (3)",
     ]
-    words = counter(1).fit(["Don't you think it’s the neighbour's cat? He could've 42 x2 cats"])
-    assert set(words.get_feature_names_out()) == {"neighbour's", "cat", "cats", "x2"}
+    words = keywords_in(pl.Series(["Don't you think it’s the neighbour's cat? He could've 42 x2 cats"]))["word"]
+    assert words.to_list() == ["neighbour's", "cat", "x2", "cats"]
 
 
 # Saving -----------------------------------------------------------------------------------------

@@ -39,20 +39,32 @@ def planted(
     Category i of BeaverTails is planted in the first answer to every prompt of subject i.
     """
     rng = np.random.default_rng(seed)
-    rows, truth, spots = [], {}, {}
+    prompts = {}
     for subject in range(subjects):
         words = list(SUBJECTS.values())[subject].split()
         for number in range(each):
             picked = rng.choice(words, 4, replace=False)
-            prompt = f"What about the {' and the '.join(picked)}, please? {number}"
-            spots[prompt] = (subject, rng.normal((12 * subject, 7 * (subject % 2)), 1))
-            for answer in range(answers):
-                mask = (1 << subject) if answer == 0 else 0
-                rows.append((prompt, f"answer {answer} of {number}", "train", mask == 0, mask))
-    for number in range(loose):
-        prompt = f"Some stray remark numbered {number}"
-        spots[prompt] = (-1, rng.uniform((-40, -60), (100, 60)))
-        rows.append((prompt, "an answer", "train", True, 0))
+            prompts[f"What about the {' and the '.join(picked)}, please? {number}"] = subject
+    prompts |= {f"Some stray remark numbered {number}": -1 for number in range(loose)}
+    return laid_out(make_dataset, prompts, answers=answers, seed=seed)
+
+
+def laid_out(
+    make_dataset, prompts: dict[str, int], *, answers: int = 1, seed: int = 0
+) -> tuple[Dataset, Embeddings, pl.DataFrame, dict[int, int]]:
+    """The same of given prompts, each with its subject."""
+    rng = np.random.default_rng(seed + 1)
+    rows, spots = [], {}
+    for number, (prompt, subject) in enumerate(prompts.items()):
+        if subject < 0:
+            spots[prompt] = (-1, rng.uniform((-40, -60), (100, 60)))
+            rows.append((prompt, "an answer", "train", True, 0))
+            continue
+        spots[prompt] = (subject, rng.normal((12 * subject, 7 * (subject % 2)), 1))
+        for answer in range(answers):
+            mask = (1 << subject) if answer == 0 else 0
+            rows.append((prompt, f"answer {answer} of {number}", "train", mask == 0, mask))
+    subjects = max(prompts.values()) + 1
     ds = make_dataset(pl.DataFrame(rows, schema=ROWS, orient="row"))
     pairs = ds.pairs.select("pair_id", "prompt", pl.col("prompt_id").alias("text_id")).sort("pair_id")
     texts = pairs.unique("text_id").sort("text_id")

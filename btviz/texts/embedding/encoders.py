@@ -12,7 +12,9 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 
+from btviz.data.words import UNSPACED, words_of
 from btviz.errors import DataError, FetchError, NotFoundError, UsageError, require
 from btviz.store import Store
 from btviz.store.keys import JSON
@@ -124,6 +126,9 @@ class CallableEncoder:
 
 COLUMNS = 512
 
+_TELLING = rf"\w\w|{UNSPACED}"
+"""A word of two letters, or of one in a script where one says much."""
+
 
 class WordEncoder:
     """Counts of words in hashed columns, with signs so that words that share a column cancel on average.
@@ -137,7 +142,7 @@ class WordEncoder:
     @property
     def settings(self) -> Mapping[str, JSON]:
         """Columns, and the version of the counting."""
-        return {"words": COLUMNS, "version": 1}
+        return {"words": COLUMNS, "version": 2}
 
     def lengths(self, texts: Sequence[str]) -> npt.NDArray[np.int64]:
         """Characters of each text: for sorting only."""
@@ -145,12 +150,15 @@ class WordEncoder:
 
     def encode(self, texts: Sequence[str]) -> npt.NDArray[np.float32]:
         """Unit vectors, shape (len(texts), 512); a text without a word has one, too."""
-        return unit(self._counter.transform(texts).toarray())
+        words = words_of(pl.Series(texts, dtype=pl.String).str.to_lowercase())
+        telling = words.list.eval(pl.element().filter(pl.element().str.contains(_TELLING))).list.join(" ")
+        return unit(self._counter.transform(telling.to_list()).toarray())
 
     @property
     def _counter(self) -> Any:
         vectorizer = require("sklearn.feature_extraction.text", extra="topics").HashingVectorizer
-        return vectorizer(n_features=COLUMNS, dtype=np.float32, norm=None)
+        words = r"\S+"
+        return vectorizer(n_features=COLUMNS, dtype=np.float32, norm=None, lowercase=False, token_pattern=words)
 
 
 def load_encoder(

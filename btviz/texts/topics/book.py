@@ -14,12 +14,13 @@ from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, UsageError, require
 from btviz.store import Draft, Entry, Key, Store, fingerprint, open_saved
 from btviz.texts.embedding.result import Embeddings
+from btviz.texts.topics.keywords import CountedTexts
 from btviz.texts.topics.layers import Layer, Layers, fit_layers, texts_of
-from btviz.texts.topics.tables import CountedTexts, Tables, fit_bertopic, load_bertopic, tables_of
+from btviz.texts.topics.tables import Tables, fit_bertopic, load_bertopic, tables_of
 
 KIND = "topics"
 
-VERSION = 2
+VERSION = 3
 
 
 class Book(Protocol):
@@ -97,13 +98,13 @@ class FittedBook:
                 f"BERTopic was asked for at scale {scale}, where there is no topic: every text is an outlier. "
                 "Use a smaller scale, or more texts."
             )
-        texts = self._texts
+        texts = self._texts["text"]
         numbers = model.representative_docs_
         model.representative_docs_ = {topic: [texts[int(row)] for row in rows] for topic, rows in numbers.items()}
         return model
 
     @cached_property
-    def _texts(self) -> list[str]:
+    def _texts(self) -> pl.DataFrame:
         return texts_of(self._ds, self._embeddings)
 
     @cached_property

@@ -110,17 +110,18 @@ def mean_vectors(topics: Integers, vectors: NDArray[np.float32]) -> NDArray[np.f
     return np.asarray(means / np.maximum(lengths, 1e-12), np.float32)
 
 
-def texts_of(ds: Dataset, embeddings: Embeddings) -> list[str]:
-    """Each distinct text, in the order of ``embeddings.text_ids``."""
-    one_pair = embeddings.pairs.group_by("text_id").agg(pl.col("pair_id").min())
-    texts = ds.pairs.select("pair_id", TEXTS[embeddings.text].alias("text"))
-    distinct = one_pair.join(texts, on="pair_id", how="inner").sort("text_id")
+def texts_of(ds: Dataset, embeddings: Embeddings) -> pl.DataFrame:
+    """Each distinct text, in the order of ``embeddings.text_ids``, with the smallest and largest id of its prompts."""
+    texts = ds.pairs.select("pair_id", "prompt_id", TEXTS[embeddings.text].alias("text"))
+    prompts = (pl.col("prompt_id").min().alias("first_prompt"), pl.col("prompt_id").max().alias("last_prompt"))
+    known = embeddings.pairs.join(texts, on="pair_id", how="inner")
+    distinct = known.group_by("text_id").agg(pl.col("text").first(), *prompts).sort("text_id")
     if distinct.height != len(embeddings):
         raise UsageError(
             f"Topics of {ds.name!r} were asked for; of the {len(embeddings):,} texts embedded only {distinct.height:,} "
             "are texts of its pairs. Embed this data set."
         )
-    return distinct["text"].to_list()
+    return distinct
 
 
 def places_of(points: pl.DataFrame, embeddings: Embeddings) -> NDArray[np.float32]:

@@ -9,9 +9,8 @@ every scale at once, and no text in it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -23,6 +22,7 @@ from btviz.data.dataset import Dataset
 from btviz.errors import require
 from btviz.stats.association import ratio
 from btviz.texts.topics.density import Integers
+from btviz.texts.topics.keywords import NO_WORDS, CountedTexts
 from btviz.texts.topics.layers import Layers, mean_vectors
 
 WORDS_IN_NAME = 3
@@ -120,88 +120,50 @@ def _words_of_unions(
     texts: Integers, unions: Sequence[list[int]], *, model: Any, counted: CountedTexts, n_words: int
 ) -> list[list[str]]:
     """Best words by c-TF-IDF, with the weights of words that BERTopic learnt from the topics."""
-    rows = [" ".join(map(str, np.flatnonzero(np.isin(texts, union)))) for union in unions]
-    weights = model.ctfidf_model.transform(counted.transform(rows).astype(np.float64)).tocsr()
-    names = counted.get_feature_names_out()
-    keywords = []
-    for row in range(len(unions)):
-        entries = slice(weights.indptr[row], weights.indptr[row + 1])
-        place, weight = weights.indices[entries], weights.data[entries]
-        best = np.lexsort((place, -weight))[:n_words]
-        keywords.append([str(names[word]) for word in place[best]])
-    return keywords
+    groups = [np.flatnonzero(np.isin(texts, union)) for union in unions]
+    counts = counted.transform([" ".join(map(str, group)) for group in groups])
+    weights = model.ctfidf_model.transform(counts.astype(np.float64))
+    best = candidates(weights, counted.telling(groups), words=counted.get_feature_names_out(), most=n_words)
+    return [[word for word, _ in weighted] for weighted in best]
 
-
-WORD_PATTERN = r"(?u)\b[^\W\d_](?:[^\W_]|['’](?=[^\W\d_]))+\b"
-"""Two or more letters or digits, the first a letter; an apostrophe may stand inside."""
 
 _DIVERSITY = 0.2
 
-_NO_WORDS = ("emptydoc", "wordless")  # the first is what BERTopic puts in the place of a text without words
-
-_CONTRACTED = ("n't", "'s", "'d", "'ll", "'m", "'re", "'ve")
-
-_FILLERS = """
-aren couldn didn doesn don hadn hasn haven isn let like ll mightn mustn needn re shan shouldn use used using ve wasn
-weren won wouldn just really thing things want need know make way ways good best help think does did got get getting
-additionally important however instead possible usually
-gonna going yes ok okay sure someone somebody people person tell say said says try able im ive dont cant whats
-""".split()  # noqa: SIM905  # a word list is easier to read than a list of quoted words
+_CANDIDATES = 30
+"""Of which maximal marginal relevance picks; BERTopic's own number."""
 
 
-def counter(n: int) -> Any:
-    """Scikit-learn's `CountVectorizer` as topics use it: lower case, no English stop words, single words."""
-    text = require("sklearn.feature_extraction.text", extra="topics")
-    stems = {*text.ENGLISH_STOP_WORDS, *_FILLERS, "could", "would", "should", "do", "does", "did", "is", "was", "what"}
-    joined = {stem + end for stem in stems for end in _CONTRACTED} | {"can't", "won't", "don't", "ain't"}
-    stop = stems | joined | {word.replace("'", "’") for word in joined}
-    return text.CountVectorizer(stop_words=sorted(stop), token_pattern=WORD_PATTERN, min_df=2 if n >= 200 else 1)
+def candidates(
+    weights: Any, telling: Any, *, words: NDArray[np.object_], most: int = _CANDIDATES
+) -> list[list[tuple[str, float]]]:
+    """Of each row of c-TF-IDF the words that set it apart, the heaviest first."""
+    told = weights.multiply(telling).tocsr()
+    best = []
+    for row in range(told.shape[0]):
+        entries = slice(told.indptr[row], told.indptr[row + 1])
+        place, weight = told.indices[entries], told.data[entries]
+        heaviest = np.lexsort((place, -weight))[:most]
+        best.append(
+            [(str(words[word]), float(value)) for word, value in zip(place[heaviest], weight[heaviest], strict=True)]
+        )
+    return best
 
 
-class CountedTexts:
-    """Word counts of texts, which stand in for BERTopic's vectorizer where documents are row numbers."""
+@dataclass(frozen=True, eq=False)
+class _Telling:
+    """What BERTopic calls a representation: candidates of each topic, in place of the words that weigh most."""
 
-    def __init__(self, texts: Sequence[str], vectors: NDArray[np.float32]) -> None:
-        self.vectorizer = counter(len(texts))
-        self.vectors = vectors
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Your stop_words may be inconsistent")  # "don" of "don't" is meant
-            try:
-                self.counts = self.vectorizer.fit_transform(texts).tocsr()
-            except ValueError:  # no text has a word that counts
-                self.counts = None
-        if self.counts is None or self.counts.shape[1] < 2:  # c-TF-IDF is not defined on fewer than two words
-            self.counts = self.vectorizer.set_params(min_df=1).fit_transform([" ".join(_NO_WORDS)] * len(texts)).tocsr()
+    counted: CountedTexts
+    labels: Integers
 
-    def fit_transform(self, documents: Sequence[str]) -> Any:
-        """Counts of each document, a list of row numbers divided by blanks; shape (documents, v)."""
-        return self.transform(documents)
-
-    def transform(self, documents: Sequence[str]) -> Any:
-        """The same as `fit_transform`: everything has been counted."""
-        sparse = require("scipy.sparse", extra="topics")
-        rows = [np.array(document.split(), np.int64) for document in documents]
-        ends = np.cumsum([0, *map(len, rows)])
-        picked = np.concatenate(rows) if rows else np.zeros(0, np.int64)
-        ones = np.ones(len(picked), np.int64)
-        return sparse.csr_matrix((ones, picked, ends), shape=(len(rows), self.counts.shape[0])) @ self.counts
-
-    def get_feature_names_out(self) -> NDArray[np.object_]:
-        """The words, in the order of the columns."""
-        return np.asarray(self.vectorizer.get_feature_names_out(), dtype=object)
-
-    @cached_property
-    def word_vectors(self) -> NDArray[np.float32]:
-        """Mean vector of the texts with each word, to unit length; shape (v, d)."""
-        sums = (self.counts > 0).T.astype(np.float32) @ self.vectors
-        return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12), np.float32)
-
-    def embed(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Mean vector of the words of each phrase; zeros where it has none that is known."""
-        known = self.vectorizer.vocabulary_
-        places = [[known[word] for word in phrase.split() if word in known] for phrase in phrases]
-        nothing = np.zeros(self.vectors.shape[1], np.float32)
-        return np.stack([self.word_vectors[place].mean(axis=0) if place else nothing for place in places])
+    def extract_topics(self, _model: Any, _documents: Any, weights: Any, topics: Mapping[int, Any]) -> dict[int, Any]:
+        """Words and weights of each topic, whose rows of c-TF-IDF are in the same order."""
+        telling = self.counted.telling([np.flatnonzero(self.labels == topic) for topic in topics])
+        best = candidates(weights, telling, words=self.counted.get_feature_names_out())
+        empty = ("", 1e-5)  # what BERTopic fills up with
+        return {
+            topic: [*words, *[empty] * (_CANDIDATES - len(words))] for topic, words in zip(topics, best, strict=True)
+        }
 
 
 def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> Any:
@@ -223,13 +185,15 @@ def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> An
             diversity=_DIVERSITY, top_n_words=n_words
         ),
     )
+    relevance = model.representation_model
+    model.representation_model = [_Telling(counted, labels), relevance]
     rows = [str(row) for row in range(len(labels))]
     model.fit(rows, embeddings=counted.vectors, y=labels)
     model.topic_representations_ = {  # without the empty words that fill up those of small topics
         topic: [pair for pair in words if pair[0]] or words[:1] for topic, words in model.topic_representations_.items()
     }
     del backend.embed
-    model.vectorizer_model, model.nr_topics = counted.vectorizer, None
+    model.vectorizer_model, model.representation_model, model.nr_topics = counted.vectorizer, relevance, None
     return model
 
 
@@ -242,7 +206,7 @@ def load_bertopic() -> Any:
 
 def keywords_of(model: Any, topic: int) -> list[tuple[str, float]]:
     """Words of a topic with their c-TF-IDF, best first."""
-    return [(str(word), float(weight)) for word, weight in model.get_topic(topic) if word not in {"", *_NO_WORDS}]
+    return [(str(word), float(weight)) for word, weight in model.get_topic(topic) if word not in {"", *NO_WORDS}]
 
 
 def labelled_pairs(ds: Dataset, assignments: pl.DataFrame) -> pl.DataFrame:
