@@ -55,7 +55,7 @@ if TYPE_CHECKING:
         score_metrics,
         transfer_metrics,
     )
-    from btviz.session import Selection
+    from btviz.session import Export, Selection, export
     from btviz.texts import (
         CallableEncoder,
         Embeddings,

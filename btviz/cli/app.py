@@ -14,6 +14,7 @@ import click
 from btviz.cli.check import check_command
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
+from btviz.cli.export import export_command
 from btviz.cli.figures import figures_command
 from btviz.cli.lab import NO_TELEMETRY, lab_command
 from btviz.cli.map import map_command
@@ -81,4 +82,5 @@ app.add_command(score_command)
 app.add_command(check_command)
 app.add_command(map_command)
 app.add_command(figures_command)
+app.add_command(export_command)
 app.add_command(lab_command)

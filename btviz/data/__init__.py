@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from btviz.data.catalog import add, adopted, find, load, remove
     from btviz.data.dataset import Dataset
     from btviz.data.reading.files import format_of
+    from btviz.data.reading.flat_tables import read_frame
     from btviz.data.reading.scan import scan
     from btviz.data.releases import NEIGHBOURS, RELEASES, Neighbour, Release, fetch
     from btviz.data.releases.published import label_statistics, published_numbers

@@ -102,7 +102,7 @@ def _pairs(
 ) -> pl.DataFrame:
     texts = _unique_texts(rows, compared)
     annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
-    only_compared = _as_compared(preferences).join(annotated, on="pair_id", how="anti")
+    only_compared = compared_labels(preferences).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, only_compared.select(annotated.columns)])
     counts = word_counts("prompt", "response")
     return conform(texts.join(labels, on="pair_id", how="left").with_columns(counts), PAIRS).sort("pair_id")
@@ -130,7 +130,7 @@ def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _as_compared(preferences: pl.DataFrame) -> pl.DataFrame:
+def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:
     """Labels of answers that were only compared: those on which every row agrees, else null."""
     names = ("is_safe", "labels", "severity")
     sides = [

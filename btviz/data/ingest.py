@@ -12,6 +12,7 @@ import polars as pl
 
 from btviz.data.assemble import assemble, fingerprint_of
 from btviz.data.copies import FileRows, copies_of
+from btviz.data.reading.files import split_of
 from btviz.data.reading.parse import Parsed, parse
 from btviz.data.releases import RELEASES
 from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
@@ -168,7 +169,7 @@ class Reading:
     def rows(self, kind: str) -> pl.DataFrame | None:
         """Rows for one table, of all files."""
         frames = [
-            p.rows.with_columns(pl.lit(source.split, pl.String).alias("split"), pl.lit(source.label).alias("file"))
+            _with_split(p.rows, source).with_columns(pl.lit(source.label).alias("file"))
             for source, p in self.parsed
             if p.layout.produces == kind
         ]
@@ -285,6 +286,13 @@ def _check_fit(parsed: Iterable[tuple[Source, Parsed]], taxonomy: Taxonomy) -> N
                 "row lacks one of them, or has others. Correct the keys in the taxonomy file, or use another one for "
                 "this file."
             )
+
+
+def _with_split(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
+    """Rows with their split: what somebody said comes first, then a column of the file, then its name."""
+    if "split" in rows.columns and source.split == split_of(Path(source.path)):
+        return rows.with_columns(pl.col("split").replace("", None))  # CSV knows no null
+    return rows.with_columns(pl.lit(source.split, pl.String).alias("split"))
 
 
 def _repeats(rows: pl.DataFrame) -> pl.DataFrame:

@@ -21,7 +21,22 @@ _LONGEST, _MOST = 40, 12
 def read_frame(path: Path) -> pl.DataFrame:
     """Read a table of any format; the first faulty row stops the reading, with its line.
 
-    Columns come in the order in which they first occur; a key that a row lacks is null. All columns of a CSV are text.
+    Parameters
+    ----------
+    path : Path
+        A file.
+
+    Returns
+    -------
+    DataFrame
+        Columns in the order in which they first occur; a key that a row lacks is null. All columns of a CSV are text.
+
+    Raises
+    ------
+    NotFoundError
+        If there is no such file.
+    DataError
+        If it is a folder, or a row is at fault.
     """
     if path.is_dir():
         raise DataError(f"The file {path} was to be read; it is a folder. Name the files in it.")

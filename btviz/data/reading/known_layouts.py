@@ -84,6 +84,9 @@ LAYOUTS = (
 )
 """Every layout that is recognised: the first that at least half of a sample's rows fit, else that which most fit."""
 
+SPLIT = Field("split", "split", without="allow", optional=True)
+"""A file of any layout may say in each row which split it is of."""
+
 
 def recognise(sample: Batch, *, taxonomy: Taxonomy | None = None) -> Layout | None:
     """The layout of a file by a sample of its rows, narrowed to the optional keys that these have; None if none fits.
@@ -97,7 +100,7 @@ def recognise(sample: Batch, *, taxonomy: Taxonomy | None = None) -> Layout | No
     best = common[0] if common else max(LAYOUTS, key=lambda layout: votes[layout.name])
     if not votes[best.name]:
         return None
-    fields = tuple(f for f in best.fields if not f.optional or column_at(sample.columns, f.key) is not None)
+    fields = tuple(f for f in (*best.fields, SPLIT) if not f.optional or column_at(sample.columns, f.key) is not None)
     narrowed = replace(best, fields=fields, not_kept=best.not_kept & frozenset(keys))
     if best.name == "prompts":  # nothing else is needed of them, so nothing else is odd
         return replace(narrowed, not_kept=frozenset(keys) - {"prompt"})

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from btviz.data.reading.apostrophes import unguarded
 from btviz.data.reading.files import damage_of
 from btviz.data.reading.formats import batches, form_of, sample_of
 from btviz.data.reading.known_layouts import recognise
@@ -58,7 +59,7 @@ def parse_blocks(path: Path, *, progress: Progress | None = None, taxonomy: Taxo
 
 
 def _parsed(layout: Layout, batch: Batch, *, file: str) -> Parsed:
-    rows, problems, rows_in = layout.rows_of(batch)
+    rows, problems, rows_in = layout.rows_of(unguarded(batch))
     problems = pl.concat([problems, *_remarks(rows)]).select(pl.lit(file).alias("file"), pl.all())
     problems = problems.cast(PROBLEMS).sort("line", nulls_last=True, maintain_order=True)
     return Parsed(layout, rows, problems, rows_in)

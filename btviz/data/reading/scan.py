@@ -89,7 +89,7 @@ def _scan_blocks(file: Path) -> pl.LazyFrame:
 
 
 def _annotations(block: Parsed, split: str | None, *, columns: list[str]) -> pl.DataFrame:
-    rows = block.rows.with_columns(pl.lit(split, pl.String).alias("split"))
+    rows = block.rows if "split" in block.rows.columns else block.rows.with_columns(pl.lit(split).alias("split"))
     if {"pair_id", "prompt_id"} & set(columns):
         rows = with_ids(rows)
     return conform(rows, ANNOTATIONS)

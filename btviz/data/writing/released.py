@@ -1,0 +1,182 @@
+"""Rows as they are released: the tables of a data set turned back into the columns of a released file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+
+import polars as pl
+
+from btviz.data.assemble import compared_labels
+from btviz.data.dataset import Dataset
+from btviz.data.tables import ID, majority
+from btviz.errors import choice
+from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy
+
+SUBSETS = ("all", "safe", "unsafe")
+
+SIDES = ("0", "1")
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows are asked for.
+
+    A comparison is as safe as the less safe of its answers, and has the categories and the pairs of both.
+
+    Attributes
+    ----------
+    where : str
+        One of `SUBSETS`: by the safety that the row states.
+    labels : int or None
+        Rows that have one of these categories.
+    splits : tuple of (str or None) or None
+        Rows of one of these splits.
+    pair_ids : Series or None
+        Rows about one of these pairs.
+    """
+
+    where: str = "all"
+    labels: int | None = None
+    splits: tuple[str | None, ...] | None = None
+    pair_ids: pl.Series | None = None
+
+    def of_split(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Rows of the splits asked for."""
+        if self.splits is None:
+            return table
+        return table.filter(pl.col("split").is_in(pl.Series(self.splits, dtype=pl.String).implode(), nulls_equal=True))
+
+    def of(self, table: pl.DataFrame) -> pl.DataFrame:
+        """Rows of a table of answers, comparisons or prompts, in its order."""
+        ends = [f"_{side}" for side in SIDES] if "pair_id_0" in table.columns else [""]
+        conditions = [*self._safety(table, ends), *self._any(table, ends)]
+        return table.filter(reduce(pl.Expr.and_, conditions)) if conditions else table
+
+    def _safety(self, table: pl.DataFrame, ends: list[str]) -> list[pl.Expr]:
+        choice(self.where, SUBSETS, what="subset")
+        if self.where == "all":
+            return []
+        if "is_safe" + ends[0] not in table.columns:  # nobody said of a prompt whether it is safe
+            return [pl.lit(value=False)]
+        every_safe = pl.all_horizontal(pl.col(f"is_safe{end}") for end in ends)
+        return [every_safe if self.where == "safe" else ~every_safe]
+
+    def _any(self, table: pl.DataFrame, ends: list[str]) -> list[pl.Expr]:
+        conditions = []
+        if self.labels is not None:
+            named = [(pl.col(f"labels{end}").fill_null(0) & pl.lit(self.labels, pl.UInt32)) != 0 for end in ends]
+            conditions.append(pl.any_horizontal(named))
+        if self.pair_ids is not None:
+            ids = self.pair_ids.cast(ID).implode()
+            about = [pl.col(f"pair_id{end}").is_in(ids) for end in ends if f"pair_id{end}" in table.columns]
+            conditions.append(pl.any_horizontal(about) if about else pl.lit(value=False))
+        return conditions
+
+
+def wanted_rows(ds: Dataset, population: str, *, wanted: Wanted) -> pl.DataFrame:
+    """Canonical rows of a population that are asked for, without texts."""
+    if population == "pairs":
+        return wanted.of(_pairs(ds, wanted))
+    return wanted.of(wanted.of_split(ds.table(population)))
+
+
+def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:
+    """Pairs with the labels that the rows of the splits asked for give them."""
+    columns = ["pair_id", "prompt_id", "is_safe", "labels", "severity", "n_annotations", "n_unsafe"]
+    if wanted.splits is None:
+        return ds.pairs.select(columns)
+    annotated = wanted.of_split(ds.annotations).group_by("pair_id").agg(majority(ds.taxonomy))
+    compared = compared_labels(wanted.of_split(ds.preferences)).join(annotated, on="pair_id", how="anti")
+    labels = pl.concat([annotated, compared.select(annotated.columns)])
+    return ds.pairs.select("pair_id", "prompt_id").join(labels, on="pair_id", maintain_order="left").select(columns)
+
+
+TEXTS = ("prompt", "response", "response_0", "response_1")
+
+_ALWAYS = (*TEXTS, "pair_id", "pair_id_0", "pair_id_1", "prompt_id")
+
+
+def released_rows(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """Released columns of canonical rows, in their order, ids first; a column in which nothing is known is left out."""
+    if "pair_id_0" in rows.columns:
+        shaped = _comparisons(ds, rows)
+    elif "pair_id" in rows.columns:
+        shaped = _answers(ds, rows)
+    else:
+        shaped = _questions(ds, rows)
+    return shaped.select(c.name for c in shaped if c.null_count() < shaped.height or c.name in _ALWAYS)
+
+
+def _answers(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    texts = ds.pairs.select("pair_id", "prompt", "response", pl.col("source").alias("response_source"))
+    whole = rows.join(texts, on="pair_id", how="left", maintain_order="left")
+    category, severity = ("harm_category" if ds.taxonomy == PKU_SAFERLHF else "category"), "severity_level"
+    more = ["n_annotations", "n_unsafe"] if "n_annotations" in rows.columns else ["split"]
+    return whole.select(
+        "pair_id",
+        "prompt_id",
+        "prompt",
+        "response",
+        flags_of(rows["labels"], ds.taxonomy).alias(category),
+        "is_safe",
+        pl.col("severity").alias(severity),
+        "response_source",
+        *more,
+    )
+
+
+def _comparisons(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    whole = rows.join(_prompt_texts(ds), on="prompt_id", how="left", maintain_order="left")
+    for side in SIDES:
+        answer = ds.pairs.select(
+            pl.col("pair_id").alias(f"pair_id_{side}"), pl.col("response").alias(f"response_{side}")
+        )
+        whole = whole.join(answer, on=f"pair_id_{side}", how="left", maintain_order="left")
+    released: Mapping[str, Callable[[str], str]] = {
+        "source": lambda side: f"response_{side}_source",
+        "is_safe": lambda side: f"is_response_{side}_safe",
+        "severity": lambda side: f"response_{side}_severity_level",
+    }
+    return whole.select(
+        "pair_id_0",
+        "pair_id_1",
+        "prompt_id",
+        "prompt",
+        "response_0",
+        "response_1",
+        "prompt_source",
+        *(pl.col(f"{name}_{side}").alias(key(side)) for name, key in released.items() for side in SIDES),
+        *(flags_of(rows[f"labels_{side}"], ds.taxonomy).alias(f"response_{side}_harm_category") for side in SIDES),
+        *(pl.col(order).alias(f"{order}_response_id") for order in ("better", "safer", "overall")),
+        "split",
+    )
+
+
+def _prompt_texts(ds: Dataset) -> pl.DataFrame:
+    return ds.pairs.select("prompt_id", "prompt").unique("prompt_id")
+
+
+def _questions(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
+    """Prompts without answers: the one category of each by its key, or an object where some have none or several."""
+    one = rows["labels"].drop_nulls().bitwise_count_ones().eq(1).all()
+    return rows.select(
+        "prompt_id",
+        "prompt",
+        (_key_of(rows["labels"], ds.taxonomy) if one else flags_of(rows["labels"], ds.taxonomy)).alias("category"),
+        "split",
+    )
+
+
+def flags_of(labels: pl.Series, taxonomy: Taxonomy) -> pl.Series:
+    """Masks as objects of a boolean for each category, by its released key; null stays null."""
+    flags = pl.DataFrame({"labels": labels}).select(
+        pl.when(pl.col("labels").is_not_null()).then(pl.struct(taxonomy.has(key).alias(key) for key in taxonomy.keys))
+    )
+    return flags.to_series()
+
+
+def _key_of(labels: pl.Series, taxonomy: Taxonomy) -> pl.Series:
+    keys = {1 << bit: key for bit, key in enumerate(taxonomy.keys)}
+    return labels.replace_strict(keys, default=None, return_dtype=pl.String)
