@@ -385,10 +385,6 @@ QUANTITIES: Mapping[str, Quantity] = {
     "safety_configuration": Quantity(_configuration),
     "rows_with_one_safe": Quantity(_one_safe),
     "answers_by_safety": Quantity(_answers_by_safety),
-    "order_known": Quantity(_known_order),
-    "prompts_by_safety": Quantity(_prompts_by_safety),
-    "conversations": Quantity(_conversations, of_whole=True),
-    "turns": Quantity(_turns, of_whole=True),
     "severity_count": Quantity(_severity_count),
     "category_severity_count": Quantity(_severity_count),
     "joint_count": Quantity(_joint_count),
@@ -399,3 +395,12 @@ QUANTITIES: Mapping[str, Quantity] = {
     "pair_accuracy": _missing(_UNRELEASED, "the scores of the named models are needed"),
 }
 """Every quantity that is counted or printed, by the names of `published.toml`."""
+
+COUNTED: Mapping[str, Quantity] = {
+    **QUANTITIES,
+    "order_known": Quantity(_known_order),
+    "prompts_by_safety": Quantity(_prompts_by_safety),
+    "conversations": Quantity(_conversations, of_whole=True),
+    "turns": Quantity(_turns, of_whole=True),
+}
+"""Those, and what is counted of other files and was never printed."""

@@ -12,7 +12,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.releases import RELEASES, published
 from btviz.labels.overlap import prompt_overlap, response_repeats
-from btviz.reports.ledger.quantities import CONFIGURATIONS, QUANTITIES, Number, Part, value_of
+from btviz.reports.ledger.quantities import CONFIGURATIONS, COUNTED, Number, Part, value_of
 
 _COUNTED = pl.Schema(
     {
@@ -108,7 +108,7 @@ def _splits(ds: Dataset, table: str) -> list[str]:
 def _counted(part: Part, number: Number) -> Number:
     """One row: a quantity computed as `check` computes it."""
     quantity = number["quantity"]
-    value = value_of(QUANTITIES[quantity].compute(part, number))
+    value = value_of(COUNTED[quantity].compute(part, number))
     shown = {name: number[name] for name in ("quantity", "population", "category", "level")}
     value = 0.0 if math.isnan(value) else value  # where nothing is unsafe, no share of it has a category
     return shown | {"split": part.split, "value": value, "unit": _UNITS.get(quantity, "count")}
