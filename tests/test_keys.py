@@ -9,7 +9,7 @@ from wording import says
 
 import btviz
 from btviz.data.keys import is_key, key_text, matched_pairs, side_of, with_keys
-from btviz.data.tables import KEYS, pair_id
+from btviz.data.tables import KEYS, pair_id, prompt_id
 from btviz.errors import DataError, UsageError
 from btviz.taxonomy.categories import BEAVERTAILS
 
@@ -110,11 +110,9 @@ def test_an_answer_is_found_by_the_hash_of_its_text_and_by_prompt_where_it_was_g
     found = matched_pairs(frame, compared)
     assert found.pair_ids.to_list() == [pair_id("is tea hot", "yes"), None, None]
     assert found.n_ambiguous == 1, "that answer was given to two prompts"
-    prompts = compared.pairs.select("prompt", "prompt_id").unique()
-    known = frame.with_columns(pl.Series("prompt", [prompt for prompt, _ in asked])).join(
-        prompts, on="prompt", maintain_order="left"
-    )
-    assert matched_pairs(known, compared).pair_ids.to_list() == [pair_id(*asked[0]), pair_id(*asked[1]), None]
+    prompts = pl.Series([prompt_id(prompt) for prompt, _ in asked], dtype=pl.UInt64)
+    known = matched_pairs(frame, compared, prompts=prompts)
+    assert known.pair_ids.to_list() == [pair_id(*asked[0]), pair_id(*asked[1]), None]
 
 
 def test_an_answer_is_found_by_file_and_line(annotated, compared):

@@ -599,7 +599,7 @@ def test_nothing_that_is_saved_holds_a_text(explorer, ds):
 
 def bare_explorer(folder):
     """An explorer of scores from a file, of answers without labels."""
-    rows = [{"prompt": f"question {k}", "response": "an answer", "reward": k / 7, "cost": -k / 5} for k in range(60)]
+    rows = [{"prompt": f"question {k}", "response": "an answer", "reward": k / 7, "cost": 6 - k / 5} for k in range(60)]
     (folder / "policy.jsonl").write_text("\n".join(map(json.dumps, rows)))
     read = btviz.read_scores(folder / "policy.jsonl")
     return ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())

@@ -152,7 +152,7 @@ PLAIN = {"prompt": "a", "response": "b"}
         ([{"prompt": "a", "response": "b", "s": 1.0}], {"columns": {"s": "danger"}}, UsageError, "may be reward"),
         ([{"prompt": "a", "response": "b", "s": 1.0}], {"columns": {"s": "moderation"}}, UsageError, "TARGET"),
         ([{"prompt": "a", "text": "b", "cost": 1.0}], {}, UsageError, "for a response"),
-        ([{"prompt": "a", "response": None, "cost": 1.0}], {}, DataError, "lacks one"),
+        ([{"prompt": "a", "response": None, "cost": 1.0}], {}, DataError, "none matched"),
         ([PLAIN | {"cost": 1}, PLAIN | {"cost": 2}], {}, DataError, "several"),
         ([{"prompt": "a", "response": "b", "cost": 1}], {"policy": "who"}, UsageError, "no column 'who'"),
         ([PLAIN | {"cost": 1}, {"prompt": "c", "response": 3, "cost": 1}], {}, DataError, "mixes"),

@@ -60,7 +60,7 @@ def print_reasons(table: pl.DataFrame) -> None:
     for name in table.columns:
         if name.startswith("undefined"):
             for reason in table[name].drop_nulls().unique().sort().to_list():
-                click.echo(f"{ABSENT}: {reason}.")
+                click.echo(plain(f"{ABSENT}: {reason}."))
 
 
 def say(message: str) -> None:

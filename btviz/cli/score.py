@@ -27,7 +27,7 @@ _COMMON_OPTIONS = ("override_sign", "as_json")
 _OPTIONS_BY_WAY = {
     "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_COMMON_OPTIONS),
     "probes": ("kind", "encoder", *_COMMON_OPTIONS),
-    "files": ("columns", "prompt", "response", "policy", "moderator", *_COMMON_OPTIONS),
+    "files": ("columns", "prompt", "response", "policy", "by", "moderator", *_COMMON_OPTIONS),
     "forget": (),
 }
 """Ways to have scores, or none, and what each takes."""
@@ -48,7 +48,11 @@ _OPTIONS_BY_WAY = {
 @click.option("--workers", type=int, help="processes of --engine ray; by default one per GPU, or per CPU without any")
 @click.option("--from", "files", multiple=True, metavar="FILE", help="a file of scores made elsewhere; may be repeated")
 @click.option(
-    "--column", "columns", multiple=True, metavar="COLUMN=KIND", help="reward, cost, -cost, moderation:TARGET"
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="COLUMN=KIND",
+    help="reward, cost, -cost (turned), cost@NUMBER (harm begins there), moderation:TARGET",
 )
 @click.option("--prompt", metavar="COLUMN", help="column of the prompts")
 @click.option("--response", metavar="COLUMN", help="column of the answers")
@@ -57,6 +61,11 @@ _OPTIONS_BY_WAY = {
     metavar="COLUMN",
     help="column of the answering model; by default what NAME knows, and where NAME is made of the files, the "
     "file's name",
+)
+@click.option(
+    "--by",
+    metavar="COLUMN[=KEY]",
+    help="id to match by, where the texts are not there: pair_id, a hash of the answer, line, or a key of the data",
 )
 @click.option(
     "--moderator",
@@ -83,6 +92,7 @@ def score_command(  # noqa: PLR0913  # an option each
     prompt: str | None,
     response: str | None,
     policy: str | None,
+    by: str | None,
     moderator: str | None,
     forget: str | None,
     override_sign: bool,
@@ -103,8 +113,8 @@ def score_command(  # noqa: PLR0913  # an option each
         run = {"engine": engine, "workers": workers, "tokens_per_batch": tokens_per_batch}
         run_models(request, models, loading={"kind": kind, "dtype": dtype, "device": device}, run=run)
     else:
-        texts = {"prompt": prompt, "response": response, "policy": policy}
-        import_scores(request, files, columns=columns, options={**texts, "moderator": moderator})
+        named = {"prompt": prompt, "response": response, "policy": policy, "by": by, "moderator": moderator}
+        import_scores(request, files, columns=columns, options=named)
 
 
 def _check_way(name: str) -> None:
@@ -263,7 +273,7 @@ def _summary(scores: pl.DataFrame) -> pl.DataFrame:
     ).sort("model", "target", nulls_last=False)  # fmt: skip
 
 
-_FILES = ("file", "column", "kind", "target", "turned", "rows", "matched", "unmatched", "repeated", "missing")
+_FILES = ("file", "column", "kind", "target", "turned", "by", "rows", "matched", "unmatched", "repeated", "missing")
 
 
 def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[str], options: dict[str, Any]) -> None:

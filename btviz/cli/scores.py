@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table, table_rows
+from btviz.cli.report import json_option, plain, print_json, print_reasons, print_table, table_rows
 from btviz.errors import BtvizError, NotFoundError, UsageError, choice
 
 if TYPE_CHECKING:
@@ -199,7 +199,7 @@ def print_sections(tables: Mapping[str, pl.DataFrame], absent: Mapping[str, str]
     if absent:
         click.echo("")
     for name, reason in absent.items():
-        click.echo(f"Does not apply ({SECTIONS[name].title}): {reason}")
+        click.echo(plain(f"Does not apply ({SECTIONS[name].title}): {reason}"))
 
 
 def _margins(request: Request) -> pl.DataFrame:
@@ -255,17 +255,18 @@ def _together(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
 
 def _verdicts(request: Request) -> tuple[pl.DataFrame, list[str]]:
     """Verdicts of models, and of people where there are any."""
-    from btviz.scores import HUMAN
+    from btviz.scores import HUMAN, no_verdicts
 
     verdicts = request.verdicts
     raters = [name for name, dtype in verdicts.schema.items() if str(dtype) == "Boolean"]
-    raters = [name for name in raters if name != HUMAN or verdicts[HUMAN].count()]
-    if len(raters) < 2:
+    judging = [name for name in raters if verdicts[name].count()]
+    if len(judging) < 2:
+        doubts = "".join(f" Without verdicts: {reason}." for reason in no_verdicts(request.scores))
         raise UsageError(
-            f"Agreement on safety needs two raters; these scores and labels have {raters or 'none'}. Score with a "
-            "moderation or cost model, on data with safety labels or together with another one."
+            f"Agreement on safety needs two raters; these scores and labels have {judging or 'none'}.{doubts} Score "
+            "with a moderation or cost model, on data with safety labels or together with another one."
         )
-    return verdicts, raters
+    return verdicts, [name for name in raters if name != HUMAN or name in judging]
 
 
 def _agreement(request: Request, *, jointly: bool) -> pl.DataFrame:

@@ -130,13 +130,20 @@ class Matches:
     n_ambiguous: int = 0
 
 
-def matched_pairs(frame: pl.DataFrame, ds: Dataset, *, by: str | None = None, side: int | None = None) -> Matches:
+def matched_pairs(
+    frame: pl.DataFrame,
+    ds: Dataset,
+    *,
+    by: str | None = None,
+    side: int | None = None,
+    prompts: pl.Series | None = None,
+) -> Matches:
     """Find the pair that each row of a table is about, by an id in one of its columns.
 
     Parameters
     ----------
     frame : DataFrame
-        With a column of ids; a column `prompt_id` tells one answer to several prompts apart.
+        With a column of ids.
     ds : Dataset
         Whose pairs they are.
     by : str, optional
@@ -145,6 +152,8 @@ def matched_pairs(frame: pl.DataFrame, ds: Dataset, *, by: str | None = None, si
         that is there of: ``pair_id``, a hash of the answer, a column of the name of a key, ``line``.
     side : int, optional
         Which of two compared answers these rows are about, 0 or 1, where a key names both.
+    prompts : Series, optional
+        Id of each row's prompt, which tells one answer to several prompts apart.
 
     Raises
     ------
@@ -153,31 +162,32 @@ def matched_pairs(frame: pl.DataFrame, ds: Dataset, *, by: str | None = None, si
     DataError
         If a column of pair ids holds others.
     """
-    column, key = named_key(frame.columns, ds, by=by)
+    known = named_key(frame.columns, ds, by=by)
+    if known is None:
+        raise UsageError(
+            f"Rows were to be matched with the answers of {ds.name!r} by an id; of the columns "
+            f"{shown_columns(frame.columns)} none holds one. There are {shown_columns([PAIR_ID, *key_names(ds)])}: "
+            "name the column that has one of these, and which, as COLUMN=KEY (--by)."
+        )
+    column, key = known
     if key == PAIR_ID:
         return Matches(pair_ids_in(frame[column]), PAIR_ID)
-    if key == LINE:
-        places = _places(frame, column, ds)
-        return _looked_up(frame, places, known=_known(ds, [LINE], side=side), by="file and line")
-    values = key_text(frame[column])
+    values = _places(frame, column, ds) if key == LINE else key_text(frame[column])
+    rows = pl.DataFrame({"value": values})
+    if prompts is not None:
+        rows = rows.with_columns(prompts.alias("prompt_id"))
     if is_hash(key):
-        return _by_hash(frame, values.str.to_lowercase(), ds, key=key)
-    return _looked_up(frame, values, known=_known(ds, [key], side=side), by=key)
+        return _by_hash(rows.with_columns(pl.col("value").str.to_lowercase()), ds, key=key)
+    return _looked_up(rows, _known(ds, [key], side=side), by="file and line" if key == LINE else key)
 
 
-def named_key(columns: Sequence[str], ds: Dataset, *, by: str | None = None) -> tuple[str, str]:
-    """Column to match by, and the key that it holds."""
+def named_key(columns: Sequence[str], ds: Dataset, *, by: str | None = None) -> tuple[str, str] | None:
+    """Column to match by, and the key that it holds; None where none is named and none is known."""
     names = key_names(ds)
     if by is None:
         usual = [PAIR_ID, *filter(is_hash, columns), *(name for name in columns if name in names), LINE]
         column = next((name for name in usual if name in columns), None)
-        if column is None:
-            raise UsageError(
-                f"Rows were to be matched with the answers of {ds.name!r} by an id; of the columns "
-                f"{shown_columns(columns)} none holds one. There are {shown_columns([PAIR_ID, *names])}: name the "
-                "column that has one of these, and which, as COLUMN=KEY (--by)."
-            )
-        return column, column
+        return None if column is None else (column, column)
     column, _, key = (by, "", by) if by in columns else by.rpartition("=")
     if column not in columns:
         raise UsageError(
@@ -219,18 +229,18 @@ def _known(ds: Dataset, names: Sequence[str], *, side: int | None) -> pl.DataFra
     return values.join(ds.pairs.select("pair_id", "prompt_id"), on="pair_id")
 
 
-def _by_hash(frame: pl.DataFrame, values: pl.Series, ds: Dataset, *, key: str) -> Matches:
+def _by_hash(rows: pl.DataFrame, ds: Dataset, *, key: str) -> Matches:
     """By the hashes that the data have or, where these match nothing, by the SHA-256 of each answer."""
     names = [name for name in key_names(ds) if is_hash(name)]
     released = _known(ds, names, side=None).with_columns(pl.col("value").str.to_lowercase()).unique()
-    matches = _looked_up(frame, values, known=released, by=key)
-    if matches.pair_ids.count() or matches.n_ambiguous or not values.str.contains("^[0-9a-f]{64}$").any():
+    matches = _looked_up(rows, released, by=key)
+    if matches.pair_ids.count() or matches.n_ambiguous or not rows["value"].str.contains("^[0-9a-f]{64}$").any():
         return matches
     answers = ds.pairs.select("response").unique().drop_nulls()
     digests = [hashlib.sha256(text.encode()).hexdigest() for text in answers["response"]]
     computed = answers.with_columns(pl.Series("value", digests, pl.String))
     by_pair = ds.pairs.select("pair_id", "prompt_id", "response").join(computed, on="response").drop("response")
-    return _looked_up(frame, values, known=by_pair, by="SHA-256 of the answer")
+    return _looked_up(rows, by_pair, by="SHA-256 of the answer")
 
 
 def _places(frame: pl.DataFrame, column: str, ds: Dataset) -> pl.Series:
@@ -247,11 +257,9 @@ def _places(frame: pl.DataFrame, column: str, ds: Dataset) -> pl.Series:
     return pl.select(pl.format("{}:{}", pl.lit(files[0]), line)).to_series()
 
 
-def _looked_up(frame: pl.DataFrame, values: pl.Series, *, known: pl.DataFrame, by: str) -> Matches:
+def _looked_up(rows: pl.DataFrame, known: pl.DataFrame, *, by: str) -> Matches:
     """Pairs by the value of a key, and by prompt where the rows say which; none where several have it."""
-    rows, on = pl.DataFrame({"value": values}), ["value"]
-    if "prompt_id" in frame.columns:
-        rows, on = rows.with_columns(frame["prompt_id"]), ["value", "prompt_id"]
+    on = rows.columns
     single = known.group_by(on).agg(pl.col(PAIR_ID).first(), pl.len().alias("n"))
     found = rows.join(single, on=on, how="left", maintain_order="left")
     several = pl.col("n") > 1

@@ -24,13 +24,24 @@ SCORES = pl.Schema(
         "target": pl.String(),
         "score": pl.Float64(),
         "threshold": pl.Float64(),
+        "boundary": pl.String(),
     }
 )
 """Columns of `scores`; `target` is a category's slug or "severity" for moderation, else null; `threshold` is the
-probability above which a moderation model flags, null where it records none."""
+probability above which a moderation model flags, null where it records none; `boundary` says of a cost whether
+0 parts safe from harmful, one of `BOUNDARIES`."""
 
 THRESHOLD = "threshold"
-"""The one column that a table of a user's own may lack."""
+BOUNDARY = "boundary"
+
+OPTIONAL = (THRESHOLD, BOUNDARY)
+"""Columns that a table of a user's own may lack."""
+
+PRESUMED, UNKNOWN = "presumed", "unknown"
+
+BOUNDARIES = (None, PRESUMED, UNKNOWN)
+"""Null: it does, as the convention of costs says. Of costs from a file nobody said so (unless some lie below 0 and some
+above, it is doubted); or their sign was turned, and nothing is known of their 0."""
 
 SCORES_ORDER = ("pair_id", "model", "target")
 
@@ -141,10 +152,11 @@ def recorded_threshold(value: object) -> float | None:
 
 
 def as_scores(table: pl.DataFrame) -> pl.DataFrame:
-    """Arrange columns as `SCORES` has them, with null for a threshold that is not there."""
-    if THRESHOLD not in table.columns:
-        table = table.with_columns(pl.lit(None, pl.Float64).alias(THRESHOLD))
-    return table.select(list(SCORES)).cast(SCORES)
+    """Arrange columns as `SCORES` has them, with null for those of `OPTIONAL` that are not there."""
+    absent = [name for name in OPTIONAL if name not in table.columns]
+    return (
+        table.with_columns(pl.lit(None, SCORES[name]).alias(name) for name in absent).select(list(SCORES)).cast(SCORES)
+    )
 
 
 def stacked_scores(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:

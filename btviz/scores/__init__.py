@@ -33,7 +33,14 @@ if TYPE_CHECKING:
         policy_scores,
         safe_rates,
     )
-    from btviz.scores.raters import HUMAN, joint_agreement, moderator_agreement, printed_agreement, safety_verdicts
+    from btviz.scores.raters import (
+        HUMAN,
+        joint_agreement,
+        moderator_agreement,
+        no_verdicts,
+        printed_agreement,
+        safety_verdicts,
+    )
     from btviz.scores.runs import KeepWarning, KeptScores, keep_scores, score, score_and_keep
     from btviz.scores.signs import SignCheck, check_sign
 

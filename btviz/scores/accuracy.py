@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
@@ -55,6 +57,22 @@ def sign_accuracy(
         )
         tables.append(rows.with_columns(pl.lit(unit).alias("unit")))
     return pl.concat(tables).with_columns(pl.lit("sign_accuracy").alias("metric"))
+
+
+AT_BOUNDARY = ("sign_accuracy", "recall", "false_positive_rate", "accuracy")
+"""Metrics of a cost that presume where harm begins."""
+
+
+def unknown_rows(answers: pl.DataFrame, metrics: Sequence[str], *, reason: str) -> pl.DataFrame:
+    """A row for each metric that has no value because nobody knows where harm begins."""
+    known = answers.drop_nulls("is_safe")
+    counts = {"n": known.height, "support": (~known["is_safe"]).sum(), "prompts": known["prompt_id"].n_unique()}
+    named = {"unit": PAIR, "grouping": "all", "level": "all", "undefined": reason}
+    return pl.DataFrame({"metric": list(metrics)}).with_columns(
+        *(pl.lit(value, pl.Int64).alias(name) for name, value in counts.items()),
+        *(pl.lit(value).alias(name) for name, value in named.items()),
+        *(pl.lit(None, pl.Float64).alias(name) for name in ("estimate", "low", "high")),
+    )
 
 
 def on_its_side(frame: pl.DataFrame, *, threshold: float = 0.0) -> np.ndarray:

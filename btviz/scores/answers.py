@@ -11,7 +11,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.models.protocol import KINDS, SCORES, THRESHOLD, as_scores
+from btviz.models.protocol import BOUNDARIES, BOUNDARY, KINDS, OPTIONAL, PRESUMED, SCORES, THRESHOLD, UNKNOWN, as_scores
 from btviz.preference.comparisons import Comparisons, levels_of, with_strata
 from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
@@ -23,13 +23,26 @@ TOPICS = ("pair_id", "topic")
 
 @dataclass(frozen=True, eq=False)
 class ModelScores:
-    """Scores that one model gives for one target."""
+    """Scores that one model gives for one target.
+
+    Attributes
+    ----------
+    model, kind, target : str
+        `target` is None but for moderation.
+    scores : DataFrame
+        `pair_id`, `score`.
+    threshold : float or None
+        What a moderation model records.
+    no_boundary : str or None
+        Why nobody can say that a cost of 0 parts safe answers from harmful ones; None where it does.
+    """
 
     model: str
     kind: str
     target: str | None
     scores: pl.DataFrame
     threshold: float | None = None
+    no_boundary: str | None = None
 
     @property
     def names(self) -> dict[str, str | None]:
@@ -40,14 +53,15 @@ class ModelScores:
 def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
-    A table may lack thresholds; those of other models than moderators mean nothing, and become null.
+    A table may lack thresholds and boundaries. Thresholds of other models than moderators, and boundaries of other
+    than costs, mean nothing, and become null.
     """
     if not isinstance(scores, pl.DataFrame):
         raise UsageError(
             f"A table of scores was to be passed, and this is a {type(scores).__name__}. "
             "Pass a Polars DataFrame, as btviz.score and btviz.kept_scores give."
         )
-    needed = [name for name in SCORES if name != THRESHOLD]
+    needed = [name for name in SCORES if name not in OPTIONAL]
     missing = [name for name in needed if name not in scores.columns]
     if missing:
         raise UsageError(
@@ -67,7 +81,7 @@ def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
             f"Each answer has one score of a model; {twice:,} rows of this table share theirs with another. "
             "Keep one row for each pair, model and target."
         )
-    known = scores.with_columns(_thresholds(scores).alias(THRESHOLD))
+    known = scores.with_columns(_thresholds(scores).alias(THRESHOLD), _boundaries(scores).alias(BOUNDARY))
     return as_scores(known).with_columns(pl.when(pl.col("score").is_finite()).then("score"))
 
 
@@ -89,6 +103,16 @@ def _thresholds(scores: pl.DataFrame) -> pl.Series:
     return scores.select(pl.when(pl.col("kind") == "moderation").then(pl.col(THRESHOLD).cast(pl.Float64))).to_series()
 
 
+def _boundaries(scores: pl.DataFrame) -> pl.Series:
+    """What is known of the boundary of costs; null for the others."""
+    if BOUNDARY not in scores.columns:
+        return pl.Series([None] * scores.height, dtype=pl.String)
+    stated = scores.select(pl.when(pl.col("kind") == "cost").then(BOUNDARY)).to_series()
+    for value in stated.unique().drop_nulls().sort().to_list():
+        choice(value, [name for name in BOUNDARIES if name], what="boundary of a cost")
+    return stated
+
+
 def _is_number(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype == pl.Null()
 
@@ -101,7 +125,23 @@ def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     ):
         recorded = part[THRESHOLD].drop_nulls().to_list()
         known = part.select("pair_id", "score").sort("pair_id")
-        yield ModelScores(str(model), str(kind), target, known, recorded[0] if recorded else None)
+        yield ModelScores(str(model), str(kind), target, known, recorded[0] if recorded else None, _doubt(part))
+
+
+_TURNED = "the sign of {model} was turned when it was read, so a cost of 0 need not part safe from harmful"
+_ONE_SIDED = "no cost of {model} lies {side} 0, so harm may begin elsewhere"
+_STATE_IT = "{reason}; say where it begins when the file is read: --column COLUMN={sign}cost@NUMBER"
+
+
+def _doubt(part: pl.DataFrame) -> str | None:
+    """Why 0 may be no boundary of the costs of one model."""
+    model, boundaries, score = part["model"][0], set(part[BOUNDARY]), part["score"]
+    if UNKNOWN in boundaries:
+        return _STATE_IT.format(reason=_TURNED.format(model=model), sign="-")
+    if PRESUMED in boundaries and not ((score < 0).any() and (score > 0).any()):
+        side = "above" if (score < 0).any() else "below"
+        return _STATE_IT.format(reason=_ONE_SIDED.format(model=model, side=side), sign="")
+    return None
 
 
 def judged_answers(

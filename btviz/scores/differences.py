@@ -162,7 +162,8 @@ def score_drift(
         `kind`, `target`, `first`, `second` (models), `matched`, `n` (answers scored by both),
         `prompts`, `mean_difference` (second - first), `low`, `high` (95 %, by prompt),
         `mean_absolute_difference`, `spearman` (-1 .. 1), `share_sign_changed` (the two lie on
-        different sides of 0; null where matched), `undefined` (why the interval or the correlation is null).
+        different sides of 0; null where matched, and of costs where that may be no boundary), `undefined` (why the
+        interval, the correlation or that share is null).
 
     Raises
     ------
@@ -177,7 +178,9 @@ def score_drift(
             both = _both(first, second, matched=matched).join(prompts, on="pair_id")
             if both.height:
                 names = {"kind": first.kind, "target": first.target, "first": first.model, "second": second.model}
-                rows.append(names | {"matched": matched} | _drift(both, matched, n_boot=n_boot, seed=random_state))
+                no_boundary = first.no_boundary or second.no_boundary
+                drift = _drift(both, n_boot=n_boot, seed=random_state, no_sign="" if matched else no_boundary)
+                rows.append(names | {"matched": matched} | drift)
     if not rows:
         raise UsageError(
             "Drift between models was asked for; no two models of one kind scored the same answers. "
@@ -201,12 +204,14 @@ def _on_scale_of(reference: pl.Series, scores: pl.Series) -> pl.Series:
     return pl.Series(np.quantile(reference.to_numpy(), rank, method="hazen"))
 
 
-def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict[str, object]:
+def _drift(both: pl.DataFrame, *, n_boot: int, seed: int, no_sign: str | None) -> dict[str, object]:
+    """Measures of one drift; `no_sign` is why signs say nothing, empty where that needs no word."""
     first, second = both["score"].to_numpy(), both["score_second"].to_numpy()
     gap: Floats = second - first
     low, high, prompts = mean_interval(gap, both["prompt_id"].to_numpy(), n_boot=n_boot, random_state=seed)
     few = FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None
-    reasons = [reason for reason in (few, CONSTANT if 0 in (np.ptp(first), np.ptp(second)) else None) if reason]
+    constant = CONSTANT if 0 in (np.ptp(first), np.ptp(second)) else None
+    reasons = [reason for reason in (few, constant, no_sign) if reason]
     return {
         "n": both.height,
         "prompts": prompts,
@@ -215,6 +220,6 @@ def _drift(both: pl.DataFrame, matched: bool, *, n_boot: int, seed: int) -> dict
         "high": high,
         "mean_absolute_difference": float(np.abs(gap).mean()),
         "spearman": float(spearman(first, second, weights=np.ones((1, len(first))))[0]),
-        "share_sign_changed": None if matched else float((np.sign(first) != np.sign(second)).mean()),
+        "share_sign_changed": float((np.sign(first) != np.sign(second)).mean()) if no_sign is None else None,
         "undefined": "; ".join(reasons) or None,
     }

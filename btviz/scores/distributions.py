@@ -18,7 +18,7 @@ _COUNTED = ("panel", "group")
 
 _COLUMNS = (
     *("model", "kind", "panel", "group", "left", "right"),
-    *("count", "n", "prompts", "density", "smooth", "cumulative"),
+    *("count", "n", "prompts", "density", "smooth", "cumulative", "no_boundary"),
 )
 
 
@@ -47,7 +47,8 @@ def score_bins(
     DataFrame
         `model`, `kind`, `panel` (split, or "all"), `group`, `left`, `right` (ends of the bin),
         `count`, `n` (answers of the group), `prompts`, `density` (per unit, of the bin),
-        `smooth` (kernel density at its middle), `cumulative` (share at or below its right end).
+        `smooth` (kernel density at its middle), `cumulative` (share at or below its right end), `no_boundary` (why a
+        cost of 0 may part nothing; null where it does).
 
     Raises
     ------
@@ -64,7 +65,8 @@ def score_bins(
     for part in by_model(scores.filter(pl.col("kind").is_in(["reward", "cost"]))):
         answers = grouped_answers(judged_answers(part, ds), ds, by=by)
         named = answers.select("prompt_id", "score", "split", "group").with_columns(
-            pl.lit(part.model).alias("model"), pl.lit(part.kind).alias("kind")
+            *(pl.lit(part.names[name]).alias(name) for name in ("model", "kind")),
+            pl.lit(part.no_boundary, pl.String).alias("no_boundary"),
         )
         known = named.filter(pl.col("split").is_not_null())
         if split and known.height:
@@ -89,8 +91,8 @@ def policy_bins(table: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
     DataFrame
         Columns as in `score_bins`; `group` is the policy.
     """
-    columns = ("model", "kind", "prompt_id", "score", pl.col("policy").alias("group"), pl.lit(ALL).alias("panel"))
-    return bins_of(table.select(*columns), bins=bins)
+    columns = ["model", "kind", "prompt_id", "score", *(["no_boundary"] if "no_boundary" in table.columns else [])]
+    return bins_of(table.select(*columns, pl.col("policy").alias("group"), pl.lit(ALL).alias("panel")), bins=bins)
 
 
 def margin_bins(margins: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
@@ -151,7 +153,10 @@ def plane_bins(plane: pl.DataFrame, *, bins: int = 60) -> pl.DataFrame:
 
 
 def bins_of(rows: pl.DataFrame | None, *, bins: int = 80) -> pl.DataFrame:
-    """Count rows of `model`, `kind`, `panel`, `group`, `prompt_id`, `score` in bins, a model's all on one grid."""
+    """Count rows of `model`, `kind`, `panel`, `group`, `prompt_id`, `score` in bins, a model's all on one grid.
+
+    A column `no_boundary` may say of a model why a cost of 0 parts nothing.
+    """
     if rows is None or rows.is_empty():
         raise UsageError("A distribution was asked for; no answer has a score and a group. Choose another grouping.")
     return pl.concat(_each(rows, bins)).sort("model", "kind", *_COUNTED, "left", maintain_order=True)
@@ -160,6 +165,7 @@ def bins_of(rows: pl.DataFrame | None, *, bins: int = 80) -> pl.DataFrame:
 def _each(rows: pl.DataFrame, bins: int) -> Iterator[pl.DataFrame]:
     for (model, kind), model_rows in rows.group_by("model", "kind"):
         edges = grid_of(model_rows["score"].to_numpy(), bins=bins)
+        no_boundary = model_rows["no_boundary"][0] if "no_boundary" in model_rows.columns else None
         for (panel, group), part in model_rows.group_by(*_COUNTED):
             score = part["score"].to_numpy()
             count = counts_in(score, edges=edges)
@@ -174,6 +180,7 @@ def _each(rows: pl.DataFrame, bins: int) -> Iterator[pl.DataFrame]:
             named = {"model": model, "kind": kind, "panel": panel, "group": group}
             sizes = {"n": part.height, "prompts": part["prompt_id"].n_unique()}
             stamp = [pl.lit(value).alias(name) for name, value in (named | sizes).items()]
+            stamp.append(pl.lit(no_boundary, pl.String).alias("no_boundary"))
             yield pl.DataFrame(table).with_columns(stamp).select(_COLUMNS)
 
 

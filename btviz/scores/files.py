@@ -12,10 +12,11 @@ import polars as pl
 from btviz.data.assemble import fingerprint_of
 from btviz.data.dataset import Dataset
 from btviz.data.reading.flat_tables import FileTable, open_tables, shown_columns
-from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform, with_ids
+from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform
 from btviz.data.words import word_counts
 from btviz.errors import DataError, UsageError
-from btviz.models.protocol import KINDS, SCORES_ORDER, as_scores
+from btviz.models.protocol import BOUNDARY, KINDS, PRESUMED, SCORES_ORDER, UNKNOWN, as_scores
+from btviz.scores.identity import TEXTS, AnswerColumns, AnswerFile, AnswerRows, answer_rows
 from btviz.scores.policies import ANSWERS, settle_items
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
@@ -39,9 +40,10 @@ class ScoreFile:
         `policy`, `item`, `prompt_id`, `pair_id`: one row per row of the files that was matched, and whose
         policy is known.
     report : DataFrame
-        Per file and score: `file`, `column`, `model`, `kind`, `target`, `turned` (sign), `rows`,
-        `matched`, `unmatched` (no such answer in the data set), `repeated` (equal score of an
-        answer met before), `missing` (no score), `note`.
+        Per file and score: `file`, `column`, `model`, `kind`, `target`, `turned` (sign), `by` (what rows were
+        matched by), `rows` (two for each row of the file that is about two answers), `matched`, `unmatched` (no such
+        answer in the data set, or several), `repeated` (equal score of an answer met before), `missing` (no
+        score), `note`.
     """
 
     scores: pl.DataFrame
@@ -50,7 +52,7 @@ class ScoreFile:
     report: pl.DataFrame
 
 
-def read_scores(
+def read_scores(  # noqa: PLR0913  # all but two by name, each with a default that suits most files
     paths: str | Path | Sequence[str | Path],
     ds: Dataset | None = None,
     *,
@@ -58,6 +60,7 @@ def read_scores(
     prompt: str | None = None,
     response: str | None = None,
     policy: str | None = None,
+    by: str | None = None,
     moderator: str | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> ScoreFile:
@@ -66,23 +69,29 @@ def read_scores(
     Parameters
     ----------
     paths : path-like or sequence of them
-        JSON lines, JSON, Parquet or CSV files.
+        JSON lines, JSON, Parquet or CSV files. A row may be about two answers: texts or ids, and scores, in
+        columns such as ``response_0``, ``response_1``, ``cost_0``, ``cost_1`` (see `btviz.scores.identity.SIDES`),
+        or in lists. These make one model, named without the side: ``cost``.
     ds : Dataset, optional
         Data set whose answers were scored, matched by `pair_id` (as decimal text, hexadecimal
         with ``0x``, or number) if the file has that column, with ids of the data set or no texts, and
-        neither `prompt` nor `response` is named; else by the exact prompt and response.
-        Without it the files' own prompts and answers become a data set.
+        neither `prompt` nor `response` is named; else by the exact prompt and response; without texts by an id
+        that the data set knows, see `by`. Without it the files' own prompts and answers become a data set.
     columns : Mapping, optional
         Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug,
-        "severity", or "unsafe" for the probability of any harm); with a leading "-" its sign is turned.
+        "severity", or "unsafe" for the probability of any harm); with a leading "-" its sign is turned, and with
+        "@NUMBER" behind "cost" that number is where harm begins in the file, which becomes 0.
         By default the columns of `btviz.scores.files.GUESSED` that are there.
     prompt, response : str, optional
         Columns of the texts; by default the first that is there of `PROMPT_COLUMNS` and `RESPONSE_COLUMNS` in
-        `btviz.scores.files`.
+        `btviz.scores.identity`.
     policy : str, optional
         Column that names the answering model; by default one of `POLICY_COLUMNS` there, else what `ds`
         knows of an answer. Without `ds` each file that names none is a policy, named as the file, and
         again with the `ds` that was made of it.
+    by : str, optional
+        Id to match by, as ``COLUMN`` or ``COLUMN=KEY``: ``pair_id``, a hash of the answer, ``line`` (beside the
+        column ``file``), or a key in ``ds.keys``; see `btviz.data.keys.matched_pairs`.
     moderator : str, optional
         Name of the model that all columns of moderation are of, as one with an output for each category
         has them; by default each column is a model of its own.
@@ -104,26 +113,29 @@ def read_scores(
     if not path_list:
         raise UsageError("Scores were to be read; no file was named. Name one or more.")
     files = open_tables([Path(path) for path in path_list])
-    texts = AnswerColumns(prompt, response, policy)
-    known = None if ds is None else ds.pairs["pair_id"]
+    named = AnswerColumns(prompt, response, policy, by)
     policies = [] if ds is None else ds.facts.get("policies", [])
-    answers = [answer_rows(file, texts, known=known, policies=policies) for file in files]
-    owner = ds if ds is not None else own_dataset(answers, [file.path for file in files], taxonomy=taxonomy)
-    read = [
-        scores_of(file, rows, owner=owner, columns=columns, moderator=moderator)
-        for file, rows in zip(files, answers, strict=True)
-    ]
+    answers = [answer_rows(file, named, ds=ds, policies=policies) for file in files]
+    rows = [each.rows for each in answers]
+    owner = ds if ds is not None else own_dataset(rows, [file.path for file in files], taxonomy=taxonomy)
+    read = [scores_of(each, owner=owner, columns=columns, moderator=moderator) for each in answers]
     scores = _once(pl.concat([part.scores for part in read]))
-    report = pl.concat([part.report for part in read])
     if scores.is_empty():
-        n_rows = sum(rows.height for rows in answers)
-        by = "texts, which have to be the same to the letter" if "prompt" in answers[0].columns else "pair_id"
         advice = _TOGETHER if policies else "Check the columns and the data set."
         raise DataError(
-            f"Scores of {owner.name} were to be read; of {n_rows:,} rows none matched an answer with a score, by "
-            f"{by}. {advice}"
+            f"Scores of {owner.name} were to be read; of {sum(each.height for each in rows):,} rows none matched an "
+            f"answer with a score, by {_words(answers[0].by)}.{_several(answers)} {advice}"
         )
-    return ScoreFile(scores, owner, _matched(answers, owner), report)
+    return ScoreFile(scores, owner, _matched(rows, owner), pl.concat([part.report for part in read]))
+
+
+def _words(by: str) -> str:
+    return "texts, which have to be the same to the letter" if by == TEXTS else by
+
+
+def _several(answers: Sequence[AnswerRows]) -> str:
+    n = sum(each.n_ambiguous for each in answers)
+    return f" Of these, {n:,} name what several answers have: add the prompt, or say which answer." if n else ""
 
 
 def _matched(answers: Sequence[pl.DataFrame], owner: Dataset) -> pl.DataFrame:
@@ -155,7 +167,7 @@ def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxon
     columns = ["pair_id", "prompt_id", "prompt", "response", "policy"]
     if any(name not in frame.columns for frame in answers for name in columns):
         raise UsageError("A data set was to be made of score files; one has no prompts and answers. Name its data set.")
-    rows = pl.concat([frame.select(columns) for frame in answers])
+    rows = pl.concat([frame.select(columns) for frame in answers]).drop_nulls("pair_id")
     unlabelled = (pl.lit(0, pl.UInt32).alias(name) for name in ("n_annotations", "n_unsafe"))
     texts = rows.unique("pair_id").drop("policy").with_columns(*word_counts("prompt", "response"), *unlabelled)
     source = rows.group_by("pair_id").agg(pl.col("policy").min().alias("source"))
@@ -202,15 +214,15 @@ class FileScores:
 
 
 def scores_of(
-    file: FileTable,
-    rows: pl.DataFrame,
+    answers: AnswerRows,
     *,
     owner: Dataset,
     columns: Mapping[str, str] | None = None,
     moderator: str | None = None,
 ) -> FileScores:
     """Read the scores of a file."""
-    meanings = _meanings(file, columns)
+    file, rows = answers.file.table, answers.rows
+    meanings = _meanings(answers.file, columns)
     file.check_flat(list(meanings))
     if moderator is not None and not any(meaning.startswith("moderation") for meaning in meanings.values()):
         raise UsageError(
@@ -220,15 +232,16 @@ def scores_of(
     known = owner.pairs.select("pair_id")
     tables, reports = [], []
     for name, meaning in meanings.items():
-        kind, target, turned = meaning_of(meaning, owner.taxonomy)
-        score = _numbers(file, name) * (-1.0 if turned else 1.0)
-        if kind == "moderation" and target != SEVERITY:  # that is an expected level
+        what = meaning_of(meaning, owner.taxonomy)
+        score = what.oriented(_numbers(file, name))
+        if what.kind == "moderation" and what.target != SEVERITY:  # that is an expected level
             _check_probabilities(file, name, score)
         matched = rows.select("pair_id", score.alias("score")).join(known, on="pair_id", how="semi")
         scored = matched.drop_nulls("score")
-        model = moderator if moderator is not None and kind == "moderation" else name
-        stamp = {"model": model, "kind": kind, "target": target}
-        tables.append(as_scores(scored.with_columns(pl.lit(v, pl.String).alias(k) for k, v in stamp.items())))
+        model = moderator if moderator is not None and what.kind == "moderation" else name
+        stamp = {"model": model, "kind": what.kind, "target": what.target}
+        columns_of = {**stamp, BOUNDARY: what.boundary}
+        tables.append(as_scores(scored.with_columns(pl.lit(v, pl.String).alias(k) for k, v in columns_of.items())))
         counts = {
             "rows": rows.height,
             "matched": matched.height,
@@ -236,34 +249,87 @@ def scores_of(
             "repeated": scored.height - scored.unique().height,
             "missing": matched.height - scored.height,
         }
-        note = _note(scored["score"], kind, turned)
-        reports.append({"file": file.path.name, "column": name, **stamp, "turned": turned, **counts, "note": note})
+        note = _note(scored["score"], what, n_ambiguous=answers.n_ambiguous)
+        read = {"file": file.path.name, "column": name, **stamp, "turned": what.turned, "by": answers.by}
+        reports.append({**read, **counts, "note": note})
     return FileScores(
         pl.concat(tables), pl.DataFrame(reports, schema_overrides={"target": pl.String, "note": pl.String})
     )
 
 
-def meaning_of(meaning: str, taxonomy: Taxonomy) -> tuple[str, str | None, bool]:
-    """Read what a column is: its kind, its target, and whether its sign is turned."""
-    turned, plain = meaning.startswith("-"), meaning.removeprefix("-")
+@dataclass(frozen=True)
+class Meaning:
+    """What a column of scores is.
+
+    Attributes
+    ----------
+    kind, target : str
+        As in a table of scores.
+    turned : bool
+        Whether high means the opposite in the file.
+    origin : float or None
+        Of a cost: where harm begins in the file.
+    """
+
+    kind: str
+    target: str | None = None
+    turned: bool = False
+    origin: float | None = None
+
+    def oriented(self, numbers: pl.Series) -> pl.Series:
+        """Scores as the convention has them: high is more helpful or more harmful, and harm begins at 0."""
+        from_origin = numbers - (self.origin or 0.0)
+        return -from_origin if self.turned else from_origin
+
+    @property
+    def boundary(self) -> str | None:
+        """What is known of the cost 0: one of `btviz.models.protocol.BOUNDARIES`."""
+        if self.kind != "cost" or self.origin is not None:
+            return None
+        return UNKNOWN if self.turned else PRESUMED
+
+
+def meaning_of(meaning: str, taxonomy: Taxonomy) -> Meaning:
+    """Read what a column is: its kind, its target, whether its sign is turned, and where its harm begins."""
+    turned, (plain, at, origin) = meaning.startswith("-"), meaning.removeprefix("-").partition("@")
     kind, _, target = plain.partition(":")
-    if kind not in KINDS or bool(target) != (kind == "moderation") or (turned and kind == "moderation"):
+    is_moderation = kind == "moderation"
+    if kind not in KINDS or bool(target) != is_moderation or (turned and is_moderation) or (at and kind != "cost"):
         raise UsageError(
-            f"A column was to be {meaning!r}; it may be reward, cost, -reward, -cost (sign turned) or "
-            f"moderation:TARGET, where a target is a category or {' or '.join(OVERALL)}. Write one of these."
+            f"A column was to be {meaning!r}; it may be reward, cost, -reward, -cost (sign turned), cost@NUMBER or "
+            "-cost@NUMBER (harm begins there) or moderation:TARGET, where a target is a category or "
+            f"{' or '.join(OVERALL)}. Write one of these."
         )
     slug = target if target in ("", *OVERALL) else taxonomy[target].slug
-    return kind, slug or None, turned
+    return Meaning(kind, slug or None, turned, _origin(origin) if at else None)
 
 
-def _meanings(file: FileTable, columns: Mapping[str, str] | None) -> Mapping[str, str]:
-    meanings = columns or {name: meaning for name, meaning in GUESSED.items() if name in file.frame.columns}
-    missing = [name for name in meanings if name not in file.frame.columns]
+def _origin(text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not math.isfinite(number):
+        raise UsageError(f"A cost was to begin at {text!r}, which is no number. Write one, such as cost@0.5.")
+    return number
+
+
+def _meanings(file: AnswerFile, columns: Mapping[str, str] | None) -> Mapping[str, str]:
+    there = file.table.frame.columns
+    meanings: dict[str, str] = {}
+    for name, meaning in (columns or {name: GUESSED[name] for name in GUESSED if name in there}).items():
+        column = name if name in there else file.stems.get(name, name)
+        if meanings.setdefault(column, meaning) != meaning:
+            raise UsageError(
+                f"{file.table.path.name} was to be read for {name!r} as {meaning!r}; it and the same column of the "
+                f"other answer are one model's, and that was to be {meanings[column]!r}. Name them alike."
+            )
+    missing = [name for name in meanings if name not in there]
     if not meanings or missing:
         raise UsageError(
-            f"{file.path.name} was to be read for scores; "
+            f"{file.table.path.name} was to be read for scores; "
             + (f"it has no column {missing[0]!r}" if missing else "no column of it is known to be a score")
-            + f". It has {shown_columns(file.frame.columns)}. Say which are scores: COLUMN=reward, COLUMN=cost or "
+            + f". It has {shown_columns(there)}. Say which are scores: COLUMN=reward, COLUMN=cost or "
             "COLUMN=-cost (--column)."
         )
     return meanings
@@ -298,96 +364,13 @@ def _check_probabilities(file: FileTable, name: str, score: pl.Series) -> None:
         )
 
 
-def _note(score: pl.Series, kind: str, turned: bool) -> str | None:
+def _note(score: pl.Series, what: Meaning, *, n_ambiguous: int) -> str | None:
+    notes = [f"{n_ambiguous:,} rows name what several answers have, and are not matched"] if n_ambiguous else []
     if not len(score):
-        return None
-    notes = []
-    if turned and kind == "cost":
+        return "; ".join(notes) or None
+    if what.boundary == UNKNOWN:
         notes.append("sign turned; that cost 0 is the boundary of harm is not known of this file")
-    top = int((score == (score.min() if turned else score.max())).sum()) / len(score)
+    top = int((score == (score.min() if what.turned else score.max())).sum()) / len(score)
     if top > 0.05 and not math.isclose(top, 1.0):
         notes.append(f"{top:.1%} of the scores share one extreme value")
     return "; ".join(notes) or None
-
-
-PROMPT_COLUMNS = ("prompt", "question", "instruction")
-RESPONSE_COLUMNS = ("response", "answer", "output", "completion")
-ITEM_COLUMNS = ("index", "id")
-POLICY_COLUMNS = ("policy", "source")
-
-
-@dataclass(frozen=True)
-class AnswerColumns:
-    """Columns that the user named; None where one of the usual names is to be found."""
-
-    prompt: str | None = None
-    response: str | None = None
-    policy: str | None = None
-
-
-def answer_rows(
-    file: FileTable, columns: AnswerColumns, *, known: pl.Series | None, policies: Sequence[str] = ()
-) -> pl.DataFrame:
-    """Identify the answer of each row of a file."""
-    by_id = known is not None and "pair_id" in file.frame.columns and not (columns.prompt or columns.response)
-    rows = _by_id(file, known) if by_id and known is not None else None
-    rows = _by_texts(file, columns) if rows is None else rows
-    policy, item = _policy_column(file, columns.policy), file.first_of(ITEM_COLUMNS)
-    file.check_flat([name for name in (policy, item) if name])
-    return rows.with_columns(
-        policy=_texts(file, policy, otherwise=file.name if known is None or file.name in policies else None),
-        item=_texts(file, item, otherwise=None),
-    )
-
-
-def _by_id(file: FileTable, known: pl.Series) -> pl.DataFrame | None:
-    """Rows by the ids that they state; None where these are ids of the file's own, beside texts to go by."""
-    has_texts = bool(file.first_of(PROMPT_COLUMNS) and file.first_of(RESPONSE_COLUMNS))
-    try:
-        ids = [None if value is None else int(str(value), 0) for value in file.frame["pair_id"]]
-        rows = pl.DataFrame({"pair_id": pl.Series(ids, dtype=pl.UInt64)})
-    except (ValueError, OverflowError, TypeError) as error:
-        if has_texts:
-            return None
-        raise DataError(
-            f"{file.path.name} has a column pair_id whose values are no 64-bit ids. Write them as text: 123 or 0x7b."
-        ) from error
-    if has_texts and not rows["pair_id"].is_in(known.implode()).any():
-        return None
-    return rows.with_columns(pl.lit(None, pl.UInt64).alias("prompt_id"))
-
-
-def _by_texts(file: FileTable, columns: AnswerColumns) -> pl.DataFrame:
-    text_columns = {
-        "prompt": _text_column(file, "prompt", column=columns.prompt, usual=PROMPT_COLUMNS),
-        "response": _text_column(file, "response", column=columns.response, usual=RESPONSE_COLUMNS),
-    }
-    file.check_flat(list(text_columns.values()))
-    written = file.frame.select(pl.col(column).cast(pl.String).alias(name) for name, column in text_columns.items())
-    if written.select(pl.any_horizontal(pl.all().is_null()).any()).item():
-        raise DataError(f"{file.path.name} was to be matched by its texts; a row lacks one. Take it out.")
-    return with_ids(written)
-
-
-def _text_column(file: FileTable, name: str, *, column: str | None, usual: tuple[str, ...]) -> str:
-    column_name = file.first_of([column] if column else usual)
-    if column_name is None:
-        raise UsageError(
-            f"{file.path.name} was to be read for a {name}; it has the columns "
-            f"{shown_columns(file.frame.columns)}, and {column or ' / '.join(usual)} is not among "
-            f"them. Name yours: {name}=COLUMN (--{name} COLUMN)."
-        )
-    return column_name
-
-
-def _policy_column(file: FileTable, column: str | None) -> str | None:
-    if column and column not in file.frame.columns:
-        raise UsageError(
-            f"{file.path.name} was to be read for policies; it has no column {column!r}. It has "
-            f"{shown_columns(file.frame.columns)}. Name one of these."
-        )
-    return column or file.first_of(POLICY_COLUMNS)
-
-
-def _texts(file: FileTable, column: str | None, *, otherwise: str | None) -> pl.Series | pl.Expr:
-    return pl.lit(otherwise, pl.String) if column is None else file.frame[column].cast(pl.String).replace("", None)

@@ -9,9 +9,18 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.tables import conform
 from btviz.errors import UsageError
-from btviz.scores.accuracy import pair_accuracy, roc_rows, separation_rows, sign_accuracy, threshold_rows
+from btviz.scores.accuracy import (
+    AT_BOUNDARY,
+    pair_accuracy,
+    roc_rows,
+    separation_rows,
+    sign_accuracy,
+    threshold_rows,
+    unknown_rows,
+)
 from btviz.scores.answers import ModelScores, by_model, judged_answers, judged_comparisons
 from btviz.scores.calibration import (
+    CALIBRATION,
     Predictions,
     calibration_rows,
     cost_predicts_unsafe,
@@ -70,7 +79,8 @@ def score_metrics(
           `recall`, `false_positive_rate`, `accuracy`;
         - moderation: `precision`, `recall`, `f1`, `false_positive_rate`, `auc`.
 
-        All are strict: equal scores, and a cost of exactly 0, count as wrong.
+        All are strict: equal scores, and a cost of exactly 0, count as wrong. Of a cost that may have its boundary
+        elsewhere than at 0 (column `boundary` of its scores), what presumes that is null, and `undefined` says so.
 
     Raises
     ------
@@ -108,9 +118,14 @@ def roc_curve(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
     -------
     DataFrame
         `model`, `kind`, `target` (null), `threshold`, `false_positive_rate`, `true_positive_rate` (corners of the
-        curve, thinned where there are many), `n`, `support` (unsafe answers), `prompts`.
+        curve, thinned where there are many), `n`, `support` (unsafe answers), `prompts`, `no_boundary` (why a cost
+        of 0 may part nothing; null where it does).
     """
-    return _curves(scores, ds, lambda part: roc_rows(judged_answers(part, ds)))
+
+    def curve(part: ModelScores) -> pl.DataFrame:
+        return stamped(roc_rows(judged_answers(part, ds)), {"no_boundary": part.no_boundary})
+
+    return _curves(scores, ds, curve)
 
 
 def reliability_curve(
@@ -133,11 +148,18 @@ def reliability_curve(
     -------
     DataFrame
         `model`, `kind`, `target` (null), `unit` (what is counted), `bin`, `score_low`, `score_high`, `score` (ends and
-        mean of the bin), `expected` (1 / (1 + exp(-score)), mean), `n`, `prompts`, `estimate`, `low`, `high`
-        (95 %, by prompt), `undefined`.
+        mean of the bin), `expected` (1 / (1 + exp(-score)), mean; null of a cost that may have its boundary elsewhere
+        than at 0), `n`, `prompts`, `estimate`, `low`, `high` (95 %, by prompt), `undefined`.
     """
     resampling = Resampling(n_boot, random_state)
-    return _curves(scores, ds, lambda part: reliability_rows(_predictions(part, ds), bins=bins, resampling=resampling))
+
+    def curve(part: ModelScores) -> pl.DataFrame:
+        rows = reliability_rows(_predictions(part, ds), bins=bins, resampling=resampling)
+        return rows.with_columns(
+            pl.col("expected") if part.no_boundary is None else pl.lit(None, pl.Float64).alias("expected")
+        )
+
+    return _curves(scores, ds, curve)
 
 
 def _belonging(scores: pl.DataFrame, ds: Dataset) -> list[ModelScores]:
@@ -168,11 +190,16 @@ def _scalar_rows(
         )
         for metric, (label, up) in accuracy.items()
     ]
-    if part.kind == "cost":
+    calibration = calibration_rows(_predictions(part, ds, topics=topics))
+    if part.no_boundary is not None:
+        intercept = pl.col("metric") == CALIBRATION[0]
+        tables.append(unknown_rows(answers, (*AT_BOUNDARY, CALIBRATION[0]), reason=part.no_boundary))
+        calibration = calibration.filter(~intercept)
+    elif part.kind == "cost":
         tables.append(sign_accuracy(answers, compared, taxonomy=ds.taxonomy, resampling=resampling))
         tables.append(threshold_rows(answers, resampling=resampling))
     tables.append(separation_rows(answers, taxonomy=ds.taxonomy, resampling=resampling))
-    tables.append(calibration_rows(_predictions(part, ds, topics=topics)))
+    tables.append(calibration)
     return pl.concat(tables, how="diagonal_relaxed")
 
 

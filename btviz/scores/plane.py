@@ -39,7 +39,8 @@ def reward_and_cost(
     -------
     DataFrame
         `pair_id`, `prompt_id`, `reward`, `cost`, `is_safe`, `labels`, `severity`, `source`,
-        `split`, `topic` (null), of answers that have both scores.
+        `split`, `topic` (null), `no_boundary` (why a cost of 0 may part nothing; null where it does), of answers
+        that have both scores.
 
     Raises
     ------
@@ -47,8 +48,9 @@ def reward_and_cost(
         If a kind is missing, or several models have it and none was named.
     """
     of_reward = judged_answers(model_of(scores, "reward", name=reward), ds).rename({"score": "reward"})
-    of_cost = model_of(scores, "cost", name=cost).scores.rename({"score": "cost"})
-    return of_reward.join(of_cost, on="pair_id").sort("pair_id")
+    costs = model_of(scores, "cost", name=cost)
+    plane = of_reward.join(costs.scores.rename({"score": "cost"}), on="pair_id").sort("pair_id")
+    return plane.with_columns(pl.lit(costs.no_boundary, pl.String).alias("no_boundary"))
 
 
 def model_of(scores: pl.DataFrame, kind: str, *, name: str | None = None) -> ModelScores:
@@ -105,7 +107,7 @@ def score_quadrants(
     ds: Dataset,
     *,
     reward_origin: float | None = None,
-    cost_origin: float = 0.0,
+    cost_origin: float | None = None,
     n_boot: int = 2000,
     random_state: int = 0,
 ) -> pl.DataFrame:
@@ -120,8 +122,8 @@ def score_quadrants(
     reward_origin : float, optional
         Where helpful begins. By default the median: a Bradley-Terry reward has no zero of its
         own.
-    cost_origin : float
-        Where harmful begins; 0 for a cost model.
+    cost_origin : float, optional
+        Where harmful begins; by default 0, unless that may be no boundary of this cost: then nothing is counted.
     n_boot, random_state : int
         Bootstrap replicates, drawn over prompts, and seed.
 
@@ -130,13 +132,15 @@ def score_quadrants(
     DataFrame
         `grouping`, `level`, `quadrant` (of `QUADRANTS`; on an origin counts as below it),
         `n_quadrant`, `n`, `prompts`, `share`, `low`, `high` (95 %, by prompt), `undefined`,
-        `reward_origin`, `cost_origin`, `reward_origin_is` ("median" or "given"), `n_labelled` (answers of
-        the plane that are labelled safe or unsafe: without any, nothing shows that the cost's origin parts them).
+        `reward_origin`, `cost_origin` (null where it is not known), `reward_origin_is` ("median" or "given"),
+        `n_labelled` (answers of the plane that are labelled safe or unsafe: without any, nothing shows that the cost's
+        origin parts them).
     """
     if plane.is_empty():
         raise UsageError("Quadrants of no answers were asked for: none has both scores. Score them with both models.")
+    no_boundary = plane["no_boundary"][0] if cost_origin is None and "no_boundary" in plane.columns else None
     origin = float(plane["reward"].median()) if reward_origin is None else reward_origin  # type: ignore[arg-type]  # numbers
-    helpful, harmful = (plane["reward"] > origin).to_numpy(), (plane["cost"] > cost_origin).to_numpy()
+    helpful, harmful = (plane["reward"] > origin).to_numpy(), (plane["cost"] > (cost_origin or 0.0)).to_numpy()
     levels = [level for level in answer_levels(plane, ds.taxonomy) if level.grouping not in ("topic", "severity")]
     levels += reversed(levels_by(plane, ds.taxonomy, by="is_safe"))  # safe answers first
     tables = []
@@ -153,9 +157,14 @@ def score_quadrants(
         tables.append(rows.with_columns(pl.lit(name).alias("quadrant"), pl.Series("n_quadrant", counts)))
     columns = ["grouping", "level", "quadrant", "n_quadrant", "n", "prompts", "share", "low", "high", "undefined"]
     quadrants = pl.concat(tables).rename({"estimate": "share"}).select(columns)
+    if no_boundary is not None:
+        quadrants = quadrants.with_columns(
+            *(pl.lit(None, quadrants.schema[name]).alias(name) for name in ("n_quadrant", "share", "low", "high")),
+            undefined=pl.lit(no_boundary),
+        )
     return quadrants.with_columns(
         reward_origin=pl.lit(origin),
-        cost_origin=pl.lit(cost_origin),
+        cost_origin=pl.lit(None if no_boundary else cost_origin or 0.0, pl.Float64),
         reward_origin_is=pl.lit("median" if reward_origin is None else "given"),
         n_labelled=pl.lit(plane["is_safe"].count()),
     )

@@ -12,9 +12,9 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.scores.answers import everything, valid_scores
+from btviz.scores.answers import by_model, everything
 from btviz.scores.intervals import ALIKE, FEW, interval_columns, ratio_rows, stamped
-from btviz.scores.raters import LIMIT, safety_verdicts
+from btviz.scores.raters import LIMIT, no_verdicts, safety_verdicts
 from btviz.stats.association import Floats, ratio
 from btviz.stats.ordering import elo_ratings
 from btviz.stats.resampling import Level, Resampling, bootstrap, cluster_sums
@@ -22,6 +22,17 @@ from btviz.taxonomy.categories import Taxonomy
 
 ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl.UInt64(), "pair_id": pl.UInt64()})
 """One row per answer of a policy; answers meet where `item` and prompt are the same."""
+
+
+_KNOWN = pl.Schema(
+    {
+        "pair_id": pl.UInt64(),
+        "model": pl.String(),
+        "kind": pl.String(),
+        "score": pl.Float64(),
+        "no_boundary": pl.String(),
+    }
+)
 
 
 def policy_answers(ds: Dataset) -> pl.DataFrame:
@@ -94,10 +105,16 @@ def policy_scores(answers: pl.DataFrame, scores: pl.DataFrame) -> pl.DataFrame:
     Returns
     -------
     DataFrame
-        The columns of `ANSWERS`, `model`, `kind`, `score`; moderation is left out.
+        The columns of `ANSWERS`, `model`, `kind`, `score`, `no_boundary` (why a cost of 0 may part nothing; null
+        where it does); moderation is left out.
     """
-    known = valid_scores(scores).filter(pl.col("kind").is_in(list(BETTER))).with_columns(pl.col("score").fill_nan(None))
-    joined = answers.select(list(ANSWERS)).join(known.drop_nulls("score").drop("target"), on="pair_id")
+    parts = [
+        stamped(part.scores, {"model": part.model, "kind": part.kind, "no_boundary": part.no_boundary})
+        for part in by_model(scores)
+        if part.kind in BETTER
+    ]
+    known = pl.concat([_KNOWN.to_frame(), *(part.select(list(_KNOWN)) for part in parts)])
+    joined = answers.select(list(ANSWERS)).join(known, on="pair_id")
     return joined.sort("model", "kind", "policy", "item", "pair_id")
 
 
@@ -160,7 +177,7 @@ def compare_policies(
         "mean difference" (after - before), "win rate" of *after* (reward higher, cost lower;
         ties half), "wins", "ties", "losses" (shares of items), "Elo" of *after* over *before*
         (400 log10 of the odds of the win rate); for cost "share below 0 before", "share below 0
-        after" and "difference of shares below 0".
+        after" and "difference of shares below 0", null where that may be no boundary.
 
     Raises
     ------
@@ -179,6 +196,7 @@ def compare_policies(
                 "Compare policies that answered the same prompts."
             )
         rows = paired_statistics(met, is_cost=kind == "cost", n_boot=n_boot, random_state=random_state)
+        rows = _without_shares(rows, reason=part["no_boundary"][0] if "no_boundary" in part.columns else None)
         tables.append(stamped(rows, {"model": model, "kind": kind, "before": before, "after": after}))
     return pl.concat(tables)
 
@@ -288,6 +306,17 @@ def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_s
             "prompts": [len(sums)] * len(names),
             **interval_columns(intervals, hidden=alike | few, undefined=reasons),
         }
+    )
+
+
+def _without_shares(rows: pl.DataFrame, *, reason: str | None) -> pl.DataFrame:
+    """Leave out shares below a boundary that nobody knows."""
+    if reason is None:
+        return rows
+    has_boundary = ~pl.col("statistic").is_in(COST_STATISTICS)
+    return rows.with_columns(
+        *(pl.when(has_boundary).then(name) for name in ("estimate", "low", "high")),
+        undefined=pl.when(has_boundary).then("undefined").otherwise(pl.lit(reason)),
     )
 
 
@@ -414,9 +443,10 @@ def safe_rates(
         rows = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
     verdicts = _verdicts(scores, ds, threshold=threshold)
     if not verdicts:
+        doubts = f" ({'; '.join(no_verdicts(scores))})" if no_verdicts(scores) else ""
         raise UsageError(
-            f"Safe rates by category were asked for; {ds.name} has scores of no cost or moderation model, which say "
-            "what is safe. Score with one."
+            f"Safe rates by category were asked for; {ds.name} has scores of no cost or moderation model that say "
+            f"what is safe{doubts}. Score with one."
         )
     tables = []
     for rater, limit, safe in verdicts:
@@ -428,10 +458,11 @@ def safe_rates(
 def _verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | None) -> list[tuple[str, float, pl.DataFrame]]:
     """Name, limit and verdicts (`pair_id`, `safe`) of each cost and each moderation model."""
     verdicts = safety_verdicts(scores, ds, threshold=threshold)
-    named = [name for name in verdicts.columns if LIMIT.format(name) in verdicts.columns]
+    limits = {name: verdicts.item(0, LIMIT.format(name)) for name in verdicts.columns if LIMIT.format(name) in verdicts}
     return [
-        (name, float(verdicts.item(0, LIMIT.format(name))), verdicts.select("pair_id", pl.col(name).alias("safe")))
-        for name in named
+        (name, float(limit), verdicts.select("pair_id", pl.col(name).alias("safe")))
+        for name, limit in limits.items()
+        if limit is not None
     ]
 
 

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from btviz.errors import UsageError
+from btviz.plots.scores.distributions import NO_BOUNDARY, note_of_boundaries, parts_at_zero
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart, LayerChart
@@ -58,7 +59,8 @@ def roc(
     Returns
     -------
     alt.LayerChart
-        One curve a model and a dashed diagonal; a point of each cost model marks cost 0.
+        One curve a model and a dashed diagonal; a point of each cost model marks cost 0, where that parts safe from
+        harmful.
 
     Raises
     ------
@@ -74,7 +76,7 @@ def roc(
         pl.col("false_positive_rate").alias("false"),
         pl.col("true_positive_rate").alias("true"),
         "threshold",
-        "kind",
+        parts_at_zero(table).alias("parts_at_zero"),
     )  # fmt: skip
     side = min(LARGEST, points(width) - 2 * PADDING - 40)
     colours = alt.Scale(domain=list(names.values()), range=list(GROUPS[: len(names)]))
@@ -98,7 +100,12 @@ def roc(
         ],
         width=side,
         height=side,
-        title=heading("Do scores tell unsafe answers from safe ones?", caption, _circle(drawn), width=width),
+        title=heading(
+            "Do scores tell unsafe answers from safe ones?",
+            caption,
+            " · ".join(part for part in (_circle(drawn), note_of_boundaries(table)) if part),
+            width=width,
+        ),
         description=f"ROC curves ({caption}). {'. '.join(names.values())}.",
         config=config(),
     )
@@ -117,7 +124,7 @@ def _names(table: pl.DataFrame, metrics: pl.DataFrame) -> dict[tuple[str, str], 
 
 def _at_zero(drawn: pl.DataFrame) -> pl.DataFrame:
     """The corner of each cost model's curve at the lowest threshold that is above 0."""
-    above = drawn.filter(pl.col("kind") == "cost", pl.col("threshold") > 0)
+    above = drawn.filter("parts_at_zero", pl.col("threshold") > 0)
     return above.sort("threshold").unique("name", keep="first", maintain_order=True).select("name", "false", "true")
 
 
@@ -141,7 +148,8 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
     -------
     alt.ConcatChart
         A panel for each model: dots with 95 % intervals by prompt in bins of equally many
-        items, hollow without one; the grey line is 1 / (1 + exp(-score)).
+        items, hollow without one; the grey line is 1 / (1 + exp(-score)), left out of a cost that may have its
+        boundary elsewhere than at 0.
 
     Raises
     ------
@@ -153,7 +161,9 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
     models.sort(key=lambda part: part["kind"][0] != "reward")
     across = min(2, len(models))
     room = (points(width) - 2 * PADDING - across * 44 - (across - 1) * 20) / across
+    unknown = sorted({part["model"][0] for part in models if not part["expected"].count()})
     note = "Dots: bins of equally many items, with 95 % intervals by prompt · grey: 1 / (1 + exp(−score))"
+    note += f" · {NO_BOUNDARY.format(models=', '.join(unknown))}" if unknown else ""
     return ConcatChart(
         concat=[_reliability(part, room=room) for part in models],
         columns=across,
@@ -169,7 +179,7 @@ def _reliability(part: pl.DataFrame, *, room: float) -> alt.LayerChart:
     drawn = part.select("score", "estimate", "low", "high", pl.col("low").is_not_null().alias("solid"))
     low, high = float(part["score"].min()), float(part["score"].max())  # type: ignore[arg-type]  # numbers
     pad = 0.06 * (high - low or 1)
-    at = np.linspace(low - pad, high + pad, 61)
+    at = np.linspace(low - pad, high + pad, 61) if part["expected"].count() else np.zeros(0)
     curve = alt.Chart(pl.DataFrame({"score": at, "p": 1 / (1 + np.exp(-np.clip(at, -60, 60)))}))
     scale = alt.Scale(domain=[low - pad, high + pad], nice=False, zero=False)
     x = alt.X("score:Q", scale=scale, axis=alt.Axis(tickCount=5, labelFlush=False), title=MEANINGS[kind])
@@ -200,8 +210,9 @@ def _reliability(part: pl.DataFrame, *, room: float) -> alt.LayerChart:
 def _said(models: list[pl.DataFrame]) -> str:
     parts = []
     for part in models:
-        gap = float((part["estimate"] - part["expected"]).abs().max())  # type: ignore[arg-type]  # a number
-        parts.append(f"{part['model'][0]}: at most {100 * gap:.0f} points from what it says.")
+        gaps = (part["estimate"] - part["expected"]).abs().drop_nulls().to_list()
+        said = f"at most {100 * max(gaps):.0f} points from what it says" if gaps else "what it says is not known"
+        parts.append(f"{part['model'][0]}: {said}.")
     return f"Shares in bins of the score against the score. {' '.join(parts)}"
 
 

@@ -73,7 +73,7 @@ def score_distributions(
     -------
     alt.ConcatChart
         Safe blue, unsafe red; other groups in the theme's colours. Each panel names its model,
-        population and numbers; a dashed line stands at a cost of 0.
+        population and numbers; a dashed line stands at a cost of 0, where that parts safe from harmful.
 
     Raises
     ------
@@ -94,7 +94,7 @@ def score_distributions(
         concat=drawn,
         columns=across,
         spacing=GAP,
-        title=heading(title, *(part for part in (source, spread) if part), width=width),
+        title=heading(title, *(part for part in (source, spread, note_of_boundaries(table)) if part), width=width),
         description=_description(table, form=form),
         config=config(),
     )
@@ -153,7 +153,7 @@ def _panel(part: pl.DataFrame, *, form: str, colours: dict[str, str], room: floa
     place = "" if first["panel"] == "all" else f" · {first['panel']}"
     layers = violins(part, colours=colours) if form == "violin" else curves(part, form=form, colours=colours)
     has_zero = part.filter(pl.col("left") <= 0, pl.col("right") >= 0).height > 0
-    if has_zero and (first["kind"] == "cost" or "label" in part.columns):
+    if has_zero and (parts_at_zero(part).all() or "label" in part.columns):
         zero = alt.Chart(pl.DataFrame({"at": [0.0]}))
         layers.append(zero.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x="at:Q"))
     heads = alt.TitleParams(
@@ -286,6 +286,23 @@ KINDS = {
 
 MIDDLE = (pl.col("left") + pl.col("right")) / 2
 """Middle of a bin."""
+
+
+NO_BOUNDARY = "no line: where harm begins is not known of {models}"
+
+
+def parts_at_zero(table: pl.DataFrame) -> pl.Series:
+    """Which rows are of a score that parts safe from harmful at 0: of costs, unless the table says why they may not."""
+    is_cost = table["kind"] == "cost"
+    return is_cost & table["no_boundary"].is_null() if "no_boundary" in table.columns else is_cost
+
+
+def note_of_boundaries(table: pl.DataFrame) -> str:
+    """Say of which models no line can be drawn at 0; empty where there is none, and of margins, whose 0 is a tie."""
+    if "label" in table.columns:
+        return ""
+    models = table.filter(~parts_at_zero(table), kind="cost")["model"].unique().sort()
+    return NO_BOUNDARY.format(models=", ".join(models)) if len(models) else ""
 
 
 def span_of(part: pl.DataFrame) -> tuple[float, float]:

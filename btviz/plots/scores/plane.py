@@ -47,7 +47,8 @@ def score_plane(
     -------
     alt.ConcatChart
         Colour is the number of answers in a cell, on a logarithmic scale; dashed lines at the
-        two origins; in each corner the answers of that quadrant.
+        two origins; in each corner the answers of that quadrant. No line and no numbers where the origin of the
+        cost is not known.
 
     Raises
     ------
@@ -80,6 +81,8 @@ def note_of_origins(quadrants: pl.DataFrame) -> str:
     """Say where the dashed lines are and why, in parts divided by dots."""
     known = quadrants.row(0, named=True)
     rule = " (median)" if known["reward_origin_is"] == "median" else ""
+    if known["cost_origin"] is None:
+        return f"Dashed: reward {known['reward_origin']:.2f}{rule} · where harm begins is not known of this cost"
     said = f"Dashed: reward {known['reward_origin']:.2f}{rule}, cost {known['cost_origin']:.2f}"
     said += " · corners: answers beyond both"
     return said if known["n_labelled"] else f"{said} · no label here shows that this cost parts safe from harmful"
@@ -113,7 +116,8 @@ def _cells(table: pl.DataFrame, corners: pl.DataFrame, *, side: float) -> alt.La
     layers: list[alt.Chart] = [cells]
     if low <= first["reward_origin"] <= high:
         layers.append(dashed.encode(x=alt.X("reward:Q", scale=across)))
-    if table["cost_low"].min() <= first["cost_origin"] <= table["cost_high"].max():
+    at = first["cost_origin"]
+    if at is not None and table["cost_low"].min() <= at <= table["cost_high"].max():
         layers.append(dashed.encode(y=alt.Y("cost:Q", scale=up)))
     return alt.LayerChart(layer=[*layers, *_corners(corners, side=side)], width=side, height=side)
 
@@ -121,7 +125,7 @@ def _cells(table: pl.DataFrame, corners: pl.DataFrame, *, side: float) -> alt.La
 def _corners(corners: pl.DataFrame, *, side: float) -> list[alt.Chart]:
     """Name and number of each quadrant, in its corner, on a halo that keeps them readable."""
     charts = []
-    for row in corners.iter_rows(named=True):
+    for row in corners.drop_nulls("n_quadrant").iter_rows(named=True):
         is_right, is_top = row["quadrant"].startswith("helpful"), row["quadrant"].endswith("harmful")
         texts = (row["quadrant"].capitalize(), f"{row['n_quadrant']:,} ({percent(row['share'])})")
         for line, text in enumerate(texts):
@@ -152,5 +156,6 @@ def _marginal(table: pl.DataFrame, kind: str, *, side: float) -> alt.Chart:
 
 
 def _description(corners: pl.DataFrame, caption: str) -> str:
-    said = [f"{row['quadrant'].capitalize()}: {row['n_quadrant']:,}." for row in corners.iter_rows(named=True)]
+    counted = corners.drop_nulls("n_quadrant")
+    said = [f"{row['quadrant'].capitalize()}: {row['n_quadrant']:,}." for row in counted.iter_rows(named=True)]
     return f"Density of answers over reward and cost ({caption}). {' '.join(said)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
-from btviz.plots.scores.distributions import KINDS, MIDDLE, score_scale, span_of
+from btviz.plots.scores.distributions import KINDS, MIDDLE, note_of_boundaries, parts_at_zero, score_scale, span_of
 from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import (
@@ -59,7 +59,7 @@ def category_ridges(
     -------
     alt.ConcatChart
         A column for each model; safe answers in blue at the foot, all ridges of a column on one
-        scale. A dashed line stands at a cost of 0.
+        scale. A dashed line stands at a cost of 0, where that parts safe from harmful.
 
     Raises
     ------
@@ -76,7 +76,8 @@ def category_ridges(
     left = max(text_width(label) for label in labels.values()) + 8
     room = (points(width) - 2 * PADDING - left - GAP * (len(models) - 1)) / len(models)
     panels = [_ridges(part, order, labels if i == 0 else {}, room=room) for i, part in enumerate(models)]
-    caption = " · ".join(part for part in (source, "pairs; an answer is in each of its categories") if part)
+    parts = (source, "pairs; an answer is in each of its categories", note_of_boundaries(table))
+    caption = " · ".join(part for part in parts if part)
     return ConcatChart(
         concat=panels,
         columns=len(models),
@@ -130,7 +131,7 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
                 ridge.encode(x=x, y=alt.Y("top:Q", scale=down, axis=shown, title=None, stack=None), y2="foot:Q")
             )
     low, high = span_of(part)
-    if kind == "cost" and low <= 0 <= high:
+    if parts_at_zero(part).all() and low <= 0 <= high:
         zero = alt.Chart(pl.DataFrame({"zero": [0.0]}))
         layers.append(zero.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x=alt.X("zero:Q", scale=x_scale)))
     heads = alt.TitleParams(text=part["model"][0], fontSize=TEXT_SIZE, offset=4, frame="group", anchor="start")

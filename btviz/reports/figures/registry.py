@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
+import polars as pl
+
 from btviz import plots, preference
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
@@ -22,7 +24,7 @@ from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, sco
 from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
 from btviz.scores.plane import reward_and_cost, score_quadrants
 from btviz.scores.policies import on_same_items, policy_scores
-from btviz.scores.raters import moderator_agreement, safety_verdicts
+from btviz.scores.raters import HUMAN, moderator_agreement, no_verdicts, safety_verdicts
 
 if TYPE_CHECKING:
     import altair as alt
@@ -294,8 +296,12 @@ def _unlabelled(what: str, scored: ScoreCollection) -> UsageError:
 
 
 def _agreement(scored: ScoreCollection) -> Tables:
-    verdicts = safety_verdicts(scored.having("moderation", "cost"), scored.ds)
-    if not verdicts["Human"].count():
+    scores = scored.having("moderation", "cost")
+    verdicts = safety_verdicts(scores, scored.ds)
+    judging = [name for name, dtype in verdicts.schema.items() if dtype == pl.Boolean and verdicts[name].count()]
+    if judging == [HUMAN] and (doubts := no_verdicts(scores)):
+        raise UsageError(f"The agreement of moderators with people was asked for; {'; '.join(doubts)}.")
+    if HUMAN not in judging:
         raise _unlabelled("The agreement of moderators with people", scored)
     return (moderator_agreement(verdicts),)
 

@@ -158,17 +158,20 @@ def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) ->
         Two to four lines.
     """
     corners = quadrants.filter(pl.col("grouping") == "all")
+    uncounted = corners.filter(pl.col("n_quadrant").is_null())["undefined"].unique().to_list()
     shares = [
         f"{row['n_quadrant']:,} are {row['quadrant']} ({percent(row['share'])}{interval(row['low'], row['high'])})"
-        for row in corners.iter_rows(named=True)
+        for row in corners.drop_nulls("n_quadrant").iter_rows(named=True)
     ]
     rows = {row["grouping"]: row for row in association.iter_rows(named=True) if row["level"] in ("all", "")}
     rows |= {row["grouping"]: row for row in association.filter(grouping="within prompt").iter_rows(named=True)}
     total, within = rows.get("all"), rows.get("within prompt")
     return lines(
-        f"In {name_of(ds)}, of {corners['n'][0]:,} answers {listed(shares)}.",
+        f"In {name_of(ds)} {corners['n'][0]:,} answers are in no quadrants: {uncounted[0]}."
+        if uncounted
+        else f"In {name_of(ds)}, of {corners['n'][0]:,} answers {listed(shares)}.",
         None
-        if corners["n_labelled"][0]
+        if corners["n_labelled"][0] or uncounted
         else f"None of them is labelled, so nothing shows that this cost parts safe from harmful at "
         f"{corners['cost_origin'][0]:g}.",
         None

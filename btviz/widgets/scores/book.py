@@ -59,7 +59,9 @@ class ScoreBook:
         highest = (
             known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
             .group_by("pair_id", "model", "kind")
-            .agg(pl.lit(None, pl.String).alias("target"), pl.col("score").max(), pl.col("threshold").first())
+            .agg(
+                pl.lit(None, pl.String).alias("target"), pl.col("score").max(), pl.col("threshold", "boundary").first()
+            )
             .select(known.columns)
         )
         single = pl.concat([known.filter(pl.col("kind") != "moderation"), highest])
@@ -95,7 +97,10 @@ class ScoreBook:
             items = items.filter(group=query.level)
         panel = pl.col("split") if query.which == EACH else pl.lit("all" if query.which == "all" else query.which)
         named = self._within(items, query.which).with_columns(
-            pl.lit(model[0]).alias("model"), pl.lit(model[1]).alias("kind"), panel.alias("panel")
+            pl.lit(model[0]).alias("model"),
+            pl.lit(model[1]).alias("kind"),
+            pl.lit(self.parts[model].no_boundary, pl.String).alias("no_boundary"),
+            panel.alias("panel"),
         )
         return named.drop_nulls("panel")
 
@@ -112,7 +117,8 @@ class ScoreBook:
     def distributions(self, query: ScoreQuery) -> pl.DataFrame:
         """Bins of the scores; see `btviz.scores.distributions.bins_of`."""
         items = self.items(query).filter("counts")
-        rows = items.select("model", "kind", "panel", "group", "prompt_id", pl.col("value").alias("score"))
+        columns = ("model", "kind", "panel", "group", "prompt_id", "no_boundary")
+        rows = items.select(*columns, pl.col("value").alias("score"))
         return bins_of(rows, bins=BINS_OF_RIDGES if rows["group"].n_unique() > MANY else BINS)
 
     def plane_of(self, query: ScoreQuery) -> tuple[Model, Model]:
@@ -149,11 +155,15 @@ class ScoreBook:
     def plane(self, query: ScoreQuery) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Cells and quadrants of reward and cost, as `btviz.plots.score_plane` draws them."""
         items = self.plane_items(query)
+        _, cost = self.plane_of(query)
         counted = items.filter("counts")
         unlabelled = {"labels": pl.UInt32, "is_safe": pl.Boolean} | dict.fromkeys(
             ("severity", "source", "split", "topic"), pl.String
         )
-        rows = counted.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in unlabelled.items())
+        rows = counted.with_columns(
+            *(pl.lit(None, dtype).alias(name) for name, dtype in unlabelled.items()),
+            pl.lit(self.parts[cost].no_boundary, pl.String).alias("no_boundary"),
+        )
         quadrants = score_quadrants(rows, self.ds, n_boot=N_BOOT)
         # only their number: a prompt that counts once may have answers of either label
         labelled = items.join(self.ds.pairs.drop_nulls("is_safe"), on="pair_id", how="semi").height

@@ -20,7 +20,7 @@ from btviz.plots.interactive.scores import (
     brushed_plane,
     panels_of,
 )
-from btviz.plots.scores.distributions import NOTES
+from btviz.plots.scores.distributions import NOTES, note_of_boundaries
 from btviz.scores.signs import SignCheck
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import STRATA, titles
@@ -153,6 +153,7 @@ def _distributions(book: ScoreBook, query: ScoreQuery, form: str, brush: Brush |
     many = table["group"].n_unique() > MANY
     lines = [*_lines(book, query), f"by {SCORE_GROUPING_TITLES[query.grouping]} · {_counted(table)}"]
     lines += [NOTES["violin"]] if form == "violin" and not many else []
+    lines += [note] if (note := note_of_boundaries(table)) else []
     chosen = {brush.panel: brush.within} if brush is not None and brush.panel is not None else {}
     chart = brushed_distributions(
         table, form="ridges" if many else form, lines=lines, chosen=chosen, taxonomy=book.ds.taxonomy
