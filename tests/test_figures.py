@@ -169,6 +169,7 @@ def test_record_says_where_a_figure_comes_from(everything, written):
     record = json.loads((written / "association_unsafe.provenance.json").read_text())
     assert record["data"] == {
         "name": "tiny",
+        "population": "tiny",
         "fingerprint": everything.fingerprint,
         "release": None,
         "is_synthetic": False,

@@ -373,6 +373,66 @@ def test_only_whole_files_are_left_out_and_only_those_that_others_hold(
     assert kept
 
 
+# what is loaded, and what repeats are worth ----------------------------------------------------
+
+
+def test_the_name_says_which_part_of_a_release_is_loaded(shared_data: Path) -> None:
+    ds = add("beavertails-30k", [shared_data / "beavertails" / "30k_test.jsonl"])
+    assert ds.population == "beavertails-30k, test split, 3,021 of 30,207"
+    assert ds.population in repr(ds)
+    assert btviz.load("sample").population == "sample (synthetic sample)"
+
+
+@pytest.mark.parametrize(
+    ("release", "rows", "population"),
+    [
+        ("beavertails-30k", {"train": 27_186, "test": 3_021}, "mine"),
+        ("beavertails-30k", {"train": 27_186}, "mine, train split, 27,186 of 30,207"),
+        ("beavertails-30k", {"train": 27_000, "test": 3_021}, "mine, 30,021 of 30,207"),
+        ("pku-saferlhf-10k", {"train": 9_000}, "mine"),
+        ("pku-saferlhf-qa", {"train": 100}, "mine, train split, 1 of 6 files"),
+        (None, {"train": 5}, "mine, train split"),
+        (None, {"train": 5, "test": 5}, "mine"),
+        (None, {None: 5, "test": 5}, "mine"),
+    ],
+)
+def test_the_name_of_a_whole_is_the_name_alone(
+    tiny: Any, release: str | None, rows: dict[str | None, int], population: str
+) -> None:
+    from dataclasses import replace
+
+    files = [{"split": split, "rows_kept": n} for split, n in rows.items()]
+    assert replace(tiny, name="mine", release=release, facts={"files": files}).population == population
+
+
+def test_a_file_whose_name_says_the_split_is_not_told_it_twice(tmp_path: Path) -> None:
+    assert btviz.load(write(tmp_path / "30k_test.jsonl", lines(1))).population == "30k_test"
+
+
+def test_repeats_of_unknown_origin_carry_their_doubt_to_tables_and_captions(tmp_path: Path) -> None:
+    from btviz import plots, sentences
+
+    ds = btviz.load(write(tmp_path / "a.jsonl", lines(*range(12), *range(12))))
+    table, rules, falls = btviz.annotator_agreement(ds, n_boot=5), btviz.safe_share_by_rule(ds), btviz.vote_splits(ds)
+    assert table["agreement"].min() == 1  # what copies would give, too
+    (doubt,) = table["doubt"].unique()
+    assert "do not say whose a row is" in doubt
+    assert "in 12 of 12 such pairs" in doubt
+    assert set(rules["doubt"]) == set(falls["doubt"]) == {doubt}
+    for chart in (plots.agreement(table, coefficient="agreement"), plots.vote_splits(falls)):
+        assert "may be several annotators" in " ".join(chart.title.subtitle)
+    assert "This is doubtful" in sentences.agreement(table, ds)
+
+
+def test_a_release_that_says_who_annotated_carries_no_doubt(tmp_path: Path, samples: dict[str, Any]) -> None:
+    path = write(tmp_path / "train.jsonl", lines(*range(12), *range(12)))
+    assert btviz.annotator_agreement(add("beavertails-330k", [path]), n_boot=5)["doubt"].null_count() == 15
+    assert btviz.annotator_agreement(samples["sample"], n_boot=5)["doubt"].null_count() == 15
+    alone = btviz.annotator_agreement(add("beavertails-30k", [path]), n_boot=5)
+    assert alone["agreement"].null_count() == 15
+    assert alone["undefined"].str.contains("one annotation per pair").all()
+
+
 # names and paths --------------------------------------------------------------------------------
 
 

@@ -52,8 +52,10 @@ def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> N
         [_target_name(ds, row["category"]), *(row[name] for name in _AGREEMENT_COLUMNS.values())]
         for row in table.to_dicts()
     ]
-    print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=f"Agreement of annotators in {ds.population}")
     safety = table.row(-1, named=True)
+    print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=f"Agreement of annotators in {ds.population}")
+    if safety["doubt"]:
+        click.echo(f"\nDoubtful: {safety['doubt']}.")
     click.echo(
         f"\n{safety['n_pairs']:,} pairs annotated twice or more, {safety['n_prompts']:,} prompts. Agreement: share of "
         "pairs of annotators.\nKappa is that of Fleiss over the "

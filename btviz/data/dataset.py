@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import polars as pl
 
+from btviz.data.reading.files import SPLIT
+from btviz.data.releases.published import published_rows
+from btviz.data.releases.registry import RELEASES
 from btviz.data.tables import SCHEMAS
 from btviz.errors import UsageError, choice
 from btviz.taxonomy.categories import Taxonomy
@@ -108,9 +111,16 @@ class Dataset:
         return self.table("targets")
 
     @property
+    def extent(self) -> str:
+        """Which split is loaded, and how much of its release, where that is not all; else empty."""
+        return "" if self.is_synthetic else _extent_of(self.facts, name=self.name, release=self.release)
+
+    @property
     def population(self) -> str:
-        """Short description for captions: the name, and that data are synthetic if they are."""
-        return f"{self.name} (synthetic sample)" if self.is_synthetic else self.name
+        """Short description for captions: the name, what is loaded of it, and that data are synthetic if they are."""
+        if self.is_synthetic:
+            return f"{self.name} (synthetic sample)"
+        return f"{self.name}, {self.extent}" if self.extent else self.name
 
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
         """Replace every `labels` mask of a table by the list of category keys it stands for."""
@@ -127,3 +137,39 @@ def expect_dataset(ds: object) -> None:
     if not isinstance(ds, Dataset):
         description = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
         raise UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")
+
+
+def _extent_of(facts: Mapping[str, Any], *, name: str, release: str | None) -> str:
+    """What is loaded, in words, where that is not all: "test split, 3,021 of 30,207".
+
+    Of files of no known release it is known only that they are one split, if their names say so.
+    """
+    doubt = ["some rows perhaps twice"] if facts.get("doubts") else []
+    return ", ".join([*_extent(facts.get("files", []), name=name, release=release), *doubt])
+
+
+def _extent(files: Sequence[Mapping[str, Any]], *, name: str, release: str | None) -> list[str]:
+    splits = sorted({file["split"] for file in files if file["split"]})
+    if release is None:
+        whole = len(splits) != 1 or any(file["split"] is None for file in files) or _says(name, splits[0])
+        return [] if whole else [f"{splits[0]} split"]
+    absent = [split for split in RELEASES[release].splits if split not in splits] if splits else []
+    said = [f"{' and '.join(splits)} split{'s' * (len(splits) > 1)}"] if absent else []
+    amount = _amount(files, release=release)
+    return [*said, amount] if amount else said
+
+
+def _says(name: str, split: str) -> bool:
+    found = SPLIT.search(name)
+    return found is not None and found.group(1).lower() == split
+
+
+def _amount(files: Sequence[Mapping[str, Any]], *, release: str) -> str:
+    """Rows of all rows or, where nobody printed how many these are, files of all files."""
+    if not files:
+        return ""
+    rows, printed = sum(file["rows_kept"] for file in files), published_rows(release)
+    if printed is not None:
+        return "" if rows == printed else f"{rows:,} of {printed:,}" if rows < printed else f"{rows:,} rows"
+    released = len(RELEASES[release].files)
+    return f"{len(files)} of {released} files" if len(files) < released else ""

@@ -53,6 +53,7 @@ VOTE_SPLITS = pl.Schema(
         "n_pairs": pl.Int64(),
         "mean_entropy": pl.Float64(),
         "undefined": pl.String(),
+        "doubt": pl.String(),
     }
 )
 
@@ -67,6 +68,7 @@ class PairVotes:
     n_raters: NDArray[np.int64]
     n_positive: NDArray[np.int64]
     undefined: str | None
+    doubt: str | None
 
 
 def pair_votes(ds: Dataset) -> PairVotes:
@@ -82,13 +84,15 @@ def pair_votes(ds: Dataset) -> PairVotes:
     pairs = ds.pairs.select("pair_id", "prompt_id").sort("prompt_id", "pair_id")
     frame = pairs.join(counted, on="pair_id", how="left", maintain_order="left").fill_null(0)
     raters = frame.select(*(pl.col("labelled").alias(name) for name in flag), "judged")
+    undefined = _why_not(ds, n_annotations=frame["judged"])
     return PairVotes(
         frame["pair_id"].to_numpy(),
         frame["prompt_id"].to_numpy(),
         (*ds.taxonomy.keys, SAFETY),
         n_raters=raters.to_numpy().astype(np.int64),
         n_positive=frame.select(*flag, SAFETY).to_numpy().astype(np.int64),
-        undefined=_why_not(ds, n_annotations=frame["judged"]),
+        undefined=undefined,
+        doubt=_doubt(ds) if undefined is None else None,
     )
 
 
@@ -104,6 +108,22 @@ def _why_not(ds: Dataset, *, n_annotations: pl.Series) -> str | None:
         repeats = f": only {n_repeated:,} of {n_pairs:,} pairs have two or more" if n_repeated else ""
         return f"one annotation per pair{repeats}"
     return None
+
+
+def _doubt(ds: Dataset) -> str | None:
+    """Why rows that repeat a pair may be no annotators; None where the release says that they are."""
+    stated = None if ds.release is None else RELEASES[ds.release].one_annotation_per_pair
+    if ds.is_synthetic or stated is not None:
+        return None
+    by_pair = ds.annotations.group_by("pair_id").agg(
+        pl.len().alias("rows"), pl.struct("labels", "is_safe", "severity").n_unique().alias("kinds")
+    )
+    repeated = by_pair.filter(pl.col("rows") > 1)
+    alike = repeated.filter(pl.col("kinds") == 1).height
+    return (
+        "these data do not say whose a row is: rows that repeat a pair may be several annotators, or one row copied "
+        f"(in {alike:,} of {repeated.height:,} such pairs all rows say the same)"
+    )
 
 
 def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
@@ -137,7 +157,8 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
           their coverage;
         - `published_agreement`, `published_disputed` (0 .. 1) and the split that the latter is
           about: what was printed about this release;
-        - `undefined`: why a value of this row is null.
+        - `undefined`: why a value of this row is null;
+        - `doubt`: why the rows that are compared may be no annotators, null where the release says they are.
     """
     votes = pair_votes(ds)
     sums = rating_sums(votes.n_raters, votes.n_positive)
@@ -152,7 +173,8 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
         by_prompt = cluster_sums(both.reshape(len(both), -1), clusters=votes.prompt_id)
         intervals = bootstrap(by_prompt, _coefficients, n_boot=n_boot, random_state=random_state)
     table = table.with_columns(_columns(intervals, names=_NAMES, n=len(votes.targets)))
-    return _beside_published(_explained(table, votes.undefined), ds.release)
+    table = _beside_published(_explained(table, votes.undefined), ds.release)
+    return table.with_columns(pl.lit(votes.doubt, pl.String).alias("doubt"))
 
 
 def _most_frequent(n_raters: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -297,7 +319,7 @@ def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0
         One row for "any", "majority" and "unanimous": `rule`, `meaning`, `n_pairs`,
         `n_prompts`, `n_safe`, `share_safe` (0 .. 1) with `share_safe_low` and
         `share_safe_high` (95 % percentile interval by prompt), `undefined` (why the shares
-        are null).
+        are null), `doubt` (why rows that repeat a pair may be no annotators).
     """
     votes = pair_votes(ds)
     rated = votes.n_raters[:, -1] >= 2
@@ -314,6 +336,7 @@ def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0
         pl.lit(len(by_prompt), pl.Int64).alias("n_prompts"),
         *_columns(intervals, names=["share_safe"], n=len(RULES)),
         pl.lit(votes.undefined, pl.String).alias("undefined"),
+        pl.lit(votes.doubt, pl.String).alias("doubt"),
     )
 
 
@@ -340,7 +363,7 @@ def vote_splits(ds: Dataset) -> pl.DataFrame:
         `n` (pairs), `share` (of `n_flagged`, 0 .. 1; null where that is 0), `n_flagged` (pairs
         annotated twice or more with at least one vote), `n_pairs` (annotated twice or more),
         `mean_entropy` (of the votes on a flagged pair, 0 .. 1 bit), `undefined` (why values
-        are null).
+        are null), `doubt` (why rows that repeat a pair may be no annotators).
     """
     votes = pair_votes(ds)
     positive, raters = votes.n_positive, votes.n_raters
@@ -355,7 +378,7 @@ def vote_splits(ds: Dataset) -> pl.DataFrame:
     entropy = np.where(flagged, vote_entropy(raters, positive), 0.0).sum(axis=0)
     rows = []
     for place, (target, total) in enumerate(zip(votes.targets, flagged.sum(axis=0).tolist(), strict=True)):
-        known: dict[str, Any] = {"category": target, "undefined": votes.undefined}
+        known: dict[str, Any] = {"category": target, "undefined": votes.undefined, "doubt": votes.doubt}
         if votes.undefined is None:
             known |= {"n_flagged": total, "n_pairs": int(compared[:, place].sum())}
             known |= {"mean_entropy": entropy[place] / total} if total else {"undefined": "no pair is flagged"}

@@ -80,7 +80,8 @@ def name_of(ds: Dataset) -> str:
     if ds.is_synthetic:
         return ds.population
     if ds.release is not None:
-        return RELEASES[ds.release].title
+        title = RELEASES[ds.release].title
+        return f"{title}, {ds.extent}" if ds.extent else title
     return f"{ds.name} (no known release)"
 
 

@@ -202,7 +202,7 @@ def notice(ds: Dataset) -> str:
             'then NAME = "beavertails-30k" (or the path of a file you have).'
         )
     return (
-        f"{ds.name}: data as released, not synthetic. Many of its texts are harmful; each stays hidden until you "
+        f"{ds.population}: data as released, not synthetic. Many of its texts are harmful; each stays hidden until you "
         "ask for it."
     )
 

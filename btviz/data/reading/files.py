@@ -58,11 +58,9 @@ def format_of(path: Path) -> str | None:
 
 
 def split_of(path: Path) -> str | None:
-    """Split that a file name (else its folder's) speaks of: ``30k_test.jsonl.gz`` is "test"."""
-    for name in (path.name, path.parent.name):
-        if match := SPLIT.search(name):
-            return match.group(1).lower()
-    return None
+    """Split that a file name speaks of, ``30k_test.jsonl.gz``, or else is the name of its folder."""
+    match = SPLIT.search(path.name) or SPLIT.fullmatch(path.parent.name)  # a folder of tests is no split
+    return match.group(1).lower() if match else None
 
 
 def line_blocks(

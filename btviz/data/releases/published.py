@@ -67,6 +67,16 @@ def find(release: str, quantity: str, *, split: str | None = None, category: str
 
 
 @cache
+def published_rows(release: str) -> int | None:
+    """Rows of the whole release, of all its splits together if those were published; None if only rounded."""
+    printed = find(release, "rows").filter(pl.col("tolerance") < 1)
+    by_split = printed.drop_nulls("split")["value"]
+    whole = printed.filter(pl.col("split").is_null())["value"]
+    known = by_split if by_split.len() else whole.head(1)
+    return int(known.sum()) if known.len() else None
+
+
+@cache
 def _numbers() -> pl.DataFrame:
     document = tomllib.loads((resources.files("btviz") / "resources" / "published.toml").read_text("utf-8"))
     rows = document["number"] + [row for table in document["table"] for row in _rows(table)]

@@ -7,7 +7,7 @@ import polars as pl
 
 from btviz.errors import UsageError, choice
 from btviz.plots.labels.bars import label_room
-from btviz.plots.style.captions import heading
+from btviz.plots.style.captions import doubts, heading
 from btviz.plots.style.intervals import PERCENT, marks, row_chart, span, value_axis
 from btviz.plots.style.rendering import LayerChart
 from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, lookup, needed
@@ -73,7 +73,7 @@ def agreement(
     names = {key: names[key] for key in drawn["key"]}
     size, room = label_room([*names.values()], texts=drawn["text"].to_list(), width=width)
     caption = _caption(table, source=source)
-    notes = [title, *_notes(drawn, table, published=published)]
+    notes = [title, *_notes(drawn, table, published=published), *doubts(table)]
     return LayerChart(
         layer=_layers(drawn, names, room=room - 8, size=size, percents=coefficient in _SHARES),
         width=room - 8,
@@ -203,7 +203,7 @@ def vote_splits(
         layer=_vote_layers(drawn, names, room=room - 8, size=size),
         width=room - 8,
         height=2.0 * size * len(names),
-        title=heading("How the votes fall on a pair", caption, note, width=width),
+        title=heading("How the votes fall on a pair", caption, note, *doubts(table), width=width),
         description=_votes_description(drawn, names, caption=caption),
         config=config(size=size),
     )

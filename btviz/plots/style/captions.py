@@ -1,4 +1,4 @@
-"""Titles of pictures and the captions below them: what was counted, broken into lines that fit the width."""
+"""Titles of pictures and the captions below them: what was counted, what is doubtful, in lines that fit the width."""
 
 from __future__ import annotations
 
@@ -10,20 +10,32 @@ from btviz.plots.style.theme import PADDING, TEXT_SIZE, points, text_width
 
 
 def heading(title: str, *lines: str, width: str | float = "double", size: float = TEXT_SIZE) -> alt.TitleParams:
-    """Title of a chart, with the lines below it broken at their dots to fit the width."""
+    """Title of a chart, with the lines below it broken at their dots, or else between words, to fit the width."""
     folded = [part for line in lines if line for part in _folded(line, room=points(width), size=size)]
     return alt.TitleParams(text=title, subtitle=folded)
 
 
 def _folded(line: str, *, room: float, size: float) -> list[str]:
+    lines = _joined(line.split(" · "), by=" · ", room=room, size=size)
+    return [short for long in lines for short in _joined(long.split(" "), by=" ", room=room, size=size)]
+
+
+def _joined(parts: list[str], *, by: str, room: float, size: float) -> list[str]:
+    """Lines of as many parts each as there is room for."""
     lines: list[str] = []
-    for part in line.split(" · "):
-        longer = f"{lines[-1]} · {part}" if lines else part
+    for part in parts:
+        longer = f"{lines[-1]}{by}{part}" if lines else part
         if lines and text_width(longer, size=size) <= room - 2 * PADDING:
             lines[-1] = longer
         else:
             lines.append(part)
     return lines
+
+
+def doubts(table: pl.DataFrame) -> list[str]:
+    """Lines that say what is doubtful about the numbers of a table, from its column `doubt` if it has one."""
+    found = table["doubt"].drop_nulls().unique(maintain_order=True).to_list() if "doubt" in table.columns else []
+    return [f"Doubtful: {doubt}" for doubt in found]
 
 
 def population(table: pl.DataFrame, *, source: str | None, n: str = "n") -> str:

@@ -86,7 +86,13 @@ class Figure(Generic[Subject]):
 
 def origin(ds: Dataset) -> dict[str, Any]:
     """Which data a figure shows."""
-    return {"name": ds.name, "fingerprint": ds.fingerprint, "release": ds.release, "is_synthetic": ds.is_synthetic}
+    return {
+        "name": ds.name,
+        "population": ds.population,
+        "fingerprint": ds.fingerprint,
+        "release": ds.release,
+        "is_synthetic": ds.is_synthetic,
+    }
 
 
 # -- of data --------------------------------------------------------------------------------------

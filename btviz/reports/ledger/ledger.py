@@ -145,14 +145,10 @@ class Holdings:
         named = splits.fill_null(self.expected[0]) if len(self.expected) == 1 else splits.drop_nulls()
         return dict(named.value_counts().sort("split").iter_rows())
 
-    @cached_property
+    @property
     def published_rows(self) -> int | None:
-        """Rows of the whole release; of all splits if those were published."""
-        printed = published.find(self.ds.release or "", "rows")
-        by_split = printed.drop_nulls("split")["value"]
-        whole = printed.filter(pl.col("split").is_null())["value"]
-        known = by_split if by_split.len() else whole.head(1)
-        return int(known.sum()) if known.len() else None
+        """Rows of the whole release, if that was published."""
+        return published.published_rows(self.ds.release or "")
 
     @cached_property
     def expected(self) -> tuple[str, ...]:

@@ -33,7 +33,7 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
     Returns
     -------
     str
-        One or two lines.
+        One to three lines.
     """
     row = table.filter(category="is_safe").row(0, named=True)
     if row["agreement"] is None:
@@ -51,6 +51,7 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
         f"{interval(row['agreement_low'], row['agreement_high'])}{corrected}, over {row['n_pairs']:,} pairs with two "
         "or more." + (f" Published: {percent(printed)}." if printed is not None else ""),
         f"By harm category, alpha lies from {ends[0]} to {ends[1]}." if known.height > 1 else None,
+        f"This is doubtful: {row['doubt']}." if row.get("doubt") else None,
     )
 
 
