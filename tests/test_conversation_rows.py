@@ -1,12 +1,20 @@
 """The tables of rows with several turns, and of comparisons with one order of an unstated kind."""
 
+import json
+
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from small_data import dataset_from_rows
+from wording import says
 
+import btviz
+from btviz.cli import app
+from btviz.data import add
 from btviz.data.assemble import assemble, fingerprint_of
 from btviz.data.conversations import TURNS, conversation_id
 from btviz.data.tables import CONVERSATIONS, PREFERENCES, pair_id
+from btviz.preference import implied_trade_off, lacking
 from btviz.taxonomy import BEAVERTAILS
 
 TALK = [
@@ -110,3 +118,44 @@ def test_a_fingerprint_changes_with_an_order_that_is_known_and_not_with_one_that
     assert list(old.columns) == [name for name in PREFERENCES if name != "overall"]
     tables = (without.annotations, old, without.prompts)
     assert fingerprint_of(tables) == without.fingerprint
+
+
+def written(tmp_path, name, rows):
+    file = tmp_path / name
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return file
+
+
+ONE_ORDER = [
+    {"prompt": f"how is tea {i}", "response_0": "hot", "response_1": "cold", "better_response_id": i % 2}
+    for i in range(4)
+]
+
+
+def test_a_release_of_one_preference_for_both_kinds_has_that_order_and_neither_kind(tmp_path):
+    file = written(tmp_path, "train.jsonl", ONE_ORDER)
+    named = btviz.load(file).preferences
+    assert named["better"].null_count() == named["overall"].count() == 0, "a key that says better means it"
+    released = add("pku-saferlhf-single-dimension", [file]).preferences
+    assert released["better"].count() == released["safer"].count() == 0
+    assert sorted(released["overall"]) == [0, 0, 1, 1]
+
+
+def test_what_a_missing_label_keeps_from_being_measured_is_said(tmp_path):
+    file = written(tmp_path, "train.jsonl", ONE_ORDER)
+    result = CliRunner().invoke(app, ["stats", "orthogonality", str(file), "--n-boot", "50"])
+    assert result.exit_code == 0
+    assert says(result.stdout, "P(better = safer)", "4 comparisons", "4 tell the better", "0 the safer")
+    assert says(result.stdout, "how often each label names response_1")
+    assert "grouping" not in result.stdout, "no table of zeros"
+
+
+def test_an_overall_preference_is_compared_with_both_kinds():
+    sides = {"response_0": ["a"] * 3, "response_1": ["b"] * 3, "prompt": ["p", "q", "r"]}
+    dual = dataset_from_rows(None, comparisons=pl.DataFrame(sides | {"better": [0, 1, 0], "safer": [0, 0, 1]}))
+    single = dataset_from_rows(None, comparisons=pl.DataFrame(sides | {"overall": [0, 1, 1]}))
+    table = implied_trade_off(dual, single=single, n_boot=50)
+    assert table["n_joined"].to_list() == [3] * 3
+    assert table["p"].to_list() == pytest.approx([2 / 3, 2 / 3, 1 / 2])
+    assert "overall" in str(lacking(single))
+    assert lacking(dual) is None

@@ -85,12 +85,25 @@ _BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_
 def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, as_json: bool) -> None:
     """Measure how often the better of two answers in NAME is the safer one."""
     from btviz import load
-    from btviz.preference import orthogonality
+    from btviz.preference import lacking, orthogonality
 
     ds = load(name)
     result = orthogonality(ds, n_boot=n_boot, random_state=seed, margin=margin)
     if as_json:
-        print_json({"name": ds.name, "release": ds.release, "is_synthetic": ds.is_synthetic, **_document(result)})
+        print_json(
+            {
+                "name": ds.name,
+                "release": ds.release,
+                "is_synthetic": ds.is_synthetic,
+                "lacking": lacking(ds),
+                **_document(result),
+            }
+        )
+        return
+    if (reason := lacking(ds)) is not None:
+        click.echo(f"Over all comparisons nothing is measured: {reason}\n")
+        if result.bias["n"].sum():
+            _print_bias(result)
         return
     _print_orthogonality(result, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
 
@@ -141,13 +154,18 @@ def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: boo
     if not is_synthetic and (corrected := _correction(result)) is not None:
         click.echo(f"Errors of the labels: {corrected['verdict'][0]}.")
     click.echo("")
-    shares = ["label", *_SHARES]
-    print_table(table_rows(result.bias, shares), shares, title="How often each label names response_1")
+    _print_bias(result)
     click.echo("")
     _print_pooled(result.pooled)
     if result.cycles.height:
         cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(result).items())
         click.echo(f"\nPrompts with three or more answers: {cycles}.")
+
+
+def _print_bias(result: Orthogonality) -> None:
+    shares = ["label", *_SHARES]
+    known = result.bias.filter(result.bias["n"] > 0)
+    print_table(table_rows(known, shares), shares, title="How often each label names response_1")
 
 
 def _print_pooled(pooled: pl.DataFrame) -> None:

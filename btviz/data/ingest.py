@@ -233,7 +233,7 @@ def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
     tables = assemble(
         taxonomy,
         annotations=annotations,
-        comparisons=reading.rows("preferences"),
+        comparisons=_as_documented(reading.rows("preferences"), release),
         prompts=reading.rows("prompts"),
     )
     problems = reading.problems()
@@ -252,6 +252,14 @@ def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
             "doubts": reading.doubts,
         },
     )
+
+
+def _as_documented(comparisons: pl.DataFrame | None, release: str | None) -> pl.DataFrame | None:
+    """Comparisons with the order that the release documents: one preference for both kinds is neither of them."""
+    if comparisons is None or release is None or RELEASES[release].layout != "single_preferences":
+        return comparisons
+    named = "better" in comparisons.columns and "overall" not in comparisons.columns
+    return comparisons.rename({"better": "overall"}) if named else comparisons
 
 
 def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from btviz.preference.comparisons import lacking
     from btviz.preference.counts import orthogonality_of_counts
     from btviz.preference.releases import compare_categories, compare_releases, implied_trade_off
     from btviz.preference.reliability import agreement_correction, reliability_surface

@@ -48,6 +48,39 @@ def comparisons_of(ds: Dataset, *, within: str = "all") -> Comparisons:
     return Comparisons(frame if within == "all" else frame.filter(stratum=within), ds.taxonomy)
 
 
+def lacking(ds: Dataset) -> str | None:
+    """Say why P(better = safer) of a data set has no value.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Any data set.
+
+    Returns
+    -------
+    str or None
+        What was asked for, what the comparisons tell, and what to do; None where it has a value.
+    """
+    preferences = ds.preferences
+    if preferences.drop_nulls(["better", "safer"]).height:
+        return None
+    asked = f"P(better = safer) of {ds.name} was asked for"
+    if preferences.is_empty():
+        return f"{asked}; these data hold no comparisons, so no comparison has both labels. Use comparisons of two answers, such as pku-saferlhf."
+    known = {name: preferences[name].count() for name in ("better", "safer", "overall")}
+    way = (
+        "If what was chosen means one of the two, say so when you load or add the file: --columns chosen=better, or "
+        "chosen=safer. Compare with comparisons that have both, as implied_trade_off does."
+        if known["overall"]
+        else "Use comparisons that have both, such as pku-saferlhf."
+    )
+    return (
+        f"{asked}; it needs comparisons that tell both, and no comparison has both labels: of {preferences.height:,} "
+        f"comparisons {known['better']:,} tell the better answer, {known['safer']:,} the safer one, and "
+        f"{known['overall']:,} only which was chosen (overall). {way}"
+    )
+
+
 def with_strata(preferences: pl.DataFrame) -> pl.DataFrame:
     """Add what is derived from the comparison's own row; see `Comparisons.frame`."""
     n_unsafe = 2 - pl.col("is_safe_0").cast(pl.Int8) - pl.col("is_safe_1").cast(pl.Int8)

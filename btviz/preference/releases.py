@@ -286,7 +286,7 @@ def implied_trade_off(dual: Dataset, *, single: Dataset, n_boot: int = 2000, ran
     dual : Dataset
         Comparisons labelled better and safer.
     single : Dataset
-        Comparisons with one overall label, which stands in `better`; ties are left out.
+        Comparisons with one overall label, in `overall` or else in `better`; ties are left out.
     n_boot, random_state : int
         Bootstrap replicates, drawn over prompts, and seed.
 
@@ -301,7 +301,8 @@ def implied_trade_off(dual: Dataset, *, single: Dataset, n_boot: int = 2000, ran
     """
     for ds in (dual, single):
         expect_dataset(ds)
-    overall = _turned(single.preferences.drop_nulls("better"), ["better"]).rename({"better": "overall"})
+    chosen = single.preferences.with_columns(pl.coalesce("overall", "better").alias("overall"))
+    overall = _turned(chosen.drop_nulls("overall"), ["overall"])
     both = _turned(dual.preferences.drop_nulls(["better", "safer"]), ["better", "safer"])
     keys = ["prompt_id", "pair_id_0", "pair_id_1"]
     n_joined = overall.join(both, on=keys, how="semi").height

@@ -229,8 +229,8 @@ _BEAVERTAILS_SINGLE = Release(
     taxonomy="beavertails",
     layout="single_preferences",
     one_annotation_per_pair=None,
-    note="One preference for helpfulness and harmlessness together; better_response_id is -1, 0 or 1, and "
-    "-1 presumably a tie.",
+    note="One preference for helpfulness and harmlessness together, in `overall`; better_response_id is -1, 0 or 1, "
+    "and -1 presumably a tie.",
     home=_BEAVERTAILS_HOME,
     unknown={
         "revision": "no commit is named on a public page; fetch takes the newest and records it",
@@ -379,7 +379,7 @@ _PKU_SAFERLHF_SINGLE = Release(
     taxonomy="pku-saferlhf",
     layout="single_preferences",
     one_annotation_per_pair=None,
-    note="One preference for helpfulness and harmlessness together.",
+    note="One preference for helpfulness and harmlessness together, in `overall`.",
     home=_SAFERLHF_HOME,
     unknown={
         "files.sha256": f"test files: {_NO_HASH}",

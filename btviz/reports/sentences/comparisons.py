@@ -302,9 +302,11 @@ def _missing(preferences: pl.DataFrame) -> str:
     if preferences.is_empty():
         return "This data set holds no comparisons."
     better, safer = (preferences[name].null_count() for name in ("better", "safer"))
+    chosen = preferences["overall"].count()
+    only = f" {chosen:,} tell only which answer was chosen, as better or as safer." if chosen else ""
     return (
         f"Of {preferences.height:,} comparisons {better:,} do not tell the better answer and {safer:,} do not tell the "
-        "safer one. Choose another release or stratum, or read the comparisons."
+        f"safer one.{only} Choose another release or stratum, or read the comparisons."
     )
 
 
