@@ -146,7 +146,7 @@ def test_what_a_missing_label_keeps_from_being_measured_is_said(tmp_path):
     result = CliRunner().invoke(app, ["stats", "orthogonality", str(file), "--n-boot", "50"])
     assert result.exit_code == 0
     assert says(result.stdout, "P(better = safer)", "4 comparisons", "4 tell the better", "0 the safer")
-    assert says(result.stdout, "how often each label names response_1")
+    assert says(result.stdout, "How often each label names response_1")
     assert "grouping" not in result.stdout, "no table of zeros"
 
 

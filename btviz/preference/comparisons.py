@@ -66,7 +66,10 @@ def lacking(ds: Dataset) -> str | None:
         return None
     asked = f"P(better = safer) of {ds.name} was asked for"
     if preferences.is_empty():
-        return f"{asked}; these data hold no comparisons, so no comparison has both labels. Use comparisons of two answers, such as pku-saferlhf."
+        return (
+            f"{asked}; these data hold no comparisons, so no comparison has both labels. Use comparisons, "
+            "such as pku-saferlhf."
+        )
     known = {name: preferences[name].count() for name in ("better", "safer", "overall")}
     way = (
         "If what was chosen means one of the two, say so when you load or add the file: --columns chosen=better, or "
