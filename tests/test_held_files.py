@@ -433,6 +433,19 @@ def test_a_release_that_says_who_annotated_carries_no_doubt(tmp_path: Path, samp
     assert alone["undefined"].str.contains("one annotation per pair").all()
 
 
+def test_the_inventory_says_what_is_here(tmp_path: Path) -> None:
+    from btviz.data import inventory
+
+    add("beavertails-30k", [write(tmp_path / "test.jsonl", lines(1, 2))])
+    gone = write(tmp_path / "train.jsonl", lines(3))
+    add("mine", [gone, tmp_path / "test.jsonl"])
+    gone.unlink()
+    release, mine = inventory()
+    assert (release.rows, release.extent, release.splits) == (2, "test split, 2 of 30,207", ("test",))
+    assert (mine.rows, mine.extent, mine.splits) == (3, "", ("test", "train"))
+    assert (mine.present, mine.missing) == ((str(tmp_path / "test.jsonl"),), (str(gone),))
+
+
 # names and paths --------------------------------------------------------------------------------
 
 

@@ -14,7 +14,7 @@ from btviz.cli.report import ABSENT, format_bytes, json_option, print_json, prin
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.data import Dataset, Neighbour, Release
+    from btviz.data import Dataset, Held, Neighbour, Release
     from btviz.taxonomy import Taxonomy
 
 
@@ -182,16 +182,17 @@ data_group.add_command(data_show)
 @json_option
 def data_list(*, files: bool, everything: bool, as_json: bool) -> None:
     """List the embedded samples, the released data sets, and those you added."""
-    from btviz.data import NEIGHBOURS, RELEASES, SYNTHETIC_NAMES, adopted
+    from btviz.data import NEIGHBOURS, RELEASES, SYNTHETIC_NAMES, inventory
 
-    adopted_names = adopted()
-    others = [name for name in adopted_names if name not in RELEASES]
+    held = {here.name: here for here in inventory()}
+    others = [name for name in held if name not in RELEASES]
     if as_json:
         print_json(
             {
                 "synthetic": list(SYNTHETIC_NAMES),
-                "released": [_described(entry, is_here=name in adopted_names) for name, entry in RELEASES.items()],
+                "released": [_described(entry, is_here=name in held) for name, entry in RELEASES.items()],
                 "added": others,
+                "here": [asdict(here) for here in held.values()],
                 **({"neighbours": [asdict(entry) for entry in NEIGHBOURS.values()]} if everything else {}),
             }
         )
@@ -199,10 +200,10 @@ def data_list(*, files: bool, everything: bool, as_json: bool) -> None:
         for entry in RELEASES.values():
             _print_files(entry)
     else:
-        rows: list[list[object]] = [[name, None, "made on the spot", True] for name in SYNTHETIC_NAMES]
-        rows += [[name, _rows(e), format_bytes(e.bytes), name in adopted_names] for name, e in RELEASES.items()]
-        rows += [[name, None, None, True] for name in others]
-        print_table(rows, ["data set", "rows", "download", "here"])
+        rows: list[list[object]] = [[name, None, "made on the spot", "yes", None] for name in SYNTHETIC_NAMES]
+        rows += [[name, _rows(e), format_bytes(e.bytes), *_here(held.get(name))] for name, e in RELEASES.items()]
+        rows += [[name, None, None, *_here(held[name])] for name in others]
+        print_table(rows, ["data set", "rows", "download", "here", "files"])
         click.echo("\nThe released data are licensed CC BY-NC 4.0. Their texts are harmful by design.")
         click.echo("Get one: btviz data fetch NAME. Use a copy you have: btviz data add NAME FILE...")
         if everything:
@@ -283,6 +284,16 @@ def _described(entry: Release, *, is_here: bool) -> dict[str, Any]:
     counts = published_numbers(entry.name).to_dicts()
     more = {"is_pinned": entry.is_pinned, "bytes": entry.bytes, "is_here": is_here, "published": counts}
     return {**asdict(entry), **more}
+
+
+def _here(held: Held | None) -> tuple[str, str | None]:
+    """What is here of a data set, and of its files."""
+    if held is None:
+        return "no", None
+    rows = "yes" if held.rows is None else f"{held.rows:,} rows"
+    where = held.extent or " and ".join(held.splits)
+    files = [f"{len(paths)} {word}" for paths, word in ((held.present, "there"), (held.missing, "missing")) if paths]
+    return (f"{rows}, {where}" if where else rows), ", ".join(files) or None
 
 
 def _print_neighbours(entries: Iterable[Neighbour]) -> None:

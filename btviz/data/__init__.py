@@ -12,6 +12,7 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.data.catalog import add, adopted, find, load, remove
     from btviz.data.dataset import Dataset
+    from btviz.data.holdings import Held, inventory
     from btviz.data.reading.files import format_of
     from btviz.data.reading.flat_tables import read_frame
     from btviz.data.reading.scan import scan

@@ -205,12 +205,12 @@ def add(
         return recipe.joined(holding, release=_release(name))
 
     merged(_record(name)).entry()  # before the catalogue: files that cannot be read are not listed
-    catalogue = update_document(
+    changed = update_document(
         _catalogue_file(),
         # merged again: another process may have added files to this name meanwhile
-        lambda catalogue: {**catalogue, name: merged(catalogue.get(name)).document()},
+        lambda known: {**known, name: merged(known.get(name)).document()},
     )
-    ds = _recorded(name, catalogue[name])
+    ds = _recorded(name, changed[name])
     _report_problems(ds, strict=False)
     return ds
 
@@ -221,7 +221,7 @@ def register(name: str, key: Key) -> None:
     record = _record(name)
     if name in synthetic.SYNTHETIC_NAMES or name in RELEASES or (record is not None and "entry" not in record):
         raise UsageError(f"A new data set was to be called {name!r}; that is the name of another. Choose another name.")
-    update_document(_catalogue_file(), lambda catalogue: {**catalogue, name: {"entry": key.to_document()}})
+    update_document(_catalogue_file(), lambda known: {**known, name: {"entry": key.to_document()}})
 
 
 def _check_new(name: str) -> None:
@@ -246,7 +246,7 @@ def remove(name: str) -> None:
     """
     if _record(name) is None:
         raise _no_such_name(name)
-    update_document(_catalogue_file(), lambda catalogue: {k: v for k, v in catalogue.items() if k != name})
+    update_document(_catalogue_file(), lambda known: {k: v for k, v in known.items() if k != name})
 
 
 def adopted() -> list[str]:
@@ -257,7 +257,12 @@ def adopted() -> list[str]:
     list of str
         Those of data sets made of scores, too.
     """
-    return sorted(read_document(_catalogue_file()))
+    return sorted(catalogue())
+
+
+def catalogue() -> dict[str, Any]:
+    """What every adopted name stands for: a recipe of files, or an entry of the store."""
+    return read_document(_catalogue_file())
 
 
 def _catalogue_file() -> Path:
@@ -265,7 +270,7 @@ def _catalogue_file() -> Path:
 
 
 def _record(name: str) -> dict[str, Any] | None:
-    record: dict[str, Any] | None = read_document(_catalogue_file()).get(name)
+    record: dict[str, Any] | None = catalogue().get(name)
     return record
 
 
@@ -294,8 +299,7 @@ def _expect_unchanged(recipe: Recipe, name: str) -> None:
 
 
 def _registered_entry(name: str, document: dict[str, Any]) -> Entry:
-    key = Key(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
-    entry = Store().get(key)
+    entry = Store().get(Key.of_document(document))
     if entry is None:
         raise NotFoundError(
             f"{name!r} was asked for; its stored tables are gone, and it was not made of released files. "
@@ -400,6 +404,11 @@ def _report_problems(ds: Dataset, *, strict: bool) -> None:
 
 
 def _no_such_name(name: str) -> NotFoundError:
+    if name in RELEASES and (snapshot := cached_snapshot(RELEASES[name].repo_id)) is not None:
+        return NotFoundError(
+            f"The data set {name!r} was asked for; files of its repository are in the hub's cache, but not under this "
+            f"name. Give it to them with `btviz data add {name} {snapshot}`, or load {RELEASES[name].repo_id!r}."
+        )
     if name in RELEASES:
         return NotFoundError(
             f"The data set {name!r} was asked for; it is a released one that is not on this machine. "

@@ -113,7 +113,7 @@ class Dataset:
     @property
     def extent(self) -> str:
         """Which split is loaded, and how much of its release, where that is not all; else empty."""
-        return "" if self.is_synthetic else _extent_of(self.facts, name=self.name, release=self.release)
+        return "" if self.is_synthetic else extent_of(self.facts, name=self.name, release=self.release)
 
     @property
     def population(self) -> str:
@@ -139,7 +139,7 @@ def expect_dataset(ds: object) -> None:
         raise UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")
 
 
-def _extent_of(facts: Mapping[str, Any], *, name: str, release: str | None) -> str:
+def extent_of(facts: Mapping[str, Any], *, name: str, release: str | None) -> str:
     """What is loaded, in words, where that is not all: "test split, 3,021 of 30,207".
 
     Of files of no known release it is known only that they are one split, if their names say so.

@@ -226,8 +226,7 @@ def _entries(ds: Dataset) -> list[Entry]:
 
 
 def _entry(document: Mapping[str, Any]) -> Entry | None:
-    key = Key(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
-    return Store().get(key)
+    return Store().get(Key.of_document(document))
 
 
 def _from_files(document: Mapping[str, Any] | None, ds: Dataset) -> Entry | None:

@@ -9,7 +9,7 @@ import re
 import struct
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, cast
+from typing import Any, TypeAlias, cast
 
 from btviz.errors import UsageError
 
@@ -175,6 +175,11 @@ class Key:
     def words(self) -> str:
         """What it is, for a person: "the data map"."""
         return WORDS.get(self.kind, f"the stored {self.kind.replace('-', ' ')}")
+
+    @classmethod
+    def of_document(cls, document: Mapping[str, Any]) -> Key:
+        """The key whose `to_document` gave this."""
+        return cls(document["kind"], tuple(document["inputs"]), document["params"], document["version"])
 
     def to_document(self) -> dict[str, JSON]:
         """Everything the digest is made of, as JSON."""
