@@ -275,3 +275,30 @@ def test_tokens_that_stand_for_no_text_have_no_part_in_the_static_model(monkeypa
 def test_a_static_model_takes_no_prompt():
     with pytest.raises(UsageError, match="no prompt"):
         load_encoder("static", prompt="query: ")
+
+
+def test_a_model_of_the_kind_that_is_proposed_for_other_languages_is_read(tmp_path):
+    """A small one with the parts of the multilingual MiniLM: pieces of a unigram vocabulary, and a BERT."""
+    import torch
+    import transformers
+    from sentence_transformers import SentenceTransformer
+    from sentence_transformers.sentence_transformer.modules import Pooling, Transformer
+    from tokenizers import Tokenizer, models, pre_tokenizers
+
+    texts = ["怎样照顾自行车", "как починить велосипед", "จักรยาน", "tea"]
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    pieces = [*special, "▁", *sorted({letter for text in texts for letter in text if letter != " "})]
+    tokenizer = Tokenizer(models.Unigram([(piece, -float(i)) for i, piece in enumerate(pieces)], unk_id=3))
+    tokenizer.pre_tokenizer = pre_tokenizers.Metaspace()
+    names = dict(zip(("bos_token", "pad_token", "eos_token", "unk_token", "mask_token"), special, strict=True))
+    parts, whole = tmp_path / "parts", tmp_path / "whole"
+    transformers.PreTrainedTokenizerFast(tokenizer_object=tokenizer, **names).save_pretrained(parts)
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2, "intermediate_size": 32}
+    transformers.BertModel(transformers.BertConfig(vocab_size=len(pieces), **size)).save_pretrained(parts)
+    body = Transformer(str(parts))
+    reference = SentenceTransformer(modules=[body, Pooling(body.get_embedding_dimension())], device="cpu")
+    reference.save(str(whole))
+    vectors = load_encoder(whole, precision="float32", device="cpu").encode(texts)
+    expected = reference.encode(texts, normalize_embeddings=True, show_progress_bar=False)
+    np.testing.assert_allclose(vectors, expected, atol=1e-5)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import btviz
-from btviz.data.words import SPACED_RULE, UNSPACED_RULE, count_words, rule_of, words_of
+from btviz.data.words import SPACED_RULE, UNSPACED_RULE, beginning, count_words, rule_of, words_of
 
 SENTENCES = {
     "Don't you like e-mail?": ["Don", "t", "you", "like", "e", "mail"],
@@ -84,3 +84,28 @@ def test_a_file_without_blanks_has_words_and_not_clauses(shared_data):
     prompts = [json.loads(line)["prompt"] for line in file.read_text(encoding="utf-8").splitlines()]
     assert ds.pairs["prompt_words"].min() >= 3
     assert max(words_of(pl.Series(prompts)).explode().str.len_chars()) <= 3
+
+
+@pytest.mark.parametrize(
+    ("text", "most", "kept"),
+    [
+        ("tea", 3, "tea"),
+        ("tea", 2, "te"),
+        ("cafe\u0301s", 4, "caf"),
+        ("क्षत्रिय", 3, "क्ष"),
+        ("क्षत्रिय", 2, "क्"),
+        ("👩‍👩‍👧 tea", 4, "👩‍👩‍👧"[:4]),
+        ("tea 👩‍👩‍👧", 6, "tea "),
+        ("🇩🇪🇫🇷", 3, "🇩🇪"),
+        ("", 0, ""),
+    ],
+)
+def test_a_text_is_cut_between_letters(text, most, kept):
+    assert beginning(text, most=most) == kept
+
+
+@given(MANY_SCRIPTS, st.integers(1, 30))
+def test_a_cut_text_is_a_beginning(text, most):
+    kept = beginning("a" * 100 + text, most=100 + most)
+    assert ("a" * 100 + text).startswith(kept)
+    assert 100 + most - 64 < len(kept) <= 100 + most or len(kept) == 100 + len(text)

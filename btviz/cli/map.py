@@ -27,7 +27,8 @@ _TRUST_COLUMNS = ("value", "standard_error", "n_judged")
     "--encoder",
     default="minilm",
     show_default=True,
-    help="minilm, static (quick once it is distilled, in seconds), a folder, or the name of a model on the hub.",
+    help="minilm and static (distilled from it in seconds, then quick) know English, words counts the words of any "
+    "language; else a folder, or the name of a model on the hub.",
 )
 @click.option("--scale", type=int, help="Fewest texts of a topic; by default what suits their number.")
 @click.option("--landmarks", type=int, help="Lay out that many texts only, and place the others beside them.")
@@ -88,6 +89,7 @@ def _document(result: TopicMap) -> dict[str, Any]:
             **{fact: emb.facts[fact] for fact in facts},
             "truncated_share": emb.facts["truncated"] / len(emb),
             "fingerprint": emb.fingerprint,
+            "language": emb.facts["language"],
         },
         "neighbors": {"n_texts": n, "n_neighbors": k, "method": graph.method, "recall": graph.recall},
         "quality": result.quality.to_dicts(),

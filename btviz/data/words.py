@@ -6,6 +6,8 @@ blanks between words, so there a run is a clause: it is divided by a dictionary.
 
 from __future__ import annotations
 
+from itertools import accumulate
+
 import numpy as np
 import polars as pl
 
@@ -103,11 +105,26 @@ def _divided(texts: pl.Series, pattern: str) -> pl.Series:
 
 def _cut(run: str, *, by_jieba: bool) -> list[str]:
     """Divide a run; together the parts are the run."""
-    # both libraries load megabytes of dictionary, which most data never need
     if by_jieba:
-        import rjieba  # noqa: PLC0415
+        import rjieba  # noqa: PLC0415  # it reads its dictionary
 
         return rjieba.cut(run)
-    from icu4py.breakers import WordBreaker  # noqa: PLC0415
+    from icu4py.breakers import WordBreaker  # noqa: PLC0415  # megabytes that most data never need
 
     return list(WordBreaker(run, "en"))
+
+
+_NEAR = 64
+"""Code points around a cut that decide where it may be."""
+
+
+def beginning(text: str, *, most: int) -> str:
+    """As much of a text as fits into `most` code points without parting a letter from its marks, or an emoji."""
+    if len(text) <= most:
+        return text
+    from icu4py.breakers import CharacterBreaker  # noqa: PLC0415  # as above
+
+    start = max(most - _NEAR, 0)
+    letters = CharacterBreaker(text[start : most + _NEAR], "en")
+    ends = (end for end in accumulate(map(len, letters), initial=start) if start < end <= most)
+    return text[: max(ends, default=most)]  # what is longer than `_NEAR` is no letter of any script

@@ -37,8 +37,8 @@ class Embeddings:
         Hexadecimal hash of everything the vectors depend on: encoder, its weights and settings, texts.
     facts : Mapping
         What is known of the run: `rows` of the data set, `texts`, `new` (encoded in this run), `truncated`
-        (texts longer than the encoder reads), `max_tokens`, `seconds`, `storage`; empty for
-        embeddings made by hand.
+        (texts longer than the encoder reads), `max_tokens`, `seconds`, `storage`, `language` (what to
+        say of texts that are not in the encoder's language, or None); empty for embeddings made by hand.
     source : Encoder or None
         The encoder itself, for further texts; None for embeddings made by hand.
 
@@ -131,6 +131,9 @@ TEXTS = {
     "qa": pl.concat_str("prompt", "response", separator="\n"),
 }
 """Expressions over `pairs`; question and answer stand on a line each."""
+
+PLURALS = {"prompt": "prompts", "response": "responses", "qa": "prompts with their responses"}
+"""What such texts are called."""
 
 
 def text_id(text: str) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -21,7 +22,8 @@ from btviz.store.keys import JSON
 from btviz.texts.embedding.batches import unit
 from btviz.texts.embedding.encoders import Encoder, load_encoder
 from btviz.texts.embedding.engines import Engine, encoded_by_ray, encoded_here
-from btviz.texts.embedding.result import Embeddings, texts_of
+from btviz.texts.embedding.languages import LanguageWarning, language_note
+from btviz.texts.embedding.result import PLURALS, Embeddings, texts_of
 
 VERSION = 1
 
@@ -96,10 +98,14 @@ def embed(
     texts, pairs = texts_of(ds, text)
     if texts.is_empty():
         raise DataError(f"Asked to embed {ds.name}; it has no pairs. Choose data with prompts and responses.")
+    note = language_note(used.name, texts["text"], what=PLURALS[text])
+    if note:
+        warnings.warn(note, LanguageWarning, stacklevel=2)
     run = _Run(used, texts, rows=ds.annotations.height or pairs.height, engine=engine, workers=workers)
     entry = run.stored(store or Store(), storage=storage)
     facts: dict[str, Any] = dict(entry.document("facts"))
     facts |= {"rows": run.rows, "new": run.new, "seconds": time.monotonic() - begun, "storage": storage}
+    facts["language"] = note
     vectors = entry.array("vectors")
     return Embeddings(
         text_ids=texts["text_id"].to_numpy(),

@@ -9,6 +9,7 @@ import anywidget
 import traitlets
 
 from btviz.data.dataset import Dataset, expect_dataset
+from btviz.data.words import beginning
 from btviz.errors import BtvizError
 from btviz.session import ContentPolicy, from_hex, hex_id, session_policy
 from btviz.taxonomy.categories import Taxonomy
@@ -71,16 +72,18 @@ class Inspector(View, anywidget.AnyWidget):
             self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
 
     def _texts(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
+        parts = ("prompt", "response")
+        shown = {part: None if row[part] is None else beginning(row[part], most=LONGEST_TEXT) for part in parts}
         return [
             {
                 "part": part,
-                "text": None if row[part] is None else row[part][:LONGEST_TEXT],
-                "cut": max(len(row[part] or "") - LONGEST_TEXT, 0),
+                "text": shown[part],
+                "cut": len(row[part] or "") - len(shown[part] or ""),
                 "withheld": [
                     category.title for category in self.policy.withheld(row[f"{part}_labels"], self.ds.taxonomy)
                 ],
             }
-            for part in ("prompt", "response")
+            for part in parts
         ]
 
     def _opt_in(self, message: Message) -> None:

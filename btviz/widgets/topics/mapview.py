@@ -20,6 +20,7 @@ from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, UsageError, choice, require
 from btviz.plots.style.theme import GROUPS
 from btviz.plots.topics.datamap import QUALITY
+from btviz.texts.embedding import PLURALS, TEXTS, language_note
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.stability import STABLE
 from btviz.widgets import front
@@ -247,9 +248,6 @@ class MapJobs:
         self._view.send({"kind": "say", "text": words})
 
 
-_TEXTS = {"prompt": "prompts", "response": "responses", "qa": "prompts with their responses"}
-
-
 class TopicPanel:
     """Show places, the names of their topics, and one meaning of colour."""
 
@@ -275,8 +273,9 @@ class TopicPanel:
             self._sizes()
             | {
                 "population": ds.population,
-                "texts": _TEXTS.get(topics.facts.get("text", ""), "texts"),
+                "texts": PLURALS.get(topics.facts.get("text", ""), "texts"),
                 "encoder": topics.facts.get("encoder"),
+                "language": _language(ds, topics),
                 "quality": _of_all(quality),
                 "colorings": [
                     (name, colouring.title, colouring.group, colouring.why_not)
@@ -348,6 +347,14 @@ class TopicPanel:
         legend = [(colouring.colours[number], words) for number, words in colouring.legend]
         self.view.tell({"color": self._color, "legend": legend, "legend_title": colouring.title})
         self.send_labels()
+
+
+def _language(ds: Dataset, topics: Topics) -> str | None:
+    """What to say of texts that are not in the language of the encoder behind some topics."""
+    text, encoder = topics.facts.get("text"), topics.facts.get("encoder")
+    if text not in TEXTS or encoder is None:
+        return None
+    return language_note(encoder, ds.pairs.select(TEXTS[text]).to_series(), what=PLURALS[text])
 
 
 def _of_all(quality: pl.DataFrame | None) -> list[dict[str, Any]]:

@@ -35,6 +35,7 @@ function fields(model, apply) {
     class: "btviz-search",
     placeholder: "Search texts (key: /)",
     "aria-label": "Search prompts and responses",
+    dir: "auto",
   });
   search.addEventListener(
     "input",

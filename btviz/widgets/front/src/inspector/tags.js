@@ -33,6 +33,7 @@ export function tagForm(pair, { known, save, close }) {
   const tag = element("input", {
     placeholder: "tag",
     "aria-label": "Tag",
+    dir: "auto",
     maxlength: 60,
     required: true,
     list: "btviz-tags",
@@ -40,6 +41,7 @@ export function tagForm(pair, { known, save, close }) {
   const note = element("input", {
     placeholder: "note (optional)",
     "aria-label": "Note",
+    dir: "auto",
     class: "btviz-wide",
   });
   /** @param {Event} event */

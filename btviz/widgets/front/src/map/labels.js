@@ -27,7 +27,7 @@ export function topicLabels({ where, click }) {
     const { topic, name, unstable, x, y } = label;
     const attributes = { class: "btviz-topic", "data-topic": topic };
     const named = button("", aboutTopic(label), () => click(topic), attributes);
-    const parts = [colour && dot(colour), element("span", {}, name)];
+    const parts = [colour && dot(colour), element("span", { dir: "auto" }, name)];
     if (unstable) parts.push(element("span", { class: "btviz-unstable" }, "?"));
     named.append(...parts.filter((part) => part instanceof Node));
     return { topic, node: named, x, y, width: 0, height: 0 };

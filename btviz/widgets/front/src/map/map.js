@@ -41,9 +41,10 @@ function pointedLine() {
      */
     point({ topic, pairs, unsafe }, names) {
       if (topic == null) return node.replaceChildren(hint);
-      const named = topic < 0 ? "no topic" : `topic ${topic}: ${names.get(topic) ?? ""}`;
+      const named = topic < 0 ? "no topic" : `topic ${topic}: `;
       const how = unsafe == null ? "" : `, ${count(unsafe)} unsafe`;
-      node.replaceChildren(`${plural(pairs, "pair")} here${how} · ${named}`);
+      const name = element("bdi", {}, names.get(topic) ?? "");
+      node.replaceChildren(`${plural(pairs, "pair")} here${how} · ${named}`, name);
     },
   };
 }
@@ -59,6 +60,7 @@ function render(view) {
   const title = element("div", { class: "btviz-counts" });
   const busy = element("progress", { class: "btviz-busy-bar", "aria-label": "Working" });
   const quality = element("p", { class: "btviz-quiet btviz-quality" });
+  const language = element("p", { class: "btviz-quality", hidden: true });
   const pointed = pointedLine();
   /** @type {(x: number, y: number) => number[] | null} */
   let where = () => null;
@@ -130,6 +132,8 @@ function render(view) {
     busy.hidden = !state.busy;
     title.replaceChildren(titleOf(state));
     quality.replaceChildren(qualityLine(state.quality) + unstableLine(state));
+    language.replaceChildren(state.language ?? "");
+    language.hidden = !state.language;
     labels.choose(state.topic);
   }
 
@@ -153,7 +157,7 @@ function render(view) {
     on: { keydown },
   };
   const tools = element("div", { class: "btviz-row" }, colour.node, scale.node, busy);
-  const below = [legend.node, pointed.node, status, quality];
+  const below = [legend.node, pointed.node, status, language, quality];
   el.append(element("section", attributes, title, tools, search.node, chosen.node, stage, ...below));
   const stop = listen(model, { "change:state": update, "msg:custom": receive });
   update();

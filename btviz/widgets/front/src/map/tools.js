@@ -89,6 +89,7 @@ export function searches(model, act) {
     class: "btviz-search",
     placeholder: "Search",
     "aria-label": "Search the texts",
+    dir: "auto",
     spellcheck: "false",
   });
   /** @param {"words" | "meaning"} kind */
