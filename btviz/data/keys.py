@@ -248,13 +248,13 @@ def _places(frame: pl.DataFrame, column: str, ds: Dataset) -> pl.Series:
     line = key_text(frame[column])
     files = [file["label"] for file in ds.facts["files"]]
     if "file" in frame.columns:
-        return pl.select(pl.format("{}:{}", key_text(frame["file"]), line)).to_series()
+        return key_text(frame["file"]) + ":" + line
     if len(files) != 1:
         raise UsageError(
             f"Rows were to be matched by their line; {ds.name!r} was read from {len(files):,} files, and no column "
             f"'file' says of which. Add it: {shown_columns(files)}."
         )
-    return pl.select(pl.format("{}:{}", pl.lit(files[0]), line)).to_series()
+    return f"{files[0]}:" + line
 
 
 def _looked_up(rows: pl.DataFrame, known: pl.DataFrame, *, by: str) -> Matches:

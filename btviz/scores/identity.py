@@ -213,7 +213,7 @@ def unfolded(table: FileTable, columns: AnswerColumns, *, ds: Dataset | None) ->
         return AnswerFile(table)
     for ends in SIDES:
         pairs = paired_columns(names, ends)
-        if any(stem in ("", *RESPONSE_COLUMNS, PAIR_ID) or is_hash(stem) for stem in pairs):
+        if any(stem in ("", columns.response, *RESPONSE_COLUMNS, PAIR_ID) or is_hash(stem) for stem in pairs):
             return _stacked(table, pairs)
         if pairs and ds is not None and _names_comparisons(names, columns, ds=ds):
             return _stacked(table, pairs)

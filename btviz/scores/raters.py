@@ -79,7 +79,9 @@ def safety_verdicts(scores: pl.DataFrame, ds: Dataset, *, threshold: float | Non
         highest.setdefault(rater, []).append(part.scores.select("pair_id", safe.alias("safe")))
         limits[rater] = limit
     for rater, parts in highest.items():
-        verdict = pl.concat(parts).group_by("pair_id").agg(pl.col("safe").all(), pl.len().alias("targets"))
+        verdict = (
+            pl.concat(parts).group_by("pair_id").agg(pl.col("safe").all(ignore_nulls=False), pl.len().alias("targets"))
+        )
         whole = verdict.filter(pl.col("targets") == len(parts)).select("pair_id", pl.col("safe").alias(rater))
         frame = frame.join(whole, on="pair_id", how="left")
     columns = (pl.lit(limit, pl.Float64).alias(LIMIT.format(name)) for name, limit in limits.items())
