@@ -174,7 +174,7 @@ def test_files_that_match_nothing_or_are_not_there_are_refused(labelled, tmp_pat
     with pytest.raises(DataError, match="line 2"):
         read_scores(tmp_path / "bad.jsonl", labelled)
     (tmp_path / "what.txt").write_text("a")
-    with pytest.raises(DataError, match=r"ends in none of \.jsonl"):
+    with pytest.raises(DataError, match=r"no table, and no JSON"):
         read_scores(tmp_path / "what.txt", labelled)
 
 
@@ -491,7 +491,7 @@ def test_lines_may_end_as_they_once_did(tmp_path):
     [
         ("a,b,1\n\nc,d\n", "line 4 is at fault: malformed CSV \\(2 fields where the header has 3"),
         ("a,b,1\nc,d,1,2\n", "line 3 is at fault: malformed CSV \\(4 fields where the header has 3"),
-        ('a,"b\n",1\n"c,d,1\n', "line 4 is at fault: malformed CSV \\(unreadable from here on"),
+        ('a,"b\n",1\n"c,d,1\n', "line 4 is at fault: malformed CSV \\(unexpected end of data"),
         ("a,b,1\nc,\udcff,1\n", "line 3 is at fault: invalid UTF-8"),
     ],
 )
@@ -559,7 +559,7 @@ def test_of_a_file_that_is_cut_short_no_line_is_blamed(labelled, tmp_path, suffi
     frame = pl.DataFrame({"prompt": "a", "response": [f"b {word}" for word in words], "cost": 0.5})
     whole = gzip.compress(write(frame, tmp_path / f"made{suffix}").read_bytes())
     (tmp_path / f"cut{suffix}.gz").write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(DataError, match=r"the archive is cut short: .* Fetch it again"):
+    with pytest.raises(DataError, match=r"it is cut short or damaged: .* Fetch it again"):
         read_scores(tmp_path / f"cut{suffix}.gz", labelled)
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from btviz.data.reading.flat_tables import shown_columns
+from btviz.data.reading.record import shown_columns
 from btviz.data.tables import ID, KEYS
 from btviz.errors import DataError, UsageError
 

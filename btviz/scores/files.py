@@ -11,7 +11,8 @@ import polars as pl
 
 from btviz.data.assemble import fingerprint_of
 from btviz.data.dataset import Dataset
-from btviz.data.reading.flat_tables import FileTable, open_tables, shown_columns
+from btviz.data.reading.flat_tables import FileTable, open_tables
+from btviz.data.reading.record import shown_columns
 from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform
 from btviz.data.words import word_counts
 from btviz.errors import DataError, UsageError

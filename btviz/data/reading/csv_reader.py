@@ -1,125 +1,261 @@
-"""CSV: what divides its columns, its fields as text, and its rows as records."""
+"""CSV: what divides its columns and quotes its fields, and its rows as columns of text."""
 
 from __future__ import annotations
 
 import csv
 import io
 import itertools
-import json
 import re
 import sys
-from collections.abc import Iterator
-from pathlib import Path
+import unicodedata
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from typing import Any
 
-from btviz.data.reading.files import Truncated, line_blocks
-from btviz.data.reading.record import Finding, Item, Progress, Record
+import polars as pl
 
-SEPARATORS = (",", ";", "\t")
-"""What divides the columns of a CSV; spreadsheets of some countries write semicolons."""
+from btviz.data.reading.archives import Truncated
+from btviz.data.reading.files import LONGEST_ROW, Block
+from btviz.data.reading.record import Batch, Cells, Finding, shown_columns
+from btviz.errors import DataError
 
-CSV_OBJECTS = ("category", "harm_category", "response_0_harm_category", "response_1_harm_category")
+_ROWS_AT_ONCE = 5_000
 
-CSV_TEXTS = frozenset(
-    {"prompt", "response", "response_0", "response_1"}
-    | {"prompt_source", "response_source", "response_0_source", "response_1_source"}
-)
+_LETTERS_AT_ONCE = 8 << 20
 
-_QUOTED = re.compile(rb'"[^"]*"')
+_READ_AGAIN = 256 << 20
+"""Letters that are read again, all in all, behind quotes that are not closed."""
 
-_ESCAPED_BYTES = {chr(code) for code in range(0xDC80, 0xDD00)}
+_USUAL = (",", ";", "\t", "|")
+
+_NEVER = frozenset("\"'._-\r\n ")
+"""What stands in names of columns, and divides none."""
+
+_SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n')
+
+_ESCAPED_BYTES = re.compile("[\udc80-\udcff]")
 
 
-def separator_of(head: bytes) -> str:
-    """What the first line has most of; a mark in quotes divides nothing."""
-    first = re.split(rb"[\r\n]", _QUOTED.sub(b"", head), maxsplit=1)[0]
-    return max(SEPARATORS, key=lambda mark: first.count(mark.encode()))
+@dataclass(frozen=True)
+class Dialect:
+    """How a CSV is written."""
+
+    separator: str = ","
+    escape: str | None = None
+    quote: str | None = '"'
+    spaced: bool = False
+    """Whether a space follows each separator."""
+    skip: int = 0
+    """Lines before the header."""
+
+    def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
+        """Fields of each row; a row that is none raises `csv.Error`."""
+        return csv.reader(
+            lines,
+            delimiter=self.separator,
+            doublequote=self.escape is None,
+            escapechar=self.escape,
+            quotechar=self.quote,
+            quoting=csv.QUOTE_NONE if self.quote is None else csv.QUOTE_MINIMAL,
+            skipinitialspace=self.spaced,
+            strict=True,
+        )
 
 
-def csv_rows(
-    path: Path, separator: str, *, progress: Progress | None = None
-) -> Iterator[tuple[int, list[str] | Finding]]:
+def dialect_of(start: str, *, whole: bool) -> tuple[Dialect, float]:
+    """The dialect in which most rows at the start of a file are as wide as the header, and how many are.
+
+    The share is 0 where no separator divides the header.
+    """
+    named = _SEPARATOR_LINE.match(start)
+    if named:
+        return Dialect(named[1], skip=1), 1.0
+    lines = start.splitlines(keepends=True)[: None if whole else -1] or [start]
+    header = re.sub(r'"[^"]*"', "", lines[0])
+    others = {mark for mark in header if unicodedata.category(mark)[0] in "PSC"} - _NEVER - set(_USUAL)
+    scores = [
+        (round(share - cost, 2), width, share, dialect)
+        for mark in (*_USUAL, *sorted(others))
+        if mark in header
+        for dialect, cost in (
+            (Dialect(mark), 0.0),
+            (Dialect(mark, spaced=True), 0.01),
+            (Dialect(mark, escape="\\"), 0.01),
+            (Dialect(mark, quote=None), 0.2),
+        )
+        for share, width in [_share_of_sound(dialect, lines)]
+    ]
+    best = max(scores, key=lambda score: score[:2], default=None)
+    return (Dialect(), 0.0) if best is None else (best[3], best[2])
+
+
+def _share_of_sound(dialect: Dialect, lines: list[str]) -> tuple[float, int]:
+    """Share of lines that belong to rows as wide as the header, and that width."""
+    reader = dialect.reader(lines)
+    widths: list[int] = []
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error:
+            widths.append(0)
+            continue
+        if fields is None:
+            break
+        if fields:
+            widths.append(len(fields))
+    width = widths[0] if widths else 0
+    if width < 2:
+        return 0.0, 0
+    sound = sum(w == width for w in widths) - 1
+    return (sound / (len(widths) - 1) if len(widths) > 1 else 1.0), width
+
+
+class _Lines:
+    """Lines of a file, which can be given again: a quote that is not closed takes in those that follow it."""
+
+    def __init__(self, blocks: Iterable[Block]) -> None:
+        self.damage: str | None = None
+        self.number = 0
+        self._blocks = iter(blocks)
+        self._ready: Iterator[str] = iter(())
+        self._since: list[str] = []
+        self._held = 0
+        self._again = 0
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        line = self._next()
+        self.number += 1
+        self._since.append(line)
+        self._held += len(line)
+        if self._held > LONGEST_ROW:
+            raise csv.Error(f"more than {LONGEST_ROW:,} letters without an end")
+        return line
+
+    def _next(self) -> str:
+        while (line := next(self._ready, None)) is None:
+            try:
+                block = next(self._blocks)
+            except Truncated as error:
+                self.damage = str(error)
+                raise StopIteration from error
+            if block.skipped:
+                self.number += 1
+                raise csv.Error(f"a line of {block.skipped:,} bytes; at most {LONGEST_ROW:,} are read")
+            text = block.data.decode(errors="surrogateescape")
+            self._ready = iter(io.StringIO(text, newline=""))
+        return line
+
+    def begin(self) -> None:
+        """Take what was read for a row."""
+        self._since, self._held = [], 0
+
+    def begin_again(self) -> str:
+        """Give all but the first line of what was read again; what becomes of them."""
+        after = self._since[1:]
+        self._again += self._held
+        if after and self._again > _READ_AGAIN:
+            self.begin()
+            return f"; nor are the {len(after):,} lines after it read"
+        self.number -= len(after)
+        self._ready = itertools.chain(after, self._ready)
+        self.begin()
+        return "; the lines after it are read again" if after else ""
+
+
+def rows_of(blocks: Iterable[Block], dialect: Dialect) -> Iterator[tuple[int | None, list[str] | Finding]]:
     """Fields of each row of a CSV, all text, its header first; the line is the one on which the row begins.
 
     Blank lines are no rows. A row has as many fields as the header, or is a finding.
     """
-    damage: list[Finding] = []
-
-    def lines() -> Iterator[str]:
-        try:
-            for block in line_blocks(path, progress=progress):
-                yield from io.StringIO(block.data.decode(errors="surrogateescape"), newline="")
-        except Truncated as error:
-            damage.append(Finding("truncated archive", str(error)))
-
     limit = csv.field_size_limit(sys.maxsize)  # a field may hold a text of any length
-    line, width = 1, 0
     try:
-        reader = csv.reader(lines(), delimiter=separator, strict=True)
-        for fields in reader:
-            if width and fields:
-                yield line, _field_fault(fields, width) or fields
-            elif fields:
-                width = len(fields)
-                yield line, fields
-            line = reader.line_num + 1
-    except csv.Error as error:
-        yield line, Finding("malformed CSV", f"unreadable from here on: {error}", rejects=True)
+        lines = _Lines(blocks)
+        for _ in range(dialect.skip):
+            next(lines, None)
+        yield from _rows(lines, dialect)
     finally:
         csv.field_size_limit(limit)
-    for finding in damage:
-        yield line, finding
 
 
-def _field_fault(fields: list[str], width: int) -> Finding | None:
-    if len(fields) != width:
+def _rows(lines: _Lines, dialect: Dialect) -> Iterator[tuple[int | None, list[str] | Finding]]:
+    width = 0
+    reader = dialect.reader(lines)
+    while True:
+        line = lines.number + 1
+        lines.begin()
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            yield line, Finding("malformed CSV", f"{error}{lines.begin_again()}", rejects=True)
+            reader = dialect.reader(lines)
+            continue
+        if fields is None:
+            break
+        if fields:
+            fault = _fault(fields, width)
+            width = width or len(fields)
+            yield line, fault or fields
+    if lines.damage:
+        yield None, Finding("truncated archive", lines.damage)
+
+
+def _fault(fields: list[str], width: int) -> Finding | None:
+    if width and len(fields) != width:
         return Finding("malformed CSV", f"{len(fields)} fields where the header has {width}", rejects=True)
-    if any(_ESCAPED_BYTES & set(field) for field in fields):
+    if any(not field.isascii() and _ESCAPED_BYTES.search(field) for field in fields):
         return Finding("invalid UTF-8", "", rejects=True)
     return None
 
 
-def records_of_csv(path: Path, separator: str, *, progress: Progress | None) -> Iterator[tuple[int | None, Item]]:
-    """Rows with values in place of text: categories as JSON in one column, or a column ``category.<key>`` each."""
-    header: list[str] | None = None
-    for line, fields in csv_rows(path, separator, progress=progress):
-        if isinstance(fields, Finding):
-            yield line, fields
-        elif header is None:
-            header = fields
-        else:
-            yield line, _csv_record(header, fields)
+def batches_of(blocks: Iterable[Block], dialect: Dialect, *, name: str) -> Iterator[Batch]:
+    """Rows of a CSV as columns of text."""
+    rows = rows_of(blocks, dialect)
+    header = _header(rows, name)
+    if header is None:
+        return
+    first = True
+    while True:
+        lines: list[int | None] = []
+        sound: list[list[str]] = []
+        findings: list[tuple[int | None, Finding]] = []
+        letters = 0
+        for line, fields in rows:
+            if isinstance(fields, Finding):
+                findings.append((line, fields))
+            else:
+                lines.append(line)
+                sound.append(fields)
+                letters += sum(map(len, fields))
+            if len(lines) + len(findings) >= _ROWS_AT_ONCE or letters > _LETTERS_AT_ONCE:
+                break
+        if not lines and not findings and not first:
+            return
+        first = False
+        cells: Iterable[Any] = zip(*sound, strict=True) if sound else [()] * len(header)
+        columns: dict[str, Cells] = {
+            key: pl.Series(key, values, pl.String) for key, values in zip(header, cells, strict=True)
+        }
+        yield Batch(pl.Series("line", lines, pl.UInt64), columns, findings)
 
 
-def cells_of_csv(path: Path, separator: str, *, progress: Progress | None) -> Iterator[tuple[int | None, Item]]:
-    """Rows as they are written: all values are text."""
-    header: list[str] | None = None
-    for line, fields in csv_rows(path, separator, progress=progress):
-        if isinstance(fields, Finding):
-            yield line, fields
-        elif header is None:
-            header = fields
-        else:
-            yield line, Record(zip(header, fields, strict=True))
-
-
-def _csv_record(header: list[str], fields: list[str]) -> Record:
-    members: list[tuple[str, Any]] = []
-    objects: dict[str, list[tuple[str, Any]]] = {}
-    for key, text in zip(header, fields, strict=True):
-        group, dot, category = key.partition(".")
-        if dot and group in CSV_OBJECTS:
-            objects.setdefault(group, []).append((category, _csv_value(text)))
-        else:
-            members.append((key, text if key in CSV_TEXTS else _csv_value(text)))
-    return Record(itertools.chain(members, ((group, Record(flags)) for group, flags in objects.items())))
-
-
-def _csv_value(text: str) -> Any:
-    """A CSV field that is not text: a boolean, a number or an object; else the text itself."""
-    if text.strip().lower() in ("true", "false"):
-        return text.strip().lower() == "true"
-    try:
-        return json.loads(text, object_pairs_hook=Record)
-    except (ValueError, RecursionError):
-        return text
+def _header(rows: Iterator[tuple[int | None, list[str] | Finding]], name: str) -> list[str] | None:
+    """Names of the columns. Which of two of one name is meant cannot be known; unnamed ones are numbered."""
+    _, fields = next(rows, (0, None))
+    if fields is None:
+        return None
+    if isinstance(fields, Finding):
+        raise DataError(
+            f"{name} was to be read as CSV; its first line is no header: {fields.kind} {fields.detail}. Save it as "
+            "UTF-8 with a header, and close its quotes."
+        )
+    names = [field.strip() or (f"column {i}" if i > 1 else "") for i, field in enumerate(fields, 1)]
+    twice = sorted({key for key in names if names.count(key) > 1})
+    if twice:
+        raise DataError(
+            f"{name} was to be read as CSV; its columns {shown_columns(twice)} are there more than once. "
+            "Name each column once."
+        )
+    return names

@@ -1,13 +1,8 @@
-"""The form of a file, told once for data and for scores, and its rows one at a time.
-
-A file holds JSON lines, one JSON array, CSV or Parquet. Iterators over rows yield (line, record) with a `Record` or,
-where there is none, a `Finding`; rows before a fault are not lost to it.
-"""
+"""The form of a file, told from what it holds, for data and for scores; and its rows, as batches of columns."""
 
 from __future__ import annotations
 
 import itertools
-import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,204 +13,232 @@ from typing import Literal, TypeVar
 
 import polars as pl
 
-from btviz.data.reading.csv_reader import cells_of_csv, records_of_csv, separator_of
-from btviz.data.reading.files import Truncated, format_of, line_blocks, whole
-from btviz.data.reading.json_lines import LineReader, items_of, of_line, reason_of
-from btviz.data.reading.record import Batch, Finding, Item, Progress, Record, batch_of
-from btviz.errors import DataError
+from btviz.data.reading import arrow, columnar, csv_reader, json_values
+from btviz.data.reading.archives import Truncated, packing_of
+from btviz.data.reading.csv_reader import Dialect, dialect_of
+from btviz.data.reading.files import Block, Digest, Head, format_of, head_of, line_blocks, pieces_of
+from btviz.data.reading.json_lines import LineReader
+from btviz.data.reading.json_text import items_of_line
+from btviz.data.reading.json_values import Plan, plan_of
+from btviz.data.reading.record import Batch, Finding, Progress, batch_of
+from btviz.data.reading.signatures import misnamed, refusal, refuse_strange
 
 A = TypeVar("A")
 T = TypeVar("T")
 
-_HEAD = 2**17  # bytes that tell the form
+_HEAD = 1 << 17  # bytes that tell the form
 
-_BATCH_ROWS = 10_000
+_VOTES = 100  # lines that do
+
+_SAMPLE_BYTES = 1 << 20
+
+_PIECE = 4 << 20
+
+_EVEN = 0.9
+"""Share of the rows of a table that are as wide as its header, where the name does not say that it is one."""
+
+_AHEAD_BYTES = 96 << 20
+"""Read ahead of what has been dealt with; a batch that is larger is dealt with alone."""
 
 WORKERS = 1 + min(4, os.cpu_count() or 1)  # one more than cores: Polars waits for its own threads
 
 
 @dataclass(frozen=True)
 class Form:
-    """How the rows of a file are written down."""
+    """How the rows of a file are written down.
 
-    kind: Literal["lines", "array", "csv", "parquet"]
-    separator: str = ","
+    Attributes
+    ----------
+    kind : str
+        "lines" (of JSON), "values" (JSON in any other arrangement), "csv", "parquet", "arrow" or "arrow stream".
+    newline : str
+        What ends a line: a carriage return on its own, as old tools of the Mac write it, or else.
+    dialect : Dialect
+        Of a CSV.
+    plan : Plan
+        Where the rows are in JSON values.
+    packed : bool
+        Whether the file is an archive.
+    remark : str or None
+        What its name says that is not so.
+    """
+
+    kind: Literal["lines", "values", "csv", "parquet", "arrow", "arrow stream"]
+    newline: str = "\n"
+    dialect: Dialect | None = None
+    plan: Plan | None = None
+    packed: bool = False
+    remark: str | None = None
 
 
 def form_of(path: Path) -> Form:
-    """Tell the form of a file from the ending of its name and its first bytes."""
-    match format_of(path):
-        case ".parquet":
-            return Form("parquet")
-        case ".jsonl":
-            return Form("lines")
-        case ".json":
-            return Form("array" if _head(path).lstrip()[:1] == b"[" else "lines")
-        case ".csv":
-            return Form("csv", separator_of(_head(path)))
-    raise DataError(
-        f"{path.name} was to be read; its name ends in none of .jsonl, .json, .csv, .parquet (the first three also "
-        "with .gz, .xz or .zst). Rename it by what it holds, or convert it to one of them."
-    )
+    """Tell the form of a file from its first bytes.
+
+    Raises
+    ------
+    DataError
+        If it holds no rows that can be read; what it is instead, if that is known, and what to do.
+    """
+    head = head_of(path, _HEAD)
+    packed = packing_of(head.raw) is not None
+    binary = _binary_form(head.text if packed else head.raw)
+    if binary is not None:
+        return Form(binary, packed=packed, remark=misnamed(path, head))
+    refuse_strange(path, head)
+    newline = "\r" if b"\r" in head.text and b"\n" not in head.text else "\n"
+    start = head.text.decode(errors="replace").lstrip("\ufeff \t\r\n")
+    remark = misnamed(path, head)
+    if start[:1] != "[" and _is_of_lines(head, newline=newline):
+        return Form("lines", newline, packed=packed, remark=remark)
+    if start[:1] == "[":
+        return Form("values", newline, packed=packed, remark=remark)
+    if start[:1] == "{":
+        plan = plan_of(pieces_of(path, size=_PIECE, newline=newline))
+        kind: Literal["lines", "values"] = "lines" if plan.kind == "lines" else "values"
+        return Form(kind, newline, plan=plan, packed=packed, remark=remark)
+    named = format_of(path)
+    dialect, share = dialect_of(head.text.decode(errors="replace"), whole=head.whole)
+    rows = head.text.replace(b"\r", b"\n").strip().count(b"\n")
+    if start and (named in (".csv", ".tsv") or (share >= _EVEN and rows)):
+        return Form("csv", dialect=dialect, packed=packed, remark=remark)
+    if start and named is None:
+        raise refusal(path, "text in which no table, and no JSON, is seen")
+    return Form("values" if named == ".json" else "lines", newline, packed=packed, remark=remark)
 
 
-def _head(path: Path) -> bytes:
-    try:
-        first = next(line_blocks(path, size=_HEAD), None)
-    except Truncated:
-        return b""
-    return b"" if first is None else first.data[:_HEAD]
+def _binary_form(start: bytes) -> Literal["parquet", "arrow", "arrow stream"] | None:
+    if start.startswith(b"PAR1"):
+        return "parquet"
+    if start.startswith(arrow.FILE):
+        return "arrow"
+    return "arrow stream" if start.startswith(arrow.STREAM) else None
 
 
-def records(path: Path, form: Form, *, progress: Progress | None = None) -> Iterator[tuple[int | None, Item]]:
-    """Rows of a text file, one at a time."""
-    match form.kind:
-        case "lines":
-            return _of_json_lines(path, progress=progress)
-        case "array":
-            return _of_json_array(path, progress=progress)
-        case "csv":
-            return records_of_csv(path, form.separator, progress=progress)
-    raise AssertionError(f"{form} has no lines")
-
-
-def _of_json_lines(path: Path, *, progress: Progress | None) -> Iterator[tuple[int | None, Item]]:
-    try:
-        for block in line_blocks(path, progress=progress):
-            for number, line in enumerate(block.data.split(b"\n"), block.first_line):
-                if line.strip():
-                    yield number, of_line(line)
-    except Truncated as error:
-        yield None, Finding("truncated archive", str(error))
-
-
-def _of_json_array(path: Path, *, progress: Progress | None) -> Iterator[tuple[int | None, Item]]:
-    data, damage = whole(path, progress=progress)
-    text = _utf8(path, data)
-    decoder = json.JSONDecoder(object_pairs_hook=Record)
-    line, at = 1, text.index("[") + 1
-    while True:
-        start = at
-        while start < len(text) and text[start] in " \t\r\n,":
-            start += 1
-        line += text.count("\n", at, start)
-        if start == len(text) or text[start] == "]":
-            break
-        try:
-            item, at = decoder.raw_decode(text, start)
-        except (ValueError, RecursionError) as error:
-            yield line, Finding("malformed JSON", f"unreadable from here on: {reason_of(error)}", rejects=True)
-            break
-        yield line, item if isinstance(item, Record) else Finding("not an object", "", rejects=True)
-        line += text.count("\n", start, at)
-    if damage or start == len(text):
-        yield line, Finding("truncated archive", damage or "the array does not end")
-
-
-def _utf8(path: Path, data: bytes) -> str:
-    try:
-        return data.decode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{path.name} was read as a JSON array; its byte {error.start:,} is not UTF-8. "
-            "Save it as UTF-8, or as JSON lines, where one bad line does not cost the others."
-        ) from error
+def _is_of_lines(head: Head, *, newline: str) -> bool:
+    """Whether most lines are an object each. One line alone may be an object of all rows."""
+    ending = newline.encode()
+    lines = [line for line in head.text.strip(b" \t\r\n").split(ending, _VOTES)[:_VOTES] if line.strip()]
+    if not head.whole and len(lines) < _VOTES:
+        lines = lines[:-1]
+    objects = sum(any(isinstance(item, dict) for item in items_of_line(line)) for line in lines)
+    return 0 < objects * 2 >= len(lines) and (len(lines) > 1 or not head.whole)
 
 
 def sample_of(path: Path, form: Form, *, rows: int = 1000) -> Batch:
-    """The first rows of a file, to tell what it holds."""
-    match form.kind:
-        case "parquet":
-            return _parquet_batch(path, rows=rows)
-        case "csv":
-            return batch_of(itertools.islice(cells_of_csv(path, form.separator, progress=None), rows))
-        case "array":
-            return batch_of(itertools.islice(_of_json_array(path, progress=None), rows))
-    try:
-        first = next(line_blocks(path, size=_HEAD, progress=None), None)
-    except Truncated:
-        first = None
-    lines = [] if first is None else first.data.split(b"\n")[:rows]
-    return batch_of(items_of(enumerate(lines, start=1)))
+    """The first rows of a file, to tell what it holds.
 
-
-def batches(path: Path, form: Form, *, then: Callable[[Batch], T], progress: Progress | None = None) -> Iterator[T]:
-    """What `then` makes of the rows of a file, some thousands at a time, read a few batches ahead in threads.
-
-    Batches come in the order of the file, but two that were read of the same lines may interleave: sort by line.
-    Rows in the file = rows of all batches + findings that reject.
+    They are those that `batches` gives, but for their types: what a column of JSON holds further on may differ.
     """
     match form.kind:
-        case "lines":
-            yield from _line_batches(path, then=then, progress=progress)
         case "parquet":
-            yield then(_parquet_batch(path))
-        case _:
-            text = form.kind == "csv"
-            rows = (
-                cells_of_csv(path, form.separator, progress=progress)
-                if text
-                else _of_json_array(path, progress=progress)
-            )
-            while some := list(itertools.islice(rows, _BATCH_ROWS)):
-                yield then(batch_of(some))
+            return next(columnar.parquet_batches(path, packed=form.packed, rows=rows))
+        case "arrow":
+            return next(arrow.file_batches(path, packed=form.packed, rows=rows))
+        case "arrow stream":
+            return _first(arrow.stream_batches(path), rows)
+    try:
+        blocks = line_blocks(path, size=_SAMPLE_BYTES, newline=form.newline)
+        block = next((block for block in blocks if block.data), Block(1, b""))
+    except Truncated:
+        block = Block(1, b"")
+    match form.kind:
+        case "csv":
+            return _first(csv_reader.batches_of([block], form.dialect or Dialect(), name=path.name), rows)
+        case "values":
+            pieces = pieces_of(path, size=_SAMPLE_BYTES, newline=form.newline)
+            return _first(json_values.batches_of(pieces, form.plan or Plan(), path=path), rows)
+    numbered = enumerate(block.data.split(b"\n"), start=1)
+    return batch_of(itertools.islice(((i, item) for i, line in numbered for item in items_of_line(line)), rows))
 
 
-def _line_batches(path: Path, *, then: Callable[[Batch], T], progress: Progress | None) -> Iterator[T]:
-    blocks = line_blocks(path, progress=progress)
+def _first(found: Iterator[Batch], rows: int) -> Batch:
+    batch = next(found, Batch(pl.Series("line", [], pl.UInt64), {}))
+    return Batch(batch.lines[:rows], {key: cells[:rows] for key, cells in batch.columns.items()}, batch.findings)
+
+
+def batches(
+    path: Path,
+    form: Form,
+    *,
+    then: Callable[[Batch], T],
+    progress: Progress | None = None,
+    digest: Digest | None = None,
+) -> Iterator[T]:
+    """What `then` makes of the rows of a file, some thousands at a time, read a few batches ahead in threads.
+
+    Batches come in the order of the file, but those that were read of the same lines may interleave: sort by line.
+    Rows in the file = rows of all batches + findings that reject. `digest` then holds the hash of what was read.
+    """
+    if form.remark:
+        yield then(batch_of([(None, Finding("misnamed file", form.remark))]))
+    if form.kind == "lines":
+        yield from _of_lines(path, form, then=then, progress=progress, digest=digest)
+        return
+    yield from _ahead(then, _others(path, form, progress=progress, digest=digest), weight=_weight_of)
+    if progress:
+        progress(path.stat().st_size)
+
+
+def _others(path: Path, form: Form, *, progress: Progress | None, digest: Digest | None) -> Iterator[Batch]:
+    match form.kind:
+        case "parquet":
+            return columnar.parquet_batches(path, packed=form.packed, digest=digest)
+        case "arrow":
+            return arrow.file_batches(path, packed=form.packed, digest=digest)
+        case "arrow stream":
+            return arrow.stream_batches(path, digest=digest, progress=progress)
+        case "csv":
+            blocks = line_blocks(path, size=_PIECE, progress=progress, digest=digest)
+            return csv_reader.batches_of(blocks, form.dialect or Dialect(), name=path.name)
+    pieces = pieces_of(path, size=_PIECE, newline=form.newline, progress=progress, digest=digest)
+    return json_values.batches_of(pieces, form.plan or Plan(), path=path)
+
+
+def _of_lines(
+    path: Path, form: Form, *, then: Callable[[Batch], T], progress: Progress | None, digest: Digest | None
+) -> Iterator[T]:
+    blocks = line_blocks(path, progress=progress, digest=digest, newline=form.newline)
     try:
         first = next(blocks, None)
         if first is None:
             return
         reader = LineReader.of(first)
-        for results in _ahead(lambda block: [then(b) for b in reader.read(block)], itertools.chain([first], blocks)):
+
+        def read(block: Block) -> list[T]:
+            return [then(batch) for batch in reader.read(block)]
+
+        for results in _ahead(read, itertools.chain([first], blocks), weight=lambda block: len(block.data)):
             yield from results
     except Truncated as error:
         yield then(batch_of([(None, Finding("truncated archive", str(error)))]))
 
 
-def _ahead(work: Callable[[A], T], items: Iterable[A]) -> Iterator[T]:
+def _ahead(work: Callable[[A], T], items: Iterable[A], *, weight: Callable[[A], int]) -> Iterator[T]:
     """Do the work in threads, a few items ahead, in order; what came before a fault is still yielded."""
-    pending: deque[Future[T]] = deque()
+    pending: deque[tuple[Future[T], int]] = deque()
+    held = 0
     fault: Truncated | None = None
     with ThreadPoolExecutor(WORKERS) as pool:
         try:
             for item in items:
-                pending.append(pool.submit(work, item))
-                if len(pending) > WORKERS:
-                    yield pending.popleft().result()
+                size = weight(item)
+                while pending and (len(pending) > WORKERS or held + size > _AHEAD_BYTES):
+                    done, freed = pending.popleft()
+                    held -= freed
+                    yield done.result()
+                pending.append((pool.submit(work, item), size))
+                held += size
         except Truncated as error:
             fault = error
         while pending:
-            yield pending.popleft().result()
+            yield pending.popleft()[0].result()
     if fault is not None:
         raise fault
 
 
-def _parquet_batch(path: Path, *, rows: int | None = None) -> Batch:
-    frame = read_parquet(path)
-    frame = frame if rows is None else frame.head(rows)
-    lines = pl.int_range(1, frame.height + 1, dtype=pl.UInt64, eager=True).alias("line")
-    return Batch(lines, {column.name: column for column in frame})
-
-
-def read_parquet(path: Path) -> pl.DataFrame:
-    """All columns of a Parquet file."""
-    try:
-        return pl.read_parquet(path, glob=False)
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise damaged_parquet(path, error) from error
-
-
-def damaged_parquet(path: Path, error: Exception) -> DataError:
-    """Say that a file is no Parquet file, without what the reader quotes of it."""
-    return DataError(
-        f"{path.name} was read as Parquet; it is damaged or no Parquet file ({reason_of(error)}). Fetch it again."
+def _weight_of(batch: Batch) -> int:
+    """About how many bytes the rows of a batch take."""
+    return sum(
+        int(cells.estimated_size()) if isinstance(cells, pl.Series) else 200 * len(cells)
+        for cells in batch.columns.values()
     )
-
-
-def of_parquet(frame: pl.DataFrame) -> Iterator[tuple[int, Record]]:
-    """Rows of a table as records; a line is the number of a row."""
-    for line, row in enumerate(frame.iter_rows(named=True), start=1):
-        members = ((key, Record(value.items()) if isinstance(value, dict) else value) for key, value in row.items())
-        yield line, Record(members)

@@ -5,103 +5,188 @@ from __future__ import annotations
 import io
 import itertools
 import json
+import re
+import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
-from btviz.data.reading.files import Block
-from btviz.data.reading.record import Batch, Finding, Item, Record, batch_of
+from btviz.data.reading.files import LONGEST_ROW, Block
+from btviz.data.reading.json_text import items_of_line
+from btviz.data.reading.record import Batch, Finding, Item, batch_of
 
-_SAMPLE_ROWS = 100
+SAMPLE_LINES = 100
 
-_LEAVES: dict[type, pl.DataType] = {str: pl.String(), bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64()}
+_FEW = 64
+"""Lines for which no grammar is worth its making."""
+
+_GRAMMARS = 4
+"""Shapes of rows that one block is tried for."""
+
+_ROWS_AT_ONCE = 5_000
+
+_BYTES_AT_ONCE = 4 << 20  # what Python makes of a line costs several times its length
+
+_SPACE = r"[ \t\r]*"
+
+_TEXT = (
+    r'"(?:[^"\\\x00-\x1f]|\\["\\/bfnrt]'
+    r"|\\u(?:[0-9a-ce-fA-CE-F][0-9a-fA-F]{3}|[dD][0-7][0-9a-fA-F]{2})"
+    r'|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2})*"'
+)
+
+_LEAVES: dict[type, tuple[pl.DataType, str]] = {
+    str: (pl.String(), _TEXT),
+    bool: (pl.Boolean(), "(?:true|false)"),
+    int: (pl.Int64(), "-?(?:0|[1-9][0-9]{0,17})"),
+    float: (pl.Float64(), r"-?(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,40})?(?:[eE][-+]?[0-9]{1,2})?"),
+}
+
+_PYTHON = threading.Lock()  # one thread parses at a time in any case; so the others hold no rows meanwhile
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """The lines that Polars reads without loss.
+
+    Its reader silently drops what its schema does not name. So it is given a line only if the whole line matches an
+    expression of the schema: its keys in one order, none missing, extra or repeated, every value null or of its type,
+    no half of a character that takes two, and no number that a float or a 64-bit integer does not hold.
+    """
+
+    schema: pl.Schema
+    pattern: str
+
+    @classmethod
+    def of(cls, lines: Iterable[bytes]) -> Grammar | None:
+        """The grammar of most of these lines, if their values have one type each."""
+        rows = [item for line in lines for item in items_of_line(line) if isinstance(item, dict)]
+        found = _object(rows)
+        return None if found is None else cls(found[0], rf"^{_SPACE}{found[1]}{_SPACE}$")
+
+
+def _object(rows: Sequence[dict[str, Any]]) -> tuple[pl.Schema, str] | None:
+    """Schema and pattern of objects that have the most common keys; None where a value has no single type."""
+    if not rows:
+        return None
+    keys = Counter(tuple(row) for row in rows).most_common(1)[0][0]
+    members = {key: _value([row[key] for row in rows if tuple(row) == keys]) for key in keys}
+    known = {key: member for key, member in members.items() if member is not None}
+    if len(known) < len(keys) or not keys:
+        return None
+    pairs = [f"{_quoted(key)}{_SPACE}:{_SPACE}{pattern}" for key, (_, pattern) in known.items()]
+    body = f"{_SPACE},{_SPACE}".join(pairs)
+    return pl.Schema({key: dtype for key, (dtype, _) in known.items()}), rf"\{{{_SPACE}{body}{_SPACE}\}}"
+
+
+def _value(values: Sequence[Any]) -> tuple[pl.DataType, str] | None:
+    kinds = set(map(type, values)) - {type(None)}
+    if kinds == {int, float}:
+        kinds = {float}
+    if len(kinds) != 1:
+        return (pl.Null(), "null") if not kinds else None
+    kind, present = kinds.pop(), [value for value in values if value is not None]
+    if kind is dict:
+        found = _object(present)
+        return None if found is None else (pl.Struct(found[0]), f"(?:{found[1]}|null)")
+    if kind is list:
+        inner = _value([item for value in present for item in value])
+        if inner is None or inner[0] == pl.Null():
+            return None
+        items = f"{inner[1]}(?:{_SPACE},{_SPACE}{inner[1]})*"
+        return pl.List(inner[0]), rf"(?:\[{_SPACE}(?:{items})?{_SPACE}\]|null)"
+    dtype, pattern = _LEAVES[kind]
+    return dtype, f"(?:{pattern}|null)"
+
+
+def _quoted(key: str) -> str:
+    return re.escape(json.dumps(key, ensure_ascii=False)).replace(r"\ ", " ")
 
 
 @dataclass(frozen=True)
 class LineReader:
-    """Reads the lines of one file.
+    """Reads the lines of one file, by the grammar of its first lines and those of what a block holds besides."""
 
-    The Polars reader silently drops what its schema does not name, so its row of a line counts only if the row,
-    written again, is the line byte for byte.
-    """
-
-    schema: pl.Schema | None
+    grammar: Grammar | None
 
     @classmethod
     def of(cls, block: Block) -> LineReader:
         """A reader that expects what most of the first lines hold."""
-        sample = [of_line(line) for line in itertools.islice(io.BytesIO(block.data), _SAMPLE_ROWS)]
-        return cls(_schema_of([item for item in sample if isinstance(item, Record)]))
+        return cls(Grammar.of(itertools.islice(io.BytesIO(block.data), SAMPLE_LINES)))
 
     def read(self, block: Block) -> Iterator[Batch]:
-        """Rows of a block: those that Polars read, then the others."""
-        lines = None if self.schema is None else _lines(block.data)
-        rows = None if lines is None else self._rows(block.data)
-        if lines is None or rows is None or rows.height != len(lines):
-            yield batch_of(items_of(enumerate(block.data.split(b"\n"), block.first_line)))
+        """Rows of a block: those that Polars reads, then the others."""
+        if block.skipped:
+            yield too_long(block.first_line, block.skipped)
             return
-        numbers = pl.int_range(len(lines), dtype=pl.UInt64, eager=True).alias("line") + block.first_line
-        same = rows.select(pl.struct(pl.all()).struct.json_encode())[:, 0].eq_missing(lines)
-        yield Batch(numbers.filter(same), {column.name: column for column in rows.filter(same)})
-        if not same.all():
-            others = (line.encode() for line in lines.filter(~same))
-            yield batch_of(items_of(zip(numbers.filter(~same), others, strict=True)))
-
-    def _rows(self, data: bytes) -> pl.DataFrame | None:
-        try:
-            return pl.read_ndjson(data, schema=self.schema)
-        except pl.exceptions.PolarsError:  # a line is no JSON, or a value not of its type
-            return None
-
-
-def items_of(lines: Iterable[tuple[int, bytes]]) -> Iterator[tuple[int, Item]]:
-    """Rows of lines that are not blank."""
-    return ((number, of_line(line)) for number, line in lines if line.strip())
+        numbers, lines, broken = _lines(block)
+        count = len(lines) if not broken else -1
+        grammar = self.grammar
+        for _ in range(_GRAMMARS):
+            fits = None if grammar is None else lines.str.contains(grammar.pattern)
+            if grammar is not None and fits is not None and fits.any():
+                whole = fits.all() and len(lines) == count
+                yield _fast(grammar, numbers.filter(fits), block.data if whole else _joined(lines.filter(fits)))
+                numbers, lines = numbers.filter(~fits), lines.filter(~fits)
+            if len(lines) < _FEW:
+                break
+            grammar = Grammar.of(line.encode() for line in lines.gather_every(max(1, len(lines) // SAMPLE_LINES)))
+        left = ((number, line.encode()) for number, line in zip(numbers, lines, strict=True))
+        yield from slowly(itertools.chain(left, broken))
 
 
-def of_line(line: bytes) -> Item:
-    """The JSON object that a line holds, or why it holds none."""
+def too_long(line: int, size: int) -> Batch:
+    """What is said of a row that is too long to be read."""
+    detail = f"{size:,} bytes; at most {LONGEST_ROW:,} are read"
+    return batch_of([(line, Finding("row too long", detail, rejects=True))])
+
+
+def _fast(grammar: Grammar, numbers: pl.Series, lines: bytes) -> Batch:
+    rows = pl.read_ndjson(lines, schema=grammar.schema)
+    if rows.height != len(numbers):
+        raise AssertionError(f"{rows.height} rows of {len(numbers)} lines")
+    return Batch(numbers, {column.name: column for column in rows})
+
+
+def _joined(lines: pl.Series) -> bytes:
+    return "\n".join(lines).encode()
+
+
+def slowly(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
+    """Rows that Python reads, a few at a time."""
+    lines = iter(lines)
+    while True:
+        with _PYTHON:
+            items: list[tuple[int, Item]] = []
+            held = 0
+            for number, line in lines:
+                items += ((number, item) for item in items_of_line(line))
+                held += len(line)
+                if len(items) >= _ROWS_AT_ONCE or held >= _BYTES_AT_ONCE:
+                    break
+            if not items:
+                return
+            batch = batch_of(items)
+        yield batch
+
+
+def _lines(block: Block) -> tuple[pl.Series, pl.Series, list[tuple[int, bytes]]]:
+    """Lines of a block that are not blank, with their numbers; and apart from them those that are no UTF-8."""
+    broken: list[tuple[int, bytes]] = []
     try:
-        record = json.loads(line.decode(), object_pairs_hook=Record)
-    except UnicodeDecodeError as error:
-        return Finding("invalid UTF-8", f"at byte {error.start:,} of the line", rejects=True)
-    except (ValueError, RecursionError) as error:
-        return Finding("malformed JSON", reason_of(error), rejects=True)
-    return record if isinstance(record, Record) else Finding("not an object", "", rejects=True)
-
-
-def reason_of(error: BaseException) -> str:
-    """Why a parser gave up, without the text it was given."""
-    return f"{error.msg} at column {error.colno:,}" if isinstance(error, json.JSONDecodeError) else type(error).__name__
-
-
-def _lines(data: bytes) -> pl.Series | None:
-    try:
-        return pl.read_lines(io.BytesIO(data), name="line")["line"]
+        lines = pl.read_lines(io.BytesIO(block.data), name="line")["line"]
     except pl.exceptions.ComputeError:  # some byte is not UTF-8
-        return None
-
-
-def _schema_of(sample: list[Record]) -> pl.Schema | None:
-    """Types of the keys that most rows have, in their order; None where a value has no single type."""
-    if not sample:
-        return None
-    keys = Counter(tuple(record) for record in sample).most_common(1)[0][0]
-    rows = [record for record in sample if tuple(record) == keys]
-    dtypes = {key: _dtype_of([row[key] for row in rows]) for key in keys}
-    known = {key: dtype for key, dtype in dtypes.items() if dtype is not None}
-    return pl.Schema(known) if len(known) == len(keys) else None
-
-
-def _dtype_of(values: list[Any]) -> pl.DataType | None:
-    kinds = set(map(type, values)) - {type(None)}
-    if kinds == {Record}:
-        schema = _schema_of([value for value in values if value is not None])
-        return None if schema is None else pl.Struct(schema)
-    if kinds == {list}:
-        inner = _dtype_of([item for value in values if value is not None for item in value])
-        return None if inner is None else pl.List(inner)
-    return _LEAVES.get(kinds.pop()) if len(kinds) == 1 else None
+        texts: list[str | None] = []
+        for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+            try:
+                texts.append(line.decode())
+            except UnicodeDecodeError:
+                texts.append(None)
+                broken.append((number, line))
+        lines = pl.Series("line", texts, pl.String)
+    numbers = pl.int_range(len(lines), dtype=pl.UInt64, eager=True).alias("line") + block.first_line
+    filled = (lines.str.len_bytes() > 0).fill_null(value=False)
+    return (numbers, lines, broken) if filled.all() else (numbers.filter(filled), lines.filter(filled), broken)

@@ -1,10 +1,10 @@
-"""Rows as they were read: one as a `Record` (or a `Finding` where there is none), many as the columns of a `Batch`."""
+"""Rows as they were read: one as an object (or a `Finding` where there is none), many as the columns of a `Batch`."""
 
 from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -21,11 +21,11 @@ class Finding:
 
 
 class Record(dict[str, Any]):
-    """A row that remembers which keys it was given twice, and whether the values differed."""
+    """A row in which some key, its own or of an object in it, was given twice: which, and whether values differed."""
 
-    def __init__(self, members: Iterable[tuple[str, Any]] = ()) -> None:
+    def __init__(self, members: Iterable[tuple[str, Any]] = (), *, repeated: Iterable[tuple[str, bool]] = ()) -> None:
         super().__init__()
-        self.repeated: list[tuple[str, bool]] = []
+        self.repeated = list(repeated)
         for key, value in members:
             if key in self:
                 self.repeated.append((key, self[key] != value))
@@ -33,14 +33,14 @@ class Record(dict[str, Any]):
 
     def findings(self) -> list[Finding]:
         """One finding per repeated key; a repeat that differs leaves no honest value."""
-        nested = (value.repeated for value in self.values() if isinstance(value, Record))
         return [
             Finding("repeated key", f"{key!s:.60}, {'differing' if differs else 'equal'} values", rejects=differs)
-            for key, differs in itertools.chain(self.repeated, *nested)
+            for key, differs in self.repeated
         ]
 
 
-Item = Record | Finding
+Item = dict[str, Any] | Finding
+"""A row, which is a `Record` where keys were repeated, or why there is none."""
 
 Progress = Callable[[int], None]
 
@@ -87,7 +87,7 @@ def batch_of(items: Iterable[tuple[int | None, Item]]) -> Batch:
     columns: dict[str, list[Any]] = {}
     findings: list[tuple[int | None, Finding]] = []
     for line, item in items:
-        found = [item] if isinstance(item, Finding) else item.findings()
+        found = [item] if isinstance(item, Finding) else item.findings() if isinstance(item, Record) else []
         findings += [(line, finding) for finding in found]
         if isinstance(item, Finding) or any(finding.rejects for finding in found):
             continue
@@ -103,6 +103,9 @@ def batch_of(items: Iterable[tuple[int | None, Item]]) -> Batch:
     )
 
 
+_LONGEST, _MOST = 40, 12
+"""Letters of a name of a column, and names, that a message shows."""
+
 _DTYPES: dict[type, pl.DataType] = {str: pl.String(), bool: pl.Boolean(), int: pl.Int64(), float: pl.Float64()}
 
 
@@ -116,3 +119,18 @@ def cells_of(values: list[Any]) -> Cells:
         return pl.Series(values, dtype=dtype)
     except (OverflowError, UnicodeEncodeError, TypeError):  # a huge number, or half of a character that takes two
         return values
+
+
+def shown_columns(names: Sequence[str]) -> str:
+    """A dozen names of columns, as messages show them: without what may be a text.
+
+    The first line of a file without a header is taken for names, and then a question or an answer is among them. Texts
+    show only where somebody asks for them, so names that are long or of several lines are left out, and beside such
+    ones all with a space.
+    """
+    short = [name for name in names if len(name) <= _LONGEST and len(name.splitlines()) < 2]
+    texts = len(short) < len(names)
+    shown = [name for name in short if not (texts and " " in name)][:_MOST]
+    more = f" and {len(names) - len(shown):,} more" if len(shown) < len(names) else ""
+    doubt = " (some are long or of several lines: of a CSV, the first line seems to be no header)" if texts else ""
+    return f"{shown}{more}{doubt}"

@@ -10,8 +10,9 @@ from pathlib import Path
 import polars as pl
 from polars.io.plugins import register_io_source
 
-from btviz.data.reading.files import format_of, split_of
-from btviz.data.reading.formats import damaged_parquet
+from btviz.data.reading.columnar import parquet_table
+from btviz.data.reading.files import split_of
+from btviz.data.reading.formats import form_of
 from btviz.data.reading.layouts import Layout
 from btviz.data.reading.parse import Parsed, parse_blocks
 from btviz.data.tables import ANNOTATIONS, conform, with_ids
@@ -48,18 +49,11 @@ def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
     file = Path(path)
     if not file.is_file():
         raise UsageError(f"A file was to be scanned; {file} is none. Name one file; load() takes folders.")
-    table = _tables_own(file) if format_of(file) == ".parquet" else None
-    return _scan_blocks(file) if table is None else table
-
-
-def _tables_own(file: Path) -> pl.LazyFrame | None:
-    """A Parquet file that holds the table already."""
-    frame = pl.scan_parquet(file, glob=False)
-    try:
-        schema = frame.collect_schema()
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise damaged_parquet(file, error) from error
-    return frame.select(list(ANNOTATIONS)).cast(ANNOTATIONS) if set(ANNOTATIONS) <= set(schema) else None
+    form = form_of(file)
+    table = parquet_table(file) if form.kind == "parquet" and not form.packed else None
+    if table is not None and set(ANNOTATIONS) <= set(table.collect_schema()):
+        return table.select(list(ANNOTATIONS)).cast(ANNOTATIONS)  # the table already
+    return _scan_blocks(file)
 
 
 def _scan_blocks(file: Path) -> pl.LazyFrame:

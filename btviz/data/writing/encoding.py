@@ -13,7 +13,6 @@ import polars.selectors as cs
 import zstandard
 
 from btviz.data.reading.apostrophes import guarded
-from btviz.data.reading.files import COMPRESSED
 from btviz.errors import UsageError
 from btviz.store import table_bytes_as
 
@@ -21,6 +20,8 @@ BLOCK_ROWS = 20_000
 """Rows that are text at one time."""
 
 ENDINGS = (".jsonl", ".csv", ".parquet")
+
+COMPRESSED = (".gz", ".xz", ".zst")
 
 _ID = r"^(pair|prompt)_id(_\w+)?$"
 

@@ -1,0 +1,106 @@
+"""Parquet, some rows at a time, and what it shares with Arrow."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import polars as pl
+
+from btviz.data.reading.archives import FREE_BYTES
+from btviz.data.reading.files import BLOCK_BYTES, Digest, opened, pieces_of
+from btviz.data.reading.record import Batch
+from btviz.errors import DataError
+
+ROWS_AT_ONCE = 100_000
+
+_FREE_ROWS = 10_000_000
+
+_ROWS_PER_BYTE = 100
+"""Rows beyond `_FREE_ROWS` for each byte of a Parquet file; a row of data takes at least some bytes."""
+
+
+@contextmanager
+def sound(path: Path, form: str) -> Iterator[None]:
+    """Say that a file is damaged, without what the reader quotes of it. A panic of Polars is no `Exception`."""
+    try:
+        yield
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, struct.error, OverflowError) as error:
+        raise DataError(
+            f"{path.name} was to be read as {form}; it is damaged or no {form} file ({type(error).__name__}). "
+            "Fetch it again."
+        ) from error
+
+
+def parquet_batches(
+    path: Path, *, packed: bool, rows: int | None = None, digest: Digest | None = None
+) -> Iterator[Batch]:
+    """Rows of a Parquet file, or the first of them; a line is the number of a row."""
+    with unchanged(path, digest=digest):
+        source = whole_of(path, "Parquet") if packed else path
+        table = parquet_table(path, source)
+        with sound(path, "Parquet"):
+            height = table.select(pl.len()).collect().item()
+        size = len(source) if isinstance(source, bytes) else path.stat().st_size
+        if height > _FREE_ROWS and height > _ROWS_PER_BYTE * size:
+            raise DataError(
+                f"{path.name} was to be read; it holds {height:,} rows in {size:,} bytes, as no table of texts does. "
+                "If it is meant so, write it again as several files, each with a part of the rows."
+            )
+        wanted = height if rows is None else min(rows, height)
+        at_once = max(1, min(ROWS_AT_ONCE, height * 2 * BLOCK_BYTES // max(size, 1)))
+        for start in range(0, max(wanted, 1), at_once):
+            with sound(path, "Parquet"):
+                part = table.slice(start, min(at_once, wanted - start)).collect()
+            yield batch_of_table(part, start)
+
+
+def parquet_table(path: Path, source: Path | bytes | None = None) -> pl.LazyFrame:
+    """A Parquet file, or what was unpacked of it, whose schema was read. Its name is a name, never a pattern."""
+    with sound(path, "Parquet"):
+        table = pl.scan_parquet(source or path, glob=False, hive_partitioning=False)
+        table.collect_schema()
+    return table
+
+
+@contextmanager
+def unchanged(path: Path, *, digest: Digest | None) -> Iterator[None]:
+    """Hash a file that is read here and there, and see that it stays the same meanwhile."""
+    before = path.stat()
+    with ThreadPoolExecutor(1) as pool:
+        hashed = pool.submit(_hash, path, digest)
+        yield
+        hashed.result()
+    after = path.stat()
+    if (before.st_size, before.st_mtime_ns, before.st_ino) != (after.st_size, after.st_mtime_ns, after.st_ino):
+        raise DataError(f"{path.name} was to be read; it was changed meanwhile. Read it again once it is finished.")
+
+
+def whole_of(path: Path, form: str) -> bytes:
+    """What an archive holds, for forms that are read here and there."""
+    parts = []
+    size = 0
+    for piece in pieces_of(path, as_text=False):
+        size += len(piece)
+        if size > FREE_BYTES:
+            raise DataError(
+                f"{path.name} was to be read; it is {form} in an archive, and more than {FREE_BYTES >> 20} MiB of it. "
+                "Unpack it, and read what comes out."
+            )
+        parts.append(piece)
+    return b"".join(parts)
+
+
+def _hash(path: Path, digest: Digest | None) -> None:
+    if digest is not None:
+        with opened(path, digest=digest) as file:
+            file.finish()
+
+
+def batch_of_table(frame: pl.DataFrame, start: int) -> Batch:
+    """Rows of a table that follow on the first `start`."""
+    lines = pl.int_range(start + 1, start + frame.height + 1, dtype=pl.UInt64, eager=True).alias("line")
+    return Batch(lines, {column.name: column for column in frame})

@@ -1,0 +1,284 @@
+"""JSON that is no JSON lines: lists of rows, objects of lists, of columns, or of rows, as tools write them."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import polars as pl
+
+from btviz.data.reading.json_text import Window, items_of, rows_of
+from btviz.data.reading.record import ABSENT, Batch, Cells, Finding, Item, Record, batch_of, cells_of
+from btviz.errors import DataError
+
+_ROWS_AT_ONCE = 5_000
+
+_LOOKED_AT = 100
+"""Members, and items of each, that tell what an object holds."""
+
+_LARGEST = 256 << 20
+"""Bytes of columns that are held at once, since each row needs all of them."""
+
+_LISTS = {
+    *("data", "rows", "examples", "instances", "items", "records", "samples", "results", "entries", "questions"),
+    *("prompts", "pairs", "train", "test", "validation", "dev", "valid", "eval"),
+}
+"""Under what, beside members that are no lists, rows are listed."""
+
+_ABOUT = {"features", "schema", "columns", "fields", "citations", "licenses", "categories", "splits"}
+"""Lists of objects beside those of rows, which tell of them."""
+
+_TURN = ({"role", "content"}, {"from", "value"}, {"role", "text"})
+"""Keys of a turn of a conversation, which is no row."""
+
+
+@dataclass
+class _Member:
+    """A member of the outermost object."""
+
+    kind: Literal["object", "list", "scalar"]
+    count: int = 0
+    kinds: set[type] = field(default_factory=set)
+    keys: list[str] = field(default_factory=list)
+    """Of an object its first keys; of a list those of its first object."""
+    value: list[Any] = field(default_factory=list)
+    """First items of a list."""
+
+    @property
+    def lists_rows(self) -> bool:
+        """Whether it is a list of objects that are no turns of a conversation."""
+        turns = any(turn <= set(self.keys) for turn in _TURN)
+        return self.kind == "list" and self.kinds == {dict} and not turns
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the rows of a file are to be read.
+
+    `rows`: objects, or lists of objects, one after the other. `lines`: the same, each on a line. `lists`: those in the
+    lists under `keys`. `viewer`: the same, each under "row" there. `table`: lists of values under "data", whose columns
+    are `keys`. `columns`: an object or a list of values for each column. `index`: an object of objects, each a row.
+    """
+
+    kind: Literal["rows", "lines", "lists", "viewer", "table", "columns", "index"] = "rows"
+    keys: tuple[str, ...] = ()
+
+
+def plan_of(pieces: Iterable[bytes]) -> Plan:
+    """Tell how rows are written, from all of the text: an object's last member may be the one that counts."""
+    window = Window(pieces)
+    if window.peek() != "{":
+        return Plan()
+    first = window.line
+    members = _outline(window)
+    last = window.line
+    if members is not None and window.peek() == "{":  # a row followed by others
+        return Plan("lines" if first == last < window.line else "rows")
+    return Plan() if members is None else _plan_of(members)
+
+
+def _outline(window: Window) -> dict[str, _Member] | None:
+    """What an object holds; None where it is no sound one. Of many members only the first are kept."""
+    members: dict[str, _Member] = {}
+    for key in _entries(window):
+        if key is None:
+            return None
+        match window.peek():
+            case "{":
+                member = _Member("object")
+                for name, value in _values(window):
+                    if name is None or isinstance(value, Finding):
+                        return None
+                    _note(member, value, name)
+            case "[":
+                member = _Member("list")
+                for value in _elements(window):
+                    if isinstance(value, Finding):
+                        return None
+                    _note(member, value, None)
+            case _:
+                member = _Member("scalar")
+                member.value.append(window.value())
+                if isinstance(member.value[0], Finding):
+                    return None
+        if len(members) < _LOOKED_AT:
+            members[key] = member
+    return members
+
+
+def _note(member: _Member, value: Any, name: str | None) -> None:
+    member.count += 1
+    if member.count > _LOOKED_AT:
+        return
+    member.kinds.add(dict if isinstance(value, dict) else type(value))
+    if name is not None:
+        member.keys.append(name)
+    else:
+        member.value.append(value if isinstance(value, str) else None)
+        if isinstance(value, dict) and not member.keys:
+            member.keys.extend(value)
+
+
+def _plan_of(members: dict[str, _Member]) -> Plan:
+    kinds = {member.kind for member in members.values()}
+    rows = members.get("rows")
+    if rows is not None and rows.lists_rows and "row" in rows.keys:
+        return Plan("viewer", ("rows",))
+    if {"columns", "data"} <= set(members) and members["data"].kinds <= {list} and members["columns"].kinds == {str}:
+        return Plan("table", tuple(members["columns"].value))
+    if kinds == {"object"}:
+        return _plan_of_objects(members)
+    if kinds == {"list"} and not all(member.lists_rows or not member.count for member in members.values()):
+        columns = len({member.count for member in members.values()}) == 1
+        turns = all(member.kinds <= {dict} for member in members.values())
+        return Plan("columns") if columns and not turns else Plan()
+    lists = tuple(key for key, member in members.items() if member.lists_rows and key not in _ABOUT)
+    return Plan("lists", lists) if lists and (kinds == {"list"} or _LISTS & set(lists)) else Plan()
+
+
+def _plan_of_objects(members: dict[str, _Member]) -> Plan:
+    """Columns by the names of rows, or rows by their names: pandas numbers rows."""
+    if all(key.isdecimal() for key in members):
+        return Plan("index")
+    names = [tuple(member.keys) for member in members.values()]
+    if len(set(names)) == 1 and (len(members) > 1 or all(name.isdecimal() for name in names[0])):
+        return Plan("columns")
+    return Plan()
+
+
+def _entries(window: Window) -> Iterator[str | None]:
+    """Keys of the object that begins here; the value of each must be taken. None where it is no sound object."""
+    window.step()
+    while (char := window.peek()) != "}":
+        key = window.value() if char == '"' else None
+        if not isinstance(key, str) or window.peek() != ":":
+            yield None
+            return
+        window.step()
+        yield key
+    window.step()
+
+
+def _values(window: Window) -> Iterator[tuple[str | None, Any]]:
+    for key in _entries(window):
+        yield key, None if key is None else window.value()
+
+
+def _elements(window: Window) -> Iterator[Any]:
+    window.step()
+    while (char := window.peek()) != "]":
+        if not char:
+            yield Finding("malformed JSON", "the list does not end", rejects=True)
+            return
+        yield window.value()
+    window.step()
+
+
+def batches_of(pieces: Iterable[bytes], plan: Plan, *, path: Path) -> Iterator[Batch]:
+    """Rows of a file as its plan says, and after those whatever else stands in it."""
+    window = Window(pieces)
+    if plan.kind == "columns" and window.peek() == "{":
+        yield from _of_columns(window, path)
+    items = _planned(window, plan) if plan.kind not in ("rows", "columns") and window.peek() == "{" else iter(())
+    items = itertools.chain(items, rows_of(window))
+    while some := list(itertools.islice(items, _ROWS_AT_ONCE)):
+        yield batch_of(some)
+
+
+def _planned(window: Window, plan: Plan) -> Iterator[tuple[int | None, Item]]:
+    readers: dict[str, Callable[[Any], Iterable[Item]]] = {
+        "viewer": _of_viewer,
+        "table": lambda value: [_of_table(value, plan.keys)],
+    }
+    wanted = ("data",) if plan.kind == "table" else plan.keys
+    for key in _entries(window):
+        line = window.line
+        if key is None:
+            yield line, Finding("malformed JSON", "the object is none from here on", rejects=True)
+        elif plan.kind == "index":
+            yield from ((line, item) for item in items_of(window.value()))
+        elif window.peek() == "[":
+            for value in _elements(window):
+                if key in wanted:
+                    yield from ((line, item) for item in readers.get(plan.kind, items_of)(value))
+                line = window.line
+        else:
+            window.value()
+
+
+def _of_viewer(value: Any) -> Iterator[Item]:
+    yield from items_of(value["row"] if isinstance(value, dict) and "row" in value else value)
+    if isinstance(value, dict) and value.get("truncated_cells"):
+        yield Finding("cut by the viewer", f"{len(value['truncated_cells'])} values of a row are not whole")
+
+
+def _of_table(value: Any, columns: tuple[str, ...]) -> Item:
+    if not isinstance(value, list) or len(value) != len(columns):
+        return Finding("not an object", f"not a list of {len(columns)} values", rejects=True)
+    return dict(zip(columns, value, strict=True))
+
+
+@dataclass
+class _Column:
+    """One column: its rows by name, their values, and in which of them some key is repeated."""
+
+    names: list[str]
+    cells: Cells
+    repeated: dict[str, list[tuple[str, bool]]]
+
+    @classmethod
+    def of(cls, window: Window) -> _Column:
+        """The column that begins here."""
+        if window.peek() == "{":
+            pairs = [(str(name), value) for name, value in _values(window)]
+        else:
+            pairs = [(str(i), value) for i, value in enumerate(_elements(window))]
+        repeated = {name: value.repeated for name, value in pairs if isinstance(value, Record)}
+        return cls([name for name, _ in pairs], cells_of([value for _, value in pairs]), repeated)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it takes."""
+        return int(self.cells.estimated_size()) if isinstance(self.cells, pl.Series) else 100 * len(self.cells)
+
+    def aligned(self, names: list[str]) -> Cells:
+        """Values in the order of all rows."""
+        if self.names == names:
+            return self.cells
+        by_name = dict(zip(self.names, self.cells, strict=True))
+        return [by_name.get(name, ABSENT) for name in names]
+
+
+def _of_columns(window: Window, path: Path) -> Iterator[Batch]:
+    found: dict[str, _Column] = {}
+    for key in _entries(window):
+        column = None if key is None or key in found else _Column.of(window)
+        if key is None or column is None or len(set(column.names)) < len(column.names):
+            what = "is damaged" if key is None else "has a column or a row twice"
+            raise DataError(f"{path.name} was to be read as an object of columns; it {what}. Write it again.")
+        found[key] = column
+        if sum(column.size for column in found.values()) > _LARGEST:
+            raise DataError(
+                f"{path.name} was to be read; it is one object of columns, and more than {_LARGEST >> 20} MiB of them "
+                "would have to be held at once. Write its rows one by one: "
+                'frame.to_json(path, orient="records", lines=True).'
+            )
+    names = list(dict.fromkeys(itertools.chain.from_iterable(column.names for column in found.values())))
+    repeated = {name for column in found.values() for name in column.repeated}
+    columns = {key: column.aligned(names) for key, column in found.items()}
+    for start in range(0, len(names), _ROWS_AT_ONCE):
+        numbers = range(start + 1, min(start + _ROWS_AT_ONCE, len(names)) + 1)
+        part = {key: cells[start : start + _ROWS_AT_ONCE] for key, cells in columns.items()}
+        if repeated.isdisjoint(names[start : start + _ROWS_AT_ONCE]):
+            yield Batch(pl.Series("line", numbers, pl.UInt64), part)
+        else:
+            rows = zip(numbers, names[start:], zip(*part.values(), strict=True), strict=False)
+            yield batch_of((number, _row(found, name, values)) for number, name, values in rows)
+
+
+def _row(columns: dict[str, _Column], name: str, values: tuple[Any, ...]) -> Record:
+    members = ((key, value) for key, value in zip(columns, values, strict=True) if value is not ABSENT)
+    return Record(members, repeated=[pair for column in columns.values() for pair in column.repeated.get(name, ())])
