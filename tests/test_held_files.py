@@ -272,9 +272,8 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
     read = ingest.parse
 
     def parse(file: Path, **options: Any) -> Any:
-        parsed = read(file, **options)
-        write(path, lines(4, 5))
-        return parsed
+        write(path, lines(4, 5))  # after it was hashed for its name
+        return read(file, **options)
 
     monkeypatch.setattr(ingest, "parse", parse)
     with pytest.raises(DataError, match="changed while it was read"):

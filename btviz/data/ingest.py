@@ -19,7 +19,7 @@ from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_o
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.machine import bar
-from btviz.store import Draft, Entry, Key, Store, remembered_sha256
+from btviz.store import Draft, Entry, Key, Store
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
@@ -206,7 +206,7 @@ def _parsed(source: Source, taxonomy: Taxonomy | None) -> Parsed:
     path = Path(source.path)
     with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
         parsed = parse(path, progress=progress, taxonomy=taxonomy)
-    if remembered_sha256(path) != source.sha256:
+    if parsed.sha256 != source.sha256:
         raise DataError(
             f"{source.label} was to be read; it was changed while it was read, so that nobody could say what was. "
             "Load it again when nothing writes to it any more."

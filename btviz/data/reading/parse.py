@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.reading.apostrophes import unguarded
-from btviz.data.reading.files import damage_of
+from btviz.data.reading.files import Digest, damage_of
 from btviz.data.reading.formats import batches, form_of, sample_of
 from btviz.data.reading.known_layouts import recognise
 from btviz.data.reading.layouts import Layout
@@ -35,14 +35,20 @@ class Parsed:
     rows: pl.DataFrame
     problems: pl.DataFrame
     rows_in: int
+    sha256: str | None = None
+    """Of a whole file, the hash of the bytes that these rows were read from."""
 
 
 def parse(path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | None = None) -> Parsed:
     """Read one released file of any supported format."""
-    return _joined(list(parse_blocks(path, progress=progress, taxonomy=taxonomy)))
+    digest = Digest()
+    blocks = list(parse_blocks(path, progress=progress, taxonomy=taxonomy, digest=digest))
+    return replace(_joined(blocks), sha256=digest.sha256)
 
 
-def parse_blocks(path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | None = None) -> Iterator[Parsed]:
+def parse_blocks(
+    path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | None = None, digest: Digest | None = None
+) -> Iterator[Parsed]:
     """Read one released file block by block, for files larger than memory; at least one block."""
     form = form_of(path)
     sample = sample_of(path, form)
@@ -55,7 +61,7 @@ def parse_blocks(path: Path, *, progress: Progress | None = None, taxonomy: Taxo
     def parsed(batch: Batch) -> Parsed:
         return _parsed(layout, unfolded(batch, steps), file=path.name)
 
-    yield from batches(path, form, then=parsed, progress=progress)
+    yield from batches(path, form, then=parsed, progress=progress, digest=digest)
 
 
 def _parsed(layout: Layout, batch: Batch, *, file: str) -> Parsed:
