@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 
 import polars as pl
 
-from btviz.data.assemble import compared_labels
+from btviz.data.assemble import ORDERS, compared_labels
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID, majority
+from btviz.data.writing.turns import answered_in_messages, asked_in_messages, with_history
 from btviz.errors import choice
 from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy
 
@@ -93,52 +93,68 @@ def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:
     return ds.pairs.select("pair_id", "prompt_id").join(labels, on="pair_id", maintain_order="left").select(columns)
 
 
-TEXTS = ("prompt", "response", "response_0", "response_1")
+TEXTS = ("prompt", "response", "response_0", "response_1", "messages")
 
 _ALWAYS = (*TEXTS, "pair_id", "pair_id_0", "pair_id_1", "prompt_id")
 
 
-def released_rows(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
-    """Released columns of canonical rows, in their order, ids first; a column in which nothing is known is left out."""
-    if "pair_id_0" in rows.columns:
-        shaped = _comparisons(ds, rows)
-    elif "pair_id" in rows.columns:
-        shaped = _answers(ds, rows)
-    else:
-        shaped = _questions(ds, rows)
-    return shaped.select(c.name for c in shaped if c.null_count() < shaped.height or c.name in _ALWAYS)
+@dataclass(frozen=True)
+class Released:
+    """Rows in released columns, and how many of them have turns before the last that are not in them."""
+
+    rows: pl.DataFrame
+    without_turns: int = 0
+
+
+def released_rows(ds: Dataset, rows: pl.DataFrame) -> Released:
+    """Released columns of canonical rows, in their order, ids first; a column in which nothing is known is left out.
+
+    Where some row is the end of a conversation, texts are lists of messages.
+    """
+    shape = _comparisons if "pair_id_0" in rows.columns else _answers if "pair_id" in rows.columns else _questions
+    shaped = shape(ds, rows)
+    without_turns = int(shaped["is_ambiguous"].sum()) if "is_ambiguous" in shaped.columns else 0
+    columns = shaped.drop("is_ambiguous", strict=False).get_columns()
+    known = [column.name for column in columns if column.null_count() < shaped.height or column.name in _ALWAYS]
+    return Released(shaped.select(known), without_turns)
 
 
 def _answers(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
     texts = ds.pairs.select("pair_id", "prompt", "response", pl.col("source").alias("response_source"))
-    whole = rows.join(texts, on="pair_id", how="left", maintain_order="left")
+    whole = with_history(ds, rows.join(texts, on="pair_id", how="left", maintain_order="left"))
     category, severity = ("harm_category" if ds.taxonomy == PKU_SAFERLHF else "category"), "severity_level"
     more = ["n_annotations", "n_unsafe"] if "n_annotations" in rows.columns else ["split"]
+    talks = ["prompt", "response"]
+    if whole["history"].count():
+        asked = asked_in_messages(whole["history"], whole["prompt"])
+        whole, talks = whole.with_columns(answered_in_messages(asked, whole["response"])), ["messages"]
     return whole.select(
         "pair_id",
         "prompt_id",
-        "prompt",
-        "response",
+        *talks,
         flags_of(rows["labels"], ds.taxonomy).alias(category),
         "is_safe",
         pl.col("severity").alias(severity),
         "response_source",
         *more,
+        "is_ambiguous",
     )
 
 
+_OF_SIDES = {
+    "source": "response_{}_source",
+    "is_safe": "is_response_{}_safe",
+    "severity": "response_{}_severity_level",
+    "labels": "response_{}_harm_category",
+}
+"""Released columns of one answer in a comparison."""
+
+
 def _comparisons(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
-    whole = rows.join(_prompt_texts(ds), on="prompt_id", how="left", maintain_order="left")
-    for side in SIDES:
-        answer = ds.pairs.select(
-            pl.col("pair_id").alias(f"pair_id_{side}"), pl.col("response").alias(f"response_{side}")
-        )
-        whole = whole.join(answer, on=f"pair_id_{side}", how="left", maintain_order="left")
-    released: Mapping[str, Callable[[str], str]] = {
-        "source": lambda side: f"response_{side}_source",
-        "is_safe": lambda side: f"is_response_{side}_safe",
-        "severity": lambda side: f"response_{side}_severity_level",
-    }
+    whole = with_history(ds, compared_texts(ds, rows), ends=[f"_{side}" for side in SIDES])
+    if whole["history"].count():
+        whole = whole.with_columns(asked_in_messages(whole["history"], whole["prompt"]))
+    whole = whole.with_columns(flags_of(rows[f"labels_{side}"], ds.taxonomy).alias(f"labels_{side}") for side in SIDES)
     return whole.select(
         "pair_id_0",
         "pair_id_1",
@@ -147,15 +163,22 @@ def _comparisons(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
         "response_0",
         "response_1",
         "prompt_source",
-        *(pl.col(f"{name}_{side}").alias(key(side)) for name, key in released.items() for side in SIDES),
-        *(flags_of(rows[f"labels_{side}"], ds.taxonomy).alias(f"response_{side}_harm_category") for side in SIDES),
-        *(pl.col(order).alias(f"{order}_response_id") for order in ("better", "safer", "overall")),
+        *(pl.col(f"{name}_{side}").alias(key.format(side)) for name, key in _OF_SIDES.items() for side in SIDES),
+        *(pl.col(order).alias(f"{order}_response_id") for order in ORDERS),
         "split",
+        "is_ambiguous",
     )
 
 
-def _prompt_texts(ds: Dataset) -> pl.DataFrame:
-    return ds.pairs.select("prompt_id", "prompt").unique("prompt_id")
+def compared_texts(ds: Dataset, comparisons: pl.DataFrame) -> pl.DataFrame:
+    """Comparisons with their prompt and both answers."""
+    prompts = ds.pairs.select("prompt_id", "prompt").unique("prompt_id")
+    whole = comparisons.join(prompts, on="prompt_id", how="left", maintain_order="left")
+    for side in SIDES:
+        renamed = {"pair_id": f"pair_id_{side}", "response": f"response_{side}"}
+        answers = ds.pairs.select(pl.col(name).alias(new) for name, new in renamed.items())
+        whole = whole.join(answers, on=f"pair_id_{side}", how="left", maintain_order="left")
+    return whole
 
 
 def _questions(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
@@ -165,6 +188,7 @@ def _questions(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
         "prompt_id",
         "prompt",
         (_key_of(rows["labels"], ds.taxonomy) if one else flags_of(rows["labels"], ds.taxonomy)).alias("category"),
+        "is_safe",
         "split",
     )
 

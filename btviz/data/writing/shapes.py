@@ -9,7 +9,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.data.writing.released import TEXTS, Wanted, released_rows, wanted_rows
-from btviz.data.writing.training import Examples, dpo_examples, hh_examples, kto_examples
+from btviz.data.writing.training import UNKNOWN_HISTORY, Examples, dpo_examples, hh_examples, kto_examples
 from btviz.errors import UsageError, choice
 
 FORMS = ("released", "parquet", "csv", "datasets", "dpo", "kto", "hh")
@@ -91,7 +91,8 @@ class Shape:
                 yield self._table(ds, source, selected)
 
     def _table(self, ds: Dataset, source: str, selected: pl.DataFrame) -> Table:
-        released = released_rows(ds, selected)
+        found = released_rows(ds, selected)
+        released = found.rows
         if self.form in ("dpo", "kto", "hh"):
             examples = self._examples(ds, selected)
             carried = {"split", "prompt_id", *TEXTS, *examples.rows.columns, *_CARRIED[self.compares]}
@@ -101,6 +102,8 @@ class Shape:
         left_out = {name: _NO_TEXTS for name in released.columns if name in TEXTS and not self.texts}
         if source == "pairs" and ds.annotations.height:
             left_out |= {"split": _MAJORITY}
+        if found.without_turns and self.texts:
+            left_out |= {"turns before the last": f"in {found.without_turns:,} rows {UNKNOWN_HISTORY}"}
         kept = released.drop("prompt_id" if self.texts else left_out, strict=False)
         return Table(source, source, kept, selected.height, {}, left_out)
 
