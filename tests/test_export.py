@@ -245,3 +245,53 @@ def test_no_cell_is_a_formula_and_a_foreign_apostrophe_stays(make_dataset, tmp_p
         f"'{answer}" for answer in answers[:6]
     }
     assert set(btviz.load(tmp_path / "a.csv").pairs["response"]) == set(answers)
+
+
+def with_keys(make_dataset) -> Dataset:
+    """Two rows of one pair and one of another, with their own ids; and two comparisons with hashes and an id."""
+    row = {"prompt": "how is tea made", "is_safe": True, "labels": 0, "split": None, "file": "a.jsonl"}
+    rows = [
+        row | {"response": "with water", "line": 1, "key:qid": "q1", "key:sha256": "aa"},
+        row | {"response": "with water", "line": 2, "key:qid": "q2", "key:sha256": "aa"},
+        row | {"response": "with milk", "line": 3, "key:qid": "q3", "key:sha256": "bb"},
+    ]
+    compared = {"prompt": "is ice hot", "response_0": "no", "file": "b.jsonl", "split": None, "better": 0, "safer": 0}
+    compared |= {"key:response_0_sha256": "cc", **{f"{name}_{i}": v for i in "01" for name, v in (("is_safe", True),)}}
+    comparisons = [
+        compared | {"response_1": "cold", "line": 1, "key:id": "c1", "key:response_1_sha256": "dd"},
+        compared | {"response_1": "it is not", "line": 2, "key:id": "c2", "key:response_1_sha256": "ee"},
+    ]
+    return make_dataset(
+        pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32, "split": pl.String}),
+        comparisons=pl.DataFrame(comparisons, schema_overrides={"split": pl.String}),
+    )
+
+
+def test_outside_ids_are_written_beside_the_rows(make_dataset, tmp_path):
+    ds = with_keys(make_dataset)
+    written = btviz.export(ds, tmp_path / "out", texts=True)
+    by_answer = {row["response"]: row for row in lines(tmp_path / "out" / "annotations.jsonl")}
+    assert {answer: (row["sha256"], row["qid"]) for answer, row in by_answer.items()} == {
+        "with water": ("aa", None),
+        "with milk": ("bb", "q3"),
+    }
+    assert says(dict(written.left_out.rows())["qid"], "2", "several")
+    compared = {row["response_1"]: row for row in lines(tmp_path / "out" / "preferences.jsonl")}
+    assert {
+        answer: (row["id"], row["response_0_sha256"], row["response_1_sha256"]) for answer, row in compared.items()
+    } == {
+        "cold": ("c1", "cc", "dd"),
+        "it is not": ("c2", "cc", "ee"),
+    }
+    assert not {"line", "line_0"} & set().union(*by_answer.values(), *compared.values())
+
+
+def test_without_texts_all_that_a_pair_is_called_leads_back_to_its_rows(make_dataset, tmp_path):
+    ds = with_keys(make_dataset)
+    btviz.export(ds, tmp_path / "out")
+    rows = lines(tmp_path / "out" / "annotations.jsonl")
+    assert sorted({(row["qid"], row["line"]) for row in rows}) == [
+        ("q1 | q2", "a.jsonl:1 | a.jsonl:2"),
+        ("q3", "a.jsonl:3"),
+    ]
+    assert sorted(row["line"] for row in lines(tmp_path / "out" / "preferences.jsonl")) == ["b.jsonl:1", "b.jsonl:2"]

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.data.writing.outside import outside_keys
 from btviz.data.writing.released import TEXTS, Wanted, released_rows, wanted_rows
 from btviz.data.writing.training import UNKNOWN_HISTORY, Examples, dpo_examples, hh_examples, kto_examples
 from btviz.errors import UsageError, choice
@@ -25,6 +26,8 @@ _NEED_TEXTS = ("datasets", "dpo", "kto", "hh")
 _NO_TEXTS = "texts were not asked for"
 
 _NO_PLACE = "the form has no place for it"
+
+_IDS = ("pair_id", "pair_id_0", "pair_id_1", "prompt_id", "split")
 
 _MAJORITY = "a pair has the labels of the majority of its rows"
 
@@ -105,6 +108,9 @@ class Shape:
         if found.without_turns and self.texts:
             left_out |= {"turns before the last": f"in {found.without_turns:,} rows {UNKNOWN_HISTORY}"}
         kept = released.drop("prompt_id" if self.texts else left_out, strict=False)
+        if source != "prompts":  # keys belong to answers
+            keys, untold = outside_keys(ds, selected, texts=self.texts, taken=(*_IDS, *released.columns))
+            kept, left_out = pl.concat([kept, keys], how="horizontal"), left_out | untold
         return Table(source, source, kept, selected.height, {}, left_out)
 
     def _examples(self, ds: Dataset, selected: pl.DataFrame) -> Examples:
