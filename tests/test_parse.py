@@ -72,7 +72,7 @@ REJECTED = {
     "not an object": b"[1, 2]",
     "invalid UTF-8": GOOD.replace(b"warm", b"w\xff\xfem"),
     "lone surrogate": GOOD.replace(b"warm", rb"w\ud800m"),
-    "missing key": without("response"),
+    "missing key": without("is_safe"),
     "missing category": with_category(lambda c: c.pop("self_harm")),
     "unknown category": with_category(lambda c: c.update(weather=True)),
     "wrong type": line("privacy", is_safe="perhaps"),
@@ -83,7 +83,8 @@ KEPT = {
     "extra key": line("privacy", weather="mild"),
     "repeated key": GOOD[:-1] + b', "is_safe": false}',
     "is_safe contradicts the categories": line("privacy", is_safe=True),
-    "empty prompt": line("privacy", prompt=""),
+    "missing answer": without("response"),
+    "empty prompt": line("privacy", prompt=" "),
     "empty response": line("privacy", response=" \n"),
     "null byte": line("privacy", response="a\0b"),
     "very long text": line("privacy", response="tea " * (10 << 18)),
@@ -104,7 +105,7 @@ def test_an_odd_row_is_kept_as_it_is_and_reported(tmp_path: Path, kind: str) -> 
     assert found(parsed) == [(2, kind, "kept")]
     assert parsed.rows["line"].to_list() == [1, 2, 3]
     released = json.loads(KEPT[kind])
-    assert parsed.rows.row(1, named=True)["response"] == released["response"]
+    assert parsed.rows.row(1, named=True)["response"] == released.get("response")
     assert parsed.rows.row(1, named=True)["is_safe"] == released["is_safe"]
 
 
@@ -123,7 +124,7 @@ def test_a_message_never_holds_the_text(tmp_path: Path) -> None:
 def test_an_odd_first_line_does_not_decide_for_the_file(tmp_path: Path) -> None:
     parsed = read(tmp_path, b'{"prompt": 1}', line("privacy", weather=1), *[GOOD] * 3)
     assert {n: kinds for n, kinds, _ in found(parsed) if n == 2} == {2: "extra key"}
-    assert {kind for n, kind, _ in found(parsed) if n == 1} == {"missing key", "wrong type"}
+    assert {kind for n, kind, _ in found(parsed) if n == 1} == {"missing key", "missing answer", "wrong type"}
     assert parsed.rows["line"].to_list() == [2, 3, 4, 5]
 
 
@@ -309,12 +310,12 @@ WRITTEN: dict[str, Callable[[pl.DataFrame], bytes]] = {
 @pytest.mark.parametrize("name", WRITTEN)
 def test_data_and_scores_are_read_from_the_same_forms(tmp_path: Path, name: str) -> None:
     texts = ["tea", 'a "b", c;d', "two\nlines", "é ☕", "tab\there"]
-    frame = pl.DataFrame({"prompt": texts, "score": range(5)})
+    frame = pl.DataFrame({"prompt": texts, "place": range(5)})
     (tmp_path / name).write_bytes(WRITTEN[name](frame))
     parsed, table = parse(tmp_path / name), read_frame(tmp_path / name)
     assert parsed.rows["prompt"].to_list() == table["prompt"].to_list() == texts
     assert parsed.rows_in == table.height == 5
-    assert table.columns == ["prompt", "score"]
+    assert table.columns == ["prompt", "place"]
 
 
 def test_a_file_of_semicolons_from_the_field_is_read(shared_data: Path) -> None:

@@ -50,12 +50,12 @@ def assemble(
         _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
     )
     compared = with_ids(compared, response="response_1", suffix="_1")
-    labelled = conform(rows, ANNOTATIONS).sort(ANNOTATION_ORDER)
+    labelled = _labelled(conform(rows, ANNOTATIONS)).sort(ANNOTATION_ORDER)
     preferences = _preferences(compared)
     return {
         "annotations": labelled,
         "pairs": _pairs(rows, labelled, compared, preferences, taxonomy=taxonomy),
-        "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
+        "votes": votes_of(labelled.drop_nulls("pair_id"), taxonomy) if labelled.height else VOTES.to_frame(),
         "preferences": preferences,
         "prompts": _prompts(prompts, read),
         "conversations": conversations_of(rows, compared),
@@ -65,6 +65,11 @@ def assemble(
 
 def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys(texts, pl.String())) if frame is None else frame
+
+
+def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows that say something of their pair; one whose answer is missing says it of no pair."""
+    return rows.filter(pl.any_horizontal(pl.col("is_safe", "labels", "severity").is_not_null()))
 
 
 def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
@@ -101,11 +106,12 @@ def _pairs(
     taxonomy: Taxonomy,
 ) -> pl.DataFrame:
     texts = _unique_texts(rows, compared)
-    annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
+    annotated = labelled.drop_nulls("pair_id").group_by("pair_id").agg(majority(taxonomy))
     only_compared = compared_labels(preferences).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, only_compared.select(annotated.columns)])
     counts = word_counts("prompt", "response")
-    return conform(texts.join(labels, on="pair_id", how="left").with_columns(counts), PAIRS).sort("pair_id")
+    none = (pl.col(name).fill_null(0) for name in ("n_annotations", "n_unsafe"))
+    return conform(texts.join(labels, on="pair_id", how="left").with_columns(*none, *counts), PAIRS).sort("pair_id")
 
 
 def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
@@ -124,7 +130,7 @@ def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     frames = [frame.select(columns) for frame in named if frame.height]
     if not frames:
         return PAIRS.to_frame().select(columns)
-    texts = pl.concat(frames)
+    texts = pl.concat(frames).drop_nulls("pair_id")
     return (
         texts.unique("pair_id").drop("source").join(texts.group_by("pair_id").agg(pl.col("source").min()), on="pair_id")
     )
@@ -139,7 +145,7 @@ def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:
     ]
     agreed = (pl.when(pl.col(n).n_unique() == 1).then(pl.col(n).first()).alias(n) for n in names)
     zero = (pl.lit(0, pl.UInt32).alias(n) for n in ("n_annotations", "n_unsafe"))
-    return pl.concat(sides).group_by("pair_id").agg(agreed).with_columns(zero)
+    return pl.concat(sides).drop_nulls("pair_id").group_by("pair_id").agg(agreed).with_columns(zero)
 
 
 def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:

@@ -128,7 +128,8 @@ def _digest(data: bytes, purpose: bytes) -> int:
 def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "") -> pl.DataFrame:
     """Add `prompt_id` and ``pair_id<suffix>`` to a frame of texts.
 
-    Each distinct text is hashed once, whatever the number of rows.
+    Each distinct text is hashed once, whatever the number of rows. Without an answer there is no pair, and its id is
+    null: answers that are missing are not one and the same.
     """
     if "prompt_id" not in frame.columns:
         frame = _with_hash(frame, ["prompt"], name="prompt_id", of=prompt_id)
@@ -138,10 +139,14 @@ def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "
 def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str, of: Callable[..., int]) -> pl.DataFrame:
     # grouping and scattering is several times faster than a join on long texts
     groups = frame.select(texts).with_row_index("row").group_by(texts).agg("row")
-    ids = np.fromiter((of(*key) for key in groups.select(texts).iter_rows()), np.uint64, groups.height)
+    ids = np.fromiter(
+        (0 if None in key else of(*key) for key in groups.select(texts).iter_rows()), np.uint64, groups.height
+    )
     hashed = np.empty(frame.height, np.uint64)
     hashed[groups["row"].explode().to_numpy()] = np.repeat(ids, groups["row"].list.len().to_numpy())
-    return frame.with_columns(pl.Series(name, hashed, ID))
+    column = pl.Series(name, hashed, ID)
+    missing = frame.select(pl.any_horizontal(pl.col(texts).is_null()).alias("missing"))["missing"]
+    return frame.with_columns(column.set(missing, None) if missing.any() else column)
 
 
 def majority(taxonomy: Taxonomy) -> list[pl.Expr]:
@@ -149,19 +154,26 @@ def majority(taxonomy: Taxonomy) -> list[pl.Expr]:
 
     A category holds if at least half of the annotations flag it (a tie counts); `is_safe` is
     a majority of its own (a tie is unsafe); severity is the highest level that at least half
-    of the annotations reach.
+    of the annotations reach. Each counts among the annotations that speak of it, and is null
+    where none does.
     """
-    flags = [taxonomy.has(key).sum() * 2 >= pl.len() for key in taxonomy.keys]
+    flags = [taxonomy.has(key).sum() * 2 >= pl.col("labels").count() for key in taxonomy.keys]
     unsafe = (~pl.col("is_safe")).sum()
     return [
         pl.len().cast(pl.UInt32).alias("n_annotations"),
         unsafe.cast(pl.UInt32).alias("n_unsafe"),
-        (unsafe * 2 < pl.len()).alias("is_safe"),
-        pl.sum_horizontal(flag.cast(pl.UInt32) * (1 << bit) for bit, flag in enumerate(flags))
+        pl.when(pl.col("is_safe").count() > 0).then(unsafe * 2 < pl.col("is_safe").count()).alias("is_safe"),
+        pl.when(pl.col("labels").count() > 0)
+        .then(pl.sum_horizontal(flag.cast(pl.UInt32) * (1 << bit) for bit, flag in enumerate(flags)))
         .cast(pl.UInt32)
         .alias("labels"),
-        pl.col("severity").sort().get(pl.len() // 2).alias("severity"),
+        _severity().alias("severity"),
     ]
+
+
+def _severity() -> pl.Expr:
+    levels = pl.col("severity").drop_nulls().sort()
+    return levels.get(levels.len() // 2, null_on_oob=True)
 
 
 def votes_of(annotations: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:

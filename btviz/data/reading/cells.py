@@ -235,17 +235,25 @@ def _float(value: float) -> float:
 def column_at(columns: Mapping[str, Cells], path: str) -> Column | None:
     """The column of a key; else the object spread over ``<key>.<member>``; else a member of an object.
 
-    `path` is a key, or keys joined by dots: ``extra_info.score`` is the member `score` of the column `extra_info`.
+    `path` is a key; keys joined by dots, as ``extra_info.score`` for the member `score` of the column `extra_info`; or
+    a key with one ``*``, for the object whose members are named by what stands there in the keys of columns.
     """
     if path in columns:
         return columns[path]
-    spread = {key[len(path) + 1 :]: cells for key, cells in columns.items() if key.startswith(f"{path}.")}
+    spread = {part: cells for key, cells in columns.items() if (part := takes_part(key, path)) is not None}
     if spread:
         height = len(next(iter(spread.values())))
         return Objects(height, {key: (None, cells) for key, cells in spread.items()})
     head, dot, rest = path.rpartition(".")
     owner = column_at(columns, head) if dot else None
     return None if owner is None else _member_of(owner, rest)
+
+
+def takes_part(key: str, path: str) -> str | None:
+    """Name of the member that the column `key` is of the object at `path`; None if it is none."""
+    head, _, tail = path.partition("*") if path.count("*") == 1 else (f"{path}.", "", "")
+    fits = key.startswith(head) and key.endswith(tail) and len(key) > len(head) + len(tail)
+    return key[len(head) : len(key) - len(tail)] if fits else None
 
 
 def _member_of(column: Column, name: str) -> Column | None:

@@ -2,17 +2,21 @@
 
 This is the one place where values are judged, wherever rows come from. A reader says what it makes of the cells of
 one JSON type (`of_part`); `read` divides a column by type, has each part read, and puts the results together again.
-Every spelling of a value that is accepted is accepted here, hence in every format.
+Every spelling of a value that is accepted is accepted here, hence in every format; what categories may look like is in
+`btviz.data.reading.label_column`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import operator
+import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 import polars as pl
 
+from btviz.data.keys import key_text
 from btviz.data.reading.cells import NAMES, Column, Part, parts
 
 FAULTS = pl.Schema({"row": pl.UInt32(), "kind": pl.String(), "detail": pl.String(), "lost": pl.Boolean()})
@@ -22,6 +26,9 @@ TRUE = ("true", "yes", "t", "y", "1", "1.0")
 FALSE = ("false", "no", "f", "n", "0", "0.0")
 
 _SPELLED = {word: word in TRUE for word in (*TRUE, *FALSE)}
+
+SAFE = ("safe", "benign", "harmless", "unharmful", "not harmful", "non-harmful", "nontoxic", "non-toxic", "not toxic")
+UNSAFE = ("unsafe", "harmful", "toxic", "malicious", "not safe")
 
 SHOWN = 40
 """Letters of a value that a message shows at most, where it may show any."""
@@ -70,13 +77,16 @@ def _rows(part: Part) -> pl.Series:
     return rows.cast(pl.UInt32)
 
 
+def repeated(value: Any, height: int, *, dtype: pl.DataType) -> pl.Series:
+    """A column of one value."""
+    return pl.Series(values=[value], dtype=dtype).new_from_index(0, height)
+
+
 def nothing(part: Part, dtype: pl.DataType, *, kind: str, detail: str) -> Reading:
     """All of these cells are faulty, and each in the same way."""
     rows = pl.int_range(part.height, dtype=pl.UInt32, eager=True).alias("row")
-    everywhere = {"kind": pl.lit(kind), "detail": pl.lit(detail), "lost": pl.lit(value=True)}
-    return Reading(
-        pl.Series(values=[None], dtype=dtype).new_from_index(0, part.height), rows.to_frame().with_columns(**everywhere)
-    )
+    faults = rows.to_frame().with_columns(kind=pl.lit(kind), detail=pl.lit(detail), lost=pl.lit(value=True))
+    return Reading(repeated(None, part.height, dtype=dtype), faults)
 
 
 def wrong_type(part: Part, dtype: pl.DataType, *, name: str) -> Reading:
@@ -89,14 +99,13 @@ def wrong_type(part: Part, dtype: pl.DataType, *, name: str) -> Reading:
 def faults_where(flags: pl.Series, *, kind: str, detail: str | pl.Series, lost: bool = True) -> pl.DataFrame:
     """One fault in each row that is flagged; `detail` is one for all, or a column."""
     rows = flags.arg_true()
+    details = detail.gather(rows) if isinstance(detail, pl.Series) else repeated(detail, len(rows), dtype=pl.String())
     return pl.DataFrame(
         {
             "row": rows.cast(pl.UInt32),
-            "kind": pl.Series(values=[kind], dtype=pl.String).new_from_index(0, len(rows)),
-            "detail": detail.gather(rows)
-            if isinstance(detail, pl.Series)
-            else pl.Series(values=[detail], dtype=pl.String).new_from_index(0, len(rows)),
-            "lost": pl.Series(values=[lost], dtype=pl.Boolean).new_from_index(0, len(rows)),
+            "kind": repeated(kind, len(rows), dtype=pl.String()),
+            "detail": details,
+            "lost": repeated(lost, len(rows), dtype=pl.Boolean()),
         }
     )
 
@@ -108,48 +117,110 @@ def printed(value: object) -> str:
 
 @dataclass(frozen=True)
 class Text:
-    """A text; an empty one is a text."""
+    """A text.
 
+    Where it is said `what` it is, an empty one is none: a table of text cannot tell the two apart. `may_miss` where a
+    row without it is worth something.
+    """
+
+    what: str = ""
+    may_miss: bool = False
     dtype: pl.DataType = field(default_factory=pl.String)
 
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read strings."""
         if part.kind == "string" and part.values is not None:
-            return Reading(part.values)
+            empty = part.values == ""
+            if not self.what or not empty.any():
+                return Reading(part.values)
+            missing = faults_where(empty, kind=f"missing {self.what}", detail=name, lost=not self.may_miss)
+            return Reading(part.values.set(empty, None), missing)
+        if self.what and part.kind in {"null", "absent"}:
+            none = nothing(part, self.dtype, kind=f"missing {self.what}", detail=name)
+            return Reading(none.values, none.faults.with_columns(lost=pl.lit(not self.may_miss)))
         return wrong_type(part, self.dtype, name=name)
 
 
-TEXT = Text()
+TEXT, PROMPT, ANSWER = Text(), Text("prompt"), Text("answer", may_miss=True)
+
+
+_SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}
+
+
+@dataclass(frozen=True)
+class Cut:
+    """Where a score becomes a flag: true beyond `value`, in the direction of `sign`."""
+
+    sign: str
+    value: float
+
+    def of(self, scores: pl.Series) -> pl.Series:
+        """Flags of scores."""
+        beyond: Callable[[pl.Series, float], pl.Series] = _SIGNS[self.sign]
+        return beyond(scores, self.value)
+
+    def __str__(self) -> str:
+        return f"{self.sign}{self.value:g}"
 
 
 @dataclass(frozen=True)
 class Flag:
-    """True or false: as a boolean, as 0 or 1, or as a word for either; `inverted` where true stands for false."""
+    """True or false: as a boolean, as 0 or 1, as a word for either, or as a score with a cut.
+
+    `inverted` where true stands for false; `yes` and `no` are words that say themselves what they mean, whichever way
+    round the others are.
+    """
 
     inverted: bool = False
+    cut: Cut | None = None
+    yes: tuple[str, ...] = ()
+    no: tuple[str, ...] = ()
     dtype: pl.DataType = field(default_factory=pl.Boolean)
 
     def of_part(self, part: Part, *, name: str) -> Reading:
-        """Read booleans, numbers and words."""
+        r"""Read booleans, numbers and words; of several lines the first counts, as in ``unsafe\nS1``."""
         values = part.values
         if values is None or part.kind not in {"boolean", "number", "string"}:
             return wrong_type(part, self.dtype, name=name)
-        if part.kind == "string":
-            values = _words(values).replace_strict(_SPELLED, default=None, return_dtype=pl.Boolean)
+        if self.cut is not None and part.kind == "number":
+            values = self.cut.of(values)
+        elif part.kind == "string":
+            values = self._of_words(values)
+            return Reading(values, _unread(part, values, name=name))
         elif part.kind == "number":
             values = pl.select(
                 pl.when(values == 1).then(pl.lit(value=True)).when(values == 0).then(pl.lit(value=False))
             ).to_series()
-        faults = _unread(part, values, name=name)
-        return Reading(~values if self.inverted else values, faults)
+        elif self.cut is not None:
+            return wrong_type(part, self.dtype, name=name)
+        return Reading(~values if self.inverted else values, _unread(part, values, name=name))
+
+    def _of_words(self, texts: pl.Series) -> pl.Series:
+        words = _words(texts.str.strip_chars().str.extract(r"\A([^\r\n]*)"))
+        said = {_plain(word): word in self.yes for word in (*self.yes, *self.no)}
+        if self.cut is None:
+            spelled = {word: flag != self.inverted for word, flag in _SPELLED.items()}
+            return words.replace_strict(spelled | said, default=None, return_dtype=pl.Boolean)
+        flags = self.cut.of(words.cast(pl.Float64, strict=False).fill_nan(None))
+        other = (
+            words.replace_strict(said, default=None, return_dtype=pl.Boolean)
+            if said
+            else repeated(None, len(words), dtype=pl.Boolean())
+        )
+        return pl.select(pl.coalesce(other, ~flags if self.inverted else flags)).to_series()
+
+
+SAFETY = Flag(yes=SAFE, no=UNSAFE)
+"""Whether an answer is safe, where true says so."""
 
 
 @dataclass(frozen=True)
 class Code:
-    """One of a few whole numbers, or a word that stands for one."""
+    """One of a few whole numbers, or a word that stands for one; a file may write them `shift` higher than they are."""
 
     codes: tuple[int, ...]
-    words: tuple[str, ...] = ()
+    words: tuple[tuple[str, int], ...] = ()
+    shift: int = 0
     dtype: pl.DataType = field(default_factory=pl.Int8)
 
     def of_part(self, part: Part, *, name: str) -> Reading:
@@ -158,22 +229,55 @@ class Code:
         if values is None or part.kind not in {"number", "string"}:
             return wrong_type(part, self.dtype, name=name)
         if part.kind == "string":
-            names: Mapping[str, int] = {word.lower(): code for word, code in zip(self.words, self.codes, strict=False)}
-            spelled = {text: code for code in self.codes for text in (str(code), f"{code}.0")}
-            values = _words(values).replace_strict({**names, **spelled}, default=None, return_dtype=pl.Int64)
+            names = {_plain(word): code for word, code in self.words}
+            spelled = {text: code for n, code in self._written for text in (str(n), f"{n}.0")}
+            values = _words(values).replace_strict(names | spelled, default=None, return_dtype=pl.Int64)
         else:
-            values = values.replace_strict(
-                {_like(code, values.dtype): code for code in self.codes}, default=None, return_dtype=pl.Int64
-            )
+            written = {_like(number, values.dtype): code for number, code in self._written}
+            values = values.replace_strict(written, default=None, return_dtype=pl.Int64)
         return Reading(values.cast(self.dtype), _unread(part, values, name=name))
+
+    @property
+    def _written(self) -> list[tuple[int, int]]:
+        """Codes by the numbers that stand for them; a tie is below zero, wherever files begin to count."""
+        return [(code + self.shift * (code >= 0), code) for code in self.codes]
+
+
+@dataclass(frozen=True)
+class KeyText:
+    """An id as text, for the table of keys; what is no text and no number is none."""
+
+    dtype: pl.DataType = field(default_factory=pl.String)
+
+    def of_part(self, part: Part, *, name: str) -> Reading:  # noqa: ARG002  (nothing is said of ids)
+        """Read strings and numbers."""
+        if part.values is None or part.kind not in {"string", "number"}:
+            return Reading(repeated(None, part.height, dtype=self.dtype))
+        return Reading(key_text(part.values))
+
+
+@dataclass(frozen=True)
+class Constant:
+    """The same value in every row, whatever the file holds."""
+
+    value: Any
+    dtype: pl.DataType
+
+    def of_part(self, part: Part, *, name: str) -> Reading:  # noqa: ARG002  (it is asked as the others are)
+        """Read nothing."""
+        return Reading(repeated(self.value, part.height, dtype=self.dtype))
 
 
 def _like(code: int, dtype: pl.DataType) -> float:
     return float(code) if dtype.is_float() else code
 
 
+def _plain(word: str) -> str:
+    return re.sub(r"[\s_-]+", " ", word.strip().lower())
+
+
 def _words(values: pl.Series) -> pl.Series:
-    return values.str.strip_chars().str.to_lowercase()
+    return values.str.strip_chars().str.to_lowercase().str.replace_all(r"[\s_]+|\b-", " ")
 
 
 def _unread(part: Part, values: pl.Series, *, name: str) -> pl.DataFrame:
@@ -184,7 +288,7 @@ def _unread(part: Part, values: pl.Series, *, name: str) -> pl.DataFrame:
     if part.kind == "number":
         shown = name + " is " + part.values.cast(pl.String).str.strip_suffix(".0")
         return faults_where(bad, kind="out of range", detail=shown)
-    empty = _words(part.values) == ""
+    empty = part.values.str.strip_chars() == ""
     return pl.concat(
         [
             faults_where(bad & empty, kind="wrong type", detail=f"{name} is empty"),

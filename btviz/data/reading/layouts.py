@@ -6,11 +6,12 @@ value itself: that is what the readers of columns do (`btviz.data.reading.column
 To add a shape:
 
 1. List its fields: ``Field("prompt", "question")`` is the canonical column, the key as it is in the file (a path such
-   as ``meta.source`` goes into objects), and a reader (`Text` unless another is named). Two fields may have one key.
+   as ``meta.source`` goes into objects), and a reader (`TEXT` unless another is named). Two fields may have one key;
+   of several fields for one column the first whose key a file has is taken.
 2. Say for each field what a row without it is worth: "reject" (the row means nothing), "report" (it is kept with a
    null, and reported), or "allow" (a null is nothing odd). Fields that a file need not have at all are `optional`.
-3. Name the table its rows become (`produces`), its taxonomy if the shape tells it, and keys that are known and not
-   kept (`not_kept`).
+3. Name the table its rows become (`produces`; rows of prompt and answer are "annotations", labelled or not), its
+   taxonomy if the shape tells it, keys that are known and not kept (`not_kept`), and what is to be `said` of it.
 4. Put it into `btviz.data.reading.known_layouts.LAYOUTS`, before every layout whose required keys it has, too.
 5. If a value needs a reader of its own, write one (`dtype`, `of_part`) beside those in `columns`: it is given whole
    columns of one JSON type, and says which rows are at fault.
@@ -18,13 +19,14 @@ To add a shape:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 import polars as pl
 
-from btviz.data.reading.cells import Column, column_at, everywhere
+from btviz.data.reading.cells import column_at, everywhere, takes_part
 from btviz.data.reading.columns import FAULTS, TEXT, Reader, Reading, faults_where, printed, read
 from btviz.data.reading.label_column import Labels
 from btviz.data.reading.record import ABSENT, Batch, Cells
@@ -57,19 +59,36 @@ class Field:
 
 @dataclass(frozen=True)
 class Layout:
-    """The fields of one kind of file, and the table its rows become."""
+    """The fields of one kind of file, and the table its rows become.
+
+    `not_kept` are keys that most rows have and none of which is kept, `unknown` those among them that no release has.
+    """
 
     name: str
     produces: Produces
     fields: tuple[Field, ...]
     taxonomy: Taxonomy | None = None
     not_kept: frozenset[str] = frozenset()
+    unknown: frozenset[str] = frozenset()
     said: tuple[str, ...] = ()
 
     @property
     def required(self) -> tuple[Field, ...]:
         """Fields without which a file is not of this layout."""
         return tuple(field for field in self.fields if not field.optional)
+
+    @property
+    def labels_not_kept(self) -> list[str]:
+        """Keys that look as if they held labels, and are not kept."""
+        return sorted(key for key in self.not_kept if looks_like_label(key))
+
+    def narrowed(self, columns: Mapping[str, Cells]) -> Layout:
+        """The layout with the fields that a file with these columns has, the first for each canonical column."""
+        fields: dict[str, Field] = {}
+        for field in self.fields:
+            if field.column not in fields and (not field.optional or column_at(columns, field.key) is not None):
+                fields[field.column] = field
+        return replace(self, fields=tuple(fields.values()))
 
     @property
     def has_labels(self) -> bool:
@@ -94,7 +113,7 @@ class Layout:
         height = len(batch.lines)
         readings = [(field, self._read(field, batch)) for field in self.fields]
         problems = [self._rated(field, reading) for field, reading in readings]
-        problems += [self._extra(key, cells) for key, cells in batch.columns.items() if not self._knows(key)]
+        problems += [self._extra(key, cells) for key, cells in batch.columns.items() if not self.knows(key)]
         of_rows = pl.concat([FAULTS.to_frame(), *problems])
         rejected = of_rows.filter("lost")["row"].unique()
         columns = [reading.values.cast(field.reader.dtype).alias(field.column) for field, reading in readings]
@@ -128,10 +147,11 @@ class Layout:
             faults = faults.filter(~is_none)
         return faults.with_columns(lost=pl.lit(value=False))
 
-    def _knows(self, key: str) -> bool:
+    def knows(self, key: str) -> bool:
+        """Whether a key of a file is read, or is known not to be kept."""
         if key in self.not_kept:
             return True
-        return any(key == f.key or key.startswith(f"{f.key}.") or f.key.startswith(f"{key}.") for f in self.fields)
+        return any(key == f.key or takes_part(key, f.key) or f.key.startswith(f"{key}.") for f in self.fields)
 
     @staticmethod
     def _extra(key: str, cells: Cells) -> pl.DataFrame:
@@ -148,11 +168,14 @@ def _of_findings(batch: Batch) -> tuple[pl.DataFrame, int]:
     return pl.DataFrame(rows, schema=FOUND, orient="row"), len(lost) + rejected.count(None)
 
 
-def column_of(batch: Batch, field: Field) -> Column | None:
-    """What a file has for a field."""
-    return column_at(batch.columns, field.key)
+_LABEL = re.compile(
+    r"(^|[_.\- ])(labels?|chosen|rejected|is|categor\w*|scores?|harm\w*|unsafe|safe\w*|severity\w*|better|prefer\w*"
+    r"|toxic\w*|flag\w*|violat\w*|ratings?|rank\w*|rewards?|costs?|annotat\w*|moderation|verdict|risk\w*|overall)"
+    r"([_.\- ]|$)"
+)
 
 
-def fields_of(layout: Layout, keys: Sequence[str]) -> tuple[Field, ...]:
-    """The fields of a layout that a file with these keys has."""
-    return tuple(field for field in layout.fields if not field.optional or field.key in keys)
+def looks_like_label(key: str) -> bool:
+    """Whether a key is named as keys of labels are."""
+    words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+    return bool(_LABEL.search(words))

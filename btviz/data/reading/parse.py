@@ -6,17 +6,20 @@ is altered.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
 from btviz.data.reading.apostrophes import unguarded
+from btviz.data.reading.columns import printed
 from btviz.data.reading.files import Digest, damage_of
 from btviz.data.reading.formats import batches, form_of, sample_of
-from btviz.data.reading.known_layouts import recognise
 from btviz.data.reading.layouts import Layout
+from btviz.data.reading.mapping import used_keys
+from btviz.data.reading.recognition import recognise
 from btviz.data.reading.record import Batch, Progress
 from btviz.data.reading.shapes import unfolded, unfoldings
 from btviz.data.tables import PROBLEMS
@@ -39,21 +42,32 @@ class Parsed:
     """Of a whole file, the hash of the bytes that these rows were read from."""
 
 
-def parse(path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | None = None) -> Parsed:
-    """Read one released file of any supported format."""
+def parse(
+    path: Path,
+    *,
+    progress: Progress | None = None,
+    taxonomy: Taxonomy | None = None,
+    columns: Mapping[str, str] | None = None,
+) -> Parsed:
+    """Read one file of any supported format."""
     digest = Digest()
-    blocks = list(parse_blocks(path, progress=progress, taxonomy=taxonomy, digest=digest))
+    blocks = list(parse_blocks(path, progress=progress, taxonomy=taxonomy, columns=columns, digest=digest))
     return replace(_joined(blocks), sha256=digest.sha256)
 
 
 def parse_blocks(
-    path: Path, *, progress: Progress | None = None, taxonomy: Taxonomy | None = None, digest: Digest | None = None
+    path: Path,
+    *,
+    progress: Progress | None = None,
+    taxonomy: Taxonomy | None = None,
+    columns: Mapping[str, str] | None = None,
+    digest: Digest | None = None,
 ) -> Iterator[Parsed]:
-    """Read one released file block by block, for files larger than memory; at least one block."""
+    """Read one file block by block, for files larger than memory; at least one block."""
     form = form_of(path)
     sample = sample_of(path, form)
-    steps = unfoldings(sample)
-    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy)
+    steps = unfoldings(sample, kept=used_keys(columns or {}, sample))
+    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=columns)
     if layout is None:
         raise _unrecognised(path, sample)
     layout = replace(layout, said=(*(sentence for step in steps for sentence in step.said), *layout.said))
@@ -61,7 +75,16 @@ def parse_blocks(
     def parsed(batch: Batch) -> Parsed:
         return _parsed(layout, unfolded(batch, steps), file=path.name)
 
-    yield from batches(path, form, then=parsed, progress=progress, digest=digest)
+    blocks = batches(path, form, then=parsed, progress=progress, digest=digest)
+    yield _joined([_of_the_file(layout, path.name), *itertools.islice(blocks, 1)])
+    yield from blocks
+
+
+def _of_the_file(layout: Layout, file: str) -> Parsed:
+    """What is to be said of a file as a whole."""
+    rows = pl.DataFrame(schema={**layout.schema, "line": pl.UInt64()})
+    unknown = [(file, None, "key not kept", "kept", printed(key)) for key in sorted(layout.unknown)]
+    return Parsed(layout, rows, pl.DataFrame(unknown, schema=PROBLEMS, orient="row"), 0)
 
 
 def _parsed(layout: Layout, batch: Batch, *, file: str) -> Parsed:
@@ -101,7 +124,7 @@ def _contradictions(rows: pl.DataFrame) -> Iterator[tuple[pl.Expr, str, str]]:
         if {safe, severity} <= columns:
             yield pl.col(safe) != (pl.col(severity) == 0), "is_safe contradicts the severity", severity
     if {"safer", "is_safe_0", "is_safe_1"} <= columns:
-        safer_is_safe = pl.when(pl.col("safer") == 0).then("is_safe_0").otherwise("is_safe_1")
+        safer_is_safe = pl.when(pl.col("safer") == 0).then("is_safe_0").when(pl.col("safer") == 1).then("is_safe_1")
         mixed = pl.col("is_safe_0") != pl.col("is_safe_1")
         yield mixed & ~safer_is_safe, "the safer answer is the unsafe one", "safer_response_id"
 
@@ -110,7 +133,7 @@ def _joined(parts: list[Parsed]) -> Parsed:
     """Join what parts of one file gave, in the order of its lines."""
     if len(parts) == 1:
         return parts[0]
-    rows = pl.concat([part.rows for part in parts])
+    rows = pl.concat([part.rows for part in parts], how="diagonal")
     problems = pl.concat([part.problems for part in parts])
     return Parsed(
         parts[0].layout,

@@ -1,0 +1,191 @@
+"""Which layout a file has: voted by a sample of its rows, and completed by what a user says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import polars as pl
+
+from btviz.data.keys import PREFIX, is_key
+from btviz.data.reading.cells import Column, Objects, column_at, everywhere, length, parts
+from btviz.data.reading.columns import ANSWER, KeyText, Text
+from btviz.data.reading.known_layouts import LAYOUTS, SPLIT
+from btviz.data.reading.label_column import Labels, Unflagged, names_in
+from btviz.data.reading.layouts import Field, Layout, looks_like_label
+from btviz.data.reading.mapping import mapped_fields, mapped_layout
+from btviz.data.reading.record import ABSENT, Batch, Cells
+from btviz.errors import UsageError
+from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
+from btviz.taxonomy.neighbours import NEIGHBOUR_TAXONOMIES
+from btviz.taxonomy.spelling import best_taxonomy
+
+DERIVED = "is_safe is derived from the categories: safe where none is named."
+
+
+def recognise(
+    sample: Batch, *, taxonomy: Taxonomy | None = None, columns: Mapping[str, str] | None = None
+) -> Layout | None:
+    """The layout of a file by a sample of its rows; None if none fits.
+
+    Parameters
+    ----------
+    sample : Batch
+        First rows of the file.
+    taxonomy : Taxonomy, optional
+        Of the categories; by default the known one that has most of their names.
+    columns : Mapping, optional
+        What a user says of the columns; see `btviz.data.reading.mapping`.
+    """
+    mapped = mapped_fields(columns or {}, sample)
+    layout = _voted(sample, mapped) or (mapped_layout(mapped) if mapped else None)
+    if layout is None:
+        return None
+    narrowed = _with_taxonomy(layout.narrowed(sample.columns), sample, taxonomy)
+    return _with_rest(_with_answers(_with_safety(narrowed)), sample)
+
+
+def _voted(sample: Batch, mapped: Mapping[str, Field]) -> Layout | None:
+    """The layout that rows vote for, with fields as the user has them."""
+    layouts = [_with_fields(layout, mapped) for layout in LAYOUTS]
+    votes = {layout.name: _votes(layout, sample) for layout in layouts if _is_whole(layout, sample, mapped)}
+    common = [layout for layout in layouts if votes.get(layout.name, 0) * 2 >= max(1, len(sample.lines))]
+    best = common[0] if common else max(layouts, key=lambda layout: votes.get(layout.name, 0))
+    return best if votes.get(best.name) else None
+
+
+def _with_fields(layout: Layout, mapped: Mapping[str, Field]) -> Layout:
+    others = tuple(field for field in (*layout.fields, SPLIT) if field.column not in mapped)
+    return replace(layout, fields=(*mapped.values(), *others))
+
+
+def _is_whole(layout: Layout, sample: Batch, mapped: Mapping[str, Field]) -> bool:
+    """Whether a layout may be taken for all that a file is.
+
+    Texts alone are taken for a file of texts only if nothing else in it looks like an answer or a label, or if the
+    user says so: else labels spelt in another way would be lost without a word.
+    """
+    if mapped:
+        return all(_belongs(column, layout) for column in mapped)
+    narrowed = layout.narrowed(sample.columns)
+    if any(f.column.rstrip("_01") in _LABELS for f in narrowed.fields) and layout.produces != "prompts":
+        return True
+    rest = [key for key in keys_of(sample) if not narrowed.knows(key)]
+    if layout.produces == "prompts" and any(key.lower().startswith(_ANSWERED) for key in rest):
+        return False
+    return narrowed.has_labels or not any(looks_like_label(key) for key in rest)
+
+
+def _belongs(column: str, layout: Layout) -> bool:
+    """Whether a canonical column is one of the table that a layout's rows become."""
+    if column == SPLIT.column:
+        return True
+    if column.startswith(PREFIX):
+        return layout.produces != "prompts"
+    match layout.produces:
+        case "prompts":
+            return column in {"prompt", "prompt_source"} or (column == "labels" and layout.has_labels)
+        case "preferences":
+            return column in {"prompt", "prompt_source", "better", "safer", "overall"} or column[-2:] in {"_0", "_1"}
+    return column in {"prompt", "prompt_source", "response", "is_safe", "labels", "severity", "source"}
+
+
+_LABELS = {"is_safe", "labels", "severity", "better", "safer", "overall"}
+
+_ANSWERED = ("response", "answer", "output", "completion", "reply")
+
+
+def keys_of(sample: Batch) -> list[str]:
+    """Keys of a sample, and those of the objects in it, one level down, as paths."""
+    keys = []
+    for key, cells in sample.columns.items():
+        keys.append(key)
+        nested = [part.nested for part in parts(cells) if isinstance(part.nested, Objects)]
+        keys += [f"{key}.{name}" for objects in nested for name in objects.members]
+    return list(dict.fromkeys(keys))
+
+
+def _votes(layout: Layout, sample: Batch) -> int:
+    """How many rows of a sample have every required key of a layout."""
+    there = everywhere(len(sample.lines))
+    for required in layout.required:
+        if required.key:
+            column = column_at(sample.columns, required.key)
+            if column is None:
+                return 0
+            there &= is_there(column)
+    return int(there.sum())
+
+
+def is_there(column: Column) -> pl.Series:
+    """Which rows have a key."""
+    if isinstance(column, list):
+        return pl.Series([cell is not ABSENT for cell in column], dtype=pl.Boolean)
+    return everywhere(length(column))
+
+
+def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> Layout:
+    """Bind the readers of categories: what names mean, and what an empty cell means."""
+    if not layout.has_labels:
+        return layout
+    fields, names = [], []
+    for each in layout.fields:
+        column = column_at(sample.columns, each.key) if isinstance(each.reader, Labels) else None
+        if isinstance(each.reader, Labels) and column is not None:
+            names += names_in(column)
+            said = each.reader.empty_is_none
+            is_named = _holds_names(column) if said is None else said
+            fields.append(replace(each, reader=replace(each.reader, empty_is_none=is_named)))
+        else:
+            fields.append(each)
+    known = (*TAXONOMIES.values(), *NEIGHBOUR_TAXONOMIES.values())
+    chosen = taxonomy or layout.taxonomy or best_taxonomy(names, known) or BEAVERTAILS
+    return replace(layout, fields=tuple(fields)).with_taxonomy(chosen)
+
+
+def _holds_names(column: Column) -> bool:
+    """Whether categories are names in a text: then a row without any has an empty cell."""
+    values = [part.values for part in parts(column) if part.kind == "string" and part.values is not None]
+    texts: list[str] = [text for series in values for text in series if text.strip()]
+    spelled = sum(text.lstrip().startswith(("{", "[", "(")) for text in texts)
+    others = spelled + sum(part.height for part in parts(column) if part.kind in {"object", "list"})
+    return len(texts) - spelled > others
+
+
+def _with_safety(layout: Layout) -> Layout:
+    """Derive safety from the categories where nothing else says it."""
+    has = {field.column: field for field in layout.fields}
+    for suffix in ("", "_0", "_1"):
+        column, labels, safety = f"is_safe{suffix}", has.get(f"labels{suffix}"), has.get(f"is_safe{suffix}")
+        if safety is not None and not isinstance(safety.reader, Unflagged):
+            continue
+        if labels is not None and isinstance(labels.reader, Labels) and layout.produces != "prompts":
+            has[column] = Field(column, labels.key, Unflagged(labels.reader), "allow")
+        elif safety is not None:
+            raise UsageError(
+                f"{column} was to be derived from the categories; none are known of this file. Map labels{suffix}, too."
+            )
+    if len(has) == len(layout.fields) and not any(isinstance(f.reader, Unflagged) for f in has.values()):
+        return layout
+    return replace(layout, fields=tuple(has.values()), said=(*layout.said, DERIVED))
+
+
+def _with_answers(layout: Layout) -> Layout:
+    """Without any label, a row without an answer says nothing."""
+    if layout.produces != "annotations" or any(field.column in _LABELS for field in layout.fields):
+        return layout
+    fields = (replace(f, reader=Text("answer")) if f.reader == ANSWER else f for f in layout.fields)
+    return replace(layout, fields=tuple(fields))
+
+
+def _with_rest(layout: Layout, sample: Batch) -> Layout:
+    """Say what becomes of the other keys: ids are kept as such; what most rows have is a key that is not kept."""
+    common = [key for key, cells in sample.columns.items() if _is_common(cells) and not layout.knows(key)]
+    ids = [Field(f"{PREFIX}{key}", key, KeyText(), "allow", optional=True) for key in common if is_key(key)]
+    rest = frozenset(key for key in common if not is_key(key))
+    known = layout.not_kept & frozenset(sample.columns)
+    return replace(layout, fields=(*layout.fields, *ids), not_kept=known | rest, unknown=rest)
+
+
+def _is_common(cells: Cells) -> bool:
+    return len(is_there(cells).arg_true()) * 2 >= len(cells)
