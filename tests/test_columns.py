@@ -127,6 +127,16 @@ def test_spellings_of_a_flag(value: bool | None) -> None:
         )
 
 
+@pytest.mark.parametrize("dtype", [pl.Int8, pl.UInt8, pl.UInt64, pl.Float32, pl.Decimal(10, 2), pl.Int128])
+def test_numbers_of_any_width_are_read_alike(dtype: pl.DataType) -> None:
+    numbers = pl.Series([0, 1, 2, 7, None], dtype=dtype)
+    assert read(SEVERITY, numbers, name="x").values.to_list() == [0, 1, 2, None, None]
+    assert read(ORDER_OR_TIE, numbers, name="x").values.to_list() == [0, 1, None, None, None]
+    assert read(Flag(), numbers, name="x").values.to_list() == [False, True, None, None, None]
+    assert read(Labels(first=1), numbers, name="x").values.to_list() == [None, 1, 2, 64, None]
+    assert "x is 7" in read(SEVERITY, numbers, name="x").faults["detail"].to_list()
+
+
 def test_spellings_of_a_severity() -> None:
     reader = SEVERITY
     assert read(reader, [2, 2.0, "2", "2.0", "Moderate"], name="x").values.to_list() == [2] * 5

@@ -143,10 +143,19 @@ def _part(series: pl.Series, rows: pl.Series | None) -> Part:
     if dtype == pl.Boolean:
         return Part("boolean", rows, height, series)
     if dtype.is_numeric():
-        return Part("number", rows, height, series.cast(pl.Float64) if dtype.is_decimal() else series)
+        return Part("number", rows, height, _of_one_width(series))
     if dtype in (pl.String, pl.Categorical, pl.Enum):
         return Part("string", rows, height, series.cast(pl.String))
     return Part("null" if dtype == pl.Null else "other", rows, height)
+
+
+def _of_one_width(numbers: pl.Series) -> pl.Series:
+    """Whole numbers of 64 bits where they fit, else floating ones, whatever a table holds them as."""
+    if numbers.dtype.is_integer():
+        whole = numbers.cast(pl.Int64, strict=False)
+        if not whole.has_nulls():
+            return whole
+    return numbers.cast(pl.Float64)
 
 
 def _lists(lists: pl.Series) -> Lists:
