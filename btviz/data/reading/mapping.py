@@ -36,10 +36,10 @@ import polars as pl
 from btviz.data.keys import PREFIX
 from btviz.data.reading.cells import column_at
 from btviz.data.reading.columns import ANSWER, PROMPT, SAFE, SAFETY, TEXT, UNSAFE, Code, Constant, Cut, KeyText, Reader
-from btviz.data.reading.record import Batch, shown_columns
 from btviz.data.reading.known_layouts import ORDER_OR_TIE, SEVERITY
 from btviz.data.reading.label_column import Labels, Unflagged
 from btviz.data.reading.layouts import Field, Layout, Without
+from btviz.data.reading.record import Batch, shown_columns
 from btviz.errors import UsageError, choice
 
 _SIDES = ("", "_0", "_1")
