@@ -70,7 +70,7 @@ def dialect_of(start: str, *, whole: bool) -> tuple[Dialect, float]:
     named = _SEPARATOR_LINE.match(start)
     if named:
         return Dialect(named[1], skip=1), 1.0
-    lines = start.splitlines(keepends=True)[: None if whole else -1] or [start]
+    lines = list(io.StringIO(start, newline=""))[: None if whole else -1] or [start]  # other marks end no line
     header = re.sub(r'"[^"]*"', "", lines[0])
     others = {mark for mark in header if unicodedata.category(mark)[0] in "PSC"} - _NEVER - set(_USUAL)
     scores = [

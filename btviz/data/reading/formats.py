@@ -120,7 +120,8 @@ def _is_of_lines(head: Head, *, newline: str) -> bool:
     lines = [line for line in head.text.strip(b" \t\r\n").split(ending, _VOTES)[:_VOTES] if line.strip()]
     if not head.whole and len(lines) < _VOTES:
         lines = lines[:-1]
-    objects = sum(any(isinstance(item, dict) for item in items_of_line(line)) for line in lines)
+    begin = [line for line in lines if line.lstrip(b"\xef\xbb\xbf \t\r").startswith((b"{", b"["))]  # a CSV may hold {}
+    objects = sum(any(isinstance(item, dict) for item in items_of_line(line)) for line in begin)
     return 0 < objects * 2 >= len(lines) and (len(lines) > 1 or not head.whole)
 
 

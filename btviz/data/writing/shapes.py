@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.data.writing.outside import outside_keys
-from btviz.data.writing.released import TEXTS, Wanted, released_rows, wanted_rows
+from btviz.data.writing.released import TEXTS, Wanted, outside_keys, released_rows, wanted_rows
 from btviz.data.writing.training import UNKNOWN_HISTORY, Examples, dpo_examples, hh_examples, kto_examples
 from btviz.errors import UsageError, choice
 
