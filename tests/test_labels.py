@@ -314,7 +314,8 @@ def test_comparisons_give_pairs_and_prompts_but_no_annotations(make_dataset: Mak
     answers = [("p", "a", "b", 0, hate), ("p", "a", "b", 0, 0), ("p", "c", "a", bias, 0), ("q", "a", "b", lie, 0)]
     ds = make_dataset(frame_of([]), comparisons=compared(answers))
     with pytest.raises(UsageError, match='Use population="pairs"'):
-        category_counts(ds)
+        category_counts(ds, population="annotations")
+    assert category_counts(ds).equals(category_counts(ds, population="pairs")), "what there is to count"
     pairs = category_counts(ds, population="pairs")
     assert [count_of(pairs, key) for key in (HATE, BIAS, LIE)] == [0, 1, 1]
     assert (set(pairs["n"]), set(pairs["n_excluded"])) == ({4}, {1})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table, table_rows
+from btviz.cli.report import json_option, print_json, print_table, say, table_rows
 from btviz.cli.scores import stats_scores
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ SHOWN = 20
 
 _OPTIONS = (
     click.argument("name"),
-    click.option("--population", default="annotations", show_default=True, help="annotations, pairs or prompts"),
+    click.option("--population", help="annotations, pairs or prompts; by default annotations, or pairs without any"),
     click.option("--where", default="all", show_default=True, help="all or unsafe"),
     click.option("--by", help="a table for each split or severity"),
     json_option,
@@ -201,12 +201,13 @@ def stats_group() -> None:
 
 @stats_group.command("categories")
 @_with_options
-def stats_categories(name: str, *, population: str, where: str, by: str | None, as_json: bool) -> None:
+def stats_categories(name: str, *, population: str | None, where: str, by: str | None, as_json: bool) -> None:
     """Count each harm category of NAME."""
     from btviz import category_counts, load
 
     ds = load(name)
     table = category_counts(ds, population=population, where=where, by=by)
+    _say_population(ds, population)
     if as_json:
         print_json(table.to_dicts())
         return
@@ -215,7 +216,7 @@ def stats_categories(name: str, *, population: str, where: str, by: str | None, 
 
 @stats_group.command("cooccurrence")
 @_with_options
-def stats_cooccurrence(name: str, *, population: str, where: str, by: str | None, as_json: bool) -> None:
+def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str | None, as_json: bool) -> None:
     """Associate every two harm categories of NAME; the strongest are shown, --json has all."""
     import polars as pl
 
@@ -223,12 +224,19 @@ def stats_cooccurrence(name: str, *, population: str, where: str, by: str | None
 
     ds = load(name)
     table = cooccurrence(ds, population=population, where=where, by=by)
+    _say_population(ds, population)
     if as_json:
         print_json(table.to_dicts())
         return
     once = table.filter(pl.col("row_order") < pl.col("col_order")).sort("phi", descending=True, nulls_last=True)
     columns = ["row", "col", "n_both", "phi", "lift"]
     _print(ds, once.head(SHOWN), columns, by=by, title=f"The {SHOWN} strongest associations in {ds.population}")
+
+
+def _say_population(ds: Dataset, population: str | None) -> None:
+    """Say what is counted where that is not the usual."""
+    if population is None and ds.annotations.is_empty():
+        say(f"{ds.name} has no annotations of its own: its pairs are counted, as --population pairs does.")
 
 
 def _print(ds: Dataset, table: pl.DataFrame, columns: list[str], *, by: str | None, title: str) -> None:

@@ -120,7 +120,7 @@ def _reason() -> pl.Expr:
 def cooccurrence(
     ds: Dataset | pl.LazyFrame,
     *,
-    population: str = "annotations",
+    population: str | None = None,
     where: str = "all",
     by: str | None = None,
     taxonomy: Taxonomy | None = None,
@@ -131,8 +131,9 @@ def cooccurrence(
     ----------
     ds : Dataset or LazyFrame of annotations
         A lazy frame is streamed; `label_histogram` names the columns it needs.
-    population : {"annotations", "pairs", "prompts"}
-        What is counted; `rule` says how an item comes by its labels.
+    population : {"annotations", "pairs", "prompts"}, optional
+        What is counted; `rule` says how an item comes by its labels. By default annotations; pairs of data without
+        any, such as comparisons.
     where : {"all", "unsafe"}
         Count all items, or the unsafe ones only.
     by : {None, "split", "severity"}

@@ -18,7 +18,7 @@ RULE = "a category holds for a pair if at least half of its annotations flag it 
 def category_counts(
     ds: Dataset | pl.LazyFrame,
     *,
-    population: str = "annotations",
+    population: str | None = None,
     where: str = "all",
     by: str | None = None,
     taxonomy: Taxonomy | None = None,
@@ -29,8 +29,9 @@ def category_counts(
     ----------
     ds : Dataset or LazyFrame of annotations
         A lazy frame is streamed; `label_histogram` names the columns it needs.
-    population : {"annotations", "pairs", "prompts"}
-        What is counted; `rule` says how an item comes by its labels.
+    population : {"annotations", "pairs", "prompts"}, optional
+        What is counted; `rule` says how an item comes by its labels. By default annotations; pairs of data without
+        any, such as comparisons.
     where : {"all", "unsafe"}
         Count all items, or the unsafe ones only.
     by : {None, "split", "severity"}
@@ -74,7 +75,7 @@ def category_counts(
 def label_sets(
     ds: Dataset | pl.LazyFrame,
     *,
-    population: str = "annotations",
+    population: str | None = None,
     where: str = "all",
     by: str | None = None,
     taxonomy: Taxonomy | None = None,
@@ -121,7 +122,7 @@ def label_sets(
 def labels_per_item(
     ds: Dataset | pl.LazyFrame,
     *,
-    population: str = "annotations",
+    population: str | None = None,
     where: str = "all",
     by: str | None = None,
     taxonomy: Taxonomy | None = None,

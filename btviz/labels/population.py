@@ -109,13 +109,13 @@ class LabelHistogram:
 def label_histogram(
     source: Dataset | pl.LazyFrame,
     *,
-    population: str = "annotations",
+    population: str | None = None,
     where: str = "all",
     by: str | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> LabelHistogram:
-    """Count the label sets of a population."""
-    choice(population, POPULATIONS, what="population")
+    """Count the label sets of a population, by default of `usual_population`."""
+    population = usual_population(source) if population is None else choice(population, POPULATIONS, what="population")
     choice(where, SUBSETS, what="subset")
     if by is not None:
         choice(by, BLOCKS, what="grouping")
@@ -131,6 +131,25 @@ def label_histogram(
     )
     _check(counts, by=by, taxonomy=taxonomy)
     return LabelHistogram(counts, taxonomy, population, where, by, items.rule)
+
+
+def usual_population(source: Dataset | pl.LazyFrame) -> str:
+    """What a data set has to count: its annotations; pairs where it has none of its own, as releases of comparisons."""
+    return "pairs" if isinstance(source, Dataset) and source.annotations.is_empty() else "annotations"
+
+
+def why_unlabelled(ds: Dataset) -> str | None:
+    """What a data set holds instead of answers with labels, in words; None where one has them, or nothing is there."""
+    if not ds.annotations.is_empty():
+        return None
+    if not ds.preferences.is_empty():
+        sides = ds.preferences.select(pl.col("^(is_safe|labels|severity)_[01]$"))
+        known = any(column.count() for column in sides)
+        n = ds.preferences.height
+        return None if known else f"it holds {n:,} comparisons, and no row names a category or says what is safe"
+    if not ds.pairs.is_empty():
+        return f"these data have no labels: none of {ds.pairs.height:,} answers has one"
+    return f"it holds prompts without answers, {ds.prompts.height:,} of them" if ds.prompts.height else None
 
 
 def _check(counts: pl.DataFrame, *, by: str | None, taxonomy: Taxonomy) -> None:
@@ -179,17 +198,18 @@ def items_of(
 
 
 def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxonomy) -> tuple[str, pl.LazyFrame]:
-    if ds.annotations.is_empty() and not ds.prompts.is_empty():
+    lack = why_unlabelled(ds)
+    if lack is not None:
         raise UsageError(
-            f"Statistics of categories were asked for, but {ds.name!r} holds prompts without answers, and what is "
-            "labelled is answers. Use data with answers."
+            f"Statistics of categories were asked for of {ds.name!r}; {lack}, and what is counted is labelled answers. "
+            "Use data whose answers are labelled, or name the columns that hold the labels (--columns)."
         )
     if not ds.annotations.is_empty() or ds.preferences.is_empty():
         if population == "annotations" or by == "split":
             annotations = ds.annotations.lazy()
             return _of_annotations(annotations, population=population, by=by, taxonomy=taxonomy)
         return "pairs", ds.pairs.lazy().filter(pl.col("n_annotations") > 0)
-    if population == "annotations" and not _names_no_category(ds):
+    if population == "annotations":
         raise UsageError(
             f"Annotations of {ds.name!r} were asked for, but it holds comparisons of answers only, and an "
             'answer\'s labels repeat with every comparison. Use population="pairs".'
@@ -197,11 +217,6 @@ def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxon
     if by == "split":
         return "agreed", agreed(answers(ds.preferences), by=["split", "pair_id"]).lazy()
     return "agreed", ds.pairs.lazy()
-
-
-def _names_no_category(ds: Dataset) -> bool:
-    labels = ds.preferences.select("labels_0", "labels_1")
-    return all(column.null_count() == labels.height for column in labels)
 
 
 def _of_annotations(

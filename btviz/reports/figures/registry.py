@@ -18,6 +18,7 @@ from btviz.errors import UsageError
 from btviz.labels.agreement import annotator_agreement, pair_votes, vote_splits
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts, label_sets, labels_per_item
+from btviz.labels.population import usual_population, why_unlabelled
 from btviz.scores.collection import ScoreCollection
 from btviz.scores.differences import score_margins
 from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins
@@ -149,16 +150,17 @@ def _counting(where: str) -> Callable[[Dataset], dict[str, Any]]:
     """Annotations are counted or, where there are none, compared answers."""
 
     def parameters(ds: Dataset) -> dict[str, Any]:
-        compared = ds.annotations.is_empty() and not ds.preferences.is_empty()
-        return {"population": "pairs" if compared else "annotations", "where": where}
+        return {"population": usual_population(ds), "where": where}
 
     return parameters
 
 
 def _labels(ds: Dataset) -> str | None:
-    if ds.annotations.is_empty() and ds.preferences.is_empty():
-        return "it holds prompts without answers" if ds.pairs.is_empty() else "these data have no labels"
-    return None
+    lack = why_unlabelled(ds)
+    if lack is not None:
+        return lack
+    rows = ds.pairs if ds.annotations.is_empty() else ds.annotations
+    return None if rows["labels"].count() else "no row of it names a category"
 
 
 def _votes(ds: Dataset) -> str | None:
