@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 import os
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -84,6 +87,25 @@ def test_a_snapshot_and_the_folders_above_it_are_one_data_set(cache: Path, depth
     ds = btviz.load(folder)
     assert ds.annotations.height == 12
     assert ds.name == "BeaverTails"
+
+
+def test_a_link_that_was_written_as_text_is_followed(cache: Path) -> None:
+    link = cached(cache)
+    target = link.readlink()
+    link.unlink()
+    link.write_text(str(target))  # as git does on systems without links
+    ds = btviz.load(link)
+    assert (ds.name, ds.annotations.height) == ("test", 12)
+    assert btviz.load("PKU-Alignment/BeaverTails").annotations.height == 12
+    link.write_text("../nowhere")
+    with pytest.raises(DataError, match="a link that was copied as text"):
+        btviz.load(link)
+
+
+def test_a_blob_is_read_by_what_it_holds(cache: Path) -> None:
+    blob = cached(cache).resolve()
+    assert btviz.load(blob).annotations.height == 12
+    assert btviz.load(blob.parent).annotations.height == 12
 
 
 def test_a_repository_in_the_cache_is_loaded_by_its_id(cache: Path) -> None:
@@ -229,6 +251,37 @@ def test_linked_folders_are_read_and_circles_end(tmp_path: Path) -> None:
         ("loop", "broken link"),
         ("self", "folder met before"),
     ]
+
+
+# standard input ---------------------------------------------------------------------------------
+
+
+def sent(monkeypatch: pytest.MonkeyPatch, data: bytes) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_standard_input_is_kept_and_can_be_read_again(
+    monkeypatch: pytest.MonkeyPatch, own_data_dir: Path, pack: Callable[[bytes], bytes]
+) -> None:
+    sent(monkeypatch, pack(text_of(lines(1, 2))))
+    ds = add("piped", ["-"], split="test")
+    assert (ds.annotations.height, set(ds.annotations["split"])) == (2, {"test"})
+    assert ds.facts["files"][0]["label"].startswith("standard input")
+    shutil.rmtree(own_data_dir / "store")
+    assert btviz.load("piped").fingerprint == ds.fingerprint
+    (kept,) = (own_data_dir / "received").iterdir()
+    catalog.remove("piped")
+    assert not kept.exists()
+
+
+def test_standard_input_that_is_no_data_leaves_nothing(monkeypatch: pytest.MonkeyPatch, own_data_dir: Path) -> None:
+    for data in (b"", b"tea and kites\n"):
+        sent(monkeypatch, data)
+        with pytest.raises(DataError, match="to be read"):
+            add("piped", ["-"])
+    assert list((own_data_dir / "received").iterdir()) == []
+    assert catalog.adopted() == []
 
 
 # changed files ----------------------------------------------------------------------------------

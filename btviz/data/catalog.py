@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,20 @@ from btviz.data.ingest import VERSION, Recipe, write_dataset
 from btviz.data.keys import keys_of
 from btviz.data.releases import RELEASES
 from btviz.data.releases.hub_cache import cache_folder, cached_repository, cached_snapshot, repository_id
-from btviz.data.sources import PassedOver, holding_of, means_path, name_of, problems_of, summary_of
+from btviz.data.sources import PassedOver, Source, holding_of, is_received, means_path, name_of, problems_of, summary_of
 from btviz.data.tables import PROBLEMS, SCHEMAS, conform
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import Entry, Key, Store, check_name, data_dir, read_document, remembered_sha256, update_document
+from btviz.store import (
+    Entry,
+    Key,
+    Store,
+    check_name,
+    data_dir,
+    discard,
+    read_document,
+    remembered_sha256,
+    update_document,
+)
 from btviz.taxonomy import TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import read_taxonomy, taxonomy_of
 
@@ -165,8 +175,8 @@ def add(
     name : str
         A registry name (see ``btviz data list``) or a name of your own.
     files : sequence of path-like
-        ``.jsonl``, ``.json``, ``.csv`` (each also .gz, .xz, .zst), ``.parquet``, or folders of
-        them. Files already under that name stay; a file added twice counts once.
+        Files of JSON, CSV, Parquet or Arrow, packed or not, and folders of them; "-" is standard input, whose
+        bytes the data folder keeps. Files already under that name stay; what is there twice counts once.
     split : str, optional
         Split of all rows of these files; by default from each file's name.
     replace : bool
@@ -204,7 +214,11 @@ def add(
         _refuse_other(name, custom, has=recipe.taxonomy)
         return recipe.joined(holding, release=_release(name))
 
-    merged(_record(name)).entry()  # before the catalogue: files that cannot be read are not listed
+    try:
+        merged(_record(name)).entry()  # before the catalogue: files that cannot be read are not listed
+    except BaseException:
+        _drop_received(holding.sources)
+        raise
     changed = update_document(
         _catalogue_file(),
         # merged again: another process may have added files to this name meanwhile
@@ -232,7 +246,7 @@ def _check_new(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Forget a data set that was added; its stored tables and your files stay.
+    """Forget a data set that was added; its stored tables and your files stay, what came by standard input does not.
 
     Parameters
     ----------
@@ -244,9 +258,21 @@ def remove(name: str) -> None:
     NotFoundError
         If there is none of that name.
     """
-    if _record(name) is None:
+    record = _record(name)
+    if record is None:
         raise _no_such_name(name)
     update_document(_catalogue_file(), lambda known: {k: v for k, v in known.items() if k != name})
+    if "entry" not in record:
+        _drop_received(Recipe.of_document(record).sources)
+
+
+def _drop_received(sources: Iterable[Source]) -> None:
+    """Remove what was kept of standard input and belongs to no name."""
+    recipes = [Recipe.of_document(record) for record in catalogue().values() if "entry" not in record]
+    owned = {source.path for recipe in recipes for source in recipe.sources}
+    for source in sources:
+        if is_received(source) and source.path not in owned:
+            discard(Path(source.path))
 
 
 def adopted() -> list[str]:
@@ -289,7 +315,7 @@ def _recorded(name: str, record: dict[str, Any]) -> Dataset:
 
 
 def _expect_unchanged(recipe: Recipe, name: str) -> None:
-    paths = [(Path(source.path), source.sha256) for source in recipe.counted]
+    paths = [(source.content, source.sha256) for source in recipe.counted]
     lost = [str(path) for path, sha256 in paths if not path.is_file() or remembered_sha256(path) != sha256]
     if lost:
         raise NotFoundError(

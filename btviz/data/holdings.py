@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from btviz.data.catalog import catalogue
@@ -57,7 +56,7 @@ def _held(name: str, record: Mapping[str, Any]) -> Held:
     recipe = None if "entry" in record else Recipe.of_document(record)
     entry = Store().get(Key.of_document(record["entry"]) if recipe is None else recipe.key)
     facts: Mapping[str, Any] = {} if entry is None else entry.document("facts")
-    paths = [] if recipe is None else [source.path for source in recipe.counted]
+    sources = [] if recipe is None else recipe.counted
     files = facts.get("files", [])
     release = facts.get("release", record.get("release"))
     return Held(
@@ -66,6 +65,6 @@ def _held(name: str, record: Mapping[str, Any]) -> Held:
         sum(file["rows_kept"] for file in files) if files else None,
         extent_of(facts, name=name, release=release) if files else "",
         tuple(sorted({file["split"] for file in files if file["split"]})),
-        tuple(path for path in paths if Path(path).is_file()),
-        tuple(path for path in paths if not Path(path).is_file()),
+        tuple(source.path for source in sources if source.content.is_file()),
+        tuple(source.path for source in sources if not source.content.is_file()),
     )

@@ -203,7 +203,7 @@ def read_files(recipe: Recipe) -> Reading:
 
 
 def _parsed(source: Source, taxonomy: Taxonomy | None) -> Parsed:
-    path = Path(source.path)
+    path = source.content
     with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
         parsed = parse(path, progress=progress, taxonomy=taxonomy)
     if parsed.sha256 != source.sha256:

@@ -6,17 +6,25 @@ import itertools
 import os
 import re
 import stat
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 
 from btviz.data.reading.files import format_of, split_of
+from btviz.data.reading.formats import form_of
 from btviz.data.releases.hub_cache import cached_repository, snapshot_in
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, StoreError, UsageError
-from btviz.store import remembered_sha256
+from btviz.store import data_dir, keep_stream, remembered_sha256
+
+STANDARD_INPUT = "-"
+"""What stands for it among files."""
+
+_CHUNK = 1 << 20
 
 _ABOUT_DATA = {"dataset_info.json", "dataset_infos.json", "dataset_dict.json", "state.json"}
 """Files that `datasets` writes beside data."""
@@ -25,6 +33,8 @@ _FILE = re.compile(
     r"\.(jsonl?|ndjson|csv|tsv|txt|parquet|arrow|feather|ipc|zip|tar|gz|xz|zst|bz2|pkl|pickle|xlsx?|html?)$",
     re.IGNORECASE,
 )
+
+_LINK, _LONGEST_LINK = re.compile(rb"(?:\.\./)+[\x21-\x7e]+\s*"), 1024
 
 _SHOWN, _SHORT = 4, 80
 """Files that one line names, and letters of a reason that stands beside them."""
@@ -46,6 +56,8 @@ class Source:
         Hash of its bytes.
     named : bool
         Whether somebody named it. One that was found in a folder and cannot be read is passed over.
+    target : str or None
+        Where the bytes are, if the file is a link that was written as text, as git does on systems without links.
     """
 
     path: str
@@ -53,6 +65,32 @@ class Source:
     split: str | None
     sha256: str
     named: bool = True
+    target: str | None = None
+
+    @classmethod
+    def of(cls, path: Path, *, split: str | None, named: bool) -> Source:
+        """Describe a file."""
+        target = _written_link(path)
+        digest = remembered_sha256(target or path)
+        return cls(
+            str(path), path.name, split or split_of(path), digest, named, None if target is None else str(target)
+        )
+
+    @property
+    def content(self) -> Path:
+        """Where the bytes are."""
+        return Path(self.target or self.path)
+
+
+def _written_link(path: Path) -> Path | None:
+    """The file that a link leads to which was written as text; None for anything else."""
+    if path.stat().st_size > _LONGEST_LINK:
+        return None
+    text = path.read_bytes()
+    if not _LINK.fullmatch(text):
+        return None
+    target = path.parent / text.decode().strip()
+    return target if target.is_file() else None
 
 
 @dataclass(frozen=True)
@@ -97,7 +135,11 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
     """
     sources: list[Source] = []
     passed: list[PassedOver] = []
-    for path in (Path(path).expanduser().absolute() for path in paths):
+    for given in paths:
+        if os.fspath(given) == STANDARD_INPUT:
+            sources.append(_received(split=split))
+            continue
+        path = Path(given).expanduser().absolute()
         if path.is_dir():
             below = _Walk(path)
             below.enter_all(split=split)
@@ -112,9 +154,26 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
     return Holding(tuple(sources), tuple(passed))
 
 
+def _received(*, split: str | None) -> Source:
+    """Standard input, kept in the data folder: it comes but once, and a lost store is filled again from it."""
+    if sys.stdin.isatty():
+        raise UsageError(
+            "Standard input was to be read, as a file called - means; nothing is sent to it. Send data: "
+            "cat FILE | btviz data add NAME -"
+        )
+    chunks = iter(partial(sys.stdin.buffer.read, _CHUNK), b"")
+    path = keep_stream(data_dir() / "received", chunks)
+    return Source(str(path), "standard input", split, path.name)
+
+
+def is_received(source: Source) -> bool:
+    """Whether a file is one that the data folder keeps of standard input."""
+    return Path(source.path).parent == data_dir() / "received"
+
+
 def _named(path: Path, *, split: str | None) -> Source:
     try:
-        return Source(str(path), path.name, split or split_of(path), remembered_sha256(path))
+        return Source.of(path, split=split, named=True)
     except StoreError:
         raise
     except OSError as error:
@@ -166,19 +225,17 @@ class _Walk:
                 (folders if path.is_dir() else files).append(path)
         for path in sorted(files):
             try:
-                digest = remembered_sha256(path)
+                self.sources.append(Source.of(path, split=split, named=False))
             except StoreError:
                 raise
             except OSError as error:
                 self._pass_over(path, "unreadable file", _reason(error))
-            else:
-                self.sources.append(Source(str(path), path.name, split or split_of(path), digest, named=False))
         self.passed.sort(key=lambda item: item.file)
         if not self.sources:
             beside = f", only {summary_of(self.passed)}" if self.passed else ""
             raise DataError(
-                f"The folder {self.root} was to be read; it holds no .jsonl, .json, .csv or .parquet file{beside}. "
-                "Name the files themselves."
+                f"The folder {self.root} was to be read; it holds no file of JSON, CSV, Parquet or Arrow{beside}. Name "
+                "the files themselves."
             )
 
     def _paths_in(self, folder: Path) -> list[Path]:
@@ -214,8 +271,8 @@ class _Walk:
             self._pass_over(path, "no data", "it is no regular file")
         elif path.name in _ABOUT_DATA:
             self._pass_over(path, "no data", "it describes data")
-        elif format_of(path) is None:
-            self._pass_over(path, "no data", "its name ends as that of no data file")
+        elif format_of(path) is None and not _holds_rows(path):
+            self._pass_over(path, "no data", "neither its name nor its first bytes are those of data")
         else:
             return True
         return False
@@ -229,6 +286,18 @@ class _Walk:
         self.passed.append(PassedOver(str(path.relative_to(self.root)), kind, detail))
 
 
+def _own_name(source: Source) -> str:
+    return f"standard input {source.sha256[:8]}" if is_received(source) else Path(source.path).name
+
+
+def _holds_rows(path: Path) -> bool:
+    """Whether a file whose name does not say so holds rows without doubt; many a text could pass for CSV."""
+    try:
+        return form_of(path).kind != "csv"
+    except DataError:
+        return False
+
+
 def _identity(state: os.stat_result) -> tuple[int, int]:
     return state.st_dev, state.st_ino
 
@@ -239,7 +308,7 @@ def _reason(error: OSError) -> str:
 
 def labelled(sources: Sequence[Source]) -> list[Source]:
     """The sources, each with a label of its own: its name, or as much of its path as tells it from the others."""
-    parts = [Path(source.path).parts for source in sources]
+    parts = [(*Path(source.path).parent.parts, _own_name(source)) for source in sources]
     # two files of one folder may differ in their suffixes alone; of two folders, these would not tell them apart
     stems = [(*part[:-1], part[-1].split(".")[0]) for part in parts]
     depth = next(n for n in itertools.count(1) if len({stem[-n:] for stem in stems}) == len(set(stems)))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import os
 import secrets
 import shutil
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Literal
@@ -67,6 +68,58 @@ def write_output(path: Path, chunks: Chunks, *, replace: bool = False) -> Path:
         with suppress(OSError):
             temporary.unlink(missing_ok=True)
     return path
+
+
+def keep_stream(folder: Path, chunks: Chunks) -> Path:
+    """Keep what comes but once, such as standard input, in a file that is named by what it holds.
+
+    Parameters
+    ----------
+    folder : Path
+        Where; it is made.
+    chunks : iterable of bytes
+        The content. Errors that it raises pass through; then nothing is left.
+
+    Returns
+    -------
+    Path
+        A file of that folder, named by its SHA-256; its content is on the disk.
+
+    Raises
+    ------
+    StoreError
+        If the disk is full or the folder cannot be written.
+    """
+    digest = hashlib.sha256()
+
+    def hashed() -> Iterator[bytes]:
+        for chunk in chunks:
+            digest.update(chunk)
+            yield chunk
+
+    # a name that is swept, should nobody live to give it its own
+    path = write_output(folder / f".btviz-{secrets.token_hex(8)}.tmp", hashed())
+    with disk_errors("keep what has arrived", folder):
+        kept = path.replace(folder / digest.hexdigest())
+        sync(folder)
+    return kept
+
+
+def discard(path: Path) -> None:
+    """Remove what `keep_stream` kept, if it is there.
+
+    Parameters
+    ----------
+    path : Path
+        As `keep_stream` returned it.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written.
+    """
+    with disk_errors(f"remove {path.name}", path.parent):
+        path.unlink(missing_ok=True)
 
 
 def write_outputs(
