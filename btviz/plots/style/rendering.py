@@ -9,6 +9,8 @@ import base64
 import html
 import io
 import re
+import unicodedata
+import warnings
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -18,7 +20,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 from btviz.errors import DataError, choice, require
-from btviz.plots.style.theme import FONT
+from btviz.plots.style.theme import FONT, without_glyph
 
 FORMATS = ("svg", "pdf", "png")
 
@@ -33,6 +35,10 @@ _STYLES = {"normal": "Regular", "bold": "Bold"}
 _ID = re.compile(r'(?<=\bid=")[^"]+(?=")')
 
 _SIZE = re.compile(r'(?<=<svg )(.*?)width="([\d.]+)" height="([\d.]+)"', re.DOTALL)
+
+
+class GlyphWarning(UserWarning):
+    """No font here has a letter of a figure."""
 
 
 class _DrawnAsSvg:
@@ -74,11 +80,15 @@ def svg(chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
 
 
 def render(chart: alt.TopLevelMixin, *, format: str) -> bytes:  # noqa: A002 - the word for it
-    """Draw a chart in one of `FORMATS`; PNG has 300 pixels to the inch."""
+    """Draw a chart in one of `FORMATS`; PNG has 300 pixels to the inch.
+
+    Letters that the font does not have are drawn by fonts of this machine, or as boxes with a `GlyphWarning`.
+    """
     choice(format, FORMATS, what="figure format")
     if format == "svg":
         return svg(chart).encode()
     image = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
+    announce_boxes(undrawn(_texts(image)))
     if format == "pdf":
         return renumbered(_converter().svg_to_pdf(image))
     return bytes(_converter().svg_to_png(image, ppi=PNG_INCH))
@@ -108,10 +118,45 @@ def _scaled(head: str, scale: float) -> str:
     return _SIZE.sub(lambda m: f'{m[1]}width="{float(m[2]) * scale:g}" height="{float(m[3]) * scale:g}"', head, count=1)
 
 
+def _texts(image: str) -> str:
+    return html.unescape("".join(re.findall(r">([^<]+)</", image)))
+
+
+def undrawn(text: str) -> str:
+    """Letters of a text for which no font of this machine has a glyph, once each."""
+    return "".join(letter for letter in sorted(without_glyph(text)) if drawn_alone(letter) == drawn_alone(_NOBODYS))
+
+
+_NOBODYS = "\U0010ffff"
+"""No font has it, so it is drawn as the box that stands for all that is missing."""
+
+
+@cache
+def drawn_alone(letter: str) -> bytes:
+    """A picture of one letter, by which it is told whether any font has it."""
+    text = f'<text x="9" y="30" font-size="20" font-family="{FONT}">{html.escape(letter)}</text>'
+    image = f'<svg xmlns="http://www.w3.org/2000/svg" width="60" height="40">{text}</svg>'
+    return bytes(_converter().svg_to_png(image))
+
+
+def announce_boxes(letters: str) -> None:
+    """Warn that letters are drawn as boxes; the message names their scripts and no text."""
+    if not letters:
+        return
+    firsts = {unicodedata.name(letter, "unnamed").split()[0] for letter in letters}
+    scripts = sorted("Han" if first == "CJK" else first.capitalize() for first in firsts)
+    warnings.warn(
+        f"A figure was to be drawn as PNG or PDF; no font on this machine has {len(letters):,} of its letters "
+        f"({', '.join(scripts)}), so boxes stand for them. Install a font that has them, such as Noto Sans "
+        "(Debian: fonts-noto-core, fonts-noto-cjk), and draw again; or take the SVG, which its reader's fonts draw.",
+        GlyphWarning,
+        stacklevel=2,
+    )
+
+
 def _style(image: str) -> str:
     """Style element with the glyphs that the texts of `image` use."""
-    texts = "".join(re.findall(r">([^<]+)</", image))
-    characters = "".join(sorted(set(html.unescape(texts))))
+    characters = "".join(sorted(set(_texts(image))))
     weights = [weight for weight in _STYLES if weight == "normal" or f'font-weight="{weight}"' in image]
     faces = "".join(
         f"@font-face{{font-family:'{FONT}';font-weight:{weight};"

@@ -6,6 +6,7 @@ Sizes are in points: 1 unit of a chart is 1/72 inch in its PDF.
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
@@ -101,9 +102,20 @@ def _advances() -> tuple[dict[int, float], float]:
 
 
 def text_width(text: str, *, size: float = TEXT_SIZE) -> float:
-    """Width of a line of text in the theme's font, in points."""
+    """Width of a line of text in points: in the theme's font, and about that for letters that it does not have."""
     widths, usual = _advances()
-    return size * sum(widths.get(ord(character), usual) for character in text)
+    return size * sum(widths.get(ord(letter), _guessed(letter, usual=usual)) for letter in text)
+
+
+def _guessed(letter: str, *, usual: float) -> float:
+    if unicodedata.category(letter) in {"Mn", "Me", "Cf"}:  # a mark on the letter before, or unseen
+        return 0.0
+    return 1.0 if unicodedata.east_asian_width(letter) in {"W", "F"} else usual
+
+
+def without_glyph(text: str) -> set[str]:
+    """Letters of a text that the theme's font does not have."""
+    return {letter for letter in text if ord(letter) not in _advances()[0] and letter.isprintable()}
 
 
 def needed(table: pl.DataFrame, *columns: str, call: str) -> None:

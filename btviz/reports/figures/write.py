@@ -13,7 +13,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.plots.style.rendering import FORMATS, render
+from btviz.plots.style.rendering import FORMATS, announce_boxes, render, undrawn
 from btviz.plots.topics.datamap import topic_map
 from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known, Subject, origin
 from btviz.scores.collection import ScoreCollection
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from btviz.texts.topic_map import TopicMap
 
 
-DRAWING = 1
+DRAWING = 2
 """Raised when the same map would be drawn another way; a test of `plots` says when to ask."""
 
 
@@ -181,15 +181,23 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
 def _drawn_topic_map(made: TopicMap) -> Entry:
     topics, text = made.topics, made.embeddings.text
     shown = fingerprint(made.ds.population, topics.fingerprint, topics.topics.write_json(), made.quality.write_json())
+    boxes = undrawn("".join(topics.topics["name"]))
     packages = ("btviz", "altair", "vl-convert-python", "fonttools", "numpy")
     drawn_by: dict[str, JSON] = {name: version(name) for name in packages}
+    if boxes:  # such a picture is another once a font has been installed
+        drawn_by["boxes"] = fingerprint(boxes)
+    key = Key("figures", (shown, str(DRAWING)), drawn_by)
+    kept = Store().get(key)
+    if kept is not None:
+        announce_boxes(boxes)  # as drawing does
+        return kept
 
     def make(draft: Draft) -> None:
         chart = topic_map(made.placed, topics.topics, quality=made.quality, source=made.ds.population, text=text)
         for name in FORMATS:
             draft.blob(f"map.{name}", render(chart, format=name))
 
-    return Store().build(Key("figures", (shown, str(DRAWING)), drawn_by), make)
+    return Store().build(key, make)
 
 
 def _listed(rows: Sequence[Mapping[str, str | None]], ds: Dataset, out: Path) -> pl.DataFrame:
