@@ -19,7 +19,17 @@ from btviz.data.ingest import VERSION, Recipe, write_dataset
 from btviz.data.keys import keys_of
 from btviz.data.releases import RELEASES
 from btviz.data.releases.hub_cache import cache_folder, cached_repository, cached_snapshot, repository_id
-from btviz.data.sources import PassedOver, Source, holding_of, is_received, means_path, name_of, problems_of, summary_of
+from btviz.data.sources import (
+    Holding,
+    PassedOver,
+    Source,
+    holding_of,
+    is_received,
+    means_path,
+    name_of,
+    problems_of,
+    summary_of,
+)
 from btviz.data.tables import PROBLEMS, SCHEMAS, conform
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import (
@@ -38,16 +48,22 @@ from btviz.taxonomy.taxonomy_file import read_taxonomy, taxonomy_of
 
 
 def load(
-    name: str | os.PathLike[str], *, strict: bool = False, taxonomy: Taxonomy | str | os.PathLike[str] | None = None
+    name: str | os.PathLike[str] | object,
+    *,
+    strict: bool = False,
+    taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
 ) -> Dataset:
     """Load a data set.
 
     Parameters
     ----------
-    name : str or path-like
+    name : str, path-like, or a table in memory
         "sample", "replica", "sample-saferlhf", "replica-saferlhf" (synthetic, made on the
-        spot); a name given to ``btviz data add`` or ``btviz data fetch``; or the path of a file
-        or of a folder of files.
+        spot); a name given to ``btviz data add`` or ``btviz data fetch``; the path of a file
+        or of a folder of files; OWNER/NAME of a data set in the hub's cache. A name that somebody has given wins
+        over a file or folder that is called so, unless it is written with a separator, ``./name``, or with the
+        suffix of a file. Or a table of Polars, pandas, Arrow, `datasets` or any library that narwhals knows, a list
+        of dicts, or a dict of tables by split.
     strict : bool
         Raise if reading found anything odd, instead of keeping what can be kept.
     taxonomy : Taxonomy or path-like, optional
@@ -74,6 +90,12 @@ def load(
     >>> btviz.load("sample").is_synthetic
     True
     """
+    if not isinstance(name, str | os.PathLike):
+        holding = Holding.of_tables(name)
+        recipe = Recipe.of(holding, taxonomy=_unreleased(taxonomy))
+        ds = _dataset(recipe.entry(holding.tables), "table", passed=recipe.passed)
+        _report_problems(ds, strict=strict)
+        return ds
     text = os.fspath(name)
     if not text:
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")

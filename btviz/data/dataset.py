@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from btviz.data.reading.files import SPLIT
+from btviz.data.reading.files import split_named
 from btviz.data.releases.published import published_rows
 from btviz.data.releases.registry import RELEASES
 from btviz.data.tables import SCHEMAS
@@ -151,17 +151,12 @@ def extent_of(facts: Mapping[str, Any], *, name: str, release: str | None) -> st
 def _extent(files: Sequence[Mapping[str, Any]], *, name: str, release: str | None) -> list[str]:
     splits = sorted({file["split"] for file in files if file["split"]})
     if release is None:
-        whole = len(splits) != 1 or any(file["split"] is None for file in files) or _says(name, splits[0])
+        whole = len(splits) != 1 or any(file["split"] is None for file in files) or split_named(name) == splits[0]
         return [] if whole else [f"{splits[0]} split"]
     absent = [split for split in RELEASES[release].splits if split not in splits] if splits else []
     said = [f"{' and '.join(splits)} split{'s' * (len(splits) > 1)}"] if absent else []
     amount = _amount(files, release=release)
     return [*said, amount] if amount else said
-
-
-def _says(name: str, split: str) -> bool:
-    found = SPLIT.search(name)
-    return found is not None and found.group(1).lower() == split
 
 
 def _amount(files: Sequence[Mapping[str, Any]], *, release: str) -> str:

@@ -13,6 +13,7 @@ import polars as pl
 from btviz.data.assemble import assemble, fingerprint_of
 from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.files import split_of
+from btviz.data.reading.frames import Table
 from btviz.data.reading.parse import Parsed, parse
 from btviz.data.releases import RELEASES
 from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
@@ -153,9 +154,9 @@ class Recipe:
             params["taxonomy"] = document_of(self.taxonomy)
         return Key("datasets", tuple(source.sha256 for source in self.counted), params, VERSION)
 
-    def entry(self) -> Entry:
-        """Entry of the data set, read from the store or built now."""
-        return Store().build(self.key, lambda draft: _read_and_assemble(draft, self))
+    def entry(self, tables: Mapping[str, Table] | None = None) -> Entry:
+        """Entry of the data set, read from the store or built now, of files or of tables in memory by their hashes."""
+        return Store().build(self.key, lambda draft: _read_and_assemble(draft, self, tables or {}))
 
 
 @dataclass(frozen=True)
@@ -181,13 +182,15 @@ class Reading:
         return pl.concat([*named, problems_of(self.passed)])
 
 
-def read_files(recipe: Recipe) -> Reading:
-    """Read the files of a recipe; pass over those that are copies, and those found in a folder that are no data."""
+def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
+    """Read what a recipe names; pass over what is a copy, and files found in a folder that are no data."""
     parsed: list[tuple[Source, Parsed]] = []
     failures: list[tuple[Source, DataError]] = []
     for source in recipe.counted:
         try:
-            parsed.append((source, _parsed(source, recipe.taxonomy)))
+            table = tables.get(source.sha256)
+            read = _parsed(source, recipe.taxonomy) if table is None else parse(table, taxonomy=recipe.taxonomy)
+            parsed.append((source, read))
         except DataError as error:
             if source.named:
                 raise
@@ -205,7 +208,12 @@ def read_files(recipe: Recipe) -> Reading:
 def _parsed(source: Source, taxonomy: Taxonomy | None) -> Parsed:
     path = source.content
     with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
-        parsed = parse(path, progress=progress, taxonomy=taxonomy)
+        try:
+            parsed = parse(path, progress=progress, taxonomy=taxonomy)
+        except DataError as error:
+            if path.name == Path(source.label).name:
+                raise
+            raise DataError(str(error).replace(path.name, source.label)) from error  # by the name that people know
     if parsed.sha256 != source.sha256:
         raise DataError(
             f"{source.label} was to be read; it was changed while it was read, so that nobody could say what was. "
@@ -223,14 +231,14 @@ def _no_data(failures: Sequence[tuple[Source, DataError]]) -> DataError:
     )
 
 
-def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
-    reading = read_files(recipe)
+def _read_and_assemble(draft: Draft, recipe: Recipe, tables: Mapping[str, Table]) -> None:
+    reading = read_all(recipe, tables)
     sources = [source for source, _ in reading.parsed]
     # what was passed over may have hidden that the rest is a release
     release = recipe.release or (release_of(sources) if recipe.taxonomy is None else None)
     taxonomy = recipe.taxonomy or _taxonomy_of(reading.parsed, release=release)
     annotations = reading.rows("annotations")
-    tables = assemble(
+    assembled = assemble(
         taxonomy,
         annotations=annotations,
         comparisons=_as_documented(reading.rows("preferences"), release),
@@ -241,7 +249,7 @@ def _read_and_assemble(draft: Draft, recipe: Recipe) -> None:
         problems = pl.concat([problems, _repeats(annotations)])
     write_dataset(
         draft,
-        tables=tables | {"problems": problems},
+        tables=assembled | {"problems": problems},
         facts={
             "taxonomy": taxonomy.name,
             "own_taxonomy": None if taxonomy in TAXONOMIES.values() else document_of(taxonomy),

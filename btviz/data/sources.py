@@ -7,8 +7,8 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import polars as pl
 
 from btviz.data.reading.files import format_of, split_of
 from btviz.data.reading.formats import form_of
+from btviz.data.reading.frames import Table, tables_of
 from btviz.data.releases.hub_cache import cached_repository, snapshot_in
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, StoreError, UsageError
@@ -117,10 +118,18 @@ def summary_of(passed: Sequence[PassedOver]) -> str:
 
 @dataclass(frozen=True)
 class Holding:
-    """Data files, and what lies beside them."""
+    """Data files, and what lies beside them; or tables in memory, by their hashes."""
 
     sources: tuple[Source, ...]
     passed: tuple[PassedOver, ...] = ()
+    tables: Mapping[str, Table] = field(default_factory=dict)
+
+    @classmethod
+    def of_tables(cls, data: object) -> Holding:
+        """Describe a table in memory, or a dict of them by split."""
+        tables = tables_of(data)
+        sources = (Source(table.name, table.name, table.split, table.sha256) for table in tables)
+        return cls(tuple(sources), tables={table.sha256: table for table in tables})
 
 
 def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = None) -> Holding:

@@ -346,5 +346,11 @@ def format_of(path: Path) -> str | None:
 
 def split_of(path: Path) -> str | None:
     """Split that a file name speaks of, ``30k_test.jsonl.gz``, or else is the name of its folder."""
-    match = SPLIT.search(path.name) or SPLIT.fullmatch(path.parent.name)  # a folder of tests is no split
+    # a folder of tests is no split
+    return split_named(path.name) or (split_named(path.parent.name) if SPLIT.fullmatch(path.parent.name) else None)
+
+
+def split_named(name: str) -> str | None:
+    """Split that a name speaks of: "test" of ``30k_test``."""
+    match = SPLIT.search(name)
     return match.group(1).lower() if match else None

@@ -7,16 +7,18 @@ is altered.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import polars as pl
 
 from btviz.data.reading.apostrophes import unguarded
 from btviz.data.reading.columns import printed
 from btviz.data.reading.files import Digest, damage_of
-from btviz.data.reading.formats import batches, form_of, sample_of
+from btviz.data.reading.formats import Form, batches, form_of, sample_of
+from btviz.data.reading.frames import Table
 from btviz.data.reading.layouts import Layout
 from btviz.data.reading.mapping import used_keys
 from btviz.data.reading.recognition import recognise
@@ -42,16 +44,49 @@ class Parsed:
     """Of a whole file, the hash of the bytes that these rows were read from."""
 
 
+class _Rows(Protocol):
+    """What rows come from: a file, or a table in memory."""
+
+    @property
+    def name(self) -> str: ...
+
+    def sample(self) -> Batch: ...
+
+    def batches(self, *, then: Callable[[Batch], Parsed]) -> Iterator[Parsed]: ...
+
+
+@dataclass(frozen=True)
+class _File:
+    """The rows of a file."""
+
+    path: Path
+    form: Form
+    progress: Progress | None
+    digest: Digest | None
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    def sample(self) -> Batch:
+        return sample_of(self.path, self.form)
+
+    def batches(self, *, then: Callable[[Batch], Parsed]) -> Iterator[Parsed]:
+        return batches(self.path, self.form, then=then, progress=self.progress, digest=self.digest)
+
+
 def parse(
-    path: Path,
+    data: Path | Table,
     *,
     progress: Progress | None = None,
     taxonomy: Taxonomy | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Parsed:
-    """Read one file of any supported format."""
+    """Read one file of any supported format, or a table in memory."""
+    if isinstance(data, Table):
+        return replace(_joined(list(_blocks(data, taxonomy=taxonomy, columns=columns))), sha256=data.sha256)
     digest = Digest()
-    blocks = list(parse_blocks(path, progress=progress, taxonomy=taxonomy, columns=columns, digest=digest))
+    blocks = list(parse_blocks(data, progress=progress, taxonomy=taxonomy, columns=columns, digest=digest))
     return replace(_joined(blocks), sha256=digest.sha256)
 
 
@@ -64,19 +99,22 @@ def parse_blocks(
     digest: Digest | None = None,
 ) -> Iterator[Parsed]:
     """Read one file block by block, for files larger than memory; at least one block."""
-    form = form_of(path)
-    sample = sample_of(path, form)
+    return _blocks(_File(path, form_of(path), progress, digest), taxonomy=taxonomy, columns=columns)
+
+
+def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None) -> Iterator[Parsed]:
+    sample = rows.sample()
     steps = unfoldings(sample, kept=used_keys(columns or {}, sample))
     layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=columns)
     if layout is None:
-        raise _unrecognised(path, sample)
+        raise _unrecognised(rows, sample)
     layout = replace(layout, said=(*(sentence for step in steps for sentence in step.said), *layout.said))
 
     def parsed(batch: Batch) -> Parsed:
-        return _parsed(layout, unfolded(batch, steps), file=path.name)
+        return _parsed(layout, unfolded(batch, steps), file=rows.name)
 
-    blocks = batches(path, form, then=parsed, progress=progress, digest=digest)
-    yield _joined([_of_the_file(layout, path.name), *itertools.islice(blocks, 1)])
+    blocks = rows.batches(then=parsed)
+    yield _joined([_of_the_file(layout, rows.name), *itertools.islice(blocks, 1)])
     yield from blocks
 
 
@@ -143,18 +181,18 @@ def _joined(parts: list[Parsed]) -> Parsed:
     )
 
 
-def _unrecognised(path: Path, sample: Batch) -> DataError:
+def _unrecognised(data: _Rows, sample: Batch) -> DataError:
     """Say which keys a file has, where no layout fits them, or why it has none."""
     keys = sorted(str(key)[:40] for key in sample.columns)[:12]
-    damage = None if keys else damage_of(path)
+    damage = damage_of(data.path) if isinstance(data, _File) and not keys else None
     if damage:
         return DataError(
-            f"{path.name} was to be read as a released file; its archive is damaged before the first whole row "
+            f"{data.name} was to be read as a released file; its archive is damaged before the first whole row "
             f"({damage}). Fetch or copy it again."
         )
     rows = f"its rows have the keys {keys}, which fit no layout btviz knows" if keys else "no row of it can be read"
     return DataError(
-        f"{path.name} was to be read as a released file; {rows}. "
+        f"{data.name} was to be read as a released file; {rows}. "
         "Rows of annotations need prompt, response, is_safe and category (or harm_category); "
         "comparisons need prompt, response_0, response_1 and safer_response_id or better_response_id."
     )
