@@ -165,7 +165,7 @@ def test_adjustment_names_what_is_held_equal(sample):
     said = sentences.adjusted(table, sample[0])
     assert "changes by 50.0 points [45.0, 55.0]" in said
     assert says(said, "length", "answering model", "40.0 points [35.0, 45.0]")
-    assert "not known: refusal." in said
+    assert "not known: refusal (by English markers)." in said
     assert "for response_0 (log odds -0.30 [-0.40, -0.20])" in said
     assert "stratum: not fitted, it is collinear." in said
     alone = table.filter(specification="safer alone")

@@ -4,11 +4,14 @@ import json
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 import btviz
+from btviz.cli import app
 from btviz.data.words import SPACED_RULE, UNSPACED_RULE, beginning, count_words, rule_of, words_of
+from btviz.reports import summarise
 
 SENTENCES = {
     "Don't you like e-mail?": ["Don", "t", "you", "like", "e", "mail"],
@@ -78,12 +81,26 @@ def test_pairs_carry_the_counts(make_dataset):
     assert ds.pairs.select("prompt_words", "response_words").rows() == [(4, 2)]
 
 
+def test_mean_words_are_shown_with_their_rule(make_dataset):
+    labels = pl.lit(0, pl.UInt32)
+    rows = pl.DataFrame({"prompt": ["请问怎样照顾自行车"], "response": ["Clean it."]})
+    ds = make_dataset(rows.with_columns(split=pl.lit("train"), is_safe=labels == 0, labels=labels))
+    assert summarise(ds).to_dict()["word_rule"] == UNSPACED_RULE
+    spaced = make_dataset(rows.with_columns(prompt=pl.lit("a"), split=pl.lit("a"), is_safe=labels == 0, labels=labels))
+    assert summarise(spaced).word_rule == SPACED_RULE
+    prompts = rows.select("prompt").with_columns(split=pl.lit("a"), labels=labels)
+    assert summarise(make_dataset(None, prompts=prompts)).word_rule is None
+
+
 def test_a_file_without_blanks_has_words_and_not_clauses(shared_data):
     file = shared_data / "found" / "11-no-spaces.jsonl"
     ds = btviz.load(file)
     prompts = [json.loads(line)["prompt"] for line in file.read_text(encoding="utf-8").splitlines()]
     assert ds.pairs["prompt_words"].min() >= 3
     assert max(words_of(pl.Series(prompts)).explode().str.len_chars()) <= 3
+    shown = CliRunner().invoke(app, ["data", "show", str(file)])
+    assert shown.exit_code == 0
+    assert f"Words are {UNSPACED_RULE}." in shown.stdout
 
 
 @pytest.mark.parametrize(

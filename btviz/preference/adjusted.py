@@ -21,7 +21,7 @@ REFUSAL = (
     r"(?i)\b(?:i(?:'m| am) (?:really |very |so )?sorry|i apologi[sz]e|(?:i|we) (?:can(?:no|')t|can not|won't|will not"
     r"|am (?:not able|unable)|am not comfortable)|as an ai)\b"
 )
-"""A marker of refusal: an apology, or saying that one cannot or will not."""
+"""A marker of refusal: an apology, or saying that one cannot or will not; of English answers only."""
 
 SCHEMA = pl.Schema(
     {
@@ -76,7 +76,7 @@ class _Design:
 def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFrame:
     """Regress "response_1 is better" on "response_1 is safer", coded +1 and -1.
 
-    Length (logarithm of the words, plus one), refusal markers and answering models enter as
+    Length (logarithm of the words, plus one), English refusal markers and answering models enter as
     differences, response_1 less response_0, so the intercept is the position bias of *better*.
     """
     n, prompts = comparisons.frame.height, comparisons.frame["prompt"].n_unique()

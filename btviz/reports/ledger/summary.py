@@ -11,6 +11,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.data.releases import RELEASES, published
+from btviz.data.words import rule_of
 from btviz.labels.overlap import prompt_overlap, response_repeats
 from btviz.reports.ledger.quantities import CONFIGURATIONS, COUNTED, Number, Part, value_of
 
@@ -53,6 +54,12 @@ class Summary:
     overlap: pl.DataFrame
     repeats: pl.DataFrame
 
+    @property
+    def word_rule(self) -> str | None:
+        """By which rule the words were counted whose means are shown; None where there are none."""
+        shown = self.quantities["quantity"].is_in(["mean_prompt_words", "mean_response_words"]).any()
+        return rule_of(self.ds.pairs["prompt"], self.ds.pairs["response"]) if shown else None
+
     def to_dict(self) -> dict[str, Any]:
         """Everything as plain values, for JSON."""
         ds = self.ds
@@ -65,6 +72,7 @@ class Summary:
             "taxonomy": ds.taxonomy.name,
             "files": ds.facts["files"],
             "quantities": self.quantities.to_dicts(),
+            "word_rule": self.word_rule,
             "oddities": self.oddities.to_dicts(),
             "overlap": self.overlap.to_dicts(),
             "repeats": self.repeats.to_dicts(),

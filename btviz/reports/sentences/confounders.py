@@ -12,7 +12,7 @@ from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, estimated, interval, lines, listed, points
 from btviz.taxonomy.words import percent
 
-_CONFOUNDERS = {"length": "length", "refusal": "refusal", "model": "answering model"}
+_CONFOUNDERS = {"length": "length", "refusal": "refusal (by English markers)", "model": "answering model"}
 
 
 def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
