@@ -58,7 +58,14 @@ def _print_origin(ds: Dataset) -> None:
         columns = ["label", "split", "rows_in", "rows_kept", "rows_rejected"]
         rows = [[file[column] for column in columns] for file in ds.facts["files"]]
         print_table(rows, ["file", "split", "rows", "kept", "rejected"])
+        for sentence in _said(ds):
+            click.echo(sentence)
         click.echo("")
+
+
+def _said(ds: Dataset) -> list[str]:
+    """What is to be known of how the files were read, each sentence once."""
+    return list(dict.fromkeys(sentence for file in ds.facts["files"] for sentence in file.get("said", [])))
 
 
 def _print_counts(rows: list[Row]) -> None:
@@ -254,6 +261,8 @@ def data_add(
         print_json({**known, "files": account, "oddities": ds.problems.height})
         return
     print_table([list(file.values()) for file in account], ["file", "split", "rows read", "kept", "rejected"])
+    for sentence in _said(ds):
+        say(sentence)
     if ds.problems.height:
         say(f"{ds.problems.height:,} oddities were found; see: btviz data show {name}")
     click.echo(f'\n{ds.name} is {_known_as(ds)}. Load it with btviz.load("{ds.name}").')

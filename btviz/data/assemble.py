@@ -45,6 +45,8 @@ def assemble(
     A row of `annotations` without an answer is a prompt, and no annotation: many such rows are not one pair.
     """
     read = _or_empty(annotations, "prompt", "response")
+    if "response" not in read.columns:
+        read = read.with_columns(pl.lit(None, pl.String).alias("response"))
     rows = with_ids(read.filter(pl.col("response").is_not_null()))
     compared = with_ids(
         _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
@@ -57,7 +59,7 @@ def assemble(
         "pairs": _pairs(rows, labelled, compared, preferences, taxonomy=taxonomy),
         "votes": votes_of(labelled.drop_nulls("pair_id"), taxonomy) if labelled.height else VOTES.to_frame(),
         "preferences": preferences,
-        "prompts": _prompts(prompts, read),
+        "prompts": _prompts(prompts, read, compared),
         "conversations": conversations_of(rows, compared),
         "origins": origins(rows, compared),
     }
@@ -78,23 +80,29 @@ def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
     return conform(untied, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS)
 
 
-def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame) -> pl.DataFrame:
+def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     """Prompts of their own, those of rows without an answer, and each labelled prompt of the other rows once."""
+    frames = [prompts, *_asked(rows, pl.col("response").is_null()), *_asked(compared, pl.lit(value=False))]
+    whole = [frame for frame in frames if frame is not None and frame.height]
+    if not whole:
+        return PROMPTS.to_frame()
+    blank = pl.lit("").alias("response")
+    ids = with_ids(pl.concat(whole, how="diagonal").with_columns(blank)).drop("pair_id", "response")
+    return conform(ids, PROMPTS).sort("prompt_id", "split", "labels", "is_safe")
+
+
+def _asked(rows: pl.DataFrame, alone: pl.Expr) -> list[pl.DataFrame]:
+    """What rows say of prompts: every one that stands alone, and what is labelled of the others."""
     labels = {"labels": "prompt_labels", "is_safe": "prompt_is_safe"}
     asked = rows.select(
         "prompt",
-        pl.col("response").is_null().alias("alone"),
+        alone.alias("alone"),
         *(pl.col(name) for name in ("split",) if name in rows.columns),
         *(pl.col(source).alias(name) for name, source in labels.items() if source in rows.columns),
     )
     labelled = [pl.col(name).is_not_null() for name in labels if name in asked.columns]
-    beside = asked.filter(~pl.col("alone") & pl.any_horizontal(pl.lit(value=False), *labelled)).unique()
-    frames = [frame for frame in (prompts, asked.filter("alone"), beside) if frame is not None and frame.height]
-    if not frames:
-        return PROMPTS.to_frame()
-    whole = pl.concat(frames, how="diagonal")
-    ids = with_ids(whole.with_columns(pl.lit("").alias("response"))).drop("pair_id", "response")
-    return conform(ids, PROMPTS).sort("prompt_id", "split", "labels", "is_safe")
+    beside = asked.filter(~pl.col("alone") & pl.any_horizontal(pl.lit(value=False), *labelled))
+    return [asked.filter("alone"), beside.unique()]
 
 
 def _pairs(

@@ -35,6 +35,12 @@ OTHER_SPELLINGS: Mapping[str, Mapping[str, str]] = {
         "white collar crime": "white-collar-crime",
         **{f"S{number}": category.slug for number, category in enumerate(PKU_SAFERLHF.categories, 1)},
     },
+    "aegis-2": {"guns/illegal weapons": "weapons", "sexual minor": "sexual-minor", "pii": "privacy"},
+    "openai-moderation": {
+        "sexual/minors": "sexual-minors",
+        "hate/threatening": "hate-threatening",
+        "violence/graphic": "violence-graphic",
+    },
 }
 """How authors spell categories elsewhere, in the papers and in what their models print: slugs, by taxonomy."""
 

@@ -12,6 +12,7 @@ To add a shape:
    null, and reported), or "allow" (a null is nothing odd). Fields that a file need not have at all are `optional`.
 3. Name the table its rows become (`produces`; rows of prompt and answer are "annotations", labelled or not), its
    taxonomy if the shape tells it, keys that are known and not kept (`not_kept`), and what is to be `said` of it.
+   Where its keys alone would fit other files, too, `fits` looks at a sample.
 4. Put it into `btviz.data.reading.known_layouts.LAYOUTS`, before every layout whose required keys it has, too.
 5. If a value needs a reader of its own, write one (`dtype`, `of_part`) beside those in `columns`: it is given whole
    columns of one JSON type, and says which rows are at fault.
@@ -20,7 +21,7 @@ To add a shape:
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -71,6 +72,7 @@ class Layout:
     not_kept: frozenset[str] = frozenset()
     unknown: frozenset[str] = frozenset()
     said: tuple[str, ...] = ()
+    fits: Callable[[Batch], bool] | None = None
 
     @property
     def required(self) -> tuple[Field, ...]:
@@ -143,7 +145,9 @@ class Layout:
             return reading.faults
         faults = reading.faults
         if field.allows_null:
-            is_none = (pl.col("kind") == "missing key") | pl.col("detail").str.contains(" is (null|empty)$")
+            is_none = pl.col("kind").is_in(["missing key", "missing answer", "missing prompt"]) | pl.col(
+                "detail"
+            ).str.contains(" is (null|empty)$")
             faults = faults.filter(~is_none)
         return faults.with_columns(lost=pl.lit(value=False))
 

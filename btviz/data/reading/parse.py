@@ -108,7 +108,9 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
     layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=columns)
     if layout is None:
         raise _unrecognised(rows, sample)
-    layout = replace(layout, said=(*(sentence for step in steps for sentence in step.said), *layout.said))
+    left = {key for step in steps for key in step.left if key in sample.columns}
+    said = [sentence for step in steps for sentence in step.said]
+    layout = replace(layout, not_kept=layout.not_kept | left, said=(*said, *layout.said))
 
     def parsed(batch: Batch) -> Parsed:
         return _parsed(layout, unfolded(batch, steps), file=rows.name)

@@ -15,6 +15,7 @@ from btviz.data.reading.label_column import Labels, Unflagged, names_in
 from btviz.data.reading.layouts import Field, Layout, looks_like_label
 from btviz.data.reading.mapping import mapped_fields, mapped_layout
 from btviz.data.reading.record import ABSENT, Batch, Cells
+from btviz.data.reading.shapes.neighbours import NEIGHBOUR_LAYOUTS
 from btviz.errors import UsageError
 from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.neighbours import NEIGHBOUR_TAXONOMIES
@@ -47,7 +48,8 @@ def recognise(
 
 def _voted(sample: Batch, mapped: Mapping[str, Field]) -> Layout | None:
     """The layout that rows vote for, with fields as the user has them."""
-    layouts = [_with_fields(layout, mapped) for layout in LAYOUTS]
+    fitting = [layout for layout in (*NEIGHBOUR_LAYOUTS, *LAYOUTS) if layout.fits is None or layout.fits(sample)]
+    layouts = [_with_fields(layout, mapped) for layout in fitting]
     votes = {layout.name: _votes(layout, sample) for layout in layouts if _is_whole(layout, sample, mapped)}
     common = [layout for layout in layouts if votes.get(layout.name, 0) * 2 >= max(1, len(sample.lines))]
     best = common[0] if common else max(layouts, key=lambda layout: votes.get(layout.name, 0))
@@ -68,7 +70,8 @@ def _is_whole(layout: Layout, sample: Batch, mapped: Mapping[str, Field]) -> boo
     if mapped:
         return all(_belongs(column, layout) for column in mapped)
     narrowed = layout.narrowed(sample.columns)
-    if any(f.column.rstrip("_01") in _LABELS for f in narrowed.fields) and layout.produces != "prompts":
+    named = {*(f.column.rstrip("_01") for f in narrowed.fields), *sample.canonical}
+    if named & _LABELS and layout.produces != "prompts":
         return True
     rest = [key for key in keys_of(sample) if not narrowed.knows(key)]
     if layout.produces == "prompts" and any(key.lower().startswith(_ANSWERED) for key in rest):
@@ -90,7 +93,7 @@ def _belongs(column: str, layout: Layout) -> bool:
     return column in {"prompt", "prompt_source", "response", "is_safe", "labels", "severity", "source"}
 
 
-_LABELS = {"is_safe", "labels", "severity", "better", "safer", "overall"}
+_LABELS = {"is_safe", "labels", "severity", "better", "safer", "overall", "prompt_labels", "prompt_is_safe"}
 
 _ANSWERED = ("response", "answer", "output", "completion", "reply")
 

@@ -103,7 +103,7 @@ _ENTRIES = (
         title="ToxicChat",
         repo="lmsys/toxic-chat",
         shape="user_input, model_output, toxicity (0, 1), jailbreaking (0, 1), openai_moderation",
-        tables=("annotations", "prompts"),
+        tables=("pairs", "prompts"),
         taxonomy="toxicchat",
         rows=10_165,
         licence="CC BY-NC 4.0",
@@ -128,7 +128,7 @@ _ENTRIES = (
         evidence="Keys and their meaning: the authors' repository. The licence: a copy on the hub that states it; "
         "the repository's own was not seen.",
         citation="https://arxiv.org/abs/2208.03274",
-        note="A letter that a row lacks was not judged; it counts as not flagged here, and such rows are reported.",
+        note="A letter that a row lacks was not judged; it counts as not flagged here, and that is said.",
     ),
     Neighbour(
         name="xstest",
@@ -143,7 +143,8 @@ _ENTRIES = (
         grade="verified",
         evidence="The file itself in the authors' repository: header, 18 types of 25, 250 safe and 200 unsafe prompts.",
         citation="https://aclanthology.org/2024.naacl-long.301/",
-        note="Types say how a prompt is worded, not what harm it asks for. Files of completions have further keys.",
+        note="Types say how a prompt is worded, not what harm it asks for. Of files of completions the answers are "
+        "kept, and not the labels of refusal.",
     ),
     Neighbour(
         name="do-not-answer",
@@ -151,7 +152,7 @@ _ENTRIES = (
         repo="LibrAI/do-not-answer",
         shape="question, risk_area, types_of_harm, specific_harms, and for six models NAME_response, NAME_harmful, "
         "NAME_action",
-        tables=("annotations", "prompts"),
+        tables=("prompts",),
         taxonomy="do-not-answer",
         rows=939,
         licence="Apache 2.0 on the hub",
@@ -160,7 +161,8 @@ _ENTRIES = (
         evidence="Keys, types, size and licence: the authors' card. Spellings of the 12 types of harm: code of "
         "others that lists them, in agreement.",
         citation="https://arxiv.org/abs/2308.13387",
-        note="A row becomes a prompt and an answer of each model. Categories are those of the question.",
+        note="Categories are those of the question. Answers of six models stand beside it and are not kept; those of"
+        " one are read with columns=.",
     ),
     Neighbour(
         name="salad",
@@ -217,7 +219,7 @@ _ENTRIES = (
         repo="PKU-Alignment/BeaverTails-V",
         shape="question, image, category, image_severity, response, is_response_safe (yes, no); before that two "
         "answers with ids 1 and 2",
-        tables=("annotations", "preferences"),
+        tables=("annotations", "preferences", "prompts"),
         taxonomy="beavertails-v",
         rows=None,
         licence="CC BY-NC 4.0",

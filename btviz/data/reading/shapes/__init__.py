@@ -7,10 +7,11 @@ from collections.abc import Collection, Sequence
 from btviz.data.reading.record import Batch
 from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS
 from btviz.data.reading.shapes.comparisons import COMPARISONS
+from btviz.data.reading.shapes.neighbours import NEIGHBOUR_UNFOLDINGS
 from btviz.data.reading.shapes.ratings import rated
 from btviz.data.reading.shapes.unfolding import Unfolding
 
-UNFOLDINGS: tuple[Unfolding, ...] = (*COMPARISONS, *CHAT_UNFOLDINGS)
+UNFOLDINGS: tuple[Unfolding, ...] = (*NEIGHBOUR_UNFOLDINGS, *COMPARISONS, *CHAT_UNFOLDINGS)
 """Ways in which texts are written; the first that fits a sample of a file is taken."""
 
 

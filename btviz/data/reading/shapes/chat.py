@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
+
+import polars as pl
 
 from btviz.data.conversations import TURNS
 from btviz.data.reading.record import ABSENT, Batch
@@ -73,6 +76,19 @@ def _of_question(cells: Mapping[str, Any]) -> Row:
     return row_of(talk)
 
 
+def _of_turn(cells: Mapping[str, Any]) -> Row:
+    """A row of its own for each turn: its number tells the order, and the rest is plain."""
+    name, turn = cells["conversation_id"], cells["turn"]
+    if not isinstance(name, str | int) or isinstance(name, bool) or name == "":
+        raise TalkError("wrong type", "conversation_id is no name")
+    try:
+        number = int(turn)
+    except (TypeError, ValueError, OverflowError):
+        raise TalkError("wrong type", "turn is no number") from None
+    values = {key: cells[key] for key in ("conversation_id", "prompt", "response")}
+    return Row(values, {"conversation_id": str(name), "turn": number})
+
+
 def _asked(cells: Mapping[str, Any]) -> Talk:
     asked = asked_by(cells)
     if asked is None:
@@ -114,6 +130,36 @@ def _chat_under(key: str) -> Unfolding:
     )
 
 
+_DESIRED = (
+    "Whether an answer is desired ({key}) is neither its safety nor a comparison of two, and is not kept. If it means "
+    "safety in this file, say so: --columns is_safe={key}"
+)
+
+
+def _holds_flags(sample: Batch, key: str) -> bool:
+    cells = listed(sample.columns[key])
+    return sum(map(_is_flag, cells)) * 2 > len(cells)
+
+
+def _is_flag(cell: Any) -> bool:
+    """Whether a cell is true or false, or nothing, as it is or as a table of text spells it."""
+    if isinstance(cell, str):
+        return cell.strip().lower() in {"true", "false", "0", "1", ""}
+    return cell is None or cell is ABSENT or cell in (0, 1)
+
+
+def _rated_under(key: str, answers: Unfolding) -> Unfolding:
+    """Answers one by one, each desired or not, as KTO takes them."""
+    return replace(
+        answers,
+        name=f"answers that are desired or not ({key})",
+        needs=(*answers.needs, key),
+        left=(key,),
+        said=(_DESIRED.format(key=key),),
+        fits=lambda sample: _holds_flags(sample, key) and (answers.fits is None or answers.fits(sample)),
+    )
+
+
 COMPLETIONS = Unfolding(
     name="prompts and completions",
     needs=("prompt", "completion"),
@@ -141,4 +187,18 @@ QUESTIONS = Unfolding(
     fits=lambda sample: holds_chats(sample, "prompt"),
 )
 
-CHAT_UNFOLDINGS = (*map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, QUESTIONS)
+DESIRED = (
+    _rated_under("label", COMPLETIONS),
+    *(_rated_under("kto_tag", answers) for answers in (*map(_chat_under, CHATS), INSTRUCTIONS, COMPLETIONS)),
+)
+
+TURNS_IN_ROWS = Unfolding(
+    name="turns of chats, one a row",
+    needs=("conversation_id", "turn", "prompt", "response"),
+    makes=("conversation_id", "prompt", "response"),
+    of_row=_of_turn,
+    canonical={"conversation_id": pl.String(), "turn": pl.Int64()},
+    said=("Each turn is a pair; ds.conversations has them in their order.",),
+)
+
+CHAT_UNFOLDINGS = (TURNS_IN_ROWS, *DESIRED, *map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, QUESTIONS)

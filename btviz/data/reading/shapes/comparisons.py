@@ -11,7 +11,7 @@ import polars as pl
 from btviz.data.conversations import TURNS
 from btviz.data.reading.record import ABSENT, Batch
 from btviz.data.reading.shapes.chat import CHATS, asked_by
-from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, talk_of
+from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, is_plain, talk_of
 from btviz.data.reading.shapes.unfolding import Row, Unfolding, listed, turns_of
 
 Order = Literal["better", "safer", "overall"]
@@ -19,6 +19,9 @@ Order = Literal["better", "safer", "overall"]
 _ANSWERS = 2
 
 _ASKED = ("prompt", "instruction", "input", "history", "system", *CHATS)
+
+_SCORES = ("score_chosen", "score_rejected", "chosen_score", "rejected_score", "chosen_rating", "rejected_rating")
+"""Scores of the two answers, by both of their names."""
 
 _PAIR = ("response_0", "response_1")
 
@@ -43,11 +46,20 @@ def _of_choice(cells: Mapping[str, Any], *, order: Order) -> Row:
     asked = asked_by(cells)
     if asked is not None:
         talks = [_answered(asked, answer, prompt=cells.get("prompt")) for answer in answers]
-    elif all(isinstance(answer, str) and not is_marked(answer) for answer in answers):
+    elif all(map(is_plain, answers)):
         talks = _parted(*answers)
     else:
         talks = [talk_of(answer) for answer in answers]
-    return _compared(*talks, canonical={order: 0})
+    return _with_scores(_compared(*talks, canonical={order: 0}), cells)
+
+
+def _with_scores(row: Row, cells: Mapping[str, Any]) -> Row:
+    """Say where scores do not put the chosen answer first."""
+    for keys in (_SCORES[:2], _SCORES[2:4], _SCORES[4:]):
+        first, second = (cells.get(key) for key in keys)
+        if isinstance(first, int | float) and isinstance(second, int | float) and not first > second:
+            return replace(row, remarks=(*row.remarks, f"{keys[0]} is not above {keys[1]}"))
+    return row
 
 
 def _answered(asked: Talk, answer: Any, *, prompt: Any) -> Talk:
@@ -89,7 +101,8 @@ def choices(order: Order) -> Unfolding:
     return Unfolding(
         name="chosen and rejected answers",
         needs=("chosen", "rejected"),
-        takes=_ASKED,
+        takes=(*_ASKED, *_SCORES),
+        left=_SCORES,
         makes=("prompt", *_PAIR),
         of_row=lambda cells: _of_choice(cells, order=order),
         canonical={order: pl.UInt8(), "turns_0": TURNS, "turns_1": TURNS},

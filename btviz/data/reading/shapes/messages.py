@@ -141,6 +141,15 @@ def is_marked(text: str) -> bool:
     return bool(_BEGINNING.match(text)) and "\n\nAssistant:" in text
 
 
+def is_plain(cell: Any) -> bool:
+    """Whether a cell is a text that is no chat, neither marked nor spelled."""
+    return isinstance(cell, str) and not is_marked(cell) and (not _begins_chat(cell) or _literal(cell) is None)
+
+
+def _begins_chat(text: str) -> bool:
+    return text.lstrip()[:1] in {"[", "{"}
+
+
 def _messages(cell: Any, *, speaker: str) -> Iterator[tuple[str, str]]:
     if isinstance(cell, str):
         yield from _of_text(cell, speaker=speaker)
@@ -155,7 +164,7 @@ def _messages(cell: Any, *, speaker: str) -> Iterator[tuple[str, str]]:
 def _of_text(text: str, *, speaker: str) -> Iterator[tuple[str, str]]:
     if is_marked(text):
         yield from _marked(text)
-    elif text.lstrip()[:1] in {"[", "{"} and (cell := _literal(text)) is not None:
+    elif _begins_chat(text) and (cell := _literal(text)) is not None:
         yield from _messages(cell, speaker=speaker)
     else:
         yield speaker, text

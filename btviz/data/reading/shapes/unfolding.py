@@ -37,8 +37,9 @@ class Unfolding:
     ----------
     name : str
         What messages call it.
-    needs, takes : tuple of str
-        Keys without which a row is none of these, and others that it takes up where they are there.
+    needs, takes, left : tuple of str
+        Keys without which a row is none of these, others that it takes up where they are there, and those among the
+        two of which nothing is kept.
     makes : tuple of str
         Keys that it gives.
     of_row : callable
@@ -56,6 +57,7 @@ class Unfolding:
     makes: tuple[str, ...]
     of_row: Callable[[Mapping[str, Any]], Row]
     takes: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     canonical: Mapping[str, pl.DataType] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     fits: Callable[[Batch], bool] | None = None
