@@ -529,3 +529,34 @@ def test_a_name_wins_over_a_folder_and_both_are_told(tmp_path: Path, monkeypatch
 def test_a_name_that_would_be_taken_for_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="taken for a file"):
         add("mine.jsonl", [write(tmp_path / "a.jsonl", lines(1))])
+
+
+# keys that look like labels ---------------------------------------------------------------------
+
+
+def test_keys_that_look_like_labels_and_are_not_kept_stand_in_the_first_line(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from btviz.cli import app
+
+    path = write(
+        tmp_path / "a.jsonl", [row | {"is_spicy": 1, "tea_score": 2.5, "colour": "red"} for row in lines(1, 2)]
+    )
+    with pytest.warns(UserWarning, match="'is_spicy', 'tea_score'") as told:
+        ds = btviz.load(path)
+    assert len(told) == 1
+    assert ds.labels_not_kept == ("is_spicy", "tea_score")
+
+
+@pytest.mark.filterwarnings("default")
+def test_commands_name_such_keys_in_their_first_line(tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from btviz.cli import app
+
+    path = write(tmp_path / "a.jsonl", [row | {"is_spicy": 1, "colour": "red"} for row in lines(1, 2)])
+    for command in (["show", str(path)], ["add", "mine", str(path)]):
+        done = CliRunner().invoke(app, ["data", *command])
+        assert "'is_spicy'" in done.stdout.splitlines()[0]
+        assert "colour" not in done.stdout.splitlines()[0]
+        assert "Warning: " in done.stderr

@@ -34,6 +34,7 @@ def data_show(name: str, *, as_json: bool) -> None:
     if as_json:
         print_json(summary.to_dict())
         return
+    _print_unkept(summary.ds)
     _print_origin(summary.ds)
     rows = _merged(summary.quantities.to_dicts())
     _print_counts([row for row in rows if row["category"] is None])
@@ -48,6 +49,15 @@ def data_show(name: str, *, as_json: bool) -> None:
     _print_across(summary.repeats.drop("rule", strict=False), "Answers repeated in comparisons")
     if summary.ds.is_synthetic:
         _print_targets(summary.ds)
+
+
+def _print_unkept(ds: Dataset) -> None:
+    """Say first what may be labels and is not kept: no number below counts it."""
+    from btviz.data import unkept_labels
+
+    if ds.labels_not_kept:
+        sentences = unkept_labels(ds)
+        click.echo(f"{sentences[0].upper()}{sentences[1:]}\n")
 
 
 def _print_origin(ds: Dataset) -> None:
@@ -258,8 +268,17 @@ def data_add(
     ]
     known = {"name": ds.name, "release": ds.release, "taxonomy": ds.taxonomy.name, "fingerprint": ds.fingerprint}
     if as_json:
-        print_json({**known, "files": account, "oddities": ds.problems.height})
+        print_json(
+            {
+                **known,
+                "labels_not_kept": ds.labels_not_kept,
+                "files": account,
+                "passed_over": ds.facts["passed_over"],
+                "oddities": ds.problems.height,
+            }
+        )
         return
+    _print_unkept(ds)
     print_table([list(file.values()) for file in account], ["file", "split", "rows read", "kept", "rejected"])
     for sentence in _said(ds):
         say(sentence)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.data.catalog import add, adopted, find, load, remove
+    from btviz.data.catalog import add, adopted, find, load, remove, unkept_labels
     from btviz.data.dataset import Dataset
     from btviz.data.holdings import Held, inventory
     from btviz.data.reading.files import format_of

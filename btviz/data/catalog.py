@@ -433,6 +433,8 @@ def _stored_table(entry: Entry, name: str) -> pl.DataFrame:
 
 def _report_problems(ds: Dataset, *, strict: bool) -> None:
     """Say once per load that rows were rejected; with `strict`, refuse anything odd."""
+    if ds.labels_not_kept:
+        _say(f"{ds.name}: {unkept_labels(ds)}")
     rejected = sum(file["rows_rejected"] for file in ds.facts["files"])
     if strict and ds.problems.height:
         first = ds.problems.row(0, named=True)
@@ -449,6 +451,23 @@ def _report_problems(ds: Dataset, *, strict: bool) -> None:
         _say(f"{ds.name}: passed over {summary_of(passed)}; ds.problems says why.")
     for doubt in ds.facts.get("doubts", ()):
         _say(f"{ds.name}: {doubt}.")
+
+
+def unkept_labels(ds: Dataset) -> str:
+    """Say that keys are not kept whose names are those of labels, and how they would be.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Data with such keys.
+
+    Returns
+    -------
+    str
+        A sentence or two.
+    """
+    keys = ", ".join(repr(key[:40]) for key in ds.labels_not_kept)
+    return f"not kept, though named like labels: {keys}. If they are, map them with columns=, --columns."
 
 
 def _no_such_name(name: str) -> NotFoundError:

@@ -122,6 +122,12 @@ class Dataset:
             return f"{self.name} (synthetic sample)"
         return f"{self.name}, {self.extent}" if self.extent else self.name
 
+    @property
+    def labels_not_kept(self) -> tuple[str, ...]:
+        """Keys of the files that look as if they held labels, and whose values are not kept."""
+        files = self.facts.get("files", ())
+        return tuple(sorted({key for file in files for key in file.get("labels_not_kept", ())}))
+
     def named(self, table: pl.DataFrame) -> pl.DataFrame:
         """Replace every `labels` mask of a table by the list of category keys it stands for."""
         columns = [c for c in table.columns if c.startswith("labels") and table.schema[c] == pl.UInt32]

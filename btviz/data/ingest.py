@@ -338,5 +338,6 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
         "rows_kept": kept,
         "rows_rejected": parsed.rows_in - kept,
         "keys_not_kept": sorted(parsed.layout.not_kept),
+        "labels_not_kept": parsed.layout.labels_not_kept,
         "said": list(parsed.layout.said),
     }

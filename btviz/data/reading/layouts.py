@@ -81,8 +81,8 @@ class Layout:
 
     @property
     def labels_not_kept(self) -> list[str]:
-        """Keys that look as if they held labels, and are not kept."""
-        return sorted(key for key in self.not_kept if looks_like_label(key))
+        """Keys that look as if they held labels, and are not kept; those of releases are known for what they are."""
+        return sorted(key for key in self.unknown if looks_like_label(key))
 
     def narrowed(self, columns: Mapping[str, Cells]) -> Layout:
         """The layout with the fields that a file with these columns has, the first for each canonical column."""
