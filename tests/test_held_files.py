@@ -535,9 +535,6 @@ def test_a_name_that_would_be_taken_for_a_file_is_refused(tmp_path: Path) -> Non
 
 
 def test_keys_that_look_like_labels_and_are_not_kept_stand_in_the_first_line(tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
-    from btviz.cli import app
 
     path = write(
         tmp_path / "a.jsonl", [row | {"is_spicy": 1, "tea_score": 2.5, "colour": "red"} for row in lines(1, 2)]
