@@ -23,10 +23,12 @@ SPLITS = ("train", "test", "validation", "round-two", None)
 KINDS = ("answers", "comparisons", "both")
 """What a data set may hold."""
 
-LABELLED = {"split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32, "severity": pl.UInt8}
+LABELLED = {
+    "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32, "severity": pl.UInt8, "source": pl.String,
+}  # fmt: skip
 
 COMPARED = {
-    "split": pl.String, "better": pl.Int8, "safer": pl.Int8, "prompt_source": pl.String,
+    "split": pl.String, "better": pl.Int8, "safer": pl.Int8, "overall": pl.Int8, "prompt_source": pl.String,
     **{f"{name}_{side}": dtype for side in "01" for name, dtype in (
         ("is_safe", pl.Boolean), ("labels", pl.UInt32), ("severity", pl.UInt8), ("source", pl.String)
     )},
@@ -43,25 +45,26 @@ def _masks(taxonomy: Taxonomy) -> st.SearchStrategy[int]:
 
 
 def answers(taxonomy: Taxonomy, *, splits: tuple[str | None, ...] = SPLITS) -> st.SearchStrategy[pl.DataFrame]:
-    """Annotated answers; texts come from a few, so that pairs repeat."""
-    severities = st.integers(0, 3) if taxonomy.severities else st.none()
+    """Annotated answers; texts come from a few, so that pairs repeat. Severity and source may be unknown."""
     labels = {
         "split": st.sampled_from(splits),
         "is_safe": st.booleans(),
         "labels": _masks(taxonomy),
-        "severity": severities,
+        "severity": st.integers(0, 3) | st.none() if taxonomy.severities else st.none(),
+        "source": st.sampled_from(("model a", "model-b", None)),
     }
     return _rows({"prompt": 3, "response": 4}, labels, LABELLED)
 
 
 def comparisons(taxonomy: Taxonomy, *, splits: tuple[str | None, ...] = SPLITS) -> st.SearchStrategy[pl.DataFrame]:
-    """Comparisons of answers, in which everything is known."""
+    """Comparisons of answers, of which anything may be unknown."""
     sides: dict[str, st.SearchStrategy[Any]] = {}
     for side in "01":
-        sides |= {f"is_safe_{side}": st.booleans(), f"labels_{side}": _masks(taxonomy)}
-        sides |= {f"severity_{side}": st.integers(0, 3), f"source_{side}": st.sampled_from(("model a", "model-b"))}
-    orders = {"better": st.integers(0, 1), "safer": st.integers(0, 1)}
-    labels = {"split": st.sampled_from(splits), "prompt_source": st.just("made up"), **orders, **sides}
+        sides |= {f"is_safe_{side}": st.booleans() | st.none(), f"labels_{side}": _masks(taxonomy) | st.none()}
+        sides |= {f"severity_{side}": st.integers(0, 3) | st.none()}
+        sides |= {f"source_{side}": st.sampled_from(("model a", "model-b", None))}
+    orders = dict.fromkeys(("better", "safer", "overall"), st.integers(0, 1) | st.none())
+    labels = {"split": st.sampled_from(splits), "prompt_source": st.sampled_from(("made", None)), **orders, **sides}
     return _rows({"prompt": 3, "response_0": 4, "response_1": 4}, labels, COMPARED)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from btviz.data.assemble import assemble, fingerprint_of
+from btviz.data.assemble import assemble, fingerprint_of, identifying
 from btviz.data.dataset import Dataset
 from btviz.data.keys import keys_of
 from btviz.data.tables import PROBLEMS
@@ -29,8 +29,7 @@ def dataset_from_rows(
     """A data set in memory; rows: prompt, response, split, is_safe, labels[, severity]."""
     tables = assemble(taxonomy, annotations=rows, comparisons=comparisons, prompts=prompts)
     tables |= {"problems": PROBLEMS.to_frame(), "keys": keys_of(tables["origins"])}
-    order = ("annotations", "preferences", "prompts")
-    fingerprint = fingerprint_of(tables[table] for table in order)
+    fingerprint = fingerprint_of(identifying(tables))
     facts: dict[str, Any] = {"files": [], "assumptions": {}}
     return Dataset(
         name=name,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import polars as pl
 
@@ -154,6 +154,23 @@ def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:
     agreed = (pl.when(pl.col(n).n_unique() == 1).then(pl.col(n).first()).alias(n) for n in names)
     zero = (pl.lit(0, pl.UInt32).alias(n) for n in ("n_annotations", "n_unsafe"))
     return pl.concat(sides).drop_nulls("pair_id").group_by("pair_id").agg(agreed).with_columns(zero)
+
+
+def unlabelled(pairs: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
+    """Pairs that no row says anything of: neither annotated nor compared."""
+    compared = pl.concat([preferences["pair_id_0"], preferences["pair_id_1"]]).drop_nulls()
+    return pairs.filter((pl.col("n_annotations") == 0) & ~pl.col("pair_id").is_in(compared.implode()))
+
+
+def identifying(tables: Mapping[str, pl.DataFrame]) -> list[pl.DataFrame]:
+    """Tables that make a data set what it is.
+
+    Of those that are younger than fingerprints only if they hold something: else the hash stays what it was.
+    """
+    rows = [tables[name] for name in ("annotations", "preferences", "prompts")]
+    turns = tables["conversations"].select("conversation_id", "turn", "pair_id")
+    alone = unlabelled(tables["pairs"], tables["preferences"]).select("pair_id")
+    return rows + [table for table in (turns, alone) if table.height]
 
 
 def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:

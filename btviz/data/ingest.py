@@ -10,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from btviz.data.assemble import assemble, fingerprint_of
+from btviz.data.assemble import assemble, fingerprint_of, identifying
 from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.files import split_of
 from btviz.data.reading.frames import Table
@@ -274,10 +274,7 @@ def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[
     """Write the tables of a data set, and its facts with the fingerprint of its rows."""
     for name, table in tables.items():
         draft.table(name, table)
-    rows = [tables[name] for name in ("annotations", "preferences", "prompts")]
-    turns = tables["conversations"].select("conversation_id", "turn", "pair_id")
-    rows += [turns] if turns.height else []  # of a data set without any, the hash stays that of its rows
-    draft.document("facts", facts | {"fingerprint": fingerprint_of(rows)})
+    draft.document("facts", facts | {"fingerprint": fingerprint_of(identifying(tables))})
 
 
 def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:
@@ -307,7 +304,7 @@ def _check_fit(parsed: Iterable[tuple[Source, Parsed]], taxonomy: Taxonomy) -> N
 def _with_split(rows: pl.DataFrame, source: Source) -> pl.DataFrame:
     """Rows with their split: what somebody said comes first, then a column of the file, then its name."""
     if "split" in rows.columns and source.split == split_of(Path(source.path)):
-        return rows.with_columns(pl.col("split").replace("", None))  # CSV knows no null
+        return rows
     return rows.with_columns(pl.lit(source.split, pl.String).alias("split"))
 
 

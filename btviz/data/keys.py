@@ -85,8 +85,10 @@ def origins(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
 def _origins(rows: pl.DataFrame, *, side: int | None) -> pl.DataFrame:
     if "line" not in rows.columns or "file" not in rows.columns:  # rows that were made, and not read
         return pl.DataFrame(schema=ORIGINS)
-    names = [name for name in rows.columns if name.startswith(PREFIX) and side_of(name)[1] in (None, side)]
     pair = "pair_id" if side is None else f"pair_id_{side}"
+    names = [name for name in rows.columns if name.startswith(PREFIX) and side_of(name)[1] in (None, side)]
+    if f"{PREFIX}{pair}" in names and _is_own(rows[f"{PREFIX}{pair}"], rows[pair]):  # as exports write it
+        names.remove(f"{PREFIX}{pair}")
     return rows.select(
         pl.col(pair).alias("pair_id"),
         pl.lit(side, pl.UInt8).alias("side"),
@@ -94,6 +96,14 @@ def _origins(rows: pl.DataFrame, *, side: int | None) -> pl.DataFrame:
         pl.col("line").cast(pl.UInt64),
         *names,
     ).drop_nulls("pair_id")
+
+
+def _is_own(key: pl.Series, pair_ids: pl.Series) -> bool:
+    """Whether a column holds the ids that pairs have anyway, so that it adds nothing."""
+    try:
+        return bool(pair_ids_in(key).eq_missing(pair_ids).all())
+    except DataError:  # ids of others under the same name
+        return False
 
 
 def keys_of(stored: pl.DataFrame) -> pl.DataFrame:

@@ -192,6 +192,12 @@ def _named(path: Path, *, split: str | None) -> Source:
         ) from error
 
 
+def _is_saved_with_rows(document: Path) -> bool:
+    """Whether a document lies where `datasets` saves it beside rows, of which it says nothing that rows do not."""
+    places = (document.parent, *(document.parent.glob("*/") if document.name == "dataset_dict.json" else ()))
+    return any((place / "state.json").is_file() and any(place.glob("*.arrow")) for place in places)
+
+
 def means_path(argument: str) -> bool:
     """Whether an argument is meant as a path: it has a separator, or a suffix as files have; else it is a name.
 
@@ -279,7 +285,8 @@ class _Walk:
         elif not stat.S_ISREG(mode):
             self._pass_over(path, "no data", "it is no regular file")
         elif path.name in _ABOUT_DATA:
-            self._pass_over(path, "no data", "it describes data")
+            if not _is_saved_with_rows(path):
+                self._pass_over(path, "no data", "it describes data")
         elif format_of(path) is None and not _holds_rows(path):
             self._pass_over(path, "no data", "neither its name nor its first bytes are those of data")
         else:

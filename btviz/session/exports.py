@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,12 +12,13 @@ import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.data.writing.encoding import ENDINGS, Encoding
-from btviz.data.writing.files import File, folder_files, is_own, saved_dataset, single_file
-from btviz.data.writing.released import SUBSETS, Wanted
+from btviz.data.writing.files import File, folder_files, is_own, saved_dataset, single_file, unnamed_among_named
+from btviz.data.writing.released import SUBSETS, Wanted, all_rows
 from btviz.data.writing.shapes import FORMS, RELEASED, Shape, Table
 from btviz.errors import UsageError, choice
 from btviz.session.selection import Selection
 from btviz.store import write_file, write_output, write_outputs
+from btviz.taxonomy import NEIGHBOUR_TAXONOMIES, TAXONOMIES
 
 FORMATS = (".csv", ".jsonl")
 """Endings of the names of single tables."""
@@ -45,8 +46,8 @@ class Export:
         What "chosen" goes by, where the form has it.
     is_synthetic : bool
         Whether btviz made the rows up.
-    absent_pairs : int
-        Pairs asked for that the data set does not have.
+    remarks : tuple of str
+        What else should be known, a sentence each.
     files : DataFrame
         `file`, `table`, `split` (null where it holds several, or none), `rows`.
     rows : DataFrame
@@ -63,7 +64,7 @@ class Export:
     texts: bool
     order: str | None
     is_synthetic: bool
-    absent_pairs: int
+    remarks: tuple[str, ...]
     files: pl.DataFrame
     rows: pl.DataFrame
     skipped: pl.DataFrame
@@ -78,7 +79,7 @@ class Export:
             Tables as lists of rows.
         """
         tables = {name: getattr(self, name).to_dicts() for name in ("files", "rows", "skipped", "left_out")}
-        names = ("name", "form", "texts", "order", "is_synthetic", "absent_pairs")
+        names = ("name", "form", "texts", "order", "is_synthetic", "remarks")
         return {"path": str(self.path), **{name: getattr(self, name) for name in names}, **tables}
 
     def sentences(self) -> list[str]:
@@ -99,8 +100,7 @@ class Export:
         said += [f"{n:,} {table} skipped: {reason}." for table, reason, n in self.skipped.rows()]
         for reason, columns in self.left_out.group_by("reason", maintain_order=True).agg("column").rows():
             said.append(f"Left out, {', '.join(columns)}: {reason}.")
-        if self.absent_pairs:
-            said.append(f"{self.absent_pairs:,} pairs asked for are not in the data.")
+        said += self.remarks
         if self.order is not None:
             said.append(f"What was chosen goes by the order {self.order!r}.")
         if self.texts:
@@ -198,8 +198,7 @@ def export(  # noqa: PLR0913  # one for each thing that may be chosen, all but t
     )
     tables = _some_rows(ds, list(shape.tables(ds, wanted)), shape)
     files = _write(target, tables, encoding=encoding, replace=replace)
-    absent = 0 if wanted.pair_ids is None else int((~wanted.pair_ids.is_in(ds.pairs["pair_id"].implode())).sum())
-    return _report(ds, target, shape, tables=tables, files=files, absent=absent)
+    return _report(ds, target, shape, tables=tables, files=files, remarks=_remarks(ds, wanted, shape, files=files))
 
 
 def _form(target: Path, form: str | None) -> tuple[str, Encoding | None]:
@@ -223,7 +222,8 @@ def _form(target: Path, form: str | None) -> tuple[str, Encoding | None]:
 
 
 def _splits(ds: Dataset, splits: Sequence[str | None]) -> tuple[str | None, ...]:
-    known = {split for table in RELEASED for split in ds.table(table)["split"].unique()}
+    tables = [all_rows(ds, name) for name in RELEASED]
+    known = {split for table in tables if "split" in table.columns for split in table["split"].unique()}
     for split in splits:
         choice(split, sorted(known, key=str), what="split")  # type: ignore[arg-type]  # None is a split
     return tuple(splits)
@@ -242,7 +242,7 @@ def _pair_ids(ds: Dataset, pairs: Selection | pl.Series | pl.DataFrame | pl.Expr
 def _some_rows(ds: Dataset, tables: list[Table], shape: Shape) -> list[Table]:
     if any(table.rows.height for table in tables):
         return [table for table in tables if table.rows.height]
-    held = " and ".join(f"{ds.table(name).height:,} {name}" for name in shape.sources)
+    held = " and ".join(f"{n:,} {name}" for name in shape.sources if (n := all_rows(ds, name).height)) or "no row"
     skipped = ", ".join(f"{n:,} because {reason}" for table in tables for reason, n in table.skipped.items())
     found = f"all that are asked for are skipped ({skipped})" if skipped else f"of its {held} none is asked for"
     raise UsageError(
@@ -272,15 +272,27 @@ def _write(target: Path, tables: Sequence[Table], *, encoding: Encoding | None, 
     return files
 
 
+def _remarks(ds: Dataset, wanted: Wanted, shape: Shape, *, files: Sequence[File]) -> Iterator[str]:
+    if wanted.pair_ids is not None and (absent := ~wanted.pair_ids.is_in(ds.pairs["pair_id"].implode())).any():
+        yield f"{absent.sum():,} pairs asked for are not in the data."
+    if ds.taxonomy not in (*TAXONOMIES.values(), *NEIGHBOUR_TAXONOMIES.values()) and not shape.compares:
+        yield f"The categories are those of {ds.taxonomy.name!r}: who reads the labels needs its file, too."
+    if shape.texts and (n := sum(map(unnamed_among_named, files))):
+        yield (
+            f"{n:,} rows without categories are in one file with rows that have some, where btviz takes a row without "
+            "for a fault. In a folder they get a file of their own."
+        )
+
+
 def _report(
-    ds: Dataset, target: Path, shape: Shape, *, tables: Sequence[Table], files: Sequence[File], absent: int
+    ds: Dataset, target: Path, shape: Shape, *, tables: Sequence[Table], files: Sequence[File], remarks: Iterable[str]
 ) -> Export:
     written = {table.source: table for table in tables}
     rows = [
-        (name, ds.table(name).height, *((table.selected, sum(table.skipped.values()), table.rows.height)
+        (name, in_data, *((table.selected, sum(table.skipped.values()), table.rows.height)
          if (table := written.get(name)) else (0, 0, 0)))
         for name in ((*written,) if "pairs" in written else RELEASED)  # pairs are what those come to
-        if ds.table(name).height
+        if (in_data := all_rows(ds, name).height)
     ]  # fmt: skip
     skipped = [(table.source, reason, n) for table in tables for reason, n in table.skipped.items()]
     left_out = {column: reason for table in tables for column, reason in table.left_out.items()}
@@ -291,7 +303,7 @@ def _report(
         shape.texts,
         shape.chosen_by,
         ds.is_synthetic,
-        absent,
+        tuple(remarks),
         pl.DataFrame(
             [
                 (str(target / file.name) if file.name else str(target), file.table, file.split, file.rows.height)

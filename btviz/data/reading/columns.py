@@ -141,7 +141,7 @@ class Text:
         return wrong_type(part, self.dtype, name=name)
 
 
-TEXT, PROMPT, ANSWER = Text(), Text("prompt"), Text("answer", may_miss=True)
+TEXT, PROMPT, ANSWER, NAME = Text(), Text("prompt"), Text("answer", may_miss=True), Text("name", may_miss=True)
 
 
 _SIGNS = {">=": operator.ge, "<=": operator.le, ">": operator.gt, "<": operator.lt}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from btviz.data.reading.columns import ANSWER, PROMPT, SAFETY, Code
+from btviz.data.reading.columns import ANSWER, NAME, PROMPT, SAFETY, Code
 from btviz.data.reading.label_column import Labels
 from btviz.data.reading.layouts import Field, Layout
-from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.categories import PKU_SAFERLHF
 
 SEVERITY = Code((0, 1, 2, 3), tuple((word, level) for level, word in enumerate(PKU_SAFERLHF.severities)))
 
@@ -28,7 +28,7 @@ def _answer_fields(i: int) -> tuple[Field, ...]:
         Field(f"is_safe_{i}", f"is_response_{i}_safe", SAFETY, "report", optional=True),
         Field(f"labels_{i}", f"{head}_harm_category", Labels(), "report", optional=True),
         Field(f"severity_{i}", f"{head}_severity_level", SEVERITY, "report", optional=True),
-        Field(f"source_{i}", f"{head}_source", without="allow", optional=True),
+        Field(f"source_{i}", f"{head}_source", NAME, "allow", optional=True),
     )
 
 
@@ -41,6 +41,8 @@ LAYOUTS = (
             _ANSWER,
             Field("is_safe", "is_safe", SAFETY),
             Field("labels", "category", Labels()),
+            Field("severity", "severity_level", SEVERITY, "report", optional=True),
+            Field("source", "response_source", NAME, "allow", optional=True),
         ),
     ),
     Layout(
@@ -52,7 +54,7 @@ LAYOUTS = (
             Field("is_safe", "is_safe", SAFETY),
             Field("labels", "harm_category", Labels()),
             Field("severity", "severity_level", SEVERITY, "report", optional=True),
-            Field("source", "response_source", without="allow", optional=True),
+            Field("source", "response_source", NAME, "allow", optional=True),
         ),
         not_kept=frozenset({"prompt_source"}),
     ),
@@ -65,7 +67,8 @@ LAYOUTS = (
             *_answer_fields(1),
             Field("better", "better_response_id", ORDER_OR_TIE, "report", optional=True),
             Field("safer", "safer_response_id", ORDER, "report", optional=True),
-            Field("prompt_source", "prompt_source", without="allow", optional=True),
+            Field("overall", "overall_response_id", ORDER_OR_TIE, "report", optional=True),
+            Field("prompt_source", "prompt_source", NAME, "allow", optional=True),
         ),
     ),
     Layout(
@@ -78,20 +81,24 @@ LAYOUTS = (
             Field("labels", "category", Labels(), "report", optional=True),
             Field("labels", "harm_category", Labels(), "report", optional=True),
             Field("severity", "severity_level", SEVERITY, "report", optional=True),
-            Field("source", "response_source", without="allow", optional=True),
+            Field("source", "response_source", NAME, "allow", optional=True),
         ),
         not_kept=frozenset({"prompt_source"}),
     ),
     Layout(
         "evaluation",
         "prompts",
-        (_PROMPT, Field("labels", "category", Labels(empty_is_none=False))),
-        taxonomy=BEAVERTAILS,
+        (
+            _PROMPT,
+            Field("labels", "category", Labels(empty_is_none=False)),
+            Field("is_safe", "is_safe", SAFETY, "report", optional=True),
+        ),
         not_kept=frozenset({"category_id"}),
-    ).with_taxonomy(BEAVERTAILS),
+    ),
+    Layout("judged-prompts", "prompts", (_PROMPT, Field("is_safe", "is_safe", SAFETY))),
     Layout("prompts", "prompts", (_PROMPT,)),
 )
 """Every layout that is recognised: the first that at least half of a sample's rows fit, else that which most fit."""
 
-SPLIT = Field("split", "split", without="allow", optional=True)
+SPLIT = Field("split", "split", NAME, "allow", optional=True)
 """A file of any layout may say in each row which split it is of."""

@@ -145,9 +145,8 @@ class Layout:
             return reading.faults
         faults = reading.faults
         if field.allows_null:
-            is_none = pl.col("kind").is_in(["missing key", "missing answer", "missing prompt"]) | pl.col(
-                "detail"
-            ).str.contains(" is (null|empty)$")
+            none = pl.col("kind").is_in(["missing key", "missing answer", "missing prompt", "missing name"])
+            is_none = none | pl.col("detail").str.contains(" is (null|empty)$")
             faults = faults.filter(~is_none)
         return faults.with_columns(lost=pl.lit(value=False))
 

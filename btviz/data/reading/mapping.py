@@ -35,7 +35,7 @@ import polars as pl
 
 from btviz.data.keys import PREFIX
 from btviz.data.reading.cells import column_at
-from btviz.data.reading.columns import ANSWER, PROMPT, SAFE, SAFETY, TEXT, UNSAFE, Code, Constant, Cut, KeyText, Reader
+from btviz.data.reading.columns import ANSWER, NAME, PROMPT, SAFE, SAFETY, UNSAFE, Code, Constant, Cut, KeyText, Reader
 from btviz.data.reading.known_layouts import ORDER_OR_TIE, SEVERITY
 from btviz.data.reading.label_column import Labels, Unflagged
 from btviz.data.reading.layouts import Field, Layout, Without
@@ -226,9 +226,9 @@ _READERS: Mapping[str, Callable[[Value], _Read]] = {
     "better": _code(ORDER_OR_TIE),
     "safer": _code(ORDER_OR_TIE),
     "overall": _code(ORDER_OR_TIE),
-    "source": _text(TEXT),
-    "prompt_source": _text(TEXT),
-    "split": _text(TEXT),
+    "source": _text(NAME),
+    "prompt_source": _text(NAME),
+    "split": _text(NAME),
     "key": _text(KeyText()),
 }
 

@@ -143,7 +143,9 @@ def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> 
             fields.append(each)
     known = (*TAXONOMIES.values(), *NEIGHBOUR_TAXONOMIES.values())
     chosen = taxonomy or layout.taxonomy or best_taxonomy(names, known) or BEAVERTAILS
-    return replace(layout, fields=tuple(fields)).with_taxonomy(chosen)
+    bound = replace(layout, fields=tuple(fields)).with_taxonomy(chosen)
+    # a file that names no category says nothing of which there are
+    return bound if names or taxonomy or layout.taxonomy else replace(bound, taxonomy=None)
 
 
 def _holds_names(column: Column) -> bool:

@@ -18,6 +18,8 @@ from btviz.store import table_bytes_as
 SHARD, STATE, INFO, SPLITS = "data-00000-of-00001.arrow", "state.json", "dataset_info.json", "dataset_dict.json"
 """Files of a folder as `datasets` saves one: the rows, how they were shown, what they are, and the splits."""
 
+_CATEGORIES = ("category", "harm_category")
+
 _PLAIN = re.compile(r"[a-z0-9_][a-z0-9_-]*")
 
 _OWN = re.compile(
@@ -45,12 +47,32 @@ def single_file(path: Path, table: str, *, rows: pl.DataFrame, encoding: Encodin
 def folder_files(folder: Path, tables: Mapping[str, pl.DataFrame], *, encoding: Encoding) -> list[File]:
     """A file for each table and split; where names of splits are no plain words, one for each table."""
     files = []
-    for table, rows in tables.items():
-        for split, part in _by_split(rows):
-            name = f"{table}{f'-{split}' if split else ''}{encoding.ending}{encoding.compression}"
-            told = _told(part, folder / name)
-            files.append(File(name, table, _only_split(part), told, encoding.encode(told)))
+    parts = (
+        (table, f"{table}{kind}{f'-{split}' if split else ''}", part)
+        for table, rows in tables.items()
+        for kind, alike in _by_categories(rows)
+        for split, part in _by_split(alike)
+    )
+    for table, stem, part in parts:
+        name = f"{stem}{encoding.ending}{encoding.compression}"
+        told = _told(part, folder / name)
+        files.append(File(name, table, _only_split(part), told, encoding.encode(told)))
     return files
+
+
+def _by_categories(rows: pl.DataFrame) -> list[tuple[str, pl.DataFrame]]:
+    """Rows with categories, and those without: in one file a row without is a fault."""
+    named = [name for name in _CATEGORIES if name in rows.columns]
+    known = rows.select(pl.all_horizontal(pl.lit(value=True), *(pl.col(name).is_not_null() for name in named)))
+    if known.to_series().all():
+        return [("", rows)]
+    return [("", rows.filter(known.to_series())), ("-without-categories", rows.filter(~known.to_series()).drop(named))]
+
+
+def unnamed_among_named(file: File) -> int:
+    """Rows of a file that have no categories while others have."""
+    named = (file.rows[name] for name in _CATEGORIES if name in file.rows.columns)
+    return sum(column.null_count() for column in named)
 
 
 def saved_dataset(folder: Path, table: str, *, rows: pl.DataFrame) -> tuple[list[File], dict[str, Iterable[bytes]]]:

@@ -8,13 +8,16 @@ from functools import reduce
 
 import polars as pl
 
-from btviz.data.assemble import ORDERS, compared_labels
+from btviz.data.assemble import ORDERS, compared_labels, unlabelled
 from btviz.data.dataset import Dataset
 from btviz.data.keys import LINE, key_names, side_of, with_keys
 from btviz.data.tables import ID, majority
 from btviz.data.writing.turns import answered_in_messages, asked_in_messages, with_history
 from btviz.errors import choice
 from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy
+
+UNLABELLED = "unlabelled"
+"""Pairs that are in `pairs` alone, because no row labels or compares them."""
 
 SUBSETS = ("all", "safe", "unsafe")
 
@@ -81,7 +84,15 @@ def wanted_rows(ds: Dataset, population: str, *, wanted: Wanted) -> pl.DataFrame
     """Canonical rows of a population that are asked for, without texts."""
     if population == "pairs":
         return wanted.of(_pairs(ds, wanted))
+    if population == UNLABELLED:  # of these, a split is not kept
+        none = ds.pairs.clear() if wanted.splits is not None and None not in wanted.splits else all_rows(ds, population)
+        return wanted.of(none.select("pair_id", "prompt_id", "is_safe", "labels", "severity"))
     return wanted.of(wanted.of_split(ds.table(population)))
+
+
+def all_rows(ds: Dataset, population: str) -> pl.DataFrame:
+    """Every row of a population."""
+    return unlabelled(ds.pairs, ds.preferences) if population == UNLABELLED else ds.table(population)
 
 
 def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:
@@ -98,6 +109,8 @@ def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:
 TEXTS = ("prompt", "response", "response_0", "response_1", "messages")
 
 _ALWAYS = (*TEXTS, "pair_id", "pair_id_0", "pair_id_1", "prompt_id")
+
+_SAFETY_BESIDE = {f"response_{side}_harm_category": f"is_response_{side}_safe" for side in SIDES}
 
 
 @dataclass(frozen=True)
@@ -117,15 +130,17 @@ def released_rows(ds: Dataset, rows: pl.DataFrame) -> Released:
     shaped = shape(ds, rows)
     without_turns = int(shaped["is_ambiguous"].sum()) if "is_ambiguous" in shaped.columns else 0
     columns = shaped.drop("is_ambiguous", strict=False).get_columns()
-    known = [column.name for column in columns if column.null_count() < shaped.height or column.name in _ALWAYS]
-    return Released(shaped.select(known), without_turns)
+    known = {column.name for column in columns if column.null_count() < shaped.height} | set(_ALWAYS)
+    # where categories are known, safety that is not must be said not to be: else it would be derived from them
+    known |= {safety for labels, safety in _SAFETY_BESIDE.items() if labels in known}
+    return Released(shaped.select(column.name for column in columns if column.name in known), without_turns)
 
 
 def _answers(ds: Dataset, rows: pl.DataFrame) -> pl.DataFrame:
     texts = ds.pairs.select("pair_id", "prompt", "response", pl.col("source").alias("response_source"))
     whole = with_history(ds, rows.join(texts, on="pair_id", how="left", maintain_order="left"))
     category, severity = ("harm_category" if ds.taxonomy == PKU_SAFERLHF else "category"), "severity_level"
-    more = ["n_annotations", "n_unsafe"] if "n_annotations" in rows.columns else ["split"]
+    more = [name for name in ("n_annotations", "n_unsafe", "split") if name in rows.columns]
     talks = ["prompt", "response"]
     if whole["history"].count():
         asked = asked_in_messages(whole["history"], whole["prompt"])

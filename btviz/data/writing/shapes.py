@@ -8,17 +8,17 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.data.writing.released import TEXTS, Wanted, outside_keys, released_rows, wanted_rows
+from btviz.data.writing.released import TEXTS, UNLABELLED, Wanted, outside_keys, released_rows, wanted_rows
 from btviz.data.writing.training import UNKNOWN_HISTORY, Examples, dpo_examples, hh_examples, kto_examples
 from btviz.errors import UsageError, choice
 
 FORMS = ("released", "parquet", "csv", "datasets", "dpo", "kto", "hh")
 """Shapes of an export."""
 
-RELEASED = ("annotations", "preferences", "prompts")
+RELEASED = ("annotations", "preferences", "prompts", UNLABELLED)
 """Tables whose rows are those of released files."""
 
-POPULATIONS = (*RELEASED, "pairs")
+POPULATIONS = ("annotations", "preferences", "prompts", "pairs")
 
 _NEED_TEXTS = ("datasets", "dpo", "kto", "hh")
 

@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.data.conversations import TURNS
 from btviz.data.reading.record import ABSENT, Batch
-from btviz.data.reading.shapes.chat import CHATS, asked_by
+from btviz.data.reading.shapes.chat import CHATS, asked_by, holds_chats
 from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, is_plain, talk_of
 from btviz.data.reading.shapes.unfolding import Row, Unfolding, listed, turns_of
 
@@ -140,4 +140,27 @@ def _holds_lists(sample: Batch, key: str) -> bool:
     return sum(pair and not isinstance(cell, str) for pair, cell in zip(pairs, cells, strict=True)) * 2 > len(cells)
 
 
-COMPARISONS = (choices("overall"), *map(_list_under, ("response", "responses", "answers", "completions")))
+def _of_two(cells: Mapping[str, Any]) -> Row:
+    """Two answers under keys of their own, to a prompt that is a chat."""
+    asked = asked_by(cells)
+    if asked is None:
+        raise TalkError("missing key", "no prompt")
+    if any(cells[key] is None for key in _PAIR):
+        raise TalkError("no answer", "an answer to a chat is missing")
+    return _compared(*(continued(asked, cells[key]) for key in _PAIR), canonical={})
+
+
+ANSWERS_TO_CHATS = Unfolding(
+    name="two answers to prompts that are chats",
+    needs=("prompt", *_PAIR),
+    makes=("prompt", *_PAIR),
+    of_row=_of_two,
+    canonical={"turns_0": TURNS, "turns_1": TURNS},
+    fits=lambda sample: holds_chats(sample, "prompt"),
+)
+
+COMPARISONS = (
+    choices("overall"),
+    *map(_list_under, ("response", "responses", "answers", "completions")),
+    ANSWERS_TO_CHATS,
+)
