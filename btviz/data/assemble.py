@@ -1,4 +1,14 @@
-"""From canonical rows to the tables of a data set, and the fingerprint of these."""
+"""From canonical rows to the tables of a data set, and the fingerprint of these.
+
+What a row lacks costs no more than what speaks of it, and it is the same in every format:
+
+- An answer that is null, absent or empty is missing. It has no pair: answers that are missing are not one and the same.
+- A row of one answer that is missing is a prompt (table `prompts`). Labels of that answer are of nothing.
+- A comparison one of whose answers is missing compares nothing; the other answer stays a pair, with its labels.
+- A row that says nothing of its answer is a pair and no annotation.
+
+The reader reports the first three by line, and labels that are lost by them.
+"""
 
 from __future__ import annotations
 
@@ -40,10 +50,7 @@ def assemble(
     comparisons: pl.DataFrame | None = None,
     prompts: pl.DataFrame | None = None,
 ) -> dict[str, pl.DataFrame]:
-    """Build every table of a data set; `keys` as `btviz.data.keys.origins`, which takes a tenth of its room.
-
-    A row of `annotations` without an answer is a prompt, and no annotation: many such rows are not one pair.
-    """
+    """Build every table of a data set; `keys` as `btviz.data.keys.origins`, which takes a tenth of its room."""
     read = _or_empty(annotations, "prompt", "response")
     if "response" not in read.columns:
         read = read.with_columns(pl.lit(None, pl.String).alias("response"))
@@ -53,12 +60,13 @@ def assemble(
     )
     compared = with_ids(compared, response="response_1", suffix="_1")
     labelled = _labelled(conform(rows, ANNOTATIONS)).sort(ANNOTATION_ORDER)
-    preferences = _preferences(compared)
+    sided = _preferences(compared)
+    pairs = _pairs(rows, labelled, compared, sided, taxonomy=taxonomy)
     return {
         "annotations": labelled,
-        "pairs": _pairs(rows, labelled, compared, preferences, taxonomy=taxonomy),
-        "votes": votes_of(labelled.drop_nulls("pair_id"), taxonomy) if labelled.height else VOTES.to_frame(),
-        "preferences": preferences,
+        "pairs": pairs,
+        "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
+        "preferences": sided.drop_nulls(["pair_id_0", "pair_id_1"]),
         "prompts": _prompts(prompts, read, compared),
         "conversations": conversations_of(rows, compared),
         "origins": origins(rows, compared),
@@ -70,7 +78,7 @@ def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
 
 
 def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows that say something of their pair; one whose answer is missing says it of no pair."""
+    """Rows that say something of their pair."""
     return rows.filter(pl.any_horizontal(pl.col("is_safe", "labels", "severity").is_not_null()))
 
 
@@ -82,7 +90,8 @@ def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
 
 def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     """Prompts of their own, those of rows without an answer, and each labelled prompt of the other rows once."""
-    frames = [prompts, *_asked(rows, pl.col("response").is_null()), *_asked(compared, pl.lit(value=False))]
+    no_answer = pl.all_horizontal(pl.col("response_0", "response_1").is_null())
+    frames = [prompts, *_asked(rows, pl.col("response").is_null()), *_asked(compared, no_answer)]
     whole = [frame for frame in frames if frame is not None and frame.height]
     if not whole:
         return PROMPTS.to_frame()
@@ -114,7 +123,7 @@ def _pairs(
     taxonomy: Taxonomy,
 ) -> pl.DataFrame:
     texts = _unique_texts(rows, compared)
-    annotated = labelled.drop_nulls("pair_id").group_by("pair_id").agg(majority(taxonomy))
+    annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
     only_compared = compared_labels(preferences).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, only_compared.select(annotated.columns)])
     counts = word_counts("prompt", "response")

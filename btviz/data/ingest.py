@@ -14,7 +14,7 @@ from btviz.data.assemble import assemble, fingerprint_of, identifying
 from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.files import split_of
 from btviz.data.reading.frames import Table
-from btviz.data.reading.parse import Parsed, parse
+from btviz.data.reading.parse import Parsed, labels_by_answer, parse
 from btviz.data.releases import RELEASES
 from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
 from btviz.data.tables import PROBLEMS
@@ -219,7 +219,25 @@ def _parsed(source: Source, taxonomy: Taxonomy | None) -> Parsed:
             f"{source.label} was to be read; it was changed while it was read, so that nobody could say what was. "
             "Load it again when nothing writes to it any more."
         )
+    _check_answers(source, parsed)
     return parsed
+
+
+def _check_answers(source: Source, parsed: Parsed) -> None:
+    """Raise where every row lacks an answer, and some say something of it: prompts alone are not what was given."""
+    rows = parsed.rows
+    answers = [name for name in ("response", "response_0", "response_1") if name in rows.columns]
+    if rows.is_empty() or not answers or rows.select(pl.all_horizontal(pl.col(answers).is_not_null()).any()).item():
+        return
+    labels = sorted({name for _, names in labels_by_answer(rows.columns) for name in names if rows[name].count()})
+    if labels:
+        keys = {field.column: field.key for field in parsed.layout.fields}
+        missing = [keys.get(name, name) for name in answers if rows[name].null_count()]
+        raise DataError(
+            f"{source.label} was to be read for answers and their labels; an answer is missing in each of its "
+            f"{rows.height:,} rows ({' or '.join(missing)} is null or empty), so that {', '.join(labels)} are of "
+            f"nothing. Name the column that holds the answers: --columns {answers[0]}=COLUMN."
+        )
 
 
 def _no_data(failures: Sequence[tuple[Source, DataError]]) -> DataError:

@@ -7,7 +7,7 @@ is altered.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -138,7 +138,7 @@ def _remarks(rows: pl.DataFrame) -> list[pl.DataFrame]:
     """What rows that are kept show to be odd."""
     return [
         rows.filter(flag).select("line", kind=pl.lit(kind), action=pl.lit("kept"), detail=pl.lit(detail))
-        for flag, kind, detail in (*_odd_texts(rows), *_contradictions(rows))
+        for flag, kind, detail in (*_odd_texts(rows), *_contradictions(rows), *_lost_labels(rows))
     ]
 
 
@@ -167,6 +167,24 @@ def _contradictions(rows: pl.DataFrame) -> Iterator[tuple[pl.Expr, str, str]]:
         safer_is_safe = pl.when(pl.col("safer") == 0).then("is_safe_0").when(pl.col("safer") == 1).then("is_safe_1")
         mixed = pl.col("is_safe_0") != pl.col("is_safe_1")
         yield mixed & ~safer_is_safe, "the safer answer is the unsafe one", "safer_response_id"
+
+
+def _lost_labels(rows: pl.DataFrame) -> Iterator[tuple[pl.Expr, str, str]]:
+    """Labels of an answer that is missing, and of a comparison with one: they are of nothing that can be named."""
+    for missing, columns in labels_by_answer(rows.columns):
+        for column in columns:
+            yield missing & pl.col(column).is_not_null(), "label of a missing answer", column
+
+
+def labels_by_answer(columns: Sequence[str]) -> Iterator[tuple[pl.Expr, list[str]]]:
+    """When an answer is missing, and the labels that go with it."""
+    for answer, suffix in (("response", ""), ("response_0", "_0"), ("response_1", "_1")):
+        if answer in columns:
+            names = [f"{name}{suffix}" for name in ("is_safe", "labels", "severity")]
+            yield pl.col(answer).is_null(), [name for name in names if name in columns]
+    if "response_0" in columns:
+        either = pl.col("response_0").is_null() | pl.col("response_1").is_null()
+        yield either, [name for name in ("better", "safer", "overall") if name in columns]
 
 
 def _joined(parts: list[Parsed]) -> Parsed:

@@ -116,6 +116,14 @@ class Part:
         most = pl.col("labels").unique_counts().max().alias("n_largest_set")
         return self.annotations.group_by("pair_id").agg(pl.col("prompt_id").first(), most, *majority(self.ds.taxonomy))
 
+    @cached_property
+    def unlabelled(self) -> pl.DataFrame:
+        """Answers of the whole data set that no row labels or compares."""
+        compared = pl.concat(self.ds.preferences[f"pair_id_{side}"] for side in (0, 1))
+        told = pl.any_horizontal(pl.col("is_safe", "labels", "severity").is_not_null())
+        alone = ~pl.col("pair_id").is_in(compared.implode())
+        return self.ds.pairs.filter(pl.col("n_annotations") == 0, ~told, alone)
+
     def items(self, population: str | None) -> pl.DataFrame:
         """Items with `labels`, `is_safe` and `prompt_id`, one row each."""
         tables: dict[str, Callable[[], pl.DataFrame]] = {
@@ -322,6 +330,14 @@ def _known_order(part: Part, number: Number) -> float:
     return float(known)
 
 
+def _unlabelled_pairs(part: Part, _: Number) -> float:
+    return part.unlabelled.height
+
+
+def _unlabelled_prompts(part: Part, _: Number) -> float:
+    return part.unlabelled["prompt_id"].n_unique()
+
+
 def _prompts_by_safety(part: Part, number: Number) -> float:
     return part.prompts.filter(pl.col("is_safe") == (number["level"] == "safe")).height
 
@@ -402,5 +418,7 @@ COUNTED: Mapping[str, Quantity] = {
     "prompts_by_safety": Quantity(_prompts_by_safety),
     "conversations": Quantity(_conversations, of_whole=True),
     "turns": Quantity(_turns, of_whole=True),
+    "unlabelled_pairs": Quantity(_unlabelled_pairs, of_whole=True),
+    "prompts_of_unlabelled_pairs": Quantity(_unlabelled_prompts, of_whole=True),
 }
 """Those, and what is counted of other files and was never printed."""

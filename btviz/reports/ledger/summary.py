@@ -132,6 +132,9 @@ def _shown(part: Part) -> Iterator[Number]:
         yield from _of_annotations(part)
     if part.preferences.height:
         yield from _of_comparisons(part)
+    if _is_whole(part) and part.unlabelled.height:
+        yield _number("unlabelled_pairs", "pairs")
+        yield _number("prompts_of_unlabelled_pairs", "prompts")
     if part.prompts.height:
         yield _number("rows", "prompts")
         if part.annotations.is_empty():
