@@ -13,8 +13,9 @@ from made_shapes import ANSWERED, ASKED, CHATS, CHOICES, DESIRED, NEIGHBOURS, WO
 
 import btviz
 from btviz.cli import app
+from btviz.data.reading.parse import parse
 from btviz.data.tables import pair_id
-from btviz.errors import DataError
+from btviz.errors import DataError, UsageError
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*could not be kept")
 
@@ -205,6 +206,33 @@ def test_shapes_with_labels_beside_them_keep_the_labels(tmp_path):
     ds = btviz.load(tmp_path / "chats.jsonl")
     assert heights(ds) == NONE | {"annotations": 2, "pairs": 2, "conversations": 2}
     assert ds.annotations.select("is_safe", "labels").rows() == [(True, 0)] * 2
+
+
+@pytest.mark.parametrize("order", ["better", "safer", "overall"])
+def test_what_choosing_means_can_be_said(tmp_path, order):
+    as_lines(CHOICES["HH-RLHF"], tmp_path / "train.jsonl")
+    rows = parse(tmp_path / "train.jsonl", columns={"chosen": order}).rows
+    assert [name for name in ("better", "safer", "overall") if name in rows.columns] == [order]
+    assert rows[order].to_list() == [0]
+
+
+def test_prompts_under_another_key_go_with_chosen_answers(tmp_path):
+    rows = [{"system": "Be brief.", "question": ASKED[0], "chosen": ANSWERED[0], "rejected": WORSE}]
+    as_lines(rows, tmp_path / "known.jsonl")
+    as_lines([{("asked" if k == "question" else k): v for k, v in row.items()} for row in rows], tmp_path / "own.jsonl")
+    known = parse(tmp_path / "known.jsonl")
+    own = parse(tmp_path / "own.jsonl", columns={"prompt": "asked", "chosen": "safer"})
+    assert known.rows["prompt"].to_list() == own.rows["prompt"].to_list() == [ASKED[0]]
+    assert own.rows["safer"].to_list() == [0]
+    assert known.problems["detail"].to_list() == own.problems["detail"].to_list() == ["system message left out"]
+
+
+def test_a_meaning_that_is_none_or_of_no_choice_is_refused(tmp_path):
+    as_lines([COMPARED], tmp_path / "train.jsonl")
+    with pytest.raises(UsageError, match="no chosen and rejected answers"):
+        parse(tmp_path / "train.jsonl", columns={"chosen": "safer"})
+    with pytest.raises(UsageError, match="better"):
+        parse(tmp_path / "train.jsonl", columns={"chosen": "bettr"})
 
 
 COMPARED = {

@@ -79,7 +79,7 @@ def response_repeats(ds: Dataset) -> pl.DataFrame:
         (distinct ones), `rows`, `n_repeated` (those with more than one row), then those whose
         rows contradict each other in `is_safe`, `labels`, `severity`, `better` and `safer`,
         each as ``contradictory_<name>``: null where the release does not say, or the unit has
-        no such label. `rule`.
+        no such label; `contradictory_overall` where some comparison has one order of an unstated kind. `rule`.
 
     Raises
     ------
@@ -91,11 +91,12 @@ def response_repeats(ds: Dataset) -> pl.DataFrame:
             f"Repeated answers of comparisons were asked for, but {ds.name!r} has no comparisons. "
             "Its annotations per pair are in ds.pairs['n_annotations']."
         )
-    answer_labels = {name: [name] for name in _LABELS}
-    both = {name: [f"{name}_0", f"{name}_1"] for name in _LABELS} | {name: [name] for name in _CHOICES}
+    chosen = (*_CHOICES, "overall") if ds.preferences["overall"].count() else _CHOICES
+    answer_labels: dict[str, list[str]] = {name: [name] for name in _LABELS} | {name: [] for name in chosen}
+    both = {name: [f"{name}_0", f"{name}_1"] for name in _LABELS} | {name: [name] for name in chosen}
     tables = [
         _repeats(answers(ds.preferences), unit="answer", key=["pair_id"], labels=answer_labels),
-        _repeats(_unordered(ds.preferences), unit="comparison", key=["pair_id_0", "pair_id_1"], labels=both),
+        _repeats(_unordered(ds.preferences, chosen), unit="comparison", key=["pair_id_0", "pair_id_1"], labels=both),
     ]
     rule = "texts are equal to the letter; the order of the two answers does not matter"
     return pl.concat(tables).with_columns(pl.lit(rule).alias("rule"))
@@ -106,12 +107,12 @@ _LABELS = ("is_safe", "labels", "severity")
 _CHOICES = ("better", "safer")
 
 
-def _unordered(preferences: pl.DataFrame) -> pl.DataFrame:
+def _unordered(preferences: pl.DataFrame, chosen: Sequence[str]) -> pl.DataFrame:
     swap = pl.col("pair_id_0") > pl.col("pair_id_1")
     sides = [(f"{name}_0", f"{name}_1") for name in ("pair_id", *_LABELS)]
     turned = [pl.when(swap).then(b).otherwise(a).alias(a) for a, b in sides]
     turned += [pl.when(swap).then(a).otherwise(b).alias(b) for a, b in sides]
-    turned += [pl.when(swap).then(1 - pl.col(name)).otherwise(name).alias(name) for name in _CHOICES]
+    turned += [pl.when(swap).then(1 - pl.col(name)).otherwise(name).alias(name) for name in chosen]
     return preferences.select(turned)
 
 
@@ -121,7 +122,7 @@ def _repeats(rows: pl.DataFrame, *, unit: str, key: list[str], labels: Mapping[s
         for name, columns in labels.items()
         if any(rows[column].count() for column in columns)
     }
-    units = rows.group_by(key).agg(pl.len().alias("rows"), **clash)
+    units = rows.drop_nulls(key).group_by(key).agg(pl.len().alias("rows"), **clash)
     return units.select(
         pl.lit(unit).alias("unit"),
         pl.len().cast(pl.Int64).alias("n"),
@@ -129,6 +130,6 @@ def _repeats(rows: pl.DataFrame, *, unit: str, key: list[str], labels: Mapping[s
         (pl.col("rows") > 1).sum().cast(pl.Int64).alias("n_repeated"),
         *(
             (pl.col(name).sum() if name in clash else pl.lit(None)).cast(pl.Int64).alias(f"contradictory_{name}")
-            for name in (*_LABELS, *_CHOICES)
+            for name in labels
         ),
     )

@@ -22,6 +22,7 @@ value                                  what it means
 ``flags:partial``                      labels: objects that name only what they have to say
 ``cat_*``                              labels: one column for each category, named so; ``*`` alone: named as they are
 ``:0``, ``:1``                         better, safer, overall: the same answer in every row
+``better``, ``safer``, ``overall``     chosen: what it means that one of two answers was chosen and the other rejected
 =====================================  ==============================================================================
 """
 
@@ -30,6 +31,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
 
 import polars as pl
 
@@ -41,6 +43,9 @@ from btviz.data.reading.label_column import Labels, Unflagged
 from btviz.data.reading.layouts import Field, Layout, Without
 from btviz.data.reading.record import Batch, shown_columns
 from btviz.errors import UsageError, choice
+
+Order = Literal["better", "safer", "overall"]
+"""What a comparison may say of its two answers."""
 
 _SIDES = ("", "_0", "_1")
 
@@ -56,6 +61,7 @@ COLUMNS = (
     "prompt_source",
     "split",
     "key",
+    "chosen",
 )
 """Canonical columns that may be mapped."""
 
@@ -82,6 +88,16 @@ def mapped_fields(columns: Mapping[str, str], sample: Batch) -> dict[str, Field]
     check_mapping(columns)
     values = {column: _value_of(text, column=column, sample=sample) for column, text in columns.items()}
     return {field.column: field for column, value in values.items() for field in [_field(column, value)]}
+
+
+def meaning_of_chosen(columns: Mapping[str, str]) -> tuple[Order | None, dict[str, str]]:
+    """What a mapping says that choosing means, and the rest of the mapping."""
+    check_mapping(columns)
+    rest = {column: value for column, value in columns.items() if column != "chosen"}
+    order: Any = columns.get("chosen")
+    if order is not None:
+        choice(order, get_args(Order), what="meaning of chosen")
+    return order, rest
 
 
 def used_keys(columns: Mapping[str, str], sample: Batch) -> set[str]:

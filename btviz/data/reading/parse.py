@@ -20,10 +20,9 @@ from btviz.data.reading.files import Digest, damage_of
 from btviz.data.reading.formats import Form, batches, form_of, sample_of
 from btviz.data.reading.frames import Table
 from btviz.data.reading.layouts import Layout
-from btviz.data.reading.mapping import used_keys
 from btviz.data.reading.recognition import recognise
 from btviz.data.reading.record import Batch, Progress
-from btviz.data.reading.shapes import unfolded, unfoldings
+from btviz.data.reading.shapes import planned, unfolded
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy
@@ -104,8 +103,8 @@ def parse_blocks(
 
 def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None) -> Iterator[Parsed]:
     sample = rows.sample()
-    steps = unfoldings(sample, kept=used_keys(columns or {}, sample))
-    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=columns)
+    steps, mapping = planned(sample, columns)
+    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
     if layout is None:
         raise _unrecognised(rows, sample)
     left = {key for step in steps for key in step.left if key in sample.columns}

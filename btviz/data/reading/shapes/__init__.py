@@ -2,28 +2,52 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
-from btviz.data.reading.record import Batch
+from btviz.data.reading.mapping import Order, meaning_of_chosen, used_keys
+from btviz.data.reading.record import Batch, shown_columns
 from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS
-from btviz.data.reading.shapes.comparisons import COMPARISONS
+from btviz.data.reading.shapes.comparisons import TWO_ANSWERS, choices
 from btviz.data.reading.shapes.neighbours import NEIGHBOUR_UNFOLDINGS
 from btviz.data.reading.shapes.ratings import rated
-from btviz.data.reading.shapes.unfolding import Unfolding
-
-UNFOLDINGS: tuple[Unfolding, ...] = (*NEIGHBOUR_UNFOLDINGS, *COMPARISONS, *CHAT_UNFOLDINGS)
-"""Ways in which texts are written; the first that fits a sample of a file is taken."""
+from btviz.data.reading.shapes.unfolding import Row, Unfolding
+from btviz.errors import UsageError
 
 
-def unfoldings(sample: Batch, *, kept: Collection[str] = ()) -> list[Unfolding]:
+def planned(sample: Batch, columns: Mapping[str, str] | None = None) -> tuple[list[Unfolding], dict[str, str]]:
+    """What makes the texts of a file plain, and what a user says of the columns that are left after it."""
+    order, rest = meaning_of_chosen(columns or {})
+    kept, asked = used_keys(rest, sample), rest.get("prompt", "prompt")
+    steps = unfoldings(sample, kept=kept, order=order or "overall")
+    if asked in sample.columns and asked != "prompt" and "prompt" not in sample.columns:
+        named = _named_prompt(asked)
+        more = unfoldings(named.of(sample), kept=kept - {asked}, order=order or "overall")
+        if more:
+            steps, rest = [named, *more], rest | {"prompt": "prompt"}
+    if order is not None and not any(order in step.canonical and "chosen" in step.needs for step in steps):
+        raise UsageError(
+            f"What chosen means was given as {order!r}; the file has no chosen and rejected answers, but "
+            f"{shown_columns(list(sample.columns))}. Leave it out, or map {order} to the column that says which is."
+        )
+    return steps, rest
+
+
+def unfoldings(sample: Batch, *, kept: Collection[str] = (), order: Order = "overall") -> list[Unfolding]:
     """What makes the texts of a file plain: one way in which they are written, then an order by ratings.
 
-    Keys that are to be `kept`, because a user has said what they are, are not taken up.
+    Keys that are to be `kept`, because a user has said what they are, are not taken up; `order` is what it means that
+    an answer was chosen.
     """
-    others = [unfolding for unfolding in UNFOLDINGS if not {*unfolding.needs, *unfolding.takes} & {*kept}]
+    known = (*NEIGHBOUR_UNFOLDINGS, choices(order), *TWO_ANSWERS, *CHAT_UNFOLDINGS)
+    others = [unfolding for unfolding in known if not {*unfolding.needs, *unfolding.takes} & {*kept}]
     found = [unfolding for unfolding in others if unfolding.recognises(sample)][:1]
     ratings = rated(unfolded(sample, found))
     return found if ratings is None else [*found, ratings]
+
+
+def _named_prompt(key: str) -> Unfolding:
+    """The prompts of a file, which a user found under another key."""
+    return Unfolding(f"prompts ({key})", (key,), ("prompt",), lambda cells: Row({"prompt": cells[key]}))
 
 
 def unfolded(batch: Batch, steps: Sequence[Unfolding]) -> Batch:

@@ -17,27 +17,25 @@ CHATS = ("messages", "conversations", "conversation", "dialogue", "dialog", "tra
 """Keys under which whole chats are found."""
 
 
+QUESTIONS = ("prompt", "question", "query")
+"""Keys under which the question stands beside chosen and rejected answers."""
+
+
 def asked_by(cells: Mapping[str, Any]) -> Talk | None:
     """The question that a row asks outside its answers, with the turns before it; None where it has none."""
-    if (prompt := cells.get("prompt")) is not None:
-        return _question(talk_of(prompt))
-    if (instruction := cells.get("instruction")) is not None:
-        return _instructed(instruction, cells)
-    for key in CHATS:
-        if cells.get(key) is not None:
-            return _question(talk_of(cells[key]))
-    return None
-
-
-def _question(talk: Talk) -> Talk:
+    keys = [key for key in (*QUESTIONS, "instruction", *CHATS) if cells.get(key) is not None]
+    if not keys:
+        return None
+    talk = _instructed(cells) if keys[0] == "instruction" else talk_of(cells[keys[0]])
     if talk.pending is None:
         raise TalkError("no question", "the prompt ends with an answer")
-    return talk
+    remarks = ("system message left out",) if cells.get("system") else ()
+    return replace(talk, remarks=(*talk.remarks, *remarks))
 
 
-def _instructed(instruction: Any, cells: Mapping[str, Any]) -> Talk:
+def _instructed(cells: Mapping[str, Any]) -> Talk:
     """An instruction with its input on a line of its own, after the turns of its history."""
-    given = cells.get("input")
+    instruction, given = cells["instruction"], cells.get("input")
     if not isinstance(instruction, str) or not isinstance(given, str | None):
         raise TalkError("wrong type", "instruction or input is no text")
     asked = talk_of(f"{instruction}\n{given}" if given else instruction)
@@ -45,8 +43,7 @@ def _instructed(instruction: Any, cells: Mapping[str, Any]) -> Talk:
     before = talk_of(history) if history else Talk()
     if before.pending is not None:
         raise TalkError("no answer", "the history ends with a question")
-    remarks = ("system message left out",) if cells.get("system") else ()
-    return Talk(before.turns, asked.pending, (*before.remarks, *remarks))
+    return Talk(before.turns, asked.pending, before.remarks)
 
 
 def row_of(talk: Talk) -> Row:
@@ -177,7 +174,7 @@ INSTRUCTIONS = Unfolding(
     canonical={"turns": TURNS},
 )
 
-QUESTIONS = Unfolding(
+PROMPTS = Unfolding(
     name="prompts that are chats",
     needs=("prompt",),
     takes=("response",),
@@ -201,4 +198,4 @@ TURNS_IN_ROWS = Unfolding(
     said=("Each turn is a pair; ds.conversations has them in their order.",),
 )
 
-CHAT_UNFOLDINGS = (TURNS_IN_ROWS, *DESIRED, *map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, QUESTIONS)
+CHAT_UNFOLDINGS = (TURNS_IN_ROWS, *DESIRED, *map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, PROMPTS)

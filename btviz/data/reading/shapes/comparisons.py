@@ -4,21 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Literal
+from typing import Any
 
 import polars as pl
 
 from btviz.data.conversations import TURNS
+from btviz.data.reading.mapping import Order
 from btviz.data.reading.record import ABSENT, Batch
-from btviz.data.reading.shapes.chat import CHATS, asked_by, holds_chats
+from btviz.data.reading.shapes.chat import CHATS, QUESTIONS, asked_by, holds_chats
 from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, is_plain, talk_of
 from btviz.data.reading.shapes.unfolding import Row, Unfolding, listed, turns_of
 
-Order = Literal["better", "safer", "overall"]
-
 _ANSWERS = 2
 
-_ASKED = ("prompt", "instruction", "input", "history", "system", *CHATS)
+_ASKED = (*QUESTIONS, "instruction", "input", "history", "system", *CHATS)
 
 _SCORES = ("score_chosen", "score_rejected", "chosen_score", "rejected_score", "chosen_rating", "rejected_rating")
 """Scores of the two answers, by both of their names."""
@@ -159,8 +158,4 @@ ANSWERS_TO_CHATS = Unfolding(
     fits=lambda sample: holds_chats(sample, "prompt"),
 )
 
-COMPARISONS = (
-    choices("overall"),
-    *map(_list_under, ("response", "responses", "answers", "completions")),
-    ANSWERS_TO_CHATS,
-)
+TWO_ANSWERS = (*map(_list_under, ("response", "responses", "answers", "completions")), ANSWERS_TO_CHATS)
