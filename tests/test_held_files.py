@@ -7,13 +7,14 @@ import io
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import btviz
@@ -284,6 +285,55 @@ def test_standard_input_that_is_no_data_leaves_nothing(monkeypatch: pytest.Monke
     assert catalog.adopted() == []
 
 
+NAMES = st.sampled_from(["a.jsonl", "b.jsonl.gz", "train", "README.md", ".hidden", "dataset_infos.json", "c.json"])
+
+TREES = st.recursive(
+    st.sampled_from(["rows", "no rows", "broken link", "link to root"]) | st.tuples(st.just("rows"), st.integers(0, 9)),
+    lambda below: st.dictionaries(NAMES, below, max_size=4),
+    max_leaves=12,
+)
+
+
+def plant(path: Path, tree: Any, *, root: Path) -> None:
+    match tree:
+        case dict():
+            path.mkdir()
+            for name, below in tree.items():
+                plant(path / name, below, root=root)
+        case ("rows", number):
+            write(path, lines(number, number + 1))
+        case "rows":
+            write(path, lines(*range(8)))
+        case "no rows":
+            path.write_text("tea")
+        case "broken link":
+            path.symlink_to(path.with_name("nowhere"))
+        case _:
+            path.symlink_to(root)
+
+
+@settings(max_examples=25)
+@given(tree=st.dictionaries(NAMES, TREES, max_size=4))
+@pytest.mark.filterwarnings("ignore:toy")
+def test_nothing_in_a_folder_is_left_unsaid(tree: Any) -> None:
+    """Whatever lies in a folder is read, or named as passed over, or in a folder that is."""
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place) / "toy"
+        plant(root, tree, root=root)
+        try:
+            ds = btviz.load(root)
+        except DataError:
+            return
+        read = {Path(file["path"]) for file in ds.facts["files"]}
+        passed = [item["file"] for item in ds.facts["passed_over"]]
+        for path in root.rglob("*"):
+            if path.is_symlink() or not path.is_dir():
+                parts = [part for part in (path, *path.parents) if root in part.parents]
+                assert path in read or any(f"/{part}".endswith(f"/{item}") for part in parts for item in passed), path
+        rows = sum(file["rows_in"] for file in ds.facts["files"])
+        assert rows == sum(file["rows_kept"] + file["rows_rejected"] for file in ds.facts["files"])
+
+
 # changed files ----------------------------------------------------------------------------------
 
 
@@ -297,6 +347,25 @@ def test_a_file_with_the_size_and_time_of_an_old_one_is_read_anew(tmp_path: Path
     after = btviz.load(path)
     assert after.fingerprint != before.fingerprint
     assert after.fingerprint == btviz.load(write(tmp_path / "b.jsonl", lines(4, 5))).fingerprint
+
+
+@settings(max_examples=25)
+@given(steps=st.lists(st.tuples(st.sampled_from(["write", "replace", "copy"]), st.binary(min_size=4, max_size=4))))
+def test_a_remembered_hash_is_that_of_the_file(steps: list[tuple[str, bytes]]) -> None:
+    """However a file is changed, with its size and times set back: what is remembered is what it holds."""
+    with tempfile.TemporaryDirectory() as place:
+        path, other = Path(place) / "a.jsonl", Path(place) / "b.jsonl"
+        path.write_bytes(b"rows")
+        state = path.stat()
+        for how, data in steps:
+            target = path if how == "write" else other
+            target.write_bytes(data)
+            os.utime(target, ns=(state.st_atime_ns, state.st_mtime_ns))
+            if how == "replace":
+                other.replace(path)
+            elif how == "copy":
+                shutil.copy2(other, path)
+            assert remembered_sha256(path) == disk.sha256(path)
 
 
 def test_another_file_put_in_its_place_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -93,7 +93,7 @@ def load(
     if not isinstance(name, str | os.PathLike):
         holding = Holding.of_tables(name)
         recipe = Recipe.of(holding, taxonomy=_unreleased(taxonomy))
-        ds = _dataset(recipe.entry(holding.tables), "table", passed=recipe.passed)
+        ds = _dataset(recipe.entry(holding.tables), "table", recipe=recipe)
         _report_problems(ds, strict=strict)
         return ds
     text = os.fspath(name)
@@ -396,13 +396,16 @@ def _synthetic_entry(name: str) -> Entry:
 
 
 def _dataset_of(recipe: Recipe, name: str) -> Dataset:
-    return _dataset(recipe.entry(), name, passed=recipe.passed)
+    return _dataset(recipe.entry(), name, recipe=recipe)
 
 
-def _dataset(entry: Entry, name: str, *, passed: Sequence[PassedOver] = ()) -> Dataset:
-    """Data set of an entry; what was passed over before any file was read is no part of the entry."""
+def _dataset(entry: Entry, name: str, *, recipe: Recipe | None = None) -> Dataset:
+    """Data set of an entry; where its files lie, and what lies beside them, is no part of the entry."""
     facts = entry.document("facts")
     custom = facts.get("own_taxonomy")
+    passed = [] if recipe is None else recipe.passed
+    places = {} if recipe is None else {source.sha256: source.path for source in recipe.counted}
+    files = [file | {"path": places.get(file["sha256"], file["path"])} for file in facts["files"]]
 
     def read(table: str) -> pl.DataFrame:
         stored = _stored_table(entry, table)
@@ -416,7 +419,7 @@ def _dataset(entry: Entry, name: str, *, passed: Sequence[PassedOver] = ()) -> D
         fingerprint=facts["fingerprint"],
         is_synthetic=facts["is_synthetic"],
         release=facts["release"],
-        facts=facts | {"passed_over": [*facts.get("passed_over", ()), *map(asdict, passed)]},
+        facts=facts | {"files": files, "passed_over": [*facts.get("passed_over", ()), *map(asdict, passed)]},
         _read=read,
     )
 

@@ -56,7 +56,7 @@ def copies_of(files: Sequence[FileRows]) -> Copies:
     doubts: list[str] = []
     for kind in dict.fromkeys(file.kind for file in files):
         alike = [file for file in files if file.kind == kind]
-        if len(alike) > 1:
+        if _may_share(alike):
             tally = pl.concat(_tally(file) for file in alike)
             passed |= _equal_files(tally)
             left = [file.source for file in alike if file.source.label not in passed]
@@ -64,6 +64,12 @@ def copies_of(files: Sequence[FileRows]) -> Copies:
             passed |= parts
             doubts += shares
     return Copies(passed, doubts)
+
+
+def _may_share(files: Sequence[FileRows]) -> bool:
+    """Whether some may be copies or parts of others; comparing rows takes time."""
+    heights = {file.rows.height for file in files}
+    return len(heights) < len(files) or len(set(_series([file.source for file in files]).values())) > 1
 
 
 def _tally(file: FileRows) -> pl.DataFrame:

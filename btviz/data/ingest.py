@@ -199,7 +199,10 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
         raise _no_data(failures)
     if recipe.taxonomy is not None:
         _check_fit(parsed, recipe.taxonomy)
-    copies = copies_of([FileRows(source, p.layout.produces, p.rows) for source, p in parsed])
+    # the files of one release, known by their hashes, are no copies of each other
+    is_release = release_of([source for source, _ in parsed]) is not None
+    files = [] if is_release else [FileRows(source, p.layout.produces, p.rows) for source, p in parsed]
+    copies = copies_of(files)
     unreadable = [PassedOver(source.label, "not readable as data", str(error)) for source, error in failures]
     counted = [(source, p) for source, p in parsed if source.label not in copies.passed]
     return Reading(counted, [*unreadable, *copies.passed.values()], copies.doubts)
