@@ -14,10 +14,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import btviz
+from btviz.cli import app
 from btviz.data import add, catalog
 from btviz.data.copies import FileRows, copies_of
 from btviz.data.sources import Source, means_path
@@ -595,6 +597,22 @@ def test_a_name_wins_over_a_folder_and_both_are_told(tmp_path: Path, monkeypatch
     assert btviz.load(Path("amo")).annotations.height == 3
 
 
+@pytest.mark.filterwarnings("default")
+def test_scores_go_to_a_new_name_though_a_folder_is_called_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "amo" / "a.jsonl", lines(1, 2, 3))
+    scored = [{"prompt": f"how {n}", "response": f"so {n}", "reward": n / 2} for n in range(4)]
+    Path("scores.jsonl").write_bytes(text_of(scored))
+    done = CliRunner().invoke(app, ["score", "amo", "--from", "scores.jsonl"])
+    assert done.exit_code == 0, done.output
+    assert "new name, not for the folder here" in done.stderr
+    assert "amo is a new data set: 4 answers" in done.stderr
+    assert CliRunner().invoke(app, ["score", "amo.jsonl", "--from", "scores.jsonl"]).exit_code == 3
+    again = CliRunner().invoke(app, ["stats", "scores", "amo", "--json"])
+    assert json.loads(again.stdout)["name"] == "amo"
+    assert "not for the folder here" in again.stderr
+
+
 def test_a_name_that_would_be_taken_for_a_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="taken for a file"):
         add("mine.jsonl", [write(tmp_path / "a.jsonl", lines(1))])
@@ -616,10 +634,6 @@ def test_keys_that_look_like_labels_and_are_not_kept_stand_in_the_first_line(tmp
 
 @pytest.mark.filterwarnings("default")
 def test_commands_name_such_keys_in_their_first_line(tmp_path: Path) -> None:
-    from click.testing import CliRunner
-
-    from btviz.cli import app
-
     path = write(tmp_path / "a.jsonl", [row | {"is_spicy": 1, "colour": "red"} for row in lines(1, 2)])
     for command in (["show", str(path)], ["add", "mine", str(path)]):
         done = CliRunner().invoke(app, ["data", *command])

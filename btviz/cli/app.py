@@ -67,7 +67,8 @@ def _warn(message: Warning | str, *_: object) -> None:
 def app(*, debug: bool) -> None:  # noqa: ARG001  # read by App.invoke
     """See what is in the BeaverTails family of safety-alignment data.
 
-    NAME is `sample` (made on the spot, benign), a data set of `btviz data list`, or a file.
+    NAME is `sample` (made on the spot, benign), a data set of `btviz data list`, a file or folder, or OWNER/NAME of
+    a data set in the hub's cache. A name that is known wins over a folder that is called so: write ./NAME for that.
 
     Exit codes: 0 done, 1 a number differs (check --strict), 2 wrong request, 3 data not here,
     4 bad data, 5 store or disk, 6 download, 70 a fault of ours, 130 interrupted.
