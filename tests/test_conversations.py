@@ -1,8 +1,11 @@
 """Conversations: their table, the score after each turn, and its drift."""
 
+import json
+
 import numpy as np
 import polars as pl
 import pytest
+from made_shapes import ANSWERED, ASKED, CHATS
 from score_tables import scores
 
 from btviz.data.conversations import conversations_table
@@ -55,6 +58,14 @@ def test_files_of_every_format_hold_the_same_conversations(tmp_path, suffix):
     write = {".jsonl": "write_ndjson", ".csv": "write_csv", ".parquet": "write_parquet", ".json": "write_json"}[suffix]
     getattr(sample, write)(path)
     assert read_conversations(path).equals(sample_conversations(n=20))
+
+
+def test_chats_of_several_turns_are_conversations_too(tmp_path):
+    file = tmp_path / "chats.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in CHATS["conversations"]))
+    table = read_conversations(file)
+    assert table.schema == CONVERSATIONS
+    assert table.select("turn", "prompt", "response").rows() == [(1, ASKED[0], ANSWERED[0]), (2, ASKED[1], ANSWERED[1])]
 
 
 def test_a_model_sees_every_turn_before():

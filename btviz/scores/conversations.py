@@ -10,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from btviz.data.conversations import conversations_table
+from btviz.data.conversations import conversations_of, conversations_table
 from btviz.data.reading.flat_tables import read_frame
+from btviz.data.reading.parse import parse
+from btviz.data.reading.shapes.chat import CHATS
 from btviz.errors import UsageError
 from btviz.models.protocol import ScoreModel
 from btviz.preference.shares import FEWEST_PROMPTS
@@ -46,14 +48,19 @@ def read_conversations(path: str | Path) -> pl.DataFrame:
     Parameters
     ----------
     path : path-like
-        JSON lines, Parquet or CSV with `conversation_id`, `turn`, `prompt`, `response`, one row per turn.
+        With `conversation_id`, `turn`, `prompt`, `response`, one row per turn; or with chats of several turns, in
+        any form that `btviz.load` reads: those are what ``btviz.load(path).conversations`` has.
 
     Returns
     -------
     DataFrame
         The columns of the table `conversations`.
     """
-    return conversations_table(read_frame(Path(path)))
+    frame = read_frame(Path(path))
+    if not {*frame.columns} & {*CHATS, "chosen"}:
+        return conversations_table(frame)
+    rows = parse(Path(path)).rows
+    return conversations_of(rows, rows)
 
 
 def turn_scores(conversations: pl.DataFrame, scored: pl.DataFrame | ConversationModel) -> pl.DataFrame:

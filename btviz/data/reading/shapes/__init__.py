@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from btviz.data.reading.mapping import Order, meaning_of_chosen, used_keys
 from btviz.data.reading.record import Batch, shown_columns
-from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS
+from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS, holds_chats
 from btviz.data.reading.shapes.comparisons import TWO_ANSWERS, choices
 from btviz.data.reading.shapes.neighbours import NEIGHBOUR_UNFOLDINGS
 from btviz.data.reading.shapes.ratings import rated
@@ -38,7 +38,8 @@ def unfoldings(sample: Batch, *, kept: Collection[str] = (), order: Order = "ove
     Keys that are to be `kept`, because a user has said what they are, are not taken up; `order` is what it means that
     an answer was chosen.
     """
-    known = (*NEIGHBOUR_UNFOLDINGS, choices(order), *TWO_ANSWERS, *CHAT_UNFOLDINGS)
+    marked = "chosen" in sample.columns and holds_chats(sample, "chosen") and "prompt" not in sample.columns
+    known = (*NEIGHBOUR_UNFOLDINGS, choices(order, marked=marked), *TWO_ANSWERS, *CHAT_UNFOLDINGS)
     others = [unfolding for unfolding in known if not {*unfolding.needs, *unfolding.takes} & {*kept}]
     found = [unfolding for unfolding in others if unfolding.recognises(sample)][:1]
     ratings = rated(unfolded(sample, found))

@@ -89,8 +89,8 @@ def _common(first: str, second: str) -> str:
     return min(first, second, key=len)
 
 
-def choices(order: Order) -> Unfolding:
-    """Chosen and rejected answers; `order` is what choosing means."""
+def choices(order: Order, *, marked: bool = False) -> Unfolding:
+    """Chosen and rejected answers; `order` is what choosing means, `marked` whether texts hold whole chats."""
     meaning = {
         "overall": "Chosen over rejected is one order of an unstated kind: it is kept as overall, and better and safer "
         "stay unknown. If it means one of them, say so: --columns chosen=better, or chosen=safer.",
@@ -105,8 +105,11 @@ def choices(order: Order) -> Unfolding:
         makes=("prompt", *_PAIR),
         of_row=lambda cells: _of_choice(cells, order=order),
         canonical={order: pl.UInt8(), "turns_0": TURNS, "turns_1": TURNS},
-        said=(meaning[order],),
+        said=(meaning[order], _OF_HH) if marked and order == "overall" else (meaning[order],),
     )
+
+
+_OF_HH = "(If this is HH-RLHF: chosen is better in its folders helpful-*, and safer in harmless-base.)"
 
 
 def _list_under(key: str) -> Unfolding:

@@ -16,6 +16,7 @@ from typing import Any
 
 import polars as pl
 
+from btviz.data.conversations import TURNS
 from btviz.data.reading.record import ABSENT, Batch, Cells, Finding, cells_of
 from btviz.data.reading.shapes.messages import Talk, TalkError
 
@@ -78,7 +79,7 @@ class Unfolding:
         others = {key: _chosen(cells, keeps) for key, cells in batch.columns.items() if key not in taken}
         made = {key: cells_of([row.values.get(key, ABSENT) for row in rows]) for key in self.makes}
         canonical = {
-            name: pl.Series(name, [row.canonical.get(name) for row in rows], dtype=dtype, strict=False)
+            name: _canonical([row.canonical.get(name) for row in rows], dtype).alias(name)
             for name, dtype in self.canonical.items()
         }
         there = {key: cells for key, cells in made.items() if rows and any(_there(cells))}
@@ -126,8 +127,19 @@ def _chosen(cells: Cells, places: pl.Series) -> Cells:
     return cells.gather(places) if isinstance(cells, pl.Series) else [cells[place] for place in places]
 
 
-def turns_of(talk: Talk) -> list[dict[str, str]] | None:
+def turns_of(talk: Talk) -> tuple[tuple[str, str], ...] | None:
     """Turns as canonical rows hold them: all that are answered, where there is more than one question."""
-    if not talk.before:
-        return None
-    return [{"prompt": prompt, "response": response} for prompt, response in talk.turns]
+    return talk.turns if talk.before else None
+
+
+def _canonical(values: Sequence[Any], dtype: pl.DataType) -> pl.Series:
+    """A canonical column; of turns the texts of all rows are put down first, as lists of objects are slow to make."""
+    if dtype != TURNS:
+        return pl.Series(values, dtype=dtype, strict=False)
+    lengths = [0 if turns is None else len(turns) for turns in values]
+    texts = [turn for turns in values for turn in turns or ()]
+    flat = pl.DataFrame(texts, schema={"prompt": pl.String, "response": pl.String}, orient="row")
+    owners = pl.Series("row", range(len(values)), pl.UInt32).repeat_by(pl.Series(lengths, dtype=pl.UInt32)).explode()
+    lists = pl.DataFrame({"row": owners.drop_nulls(), "turns": flat.to_struct()}).group_by("row").agg("turns")
+    rows = pl.DataFrame({"row": pl.Series(range(len(values)), dtype=pl.UInt32)})
+    return rows.join(lists, on="row", how="left", maintain_order="left")["turns"].cast(TURNS)
