@@ -75,7 +75,7 @@ def test_a_side_is_read_from_a_name():
         ([7, -1, None], ["7", "-1", None]),
         ([7.0, 0.5, None], ["7", "0.5", None]),
         ([True, None], [None, None]),
-        ([["7"], None], [None, None]),
+        ([["7"], ["7", "8"], [], None], ["7", None, None, None]),
     ],
 )
 def test_ids_are_equal_whether_they_came_as_text_or_as_numbers(values, text):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import subprocess
@@ -11,7 +12,10 @@ import patience
 import polars as pl
 import pytest
 
-from btviz.errors import NotFoundError, UsageError
+import btviz
+from btviz.data.reading.flat_tables import read_frame
+from btviz.data.tables import pair_id
+from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
 from btviz.session.notes import NOTES, Notes
 from btviz.session.selection import hex_id
@@ -123,3 +127,61 @@ def test_no_cell_of_an_export_is_a_formula(tiny, ids, tmp_path):
 def test_other_formats_are_refused(tiny, tmp_path):
     with pytest.raises(UsageError, match="format for exports"):
         Notes(tiny).export(tmp_path / "notes.xlsx", policy=ContentPolicy())
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_an_export_is_read_back(tiny, ids, tmp_path, suffix):
+    notes = Notes(tiny)
+    notes.add(ids[:2], tag="=odd", note="ask again")
+    notes.add(ids[0], tag="seen")
+    before = notes.table
+    file = notes.export(tmp_path / f"notes{suffix}", policy=ContentPolicy())
+    notes.remove(ids[:2])
+    said = notes.read(file)
+    assert (said.by, said.rows, said.matched, said.ambiguous) == ("pair_id", 3, 3, 0)
+    assert notes.table.drop("time").equals(before.drop("time"))
+
+
+@pytest.fixture
+def read_set(tmp_path):
+    """Comparisons with a hash of each answer and an id of their own; one answer was given to two prompts."""
+    answers = [("yes", "no"), ("no, cold", "no"), ("at work", "not now")]
+    rows = [
+        {"uid": f"row-{n}", "prompt": f"is {n} hot", "response_0": first, "response_1": second, "better_response_id": 0}
+        | {f"response_{side}_sha256": hashlib.sha256(text.encode()).hexdigest() for side, text in enumerate(two)}
+        for n, two in enumerate(answers)
+        for first, second in [two]
+    ]
+    (tmp_path / "asked.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return btviz.load(tmp_path / "asked.jsonl")
+
+
+@pytest.mark.parametrize("key", ["response_sha256", "uid_0", "line_1"])
+@pytest.mark.parametrize("suffix", [".csv", ".jsonl"])
+def test_tags_travel_by_ids_of_others(read_set, tmp_path, key, suffix):
+    notes = Notes(read_set)
+    first = pair_id("is 0 hot", "yes") if key != "line_1" else pair_id("is 0 hot", "no")
+    notes.add(first, tag="seen", note="fine")
+    notes.export(tmp_path / f"made{suffix}", policy=ContentPolicy(), keys=[key])
+    frame = read_frame(tmp_path / f"made{suffix}").drop("pair_id", "prompt", "response")
+    write = {".csv": lambda f: f.write_csv, ".jsonl": lambda f: f.write_ndjson}[suffix](frame)
+    write(tmp_path / f"bare{suffix}")
+    notes.remove(first)
+    said = notes.read(tmp_path / f"bare{suffix}", by=key)
+    assert (said.rows, said.matched) == (1, 1)
+    assert notes.table.select("pair_id", "tag", "note").rows() == [(first, "seen", "fine")]
+
+
+def test_tags_of_what_is_not_there_or_not_told_apart_are_left_out(read_set, tmp_path):
+    known, twice = (hashlib.sha256(text.encode()).hexdigest() for text in ("yes", "no"))
+    rows = [{"sha256": digest, "tag": "seen"} for digest in (known, twice, "0" * 64)]
+    (tmp_path / "tags.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    notes = Notes(read_set)
+    said = notes.read(tmp_path / "tags.jsonl")
+    assert (said.rows, said.matched, said.ambiguous) == (3, 1, 1)
+    (tmp_path / "none.jsonl").write_text(json.dumps(rows[2]))
+    with pytest.raises(DataError, match="none of its 1 rows"):
+        notes.read(tmp_path / "none.jsonl")
+    (tmp_path / "odd.jsonl").write_text(json.dumps({"sha256": known}))
+    with pytest.raises(UsageError, match="'tag'"):
+        notes.read(tmp_path / "odd.jsonl")

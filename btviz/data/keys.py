@@ -61,7 +61,13 @@ def side_of(name: str) -> tuple[str, int | None]:
 
 
 def key_text(column: pl.Series) -> pl.Series:
-    """Values of a key as text; a whole number is written without a point, and what is no text or number is null."""
+    """Values of a key as text; a whole number is written without a point, a list of one value is that value.
+
+    What is no text and no number is null.
+    """
+    if isinstance(column.dtype, pl.List):
+        is_alone = (column.list.len() == 1).fill_null(value=False)
+        return key_text(column.list.first().set(~is_alone, None))
     if column.dtype == pl.String:
         text = column.str.strip_chars()
         return text.set(text == "", None)
@@ -193,9 +199,14 @@ def matched_pairs(
 
 def named_key(columns: Sequence[str], ds: Dataset, *, by: str | None = None) -> tuple[str, str] | None:
     """Column to match by, and the key that it holds; None where none is named and none is known."""
-    names = key_names(ds)
+    names, exact = key_names(ds), set(ds.keys["key"].unique())
     if by is None:
-        usual = [PAIR_ID, *filter(is_hash, columns), *(name for name in columns if name in names), LINE]
+        usual = [
+            PAIR_ID,
+            *filter(is_hash, columns),
+            *(name for name in columns if name in names or name in exact),
+            LINE,
+        ]
         column = next((name for name in usual if name in columns), None)
         return None if column is None else (column, column)
     column, _, key = (by, "", by) if by in columns else by.rpartition("=")
@@ -204,7 +215,7 @@ def named_key(columns: Sequence[str], ds: Dataset, *, by: str | None = None) -> 
             f"Rows were to be matched by {by!r}; there is no column {column or by!r}, but {shown_columns(columns)}. "
             "Write COLUMN, or COLUMN=KEY."
         )
-    if key != PAIR_ID and key not in names and not is_hash(key):
+    if key != PAIR_ID and key not in {*names, *exact} and not is_hash(key):
         raise UsageError(
             f"Rows were to be matched by the key {key!r}; {ds.name!r} has {shown_columns([PAIR_ID, *names])}. "
             f"Write {column}=KEY with one of these."
@@ -256,6 +267,8 @@ def _by_hash(rows: pl.DataFrame, ds: Dataset, *, key: str) -> Matches:
 def _places(frame: pl.DataFrame, column: str, ds: Dataset) -> pl.Series:
     """``FILE:LINE`` of each row; the file may be left out where the data set has one."""
     line = key_text(frame[column])
+    if line.str.contains(":", literal=True).any():  # as `ds.keys` has them
+        return line
     files = [file["label"] for file in ds.facts["files"]]
     if "file" in frame.columns:
         return key_text(frame["file"]) + ":" + line

@@ -7,6 +7,7 @@ a pair of one release is there again when a larger release holds the same pair.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -14,8 +15,11 @@ from typing import Any
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.data.keys import matched_pairs, with_keys
+from btviz.data.reading.flat_tables import read_frame
+from btviz.data.reading.record import shown_columns
 from btviz.data.tables import ID
-from btviz.errors import NotFoundError, UsageError
+from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
 from btviz.session.exports import export_table
 from btviz.session.selection import from_hex, hex_id
@@ -26,6 +30,26 @@ NOTES = pl.Schema({"pair_id": ID, "tag": pl.String(), "note": pl.String(), "time
 """Columns of the table of notes: one row per pair and tag."""
 
 LONGEST_TAG = 60
+
+
+@dataclass(frozen=True)
+class NotesRead:
+    """What was read from a file of tags.
+
+    Attributes
+    ----------
+    by : str
+        What its rows were matched by.
+    rows, matched : int
+        Rows of the file, and those of them that are of a pair in the data set.
+    ambiguous : int
+        Rows whose id several pairs have; they are not matched.
+    """
+
+    by: str
+    rows: int
+    matched: int
+    ambiguous: int
 
 
 class Notes:
@@ -82,12 +106,57 @@ class Notes:
         NotFoundError
             If a pair is not in the data set; nothing is tagged then.
         """
-        ids, word = self._known(pair_ids), _tag(tag)
-        kept = {"note": note, "time": datetime.now(UTC).isoformat(timespec="microseconds")}
+        self._put([(pair, _tag(tag), note) for pair in self._known(pair_ids)])
+
+    def read(self, path: str | Path, *, by: str | None = None) -> NotesRead:
+        """Tag pairs as a file says, such as one that `export` wrote, or a list of ids that others made.
+
+        Parameters
+        ----------
+        path : path-like
+            JSON lines, JSON, Parquet or CSV with the columns `tag` and an id of the pair, and perhaps `note`.
+        by : str, optional
+            Which column has the id, and of what kind it is, as ``COLUMN`` or ``COLUMN=KEY``: ``pair_id``, a hash of
+            the answer, ``line``, or a key in ``ds.keys``; see `btviz.data.keys.matched_pairs`, also for the default.
+
+        Returns
+        -------
+        NotesRead
+            How many rows were matched. Those that were not are left out.
+
+        Raises
+        ------
+        UsageError
+            If there is no column `tag` or no id, or a tag is empty, too long or has more than one line.
+        DataError
+            If no row is of a pair in the data set; nothing is tagged then.
+        """
+        frame = read_frame(Path(path))
+        if "tag" not in frame.columns:
+            raise UsageError(
+                f"Tags were to be read from {Path(path).name}; it has {shown_columns(frame.columns)}, and 'tag' is not "
+                "among them. Name the column so."
+            )
+        matches = matched_pairs(frame, self._ds, by=by)
+        notes = frame["note"] if "note" in frame.columns else pl.Series([""] * frame.height)
+        rows = pl.DataFrame({"pair": matches.pair_ids, "tag": frame["tag"].cast(pl.String), "note": notes})
+        known = rows.filter(pl.col("pair").is_in(self._ds.pairs["pair_id"].implode()))
+        if known.is_empty():
+            raise DataError(
+                f"Tags were to be read from {Path(path).name}; by {matches.by} none of its {frame.height:,} rows is of "
+                f"one pair of {self._ds.name!r}. Name the id that both have: by=COLUMN=KEY."
+            )
+        self._put([(pair, _tag(tag or ""), note or "") for pair, tag, note in known.rows()])
+        return NotesRead(matches.by, frame.height, known.height, matches.n_ambiguous)
+
+    def _put(self, rows: Iterable[tuple[int, str, str]]) -> None:
+        time = datetime.now(UTC).isoformat(timespec="microseconds")
+        added: dict[str, dict[str, Any]] = {}
+        for pair, tag, note in rows:
+            added.setdefault(hex_id(pair), {})[tag] = {"note": note, "time": time}
 
         def change(document: dict[str, Any]) -> dict[str, Any]:
-            added = {hex_id(i): {**document.get(hex_id(i), {}), word: kept} for i in ids}
-            return {**document, **added}
+            return {**document, **{pair: {**document.get(pair, {}), **tags} for pair, tags in added.items()}}
 
         update_document(self._path, change)
 
@@ -112,7 +181,7 @@ class Notes:
 
         update_document(self._path, change)
 
-    def export(self, path: str | Path, *, policy: ContentPolicy) -> Path:
+    def export(self, path: str | Path, *, policy: ContentPolicy, keys: Iterable[str] = ()) -> Path:
         """Write the notes with the pairs they are on.
 
         Parameters
@@ -121,6 +190,8 @@ class Notes:
             Ends in ``.csv`` or ``.jsonl``.
         policy : ContentPolicy
             Decides which prompts and responses go along; the others are left empty.
+        keys : iterable of str
+            Keys in ``ds.keys`` that go along, so that others find the pairs without texts: ``line``, a hash, an id.
 
         Returns
         -------
@@ -129,7 +200,8 @@ class Notes:
         """
         notes = self.table
         texts = policy.texts(self._ds, notes["pair_id"].unique()).select("pair_id", "prompt", "response")
-        return export_table(path, notes.join(texts, on="pair_id", how="left", maintain_order="left"))
+        whole = notes.join(texts, on="pair_id", how="left", maintain_order="left")
+        return export_table(path, with_keys(whole, self._ds, keys=keys))
 
     def _known(self, pair_ids: int | Iterable[int]) -> list[int]:
         ids = [int(pair) for pair in (pair_ids if isinstance(pair_ids, Iterable) else [pair_ids])]
