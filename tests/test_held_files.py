@@ -10,6 +10,7 @@ import shutil
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import polars as pl
@@ -256,6 +257,35 @@ def test_linked_folders_are_read_and_circles_end(tmp_path: Path) -> None:
     ]
 
 
+def test_names_that_are_no_text_are_shown_as_far_as_they_go(tmp_path: Path) -> None:
+    write(tmp_path / "toy" / "a.jsonl", lines(1))
+    strange = os.fsencode(tmp_path / "toy" / "b") + b"\xff"
+    Path(os.fsdecode(strange + b".md")).write_text("tea")
+    Path(os.fsdecode(strange + b".jsonl")).write_bytes(text_of(lines(2)) + b"{\n")
+    with pytest.warns(UserWarning, match="toy: "):
+        ds = btviz.load(tmp_path / "toy")
+    assert ds.annotations.height == 2
+    assert [file["label"] for file in ds.facts["files"]] == ["a.jsonl", "b\ufffd.jsonl"]
+    assert ds.problems["file"].to_list() == ["b\ufffd.jsonl", "b\ufffd.md"]
+
+
+def test_a_pointer_in_a_clone_is_named_for_what_it_is(tmp_path: Path) -> None:
+    write(tmp_path / "clone" / "test.jsonl", lines(1))
+    (tmp_path / "clone" / "train.jsonl").write_text(
+        "version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n"
+    )
+    with pytest.warns(UserWarning, match=r"train\.jsonl \(it is a Git LFS pointer"):
+        ds = btviz.load(tmp_path / "clone")
+    assert "git lfs pull" in ds.problems["detail"][0]
+
+
+@pytest.mark.parametrize("name", ["nowhere/a.jsonl", "x" * 5000, "a/" * 3000, "a\0b", "./\0", "nowhere.jsonl"])
+def test_what_is_nowhere_is_not_found(name: str) -> None:
+    for argument in (name, Path(name)):
+        with pytest.raises(NotFoundError):
+            btviz.load(argument)
+
+
 # standard input ---------------------------------------------------------------------------------
 
 
@@ -276,6 +306,15 @@ def test_standard_input_is_kept_and_can_be_read_again(
     (kept,) = (own_data_dir / "received").iterdir()
     catalog.remove("piped")
     assert not kept.exists()
+
+
+def test_a_pipe_with_a_name_is_read_as_standard_input_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    writer = Thread(target=lambda: pipe.write_bytes(text_of(lines(1, 2))))
+    writer.start()
+    assert add("piped", [pipe]).annotations.height == 2
+    writer.join()
 
 
 def test_standard_input_that_is_no_data_leaves_nothing(monkeypatch: pytest.MonkeyPatch, own_data_dir: Path) -> None:

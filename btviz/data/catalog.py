@@ -17,6 +17,7 @@ from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
 from btviz.data.ingest import VERSION, Recipe, write_dataset
 from btviz.data.keys import keys_of
+from btviz.data.reading.files import format_of
 from btviz.data.releases import RELEASES
 from btviz.data.releases.hub_cache import cache_folder, cached_repository, cached_snapshot, repository_id
 from btviz.data.sources import (
@@ -25,6 +26,7 @@ from btviz.data.sources import (
     Source,
     holding_of,
     is_received,
+    is_there,
     means_path,
     name_of,
     problems_of,
@@ -134,7 +136,7 @@ def find(name: str) -> Dataset | None:
     """
     if means_path(name) or _is_name(name):
         return load(name)
-    if Path(name).exists():
+    if is_there(Path(name)):
         _say(f"{name!r} is taken for a new name, not for the {_kind(Path(name))} here; ./{name} would mean that.")
     return None
 
@@ -146,9 +148,9 @@ def _path_of(argument: str | os.PathLike[str]) -> Path | None:
     """
     path = Path(argument).expanduser()
     if not isinstance(argument, str):
-        return path
+        return path if is_there(path) else None
     if not means_path(argument):
-        if not path.exists():
+        if not is_there(path):
             return None
         if _is_name(argument):
             _say(
@@ -158,10 +160,13 @@ def _path_of(argument: str | os.PathLike[str]) -> Path | None:
             return None
         _say(f"No data set is called {argument!r}: the {_kind(path)} of that name is read.")
         return path
-    if path.exists():
-        return path
     repo_id = repository_id(argument)
-    return None if repo_id is None else cached_snapshot(repo_id)
+    snapshot = None if repo_id is None else cached_snapshot(repo_id)
+    if not is_there(path):
+        return snapshot
+    if snapshot is not None:
+        _say(f"{argument!r} is taken for the {_kind(path)} here, not for the data set of that name in the hub's cache.")
+    return path
 
 
 def _is_name(text: str) -> bool:
@@ -484,7 +489,7 @@ def _no_such_name(name: str) -> NotFoundError:
             f"The data set {name!r} was asked for; it is a released one that is not on this machine. "
             f"Fetch it with `btviz data fetch {name}`, or adopt local copies: btviz data add {name} FILE..."
         )
-    if (repo_id := repository_id(name)) is not None:
+    if (repo_id := repository_id(name)) is not None and format_of(Path(name)) is None:
         return _not_cached(repo_id)
     known = [*synthetic.SYNTHETIC_NAMES, *adopted(), *RELEASES]
     near = difflib.get_close_matches(name, known, n=1)

@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.reading.files import SPLIT
-from btviz.data.sources import PassedOver, Source
+from btviz.data.sources import PassedOver, Source, shown_path
 
 FEWEST_ROWS = 5
 """Distinct rows from which files that are part of others are a smaller size of them; fewer may be so by chance."""
@@ -112,7 +112,7 @@ def _series(sources: Sequence[Source]) -> dict[str, str]:
     """Series of each file by label: those of one folder whose names differ by split and number of the part only."""
     paths = {source.label: Path(source.path) for source in sources}
     stems = {label: _SHARD.sub("", re.split(r"\.(?=[a-z])", path.name, maxsplit=1)[0]) for label, path in paths.items()}
-    return {label: f"{paths[label].parent}/{SPLIT.sub('', stem)}" for label, stem in stems.items()}
+    return {label: shown_path(f"{paths[label].parent}/{SPLIT.sub('', stem)}") for label, stem in stems.items()}
 
 
 def _parts(tally: pl.DataFrame, series: dict[str, str]) -> tuple[dict[str, PassedOver], list[str]]:

@@ -102,7 +102,7 @@ class Dataset:
 
     @property
     def problems(self) -> pl.DataFrame:
-        """What reading found: `file`, `line`, `kind`, `action` (rejected or kept), `detail`."""
+        """What reading found: `file`, `line`, `kind`, `action` (rejected, kept, or passed over: a file), `detail`."""
         return self.table("problems")
 
     @property

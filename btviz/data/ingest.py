@@ -203,7 +203,7 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
     is_release = release_of([source for source, _ in parsed]) is not None
     files = [] if is_release else [FileRows(source, p.layout.produces, p.rows) for source, p in parsed]
     copies = copies_of(files)
-    unreadable = [PassedOver(source.label, "not readable as data", str(error)) for source, error in failures]
+    unreadable = [PassedOver(source.label, "not readable as data", _why(error)) for source, error in failures]
     counted = [(source, p) for source, p in parsed if source.label not in copies.passed]
     return Reading(counted, [*unreadable, *copies.passed.values()], copies.doubts)
 
@@ -241,6 +241,11 @@ def _check_answers(source: Source, parsed: Parsed) -> None:
             f"{rows.height:,} rows ({' or '.join(missing)} is null or empty), so that {', '.join(labels)} are of "
             f"nothing. Name the column that holds the answers: --columns {answers[0]}=COLUMN."
         )
+
+
+def _why(error: DataError) -> str:
+    """A message without what was asked, which goes without saying here."""
+    return str(error).partition(" was to be read; ")[2] or str(error)
 
 
 def _no_data(failures: Sequence[tuple[Source, DataError]]) -> DataError:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import IO
 
 import polars as pl
 
@@ -74,7 +75,12 @@ class Source:
         target = _written_link(path)
         digest = remembered_sha256(target or path)
         return cls(
-            str(path), path.name, split or split_of(path), digest, named, None if target is None else str(target)
+            str(path),
+            shown_path(path.name),
+            split or split_of(path),
+            digest,
+            named,
+            None if target is None else str(target),
         )
 
     @property
@@ -103,6 +109,19 @@ class PassedOver:
     detail: str
 
 
+def shown_path(path: str) -> str:
+    """A path as tables and messages can hold it: names on disk need be no UTF-8."""
+    return os.fsencode(path).decode(errors="replace")
+
+
+def is_there(path: Path) -> bool:
+    """Whether a path leads to something; one that no system could have leads to nothing."""
+    try:
+        return path.exists()
+    except OSError:  # it is too long
+        return False
+
+
 def problems_of(passed: Iterable[PassedOver]) -> pl.DataFrame:
     """What was passed over as rows of the table `problems`."""
     rows = [(item.file, None, item.kind, "passed over", item.detail) for item in passed]
@@ -111,7 +130,11 @@ def problems_of(passed: Iterable[PassedOver]) -> pl.DataFrame:
 
 def summary_of(passed: Sequence[PassedOver]) -> str:
     """What was passed over in one line, the first few by name."""
-    shown = [f"{item.file} ({item.detail if len(item.detail) < _SHORT else item.kind})" for item in passed[:_SHOWN]]
+    reasons = [item.detail.partition(". ")[0] for item in passed[:_SHOWN]]
+    shown = [
+        f"{item.file} ({reason if len(reason) < _SHORT else item.kind})"
+        for item, reason in zip(passed, reasons, strict=False)
+    ]
     more = [f"{len(passed) - _SHOWN:,} more"] if len(passed) > _SHOWN else []
     return ", ".join(shown + more)
 
@@ -146,7 +169,7 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
     passed: list[PassedOver] = []
     for given in paths:
         if os.fspath(given) == STANDARD_INPUT:
-            sources.append(_received(split=split))
+            sources.append(_received(_standard_input(), split=split))
             continue
         path = Path(given).expanduser().absolute()
         if path.is_dir():
@@ -156,6 +179,9 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
             passed += below.passed
         elif path.is_file():
             sources.append(_named(path, split=split))
+        elif path.is_fifo():  # what a shell makes of <(command)
+            with path.open("rb") as stream:
+                sources.append(_received(stream, split=split))
         else:
             raise UsageError(f"Files were to be read; {str(path)!r} is not there. Check the spelling and the folder.")
     if not sources:
@@ -163,14 +189,18 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
     return Holding(tuple(sources), tuple(passed))
 
 
-def _received(*, split: str | None) -> Source:
-    """Standard input, kept in the data folder: it comes but once, and a lost store is filled again from it."""
+def _standard_input() -> IO[bytes]:
     if sys.stdin.isatty():
         raise UsageError(
             "Standard input was to be read, as a file called - means; nothing is sent to it. Send data: "
             "cat FILE | btviz data add NAME -"
         )
-    chunks = iter(partial(sys.stdin.buffer.read, _CHUNK), b"")
+    return sys.stdin.buffer
+
+
+def _received(stream: IO[bytes], *, split: str | None) -> Source:
+    """What comes but once, kept in the data folder: a lost store is filled again from it."""
+    chunks = iter(partial(stream.read, _CHUNK), b"")
     path = keep_stream(data_dir() / "received", chunks)
     return Source(str(path), "standard input", split, path.name)
 
@@ -299,7 +329,7 @@ class _Walk:
                 self._pass_over(other, "another revision", f"{snapshot.name[:7]} is read")
 
     def _pass_over(self, path: Path, kind: str, detail: str) -> None:
-        self.passed.append(PassedOver(str(path.relative_to(self.root)), kind, detail))
+        self.passed.append(PassedOver(shown_path(str(path.relative_to(self.root))), kind, detail))
 
 
 def _own_name(source: Source) -> str:
@@ -328,4 +358,6 @@ def labelled(sources: Sequence[Source]) -> list[Source]:
     # two files of one folder may differ in their suffixes alone; of two folders, these would not tell them apart
     stems = [(*part[:-1], part[-1].split(".")[0]) for part in parts]
     depth = next(n for n in itertools.count(1) if len({stem[-n:] for stem in stems}) == len(set(stems)))
-    return [replace(source, label="/".join(part[-depth:])) for source, part in zip(sources, parts, strict=True)]
+    return [
+        replace(source, label=shown_path("/".join(part[-depth:]))) for source, part in zip(sources, parts, strict=True)
+    ]

@@ -102,7 +102,9 @@ def summarise(ds: Dataset) -> Summary:
     parts = [Part(ds, split) for split in (None, *splits)]
     counted = pl.DataFrame([_counted(part, number) for part in parts for number in _shown(part)], schema=_COUNTED)
     oddities = (
-        ds.problems.group_by("file", "kind", "action").agg(pl.col("line").n_unique().alias("rows")).sort("file", "kind")
+        ds.problems.group_by("file", "kind", "action")
+        .agg(pl.when(pl.col("line").count() > 0).then(pl.col("line").n_unique()).alias("rows"))
+        .sort("file", "kind")
     )
     return Summary(
         ds,
