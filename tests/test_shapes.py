@@ -172,6 +172,13 @@ def test_what_is_labelled_of_an_answer_goes_to_the_pair(loaded):
     ]
 
 
+@pytest.mark.parametrize("name", ["wildguardmix", "toxicchat", "xstest"])
+def test_statistics_of_answers_say_where_categories_of_prompts_are_counted(tmp_path, name):
+    as_lines(NEIGHBOURS[name], tmp_path / "rows.jsonl")
+    with pytest.raises(UsageError, match="prompts have categories of their own"):
+        btviz.category_counts(btviz.load(tmp_path / "rows.jsonl"))
+
+
 def test_a_picture_is_left_out_and_that_is_said(tmp_path):
     rows = [row | {"image": {"bytes": "…", "path": None}} for row in NEIGHBOURS["beavertails-v"]]
     as_lines(rows, tmp_path / "v.jsonl")

@@ -129,7 +129,7 @@ def label_histogram(
         .sort(columns, nulls_last=True)
         .collect(engine="streaming")
     )
-    _check(counts, by=by, taxonomy=taxonomy)
+    _check(counts, source, by=by, taxonomy=taxonomy)
     return LabelHistogram(counts, taxonomy, population, where, by, items.rule)
 
 
@@ -152,11 +152,17 @@ def why_unlabelled(ds: Dataset) -> str | None:
     return f"it holds prompts without answers, {ds.prompts.height:,} of them" if ds.prompts.height else None
 
 
-def _check(counts: pl.DataFrame, *, by: str | None, taxonomy: Taxonomy) -> None:
+def _of_prompts(source: Dataset | pl.LazyFrame) -> str:
+    """Where categories of prompts are counted, if there are any: they are not those of answers."""
+    named = isinstance(source, Dataset) and source.prompts["labels"].count()
+    return " Its prompts have categories of their own, which `btviz data show` counts." if named else ""
+
+
+def _check(counts: pl.DataFrame, source: Dataset | pl.LazyFrame, *, by: str | None, taxonomy: Taxonomy) -> None:
     if counts.height and not counts["labels"].count():
         raise UsageError(
             "Statistics of categories were asked for, but these data say only whether an answer is safe; "
-            "no row names a category. Use data that were labelled by category."
+            f"no row names a category.{_of_prompts(source)} Use data that were labelled by category."
         )
     if by is not None and counts.height and not counts[by].count():
         raise UsageError(f"A table by {by} was asked for, but no row of these data has a {by}. Leave `by` out.")
@@ -201,7 +207,8 @@ def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxon
     lack = why_unlabelled(ds)
     if lack is not None:
         raise UsageError(
-            f"Statistics of categories were asked for of {ds.name!r}; {lack}, and what is counted is labelled answers. "
+            f"Statistics of categories were asked for of {ds.name!r}; {lack}, and what is counted is labelled answers."
+            f"{_of_prompts(ds)} "
             "Use data whose answers are labelled, or name the columns that hold the labels (--columns)."
         )
     if not ds.annotations.is_empty() or ds.preferences.is_empty():
