@@ -223,6 +223,15 @@ def test_what_choosing_means_can_be_said(tmp_path, order):
     assert rows[order].to_list() == [0]
 
 
+def test_a_key_that_is_mapped_is_left_to_the_user(tmp_path):
+    as_lines(DESIRED["ShareGPT"], tmp_path / "kto.jsonl")
+    assert parse(tmp_path / "kto.jsonl", columns={"is_safe": "kto_tag"}).rows["is_safe"].to_list() == [True, False]
+    as_lines(CHOICES["UltraFeedback"], tmp_path / "uf.jsonl")
+    kept = parse(tmp_path / "uf.jsonl", columns={"severity_0": "score_rejected"})
+    assert kept.rows["overall"].to_list() == [0]
+    assert kept.rows["severity_0"].to_list() == [3]
+
+
 def test_prompts_under_another_key_go_with_chosen_answers(tmp_path):
     rows = [{"system": "Be brief.", "question": ASKED[0], "chosen": ANSWERED[0], "rejected": WORSE}]
     as_lines(rows, tmp_path / "known.jsonl")

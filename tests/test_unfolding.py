@@ -77,6 +77,14 @@ def test_a_list_of_two_is_two_answers(key):
     assert values(made, "better_response_id") == [(0,)]
 
 
+def test_a_list_of_another_length_is_no_comparison():
+    made = plain([{"prompt": ASKED[0], "response": texts} for texts in (["a", "b"], ["a", "b", "c"], ["a"])])
+    assert [(line, finding.detail) for line, finding in made.findings] == [
+        (2, "response is a list of 3"),
+        (3, "response is a list of 1"),
+    ]
+
+
 TWO = {"prompt": ASKED[0], "response_0": ANSWERED[0], "response_1": WORSE}
 
 

@@ -40,7 +40,7 @@ def unfoldings(sample: Batch, *, kept: Collection[str] = (), order: Order = "ove
     """
     marked = "chosen" in sample.columns and holds_chats(sample, "chosen") and "prompt" not in sample.columns
     known = (*NEIGHBOUR_UNFOLDINGS, choices(order, marked=marked), *TWO_ANSWERS, *CHAT_UNFOLDINGS)
-    others = [unfolding for unfolding in known if not {*unfolding.needs, *unfolding.takes} & {*kept}]
+    others = [unfolding.without(kept) for unfolding in known if not {*unfolding.needs} & {*kept}]
     found = [unfolding for unfolding in others if unfolding.recognises(sample)][:1]
     ratings = rated(unfolded(sample, found))
     return found if ratings is None else [*found, ratings]

@@ -114,11 +114,17 @@ _OF_CHATS = (
 )
 
 
+_OF_TRANSCRIPTS = ("min_harmlessness_score_transcript", "task_description_harmlessness_score", "rating", "tags")
+"""What HH-RLHF's red-team attempts say of a transcript as a whole: nothing of the last answer."""
+
+
 def _chat_under(key: str) -> Unfolding:
+    beside = _OF_TRANSCRIPTS if key == "transcript" else ()
     return Unfolding(
         name=f"chats ({key})",
         needs=(key,),
-        takes=("prompt",),  # the first question again
+        takes=("prompt", *beside),  # the first question again, and what is said of whole transcripts
+        left=beside,
         makes=("prompt", "response"),
         of_row=_of_chat,
         canonical={"turns": TURNS},

@@ -12,7 +12,7 @@ from btviz.data.conversations import TURNS
 from btviz.data.reading.mapping import Order
 from btviz.data.reading.record import ABSENT, Batch
 from btviz.data.reading.shapes.chat import CHATS, QUESTIONS, asked_by, holds_chats
-from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, is_plain, talk_of
+from btviz.data.reading.shapes.messages import Talk, TalkError, continued, is_marked, is_plain, spelled, talk_of
 from btviz.data.reading.shapes.unfolding import Row, Unfolding, listed, turns_of
 
 _ANSWERS = 2
@@ -124,7 +124,7 @@ def _list_under(key: str) -> Unfolding:
 
 
 def _of_list(cells: Mapping[str, Any], *, key: str) -> Row:
-    answers = cells[key]
+    answers = spelled(cells[key])
     if not isinstance(answers, Sequence) or isinstance(answers, str):
         raise TalkError("wrong type", f"{key} is no list")
     if len(answers) != _ANSWERS:
@@ -136,10 +136,15 @@ def _of_list(cells: Mapping[str, Any], *, key: str) -> Row:
 
 
 def _holds_lists(sample: Batch, key: str) -> bool:
-    """Whether most cells are lists of two texts."""
+    """Whether most cells are lists of texts; one that is not of two is no comparison, and that is said of its row."""
     cells = [cell for cell in listed(sample.columns[key]) if cell is not ABSENT and cell is not None]
-    pairs = (isinstance(c, Sequence) and len(c) == _ANSWERS and all(isinstance(t, str) for t in c) for c in cells)
-    return sum(pair and not isinstance(cell, str) for pair, cell in zip(pairs, cells, strict=True)) * 2 > len(cells)
+    return sum(map(_is_list_of_texts, cells)) * 2 > len(cells)
+
+
+def _is_list_of_texts(cell: Any) -> bool:
+    items = spelled(cell)
+    is_list = isinstance(items, Sequence) and not isinstance(items, str)
+    return is_list and len(items) > 0 and all(isinstance(item, str) for item in items)
 
 
 def _of_two(cells: Mapping[str, Any]) -> Row:
@@ -161,4 +166,4 @@ ANSWERS_TO_CHATS = Unfolding(
     fits=lambda sample: holds_chats(sample, "prompt"),
 )
 
-TWO_ANSWERS = (*map(_list_under, ("response", "responses", "answers", "completions")), ANSWERS_TO_CHATS)
+TWO_ANSWERS = (*map(_list_under, ("response", "responses", "answers")), ANSWERS_TO_CHATS)

@@ -10,7 +10,7 @@ To add one: write what it makes of one row, a function of the values of its keys
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -62,6 +62,11 @@ class Unfolding:
     canonical: Mapping[str, pl.DataType] = field(default_factory=dict)
     said: tuple[str, ...] = ()
     fits: Callable[[Batch], bool] | None = None
+
+    def without(self, keys: Collection[str]) -> Unfolding:
+        """The same, but for some keys that it would take up."""
+        takes, left = (tuple(key for key in names if key not in keys) for names in (self.takes, self.left))
+        return replace(self, takes=takes, left=left)
 
     def recognises(self, sample: Batch) -> bool:
         """Whether at least half of the rows of a sample have the keys, and the rest of it fits."""
