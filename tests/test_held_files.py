@@ -143,6 +143,15 @@ def test_a_repository_that_is_not_in_the_cache_says_how_to_fetch_it(cache: Path)
         btviz.load("PKU-Alignment/BeaverTails")
 
 
+def test_the_list_names_releases_in_the_cache(cache: Path) -> None:
+    cached(cache)
+    printed = CliRunner().invoke(app, ["data", "list"]).stdout.splitlines()
+    there = {line.split()[0] for line in printed if "in the hub's cache" in line}
+    assert there == {"beavertails-30k", "beavertails-330k"}
+    with pytest.raises(NotFoundError, match="btviz data add beavertails-30k"):
+        btviz.load("beavertails-30k")
+
+
 def test_the_pinned_snapshot_is_read_before_others(cache: Path) -> None:
     cached(cache)
     folder = cache / "datasets--PKU-Alignment--BeaverTails"

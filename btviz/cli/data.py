@@ -220,7 +220,7 @@ def data_list(*, files: bool, everything: bool, as_json: bool) -> None:
             _print_files(entry)
     else:
         rows: list[list[object]] = [[name, None, "made on the spot", "yes", None] for name in SYNTHETIC_NAMES]
-        rows += [[name, _rows(e), format_bytes(e.bytes), *_here(held.get(name))] for name, e in RELEASES.items()]
+        rows += [[name, _rows(e), format_bytes(e.bytes), *_here(held.get(name), e)] for name, e in RELEASES.items()]
         rows += [[name, None, None, *_here(held[name])] for name in others]
         print_table(rows, ["data set", "rows", "download", "here", "files"])
         click.echo("\nThe released data are licensed CC BY-NC 4.0. Their texts are harmful by design.")
@@ -316,10 +316,13 @@ def _described(entry: Release, *, is_here: bool) -> dict[str, Any]:
     return {**asdict(entry), **more}
 
 
-def _here(held: Held | None) -> tuple[str, str | None]:
+def _here(held: Held | None, release: Release | None = None) -> tuple[str, str | None]:
     """What is here of a data set, and of its files."""
+    from btviz.data import cached_snapshot
+
     if held is None:
-        return "no", None
+        is_cached = release is not None and cached_snapshot(release.repo_id) is not None
+        return ("in the hub's cache" if is_cached else "no"), None
     rows = "yes" if held.rows is None else f"{held.rows:,} rows"
     where = held.extent or " and ".join(held.splits)
     files = [f"{len(paths)} {word}" for paths, word in ((held.present, "there"), (held.missing, "missing")) if paths]

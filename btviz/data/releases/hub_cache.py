@@ -41,7 +41,18 @@ def _expanded(path: str | Path) -> Path:
 
 
 def cached_snapshot(repo_id: str) -> Path | None:
-    """The snapshot that is in the cache of a data set, None if there is none."""
+    """Find a data set in the cache of the hub's client.
+
+    Parameters
+    ----------
+    repo_id : str
+        OWNER/NAME.
+
+    Returns
+    -------
+    Path or None
+        Folder of the snapshot to read: of the pinned revision, else of ``main``, else the newest.
+    """
     return snapshot_in(cache_folder() / f"{_KIND}{repo_id.replace('/', '--')}")
 
 
