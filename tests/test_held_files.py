@@ -147,7 +147,7 @@ def test_the_list_names_releases_in_the_cache(cache: Path) -> None:
     cached(cache)
     printed = CliRunner().invoke(app, ["data", "list"]).stdout.splitlines()
     there = {line.split()[0] for line in printed if "in the hub's cache" in line}
-    assert there == {"beavertails-30k", "beavertails-330k"}
+    assert there == {"beavertails-30k"}
     with pytest.raises(NotFoundError, match="btviz data add beavertails-30k"):
         btviz.load("beavertails-30k")
 

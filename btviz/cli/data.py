@@ -318,10 +318,10 @@ def _described(entry: Release, *, is_here: bool) -> dict[str, Any]:
 
 def _here(held: Held | None, release: Release | None = None) -> tuple[str, str | None]:
     """What is here of a data set, and of its files."""
-    from btviz.data import cached_snapshot
+    from btviz.data import cached_release
 
     if held is None:
-        is_cached = release is not None and cached_snapshot(release.repo_id) is not None
+        is_cached = release is not None and cached_release(release) is not None
         return ("in the hub's cache" if is_cached else "no"), None
     rows = "yes" if held.rows is None else f"{held.rows:,} rows"
     where = held.extent or " and ".join(held.splits)

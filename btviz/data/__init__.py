@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from btviz.data.reading.flat_tables import read_frame
     from btviz.data.reading.scan import scan
     from btviz.data.releases import NEIGHBOURS, RELEASES, Neighbour, Release, fetch
-    from btviz.data.releases.hub_cache import cached_snapshot
+    from btviz.data.releases.hub_cache import cached_release
     from btviz.data.releases.published import label_statistics, published_numbers
     from btviz.data.synthetic import SYNTHETIC_NAMES, generate
     from btviz.data.synthetic.conversations import sample_conversations

@@ -19,7 +19,13 @@ from btviz.data.ingest import VERSION, Recipe, write_dataset
 from btviz.data.keys import keys_of
 from btviz.data.reading.files import format_of
 from btviz.data.releases import RELEASES
-from btviz.data.releases.hub_cache import cache_folder, cached_repository, cached_snapshot, repository_id
+from btviz.data.releases.hub_cache import (
+    cache_folder,
+    cached_release,
+    cached_repository,
+    cached_snapshot,
+    repository_id,
+)
 from btviz.data.sources import (
     Holding,
     PassedOver,
@@ -479,7 +485,7 @@ def unkept_labels(ds: Dataset) -> str:
 
 
 def _no_such_name(name: str) -> NotFoundError:
-    if name in RELEASES and (snapshot := cached_snapshot(RELEASES[name].repo_id)) is not None:
+    if name in RELEASES and (snapshot := cached_release(RELEASES[name])) is not None:
         return NotFoundError(
             f"The data set {name!r} was asked for; files of its repository are in the hub's cache, but not under this "
             f"name. Give it to them with `btviz data add {name} {snapshot}`, or load {RELEASES[name].repo_id!r}."

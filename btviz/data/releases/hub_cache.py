@@ -11,7 +11,7 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-from btviz.data.releases.registry import RELEASES
+from btviz.data.releases.registry import RELEASES, Release
 
 _ADDRESS = re.compile(
     r"(?:(?:hf://|https?://(?:www\.)?huggingface\.co/)?datasets/|hf://)?"
@@ -41,19 +41,27 @@ def _expanded(path: str | Path) -> Path:
 
 
 def cached_snapshot(repo_id: str) -> Path | None:
-    """Find a data set in the cache of the hub's client.
+    """The snapshot that is in the cache of a data set, None if there is none."""
+    return snapshot_in(cache_folder() / f"{_KIND}{repo_id.replace('/', '--')}")
+
+
+def cached_release(release: Release) -> Path | None:
+    """Find files of a release in the cache of the hub's client.
 
     Parameters
     ----------
-    repo_id : str
-        OWNER/NAME.
+    release : Release
+        As in `RELEASES`.
 
     Returns
     -------
     Path or None
-        Folder of the snapshot to read: of the pinned revision, else of ``main``, else the newest.
+        Folder of the snapshot that holds some: that of the pinned revision, else of ``main``, else the newest.
     """
-    return snapshot_in(cache_folder() / f"{_KIND}{repo_id.replace('/', '--')}")
+    snapshot = cached_snapshot(release.repo_id)
+    if snapshot is None or (release.files and not any((snapshot / file.path).exists() for file in release.files)):
+        return None
+    return snapshot
 
 
 def cached_repository(path: Path) -> str | None:
