@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from btviz import load
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels.associations import cooccurrence, cooccurrence_tests
+from btviz.labels.associations import NULLS, _conditional, _Items, cooccurrence, cooccurrence_tests
 from btviz.stats.association import TwoByTwo, chi_squared_p
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
 
@@ -144,7 +144,7 @@ def row_of(table: pl.DataFrame, ds: Dataset, first: int, second: int) -> dict:
 
 
 def test_each_pair_of_categories_has_one_row_with_the_counts_of_the_table(topical: Dataset):
-    tests = cooccurrence_tests(topical, n_boot=50, n_permutations=50)
+    tests = cooccurrence_tests(topical, n_permutations=50)
     assert tests.height == 91
     both_ways = cooccurrence(topical, population="pairs").select("row", "col", "phi", "n_both", "chi2_p_naive")
     joined = tests.join(both_ways, on=["row", "col"], validate="1:1", suffix="_again", maintain_order="left")
@@ -153,7 +153,7 @@ def test_each_pair_of_categories_has_one_row_with_the_counts_of_the_table(topica
 
 
 def test_related_categories_are_told_from_unrelated_ones(topical: Dataset):
-    tests = cooccurrence_tests(topical, n_boot=200, n_permutations=999)
+    tests = cooccurrence_tests(topical, n_permutations=999)
     related, apart = row_of(tests, topical, 0, 1), row_of(tests, topical, 0, 2)
     assert related["p_value"] == 2 / 1000
     assert related["phi_low"] > 0
@@ -163,7 +163,7 @@ def test_related_categories_are_told_from_unrelated_ones(topical: Dataset):
 
 
 def test_intervals_are_those_of_resampling_prompts_in_a_plain_loop(topical: Dataset):
-    found = row_of(cooccurrence_tests(topical, n_boot=4000, n_permutations=1), topical, 0, 1)
+    found = row_of(cooccurrence_tests(topical, n_permutations=1), topical, 0, 1)
     prompts = topical.pairs.partition_by("prompt_id")
     rng = np.random.default_rng(5)
     loop = []
@@ -174,7 +174,7 @@ def test_intervals_are_those_of_resampling_prompts_in_a_plain_loop(topical: Data
 
 
 def test_adjusted_p_values_count_the_tests_that_there_are(topical: Dataset):
-    tests = cooccurrence_tests(topical, n_boot=50, n_permutations=200)
+    tests = cooccurrence_tests(topical, n_permutations=200)
     known = tests.drop_nulls("p_value")
     assert known.height == 6  # four categories occur
     np.testing.assert_allclose(known["p_holm"], holm(known["p_value"]))
@@ -182,18 +182,18 @@ def test_adjusted_p_values_count_the_tests_that_there_are(topical: Dataset):
 
 
 def test_rare_and_absent_categories_say_why_they_have_no_value(topical: Dataset):
-    tests = cooccurrence_tests(topical, n_boot=200, n_permutations=20)
+    tests = cooccurrence_tests(topical, n_permutations=20)
     rare, absent = row_of(tests, topical, 0, 3), row_of(tests, topical, 0, 4)
     assert rare["phi"] is not None
-    assert rare["phi_low"] is None
-    assert "no item with it: no interval" in rare["undefined"]
+    assert rare["phi_low"] < rare["phi"] < rare["phi_high"]
+    assert rare["phi_high"] - rare["phi_low"] > 0.1
     assert rare["few_prompts"]
     assert rare["p_value"] is not None  # an exact test needs no large numbers
     assert absent["phi"] is absent["p_value"] is absent["p_holm"] is None
     assert absent["undefined"] == "no item has the column category"
 
 
-def test_unsafe_answers_are_tested_against_the_phi_that_selection_gives_them(make_dataset: Callable[..., Dataset]):
+def test_unsafe_answers_are_compared_within_sets_of_their_other_categories(make_dataset: Callable[..., Dataset]):
     # independent categories, kept for having one: phi is far below 0, and as expected
     rng = np.random.default_rng(6)
     rows = [
@@ -202,21 +202,69 @@ def test_unsafe_answers_are_tested_against_the_phi_that_selection_gives_them(mak
         for answer in range(2)
     ]
     ds = made(make_dataset, rows=rows)
-    tests = cooccurrence_tests(ds, where="unsafe", n_boot=400)
+    tests = cooccurrence_tests(ds, where="unsafe")
+    masks = np.array([mask for _, _, mask in rows])
     for first, second in ((0, 1), (0, 2), (1, 2)):
         found = row_of(tests, ds, first, second)
         assert found["phi_high"] < 0
         assert found["p_value"] > 0.01
-        assert found["test"] == "bootstrap"
+        assert (found["test"], found["null"]) == ("conditional", NULLS["unsafe"])
+        third = 3 - first - second
+        informative = masks[(masks >> third & 1) == 1]
+        x, y = informative >> first & 1, informative >> second & 1
+        assert found["n_informative"] == len(informative)
+        assert found["n_both_informative"] == (x & y).sum()
+        assert found["n_both_expected"] == pytest.approx(x.sum() * y.sum() / len(informative))
+        unsafe = masks[masks > 0]
+        x, y = unsafe >> first & 1, unsafe >> second & 1
+        joint = x.sum() * y.sum() / len(masks)  # independent over all items
+        scale = math.sqrt(x.sum() * (len(unsafe) - x.sum()) * y.sum() * (len(unsafe) - y.sum()))
+        assert found["phi_expected_pair"] == pytest.approx((len(unsafe) * joint - x.sum() * y.sum()) / scale)
 
 
-def test_too_few_prompts_for_a_bootstrap_test_leave_the_p_value_null(topical: Dataset):
-    found = row_of(cooccurrence_tests(topical, where="unsafe", n_boot=50), topical, 0, 2)
-    assert 0 < found["n_prompts_both"] < 50
-    assert found["phi_low"] is not None
-    assert found["few_prompts"]
-    assert found["p_value"] is None
-    assert found["undefined"].startswith("fewer than 50 prompts")
+def test_the_conditional_test_is_that_of_cochran_mantel_and_haenszel(make_dataset: Callable[..., Dataset]):
+    """One answer a prompt: the robust variance then is about the hypergeometric one."""
+    from statsmodels.stats.contingency_tables import StratifiedTable
+
+    rng = np.random.default_rng(12)
+    flags = rng.random((1500, 4)) < [0.5, 0.4, 0.6, 0.5]
+    flags[:, 1] ^= flags[:, 0] & (rng.random(1500) < 0.1)
+    rows = [(f"question {i}", "answer", int(row @ [1, 2, 4, 8])) for i, row in enumerate(flags)]
+    found = row_of(cooccurrence_tests(ds := made(make_dataset, rows=rows), where="unsafe"), ds, 0, 1)
+    tables = [
+        np.array([[((x == i) & (y == j)).sum() for j in (1, 0)] for i in (1, 0)])
+        for others in ((1, 0), (0, 1), (1, 1))
+        for x, y in [flags[(flags[:, 2:] == others).all(axis=1), :2].T]
+    ]
+    reference = StratifiedTable(tables)
+    assert found["odds_ratio_conditional"] == pytest.approx(reference.oddsratio_pooled)
+    assert found["p_value"] == pytest.approx(reference.test_null_odds(correction=False).pvalue, rel=0.1, abs=0.003)
+
+
+def test_two_independent_categories_beside_exclusive_ones_are_rarely_called_associated():
+    """Four categories exclude each other; two others are independent of all, and each clings to its prompts.
+
+    At 5 % and 400 draws one Monte-Carlo standard error is 1.1 points.
+    """
+    rng, rejected, draws = np.random.default_rng(13), 0, 400
+    for _ in range(draws):
+        prompts = np.repeat(np.arange(150), 3)
+        exclusive = rng.choice(5, 150, p=[0.4, 0.2, 0.2, 0.1, 0.1])[prompts]
+        own = rng.random((450, 2)) < rng.beta(0.6, 1.4, (150, 2))[prompts]
+        flags = np.column_stack([exclusive[:, None] == np.arange(1, 5), own])
+        unsafe = flags.any(axis=1)
+        found = _conditional(_Items(flags[unsafe], prompts[unsafe].astype(np.uint64)), np.array([4]), col=np.array([5]))
+        rejected += bool(found["p_value"][0] < 0.05)
+    assert rejected / draws <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / draws)
+
+
+def test_pairs_are_left_out_for_what_is_expected_of_them_never_for_what_is_seen(topical: Dataset):
+    tests = cooccurrence_tests(topical, where="unsafe")
+    expected = tests["n_both_expected"]
+    assert ((expected >= 5) == tests["p_value"].is_not_null()).all()
+    assert tests.filter(pl.col("p_value").is_not_null()).height > 0
+    untested = tests.filter(pl.col("phi").is_not_null(), pl.col("p_value").is_null())
+    assert untested["undefined"].str.contains("the test needs 5").all()
 
 
 def test_the_order_in_which_annotations_are_stored_is_no_association(make_dataset: Callable[..., Dataset]):
@@ -226,21 +274,19 @@ def test_the_order_in_which_annotations_are_stored_is_no_association(make_datase
         (f"question {prompt}", "answer", int((rng.random(2) < 0.5) @ [1, 2])) for prompt in range(150) for _ in range(6)
     ]
     ds = made(make_dataset, rows=rows)
-    found = row_of(cooccurrence_tests(ds, population="annotations", n_boot=20, n_permutations=500), ds, 0, 1)
+    found = row_of(cooccurrence_tests(ds, population="annotations", n_permutations=500), ds, 0, 1)
     assert abs(found["phi"]) < 0.08
     assert found["p_value"] > 0.02
 
 
 def test_the_same_seed_gives_the_same_table(topical: Dataset):
-    one, again, other = (
-        cooccurrence_tests(topical, n_boot=50, n_permutations=50, random_state=seed) for seed in (0, 0, 1)
-    )
+    one, again, other = (cooccurrence_tests(topical, n_permutations=50, random_state=seed) for seed in (0, 0, 1))
     assert one.equals(again)
     assert not one.equals(other)
 
 
 def test_prompts_are_one_item_each(topical: Dataset):
-    tests = cooccurrence_tests(topical, population="prompts", n_boot=20, n_permutations=20)
+    tests = cooccurrence_tests(topical, population="prompts", n_permutations=20)
     assert tests["n"].unique().to_list() == [80]
 
 
@@ -253,11 +299,27 @@ def test_wrong_requests_are_named(topical: Dataset):
 
 def test_the_published_pair_on_the_released_test_split(shared_data: Path):
     ds = load(shared_data / "beavertails" / "30k_test.jsonl")
-    found = row_of(cooccurrence_tests(ds, population="annotations", n_boot=2000, n_permutations=200), ds, 3, 6)
+    found = row_of(cooccurrence_tests(ds, population="annotations", n_permutations=200), ds, 3, 6)
     assert found["phi"] == pytest.approx(0.487, abs=5e-4)
     assert [found["phi_low"], found["phi_high"]] == pytest.approx([0.430, 0.543], abs=0.01)
-    unsafe = row_of(cooccurrence_tests(ds, population="annotations", where="unsafe", n_boot=500), ds, 8, 13)
+    unsafe = row_of(cooccurrence_tests(ds, population="annotations", where="unsafe"), ds, 8, 13)
     assert unsafe["phi"] == pytest.approx(-0.407, abs=5e-4)
     assert unsafe["phi_expected"] == pytest.approx(-0.153, abs=5e-4)
     assert unsafe["phi_high"] < unsafe["phi_expected"]
-    assert math.isclose(unsafe["p_value"], 0, abs_tol=1e-6)
+    assert unsafe["p_value"] > 0.05  # with the other categories held equal nothing is shown
+    apart = row_of(cooccurrence_tests(ds, population="annotations", where="unsafe"), ds, 3, 13)
+    assert (apart["n_both"], apart["n_informative"]) == (11, 1464)
+    assert apart["n_both_expected"] == pytest.approx(20.3, abs=0.05)
+    assert apart["p_holm"] < 0.001
+
+
+def test_categories_that_never_meet_on_the_released_test_split_have_wide_intervals(shared_data: Path):
+    ds = load(shared_data / "beavertails" / "30k_test.jsonl")
+    tests = cooccurrence_tests(ds, population="annotations", n_permutations=999)
+    never = tests.filter(n_both=0)
+    assert never.height == 30
+    away = never.filter((pl.col("phi_low") > 0) | (pl.col("phi_high") < 0))
+    assert away.height == 10
+    assert (away["p_value"] < 0.07).all()  # a doubled tail of few counts; before, some had a p-value of 1
+    assert (tests["phi_low"] < tests["phi_high"]).all()
+    assert (never["odds_ratio_low"] == 0).all()

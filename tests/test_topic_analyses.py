@@ -5,6 +5,7 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
+from scipy.stats import binomtest
 from topic_data import planted
 
 import btviz
@@ -28,7 +29,7 @@ def four(make_dataset):
 
 def test_categories_are_counted_as_by_hand(four):
     ds, _, _, _, topics = four
-    table = btviz.topic_categories(ds, topics, n_boot=200)
+    table = btviz.topic_categories(ds, topics)
     joined = ds.pairs.join(topics.assignments, on="pair_id")
     assert table.height == 14 * joined["topic"].n_unique()
     for row in table.iter_rows(named=True):
@@ -42,7 +43,11 @@ def test_categories_are_counted_as_by_hand(four):
         assert row["share_all"] == pytest.approx(everywhere)
         if everywhere:
             assert row["lift"] == pytest.approx(row["share"] / everywhere)
-            assert row["undefined"] is None
+            few = row["prompts"] < 20
+            assert (row["lift_low"] is None) == few
+            assert row["undefined"] == (
+                f"its prompts weigh as much as {row['prompts']} equal ones, and an interval needs 20" if few else None
+            )
         else:
             assert (row["lift"], row["undefined"]) == (None, "no pair has this category")
     assert set(table["population"]) == {"pairs"}
@@ -52,23 +57,48 @@ def test_categories_are_counted_as_by_hand(four):
 
 def test_lift_intervals_hold_the_estimate_and_the_order_of_rows_does_not_matter(four):
     ds, _, _, _, topics = four
-    table = btviz.topic_categories(ds, topics, n_boot=400).drop_nulls("lift_low")
+    table = btviz.topic_categories(ds, topics).drop_nulls("lift_low")
     own = table.filter(pl.col("lift") > 1)
     assert own.height == 4
     assert (own["lift_low"] > 1).all()
     assert ((table["lift_low"] <= table["lift"]) & (table["lift"] <= table["lift_high"])).all()
-    assert btviz.topic_categories(ds, topics, n_boot=400).drop_nulls("lift_low").equals(table)
+    assert btviz.topic_categories(ds, topics).drop_nulls("lift_low").equals(table)
 
 
-def test_few_prompts_are_said(make_dataset):
-    ds, emb, points, _ = planted(make_dataset, subjects=3, each=25)
-    table = btviz.topic_categories(ds, btviz.fit_topics(ds, points, embeddings=emb, scale=10), n_boot=50)
-    assert table["few_prompts"].all()
+def test_few_prompts_are_said(four):
+    ds, _, _, _, topics = four
+    table = btviz.topic_categories(ds, topics)
+    outliers = table.filter(topic=-1)
+    assert outliers["few_prompts"].all()
+    absent = table.filter(pl.col("n_category") == 0, pl.col("share_all") > 0, pl.col("topic") >= 0)
+    assert absent["few_prompts"].all()
+    assert not table.filter(pl.col("lift") > 1, pl.col("topic") >= 0)["few_prompts"].all()
+
+
+def test_a_category_that_a_topic_lacks_may_still_occur_in_it(four):
+    ds, _, _, _, topics = four
+    absent = btviz.topic_categories(ds, topics).filter(
+        pl.col("n_category") == 0, pl.col("share_all") > 0, pl.col("topic") >= 0
+    )
+    assert absent.height == 12
+    for row in absent.iter_rows(named=True):
+        assert row["share_low"] == row["lift_low"] == 0
+        assert row["share_high"] == pytest.approx(binomtest(0, row["prompts"]).proportion_ci().high, rel=0.01)
+        assert row["lift_high"] > row["share_high"] / row["share_all"]
+
+
+def test_lifts_that_hold_together_have_wider_intervals(four):
+    ds, _, _, _, topics = four
+    table = btviz.topic_categories(ds, topics)
+    known = table.drop_nulls("lift_low")
+    assert table["family"].unique().to_list() == [known.height]
+    assert (known["lift_low_joint"] <= known["lift_low"]).all()
+    assert (known["lift_high_joint"] > known["lift_high"]).all()
 
 
 def test_categories_of_unsafe_pairs_only(four):
     ds, _, _, _, topics = four
-    table = btviz.topic_categories(ds, topics, where="unsafe", n_boot=50)
+    table = btviz.topic_categories(ds, topics, where="unsafe")
     assert table["n_all"].unique().to_list() == [ds.pairs.filter(~pl.col("is_safe")).height]
     own = table.filter(pl.col("n_category") > 0, pl.col("topic") >= 0)
     assert own["share"].to_list() == [1.0] * 4
@@ -85,6 +115,7 @@ def test_agreement_is_that_of_scikit_learn_over_unsafe_pairs(four):
     inside = joined.filter(pl.col("topic") >= 0)
     assert agreement.n == joined.height
     assert agreement.ami == pytest.approx(adjusted_mutual_info_score(joined["labels"], joined["topic"]))
+    assert agreement.intervals["ami_inside"] is None  # all halves agree perfectly
     assert agreement.ami_inside == pytest.approx(1)
     assert agreement.outlier_share == pytest.approx(1 - inside.height / joined.height)
     assert agreement.n_label_sets == agreement.n_topics == 4
@@ -100,6 +131,9 @@ def test_agreement_with_shuffled_labels_is_chance(four):
     agreement = btviz.topic_agreement(other, topics, n_boot=200)
     joined = mixed.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
     assert abs(agreement.ami) < 0.1
+    low, high = agreement.intervals["ami"]
+    assert low < 0 < high
+    assert low < agreement.ami < high
     assert len(agreement.undescribed) > 0
     for row in agreement.undescribed.iter_rows(named=True):
         inside = joined.filter(pl.col("topic") == row["topic"])

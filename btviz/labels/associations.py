@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from statistics import NormalDist
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -21,19 +21,20 @@ from btviz.stats.association import (
     chi_squared_p,
     joint_counts,
     min_expected,
+    odds_ratio_of_phi,
     phi,
     phi_given_any,
+    ratio,
 )
 from btviz.stats.binning import seriation
+from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, effective_number, phi_interval
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
-from btviz.stats.resampling import FEW_CLUSTERS, Interval, bootstrap, cluster_sums, generator
+from btviz.stats.quantiles import two_sided_t_p
+from btviz.stats.resampling import cluster_sums, generator
+from btviz.stats.stratified import common_odds_ratio
 from btviz.taxonomy.categories import Taxonomy
 
 _FEW = 5  # a smaller expected count makes the chi-square approximation doubtful
-
-_NO_INTERVAL = "a category is so rare that some resample has no item with it: no interval"
-
-_NO_TEST = f"fewer than {FEW_CLUSTERS} prompts have both categories: no test against the phi expected of them"
 
 _FROM_COOCCURRENCE = (
     *("row", "col", "n", "n_row", "n_col", "n_both", "phi", "phi_expected", "chi2_p_naive", "min_expected"),
@@ -181,12 +182,18 @@ class _Items:
     prompts: NDArray[np.uint64]
 
 
+NULLS = {
+    "all": "whether an item has one category tells nothing of whether it has the other, whatever its prompt asks for",
+    "unsafe": "among unsafe items with the same other categories, at least one, the two are independent",
+}
+"""What `cooccurrence_tests` tests, by subset."""
+
+
 def cooccurrence_tests(
     ds: Dataset,
     *,
     population: str = "pairs",
     where: str = "all",
-    n_boot: int = 2000,
     n_permutations: int = 9999,
     random_state: int = 0,
 ) -> pl.DataFrame:
@@ -199,10 +206,9 @@ def cooccurrence_tests(
     population : {"annotations", "pairs", "prompts"}
         What is counted; `rule` says how an item comes by its labels.
     where : {"all", "unsafe"}
-        Test all items, or the unsafe ones only. Among unsafe items independent categories look
-        opposed, because each was kept for having one; they are tested against that phi.
-    n_boot : int
-        Replicates of the bootstrap over prompts.
+        Test all items, or the unsafe ones only: two questions with two answers. An unsafe item was kept for having
+        a category, which makes categories look opposed (Berkson's bias); so unsafe items are compared within sets of
+        their other categories. One that has no other tells nothing: among those "neither of the two" cannot occur.
     n_permutations : int
         Shuffles of prompts, for all items. The smallest p-value is ``2 / (n_permutations + 1)``:
         fewer than 3,639 shuffles cannot pass Holm's bound on 91 tests at 0.05.
@@ -216,13 +222,22 @@ def cooccurrence_tests(
 
         - `row`, `col`, `n`, `n_row`, `n_col`, `n_both`, `phi`, `phi_expected`, `chi2_p_naive`,
           `min_expected`, `low_expected`, `n_excluded`, `population`, `where`, `rule`: as from
-          `cooccurrence`;
-        - `phi_low`, `phi_high`: 95 % percentile interval by prompt; `n_prompts_both`, the
-          prompts with an item of both, and `few_prompts` where they are fewer than 50: the
-          interval may then miss its coverage;
+          `cooccurrence`; `phi_expected` holds if all categories are independent of each other;
+        - `phi_expected_pair`: phi among unsafe items if these two are independent over all items, by the observed
+          share of unsafe items: that at ``n_row n_col / (all items)`` joint items; null for all items;
+        - `phi_low`, `phi_high`: 95 % interval by prompt (`btviz.stats.clustered.phi_interval`), and
+          `odds_ratio_low`, `odds_ratio_high`: the odds ratios of these ends at the observed margins (null where
+          infinite); `phi_low_joint`, `phi_high_joint`: the same for all pairs at once, each at
+          ``1 - 0.05 / family`` (Bonferroni); `family`: intervals among which 95 % hold together;
+        - `n_prompts_both`, the prompts with an item of both, and `few_prompts` where one of the four cells occurs
+          in fewer than 8 effective prompts, so that the interval is a wide one;
         - `p_value`, and `test`, which says whence: "permutation" shuffles the prompts' patterns
-          of one category among prompts with as many items; "bootstrap" divides the distance
-          from `phi_expected` by its standard error over resampled prompts;
+          of one category among prompts with as many items; "conditional" is that of Cochran, Mantel and Haenszel
+          within sets of other categories, its variance taken over prompts. `null`: what is tested, in words;
+        - `n_informative`, `n_both_informative`, `n_both_expected`: items that tell something of the pair, those of
+          them with both, and how many these would be under the null; `odds_ratio_conditional`: common odds ratio of
+          Mantel and Haenszel; all null for all items but the first and the third. A pair of unsafe items is tested
+          if 5 or more are expected, whatever is observed;
         - `p_holm`, `p_benjamini_hochberg`: adjusted for all rows that have a p-value;
         - `undefined`: why a value of this row is null.
 
@@ -234,26 +249,20 @@ def cooccurrence_tests(
     expect_dataset(ds)
     table = _distinct(cooccurrence(ds, population=population, where=where), ds.taxonomy)
     items = _items(ds, population=population, where=where, random_state=random_state)
-    k = len(ds.taxonomy)
-    sums = _prompt_sums(items)
-    conditioned = where == "unsafe"
-
-    def coefficients(totals: Floats) -> Floats:
-        return _phis(totals, k=k, conditioned=conditioned)
-
-    intervals = bootstrap(sums, coefficients, n_boot=n_boot, random_state=random_state)
-    row, col = np.triu_indices(k)
-    n_prompts_both = (sums[:, 2:][:, row != col] > 0).sum(axis=0)
-    if conditioned:
-        p_value = np.where(n_prompts_both < FEW_CLUSTERS, np.nan, _wald(intervals, first=len(n_prompts_both)))
+    row, col = np.triu_indices(len(ds.taxonomy), 1)
+    tests: dict[str, Floats | Integers]
+    if where == "unsafe":
+        tests = _conditional(items, row, col=col) | {"phi_expected_pair": _apart(ds, table, population=population)}
     else:
         shuffled = permute_clusters(
             items.flags, clusters=items.prompts, n_permutations=n_permutations, random_state=random_state
         )
-        p_value = shuffled.p_value[np.triu_indices(k, 1)]
-    return _with_tests(
-        table, intervals=intervals, p_value=p_value, n_prompts_both=n_prompts_both, conditioned=conditioned
-    )
+        tests = {
+            "p_value": shuffled.p_value[row, col],
+            "n_informative": table["n"].to_numpy(),
+            "n_both_expected": (table["n_row"] * table["n_col"] / table["n"]).to_numpy(),
+        }
+    return _with_tests(table, _intervals(items, row, col=col), tests=tests, where=where)
 
 
 def _distinct(table: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
@@ -273,65 +282,117 @@ def _items(ds: Dataset, *, population: str, where: str, random_state: int) -> _I
     return _Items(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())
 
 
-def _prompt_sums(items: _Items) -> Floats:
-    """Items, items with a label, and items with every two labels, of each prompt."""
-    row, col = np.triu_indices(items.flags.shape[1])
-    both = items.flags[:, row] & items.flags[:, col]
-    columns = np.column_stack([np.ones(len(both), np.bool_), items.flags.any(axis=1), both])
-    return cluster_sums(columns, clusters=items.prompts)
+def _intervals(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]:
+    """Intervals of phi by pair, one by one and all at once."""
+    flags = np.column_stack([np.ones(len(items.flags), np.bool_), items.flags])
+    sums = cluster_sums(flags.astype(np.float64), clusters=items.prompts)
+    both = cluster_sums((items.flags[:, row] & items.flags[:, col]).astype(np.float64), clusters=items.prompts)
+    n, of_row, of_col = sums[:, :1], sums[:, 1 + row], sums[:, 1 + col]
+    one = phi_interval(of_row, of_col, both=both, n=n)
+    family = int(np.isfinite(one.low).sum())
+    joint = phi_interval(of_row, of_col, both=both, n=n, confidence=1 - 0.05 / max(family, 1))
+    totals = TwoByTwo(*(np.rint(of.sum(axis=0)).astype(np.int64) for of in (n, of_row, of_col, both)))
+    return {
+        "phi_low": one.low,
+        "phi_high": one.high,
+        "odds_ratio_low": odds_ratio_of_phi(one.low, totals),
+        "odds_ratio_high": odds_ratio_of_phi(one.high, totals),
+        "phi_low_joint": joint.low,
+        "phi_high_joint": joint.high,
+        "family": np.where(np.isfinite(one.low), family, 0),
+        "n_prompts_both": (both > 0).sum(axis=0),
+        "few_prompts": one.rarer < FEW_RARER,
+        "effective_prompts": one.effective,
+    }
 
 
-def _phis(totals: Floats, *, k: int, conditioned: bool) -> Floats:
-    """Phi of every two labels and, where items were kept for having one, its excess over the expected."""
-    counts: Integers = np.rint(totals).astype(np.int64)
-    row, col = np.triu_indices(k)
-    margins, joint = counts[:, 2:][:, row == col], counts[:, 2:][:, row != col]
-    row, col = np.triu_indices(k, 1)
-    values = phi(TwoByTwo(counts[:, :1], margins[:, row], margins[:, col], joint))
-    if not conditioned:
-        return values
-    expected = [
-        phi_given_any(margin, n=int(n), n_labelled=int(labelled))[row, col]
-        for margin, n, labelled in zip(margins, counts[:, 0], counts[:, 1], strict=True)
+def _conditional(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]:
+    """Cochran-Mantel-Haenszel test of each pair within sets of other categories, prompts as the unit of chance.
+
+    The departure of the joint count is a sum over items of ``(x - mean)(y - mean)``, means taken within the set; its
+    variance is the sum of squares over prompts, each item's part scaled by ``sqrt(n / (n - 1))`` as in the
+    hypergeometric variance, and its freedom is that by which these squares vary.
+    """
+    masks, place, weights = np.unique(items.flags, axis=0, return_inverse=True, return_counts=True)
+    prompts = np.unique(items.prompts, return_inverse=True)[1]
+    found = [
+        _given_others(masks, weights, pair=(int(i), int(j)), place=place.ravel(), prompts=prompts)
+        for i, j in zip(row, col, strict=True)
     ]
-    return np.concatenate([values, values - np.array(expected)], axis=1)
+    names = ("p_value", "n_informative", "n_both_informative", "n_both_expected", "odds_ratio_conditional")
+    return dict(zip(names, np.array(found, np.float64).reshape(-1, len(names)).T, strict=True))
 
 
-def _wald(intervals: Interval, *, first: int) -> Floats:
-    """Two-sided normal p-value of each value from column `first` on: distance from 0 in standard errors."""
-    normal = NormalDist()
-    error = intervals.replicates[:, first:].std(axis=0, ddof=1)
-    return np.array(
-        [
-            2 * normal.cdf(-abs(value) / se) if se > 0 else np.nan
-            for value, se in zip(intervals.estimate[first:], error, strict=True)
-        ]
-    )
+def _given_others(
+    masks: NDArray[np.bool_], weights: Integers, *, pair: tuple[int, int], place: Integers, prompts: Integers
+) -> tuple[float, ...]:
+    others = masks.copy()
+    others[:, list(pair)] = False
+    tells = others.any(axis=1)
+    stratum = np.unique(others, axis=0, return_inverse=True)[1].ravel()
+    x, y = (masks[:, label].astype(np.float64) for label in pair)
+
+    def within(values: Floats) -> Floats:
+        return np.bincount(stratum, weights * values * tells).astype(np.float64)
+
+    n = within(np.ones(len(masks)))
+    strata = TwoByTwo(*(np.rint(within(v)).astype(np.int64) for v in (np.ones(len(masks)), x, y, x * y)))
+    means = [ratio(within(label), n)[stratum] for label in (x, y)]
+    part = np.where(tells, (x - means[0]) * (y - means[1]) * np.sqrt(ratio(n, n - 1))[stratum], 0.0)
+    by_prompt = np.bincount(prompts, np.nan_to_num(part)[place])
+    squares = by_prompt[by_prompt != 0] ** 2
+    expected = float(np.nansum(ratio(within(x) * within(y), n)))
+    observed = float(within(x * y).sum())
+    freedom = effective_number(squares) - 1
+    test = two_sided_t_p(ratio(observed - expected, np.sqrt(squares.sum())), df=freedom)
+    p_value = float(test) if expected >= _FEW else np.nan
+    return p_value, float(n.sum()), observed, expected, float(common_odds_ratio(strata))
+
+
+def _apart(ds: Dataset, table: pl.DataFrame, *, population: str) -> Floats:
+    """Phi among unsafe items of two categories that are independent over all items."""
+    everything = cooccurrence(ds, population=population)["n"][0]
+    n, row, col = (table[name].to_numpy().astype(np.float64) for name in ("n", "n_row", "n_col"))
+    joint = ratio(row * col, everything)
+    return ratio(n * joint - row * col, np.sqrt(row * (n - row)) * np.sqrt(col * (n - col)))
 
 
 def _with_tests(
-    table: pl.DataFrame, *, intervals: Interval, p_value: Floats, n_prompts_both: Integers, conditioned: bool
+    table: pl.DataFrame, intervals: dict[str, Any], *, tests: Mapping[str, Any], where: str
 ) -> pl.DataFrame:
-    m = table.height
-    columns = {
-        "phi_low": intervals.low[:m],
-        "phi_high": intervals.high[:m],
-        "n_prompts_both": n_prompts_both,
-        "few_prompts": n_prompts_both < FEW_CLUSTERS,
-        "p_value": p_value,
-        "p_holm": holm(p_value),
-        "p_benjamini_hochberg": benjamini_hochberg(p_value),
-    }
+    effective = pl.Series(intervals.pop("effective_prompts"))
+    adjusted = {"p_holm": holm(tests["p_value"]), "p_benjamini_hochberg": benjamini_hochberg(tests["p_value"])}
+    missing = dict.fromkeys(
+        ("phi_expected_pair", "n_both_informative", "odds_ratio_conditional"), [None] * table.height
+    )
+    columns = {**intervals, **missing, **tests, **adjusted}
+    counts = ("n_informative", "n_both_informative", "n_prompts_both", "family")
+    known = table.with_columns(pl.Series(name, values, strict=False) for name, values in columns.items()).with_columns(
+        pl.col(counts).cast(pl.Int64), pl.col("odds_ratio_conditional", "phi_expected_pair").cast(pl.Float64)
+    )
+    varies = pl.col("phi").is_not_null()
     reasons = pl.concat_str(
-        pl.when(pl.col("phi").is_null()).then("reason"),
-        pl.when(pl.col("phi").is_not_null() & pl.col("phi_low").is_null()).then(pl.lit(_NO_INTERVAL)),
-        pl.when(pl.col("phi").is_not_null() & pl.col("p_value").is_null()).then(pl.lit(_NO_TEST)),
+        pl.when(~varies).then("reason"),
+        pl.when(varies & pl.col("phi_low").is_null()).then(pl.lit(_too_few(effective))),
+        pl.when(varies & pl.col("p_value").is_null()).then(_no_test()),
         separator="; ",
         ignore_nulls=True,
     )
+    test = "conditional" if where == "unsafe" else "permutation"
     return (
-        table.with_columns(pl.Series(name, values) for name, values in columns.items())
-        .with_columns(cs.float().fill_nan(None), pl.lit("bootstrap" if conditioned else "permutation").alias("test"))
+        known.with_columns(cs.float().fill_nan(None), pl.lit(test).alias("test"), pl.lit(NULLS[where]).alias("null"))
         .with_columns(pl.when(reasons != "").then(reasons).alias("undefined"))
         .drop("reason")
+    )
+
+
+def _too_few(effective: pl.Series) -> str:
+    worth = effective.cast(pl.Float64).sum() / max(effective.len(), 1)
+    return f"the prompts weigh as much as {worth:.0f} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+
+
+def _no_test() -> pl.Expr:
+    return pl.format(
+        "{} items with both are expected among those with another category, and the test needs " + str(_FEW),
+        pl.col("n_both_expected").round(1),
     )

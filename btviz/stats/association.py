@@ -146,6 +146,19 @@ def odds_ratio(table: TwoByTwo, *, added: float = 0.0) -> Floats:
     return np.where(table.has_contrast, quotient, np.nan)
 
 
+def odds_ratio_of_phi(values: ArrayLike, table: TwoByTwo) -> Floats:
+    """Odds ratio at which the margins of a table have a given phi.
+
+    The joint count is ``row col / n + phi sqrt(row (n - row) col (n - col)) / n``: 0 where phi lies at or below the
+    least that the margins allow, NaN where it is infinite.
+    """
+    n, row, col = (count.astype(np.float64) for count in (table.n, table.row, table.col))
+    both = ratio(row * col + np.asarray(values, np.float64) * _scale(table.n, row=table.row, col=table.col), n)
+    both = np.minimum(np.maximum(both, np.maximum(row + col - n, 0)), np.minimum(row, col))
+    agreeing, differing = both * (n - row - col + both), (row - both) * (col - both)
+    return np.where(table.has_contrast, ratio(agreeing, differing), np.nan)
+
+
 def yules_q(table: TwoByTwo) -> Floats:
     """``(OR - 1) / (OR + 1)`` of the odds ratio: ``(ad - bc) / (ad + bc)`` (Yule 1900), -1 .. 1.
 

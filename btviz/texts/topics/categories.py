@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,19 +13,19 @@ from numpy.typing import ArrayLike
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice, require
 from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import FEW_CLUSTERS, bootstrap, cluster_sums
+from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number, lift_interval, share_interval
+from btviz.stats.quantiles import normal_quantile
+from btviz.stats.resampling import check_repeats, cluster_sums, generator
 from btviz.taxonomy.categories import Taxonomy
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.tables import labelled_pairs
 
+_ROUNDING = 1e-9
+
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
 
-_COLUMNS = 300  # sums at a time
 
-
-def topic_categories(
-    ds: Dataset, topics: Topics, *, where: str = "all", n_boot: int = 2000, random_state: int = 0
-) -> pl.DataFrame:
+def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.DataFrame:
     """Category profile of every topic, with lift and intervals.
 
     Parameters
@@ -35,8 +36,6 @@ def topic_categories(
         From `fit_topics`.
     where : {"all", "unsafe"}
         Count all pairs, or the unsafe ones only.
-    n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
 
     Returns
     -------
@@ -48,8 +47,11 @@ def topic_categories(
           `prompts` (their prompts);
         - `share` = `n_category` / `n` (0 .. 1), `share_low`, `share_high`; `share_all`: the same
           over all pairs counted; `lift` = `share` / `share_all` (0 ..), `lift_low`, `lift_high`:
-          95 % percentile intervals, prompts resampled;
-        - `few_prompts`: fewer than 50 prompts, so that intervals may miss their coverage;
+          95 % intervals by prompt (`btviz.stats.clustered`), never of zero width;
+        - `lift_low_joint`, `lift_high_joint`: the same for all lifts at once, each at ``1 - 0.05 / family``
+          (Bonferroni); `family`: lifts of the table that have an interval;
+        - `few_prompts`: the topic's prompts weigh as little as fewer than 20 equal ones, so that there is no interval,
+          or the rarer outcome occurs in fewer than 8 of them, or a few weigh most, so that the interval is a wide one;
         - `undefined`: why a value is null;
         - `n_all` (pairs counted), `population` ("pairs"), `where`, `rule`.
 
@@ -68,70 +70,89 @@ def topic_categories(
             "has a topic is labelled by category. Use data with labels."
         )
     names = {-1: "outliers", **dict(topics.topics.select("topic", "name").iter_rows())}
-    numbers = sorted(set(topics.assignments["topic"]))
-    width = max(1, _COLUMNS // (1 + len(ds.taxonomy)))
-    parts = [
-        _of_topics(rows, numbers[first : first + width], ds.taxonomy, n_boot=n_boot, random_state=random_state)
-        for first in range(0, len(numbers), width)
-    ]
+    table = _beside_joint(_profiles(rows, sorted(set(topics.assignments["topic"])), ds.taxonomy))
     stamp = {"n_all": pl.lit(rows.height, pl.Int64), "population": pl.lit("pairs"), "where": pl.lit(where)}
     return (
-        pl.concat(parts)
-        .with_columns(cs.float().fill_nan(None))
+        table.with_columns(cs.float().fill_nan(None))
         .with_columns(_undefined().alias("undefined"), **stamp, rule=pl.lit(RULE))
-        .insert_column(1, pl.Series("name", [names[t] for part in parts for t in part["topic"]], pl.String))
+        .insert_column(1, pl.Series("name", [names[topic] for topic in table["topic"]], pl.String))
+        .drop("effective")
     )
 
 
-def _of_topics(
-    rows: pl.DataFrame, numbers: list[int], taxonomy: Taxonomy, *, n_boot: int, random_state: int
+def _profiles(rows: pl.DataFrame, numbers: list[int], taxonomy: Taxonomy) -> Callable[[float], pl.DataFrame]:
+    """Shares and lifts of all topics, as a function of the level of their intervals."""
+    flags = taxonomy.flags(rows["labels"]).astype(np.float64)
+    prompts, topics = rows["prompt_id"].to_numpy(), rows["topic"].to_numpy()
+    everything = cluster_sums(np.column_stack([np.ones(rows.height), flags]), clusters=prompts)
+
+    def at(confidence: float) -> pl.DataFrame:
+        return pl.concat(
+            _of_topic(
+                number,
+                cluster_sums(np.column_stack([inside, flags * inside[:, None]]), clusters=prompts),
+                everything=everything,
+                keys=taxonomy.keys,
+                confidence=confidence,
+            )
+            for number in numbers
+            for inside in [(topics == number).astype(np.float64)]
+        )
+
+    return at
+
+
+def _of_topic(
+    number: int, inside: Floats, *, everything: Floats, keys: Sequence[str], confidence: float
 ) -> pl.DataFrame:
-    """Shares and lifts of some topics: sums by prompt of all pairs, then of each topic."""
-    k, m = len(taxonomy), len(numbers)
-    held = np.column_stack([np.ones(rows.height, np.bool_), taxonomy.flags(rows["labels"])])
-    inside = rows["topic"].to_numpy()[:, None] == np.array(numbers)
-    columns = np.concatenate([held, (inside[:, :, None] & held[:, None]).reshape(rows.height, -1)], axis=1)
-    sums = cluster_sums(columns, clusters=rows["prompt_id"].to_numpy())
-
-    def shares_and_lifts(totals: Floats) -> Floats:
-        by_topic = totals.reshape(len(totals), 1 + m, 1 + k)
-        shares = ratio(by_topic[:, :, 1:], by_topic[:, :, :1])
-        lifts = ratio(shares[:, 1:], shares[:, :1])
-        return np.concatenate([shares[:, 1:].reshape(len(totals), -1), lifts.reshape(len(totals), -1)], axis=1)
-
-    resampled = bootstrap(sums, shares_and_lifts, n_boot=n_boot, random_state=random_state)
-    counts = sums.sum(axis=0).reshape(1 + m, 1 + k).astype(np.int64)
-    prompts = (sums.reshape(len(sums), 1 + m, 1 + k)[:, 1:, 0] > 0).sum(axis=0)
-    (share, lift), (share_low, lift_low), (share_high, lift_high) = (
-        np.split(ends, 2) for ends in (resampled.estimate, resampled.low, resampled.high)
-    )
+    """Profile of one topic from the sums by prompt of its pairs, and of all pairs, counted and by category."""
+    share = share_interval(inside[:, 1:], inside[:, :1], confidence=confidence)
+    lift = lift_interval(inside[:, 1:], inside[:, :1], of=(everything[:, 1:], everything[:, :1]), confidence=confidence)
+    counts = inside.sum(axis=0).astype(np.int64)
+    totals = everything.sum(axis=0)
     return pl.DataFrame(
         {
-            "topic": pl.Series(np.repeat(numbers, k), dtype=pl.Int64),
-            "category": list(taxonomy.keys) * m,
-            "n": np.repeat(counts[1:, 0], k),
-            "n_category": counts[1:, 1:].ravel(),
-            "prompts": np.repeat(prompts, k).astype(np.int64),
-            "share": share,
-            "share_low": share_low,
-            "share_high": share_high,
-            "share_all": np.tile(ratio(counts[0, 1:], counts[0, 0]), m),
-            "lift": lift,
-            "lift_low": lift_low,
-            "lift_high": lift_high,
-            "few_prompts": np.repeat(prompts < FEW_CLUSTERS, k),
+            "topic": pl.Series(np.repeat(number, len(keys)), dtype=pl.Int64),
+            "category": keys,
+            "n": np.repeat(counts[0], len(keys)),
+            "n_category": counts[1:],
+            "prompts": np.repeat(np.count_nonzero(inside[:, 0]), len(keys)).astype(np.int64),
+            "share": share.estimate,
+            "share_low": share.low,
+            "share_high": share.high,
+            "share_all": ratio(totals[1:], totals[0]),
+            "lift": lift.estimate,
+            "lift_low": lift.low,
+            "lift_high": lift.high,
+            "few_prompts": lift.is_bounded | (share.effective < FEWEST_EFFECTIVE),
+            "effective": share.effective,
         }
     )
 
 
+def _beside_joint(profiles: Callable[[float], pl.DataFrame]) -> pl.DataFrame:
+    """Intervals one by one, and beside them those that hold together."""
+    table = profiles(0.95)
+    family = int(table["lift_low"].is_finite().sum())
+    joint = profiles(1 - 0.05 / max(family, 1))
+    ends = (joint[name].alias(f"{name}_joint") for name in ("lift_low", "lift_high"))
+    return table.with_columns(*ends, pl.lit(family, pl.Int64).alias("family"))
+
+
 def _undefined() -> pl.Expr:
+    too_few = pl.format(
+        "its prompts weigh as much as {} equal ones, and an interval needs " + str(FEWEST_EFFECTIVE),
+        pl.col("effective").round(0).cast(pl.Int64),
+    )
     return (
         pl.when(pl.col("n") == 0)
         .then(pl.lit("no pair of this topic is counted"))
         .when(pl.col("lift").is_null())
         .then(pl.lit("no pair has this category"))
+        .when(pl.col("lift_low").is_null() & (pl.col("effective") >= FEWEST_EFFECTIVE))
+        .then(pl.lit("every pair is of this topic, so its lift is 1 by construction"))
         .when(pl.col("lift_low").is_null())
-        .then(pl.lit("in some resample no pair is left, so there is no interval"))
+        .then(too_few)
     )
 
 
@@ -152,6 +173,10 @@ class TopicAgreement:
         The same without outliers.
     ami_first : float or None
         The same with the first category of each label set, as a single-label user would have it.
+    intervals : dict of str to tuple of two floats, or None
+        95 % interval of each of these three: the estimate and 1.96 standard deviations of its values in random halves
+        of the prompts, drawn without replacement (the jackknife that leaves out half, Shao & Wu 1989; a bootstrap
+        would draw prompts twice, whose pairs agree with themselves and inflate it). None below 20 effective prompts, or where all halves agree alike.
     n, n_label_sets, n_topics : int
         Unsafe pairs counted, label sets among them, topics among them.
     outlier_share : float or None
@@ -169,6 +194,7 @@ class TopicAgreement:
     ami: float | None
     ami_inside: float | None
     ami_first: float | None
+    intervals: dict[str, tuple[float, float] | None]
     n: int
     n_label_sets: int
     n_topics: int
@@ -178,7 +204,7 @@ class TopicAgreement:
     undescribed: pl.DataFrame
 
 
-def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 2000, random_state: int = 0) -> TopicAgreement:
+def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 200, random_state: int = 0) -> TopicAgreement:
     """Compare topics with the label sets of unsafe pairs.
 
     Parameters
@@ -188,7 +214,7 @@ def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 2000, random_s
     topics : Topics
         From `fit_topics`.
     n_boot, random_state : int
-        Bootstrap replicates of the lifts, drawn over prompts, and seed.
+        Halves of the prompts that are drawn for the intervals, and seed.
 
     Returns
     -------
@@ -201,24 +227,48 @@ def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 2000, random_s
         If no unsafe pair with a topic is labelled by category.
     """
     rows = labelled_pairs(ds, topics.assignments).filter(~pl.col("is_safe"))
-    categories = topic_categories(ds, topics, where="unsafe", n_boot=n_boot, random_state=random_state)
+    categories = topic_categories(ds, topics, where="unsafe")
     describes = (pl.col("share") >= DESCRIBING_SHARE) & (pl.col("lift_low") > 1)
     categories = categories.with_columns(describes.fill_null(value=False).alias("describes"))
     inside = rows.filter(pl.col("topic") >= 0)
     lowest = pl.col("labels").cast(pl.Int64) & -pl.col("labels").cast(pl.Int64)
-    ami, undefined = _ami(rows["labels"], rows["topic"])
+    compared = {"ami": rows, "ami_inside": inside, "ami_first": rows.with_columns(lowest.alias("labels"))}
+    found = {name: _ami(part["labels"], part["topic"]) for name, part in compared.items()}
+    intervals = {
+        name: None if found[name][0] is None else _by_halves(part, n_halves=n_boot, random_state=random_state)
+        for name, part in compared.items()
+    }
     return TopicAgreement(
-        ami=ami,
-        ami_inside=_ami(inside["labels"], inside["topic"])[0],
-        ami_first=_ami(rows.select(lowest).to_series(), rows["topic"])[0],
+        **{name: value for name, (value, _) in found.items()},
+        intervals=intervals,
         n=rows.height,
         n_label_sets=rows["labels"].n_unique(),
         n_topics=inside["topic"].n_unique(),
         outlier_share=1 - inside.height / rows.height if rows.height else None,
-        undefined=undefined,
+        undefined=found["ami"][1],
         categories=categories,
         undescribed=_undescribed(categories),
     )
+
+
+def _by_halves(rows: pl.DataFrame, *, n_halves: int, random_state: int) -> tuple[float, float] | None:
+    """Interval of the agreement of topics and label sets from halves of the prompts."""
+    check_repeats(n_halves)
+    prompt = rows["prompt_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    labels, topics = rows["labels"].to_numpy(), rows["topic"].to_numpy()
+    weights = np.bincount(prompt)
+    if effective_number(weights) < FEWEST_EFFECTIVE:
+        return None
+    rng = generator(random_state)
+    drawn = []
+    for _ in range(n_halves):
+        inside = (rng.permutation(len(weights)) < len(weights) // 2)[prompt]
+        drawn.append(_ami(labels[inside], topics[inside])[0])
+    known = np.array([value for value in drawn if value is not None])
+    if len(known) < n_halves or known.std() < _ROUNDING:
+        return None
+    estimate, reach = _ami(labels, topics)[0] or 0.0, normal_quantile(0.95) * float(known.std())
+    return estimate - reach, min(estimate + reach, 1.0)
 
 
 def _ami(first: ArrayLike, second: ArrayLike) -> tuple[float | None, str | None]:
