@@ -176,7 +176,8 @@ class TopicAgreement:
     intervals : dict of str to tuple of two floats, or None
         95 % interval of each of these three: the estimate and 1.96 standard deviations of its values in random halves
         of the prompts, drawn without replacement (the jackknife that leaves out half, Shao & Wu 1989; a bootstrap
-        would draw prompts twice, whose pairs agree with themselves and inflate it). None below 20 effective prompts, or where all halves agree alike.
+        would draw prompts twice, whose pairs agree with themselves and inflate it). None below 20 effective prompts,
+        or where all halves agree alike.
     n, n_label_sets, n_topics : int
         Unsafe pairs counted, label sets among them, topics among them.
     outlier_share : float or None
