@@ -240,6 +240,7 @@ def card_of(
         "row": row["row"],
         "better": row["better"],
         "safer": row["safer"],
+        "overall": row["overall"],
         "answers": sides,
         "prompt_words": words.get(row["pair_id_0"], (None, None))[0],
         "split": row["split"],

@@ -90,6 +90,7 @@ export interface Comparison {
   row: number;
   better: number | null;
   safer: number | null;
+  overall: number | null;
   prompt_source: string | null;
   prompt_words: number | null;
   split: string | null;

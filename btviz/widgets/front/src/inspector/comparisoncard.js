@@ -75,9 +75,10 @@ function answerText(answer, shown, nodes) {
  * @param {0 | 1} side
  * @param {{ categories: Category[], say: Act["say"], text: Node }} parts
  */
-function answerColumn({ better, safer, answers }, side, { categories, say, text }) {
+function answerColumn({ better, safer, overall, answers }, side, { categories, say, text }) {
   const answer = answers[side];
-  const won = [better === side ? "Better" : "", safer === side ? "Safer" : ""].filter(Boolean);
+  const orders = { Better: better, Safer: safer, Chosen: overall };
+  const won = Object.entries(orders).flatMap(([words, order]) => (order === side ? [words] : []));
   const safety = answer.safe == null ? [] : [answer.safe ? "Safe" : "Unsafe"];
   const said = [...won, ...safety].join(", ");
   const name = `Response ${side}`;
