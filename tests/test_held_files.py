@@ -576,6 +576,14 @@ def test_the_name_of_a_whole_is_the_name_alone(
     assert replace(tiny, name="mine", release=release, facts={"files": files}).population == population
 
 
+def test_a_column_of_splits_counts_as_theirs(tmp_path: Path) -> None:
+    rows = [row | {"split": split} for split, row in zip(("train", "test", "test"), lines(1, 2, 3), strict=True)]
+    ds = btviz.load(write(tmp_path / "a.jsonl", rows))
+    assert ds.facts["files"][0]["splits"] == ["test", "train"]
+    assert ds.population == "a"
+    assert btviz.load(write(tmp_path / "b.jsonl", rows[1:])).population == "b, test split"
+
+
 def test_a_file_whose_name_says_the_split_is_not_told_it_twice(tmp_path: Path) -> None:
     assert btviz.load(write(tmp_path / "30k_test.jsonl", lines(1))).population == "30k_test"
 

@@ -65,8 +65,11 @@ def _print_origin(ds: Dataset) -> None:
     made = "made by btviz, benign text" if ds.is_synthetic else release
     click.echo(f"{ds.population}: {made}, taxonomy of {len(ds.taxonomy)} categories, fingerprint {ds.fingerprint}\n")
     if ds.facts["files"]:
-        columns = ["label", "split", "rows_in", "rows_kept", "rows_rejected"]
-        rows = [[file[column] for column in columns] for file in ds.facts["files"]]
+        counts = ["rows_in", "rows_kept", "rows_rejected"]
+        rows = [
+            [file["label"], [split for split in file["splits"] if split], *(file[count] for count in counts)]
+            for file in ds.facts["files"]
+        ]
         print_table(rows, ["file", "split", "rows", "kept", "rejected"])
         for sentence in _said(ds):
             click.echo(sentence)

@@ -155,9 +155,10 @@ def extent_of(facts: Mapping[str, Any], *, name: str, release: str | None) -> st
 
 
 def _extent(files: Sequence[Mapping[str, Any]], *, name: str, release: str | None) -> list[str]:
-    splits = sorted({file["split"] for file in files if file["split"]})
+    found = {split for file in files for split in file.get("splits", [file["split"]])}
+    splits = sorted(found - {None})
     if release is None:
-        whole = len(splits) != 1 or any(file["split"] is None for file in files) or split_named(name) == splits[0]
+        whole = len(splits) != 1 or None in found or split_named(name) == splits[0]
         return [] if whole else [f"{splits[0]} split"]
     absent = [split for split in RELEASES[release].splits if split not in splits] if splits else []
     said = [f"{' and '.join(splits)} split{'s' * (len(splits) > 1)}"] if absent else []

@@ -64,7 +64,7 @@ def _held(name: str, record: Mapping[str, Any]) -> Held:
         release,
         sum(file["rows_kept"] for file in files) if files else None,
         extent_of(facts, name=name, release=release) if files else "",
-        tuple(sorted({file["split"] for file in files if file["split"]})),
+        tuple(sorted({split for file in files for split in file.get("splits", [file["split"]]) if split})),
         tuple(source.path for source in sources if source.content.is_file()),
         tuple(source.path for source in sources if not source.content.is_file()),
     )

@@ -24,7 +24,7 @@ from btviz.store import Draft, Entry, Key, Store
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
-VERSION = 10
+VERSION = 13
 """Raised when reading or assembling changes what is stored."""
 
 
@@ -357,6 +357,7 @@ def _account(source: Source, parsed: Parsed) -> dict[str, Any]:
         raise AssertionError(f"{source.label}: {kept} rows kept of {parsed.rows_in}")
     return asdict(source) | {
         "layout": parsed.layout.name,
+        "splits": _with_split(parsed.rows, source)["split"].unique().sort().to_list(),
         "rows_in": parsed.rows_in,
         "rows_kept": kept,
         "rows_rejected": parsed.rows_in - kept,
