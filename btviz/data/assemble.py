@@ -26,12 +26,10 @@ from btviz.data.tables import (
     PAIRS,
     PREFERENCES,
     PROMPTS,
-    VOTES,
     conform,
-    majority,
-    votes_of,
     with_ids,
 )
+from btviz.data.votes import Tally
 from btviz.data.words import word_counts
 from btviz.taxonomy.categories import Taxonomy
 
@@ -60,12 +58,13 @@ def assemble(
     )
     compared = with_ids(compared, response="response_1", suffix="_1")
     labelled = _labelled(conform(rows, ANNOTATIONS)).sort(ANNOTATION_ORDER)
+    tally = Tally.of(labelled, taxonomy)
     sided = _preferences(compared)
-    pairs = _pairs(rows, labelled, compared, sided, taxonomy=taxonomy)
+    pairs = _pairs(_unique_texts(rows, compared), tally.majority(), sided)
     return {
         "annotations": labelled,
         "pairs": pairs,
-        "votes": votes_of(labelled, taxonomy) if labelled.height else VOTES.to_frame(),
+        "votes": tally.votes(),
         "preferences": sided.drop_nulls(["pair_id_0", "pair_id_1"]),
         "prompts": _prompts(prompts, read, compared),
         "conversations": conversations_of(rows, compared),
@@ -114,16 +113,8 @@ def _asked(rows: pl.DataFrame, alone: pl.Expr) -> list[pl.DataFrame]:
     return [asked.filter("alone"), beside.unique()]
 
 
-def _pairs(
-    rows: pl.DataFrame,
-    labelled: pl.DataFrame,
-    compared: pl.DataFrame,
-    preferences: pl.DataFrame,
-    *,
-    taxonomy: Taxonomy,
-) -> pl.DataFrame:
-    texts = _unique_texts(rows, compared)
-    annotated = labelled.group_by("pair_id").agg(majority(taxonomy))
+def _pairs(texts: pl.DataFrame, annotated: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
+    """Pairs with the majority of their annotations or, without any, what all comparisons say of them."""
     only_compared = compared_labels(preferences).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, only_compared.select(annotated.columns)])
     counts = word_counts("prompt", "response")
@@ -148,9 +139,7 @@ def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     if not frames:
         return PAIRS.to_frame().select(columns)
     texts = pl.concat(frames).drop_nulls("pair_id")
-    return (
-        texts.unique("pair_id").drop("source").join(texts.group_by("pair_id").agg(pl.col("source").min()), on="pair_id")
-    )
+    return texts.group_by("pair_id").agg(pl.col("prompt_id", "prompt", "response").first(), pl.col("source").min())
 
 
 def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:

@@ -6,12 +6,9 @@ Rows of `annotations` are what a release holds; `pairs` and `votes` are function
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
 
 import numpy as np
 import polars as pl
-
-from btviz.taxonomy.categories import Taxonomy
 
 ID = pl.UInt64()
 
@@ -110,19 +107,25 @@ SCHEMAS = {
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
 
 
+_PROMPT = hashlib.blake2b(digest_size=8, person=b"btviz:prompt")
+_PAIR = hashlib.blake2b(digest_size=8, person=b"btviz:pair")
+
+
 def prompt_id(prompt: str) -> int:
     """64-bit identifier of a prompt: a function of its text alone, the same for ever."""
-    return _digest(prompt.encode(), b"btviz:prompt")
+    return int.from_bytes(_digest(prompt.encode()), "little")
 
 
 def pair_id(prompt: str, response: str) -> int:
     """64-bit identifier of a (prompt, response) pair; the length keeps the two texts apart."""
-    head = prompt.encode()
-    return _digest(len(head).to_bytes(8, "little") + head + response.encode(), b"btviz:pair")
+    return int.from_bytes(_digest(prompt.encode(), response.encode()), "little")
 
 
-def _digest(data: bytes, purpose: bytes) -> int:
-    return int.from_bytes(hashlib.blake2b(data, digest_size=8, person=purpose).digest(), "little")
+def _digest(prompt: bytes, *response: bytes) -> bytes:
+    """Hash of a prompt or, with a response, of the pair."""
+    state = (_PAIR if response else _PROMPT).copy()  # a third of the time of a new one
+    state.update(b"".join((len(prompt).to_bytes(8, "little"), prompt, *response)) if response else prompt)
+    return state.digest()
 
 
 def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "") -> pl.DataFrame:
@@ -132,64 +135,20 @@ def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "
     null: answers that are missing are not one and the same.
     """
     if "prompt_id" not in frame.columns:
-        frame = _with_hash(frame, ["prompt"], name="prompt_id", of=prompt_id)
-    return _with_hash(frame, ["prompt", response], name=f"pair_id{suffix}", of=pair_id)
+        frame = _with_hash(frame, ["prompt"], name="prompt_id")
+    return _with_hash(frame, ["prompt", response], name=f"pair_id{suffix}")
 
 
-def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str, of: Callable[..., int]) -> pl.DataFrame:
+def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str) -> pl.DataFrame:
     # grouping and scattering is several times faster than a join on long texts
     groups = frame.select(texts).with_row_index("row").group_by(texts).agg("row")
-    ids = np.fromiter(
-        (0 if None in key else of(*key) for key in groups.select(texts).iter_rows()), np.uint64, groups.height
-    )
+    data = (groups[text].fill_null("").cast(pl.Binary).to_list() for text in texts)
+    ids = np.frombuffer(b"".join(map(_digest, *data)), "<u8")
     hashed = np.empty(frame.height, np.uint64)
     hashed[groups["row"].explode().to_numpy()] = np.repeat(ids, groups["row"].list.len().to_numpy())
     column = pl.Series(name, hashed, ID)
     missing = frame.select(pl.any_horizontal(pl.col(texts).is_null()).alias("missing"))["missing"]
     return frame.with_columns(column.set(missing, None) if missing.any() else column)
-
-
-def majority(taxonomy: Taxonomy) -> list[pl.Expr]:
-    """Aggregations that turn the annotations of one pair into its row of `pairs`.
-
-    A category holds if at least half of the annotations flag it (a tie counts); `is_safe` is
-    a majority of its own (a tie is unsafe); severity is the highest level that at least half
-    of the annotations reach. Each counts among the annotations that speak of it, and is null
-    where none does.
-    """
-    flags = [taxonomy.has(key).sum() * 2 >= pl.col("labels").count() for key in taxonomy.keys]
-    unsafe = (~pl.col("is_safe")).sum()
-    return [
-        pl.len().cast(pl.UInt32).alias("n_annotations"),
-        unsafe.cast(pl.UInt32).alias("n_unsafe"),
-        pl.when(pl.col("is_safe").count() > 0).then(unsafe * 2 < pl.col("is_safe").count()).alias("is_safe"),
-        pl.when(pl.col("labels").count() > 0)
-        .then(pl.sum_horizontal(flag.cast(pl.UInt32) * (1 << bit) for bit, flag in enumerate(flags)))
-        .cast(pl.UInt32)
-        .alias("labels"),
-        _severity().alias("severity"),
-    ]
-
-
-def _severity() -> pl.Expr:
-    levels = pl.col("severity").drop_nulls().sort()
-    return levels.get(levels.len() // 2, null_on_oob=True)
-
-
-def votes_of(annotations: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
-    """Votes per pair and category: one row per category flagged at least once."""
-    sums = [taxonomy.has(key).sum().cast(pl.UInt32).alias(str(bit)) for bit, key in enumerate(taxonomy.keys)]
-    names = dict(enumerate(taxonomy.keys))
-    return (
-        annotations.group_by("pair_id")
-        .agg(pl.len().cast(pl.UInt32).alias("n_annotations"), *sums)
-        .unpivot(index=["pair_id", "n_annotations"], variable_name="bit", value_name="votes")
-        .filter(pl.col("votes") > 0)
-        .with_columns(pl.col("bit").cast(pl.UInt8))
-        .sort("pair_id", "bit")
-        .with_columns(pl.col("bit").replace_strict(names, return_dtype=pl.String).alias("category"))
-        .select(list(VOTES))
-    )
 
 
 def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

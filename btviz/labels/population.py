@@ -17,7 +17,7 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
-from btviz.data.tables import majority
+from btviz.data.votes import majority
 from btviz.errors import UsageError, choice
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 

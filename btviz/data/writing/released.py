@@ -11,7 +11,8 @@ import polars as pl
 from btviz.data.assemble import ORDERS, compared_labels, unlabelled
 from btviz.data.dataset import Dataset
 from btviz.data.keys import LINE, key_names, side_of, with_keys
-from btviz.data.tables import ID, majority
+from btviz.data.tables import ID
+from btviz.data.votes import Tally
 from btviz.data.writing.turns import answered_in_messages, asked_in_messages, with_history
 from btviz.errors import choice
 from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy
@@ -100,7 +101,7 @@ def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:
     columns = ["pair_id", "prompt_id", "is_safe", "labels", "severity", "n_annotations", "n_unsafe"]
     if wanted.splits is None:
         return ds.pairs.select(columns)
-    annotated = wanted.of_split(ds.annotations).group_by("pair_id").agg(majority(ds.taxonomy))
+    annotated = Tally.of(wanted.of_split(ds.annotations), ds.taxonomy).majority()
     compared = compared_labels(wanted.of_split(ds.preferences)).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, compared.select(annotated.columns)])
     return ds.pairs.select("pair_id", "prompt_id").join(labels, on="pair_id", maintain_order="left").select(columns)

@@ -14,7 +14,7 @@ import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
 from btviz.data.dataset import Dataset
-from btviz.data.tables import majority
+from btviz.data.votes import majority
 from btviz.labels.population import answers
 from btviz.stats.association import Floats, TwoByTwo, phi, ratio
 from btviz.stats.resampling import FEW_CLUSTERS, Interval, Statistic, bootstrap, cluster_sums
