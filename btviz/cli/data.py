@@ -40,6 +40,8 @@ def data_show(name: str, *, as_json: bool) -> None:
     _print_counts([row for row in rows if row["category"] is None])
     if summary.word_rule:
         click.echo(f"Words are {summary.word_rule}.")
+    if summary.doubt:
+        click.echo(f"\nDoubtful: {summary.doubt}.")
     by_category = [row for row in rows if row["quantity"] in _CATEGORY]
     if by_category:  # of answers in comparisons only where there are no annotations: --json has both
         first = by_category[0]["population"]

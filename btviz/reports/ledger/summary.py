@@ -12,6 +12,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.releases import RELEASES, published
 from btviz.data.words import rule_of
+from btviz.labels.agreement import pair_votes
 from btviz.labels.overlap import prompt_overlap, response_repeats
 from btviz.reports.ledger.quantities import CONFIGURATIONS, COUNTED, Number, Part, value_of
 
@@ -53,6 +54,7 @@ class Summary:
     oddities: pl.DataFrame
     overlap: pl.DataFrame
     repeats: pl.DataFrame
+    doubt: str | None
 
     @property
     def word_rule(self) -> str | None:
@@ -74,7 +76,7 @@ class Summary:
             "labels_not_kept": ds.labels_not_kept,
             "files": ds.facts["files"],
             "passed_over": ds.facts.get("passed_over", []),
-            "doubts": ds.facts.get("doubts", []),
+            "doubts": [*ds.facts.get("doubts", []), *([self.doubt] if self.doubt else [])],
             "quantities": self.quantities.to_dicts(),
             "word_rule": self.word_rule,
             "oddities": self.oddities.to_dicts(),
@@ -112,6 +114,7 @@ def summarise(ds: Dataset) -> Summary:
         oddities,
         prompt_overlap(ds),
         response_repeats(ds) if ds.preferences.height else pl.DataFrame(),
+        pair_votes(ds).doubt,
     )
 
 
