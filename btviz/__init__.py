@@ -12,7 +12,7 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz import plots, widgets
-    from btviz.data import Dataset, load, scan
+    from btviz.data import Dataset, inspect, load, scan
     from btviz.errors import BtvizError
     from btviz.labels import (
         annotator_agreement,

@@ -54,9 +54,19 @@ COMPARISON = {
 }
 EVALUATION = {"prompt": TEXTS, "category": st.sampled_from([*BEAVERTAILS.keys, "weather", "", None, 3, True])}
 
+NONE = dict.fromkeys(BEAVERTAILS.keys, False)
+TEXT_AND_ANSWER = {"prompt": "what is tea", "response": "a drink", "is_safe": True}
+GOOD: list[dict[str, Any]] = [
+    {**TEXT_AND_ANSWER, "category": NONE},
+    {**TEXT_AND_ANSWER, "harm_category": dict.fromkeys(PKU_SAFERLHF.keys, False), "severity_level": 0},
+    {"prompt": "p", "response_0": "a", "response_1": "b", "is_response_0_safe": True, "is_response_1_safe": True}
+    | {"better_response_id": 0, "safer_response_id": 0},
+    {"prompt": "p", "category": BEAVERTAILS.keys[0]},
+]
+
 ROWS = st.one_of(
-    st.lists(st.fixed_dictionaries(shape), min_size=1, max_size=12)
-    for shape in (ANNOTATION, SEVERE, COMPARISON, EVALUATION)
+    st.lists(st.fixed_dictionaries(shape), min_size=1, max_size=12).map(lambda rows, good=good: [*rows, good])
+    for shape, good in zip((ANNOTATION, SEVERE, COMPARISON, EVALUATION), GOOD, strict=True)
 )
 
 

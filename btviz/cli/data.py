@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from btviz.cli.columns import TakesColumns, columns_option, mapping_of
+from btviz.cli.inspect import data_inspect, data_taxonomy
 from btviz.cli.report import ABSENT, format_bytes, json_option, print_json, print_table, say
 
 if TYPE_CHECKING:
@@ -22,15 +24,16 @@ Row = dict[str, Any]
 _CATEGORY = {"category_count": "count", "category_share": "share"}
 
 
-@click.command("show")
+@click.command("show", cls=TakesColumns)
 @click.argument("name")
+@columns_option
 @json_option
-def data_show(name: str, *, as_json: bool) -> None:
+def data_show(name: str, *, pairs: tuple[str, ...], as_json: bool) -> None:
     """Describe NAME: rows, pairs, labels, oddities; published numbers beside them."""
     from btviz import load
     from btviz.reports import summarise
 
-    summary = summarise(load(name))
+    summary = summarise(load(name, columns=mapping_of(pairs)))
     if as_json:
         print_json(summary.to_dict())
         return
@@ -198,6 +201,8 @@ def data_group() -> None:
 
 
 data_group.add_command(data_show)
+data_group.add_command(data_inspect)
+data_group.add_command(data_taxonomy)
 
 
 @data_group.command("list")
@@ -253,20 +258,28 @@ def data_fetch(names: tuple[str, ...], *, force: bool, as_json: bool) -> None:
     print_table([[name, path] for name, paths in fetched.items() for path in paths], ["data set", "file"])
 
 
-@data_group.command("add")
+@data_group.command("add", cls=TakesColumns)
 @click.argument("name")
 @click.argument("files", metavar="FILE...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--split", help="Split of these files; by default what their names say.")
 @click.option("--replace", is_flag=True, help="Forget the files that NAME had before.")
 @click.option("--taxonomy", metavar="FILE", help="Categories of your own: a small TOML file, remembered with NAME.")
+@columns_option
 @json_option
 def data_add(
-    name: str, files: tuple[Path, ...], *, split: str | None, replace: bool, taxonomy: str | None, as_json: bool
+    name: str,
+    files: tuple[Path, ...],
+    *,
+    split: str | None,
+    replace: bool,
+    taxonomy: str | None,
+    pairs: tuple[str, ...],
+    as_json: bool,
 ) -> None:
     """Adopt local copies as NAME: .jsonl, .json, .csv (also .gz, .xz, .zst), .parquet, folders."""
     from btviz.data import add
 
-    ds = add(name, files, split=split, replace=replace, taxonomy=taxonomy)
+    ds = add(name, files, split=split, replace=replace, taxonomy=taxonomy, columns=mapping_of(pairs))
     account = [
         {key: file[key] for key in ("path", "split", "rows_in", "rows_kept", "rows_rejected")}
         for file in ds.facts["files"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -60,6 +60,7 @@ def load(
     *,
     strict: bool = False,
     taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Load a data set.
 
@@ -77,6 +78,10 @@ def load(
     taxonomy : Taxonomy or path-like, optional
         Harm categories of your own that the file uses, or the file that lists them; see
         `btviz.taxonomy.taxonomy_file`. Names remember the one that they were added with.
+    columns : Mapping, optional
+        Where columns of the data set come from, if a file calls them otherwise:
+        ``{"prompt": "question", "is_safe": "harmful:unsafe"}``; see `btviz.data.reading.mapping`
+        for what values may say, and `btviz.inspect` for a proposal. Names remember theirs.
 
     Returns
     -------
@@ -86,7 +91,8 @@ def load(
     Raises
     ------
     UsageError
-        If the name is empty, or a taxonomy is given for a name that has one already.
+        If the name is empty, or a taxonomy or columns are given for a name that has its own, or
+        columns name none of the file.
     NotFoundError
         If nothing of that name is here.
     DataError
@@ -100,7 +106,7 @@ def load(
     """
     if not isinstance(name, str | os.PathLike):
         holding = Holding.of_tables(name)
-        recipe = Recipe.of(holding, taxonomy=_unreleased(taxonomy))
+        recipe = Recipe.of(holding, taxonomy=_unreleased(taxonomy), columns=columns)
         ds = _dataset(recipe.entry(holding.tables), "table", recipe=recipe)
         _report_problems(ds, strict=strict)
         return ds
@@ -109,12 +115,15 @@ def load(
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
     path = _path_of(name)
     if path is not None:
-        ds = _dataset_of(Recipe.of(holding_of([path]), taxonomy=_unreleased(taxonomy)), _shown_name(text, path))
+        recipe = Recipe.of(holding_of([path]), taxonomy=_unreleased(taxonomy), columns=columns)
+        ds = _dataset_of(recipe, _shown_name(text, path))
     elif text in synthetic.SYNTHETIC_NAMES:
         _refuse_other(text, taxonomy, has=None)
+        _refuse_columns(text, columns, has={})
         ds = _dataset(_synthetic_entry(text), text)
     elif (record := _record(text)) is not None:
         _refuse_other(text, taxonomy, has=None if "entry" in record else Recipe.of_document(record).taxonomy)
+        _refuse_columns(text, columns, has=record.get("columns", {}))
         ds = _recorded(text, record)
     else:
         raise _no_such_name(text)
@@ -200,6 +209,7 @@ def add(
     split: str | None = None,
     replace: bool = False,
     taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
+    columns: Mapping[str, str] | None = None,
 ) -> Dataset:
     """Adopt local copies of released files under a name.
 
@@ -217,6 +227,8 @@ def add(
     taxonomy : Taxonomy or path-like, optional
         Harm categories of your own that these files use, or the file that lists them; see
         `btviz.taxonomy.taxonomy_file`. It is remembered with the name: the file is not needed again.
+    columns : Mapping, optional
+        Where columns of the data set come from, as `load` takes it; remembered with the name.
 
     Returns
     -------
@@ -240,11 +252,13 @@ def add(
         before = None if replace or record is None else record
         if before is None:
             _refuse_other(name, custom, has=custom)
-            return Recipe.of(holding, release=_release(name), taxonomy=custom)
+            _refuse_columns(name, columns, has=columns)
+            return Recipe.of(holding, release=_release(name), taxonomy=custom, columns=columns)
         if "entry" in before:
             raise UsageError(f"Files were to be added to {name!r}, which was made of scores. Choose another name.")
         recipe = Recipe.of_document(before)
         _refuse_other(name, custom, has=recipe.taxonomy)
+        _refuse_columns(name, columns, has=dict(recipe.columns))
         return recipe.joined(holding, release=_release(name))
 
     try:
@@ -383,6 +397,16 @@ def _refuse_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None,
     raise UsageError(
         f"{name!r} was to be read with the categories of {custom.name!r}; it has {whose}. Leave the taxonomy out, or "
         "add the files under another name (--replace forgets those that the name had)."
+    )
+
+
+def _refuse_columns(name: str, columns: Mapping[str, str] | None, *, has: Mapping[str, str] | None) -> None:
+    """Raise if columns are mapped for a name that has its own, or for a release, which needs no mapping."""
+    if not columns or (dict(columns) == has and name not in RELEASES):
+        return
+    raise UsageError(
+        f"{name!r} was to be read with the columns {dict(columns)}; it has its own. Leave columns out, or add the "
+        "files under another name (--replace forgets those that the name had)."
     )
 
 

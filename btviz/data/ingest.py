@@ -15,6 +15,7 @@ from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.files import split_of
 from btviz.data.reading.frames import Table
 from btviz.data.reading.parse import Parsed, labels_by_answer, parse
+from btviz.data.reading.record import Progress
 from btviz.data.releases import RELEASES
 from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
 from btviz.data.tables import PROBLEMS
@@ -86,14 +87,22 @@ class Recipe:
     release: str | None = None
     taxonomy: Taxonomy | None = None
     beside: tuple[PassedOver, ...] = ()
+    columns: tuple[tuple[str, str], ...] = ()
 
     @classmethod
-    def of(cls, holding: Holding, *, release: str | None = None, taxonomy: Taxonomy | None = None) -> Recipe:
-        """Recipe of files, recognised where they are copies of a release and `taxonomy` is not given."""
+    def of(
+        cls,
+        holding: Holding,
+        *,
+        release: str | None = None,
+        taxonomy: Taxonomy | None = None,
+        columns: Mapping[str, str] | None = None,
+    ) -> Recipe:
+        """Recipe of files, recognised where they are copies of a release and a user says nothing else of them."""
         sources = tuple(labelled(list({source.path: source for source in holding.sources}.values())))
         beside = tuple(dict.fromkeys(holding.passed))
-        if taxonomy is not None:  # what is published is about the release's categories
-            return cls(sources, None, taxonomy, beside)
+        if taxonomy is not None or columns:  # what is published is about the release's categories and columns
+            return cls(sources, None, taxonomy, beside, tuple(sorted((columns or {}).items())))
         counted, passed = counted_once(sources, release=release)
         if not counted:
             raise DataError(
@@ -126,6 +135,7 @@ class Recipe:
             document["release"],
             None if taxonomy is None else taxonomy_of(taxonomy, file="the catalogue"),
             tuple(PassedOver(**item) for item in document.get("beside", ())),
+            tuple(sorted(document.get("columns", {}).items())),
         )
 
     def document(self) -> dict[str, Any]:
@@ -135,7 +145,8 @@ class Recipe:
             "release": self.release,
             "beside": [asdict(item) for item in self.beside],
         }
-        return fields | ({} if self.taxonomy is None else {"taxonomy": document_of(self.taxonomy)})
+        own = {} if self.taxonomy is None else {"taxonomy": document_of(self.taxonomy)}
+        return fields | own | ({"columns": dict(self.columns)} if self.columns else {})
 
     def joined(self, holding: Holding, *, release: str | None) -> Recipe:
         """Recipe of these files and others; one that is there already counts as it is now."""
@@ -143,6 +154,7 @@ class Recipe:
             Holding((*self.sources, *holding.sources), (*self.beside, *holding.passed)),
             release=release,
             taxonomy=self.taxonomy,
+            columns=dict(self.columns),
         )
 
     @property
@@ -152,6 +164,8 @@ class Recipe:
         params: dict[str, Any] = {"files": files, "release": self.release}
         if self.taxonomy is not None:
             params["taxonomy"] = document_of(self.taxonomy)
+        if self.columns:
+            params["columns"] = dict(self.columns)
         return Key("datasets", tuple(source.sha256 for source in self.counted), params, VERSION)
 
     def entry(self, tables: Mapping[str, Table] | None = None) -> Entry:
@@ -189,8 +203,7 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
     for source in recipe.counted:
         try:
             table = tables.get(source.sha256)
-            read = _parsed(source, recipe.taxonomy) if table is None else parse(table, taxonomy=recipe.taxonomy)
-            parsed.append((source, read))
+            parsed.append((source, _parsed(source, recipe) if table is None else _parse(table, recipe)))
         except DataError as error:
             if source.named:
                 raise
@@ -208,11 +221,16 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
     return Reading(counted, [*unreadable, *copies.passed.values()], copies.doubts)
 
 
-def _parsed(source: Source, taxonomy: Taxonomy | None) -> Parsed:
+def _parse(data: Path | Table, recipe: Recipe, *, progress: Progress | None = None) -> Parsed:
+    """Read a file or a table as the recipe says."""
+    return parse(data, progress=progress, taxonomy=recipe.taxonomy, columns=dict(recipe.columns))
+
+
+def _parsed(source: Source, recipe: Recipe) -> Parsed:
     path = source.content
     with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
         try:
-            parsed = parse(path, progress=progress, taxonomy=taxonomy)
+            parsed = _parse(path, recipe, progress=progress)
         except DataError as error:
             if path.name == Path(source.label).name:
                 raise
@@ -261,7 +279,7 @@ def _read_and_assemble(draft: Draft, recipe: Recipe, tables: Mapping[str, Table]
     reading = read_all(recipe, tables)
     sources = [source for source, _ in reading.parsed]
     # what was passed over may have hidden that the rest is a release
-    release = recipe.release or (release_of(sources) if recipe.taxonomy is None else None)
+    release = recipe.release or (release_of(sources) if recipe.taxonomy is None and not recipe.columns else None)
     taxonomy = recipe.taxonomy or _taxonomy_of(reading.parsed, release=release)
     annotations = reading.rows("annotations")
     assembled = assemble(

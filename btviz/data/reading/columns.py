@@ -50,6 +50,11 @@ class Reader(Protocol):
         """Type of the canonical column."""
         ...
 
+    @property
+    def wants(self) -> str:
+        """What it reads, in a few words."""
+        ...
+
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read cells of one JSON type; rows of the result count from the first of them."""
         ...
@@ -126,6 +131,7 @@ class Text:
     what: str = ""
     may_miss: bool = False
     dtype: pl.DataType = field(default_factory=pl.String)
+    wants = "a text"
 
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read strings."""
@@ -177,6 +183,13 @@ class Flag:
     no: tuple[str, ...] = ()
     dtype: pl.DataType = field(default_factory=pl.Boolean)
 
+    @property
+    def wants(self) -> str:
+        """What it reads, in a few words."""
+        if self.cut is not None:
+            return "a number"
+        return "true or false (or 1 and 0, yes and no" + ", safe and unsafe)" * bool(self.no) + ")" * (not self.no)
+
     def of_part(self, part: Part, *, name: str) -> Reading:
         r"""Read booleans, numbers and words; of several lines the first counts, as in ``unsafe\nS1``."""
         values = part.values
@@ -223,6 +236,11 @@ class Code:
     shift: int = 0
     dtype: pl.DataType = field(default_factory=pl.Int8)
 
+    @property
+    def wants(self) -> str:
+        """What it reads, in a few words."""
+        return "one of the numbers " + ", ".join(str(number) for number, code in self._written if code >= 0)
+
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read numbers, and strings of digits or of a word."""
         values = part.values
@@ -248,6 +266,7 @@ class KeyText:
     """An id as text, for the table of keys; what is no text and no number is none."""
 
     dtype: pl.DataType = field(default_factory=pl.String)
+    wants = "an id"
 
     def of_part(self, part: Part, *, name: str) -> Reading:  # noqa: ARG002  (nothing is said of ids)
         """Read strings and numbers."""
@@ -262,6 +281,7 @@ class Constant:
 
     value: Any
     dtype: pl.DataType
+    wants = "nothing"
 
     def of_part(self, part: Part, *, name: str) -> Reading:  # noqa: ARG002  (it is asked as the others are)
         """Read nothing."""

@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 import polars as pl
@@ -47,6 +48,7 @@ class Table:
     height: int
     sha256: str
     split: str | None = None
+    path: Path | None = None
 
     def sample(self) -> Batch:
         """The first rows, to tell what the table holds."""

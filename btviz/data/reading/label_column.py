@@ -6,6 +6,7 @@ A cell may hold an object with a flag or a score for each category, a list of na
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -27,7 +28,7 @@ from btviz.data.reading.columns import (
 )
 from btviz.data.reading.literals import literal
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
-from btviz.taxonomy.spelling import DIVIDERS, bit_of, bits_of
+from btviz.taxonomy.spelling import DIVIDERS, NOTHING, bit_of, bits_of, plain_name
 
 MASK = pl.UInt32()
 
@@ -63,6 +64,13 @@ class Labels:
     is_among_others: bool = False
     empty_is_none: bool | None = None
     dtype: pl.DataType = field(default_factory=pl.UInt32)
+
+    @property
+    def wants(self) -> str:
+        """What it reads, in a few words."""
+        what = "numbers" if self.cut is not None else "flags"
+        forms = f"an object of {what} by category, a list of names, or names in one text"
+        return f"categories of {self.taxonomy.name} ({forms})"
 
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read objects, lists, texts and numbers."""
@@ -183,6 +191,7 @@ class _Items:
 
     labels: Labels
     dtype: pl.DataType = field(default_factory=pl.UInt32)
+    wants = "names and numbers"
 
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read names and numbers."""
@@ -197,25 +206,32 @@ class Unflagged:
 
     labels: Labels
     dtype: pl.DataType = field(default_factory=pl.Boolean)
+    wants = "categories"
 
     def of_part(self, part: Part, *, name: str) -> Reading:
         """Read categories; what is wrong with them is said once, by their own reader."""
         return Reading(self.labels.of_part(part, name=name).values == 0)
 
 
-def names_in(column: Column) -> list[str]:
+def names_in(column: Column, *, dividers: str = "") -> list[str]:
     """What a column calls categories: members of its objects, texts in its lists, and its texts, each once."""
     names: dict[str, None] = {}
     for part in parts(column):
         if isinstance(part.nested, Objects):
             names |= dict.fromkeys(part.nested.members)
         elif isinstance(part.nested, Lists):
-            names |= dict.fromkeys(names_in(part.nested.items))
+            names |= dict.fromkeys(names_in(part.nested.items, dividers=dividers))
         elif part.kind == "string" and part.values is not None:
             cells = [_spelled(text) for text in part.values.unique(maintain_order=True)]
-            names |= dict.fromkeys(cell for cell in cells if isinstance(cell, str))
+            texts = [cell for cell in cells if isinstance(cell, str)]
+            pieces = [
+                piece
+                for text in texts
+                for piece in (re.split(f"[{re.escape(dividers)}]", text) if dividers else [text])
+            ]
+            names |= dict.fromkeys(piece.strip() for piece in pieces if plain_name(piece) not in NOTHING)
             nested = [cell for cell in cells if not isinstance(cell, str)]
-            names |= dict.fromkeys(names_in(nested)) if nested else {}
+            names |= dict.fromkeys(names_in(nested, dividers=dividers)) if nested else {}
     return list(names)
 
 

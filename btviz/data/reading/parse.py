@@ -15,12 +15,13 @@ from typing import Protocol
 import polars as pl
 
 from btviz.data.reading.apostrophes import unguarded
-from btviz.data.reading.columns import printed
-from btviz.data.reading.files import Digest, damage_of
+from btviz.data.reading.columns import Constant, printed
+from btviz.data.reading.files import Digest
 from btviz.data.reading.formats import Form, batches, form_of, sample_of
 from btviz.data.reading.frames import Table
 from btviz.data.reading.layouts import Layout
-from btviz.data.reading.recognition import recognise
+from btviz.data.reading.proposals import Place, nothing_kept, unrecognised
+from btviz.data.reading.recognition import LABELS, recognise
 from btviz.data.reading.record import Batch, Progress
 from btviz.data.reading.shapes import planned, unfolded
 from btviz.data.tables import PROBLEMS
@@ -48,6 +49,9 @@ class _Rows(Protocol):
 
     @property
     def name(self) -> str: ...
+
+    @property
+    def path(self) -> Path | None: ...
 
     def sample(self) -> Batch: ...
 
@@ -106,17 +110,55 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
     steps, mapping = planned(sample, columns)
     layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
     if layout is None:
-        raise _unrecognised(rows, sample)
+        raise unrecognised(Place(rows.name, rows.path), sample)
     left = {key for step in steps for key in step.left if key in sample.columns}
     said = [sentence for step in steps for sentence in step.said]
     layout = replace(layout, not_kept=layout.not_kept | left, said=(*said, *layout.said))
 
     def parsed(batch: Batch) -> Parsed:
-        return _parsed(layout, unfolded(batch, steps), file=rows.name)
+        return parsed_batch(layout, unfolded(batch, steps), file=rows.name)
 
     blocks = rows.batches(then=parsed)
-    yield _joined([_of_the_file(layout, rows.name), *itertools.islice(blocks, 1)])
-    yield from blocks
+    account = _Account(layout)
+    yield account.of(_joined([_of_the_file(layout, rows.name), *itertools.islice(blocks, 1)]))
+    yield from map(account.of, blocks)
+    if account.is_lost:
+        raise account.error(Place(rows.name, rows.path), sample)
+
+
+class _Account:
+    """Whether anything was kept of a file, and of its labels, if it is of a layout that has any."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._labels = [f.column for f in layout.fields if f.column in LABELS and not isinstance(f.reader, Constant)]
+        self._layout = layout
+        self.rows_in = self._kept = self._labelled = 0
+        self.problems = PROBLEMS.to_frame()
+
+    def of(self, block: Parsed) -> Parsed:
+        """The block, counted."""
+        self.rows_in += block.rows_in
+        self._kept += block.rows.height
+        self._labelled += sum(block.rows[name].count() for name in self._labels if name in block.rows.columns)
+        if not (self._kept and self._labelled):
+            self.problems = pl.concat([self.problems, block.problems]).head(_MOST_PROBLEMS)
+        return block
+
+    def error(self, place: Place, sample: Batch) -> DataError:
+        """What to say where nothing was kept."""
+        return nothing_kept(place, self._layout, problems=self.problems, rows_in=self.rows_in, sample=sample)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether rows were there and none is kept, or none of the labels that were there."""
+        wrong = ~pl.col("detail").str.contains(" is (null|empty)$") & pl.col("kind").is_in(_WRONG)
+        lost_labels = bool(self._labels) and not self._labelled and not self.problems.filter(wrong).is_empty()
+        return self.rows_in > 0 and (not self._kept or lost_labels)
+
+
+_MOST_PROBLEMS = 100_000
+
+_WRONG = ("wrong type", "out of range", "unknown category", "missing category")
 
 
 def _of_the_file(layout: Layout, file: str) -> Parsed:
@@ -126,7 +168,8 @@ def _of_the_file(layout: Layout, file: str) -> Parsed:
     return Parsed(layout, rows, pl.DataFrame(unknown, schema=PROBLEMS, orient="row"), 0)
 
 
-def _parsed(layout: Layout, batch: Batch, *, file: str) -> Parsed:
+def parsed_batch(layout: Layout, batch: Batch, *, file: str) -> Parsed:
+    """Canonical rows of one batch, and what was found odd in it."""
     rows, problems, rows_in = layout.rows_of(unguarded(batch))
     problems = pl.concat([problems, *_remarks(rows)]).select(pl.lit(file).alias("file"), pl.all())
     problems = problems.cast(PROBLEMS).sort("line", nulls_last=True, maintain_order=True)
@@ -197,21 +240,4 @@ def _joined(parts: list[Parsed]) -> Parsed:
         rows if rows["line"].is_sorted() else rows.sort("line"),
         problems.sort("line", nulls_last=True, maintain_order=True),
         sum(part.rows_in for part in parts),
-    )
-
-
-def _unrecognised(data: _Rows, sample: Batch) -> DataError:
-    """Say which keys a file has, where no layout fits them, or why it has none."""
-    keys = sorted(str(key)[:40] for key in sample.columns)[:12]
-    damage = damage_of(data.path) if isinstance(data, _File) and not keys else None
-    if damage:
-        return DataError(
-            f"{data.name} was to be read as a released file; its archive is damaged before the first whole row "
-            f"({damage}). Fetch or copy it again."
-        )
-    rows = f"its rows have the keys {keys}, which fit no layout btviz knows" if keys else "no row of it can be read"
-    return DataError(
-        f"{data.name} was to be read as a released file; {rows}. "
-        "Rows of annotations need prompt, response, is_safe and category (or harm_category); "
-        "comparisons need prompt, response_0, response_1 and safer_response_id or better_response_id."
     )

@@ -16,9 +16,9 @@ from btviz.data.reading.layouts import Field, Layout, looks_like_label
 from btviz.data.reading.mapping import mapped_fields, mapped_layout
 from btviz.data.reading.record import ABSENT, Batch, Cells
 from btviz.data.reading.shapes.neighbours import NEIGHBOUR_LAYOUTS
+from btviz.data.reading.summaries import KNOWN_TAXONOMIES
 from btviz.errors import UsageError
-from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Taxonomy
-from btviz.taxonomy.neighbours import NEIGHBOUR_TAXONOMIES
+from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 from btviz.taxonomy.spelling import best_taxonomy
 
 DERIVED = "is_safe is derived from the categories: safe where none is named."
@@ -70,8 +70,8 @@ def _is_whole(layout: Layout, sample: Batch, mapped: Mapping[str, Field]) -> boo
     if mapped:
         return all(_belongs(column, layout) for column in mapped)
     narrowed = layout.narrowed(sample.columns)
-    named = {*(f.column.rstrip("_01") for f in narrowed.fields), *sample.canonical}
-    if named & _LABELS and layout.produces != "prompts":
+    named = {*(f.column for f in narrowed.fields), *sample.canonical}
+    if named & LABELS and layout.produces != "prompts":
         return True
     rest = [key for key in keys_of(sample) if not narrowed.knows(key)]
     if layout.produces == "prompts" and any(key.lower().startswith(_ANSWERED) for key in rest):
@@ -93,7 +93,11 @@ def _belongs(column: str, layout: Layout) -> bool:
     return column in {"prompt", "prompt_source", "response", "is_safe", "labels", "severity", "source"}
 
 
-_LABELS = {"is_safe", "labels", "severity", "better", "safer", "overall", "prompt_labels", "prompt_is_safe"}
+LABELS = frozenset(
+    {f"{name}{side}" for name in ("is_safe", "labels", "severity") for side in ("", "_0", "_1")}
+    | {"better", "safer", "overall", "prompt_labels", "prompt_is_safe"}
+)
+"""Canonical columns of labels."""
 
 _ANSWERED = ("response", "answer", "output", "completion", "reply")
 
@@ -141,8 +145,7 @@ def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> 
             fields.append(replace(each, reader=replace(each.reader, empty_is_none=is_named)))
         else:
             fields.append(each)
-    known = (*TAXONOMIES.values(), *NEIGHBOUR_TAXONOMIES.values())
-    chosen = taxonomy or layout.taxonomy or best_taxonomy(names, known) or BEAVERTAILS
+    chosen = taxonomy or layout.taxonomy or best_taxonomy(names, KNOWN_TAXONOMIES) or BEAVERTAILS
     bound = replace(layout, fields=tuple(fields)).with_taxonomy(chosen)
     # a file that names no category says nothing of which there are
     return bound if names or taxonomy or layout.taxonomy else replace(bound, taxonomy=None)
@@ -177,7 +180,7 @@ def _with_safety(layout: Layout) -> Layout:
 
 def _with_answers(layout: Layout) -> Layout:
     """Without any label, a row without an answer says nothing."""
-    if layout.produces != "annotations" or any(field.column in _LABELS for field in layout.fields):
+    if layout.produces != "annotations" or any(field.column in LABELS for field in layout.fields):
         return layout
     fields = (replace(f, reader=Text("answer")) if f.reader == ANSWER else f for f in layout.fields)
     return replace(layout, fields=tuple(fields))

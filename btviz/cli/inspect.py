@@ -1,0 +1,76 @@
+"""`btviz data inspect` and `btviz data taxonomy`: what a file holds before it is loaded."""
+
+from __future__ import annotations
+
+import click
+
+from btviz.cli.columns import TakesColumns, columns_option, mapping_of
+from btviz.cli.report import json_option, print_json, print_table
+
+
+@click.command("inspect", cls=TakesColumns)
+@click.argument("file")
+@columns_option
+@click.option("--taxonomy", metavar="FILE", help="Categories of your own.")
+@json_option
+def data_inspect(file: str, *, pairs: tuple[str, ...], taxonomy: str | None, as_json: bool) -> None:
+    """Show the columns of FILE, examples of its labels (never of texts), its shape, and what would be kept."""
+    from btviz import inspect
+    from btviz.taxonomy import read_taxonomy
+
+    own = None if taxonomy is None else read_taxonomy(taxonomy)
+    seen = inspect(file, columns=mapping_of(pairs), taxonomy=own)
+    if as_json:
+        print_json(seen.to_dict())
+        return
+    click.echo(f"{seen.file}: {seen.form}, its first {seen.n_rows:,} rows\n")
+    sources: dict[str, list[str]] = {}
+    for column, key in seen.sources.items():
+        sources.setdefault(key, []).append(column)
+    rows = [[s.key, s.words, _examples(s.labels), ", ".join(sources.get(s.key, []))] for s in seen.columns]
+    print_table(rows, ["column", "holds", "labels, with rows", "becomes"])
+    click.echo("")
+    if seen.layout is None:
+        click.echo("It fits no known shape. Its columns look like this:")
+    else:
+        click.echo(
+            f"Read as {seen.layout}, for the table {seen.table}: {seen.kept:,} rows kept, {seen.rejected:,} rejected."
+        )
+        if seen.taxonomy:
+            click.echo(f"Categories are those of {seen.taxonomy}.")
+    for kind, count in seen.problems.items():
+        click.echo(f"  {kind}: {count:,}")
+    for sentence in seen.said:
+        click.echo(sentence)
+    if seen.labels_not_kept:
+        click.echo(f"Not kept, and named like labels: {', '.join(seen.labels_not_kept)}.")
+    if seen.command and (seen.layout is None or seen.labels_not_kept):
+        click.echo(f"\n{seen.command}\n{seen.call}")
+
+
+def _examples(labels: dict[str, int] | object, most: int = 6) -> str:
+    if not isinstance(labels, dict):
+        return ""
+    shown = [f"{label!r} {count:,}" for label, count in list(labels.items())[:most]]
+    return ", ".join(shown) + (f" and {len(labels) - most:,} more" if len(labels) > most else "")
+
+
+@click.command("taxonomy", cls=TakesColumns)
+@click.argument("file")
+@columns_option
+@click.option("--name", help="Name of the taxonomy; by default that of the file.")
+@json_option
+def data_taxonomy(file: str, *, pairs: tuple[str, ...], name: str | None, as_json: bool) -> None:
+    """Draft a taxonomy file from the categories that FILE names.
+
+    Save it with: btviz data taxonomy FILE > mine.toml
+    """
+    import tomllib
+
+    from btviz.data import draft_taxonomy
+
+    draft = draft_taxonomy(file, name=name, columns=mapping_of(pairs))
+    if as_json:
+        print_json(tomllib.loads(draft))
+        return
+    click.echo(draft, nl=False)

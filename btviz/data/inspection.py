@@ -1,0 +1,251 @@
+"""`inspect`: what the columns of a file hold, what shape it has, and what would be kept of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from btviz.data.reading.cells import Column, column_at, parts
+from btviz.data.reading.formats import form_of, sample_of
+from btviz.data.reading.label_column import Labels, names_in
+from btviz.data.reading.mapping import mapped_fields, used_keys
+from btviz.data.reading.parse import parsed_batch
+from btviz.data.reading.proposals import Place, proposal
+from btviz.data.reading.recognition import recognise
+from btviz.data.reading.shapes import unfolded, unfoldings
+from btviz.data.reading.summaries import Summary, summaries
+from btviz.errors import DataError, UsageError
+from btviz.taxonomy import Taxonomy
+from btviz.taxonomy.draft import divider_of, drafted
+from btviz.taxonomy.spelling import DIVIDERS
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What the first rows of a file show of it.
+
+    Attributes
+    ----------
+    file : str
+        Its name.
+    form : str
+        How its rows are written down: "lines" or "values" of JSON, "csv", "parquet", "arrow".
+    n_rows : int
+        Rows that were looked at, from the first.
+    columns : tuple of Summary
+        What each column holds; examples of labels, never of texts.
+    layout : str or None
+        The shape that was recognised; None if none fits.
+    table : str or None
+        The table that its rows become.
+    sources : dict of str to str
+        Columns of the data set, and the keys that they are read from.
+    taxonomy : str or None
+        Of its categories.
+    kept, rejected : int
+        Of these rows; 0 where no shape fits.
+    problems : dict of str to int
+        What was found, and how often.
+    keys_not_kept, labels_not_kept : tuple of str
+        Keys that would not be kept, and those among them that look like labels.
+    said : tuple of str
+        How the file is read, where that is not obvious.
+    proposal : dict of str to str
+        A mapping for `btviz.load`, by what columns look like.
+    command, call : str
+        The same as a line for a shell and for Python; empty if no column looks like a prompt.
+    """
+
+    file: str
+    form: str
+    n_rows: int
+    columns: tuple[Summary, ...]
+    layout: str | None
+    table: str | None
+    sources: Mapping[str, str]
+    taxonomy: str | None
+    kept: int
+    rejected: int
+    problems: Mapping[str, int]
+    keys_not_kept: tuple[str, ...]
+    labels_not_kept: tuple[str, ...]
+    said: tuple[str, ...]
+    proposal: Mapping[str, str]
+    command: str
+    call: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it as JSON."""
+        return asdict(self)
+
+    def __repr__(self) -> str:
+        lines = [f"{self.file} ({self.form}), first {self.n_rows:,} rows"]
+        width = max((len(summary.key) for summary in self.columns), default=0)
+        lines += [f"  {summary.key:<{width}}  {summary.words}" for summary in self.columns]
+        if self.layout is None:
+            lines.append("No known shape. Map its columns:")
+        else:
+            read = ", ".join(
+                column if column == key else f"{column} from {key}" for column, key in self.sources.items()
+            )
+            lines.append(
+                f"Read as {self.layout} ({self.table}): {read}. Kept {self.kept:,}, rejected {self.rejected:,}."
+            )
+        if self.labels_not_kept:
+            lines.append(f"Not kept, and named like labels: {', '.join(self.labels_not_kept)}.")
+        return "\n".join([*lines, *self.said, *([self.call] if self.layout is None and self.call else [])])
+
+
+def inspect(
+    path: str | os.PathLike[str],
+    *,
+    columns: Mapping[str, str] | None = None,
+    taxonomy: Taxonomy | None = None,
+    rows: int = 1000,
+) -> Inspection:
+    """Look at a file without loading it.
+
+    Parameters
+    ----------
+    path : path-like
+        One file, in any form that `load` reads.
+    columns : Mapping, optional
+        What you say of its columns, as `load` takes it: what would be kept then.
+    taxonomy : Taxonomy, optional
+        Harm categories of your own.
+    rows : int
+        How many rows are looked at, from the first.
+
+    Returns
+    -------
+    Inspection
+        Prints as a summary. It holds labels and names of columns, and no text of a row.
+
+    Raises
+    ------
+    UsageError
+        If `path` is no file, or `columns` name none of its columns.
+    DataError
+        If no row can be read.
+
+    Examples
+    --------
+    >>> btviz.inspect("answers.csv")  # doctest: +SKIP
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UsageError(f"A file was to be inspected; {file} is none. Name one file; a folder is read by load().")
+    form = form_of(file)
+    sample = sample_of(file, form, rows=rows)
+    if not sample.columns:
+        raise DataError(f"{file.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
+    steps = unfoldings(sample, kept=used_keys(columns or {}, sample))
+    plain = unfolded(sample, steps)
+    layout = recognise(plain, taxonomy=taxonomy, columns=columns)
+    seen = summaries(sample)
+    parsed = None if layout is None else parsed_batch(layout, plain, file=file.name)
+    proposed = dict(columns or {}) or proposal(seen)
+    command, call = Place(file.name, file).lines(proposed) if "prompt" in proposed or columns else ("", "")
+    counts = {} if parsed is None else dict(parsed.problems.group_by("kind").len().sort("len", "kind").rows())
+    has_labels = layout is not None and layout.has_labels and layout.taxonomy is not None
+    return Inspection(
+        file=file.name,
+        form=form.kind,
+        n_rows=len(sample.lines),
+        columns=tuple(seen),
+        layout=None if layout is None else layout.name,
+        table=None if layout is None else layout.produces,
+        sources={} if layout is None else {f.column: f.key for f in layout.fields},
+        taxonomy=layout.taxonomy.name if has_labels and layout is not None and layout.taxonomy is not None else None,
+        kept=0 if parsed is None else parsed.rows.height,
+        rejected=0 if parsed is None else parsed.rows_in - parsed.rows.height,
+        problems=counts,
+        keys_not_kept=() if layout is None else tuple(sorted(layout.not_kept)),
+        labels_not_kept=() if layout is None else tuple(layout.labels_not_kept),
+        said=() if layout is None else (*(sentence for step in steps for sentence in step.said), *layout.said),
+        proposal=proposed,
+        command=command,
+        call=call,
+    )
+
+
+def category_names(path: str | os.PathLike[str], *, columns: Mapping[str, str] | None = None) -> list[str]:
+    """What a file calls its categories, in the order of their first occurrence.
+
+    Parameters
+    ----------
+    path : path-like
+        One file.
+    columns : Mapping, optional
+        Which column they are in: ``{"labels": "tags"}``; by default the one that looks like it.
+
+    Returns
+    -------
+    list of str
+        Each name once.
+
+    Raises
+    ------
+    UsageError
+        If `path` is no file, or names none of its columns.
+    DataError
+        If nothing in it looks like categories.
+    """
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UsageError(f"Categories were to be listed; {file} is no file. Name one file.")
+    sample = sample_of(file, form_of(file), rows=100_000)
+    said = {column: value for column, value in (columns or {}).items() if column.startswith("labels")}
+    layout = recognise(sample, columns=columns)
+    known = layout.fields if layout is not None else mapped_fields(said or proposal(summaries(sample)), sample).values()
+    for fields in (known, mapped_fields(proposal(summaries(sample)), sample).values()):
+        readers = [(f.reader, f.key) for f in fields if isinstance(f.reader, Labels)]
+        cells = [(reader, column_at(sample.columns, key)) for reader, key in readers]
+        names = [name for reader, column in cells if column is not None for name in _names(column, reader)]
+        if names:
+            return list(dict.fromkeys(names))
+    raise DataError(
+        f"The categories of {file.name} were to be listed; no column of it looks like categories. Say which does: "
+        "--columns labels=COLUMN"
+    )
+
+
+def _names(column: Column, reader: Labels) -> list[str]:
+    """Names in a column, divided as a user says, or else by the mark that leaves names that occur elsewhere, too."""
+    if reader.dividers != DIVIDERS:
+        return names_in(column, dividers=reader.dividers)
+    texts = names_in(column)
+    if any(part.kind in {"object", "list"} for part in parts(column)):
+        return texts
+    return names_in(column, dividers=divider_of(texts))
+
+
+def draft_taxonomy(
+    path: str | os.PathLike[str], *, name: str | None = None, columns: Mapping[str, str] | None = None
+) -> str:
+    """Draft a taxonomy file from the categories that a file of data names.
+
+    Parameters
+    ----------
+    path : path-like
+        One file.
+    name : str, optional
+        Name of the taxonomy; by default made from that of the file.
+    columns : Mapping, optional
+        Which column the categories are in: ``{"labels": "tags"}``.
+
+    Returns
+    -------
+    str
+        TOML, as `btviz.taxonomy.read_taxonomy` reads it: edit titles and groups, and save it.
+
+    Raises
+    ------
+    DataError
+        If the file names no categories, or more than there is room for.
+    """
+    file = Path(path).expanduser()
+    return drafted(category_names(file, columns=columns), name=name or file.name.split(".")[0], file=file.name)

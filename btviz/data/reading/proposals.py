@@ -1,0 +1,256 @@
+"""What to say of a file that no shape fits, or of which no row can be kept: what its columns look like."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from btviz.data.keys import is_key
+from btviz.data.reading.columns import SAFE, UNSAFE
+from btviz.data.reading.files import damage_of
+from btviz.data.reading.layouts import Layout, looks_like_label
+from btviz.data.reading.record import Batch, shown_columns
+from btviz.data.reading.summaries import Summary, summaries
+from btviz.errors import DataError
+from btviz.taxonomy.spelling import plain_name
+
+_TEXTS = {"texts", "words", "messages"}
+_LABELS = {"flags by name", "scores by name", "names", "words", "codes"}
+
+_NAMED: Mapping[str, str] = {
+    "prompt": r"prompt|question|instruction|query|request|problem|goal|behaviou?r|user|human|input|text|q",
+    "response": r"response|answer|completion|reply|output|generation|assistant|bot|model|target|a",
+    "severity": r"severity|level",
+    "better": r"better|preferred|preference|winner|helpful",
+    "safer": r"safer|harmless",
+    "labels": r"categor(?:y|ies)|labels|hazards?|harms?|types?|violat\w*|class(?:es)?|topics?|tags|flags|scores",
+}
+"""Words in the name of a column that speak for what it holds, the surest first."""
+
+_UNSAFE = re.compile(r"unsafe|harm|toxic|flag|violat|malicious|danger|bad|risk|jailbreak|offens|hate")
+_SAFE = re.compile(r"safe|benign|harmless|clean|acceptable")
+_VERDICT = re.compile(r"label|verdict|safety|moderation|is_|judg|rating|class|annotation")
+_ORDER = re.compile(r"safer|better|preferred|response_?id")
+_SIDES = (("0", "1"), ("1", "2"), ("a", "b"), ("chosen", "rejected"), ("first", "second"), ("left", "right"))
+
+
+def proposal(sample: Sequence[Summary]) -> dict[str, str]:
+    """A mapping of columns that look like something; columns of the data set by how sure that is."""
+    free = {summary.key: summary for summary in sample if not is_key(summary.key)}
+    found: dict[str, str] = {}
+
+    def take(column: str, key: str | None, *, value: str | None = None) -> None:
+        if key is not None:
+            found[column] = value or key
+            free.pop(key, None)
+
+    take("prompt", _best("prompt", free, kinds=_TEXTS) or _only_text(free))
+    sides = _two_answers(free)
+    for column, key in zip(("response_0", "response_1"), sides or (), strict=False):
+        take(column, key)
+    if not sides:
+        take("response", _best("response", free, kinds=_TEXTS) or _only_text(free))
+    for column in ("better", "safer") if sides else ():
+        order = _best(column, free, kinds={"flags", "codes", "words"})
+        take(column, order, value=None if order is None else _from_least(free[order]))
+    safety = None if sides else _safety(free)
+    if safety is not None:
+        take("is_safe", safety[0], value=safety[1])
+    labels = None if sides else _best("labels", free, kinds=_LABELS)
+    take("labels", labels, value=None if labels is None else _labels(free[labels]))
+    severity = None if sides else _best("severity", free, kinds={"codes", "flags", "words"})
+    take("severity", severity, value=None if severity is None else _from_least(free[severity]))
+    return found
+
+
+def _best(column: str, free: Mapping[str, Summary], *, kinds: set[str]) -> str | None:
+    """The column whose name says most clearly that it is the one, of those that hold what it must."""
+    for word in _NAMED[column].split("|") if column != "labels" else [_NAMED[column]]:
+        pattern = re.compile(rf"(^|[_.\- ])(?:{word})([_.\- \d]|$)")
+        for key, summary in free.items():
+            if summary.holds in kinds and pattern.search(_plain(key)):
+                return key
+    return None
+
+
+def _plain(key: str) -> str:
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", key).lower()
+
+
+def _only_text(free: Mapping[str, Summary]) -> str | None:
+    texts = [key for key, summary in free.items() if summary.holds == "texts"]
+    return texts[0] if len(texts) == 1 else None
+
+
+def _two_answers(free: Mapping[str, Summary]) -> tuple[str, str] | None:
+    """Two columns of texts whose names differ only in which answer they are."""
+    texts = {_plain(key): key for key, summary in free.items() if summary.holds in {"texts", "messages"}}
+    for first, second in _SIDES:
+        for name, key in texts.items():
+            if re.search(rf"(^|[_.\- a-z]){first}$", name):
+                other = name.removesuffix(first) + second
+                if other in texts and other != name:
+                    return key, texts[other]
+    return None
+
+
+def _safety(free: Mapping[str, Summary]) -> tuple[str, str] | None:
+    """The column that says whether an answer is safe, and how."""
+    for pattern in (_SAFE, _UNSAFE, None, _VERDICT):
+        for key, summary in free.items():
+            name = _plain(key)
+            fits = _says_safe(summary) if pattern is None else bool(pattern.search(name) and not _ORDER.search(name))
+            if fits and (summary.holds == "flags" or _says_safe(summary)):
+                return key, key + ":unsafe" * (summary.holds == "flags" and _turned(name))
+            if fits and summary.holds == "scores" and (_UNSAFE.search(name) or _SAFE.search(name)):
+                return key, f"{key}>0.5" + ":unsafe" * _turned(name)
+    return None
+
+
+def _turned(name: str) -> bool:
+    """Whether true speaks for unsafe, by the name of a column."""
+    return bool(re.search("unsafe|not_?safe", name)) or not (_SAFE.search(name) or name.startswith("is_ok"))
+
+
+def _says_safe(summary: Summary) -> bool:
+    words = {plain_name(label.splitlines()[0]) for label in summary.labels}
+    return summary.holds == "words" and words <= {plain_name(word) for word in (*SAFE, *UNSAFE)}
+
+
+def _labels(summary: Summary) -> str:
+    if summary.holds == "codes" or (summary.holds == "names" and summary.low is not None):
+        return _from_least(summary, always=True)
+    return f"{summary.key}>0.5" if summary.holds == "scores by name" else summary.key
+
+
+def _from_least(summary: Summary, *, always: bool = False) -> str:
+    """Numbers that may begin at 0 or at 1: at 0 where that occurs, or where it need not be said."""
+    begins_at_1 = (summary.low or 0) >= 1 if always else summary.low == 1
+    return f"{summary.key}:from={int(begins_at_1)}" if always or begins_at_1 else summary.key
+
+
+@dataclass(frozen=True)
+class Place:
+    """What messages call a file or a table, and how it is named on a command line and in Python."""
+
+    name: str
+    path: Path | None = None
+
+    @property
+    def shown(self) -> str:
+        """A path as it can be typed here."""
+        if self.path is None:
+            return self.name
+        try:
+            return str(self.path.resolve().relative_to(Path.cwd()))
+        except (OSError, ValueError):
+            return str(self.path)
+
+    def lines(self, columns: Mapping[str, str]) -> tuple[str, str]:
+        """How to load it with a mapping, on the command line (empty for a table in memory) and in Python."""
+        said = json.dumps(dict(columns), ensure_ascii=False)
+        if self.path is None:
+            return "", f"btviz.load({self.name}, columns={said})"
+        pairs = " ".join(shlex.quote(f"{column}={value}") for column, value in columns.items())
+        call = f"btviz.load({json.dumps(self.shown, ensure_ascii=False)}, columns={said})"
+        return f"btviz data add NAME {shlex.quote(self.shown)} --columns {pairs}", call
+
+    def line(self, columns: Mapping[str, str]) -> str:
+        """Both in one sentence."""
+        command, call = self.lines(columns)
+        return f"{command} (in Python: {call})" if command else call
+
+    def command(self, text: str) -> str:
+        """A command about it, for what has one."""
+        return text.replace("FILE", shlex.quote(self.shown)) if self.path is not None else ""
+
+
+def looks(sample: Sequence[Summary], columns: Mapping[str, str]) -> str:
+    """What columns look like, with counts."""
+    by_key = sorted((summary for summary in sample), key=lambda summary: -len(summary.key))
+    said = []
+    for column, value in columns.items():
+        summary = next((s for s in by_key if _is_used(s, {column: value})), None)
+        if summary is not None:
+            turned = ", where true says unsafe" if value.endswith(":unsafe") else ""
+            said.append(f"{summary.key!r} looks like {column}{turned} ({summary.words})")
+    return "; ".join(said)
+
+
+def unrecognised(place: Place, sample: Batch) -> DataError:
+    """Say of a file that no shape fits what its columns look like, and propose a mapping."""
+    if not sample.columns:
+        return _without_rows(place)
+    seen = summaries(sample)
+    proposed = proposal(seen)
+    asked = f"{place.name} was to be read; its columns {shown_columns([s.key for s in seen])} fit no known shape"
+    if "prompt" in proposed:
+        left = [s.key for s in seen if looks_like_label(s.key) and not _is_used(s, proposed)]
+        rest = f"{shown_columns(left)} would not be kept, and look like labels. " if left else ""
+        see_all = place.command("To see all: btviz data inspect FILE")
+        return DataError(
+            f"{asked}. {looks(seen, proposed)}. {rest}If that is so, say it: {place.line(proposed)}. "
+            + _scores_too(place, left)
+            + see_all
+        )
+    held = "; ".join(f"{s.key!r}: {s.words}" for s in seen[:12] if len(s.key) <= 40)
+    return DataError(
+        f"{asked}, and none looks like a prompt ({held}). Say what they are, as in: "
+        + place.line({"prompt": "COLUMN", "response": "COLUMN", "is_safe": "COLUMN"})
+    )
+
+
+def _scores_too(place: Place, keys: Sequence[str]) -> str:
+    """What to do with a file of scores, which is no data set of its own."""
+    if not any(re.search(r"score|reward|cost", key.lower()) for key in keys):
+        return ""
+    return place.command("If these are scores of answers that you have loaded: btviz score NAME --from FILE. ")
+
+
+def _without_rows(place: Place) -> DataError:
+    damage = None if place.path is None else damage_of(place.path)
+    if damage is not None:
+        return DataError(
+            f"{place.name} was to be read; its archive is damaged before the first whole row ({damage}). Fetch or copy "
+            "it again."
+        )
+    return DataError(
+        f"{place.name} was to be read; no row of it can be read. Rows are JSON objects, or rows of a table with their "
+        "names in the first line. Look at the file, or fetch it again."
+    )
+
+
+def _is_used(summary: Summary, columns: Mapping[str, str]) -> bool:
+    """Whether a mapping takes a column, or a member of its objects."""
+    return any(re.match(rf"{re.escape(summary.key)}([:>.]|$)", value) for value in columns.values())
+
+
+def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_in: int, sample: Batch) -> DataError:
+    """Say of a file whose rows, or whose labels, can all not be kept, what they are and what they were to be."""
+    of_rows = problems.filter(pl.col("line").is_not_null() & ~pl.col("kind").is_in(_REMARKS))
+    counts = of_rows.group_by("kind", "detail").len().sort("len", "kind", "detail", descending=[True, False, False])
+    most = counts.head(3).rows()
+    found = "; ".join(f"{kind} ({detail}) in {n:,}" for kind, detail, n in most)
+    wanted = {f.key: f for f in layout.fields if f.key and any(detail.startswith(f.key) for _, detail, _ in most)}
+    said = "; ".join(f"{f.column} is read from {f.key!r} as {f.reader.wants}" for f in wanted.values())
+    proposed = proposal(summaries(sample))
+    advice = [place.command("See what the file holds: btviz data inspect FILE") or "Look at its columns"]
+    if "prompt" in proposed:
+        advice = [f"Where its columns mean something else, say so: {place.line(proposed)}"]
+    if any("category" in kind for kind, _, _ in most):
+        advice.append(place.command("For categories of your own: btviz data taxonomy FILE > mine.toml"))
+    lost = "rows none" if (of_rows["action"] == "rejected").any() else "rows no label"
+    return DataError(
+        f"{place.name} was to be read as {layout.name}; of its {rows_in:,} {lost} can be kept: {found}. "
+        + f"{said}. " * bool(said)
+        + ". ".join(filter(None, advice))
+    )
+
+
+_REMARKS = ("extra key", "missing answer", "very long text", "null byte")
