@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from btviz.arguments import whole_number
 from btviz.data.reading.cells import Column, column_at, parts
 from btviz.data.reading.formats import form_of, sample_of
+from btviz.data.reading.frames import tables_of
 from btviz.data.reading.label_column import Labels, names_in
-from btviz.data.reading.mapping import mapped_fields, used_keys
-from btviz.data.reading.parse import parsed_batch
+from btviz.data.reading.mapping import mapped_fields
+from btviz.data.reading.parse import parsed_batch, shape_of
 from btviz.data.reading.proposals import Place, proposal
 from btviz.data.reading.recognition import recognise
-from btviz.data.reading.shapes import unfolded, unfoldings
+from btviz.data.reading.record import Batch
+from btviz.data.reading.shapes import unfolded
 from btviz.data.reading.summaries import Summary, summaries
 from btviz.errors import DataError, UsageError
 from btviz.taxonomy import Taxonomy
@@ -63,19 +66,19 @@ class Inspection:
     form: str
     n_rows: int
     columns: tuple[Summary, ...]
-    layout: str | None
-    table: str | None
-    sources: Mapping[str, str]
-    taxonomy: str | None
-    kept: int
-    rejected: int
-    problems: Mapping[str, int]
-    keys_not_kept: tuple[str, ...]
-    labels_not_kept: tuple[str, ...]
-    said: tuple[str, ...]
-    proposal: Mapping[str, str]
-    command: str
-    call: str
+    layout: str | None = None
+    table: str | None = None
+    sources: Mapping[str, str] = field(default_factory=dict)
+    taxonomy: str | None = None
+    kept: int = 0
+    rejected: int = 0
+    problems: Mapping[str, int] = field(default_factory=dict)
+    keys_not_kept: tuple[str, ...] = ()
+    labels_not_kept: tuple[str, ...] = ()
+    said: tuple[str, ...] = ()
+    proposal: Mapping[str, str] = field(default_factory=dict)
+    command: str = ""
+    call: str = ""
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -100,18 +103,18 @@ class Inspection:
 
 
 def inspect(
-    path: str | os.PathLike[str],
+    data: str | os.PathLike[str] | object,
     *,
     columns: Mapping[str, str] | None = None,
     taxonomy: Taxonomy | None = None,
     rows: int = 1000,
 ) -> Inspection:
-    """Look at a file without loading it.
+    """Look at a file or a table without loading it.
 
     Parameters
     ----------
-    path : path-like
-        One file, in any form that `load` reads.
+    data : path-like, or a table in memory
+        One file in any form that `load` reads, or one of the tables that it takes.
     columns : Mapping, optional
         What you say of its columns, as `load` takes it: what would be kept then.
     taxonomy : Taxonomy, optional
@@ -127,7 +130,7 @@ def inspect(
     Raises
     ------
     UsageError
-        If `path` is no file, or `columns` name none of its columns.
+        If `data` is neither a file nor a table, or `columns` name none of its columns.
     DataError
         If no row can be read.
 
@@ -135,41 +138,51 @@ def inspect(
     --------
     >>> btviz.inspect("answers.csv")  # doctest: +SKIP
     """
-    file = Path(path).expanduser()
+    place, form, sample = _beginning(data, rows=whole_number(rows, name="rows", least=1))
+    if not sample.columns:
+        raise DataError(f"{place.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
+    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
+    seen = tuple(summaries(sample))
+    proposed = dict(columns or {}) or proposal(seen)
+    command, call = place.lines(proposed) if "prompt" in proposed or columns else ("", "")
+    bare = Inspection(place.name, form, len(sample.lines), seen, proposal=proposed, command=command, call=call)
+    if layout is None:
+        return bare
+    parsed = parsed_batch(layout, unfolded(sample, steps), file=place.name)
+    return replace(
+        bare,
+        layout=layout.name,
+        table=layout.produces,
+        sources={field.column: field.key for field in layout.fields},
+        taxonomy=layout.taxonomy.name if layout.has_labels and layout.taxonomy is not None else None,
+        kept=parsed.rows.height,
+        rejected=parsed.rows_in - parsed.rows.height,
+        problems=dict(parsed.problems.group_by("kind").len().sort("len", "kind").rows()),
+        keys_not_kept=tuple(sorted(layout.not_kept)),
+        labels_not_kept=tuple(layout.labels_not_kept),
+        said=layout.said,
+    )
+
+
+def _beginning(data: object, *, rows: int) -> tuple[Place, str, Batch]:
+    """What messages call a file or a table, its form, and its first rows."""
+    if not isinstance(data, str | os.PathLike):
+        table = tables_of(data)[0]
+        batch = table.sample()
+        return (
+            Place(table.name),
+            "table in memory",
+            replace(batch, lines=batch.lines[:rows], columns={k: c[:rows] for k, c in batch.columns.items()}),
+        )
+    file = Path(data).expanduser()
     if not file.is_file():
         raise UsageError(f"A file was to be inspected; {file} is none. Name one file; a folder is read by load().")
     form = form_of(file)
-    sample = sample_of(file, form, rows=rows)
-    if not sample.columns:
-        raise DataError(f"{file.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
-    steps = unfoldings(sample, kept=used_keys(columns or {}, sample))
-    plain = unfolded(sample, steps)
-    layout = recognise(plain, taxonomy=taxonomy, columns=columns)
-    seen = summaries(sample)
-    parsed = None if layout is None else parsed_batch(layout, plain, file=file.name)
-    proposed = dict(columns or {}) or proposal(seen)
-    command, call = Place(file.name, file).lines(proposed) if "prompt" in proposed or columns else ("", "")
-    counts = {} if parsed is None else dict(parsed.problems.group_by("kind").len().sort("len", "kind").rows())
-    has_labels = layout is not None and layout.has_labels and layout.taxonomy is not None
-    return Inspection(
-        file=file.name,
-        form=form.kind,
-        n_rows=len(sample.lines),
-        columns=tuple(seen),
-        layout=None if layout is None else layout.name,
-        table=None if layout is None else layout.produces,
-        sources={} if layout is None else {f.column: f.key for f in layout.fields},
-        taxonomy=layout.taxonomy.name if has_labels and layout is not None and layout.taxonomy is not None else None,
-        kept=0 if parsed is None else parsed.rows.height,
-        rejected=0 if parsed is None else parsed.rows_in - parsed.rows.height,
-        problems=counts,
-        keys_not_kept=() if layout is None else tuple(sorted(layout.not_kept)),
-        labels_not_kept=() if layout is None else tuple(layout.labels_not_kept),
-        said=() if layout is None else (*(sentence for step in steps for sentence in step.said), *layout.said),
-        proposal=proposed,
-        command=command,
-        call=call,
-    )
+    return Place(file.name, file), form.kind, sample_of(file, form, rows=rows)
+
+
+_MANY_ROWS = 100_000
+"""Rows in which the names of categories are looked for."""
 
 
 def category_names(path: str | os.PathLike[str], *, columns: Mapping[str, str] | None = None) -> list[str]:
@@ -194,10 +207,7 @@ def category_names(path: str | os.PathLike[str], *, columns: Mapping[str, str] |
     DataError
         If nothing in it looks like categories.
     """
-    file = Path(path).expanduser()
-    if not file.is_file():
-        raise UsageError(f"Categories were to be listed; {file} is no file. Name one file.")
-    sample = sample_of(file, form_of(file), rows=100_000)
+    place, _, sample = _beginning(Path(path), rows=_MANY_ROWS)
     said = {column: value for column, value in (columns or {}).items() if column.startswith("labels")}
     layout = recognise(sample, columns=columns)
     known = layout.fields if layout is not None else mapped_fields(said or proposal(summaries(sample)), sample).values()
@@ -208,7 +218,7 @@ def category_names(path: str | os.PathLike[str], *, columns: Mapping[str, str] |
         if names:
             return list(dict.fromkeys(names))
     raise DataError(
-        f"The categories of {file.name} were to be listed; no column of it looks like categories. Say which does: "
+        f"The categories of {place.name} were to be listed; no column of it looks like categories. Say which does: "
         "--columns labels=COLUMN"
     )
 

@@ -29,10 +29,11 @@ import polars as pl
 
 from btviz.data.reading.cells import column_at, everywhere, takes_part
 from btviz.data.reading.columns import FAULTS, TEXT, Reader, Reading, faults_where, printed, read
-from btviz.data.reading.label_column import Labels
+from btviz.data.reading.label_column import Labels, Unflagged
 from btviz.data.reading.record import ABSENT, Batch, Cells
 from btviz.data.tables import PROBLEMS
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.spelling import bit_of
 
 Produces = Literal["annotations", "preferences", "prompts"]
 
@@ -154,7 +155,7 @@ class Layout:
         """Whether a key of a file is read, or is known not to be kept."""
         if key in self.not_kept:
             return True
-        return any(key == f.key or takes_part(key, f.key) or f.key.startswith(f"{key}.") for f in self.fields)
+        return any(key == f.key or f.key.startswith(f"{key}.") or _has_part(f, key) for f in self.fields)
 
     @staticmethod
     def _extra(key: str, cells: Cells) -> pl.DataFrame:
@@ -169,6 +170,15 @@ def _of_findings(batch: Batch) -> tuple[pl.DataFrame, int]:
     lost = set(rejected) - {None}
     rows = [(line, f.kind, "rejected" if f.rejects or line in lost else "kept", f.detail) for line, f in batch.findings]
     return pl.DataFrame(rows, schema=FOUND, orient="row"), len(lost) + rejected.count(None)
+
+
+def _has_part(field: Field, key: str) -> bool:
+    """Whether a column is part of the object that a field is read from."""
+    part = takes_part(key, field.key)
+    reader = field.reader.labels if isinstance(field.reader, Unflagged) else field.reader
+    if part is None or not isinstance(reader, Labels) or not reader.is_among_others:
+        return part is not None
+    return bit_of(part, reader.taxonomy) is not None
 
 
 _LABEL = re.compile(

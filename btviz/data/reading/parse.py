@@ -24,6 +24,7 @@ from btviz.data.reading.proposals import Place, nothing_kept, unrecognised
 from btviz.data.reading.recognition import LABELS, recognise
 from btviz.data.reading.record import Batch, Progress
 from btviz.data.reading.shapes import planned, unfolded
+from btviz.data.reading.shapes.unfolding import Unfolding
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy
@@ -107,13 +108,9 @@ def parse_blocks(
 
 def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None) -> Iterator[Parsed]:
     sample = rows.sample()
-    steps, mapping = planned(sample, columns)
-    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
+    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
     if layout is None:
         raise unrecognised(Place(rows.name, rows.path), sample)
-    left = {key for step in steps for key in step.left if key in sample.columns}
-    said = [sentence for step in steps for sentence in step.said]
-    layout = replace(layout, not_kept=layout.not_kept | left, said=(*said, *layout.said))
 
     def parsed(batch: Batch) -> Parsed:
         return parsed_batch(layout, unfolded(batch, steps), file=rows.name)
@@ -124,6 +121,19 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
     yield from map(account.of, blocks)
     if account.is_lost:
         raise account.error(Place(rows.name, rows.path), sample)
+
+
+def shape_of(
+    sample: Batch, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None
+) -> tuple[Layout | None, list[Unfolding]]:
+    """The layout of a file by a sample of its rows, None if none fits, and what makes its texts plain before."""
+    steps, mapping = planned(sample, columns)
+    layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
+    if layout is None:
+        return None, steps
+    left = {key for step in steps for key in step.left if key in sample.columns}
+    said = [sentence for step in steps for sentence in step.said]
+    return replace(layout, not_kept=layout.not_kept | left, said=(*said, *layout.said)), steps
 
 
 class _Account:

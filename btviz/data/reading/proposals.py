@@ -119,7 +119,7 @@ def _turned(name: str) -> bool:
 
 
 def _says_safe(summary: Summary) -> bool:
-    words = {plain_name(label.splitlines()[0]) for label in summary.labels}
+    words = {plain_name(label.partition("\n")[0]) for label in summary.labels}
     return summary.holds == "words" and words <= {plain_name(word) for word in (*SAFE, *UNSAFE)}
 
 

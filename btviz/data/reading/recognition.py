@@ -48,12 +48,18 @@ def recognise(
 
 def _voted(sample: Batch, mapped: Mapping[str, Field]) -> Layout | None:
     """The layout that rows vote for, with fields as the user has them."""
-    fitting = [layout for layout in (*NEIGHBOUR_LAYOUTS, *LAYOUTS) if layout.fits is None or layout.fits(sample)]
+    neighbours = [layout for layout in NEIGHBOUR_LAYOUTS if not mapped or _is_released(layout, sample)]
+    fitting = [layout for layout in (*neighbours, *LAYOUTS) if layout.fits is None or layout.fits(sample)]
     layouts = [_with_fields(layout, mapped) for layout in fitting]
     votes = {layout.name: _votes(layout, sample) for layout in layouts if _is_whole(layout, sample, mapped)}
     common = [layout for layout in layouts if votes.get(layout.name, 0) * 2 >= max(1, len(sample.lines))]
     best = common[0] if common else max(layouts, key=lambda layout: votes.get(layout.name, 0))
     return best if votes.get(best.name) else None
+
+
+def _is_released(layout: Layout, sample: Batch) -> bool:
+    """Whether a file is one of a neighbour's, whatever a user says of it."""
+    return _is_whole(layout, sample, {}) and _votes(layout, sample) * 2 >= max(1, len(sample.lines))
 
 
 def _with_fields(layout: Layout, mapped: Mapping[str, Field]) -> Layout:

@@ -117,9 +117,10 @@ def _members(column: Column) -> list[str]:
 def summary_of(key: str, column: Column) -> Summary:
     """What one column holds."""
     found = parts(column)
-    types: Counter[str] = Counter()
+    types: dict[str, int] = {}
     for part in found:
-        types[NAMES[part.kind].removeprefix("a ").removeprefix("an ")] += part.height
+        name = NAMES[part.kind].removeprefix("a ").removeprefix("an ")
+        types[name] = types.get(name, 0) + part.height
     values = [part for part in found if part.kind not in {"null", "absent"}]
     kinds = {part.kind for part in values}
     n_values = sum(part.height for part in values)
@@ -193,7 +194,7 @@ def _are_labels(texts: pl.Series) -> bool:
     distinct = texts.unique().to_list()
     if len(distinct) > _MOST_WORDS:
         return False
-    if {plain_name(text.splitlines()[0]) for text in distinct} <= {plain_name(word) for word in (*SAFE, *UNSAFE)}:
+    if {plain_name(text.partition("\n")[0]) for text in distinct} <= {plain_name(word) for word in (*SAFE, *UNSAFE)}:
         return True
     if any(all(bits_of(text, taxonomy) is not None for text in distinct) for taxonomy in KNOWN_TAXONOMIES):
         return True
