@@ -165,6 +165,11 @@ def reliability_curve(
 def _belonging(scores: pl.DataFrame, ds: Dataset) -> list[ModelScores]:
     parts = list(by_model(scores))
     known = sum(part.scores.join(ds.pairs.select("pair_id"), on="pair_id").height for part in parts)
+    if scores.is_empty():
+        raise UsageError(
+            f"Scores were to be measured on {ds.name}; there are none. Score it with a model first (btviz.score); "
+            "a probe can be fitted where answers are labelled."
+        )
     if not known:
         raise UsageError(
             f"Scores were to be measured on {ds.name}; of {scores.height:,} none that is not null is of an answer in "
