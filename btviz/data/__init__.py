@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from btviz.data.dataset import Dataset
     from btviz.data.holdings import Held, inventory
     from btviz.data.inspection import Inspection, draft_taxonomy, inspect
+    from btviz.data.keys import matched_pairs, with_keys
     from btviz.data.reading.files import format_of
     from btviz.data.reading.flat_tables import read_frame
     from btviz.data.reading.scan import scan

@@ -22,10 +22,10 @@ from btviz.data.conversations import conversations_of
 from btviz.data.keys import origins
 from btviz.data.tables import (
     ANNOTATION_ORDER,
-    ANNOTATIONS,
     PAIRS,
     PREFERENCES,
     PROMPTS,
+    annotations_of,
     conform,
     with_ids,
 )
@@ -57,7 +57,7 @@ def assemble(
         _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
     )
     compared = with_ids(compared, response="response_1", suffix="_1")
-    labelled = _labelled(conform(rows, ANNOTATIONS)).sort(ANNOTATION_ORDER)
+    labelled = annotations_of(rows).sort(ANNOTATION_ORDER)
     tally = Tally.of(labelled, taxonomy)
     sided = _preferences(compared)
     pairs = _pairs(_unique_texts(rows, compared), tally.majority(), sided)
@@ -74,11 +74,6 @@ def assemble(
 
 def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
     return pl.DataFrame(schema=dict.fromkeys(texts, pl.String())) if frame is None else frame
-
-
-def _labelled(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows that say something of their pair."""
-    return rows.filter(pl.any_horizontal(pl.col("is_safe", "labels", "severity").is_not_null()))
 
 
 def _preferences(compared: pl.DataFrame) -> pl.DataFrame:

@@ -171,6 +171,11 @@ def matched_pairs(
     prompts : Series, optional
         Id of each row's prompt, which tells one answer to several prompts apart.
 
+    Returns
+    -------
+    Matches
+        A pair for each row, and by what it was found.
+
     Raises
     ------
     UsageError

@@ -151,6 +151,15 @@ def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str) -> pl.DataFr
     return frame.with_columns(column.set(missing, None) if missing.any() else column)
 
 
+def annotations_of(rows: pl.DataFrame) -> pl.DataFrame:
+    """Rows of the table `annotations`: those that have an answer and say something of it."""
+    labels = ("is_safe", "labels", "severity")
+    said = pl.any_horizontal(pl.col(name).is_not_null() for name in labels if name in rows.columns)
+    is_one = pl.col("response").is_not_null() & said
+    there = "response" in rows.columns and any(name in rows.columns for name in labels)
+    return conform(rows.filter(is_one) if there else rows.clear(), ANNOTATIONS)
+
+
 def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:
     """Give a frame exactly the columns of `schema`; absent ones become null."""
     return frame.select(

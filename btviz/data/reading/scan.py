@@ -15,7 +15,7 @@ from btviz.data.reading.files import split_of
 from btviz.data.reading.formats import form_of
 from btviz.data.reading.layouts import Layout
 from btviz.data.reading.parse import Parsed, parse_blocks
-from btviz.data.tables import ANNOTATIONS, conform, with_ids
+from btviz.data.tables import ANNOTATIONS, annotations_of, with_ids
 from btviz.errors import DataError, UsageError
 
 
@@ -86,7 +86,7 @@ def _annotations(block: Parsed, split: str | None, *, columns: list[str]) -> pl.
     rows = block.rows if "split" in block.rows.columns else block.rows.with_columns(pl.lit(split).alias("split"))
     if {"pair_id", "prompt_id"} & set(columns):
         rows = with_ids(rows)
-    return conform(rows, ANNOTATIONS)
+    return annotations_of(rows)
 
 
 def _require_annotations(file: Path, layout: Layout) -> None:

@@ -288,7 +288,7 @@ MIDDLE = (pl.col("left") + pl.col("right")) / 2
 """Middle of a bin."""
 
 
-NO_BOUNDARY = "no line: where harm begins is not known of {models}"
+NO_BOUNDARY = "No line at 0: where harm begins is not known of {models}"
 
 
 def parts_at_zero(table: pl.DataFrame) -> pl.Series:
