@@ -224,3 +224,15 @@ def test_counts_of_a_release_of_comparisons_need_no_option(tmp_path):
     assert says(told.output, "no annotations of its own", "pairs are counted")
     with pytest.raises(UsageError):
         category_counts(ds, population="annotations")
+
+
+def test_a_scan_has_the_annotations_that_loading_has(tmp_path):
+    answers = [None if n % 3 == 0 else f"it is tea {n}" for n in range(30)]
+    rows = annotations(answers)
+    path = written(tmp_path, "rows", rows)
+    scanned = btviz.scan(path).collect().sort("pair_id")
+    assert scanned.equals(btviz.load(path).annotations)
+    assert scanned.height == 20
+    bare = written(tmp_path, "bare", [{"prompt": row["prompt"], "response": f"tea {n}"} for n, row in enumerate(rows)])
+    with pytest.raises(DataError, match="answers without labels"):
+        btviz.scan(bare)

@@ -153,11 +153,10 @@ def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str) -> pl.DataFr
 
 def annotations_of(rows: pl.DataFrame) -> pl.DataFrame:
     """Rows of the table `annotations`: those that have an answer and say something of it."""
-    labels = ("is_safe", "labels", "severity")
-    said = pl.any_horizontal(pl.col(name).is_not_null() for name in labels if name in rows.columns)
-    is_one = pl.col("response").is_not_null() & said
-    there = "response" in rows.columns and any(name in rows.columns for name in labels)
-    return conform(rows.filter(is_one) if there else rows.clear(), ANNOTATIONS)
+    said = [pl.col(name).is_not_null() for name in ("is_safe", "labels", "severity") if name in rows.columns]
+    answered = [pl.col("response").is_not_null()] if "response" in rows.columns else []
+    is_one = pl.all_horizontal(*answered, pl.any_horizontal(*said)) if said and answered else pl.lit(value=False)
+    return conform(rows.filter(is_one), ANNOTATIONS)
 
 
 def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

@@ -90,8 +90,10 @@ def _annotations(block: Parsed, split: str | None, *, columns: list[str]) -> pl.
 
 
 def _require_annotations(file: Path, layout: Layout) -> None:
-    if layout.produces != "annotations":
+    labelled = {"is_safe", "labels", "severity"} & set(layout.schema)
+    if layout.produces != "annotations" or not labelled:
+        held = layout.produces if labelled or layout.produces != "annotations" else "answers without labels"
         raise DataError(
-            f"{file.name} was to be scanned for annotations; it holds {layout.produces}. Give a file of prompt, "
-            "response, is_safe and categories."
+            f"{file.name} was to be scanned for annotations; it holds {held}. Give a file of prompt, response, is_safe "
+            "and categories."
         )
