@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,10 @@ from hypothesis import strategies as st
 
 import btviz
 from btviz.data import add
+from btviz.data.reading import mapping
 from btviz.data.reading.parse import parse
 from btviz.errors import DataError, UsageError
+from btviz.reports import summarise
 from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Taxonomy
 from btviz.taxonomy.spelling import bits_of
 
@@ -223,6 +226,18 @@ def test_the_file_from_the_field_is_proposed_and_read(shared_data: Path) -> None
     ds = btviz.load(path, columns={"prompt": "question", "is_safe": "harmful:unsafe"})
     assert (ds.annotations.height, ds.annotations["is_safe"].sum()) == (12, 8)
     assert ds.annotations["labels"].null_count() == 12  # nobody said anything of categories
+    assert summarise(ds).quantities["category"].null_count() == summarise(ds).quantities.height
+
+
+def test_the_docs_say_what_the_help_of_the_language_says() -> None:
+    docs = (Path(__file__).parents[1] / "docs" / "columns.md").read_text()
+    values = [re.findall(r"`([^`]+)`", line.split("|")[1]) for line in docs.splitlines() if line.startswith("| `")]
+    assert mapping.__doc__ is not None
+    said = [re.findall(r"``([^`]+)``", line[:39]) for line in mapping.__doc__.splitlines() if line.startswith("``")]
+    assert values == said
+    assert set(re.findall(r"`(\w+)`", docs.split("## Columns that may be mapped")[1].split("##")[0])) >= {
+        column for column in mapping.COLUMNS if not column.endswith("_1")
+    }
 
 
 # Names of categories ----------------------------------------------------------------------------

@@ -166,6 +166,8 @@ class Labels:
         return named
 
     def _of_missing(self, faults: pl.DataFrame, key: str) -> pl.DataFrame:
+        if faults.is_empty():
+            return faults
         missing = pl.col("kind") == "missing key"
         if self.is_partial:
             return faults.filter(~missing)

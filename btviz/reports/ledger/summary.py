@@ -163,14 +163,16 @@ def _of_annotations(part: Part) -> Iterator[Number]:
     yield _number("rows", "annotations")
     yield _number("unique_pairs", "pairs")
     yield _number("unique_prompts", "prompts")
-    yield from (_number(quantity, "annotations") for quantity in ("safe_rows", "unsafe_rows", "share_safe"))
+    if part.annotations["is_safe"].count():
+        yield from (_number(quantity, "annotations") for quantity in ("safe_rows", "unsafe_rows", "share_safe"))
     yield _number("annotations_per_pair", "pairs")
     multiplicity = part.pairs["n_annotations"].unique().sort()
     yield from (_number("pairs_with_annotations", "pairs", level=str(n)) for n in multiplicity)
     if (multiplicity > 1).any() and not _annotated_once(part.ds):
         yield _number("disputed_pairs", "pairs annotated twice or more", level="is_safe")
-    for quantity, where in (("category_count", "all"), ("category_share", "unsafe")):
-        yield from (_number(quantity, "annotations", category=key, where=where) for key in part.ds.taxonomy.keys)
+    if part.annotations["labels"].count():  # where no row names a category, zeros would be no counts
+        for quantity, where in (("category_count", "all"), ("category_share", "unsafe")):
+            yield from (_number(quantity, "annotations", category=key, where=where) for key in part.ds.taxonomy.keys)
     yield from (_number(f"mean_{text}_words", None) for text in ("prompt", "response"))
 
 
