@@ -111,6 +111,16 @@ def test_what_is_no_table_is_refused(data: Any) -> None:
         btviz.load(data)
 
 
+def test_columns_are_mapped_as_those_of_a_file_are() -> None:
+    frame = pl.DataFrame(ROWS).rename({"prompt": "question"})
+    assert btviz.load(frame, columns={"prompt": "question"}).pairs.height == 4
+
+
+def test_labels_of_answers_that_are_missing_are_refused() -> None:
+    with pytest.raises(DataError, match="an answer is missing in each"):
+        btviz.load([row | {"response": None} for row in ROWS])
+
+
 def test_a_table_without_known_columns_says_which_it_has() -> None:
     with pytest.raises(DataError, match="kite"):
         btviz.load(pl.DataFrame({"kite": [1]}))

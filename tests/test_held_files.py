@@ -199,6 +199,17 @@ def test_what_is_no_data_in_a_clone_is_named_and_passed_over(tmp_path: Path) -> 
         btviz.load(clone, strict=True)
 
 
+def test_a_stray_file_does_not_hide_a_release(tmp_path: Path, shared_data: Path) -> None:
+    clone = tmp_path / "clone"
+    clone.mkdir()
+    (clone / "copy.jsonl").write_bytes((shared_data / "beavertails" / "30k_test.jsonl").read_bytes())
+    (clone / "stray.json").write_text('{"colour": "red"}')
+    with pytest.warns(UserWarning, match="stray"):
+        ds = btviz.load(clone)
+    assert (ds.release, set(ds.annotations["split"])) == ("beavertails-30k", {"test"})
+    assert ds.population == "clone, test split, 3,021 of 30,207"
+
+
 def test_a_file_that_somebody_named_is_never_passed_over(tmp_path: Path) -> None:
     write(tmp_path / "a.jsonl", lines(1))
     (tmp_path / "b.json").write_text("{}")

@@ -178,6 +178,7 @@ class Reading:
     """What came of reading the files of a recipe."""
 
     parsed: list[tuple[Source, Parsed]]
+    release: str | None
     passed: list[PassedOver]
     doubts: list[str]
 
@@ -202,8 +203,7 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
     failures: list[tuple[Source, DataError]] = []
     for source in recipe.counted:
         try:
-            table = tables.get(source.sha256)
-            parsed.append((source, _parsed(source, recipe) if table is None else _parse(table, recipe)))
+            parsed.append((source, _read(source, recipe, table=tables.get(source.sha256))))
         except DataError as error:
             if source.named:
                 raise
@@ -218,29 +218,38 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
     copies = copies_of(files)
     unreadable = [PassedOver(source.label, "not readable as data", _why(error)) for source, error in failures]
     counted = [(source, p) for source, p in parsed if source.label not in copies.passed]
-    return Reading(counted, [*unreadable, *copies.passed.values()], copies.doubts)
+    # what is passed over may have hidden that the rest is a release
+    is_own = recipe.taxonomy is not None or bool(recipe.columns)
+    release = recipe.release or (None if is_own else release_of([source for source, _ in counted]))
+    sources = with_splits([source for source, _ in counted], release)
+    named = [(source, p) for source, (_, p) in zip(sources, counted, strict=True)]
+    return Reading(named, release, [*unreadable, *copies.passed.values()], copies.doubts)
 
 
-def _parse(data: Path | Table, recipe: Recipe, *, progress: Progress | None = None) -> Parsed:
-    """Read a file or a table as the recipe says."""
-    return parse(data, progress=progress, taxonomy=recipe.taxonomy, columns=dict(recipe.columns))
+def _read(source: Source, recipe: Recipe, *, table: Table | None) -> Parsed:
+    """Read one file, or the table in memory that the source stands for."""
+    if table is not None:
+        parsed = parse(table, taxonomy=recipe.taxonomy, columns=dict(recipe.columns))
+    else:
+        with bar(f"Reading {source.label}", total=source.content.stat().st_size) as progress:
+            parsed = _parsed(source, recipe, progress=progress)
+    _check_answers(source, parsed)
+    return parsed
 
 
-def _parsed(source: Source, recipe: Recipe) -> Parsed:
+def _parsed(source: Source, recipe: Recipe, *, progress: Progress) -> Parsed:
     path = source.content
-    with bar(f"Reading {source.label}", total=path.stat().st_size) as progress:
-        try:
-            parsed = _parse(path, recipe, progress=progress)
-        except DataError as error:
-            if path.name == Path(source.label).name:
-                raise
-            raise DataError(str(error).replace(path.name, source.label)) from error  # by the name that people know
+    try:
+        parsed = parse(path, progress=progress, taxonomy=recipe.taxonomy, columns=dict(recipe.columns))
+    except DataError as error:
+        if path.name == Path(source.label).name:
+            raise
+        raise DataError(str(error).replace(path.name, source.label)) from error  # by the name that people know
     if parsed.sha256 != source.sha256:
         raise DataError(
             f"{source.label} was to be read; it was changed while it was read, so that nobody could say what was. "
             "Load it again when nothing writes to it any more."
         )
-    _check_answers(source, parsed)
     return parsed
 
 
@@ -277,9 +286,7 @@ def _no_data(failures: Sequence[tuple[Source, DataError]]) -> DataError:
 
 def _read_and_assemble(draft: Draft, recipe: Recipe, tables: Mapping[str, Table]) -> None:
     reading = read_all(recipe, tables)
-    sources = [source for source, _ in reading.parsed]
-    # what was passed over may have hidden that the rest is a release
-    release = recipe.release or (release_of(sources) if recipe.taxonomy is None and not recipe.columns else None)
+    release = reading.release
     taxonomy = recipe.taxonomy or _taxonomy_of(reading.parsed, release=release)
     annotations = reading.rows("annotations")
     assembled = assemble(
