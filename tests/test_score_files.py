@@ -660,6 +660,7 @@ def test_a_name_made_of_scores_takes_no_released_files(tmp_path, labelled):
         btviz.load("mine")
 
 
+@pytest.mark.filterwarnings("default:mine. not kept, though named like labels")
 def test_labels_of_a_score_file_can_be_given_as_the_command_says(tmp_path):
     rows = [
         {"prompt": f"question {i}", "response": word, "is_safe": word == "mild", "cost": float(word != "mild")}
