@@ -15,8 +15,9 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.reading.archives import FREE_BYTES, RATIO, Truncated
-from btviz.data.reading.columnar import ROWS_AT_ONCE, batch_of_table, sound, unchanged, whole_of
+from btviz.data.reading.columnar import ROWS_AT_ONCE, batch_of_table, check_height, sound, unchanged, whole_of
 from btviz.data.reading.files import BLOCK_BYTES, Digest, pieces_of
+from btviz.data.reading.pages import PagesError
 from btviz.data.reading.record import Batch, Finding, Progress, batch_of
 from btviz.errors import DataError
 
@@ -63,13 +64,23 @@ class _Table:
         start = at + _number("<I", self.data, at)
         size = struct.calcsize(code)
         count = _number("<I", self.data, start)
+        if start + 4 + count * size > len(self.data):
+            raise PagesError("a list in it has more items than the file has bytes")
         return list(struct.iter_unpack(code, self.data[start + 4 : start + 4 + count * size]))
 
 
 def _number(code: str, data: bytes, at: int) -> int:
-    if at < 0:
-        raise struct.error("a place before the first byte")
+    if not 0 <= at <= len(data) - struct.calcsize(code):
+        raise PagesError("a place in it is beyond its end")
     number: int = struct.unpack_from(code, data, at)[0]
+    return number
+
+
+def _length(code: str, data: bytes, at: int) -> int:
+    """A number that counts bytes or rows."""
+    number = _number(code, data, at)
+    if number < 0:
+        raise PagesError("a length in it is less than nothing")
     return number
 
 
@@ -94,17 +105,20 @@ class _Message:
         if kind not in (_DICTIONARY, _ROWS) or rows is None:
             return cls(kind, 0, body, (), packed=False)
         buffers = tuple((start, size) for start, size in rows.structs(2, "<qq"))
-        return cls(kind, rows.number(0, "<q"), body, buffers, packed=rows.place(3) is not None)
+        height = rows.number(0, "<q")
+        if height < 0:
+            raise PagesError("a length in it is less than nothing")
+        return cls(kind, height, body, buffers, packed=rows.place(3) is not None)
 
     def unpacked(self, body: memoryview) -> int:
         """Bytes that the body says it unpacks to."""
         if any(start < 0 or size < 0 or start + size > len(body) for start, size in self.buffers):
-            raise struct.error("a buffer beyond the message")
+            raise PagesError("a buffer beyond the message")
         if not self.packed:
             return len(body)
         sizes = [struct.unpack_from("<q", body, start)[0] for start, size in self.buffers if size >= 8]
         if any(size < -1 for size in sizes):
-            raise struct.error("a buffer of less than nothing")
+            raise PagesError("a length in it is less than nothing")
         return int(sum(sizes)) + len(body)
 
 
@@ -116,7 +130,9 @@ class _Bound:
         self._most = max(FREE_BYTES, RATIO * path.stat().st_size)
 
     def check(self, size: int) -> None:
-        """Raise if a part of the file would take more."""
+        """Raise if a part of the file would take more, or less than nothing."""
+        if size < 0:
+            raise PagesError("a length in it is less than nothing")
         if size > self._most:
             raise DataError(
                 f"{self._path.name} was to be read as Arrow; a part of it says that it unpacks to {size:,} bytes, "
@@ -130,6 +146,7 @@ def file_batches(path: Path, *, packed: bool, rows: int | None = None, digest: D
         source = whole_of(path, "Arrow") if packed else path
         with sound(path, "Arrow"):
             heights = _heights(source, _Bound(path))
+            check_height(path, sum(heights), size=len(source) if isinstance(source, bytes) else path.stat().st_size)
             table = pl.scan_ipc(source, glob=False)
             empty = table.head(0).collect()
         if not heights:
@@ -150,11 +167,16 @@ def _heights(source: Path | bytes, bound: _Bound) -> list[int]:
     heights = []
     with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
         file.seek(-10, io.SEEK_END)
-        size = _number("<i", file.read(10), 0)
-        file.seek(-10 - size, io.SEEK_END)
+        end = file.tell() + 10
+        size = _length("<i", file.read(10), 0)
+        if size > end - 10:
+            raise PagesError("it has no end")
+        file.seek(end - 10 - size)
         footer = _Table.root(file.read(size))
         for field in (2, 3):
             for place, head, _, body in footer.structs(field, "<qiiq"):
+                if min(place, head, body) < 0 or place + head + body > end:
+                    raise PagesError("a part of it is beyond its end")
                 file.seek(place)
                 message = _Message.of(_unframed(file.read(head)))
                 bound.check(body)

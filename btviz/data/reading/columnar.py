@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import struct
+import io
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -12,6 +12,7 @@ import polars as pl
 
 from btviz.data.reading.archives import FREE_BYTES
 from btviz.data.reading.files import BLOCK_BYTES, Digest, opened, pieces_of
+from btviz.data.reading.pages import PagesError, heights_of
 from btviz.data.reading.record import Batch
 from btviz.errors import DataError
 
@@ -20,7 +21,7 @@ ROWS_AT_ONCE = 100_000
 _FREE_ROWS = 10_000_000
 
 _ROWS_PER_BYTE = 100
-"""Rows beyond `_FREE_ROWS` for each byte of a Parquet file; a row of data takes at least some bytes."""
+"""Rows beyond `_FREE_ROWS` for each byte of a file; a row of data takes at least some bytes."""
 
 
 @contextmanager
@@ -28,11 +29,16 @@ def sound(path: Path, form: str) -> Iterator[None]:
     """Say that a file is damaged, without what the reader quotes of it. A panic of Polars is no `Exception`."""
     try:
         yield
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, struct.error, OverflowError) as error:
-        raise DataError(
-            f"{path.name} was to be read as {form}; it is damaged or no {form} file ({type(error).__name__}). "
-            "Fetch it again."
-        ) from error
+    except PagesError as error:
+        raise _damaged(path, form, str(error)) from error
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError) as error:
+        raise _damaged(path, form, type(error).__name__) from error
+
+
+def _damaged(path: Path, form: str, reason: str) -> DataError:
+    return DataError(
+        f"{path.name} was to be read as {form}; it is damaged or no {form} file ({reason}). Fetch it again."
+    )
 
 
 def parquet_batches(
@@ -41,27 +47,53 @@ def parquet_batches(
     """Rows of a Parquet file, or the first of them; a line is the number of a row."""
     with unchanged(path, digest=digest):
         source = whole_of(path, "Parquet") if packed else path
-        table = parquet_table(path, source)
-        with sound(path, "Parquet"):
-            height = table.select(pl.len()).collect().item()
         size = len(source) if isinstance(source, bytes) else path.stat().st_size
-        if height > _FREE_ROWS and height > _ROWS_PER_BYTE * size:
-            raise DataError(
-                f"{path.name} was to be read; it holds {height:,} rows in {size:,} bytes, as no table of texts does. "
-                "If it is meant so, write it again as several files, each with a part of the rows."
-            )
-        wanted = height if rows is None else min(rows, height)
+        heights = _heights(path, source)
+        height = sum(heights)
+        check_height(path, height, size=size)
+        table = _parquet_table(path, source)
         at_once = max(1, min(ROWS_AT_ONCE, height * 2 * BLOCK_BYTES // max(size, 1)))
-        for start in range(0, max(wanted, 1), at_once):
+        for start, stop in _parts(heights or [0], at_once):
+            if rows is not None and 0 < rows <= start:
+                return
             with sound(path, "Parquet"):
-                part = table.slice(start, min(at_once, wanted - start)).collect()
+                part = table.slice(start, (stop if rows is None else min(stop, rows)) - start).collect()
             yield batch_of_table(part, start)
 
 
-def parquet_table(path: Path, source: Path | bytes | None = None) -> pl.LazyFrame:
-    """A Parquet file, or what was unpacked of it, whose schema was read. Its name is a name, never a pattern."""
+def check_height(path: Path, height: int, *, size: int) -> None:
+    """Raise if a file of so many bytes says that it holds more rows than any data have."""
+    if height > _FREE_ROWS and height > _ROWS_PER_BYTE * size:
+        raise DataError(
+            f"{path.name} was to be read; it says that it holds {height:,} rows in {size:,} bytes, as no table does. "
+            "It is damaged; or if it is meant so, write it again as several files with a part of the rows each."
+        )
+
+
+def _parts(heights: list[int], at_once: int) -> Iterator[tuple[int, int]]:
+    """First row and end of each part of a file; none crosses the border of two row groups: both would be read twice."""
+    first = 0
+    for height in heights:
+        for start in range(first, max(first + height, first + 1), at_once):
+            yield start, min(start + at_once, first + height)
+        first += height
+
+
+def _heights(path: Path, source: Path | bytes) -> list[int]:
+    with sound(path, "Parquet"), io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
+        return heights_of(file, file.seek(0, io.SEEK_END))
+
+
+def parquet_table(path: Path) -> pl.LazyFrame:
+    """A Parquet file that was looked through, to be read lazily."""
+    _heights(path, path)
+    return _parquet_table(path, path)
+
+
+def _parquet_table(path: Path, source: Path | bytes) -> pl.LazyFrame:
     with sound(path, "Parquet"):
-        table = pl.scan_parquet(source or path, glob=False, hive_partitioning=False)
+        # a name is a name, never a pattern, nor does a folder's name make a column
+        table = pl.scan_parquet(source, glob=False, hive_partitioning=False)
         table.collect_schema()
     return table
 

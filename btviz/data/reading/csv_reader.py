@@ -9,7 +9,7 @@ import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
@@ -77,16 +77,19 @@ def dialect_of(start: str, *, whole: bool) -> tuple[Dialect, float]:
         (round(share - cost, 2), width, share, dialect)
         for mark in (*_USUAL, *sorted(others))
         if mark in header
-        for dialect, cost in (
-            (Dialect(mark), 0.0),
-            (Dialect(mark, spaced=True), 0.01),
-            (Dialect(mark, escape="\\"), 0.01),
-            (Dialect(mark, quote=None), 0.2),
-        )
+        for dialect, cost in _dialects(mark, spaced=header.count(mark) == header.count(f"{mark} "), text=start)
         for share, width in [_share_of_sound(dialect, lines)]
     ]
     best = max(scores, key=lambda score: score[:2], default=None)
     return (Dialect(), 0.0) if best is None else (best[3], best[2])
+
+
+def _dialects(mark: str, *, spaced: bool, text: str) -> Iterator[tuple[Dialect, float]]:
+    """Ways to quote fields, and how much better than the usual one each must be to be taken for it."""
+    yield Dialect(mark, spaced=spaced), 0.0
+    if '\\"' in text:
+        yield Dialect(mark, spaced=spaced, escape="\\"), 0.01
+    yield Dialect(mark, quote=None), 0.2
 
 
 def _share_of_sound(dialect: Dialect, lines: list[str]) -> tuple[float, int]:
@@ -197,6 +200,9 @@ def _rows(lines: _Lines, dialect: Dialect) -> Iterator[tuple[int | None, list[st
         if fields:
             fault = _fault(fields, width)
             width = width or len(fields)
+            if fault is not None and lines.number > line:  # a quote may have taken in what does not belong to it
+                fault = replace(fault, detail=fault.detail + lines.begin_again())
+                reader = dialect.reader(lines)
             yield line, fault or fields
     if lines.damage:
         yield None, Finding("truncated archive", lines.damage)

@@ -21,7 +21,7 @@ from btviz.data.reading.json_lines import LineReader
 from btviz.data.reading.json_text import items_of_line
 from btviz.data.reading.json_values import Plan, plan_of
 from btviz.data.reading.record import Batch, Finding, Progress, batch_of
-from btviz.data.reading.signatures import misnamed, refusal, refuse_strange
+from btviz.data.reading.signatures import misnamed, refusal, refuse_documents, refuse_strange
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -33,6 +33,8 @@ _VOTES = 100  # lines that do
 _SAMPLE_BYTES = 1 << 20
 
 _PIECE = 4 << 20
+
+_VALUES_PIECE = 1 << 18  # an error is looked for in all of what is held
 
 _EVEN = 0.9
 """Share of the rows of a table that are as wide as its header, where the name does not say that it is one."""
@@ -79,6 +81,7 @@ def form_of(path: Path) -> Form:
     DataError
         If it holds no rows that can be read; what it is instead, if that is known, and what to do.
     """
+    refuse_documents(path)
     head = head_of(path, _HEAD)
     packed = packing_of(head.raw) is not None
     binary = _binary_form(head.text if packed else head.raw)
@@ -93,7 +96,7 @@ def form_of(path: Path) -> Form:
     if start[:1] == "[":
         return Form("values", newline, packed=packed, remark=remark)
     if start[:1] == "{":
-        plan = plan_of(pieces_of(path, size=_PIECE, newline=newline))
+        plan = plan_of(pieces_of(path, size=_VALUES_PIECE, newline=newline))
         kind: Literal["lines", "values"] = "lines" if plan.kind == "lines" else "values"
         return Form(kind, newline, plan=plan, packed=packed, remark=remark)
     named = format_of(path)
@@ -146,7 +149,7 @@ def sample_of(path: Path, form: Form, *, rows: int = 1000) -> Batch:
         case "csv":
             return _first(csv_reader.batches_of([block], form.dialect or Dialect(), name=path.name), rows)
         case "values":
-            pieces = pieces_of(path, size=_SAMPLE_BYTES, newline=form.newline)
+            pieces = pieces_of(path, size=_VALUES_PIECE, newline=form.newline)
             return _first(json_values.batches_of(pieces, form.plan or Plan(), path=path), rows)
     numbered = enumerate(block.data.split(b"\n"), start=1)
     return batch_of(itertools.islice(((i, item) for i, line in numbered for item in items_of_line(line)), rows))
@@ -191,7 +194,7 @@ def _others(path: Path, form: Form, *, progress: Progress | None, digest: Digest
         case "csv":
             blocks = line_blocks(path, size=_PIECE, progress=progress, digest=digest)
             return csv_reader.batches_of(blocks, form.dialect or Dialect(), name=path.name)
-    pieces = pieces_of(path, size=_PIECE, newline=form.newline, progress=progress, digest=digest)
+    pieces = pieces_of(path, size=_VALUES_PIECE, newline=form.newline, progress=progress, digest=digest)
     return json_values.batches_of(pieces, form.plan or Plan(), path=path)
 
 

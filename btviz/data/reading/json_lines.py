@@ -16,7 +16,7 @@ import polars as pl
 
 from btviz.data.reading.files import LONGEST_ROW, Block
 from btviz.data.reading.json_text import items_of_line
-from btviz.data.reading.record import Batch, Finding, Item, batch_of
+from btviz.data.reading.record import Batch, Finding, Item, batch_of, batched
 
 SAMPLE_LINES = 100
 
@@ -25,10 +25,6 @@ _FEW = 64
 
 _GRAMMARS = 4
 """Shapes of rows that one block is tried for."""
-
-_ROWS_AT_ONCE = 5_000
-
-_BYTES_AT_ONCE = 4 << 20  # what Python makes of a line costs several times its length
 
 _SPACE = r"[ \t\r]*"
 
@@ -157,20 +153,22 @@ def _joined(lines: pl.Series) -> bytes:
 
 def slowly(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
     """Rows that Python reads, a few at a time."""
-    lines = iter(lines)
+    read = 0
+
+    def items() -> Iterator[tuple[int, Item]]:
+        nonlocal read
+        for number, line in lines:
+            read += len(line)
+            yield from ((number, item) for item in items_of_line(line))
+
+    found = batched(items(), letters=lambda: read)
     while True:
         with _PYTHON:
-            items: list[tuple[int, Item]] = []
-            held = 0
-            for number, line in lines:
-                items += ((number, item) for item in items_of_line(line))
-                held += len(line)
-                if len(items) >= _ROWS_AT_ONCE or held >= _BYTES_AT_ONCE:
-                    break
-            if not items:
-                return
-            batch = batch_of(items)
-        yield batch
+            batch = next(found, None)
+        if batch is None:
+            return
+        if batch.lines.len() or batch.findings:
+            yield batch
 
 
 def _lines(block: Block) -> tuple[pl.Series, pl.Series, list[tuple[int, bytes]]]:

@@ -16,6 +16,12 @@ _GROWTH = 16 << 20
 
 _TAIL = 16  # a number, a word or an escape may be cut so short of the end of what was read
 
+_DEEP = 100_000  # letters for which what is nested too deeply counts
+
+_MOST_WASTED = 64 << 20  # and four times what was read; what is damaged so much more is given up
+
+_MOST_FAILURES = 10_000  # without a sound value in between
+
 _BETWEEN = re.compile(r"[ \t\r\n,\ufeff]*")
 
 _JUNK = re.compile(r"[^,\[\]{}\n]*")
@@ -34,7 +40,13 @@ def items_of(value: Any) -> Iterator[Item]:
     elif isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
         yield from value
     else:
-        yield Finding("not an object", "", rejects=True)
+        yield Finding("not an object", f"it is {kind_of(value)}", rejects=True)
+
+
+def kind_of(value: Any) -> str:
+    """What a JSON value is, in words."""
+    kinds = {type(None): "null", bool: "a boolean", int: "a number", float: "a number", str: "a string"}
+    return kinds.get(type(value), "a list")
 
 
 def items_of_line(line: bytes) -> Iterator[Item]:
@@ -48,14 +60,18 @@ def items_of_line(line: bytes) -> Iterator[Item]:
     except UnicodeDecodeError as error:
         yield Finding("invalid UTF-8", f"at byte {error.start:,} of the line", rejects=True)
     except json.JSONDecodeError as error:
-        yield Finding("malformed JSON", f"{malformed(error).detail} at column {error.colno:,}", rejects=True)
+        rows = [] if text[:1] == "{" else _rows_in(line)
+        fault = Finding("malformed JSON", f"{malformed(error).detail} at column {error.colno:,}", rejects=True)
+        yield from rows if any(isinstance(item, dict) for item in rows) else [fault]
     except (ValueError, RecursionError) as error:
         yield malformed(error)
     else:
-        if end == len(text):
-            yield from items_of(value)
-        else:
-            yield from (item for _, item in rows_of(Window([line])))
+        yield from items_of(value) if end == len(text) else _rows_in(line)
+
+
+def _rows_in(line: bytes) -> list[Item]:
+    """What a line holds besides one object."""
+    return [item for _, item in rows_of(Window([line]))]
 
 
 def malformed(error: BaseException) -> Finding:
@@ -99,9 +115,18 @@ class Window:
         self._utf8 = codecs.getincrementaldecoder("utf-8")(errors="surrogateescape")
         self._decoder = Decoder()
         self._text, self._at = "", 0
+        self._loaded = 0
+        self._began = 0
+        self._wasted = 0  # letters that were looked at in vain
+        self._failures = 0
         self._ended = False
         self._broken = False  # whether some byte was no UTF-8
         self._row_start: re.Pattern[str] | None = None
+
+    @property
+    def letters(self) -> int:
+        """Letters of the text before this place."""
+        return self._loaded - len(self._text) + self._at
 
     def peek(self) -> str:
         """The character at which the next value or bracket begins, past blanks and commas; none at the end."""
@@ -116,14 +141,17 @@ class Window:
         self._at += 1
 
     def value(self) -> Any:
-        """The value that begins here, or a finding: then what comes next is what can be read again."""
+        """The value that comes next, or a finding: then what follows is what can be read again."""
+        self.peek()
         while True:
             try:
                 value, end = self._decoder.decode(self._text, self._at)
             except json.JSONDecodeError as error:
+                self._wasted += error.pos - self._at
                 if not self._may_go_on(error):
                     return self._unreadable(malformed(error))
             except (ValueError, RecursionError) as error:
+                self._wasted += _DEEP
                 return self._unreadable(malformed(error))
             else:
                 if end < len(self._text) or self._ended:
@@ -134,13 +162,23 @@ class Window:
                 )
             self._grow()
 
+    def reopen(self) -> None:
+        """Go back to a bracket in the value that was read last: a quote too many may have made a string of it."""
+        bracket = self._text.find("{", self._began, self._at)
+        self._at = bracket if bracket >= 0 else self._at
+
+    def source(self) -> str | None:
+        """The value that begins here, as it is written; None where there is none that can be read."""
+        return None if isinstance(self.value(), Finding) else self._text[self._began : self._at]
+
     def _may_go_on(self, error: json.JSONDecodeError) -> bool:
         """Whether more of the text could mend this."""
         cut = error.msg.startswith("Unterminated string") or error.pos > len(self._text) - _TAIL
         return cut and not self._ended
 
     def _taken(self, value: Any, end: int) -> Any:
-        start = self._at
+        start = self._began = self._at
+        self._failures = 0 if isinstance(value, dict) else self._failures
         if isinstance(value, dict) and self._row_start is None and (key := _FIRST_KEY.match(self._text, start)):
             self._row_start = re.compile(r"\{\s*" + re.escape(key[1]) + r"\s*:")
         undecoded = self._broken and _UNDECODED.search(self._text, start, end)
@@ -166,27 +204,33 @@ class Window:
             self._broken = self._broken or (not part.isascii() and _UNDECODED.search(part) is not None)
             parts.append(part)
             found += len(part)
+            self._loaded += len(part)
         self._text, self._at = "".join(parts), 0
         return found > 0
 
     def _unreadable(self, finding: Finding) -> Finding:
         """Go to where a value can begin again."""
-        if self._text[self._at] not in "{[":
+        self._failures += 1
+        if self._text[self._at : self._at + 1] not in ("{", "["):
             while (
                 (junk := self._junk_end()) == len(self._text) and len(self._text) - self._at < _GROWTH and self._grow()
             ):
                 pass
-            self._move(max(junk, self._at + 1))
+            self._move(min(max(junk, self._at + 1), len(self._text)))
             return finding
         while (end := self._end_of_broken()) is None:
-            if len(self._text) - self._at > LONGEST_ROW:
-                self._move(len(self._text) - _TAIL)  # it is given up
+            if len(self._text) - self._at > LONGEST_ROW or self._is_hopeless:
+                self._move(max(len(self._text) - _TAIL, self._at))  # it is given up
             if not self._grow():
                 detail = f"{finding.detail}; nothing can be read from here on"
                 self._move(len(self._text))
                 return Finding(finding.kind, detail, rejects=True)
         self._move(end)
         return finding
+
+    @property
+    def _is_hopeless(self) -> bool:
+        return self._wasted > _MOST_WASTED + 4 * self._loaded or self._failures > _MOST_FAILURES
 
     def _junk_end(self) -> int:
         junk = _JUNK.match(self._text, self._at)
@@ -195,9 +239,15 @@ class Window:
     def _end_of_broken(self) -> int | None:
         """Where an object or list with an error ends: at its last bracket, or before what begins as the others do."""
         key = _FIRST_KEY.match(self._text, self._at)
-        start = self._row_start or (key and re.compile(r"\{\s*" + re.escape(key[1]) + r"\s*:"))
-        following = start.search(self._text, self._at + 1) if start else None
+        starts = [self._row_start, key and re.compile(r"\{\s*" + re.escape(key[1]) + r"\s*:")]
+        if self._row_start is None and (key is None or self._ended):  # nobody knows how rows begin
+            starts.append(_FIRST_KEY)
+        found = (start.search(self._text, self._at + 1) for start in starts if start is not None)
+        following = next((match for match in found if match is not None), None)
         limit = len(self._text) if following is None else following.start()
+        self._wasted += (limit - self._at) * (8 if following is None else 1)  # brackets are counted one by one
+        if self._is_hopeless:
+            return None
         depth = 0
         for token in _TOKENS.finditer(self._text, self._at, limit):
             depth += {"{": 1, "[": 1, "}": -1, "]": -1}.get(token[0], 0)
@@ -219,7 +269,10 @@ def rows_of(window: Window) -> Iterator[tuple[int | None, Item]]:
             inside = not inside
             window.step()
         else:
-            for item in items_of(window.value()):
+            value = window.value()
+            if isinstance(value, str):
+                window.reopen()
+            for item in items_of(value):
                 yield line, item
     if inside or window.damage:
         yield None, Finding("truncated archive", window.damage or "the list does not end")

@@ -10,8 +10,8 @@ from typing import Any, Literal
 
 import polars as pl
 
-from btviz.data.reading.json_text import Window, items_of, rows_of
-from btviz.data.reading.record import ABSENT, Batch, Cells, Finding, Item, Record, batch_of, cells_of
+from btviz.data.reading.json_text import Decoder, Window, items_of, rows_of
+from btviz.data.reading.record import ABSENT, Batch, Finding, Item, Record, batch_of, batched
 from btviz.errors import DataError
 
 _ROWS_AT_ONCE = 5_000
@@ -19,7 +19,7 @@ _ROWS_AT_ONCE = 5_000
 _LOOKED_AT = 100
 """Members, and items of each, that tell what an object holds."""
 
-_LARGEST = 256 << 20
+_LARGEST = 512 << 20
 """Bytes of columns that are held at once, since each row needs all of them."""
 
 _LISTS = {
@@ -95,7 +95,7 @@ def _outline(window: Window) -> dict[str, _Member] | None:
                     _note(member, value, name)
             case "[":
                 member = _Member("list")
-                for value in _elements(window):
+                for value in _elements(window, window.value):
                     if isinstance(value, Finding):
                         return None
                     _note(member, value, None)
@@ -144,9 +144,9 @@ def _plan_of_objects(members: dict[str, _Member]) -> Plan:
     if all(key.isdecimal() for key in members):
         return Plan("index")
     names = [tuple(member.keys) for member in members.values()]
-    if len(set(names)) == 1 and (len(members) > 1 or all(name.isdecimal() for name in names[0])):
-        return Plan("columns")
-    return Plan()
+    same = len(set(names)) == 1 and len(names) > 1
+    numbered = all(name.isdecimal() for name in itertools.chain.from_iterable(names))
+    return Plan("columns") if names and (same or numbered) else Plan()
 
 
 def _entries(window: Window) -> Iterator[str | None]:
@@ -167,13 +167,13 @@ def _values(window: Window) -> Iterator[tuple[str | None, Any]]:
         yield key, None if key is None else window.value()
 
 
-def _elements(window: Window) -> Iterator[Any]:
+def _elements(window: Window, take: Callable[[], Any]) -> Iterator[Any]:
     window.step()
     while (char := window.peek()) != "]":
         if not char:
             yield Finding("malformed JSON", "the list does not end", rejects=True)
             return
-        yield window.value()
+        yield take()
     window.step()
 
 
@@ -183,9 +183,7 @@ def batches_of(pieces: Iterable[bytes], plan: Plan, *, path: Path) -> Iterator[B
     if plan.kind == "columns" and window.peek() == "{":
         yield from _of_columns(window, path)
     items = _planned(window, plan) if plan.kind not in ("rows", "columns") and window.peek() == "{" else iter(())
-    items = itertools.chain(items, rows_of(window))
-    while some := list(itertools.islice(items, _ROWS_AT_ONCE)):
-        yield batch_of(some)
+    yield from batched(itertools.chain(items, rows_of(window)), letters=lambda: window.letters)
 
 
 def _planned(window: Window, plan: Plan) -> Iterator[tuple[int | None, Item]]:
@@ -201,7 +199,7 @@ def _planned(window: Window, plan: Plan) -> Iterator[tuple[int | None, Item]]:
         elif plan.kind == "index":
             yield from ((line, item) for item in items_of(window.value()))
         elif window.peek() == "[":
-            for value in _elements(window):
+            for value in _elements(window, window.value):
                 if key in wanted:
                     yield from ((line, item) for item in readers.get(plan.kind, items_of)(value))
                 line = window.line
@@ -223,62 +221,65 @@ def _of_table(value: Any, columns: tuple[str, ...]) -> Item:
 
 @dataclass
 class _Column:
-    """One column: its rows by name, their values, and in which of them some key is repeated."""
+    """One column: its rows by name, and their values as they are written, which takes the least memory."""
 
     names: list[str]
-    cells: Cells
-    repeated: dict[str, list[tuple[str, bool]]]
+    written: pl.Series
 
     @classmethod
-    def of(cls, window: Window) -> _Column:
-        """The column that begins here."""
+    def of(cls, window: Window) -> _Column | None:
+        """The column that begins here, if it is sound."""
         if window.peek() == "{":
-            pairs = [(str(name), value) for name, value in _values(window)]
+            pairs = ((str(name), window.source()) for name in _entries(window))
         else:
-            pairs = [(str(i), value) for i, value in enumerate(_elements(window))]
-        repeated = {name: value.repeated for name, value in pairs if isinstance(value, Record)}
-        return cls([name for name, _ in pairs], cells_of([value for _, value in pairs]), repeated)
+            pairs = ((str(i), value) for i, value in enumerate(_elements(window, window.source)))
+        names: list[str] = []
+        written = [pl.Series([], dtype=pl.String)]
+        while some := list(itertools.islice(pairs, _ROWS_AT_ONCE)):
+            names += [name for name, _ in some]
+            written.append(pl.Series([value for _, value in some], dtype=pl.String))
+        column = cls(names, pl.concat(written))
+        return None if column.written.has_nulls() or len(set(names)) < len(names) else column
 
-    @property
-    def size(self) -> int:
-        """About how many bytes it takes."""
-        return int(self.cells.estimated_size()) if isinstance(self.cells, pl.Series) else 100 * len(self.cells)
-
-    def aligned(self, names: list[str]) -> Cells:
-        """Values in the order of all rows."""
+    def aligned(self, names: list[str]) -> pl.Series:
+        """The values in the order of all rows; null where a row has none."""
         if self.names == names:
-            return self.cells
-        by_name = dict(zip(self.names, self.cells, strict=True))
-        return [by_name.get(name, ABSENT) for name in names]
+            return self.written
+        places = {name: place for place, name in enumerate(self.names)}
+        return self.written.gather(pl.Series([places.get(name) for name in names], dtype=pl.UInt32))
 
 
 def _of_columns(window: Window, path: Path) -> Iterator[Batch]:
-    found: dict[str, _Column] = {}
+    columns: dict[str, _Column] = {}
+    size = 0.0
     for key in _entries(window):
-        column = None if key is None or key in found else _Column.of(window)
-        if key is None or column is None or len(set(column.names)) < len(column.names):
-            what = "is damaged" if key is None else "has a column or a row twice"
-            raise DataError(f"{path.name} was to be read as an object of columns; it {what}. Write it again.")
-        found[key] = column
-        if sum(column.size for column in found.values()) > _LARGEST:
+        column = None if key is None or key in columns else _Column.of(window)
+        if key is None or column is None:
+            raise DataError(
+                f"{path.name} was to be read as an object of columns; it is damaged, or has a column or row twice. "
+                "Write it again."
+            )
+        columns[key] = column
+        size += column.written.estimated_size()
+        if size > _LARGEST:
             raise DataError(
                 f"{path.name} was to be read; it is one object of columns, and more than {_LARGEST >> 20} MiB of them "
                 "would have to be held at once. Write its rows one by one: "
                 'frame.to_json(path, orient="records", lines=True).'
             )
-    names = list(dict.fromkeys(itertools.chain.from_iterable(column.names for column in found.values())))
-    repeated = {name for column in found.values() for name in column.repeated}
-    columns = {key: column.aligned(names) for key, column in found.items()}
+    names = list(dict.fromkeys(itertools.chain.from_iterable(column.names for column in columns.values())))
+    series = {key: column.aligned(names) for key, column in columns.items()}
     for start in range(0, len(names), _ROWS_AT_ONCE):
-        numbers = range(start + 1, min(start + _ROWS_AT_ONCE, len(names)) + 1)
-        part = {key: cells[start : start + _ROWS_AT_ONCE] for key, cells in columns.items()}
-        if repeated.isdisjoint(names[start : start + _ROWS_AT_ONCE]):
-            yield Batch(pl.Series("line", numbers, pl.UInt64), part)
-        else:
-            rows = zip(numbers, names[start:], zip(*part.values(), strict=True), strict=False)
-            yield batch_of((number, _row(found, name, values)) for number, name, values in rows)
+        parts = [_decoded(written[start : start + _ROWS_AT_ONCE]) for written in series.values()]
+        yield batch_of(enumerate((_row(series, values) for values in zip(*parts, strict=True)), start + 1))
 
 
-def _row(columns: dict[str, _Column], name: str, values: tuple[Any, ...]) -> Record:
-    members = ((key, value) for key, value in zip(columns, values, strict=True) if value is not ABSENT)
-    return Record(members, repeated=[pair for column in columns.values() for pair in column.repeated.get(name, ())])
+def _decoded(written: pl.Series) -> list[Any]:
+    decoder = Decoder()
+    return [ABSENT if text is None else decoder.decode(text, 0)[0] for text in written]
+
+
+def _row(keys: Iterable[str], values: tuple[Any, ...]) -> Item:
+    members = {key: value for key, value in zip(keys, values, strict=True) if value is not ABSENT}
+    repeated = [pair for value in values if isinstance(value, Record) for pair in value.repeated]
+    return Record(members.items(), repeated=repeated) if repeated else members

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -81,26 +81,75 @@ class Batch:
     canonical: dict[str, pl.Series] = field(default_factory=dict)
 
 
-def batch_of(items: Iterable[tuple[int | None, Item]]) -> Batch:
-    """Columns of rows that were read one at a time."""
-    lines: list[int | None] = []
-    columns: dict[str, list[Any]] = {}
-    findings: list[tuple[int | None, Finding]] = []
+_ROWS_AT_ONCE = 5_000
+
+_LETTERS_AT_ONCE = 4 << 20
+"""What Python makes of a text takes several times its length."""
+
+_CELLS_AT_ONCE = 2_000_000
+
+_MOST_KEYS = 10_000
+
+
+def batched(items: Iterable[tuple[int | None, Item]], *, letters: Callable[[], int]) -> Iterator[Batch]:
+    """Columns of rows that were read one at a time, as many as do not take much memory; at least one batch.
+
+    `letters` counts what has been read so far.
+    """
+    batch = _Gathering()
+    start = letters()
+    yielded = False
     for line, item in items:
+        batch.take(line, item)
+        if batch.is_full or letters() - start >= _LETTERS_AT_ONCE:
+            yield batch.finished()
+            batch, start, yielded = _Gathering(), letters(), True
+    if not yielded or batch.lines or batch.findings:
+        yield batch.finished()
+
+
+def batch_of(items: Iterable[tuple[int | None, Item]]) -> Batch:
+    """Columns of a few rows that were read one at a time."""
+    batch = _Gathering()
+    for line, item in items:
+        batch.take(line, item)
+    return batch.finished()
+
+
+class _Gathering:
+    """Rows that become columns."""
+
+    def __init__(self) -> None:
+        self.lines: list[int | None] = []
+        self.columns: dict[str, list[Any]] = {}
+        self.findings: list[tuple[int | None, Finding]] = []
+
+    @property
+    def is_full(self) -> bool:
+        """Whether it is time to deal with them."""
+        rows = len(self.lines) + len(self.findings)
+        return rows >= _ROWS_AT_ONCE or rows * len(self.columns) >= _CELLS_AT_ONCE
+
+    def take(self, line: int | None, item: Item) -> None:
+        """Take in a row, or what was found instead."""
         found = [item] if isinstance(item, Finding) else item.findings() if isinstance(item, Record) else []
-        findings += [(line, finding) for finding in found]
+        if isinstance(item, dict) and len(item) > _MOST_KEYS:
+            found = [Finding("too many keys", f"{len(item):,}; at most {_MOST_KEYS:,} are read", rejects=True)]
+        self.findings += [(line, finding) for finding in found]
         if isinstance(item, Finding) or any(finding.rejects for finding in found):
-            continue
+            return
         for key, value in item.items():
-            cells = columns.setdefault(key, [])
-            cells.extend(itertools.repeat(ABSENT, len(lines) - len(cells)))
+            cells = self.columns.setdefault(key, [])
+            cells.extend(itertools.repeat(ABSENT, len(self.lines) - len(cells)))
             cells.append(value)
-        lines.append(line)
-    for cells in columns.values():
-        cells.extend(itertools.repeat(ABSENT, len(lines) - len(cells)))
-    return Batch(
-        pl.Series("line", lines, pl.UInt64), {key: cells_of(values) for key, values in columns.items()}, findings
-    )
+        self.lines.append(line)
+
+    def finished(self) -> Batch:
+        """What was taken in, as columns."""
+        for cells in self.columns.values():
+            cells.extend(itertools.repeat(ABSENT, len(self.lines) - len(cells)))
+        columns = {key: cells_of(values) for key, values in self.columns.items()}
+        return Batch(pl.Series("line", self.lines, pl.UInt64), columns, self.findings)
 
 
 _LONGEST, _MOST = 40, 12

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import codecs
 import re
 import zipfile
 from pathlib import Path
 
 from btviz.data.reading.archives import SUFFIXES, members_of, packing_of
-from btviz.data.reading.files import Head
+from btviz.data.reading.files import Head, opened
 from btviz.errors import DataError
 
 _AGAIN = "Write the table again where it was made, as JSON lines, CSV or Parquet."
@@ -80,15 +81,14 @@ def refuse_strange(path: Path, head: Head) -> None:
         for magic, what, advice in _BINARY:
             if re.match(magic, start, re.DOTALL):
                 raise refusal(path, what, advice=advice)
-    if packing_of(head.raw) == "zip":
-        _refuse_documents(path)
     if packing_of(head.text) is not None:
         raise refusal(path, "an archive in an archive", advice="Unpack it once.")
     for magic, what, advice in _TEXT:
         if re.match(rb"\s*(?:" + magic + rb")", head.text, re.IGNORECASE):
             raise refusal(path, what, advice=advice)
     if _is_binary(head.text[:4096]):
-        raise refusal(path, f"of a kind unknown here; {_named(path)} it begins with the bytes {head.raw[:8].hex(' ')}")
+        wrong = f"{said}, and " if (said := misnamed(path, head)) else ""
+        raise refusal(path, f"of a kind unknown here: {wrong}it begins with the bytes {head.text[:8].hex(' ')}")
 
 
 def refusal(path: Path, what: str, *, advice: str = "Name a file of JSON, CSV, Parquet or Arrow.") -> DataError:
@@ -104,19 +104,26 @@ def misnamed(path: Path, head: Head) -> str | None:
     return f"it is named {path.suffix.lower()} and is no {packing} archive"
 
 
-def _named(path: Path) -> str:
-    packing = SUFFIXES.get(path.suffix.lower())
-    return f"it is named {path.suffix} and is no {packing} archive," if packing else ""
-
-
 def _is_binary(start: bytes) -> bool:
     """Whether bytes that no text has are no rarity; some damage, or a null byte, makes no binary file."""
     strange = sum(byte < 9 or 13 < byte < 28 or byte == 127 for byte in start)
     nulls = start.count(0)
-    return nulls * 10 > len(start) or (strange * 50 > len(start) and "\ufffd" in start[:-4].decode(errors="replace"))
+    return nulls * 10 > len(start) or (strange * 50 > len(start) and not _is_utf8(start))
 
 
-def _refuse_documents(path: Path) -> None:
+def _is_utf8(start: bytes) -> bool:
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(start)  # the last character may be cut
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def refuse_documents(path: Path) -> None:
+    """Raise a DataError if the file is a document that is a zip archive inside, or no sound archive."""
+    with opened(path) as file:
+        if packing_of(file.peek(4)) != "zip":
+            return
     try:
         with zipfile.ZipFile(path) as archive:
             names = [member.filename for member in members_of(archive)]
