@@ -126,7 +126,7 @@ def _parts(tally: pl.DataFrame, series: dict[str, str]) -> tuple[dict[str, Passe
     size = {name: (n, distinct) for name, n, distinct in sizes.iter_rows()}
     shared = sorted(_shared(left, by="series").iter_rows(), key=lambda row: (size[row[0]], row))
     passed: dict[str, PassedOver] = {}
-    doubts: list[str] = []
+    doubts: dict[str, str] = {}
     gone: set[str] = set()
     for one, other, n in shared:  # the smallest first
         rows, distinct = size[one]
@@ -139,8 +139,8 @@ def _parts(tally: pl.DataFrame, series: dict[str, str]) -> tuple[dict[str, Passe
             parts = [label for label, name in series.items() if name == one]
             passed |= {label: PassedOver(label, "part of another file", detail) for label in parts}
         else:
-            doubts.append(f"{n:,} of {rows:,} rows of {files} stand in {others}, too")
-    return passed, doubts
+            doubts.setdefault(one, f"{n:,} of {rows:,} rows of {files} stand in {others}, too")
+    return passed, [doubt for name, doubt in doubts.items() if name not in gone]
 
 
 def _named(name: str, series: dict[str, str]) -> str:
