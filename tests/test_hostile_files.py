@@ -133,6 +133,17 @@ def test_a_file_that_is_not_there_or_a_folder_is_said(tmp_path: Path) -> None:
         form_of(tmp_path)
 
 
+def test_an_older_encoding_is_said_with_the_way_out_and_one_odd_byte_is_not_taken_for_it(tmp_path: Path) -> None:
+    text = "prompt;n\ncafé;1\nthé;2\nmilk;3\n"
+    (tmp_path / "old.csv").write_bytes(text.encode("latin-1"))
+    with pytest.raises(DataError, match=r"not UTF-8 .* iconv -f WINDOWS-1252 -t UTF-8 old\.csv"):
+        btviz.load(tmp_path / "old.csv")
+    (tmp_path / "odd.csv").write_bytes(text.encode().replace(b"milk", b"mi\xe9k"))
+    found = read(tmp_path / "odd.csv")
+    assert prompts_of(found) == ["café", "thé"]
+    assert [finding.kind for finding in findings_of(found)] == ["invalid UTF-8"]
+
+
 # Any content ----------------------------------------------------------------------------------------
 
 JSON = st.recursive(

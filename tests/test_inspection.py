@@ -274,7 +274,9 @@ def shown(path: Path, content: str) -> None:
 def test_any_value_in_any_field_is_reported_or_refused(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     shown(tmp_path / "rows.jsonl", "\n".join(map(json.dumps, rows)))
     shown(tmp_path / "rows.json", json.dumps(rows))
-    cells = [{key: value if isinstance(value, str) else json.dumps(value) for key, value in row.items()} for row in rows]
+    cells = [
+        {key: value if isinstance(value, str) else json.dumps(value) for key, value in row.items()} for row in rows
+    ]
     names = list(dict.fromkeys(key for row in cells for key in row))
     out = io.StringIO(newline="")
     csv.writer(out).writerows([names, *([row.get(name, "") for name in names] for row in cells)])

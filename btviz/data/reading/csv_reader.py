@@ -212,7 +212,7 @@ def _fault(fields: list[str], width: int) -> Finding | None:
     if width and len(fields) != width:
         return Finding("malformed CSV", f"{len(fields)} fields where the header has {width}", rejects=True)
     if any(not field.isascii() and _ESCAPED_BYTES.search(field) for field in fields):
-        return Finding("invalid UTF-8", "", rejects=True)
+        return Finding("invalid UTF-8", "save the file as UTF-8", rejects=True)
     return None
 
 

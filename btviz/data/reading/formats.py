@@ -21,7 +21,7 @@ from btviz.data.reading.json_lines import LineReader
 from btviz.data.reading.json_text import items_of_line
 from btviz.data.reading.json_values import Plan, plan_of
 from btviz.data.reading.record import Batch, Finding, Progress, batch_of
-from btviz.data.reading.signatures import misnamed, refusal, refuse_documents, refuse_strange
+from btviz.data.reading.signatures import misnamed, refusal, refuse_documents, refuse_other_encoding, refuse_strange
 
 A = TypeVar("A")
 T = TypeVar("T")
@@ -103,6 +103,7 @@ def form_of(path: Path) -> Form:
     dialect, share = dialect_of(head.text.decode(errors="replace"), whole=head.whole)
     rows = head.text.replace(b"\r", b"\n").strip().count(b"\n")
     if start and (named in (".csv", ".tsv") or (share >= _EVEN and rows)):
+        refuse_other_encoding(path, head)
         return Form("csv", dialect=dialect, packed=packed, remark=remark)
     if start and named is None:
         raise refusal(path, "text in which no table, and no JSON, is seen")

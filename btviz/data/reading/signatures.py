@@ -91,6 +91,17 @@ def refuse_strange(path: Path, head: Head) -> None:
         raise refusal(path, f"of a kind unknown here: {wrong}it begins with the bytes {head.text[:8].hex(' ')}")
 
 
+def refuse_other_encoding(path: Path, head: Head) -> None:
+    """Raise a DataError if a text is in an encoding of one byte a letter, as Excel writes CSV unless told otherwise."""
+    strange = [byte for byte in head.text if byte > 0x7F]
+    pairs = re.search(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}", head.text)
+    if len(strange) > 1 and pairs is None and max(strange) < 0xFE:
+        raise DataError(
+            f"{path.name} was to be read as CSV; its text is not UTF-8 but in an older encoding: a letter is the byte "
+            f"0x{strange[0]:02x}. Save it as CSV UTF-8, or run: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf-8.csv"
+        )
+
+
 def refusal(path: Path, what: str, *, advice: str = "Name a file of JSON, CSV, Parquet or Arrow.") -> DataError:
     """Say what a file is that cannot be read."""
     return DataError(f"{path.name} was to be read; it is {what}. {advice}")
