@@ -614,6 +614,13 @@ def test_repeats_of_unknown_origin_carry_their_doubt_to_tables_and_captions(tmp_
     assert "This is doubtful" in sentences.agreement(table, ds)
 
 
+def test_commands_say_the_doubt_beside_the_numbers(tmp_path: Path) -> None:
+    path = str(write(tmp_path / "a.jsonl", lines(*range(12), *range(12))))
+    lines_of_stats = CliRunner().invoke(app, ["stats", "agreement", path]).stdout.splitlines()
+    assert lines_of_stats[1].startswith("Doubtful: these data do not say whose a row is")
+    assert "\nDoubtful: " in CliRunner().invoke(app, ["data", "show", path]).stdout
+
+
 def test_a_release_that_says_who_annotated_carries_no_doubt(tmp_path: Path, samples: dict[str, Any]) -> None:
     path = write(tmp_path / "train.jsonl", lines(*range(12), *range(12)))
     assert btviz.annotator_agreement(add("beavertails-330k", [path]), n_boot=5)["doubt"].null_count() == 15

@@ -53,9 +53,9 @@ def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> N
         for row in table.to_dicts()
     ]
     safety = table.row(-1, named=True)
-    print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=f"Agreement of annotators in {ds.population}")
-    if safety["doubt"]:
-        click.echo(f"\nDoubtful: {safety['doubt']}.")
+    title = f"Agreement of annotators in {ds.population}"
+    doubt = f"\nDoubtful: {safety['doubt']}." if safety["doubt"] else ""
+    print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=title + doubt)
     click.echo(
         f"\n{safety['n_pairs']:,} pairs annotated twice or more, {safety['n_prompts']:,} prompts. Agreement: share of "
         "pairs of annotators.\nKappa is that of Fleiss over the "
