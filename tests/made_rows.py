@@ -14,7 +14,7 @@ from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
 WORDS = (
     "tea", "steeps", "for three minutes", "naïve", "köstlich", "茶葉", "お茶", "ชา", "🍵", "=1+1", "+2", "-3", "@home",
     "'quoted'", '"', ",", ";", "\n", "\r\n", "\r", "\t", " ", "\\", "{}", "[1]", "null", "true", "0", "1.0", "NaN",
-    "\u2028", "\ufeff", "<b>", "a\n\nb",
+    "\u2028", "\ufeff", "\x85", "\x0b", "\x1c", "\0", "<b>", "a\n\nb",
 )  # fmt: skip
 """Pieces of texts that one form of file or another could take for something else; none says anything."""
 
@@ -36,8 +36,8 @@ COMPARED = {
 
 
 def texts() -> st.SearchStrategy[str]:
-    """Short texts in which something other than blanks is to be seen."""
-    return st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map("".join).filter(lambda text: text.strip() != "")
+    """Short texts, of blanks too; an empty one is none."""
+    return st.lists(st.sampled_from(WORDS), min_size=1, max_size=4).map("".join)
 
 
 def _masks(taxonomy: Taxonomy) -> st.SearchStrategy[int]:
@@ -45,7 +45,7 @@ def _masks(taxonomy: Taxonomy) -> st.SearchStrategy[int]:
 
 
 def answers(taxonomy: Taxonomy, *, splits: tuple[str | None, ...] = SPLITS) -> st.SearchStrategy[pl.DataFrame]:
-    """Annotated answers; texts come from a few, so that pairs repeat. Severity and source may be unknown."""
+    """Annotated answers; texts come from a few, so that pairs repeat. Answers, severity and source may be missing."""
     labels = {
         "split": st.sampled_from(splits),
         "is_safe": st.booleans(),
@@ -72,7 +72,11 @@ def comparisons(taxonomy: Taxonomy, *, splits: tuple[str | None, ...] = SPLITS) 
 def _rows(
     draw: st.DrawFn, few: dict[str, int], labels: dict[str, st.SearchStrategy[Any]], dtypes: dict[str, Any]
 ) -> pl.DataFrame:
-    drawn = {name: draw(st.lists(texts(), min_size=1, max_size=n, unique=True)) for name, n in few.items()}
+    drawn: dict[str, list[str | None]] = {
+        name: draw(st.lists(texts(), min_size=1, max_size=n, unique=True)) for name, n in few.items()
+    }
+    if "response" in few and draw(st.integers(0, 3)) == 0:
+        drawn["response"].append(None)
     columns = {name: st.sampled_from(pool) for name, pool in drawn.items()} | labels
     rows = draw(st.lists(st.fixed_dictionaries(columns), min_size=1, max_size=12))
     return pl.DataFrame(rows, schema=dict.fromkeys(few, pl.String) | dtypes)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import Phase, given, settings
+from hypothesis import Phase, assume, given, settings
 from hypothesis import strategies as st
 from made_rows import KINDS, datasets
 from polars.testing import assert_frame_equal
@@ -35,7 +35,7 @@ def same(loaded: Dataset, ds: Dataset) -> None:
 FILES = ("out", "out.jsonl", "out.jsonl.gz", "out.jsonl.xz", "out.jsonl.zst", "out.csv", "out.csv.gz", "out.parquet")
 
 # each example writes and reads files, so a failing one is shown as it was found
-QUICK = settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+QUICK = settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 @pytest.mark.parametrize("name", FILES)
@@ -43,6 +43,8 @@ QUICK = settings(max_examples=15, phases=[Phase.explicit, Phase.reuse, Phase.gen
 @given(drawn=st.data())
 def test_what_was_exported_comes_back(name: str, drawn: st.DataObject) -> None:
     ds = drawn.draw(datasets(kinds=("answers", "comparisons") if "." in name else KINDS))
+    kinds = sum(ds.table(table).height > 0 for table in TABLES[:3])
+    assume(kinds == 1 or (kinds > 1 and "." not in name))  # a file holds rows of one kind
     with tempfile.TemporaryDirectory() as folder:
         btviz.export(ds, Path(folder) / name, texts=True)
         same(btviz.load(Path(folder) / name), ds)
@@ -296,3 +298,104 @@ def test_without_texts_all_that_a_pair_is_called_leads_back_to_its_rows(make_dat
         ("q3", "a.jsonl:3"),
     ]
     assert sorted(row["line"] for row in lines(tmp_path / "out" / "preferences.jsonl")) == ["b.jsonl:1", "b.jsonl:2"]
+
+
+TALK = [
+    {"prompt": "how is tea made", "response": "with water"},
+    {"prompt": "how hot", "response": "boiling"},
+    {"prompt": "and with milk", "response": "some do"},
+]
+
+
+def conversing(make_dataset) -> Dataset:
+    """Labelled answers and comparisons, some of which end a conversation."""
+    labelled = {"split": "train", "is_safe": True, "labels": 0}
+    rows = [TALK[-1] | labelled | {"turns": TALK}, TALK[1] | labelled | {"turns": TALK[:2]}, TALK[0] | labelled]
+    compared = {"split": "train", "better": 1, "is_safe_0": True, "is_safe_1": False, "labels_0": 0, "labels_1": 2}
+    asked = {"prompt": "and with milk", "response_0": "yes", "response_1": "in the cup"}
+    turns = {
+        f"turns_{side}": [*TALK[:2], {"prompt": asked["prompt"], "response": asked[f"response_{side}"]}]
+        for side in "01"
+    }
+    comparisons = [
+        asked | compared | turns,
+        {"prompt": "is ice hot", "response_0": "no", "response_1": "yes"} | compared,
+    ]
+    return make_dataset(
+        pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}),
+        comparisons=pl.DataFrame(comparisons, schema_overrides={"labels_0": pl.UInt32, "labels_1": pl.UInt32}),
+    )
+
+
+@pytest.mark.parametrize("form", ["released", "csv", "parquet"])
+def test_conversations_come_back_with_their_turns(form, make_dataset, tmp_path):
+    ds = conversing(make_dataset)
+    assert ds.conversations["conversation_id"].n_unique() == 4
+    btviz.export(ds, tmp_path / "out", form=form, texts=True)
+    loaded = btviz.load(tmp_path / "out")
+    same(loaded, ds)
+    assert_frame_equal(loaded.conversations, ds.conversations)
+
+
+def test_turns_that_cannot_be_known_are_not_made_up(make_dataset, tmp_path):
+    labelled = {"split": None, "is_safe": True, "labels": 0}
+    rows = [TALK[1] | labelled | {"turns": TALK[:2]}, TALK[1] | labelled | {"turns": [TALK[2], TALK[1]]}]
+    ds = make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32, "split": pl.String}))
+    written = btviz.export(ds, tmp_path / "a.jsonl", texts=True)
+    assert says(dict(written.left_out.rows())["turns before the last"], "2", "conversations")
+    assert all((row["prompt"], row["response"]) == tuple(TALK[1].values()) for row in lines(tmp_path / "a.jsonl"))
+    with pytest.raises(UsageError, match="conversations"):
+        btviz.export(ds, tmp_path / "kto", form="kto", texts=True)
+
+
+def test_answers_without_labels_come_back_and_are_told_apart(make_dataset, tmp_path):
+    made = [
+        make_dataset(pl.DataFrame({"prompt": ["how is tea made", "is ice hot"], "response": answers, "split": None},
+                                  schema_overrides={"split": pl.String}))
+        for answers in (["with water", "no"], ["with milk", "no"])
+    ]  # fmt: skip
+    assert made[0].fingerprint != made[1].fingerprint
+    written = btviz.export(made[0], tmp_path / "a.csv", texts=True)
+    assert written.rows.rows() == [("answers", 2, 2, 0, 2)]
+    same(btviz.load(tmp_path / "a.csv"), made[0])
+
+
+def test_rows_without_categories_get_a_file_of_their_own(make_dataset, tmp_path):
+    rows = [
+        ("how is tea made", "with water", True, 0),
+        ("is ice hot", "no", False, 4),
+        ("is ice hot", "yes", True, None),
+    ]
+    columns = {"prompt": pl.String, "response": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
+    frame = pl.DataFrame(rows, schema=columns, orient="row").with_columns(split=pl.lit("train"))
+    ds = make_dataset(frame)
+    btviz.export(ds, tmp_path / "out", texts=True)
+    same(btviz.load(tmp_path / "out"), ds)
+    alone = btviz.export(ds, tmp_path / "a.jsonl", texts=True)
+    assert [says(remark, "1", "without categories") for remark in alone.remarks] == [True]
+
+
+def test_prompts_come_back_with_what_is_labelled_of_them(make_dataset, tmp_path):
+    rows = [
+        ("how is tea made", 1, True),
+        ("is ice hot", 6, False),
+        ("is ice hot", 0, None),
+        ("when is spring", None, True),
+        ("when is june", None, None),
+    ]
+    columns = {"prompt": pl.String, "labels": pl.UInt32, "is_safe": pl.Boolean}
+    prompts = pl.DataFrame(rows, schema=columns, orient="row").with_columns(split=pl.lit("test"))
+    for part in (prompts, prompts.head(1), prompts.head(3), prompts[3:4], prompts[4:]):
+        ds = make_dataset(None, prompts=part)
+        for form in ("released", "csv", "parquet"):
+            btviz.export(ds, tmp_path / "out", form=form, texts=True, replace=True)
+            same(btviz.load(tmp_path / "out"), ds)
+
+
+@pytest.mark.parametrize("form", ["released", "csv", "parquet", "datasets"])
+def test_two_splits_of_the_same_rows_are_not_taken_for_copies(form, make_dataset, tmp_path):
+    row = {"prompt": "how is tea made", "response": "with water", "is_safe": True, "labels": 0}
+    rows = [row | {"split": split} for split in ("train", "test")]
+    ds = make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))
+    btviz.export(ds, tmp_path / "out", form=form, texts=True)
+    same(btviz.load(tmp_path / "out"), ds)

@@ -149,8 +149,8 @@ def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:
     return pl.concat(sides).drop_nulls("pair_id").group_by("pair_id").agg(agreed).with_columns(zero)
 
 
-def unlabelled(pairs: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
-    """Pairs that no row says anything of: neither annotated nor compared."""
+def alone(pairs: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
+    """Pairs that are neither annotated nor compared: without labels, or compared with an answer that is missing."""
     compared = pl.concat([preferences["pair_id_0"], preferences["pair_id_1"]]).drop_nulls()
     return pairs.filter((pl.col("n_annotations") == 0) & ~pl.col("pair_id").is_in(compared.implode()))
 
@@ -162,8 +162,8 @@ def identifying(tables: Mapping[str, pl.DataFrame]) -> list[pl.DataFrame]:
     """
     rows = [tables[name] for name in ("annotations", "preferences", "prompts")]
     turns = tables["conversations"].select("conversation_id", "turn", "pair_id")
-    alone = unlabelled(tables["pairs"], tables["preferences"]).select("pair_id")
-    return rows + [table for table in (turns, alone) if table.height]
+    rest = alone(tables["pairs"], tables["preferences"]).select("pair_id")
+    return rows + [table for table in (turns, rest) if table.height]
 
 
 def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:

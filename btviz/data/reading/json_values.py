@@ -158,6 +158,7 @@ def _entries(window: Window) -> Iterator[str | None]:
             yield None
             return
         window.step()
+        window.peek()  # blanks may stand before the value
         yield key
     window.step()
 

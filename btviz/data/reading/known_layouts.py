@@ -95,7 +95,7 @@ LAYOUTS = (
         ),
         not_kept=frozenset({"category_id"}),
     ),
-    Layout("judged-prompts", "prompts", (_PROMPT, Field("is_safe", "is_safe", SAFETY))),
+    Layout("judged-prompts", "prompts", (_PROMPT, Field("is_safe", "is_safe", SAFETY, "report"))),
     Layout("prompts", "prompts", (_PROMPT,)),
 )
 """Every layout that is recognised: the first that at least half of a sample's rows fit, else that which most fit."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import re
 from collections.abc import Iterable, Mapping
@@ -46,17 +47,13 @@ def single_file(path: Path, table: str, *, rows: pl.DataFrame, encoding: Encodin
 
 def folder_files(folder: Path, tables: Mapping[str, pl.DataFrame], *, encoding: Encoding) -> list[File]:
     """A file for each table and split; where names of splits are no plain words, one for each table."""
+    ending = f"{encoding.ending}{encoding.compression}"
     files = []
-    parts = (
-        (table, f"{table}{kind}{f'-{split}' if split else ''}", part)
-        for table, rows in tables.items()
-        for kind, alike in _by_categories(rows)
-        for split, part in _by_split(alike)
-    )
-    for table, stem, part in parts:
-        name = f"{stem}{encoding.ending}{encoding.compression}"
-        told = _told(part, folder / name)
-        files.append(File(name, table, _only_split(part), told, encoding.encode(told)))
+    for table, rows in tables.items():
+        for kind, alike in _by_categories(rows):
+            parts = {f"{table}{kind}{f'-{split}' if split else ''}{ending}": part for split, part in _by_split(alike)}
+            for name, told in _told_apart(parts, folder).items():
+                files.append(File(name, table, _only_split(parts[name]), told, encoding.encode(told)))
     return files
 
 
@@ -77,17 +74,17 @@ def unnamed_among_named(file: File) -> int:
 
 def saved_dataset(folder: Path, table: str, *, rows: pl.DataFrame) -> tuple[list[File], dict[str, Iterable[bytes]]]:
     """The Arrow shards and the documents of a folder for `load_from_disk`: of one data set, or one for each split."""
-    parts = _by_split(rows)
+    splits = _by_split(rows)
+    places = {(f"{split}/" if len(splits) > 1 else ""): split for split, _ in splits}
+    parts = {f"{place}{SHARD}": part for place, (_, part) in zip(places, splits, strict=True)}
     shards: list[File] = []
     documents: dict[str, Iterable[bytes]] = {}
-    for split, part in parts:
-        prefix = f"{split}/" if len(parts) > 1 else ""
-        told = _told(part, folder / f"{prefix}{SHARD}")
+    for (name, told), (place, split) in zip(_told_apart(parts, folder).items(), places.items(), strict=True):
         content = table_bytes_as(told, "arrow")
-        shards.append(File(f"{prefix}{SHARD}", table, _only_split(part), told, [content]))
-        documents |= {f"{prefix}{STATE}": [_state(content, split)], f"{prefix}{INFO}": [_json(_NOTHING_KNOWN)]}
-    if len(parts) > 1:
-        documents[SPLITS] = [_json({"splits": [split for split, _ in parts]})]
+        shards.append(File(name, table, _only_split(parts[name]), told, [content]))
+        documents |= {f"{place}{STATE}": [_state(content, split)], f"{place}{INFO}": [_json(_NOTHING_KNOWN)]}
+    if len(splits) > 1:
+        documents[SPLITS] = [_json({"splits": list(places.values())})]
     return shards, documents
 
 
@@ -104,6 +101,13 @@ def _by_split(rows: pl.DataFrame) -> list[tuple[str | None, pl.DataFrame]]:
         only = splits[0] if len(splits) == 1 and splits[0] is not None and _PLAIN.fullmatch(splits[0]) else None
         return [(only, rows)]
     return [(split, rows.filter(pl.col("split") == split)) for split in named]
+
+
+def _told_apart(parts: Mapping[str, pl.DataFrame], folder: Path) -> dict[str, pl.DataFrame]:
+    """Rows of each file, without their split where names say it; unless two files would be taken for one."""
+    told = {name: _told(part, folder / name) for name, part in parts.items()}
+    twins = any(one.equals(other) for one, other in itertools.combinations(told.values(), 2))
+    return dict(parts) if twins else told
 
 
 def _told(rows: pl.DataFrame, path: Path) -> pl.DataFrame:

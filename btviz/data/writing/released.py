@@ -8,7 +8,7 @@ from functools import reduce
 
 import polars as pl
 
-from btviz.data.assemble import ORDERS, compared_labels, unlabelled
+from btviz.data.assemble import ORDERS, alone, compared_labels
 from btviz.data.dataset import Dataset
 from btviz.data.keys import LINE, key_names, side_of, with_keys
 from btviz.data.tables import ID
@@ -17,8 +17,8 @@ from btviz.data.writing.turns import answered_in_messages, asked_in_messages, wi
 from btviz.errors import choice
 from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy
 
-UNLABELLED = "unlabelled"
-"""Pairs that are in `pairs` alone, because no row labels or compares them."""
+ALONE = "answers"
+"""Answers that are in `pairs` alone: without labels, or once compared with an answer that is missing."""
 
 SUBSETS = ("all", "safe", "unsafe")
 
@@ -85,7 +85,7 @@ def wanted_rows(ds: Dataset, population: str, *, wanted: Wanted) -> pl.DataFrame
     """Canonical rows of a population that are asked for, without texts."""
     if population == "pairs":
         return wanted.of(_pairs(ds, wanted))
-    if population == UNLABELLED:  # of these, a split is not kept
+    if population == ALONE:  # of these, a split is not kept
         none = ds.pairs.clear() if wanted.splits is not None and None not in wanted.splits else all_rows(ds, population)
         return wanted.of(none.select("pair_id", "prompt_id", "is_safe", "labels", "severity"))
     return wanted.of(wanted.of_split(ds.table(population)))
@@ -93,7 +93,7 @@ def wanted_rows(ds: Dataset, population: str, *, wanted: Wanted) -> pl.DataFrame
 
 def all_rows(ds: Dataset, population: str) -> pl.DataFrame:
     """Every row of a population."""
-    return unlabelled(ds.pairs, ds.preferences) if population == UNLABELLED else ds.table(population)
+    return alone(ds.pairs, ds.preferences) if population == ALONE else ds.table(population)
 
 
 def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:

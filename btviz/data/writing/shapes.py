@@ -8,14 +8,14 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.data.writing.released import TEXTS, UNLABELLED, Wanted, outside_keys, released_rows, wanted_rows
+from btviz.data.writing.released import ALONE, TEXTS, Wanted, outside_keys, released_rows, wanted_rows
 from btviz.data.writing.training import UNKNOWN_HISTORY, Examples, dpo_examples, hh_examples, kto_examples
 from btviz.errors import UsageError, choice
 
 FORMS = ("released", "parquet", "csv", "datasets", "dpo", "kto", "hh")
 """Shapes of an export."""
 
-RELEASED = ("annotations", "preferences", "prompts", UNLABELLED)
+RELEASED = ("annotations", "preferences", "prompts", ALONE)
 """Tables whose rows are those of released files."""
 
 POPULATIONS = ("annotations", "preferences", "prompts", "pairs")

@@ -13,7 +13,6 @@ from btviz.data.writing.turns import asked_in_messages, begins_a_turn, in_messag
 from btviz.errors import UsageError, choice
 
 UNKNOWN_ORDER = "neither answer is preferred: a tie, or the order is not known"
-NO_ANSWER = "an answer is missing"
 SAME_ANSWER = "both answers are the same"
 UNKNOWN_SAFETY = "whether the answer is safe is not known"
 UNKNOWN_HISTORY = "the turns before are not known: several conversations end so, or the two answers end different ones"
@@ -94,7 +93,6 @@ def _chosen(ds: Dataset, comparisons: pl.DataFrame, *, order: str) -> Examples:
         with_history(ds, compared_texts(ds, comparisons), ends=[f"_{side}" for side in SIDES]),
         {
             UNKNOWN_ORDER: pl.col(order).is_null(),
-            NO_ANSWER: pl.col("pair_id_0").is_null() | pl.col("pair_id_1").is_null(),
             SAME_ANSWER: pl.col("pair_id_0") == pl.col("pair_id_1"),
             UNKNOWN_HISTORY: pl.col("is_ambiguous"),
         },

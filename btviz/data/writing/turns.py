@@ -36,7 +36,8 @@ def with_history(ds: Dataset, rows: pl.DataFrame, *, ends: Sequence[str] = ("",)
     several = pl.any_horizontal(pl.col(f"ways{end}").fill_null(1) > 1 for end in ends)
     unlike = pl.any_horizontal(pl.col(f"history{end}").ne_missing(pl.col(first)) for end in ends)
     added = [f"{name}{end}" for name in ("history", "ways") for end in ends]
-    return whole.with_columns((several | unlike).alias("is_ambiguous"), pl.col(first).alias("history")).drop(
+    told = pl.when(~(several | unlike)).then(pl.col(first)).alias("history")
+    return whole.with_columns((several | unlike).alias("is_ambiguous"), told).drop(
         name for name in added if name != "history"
     )
 
