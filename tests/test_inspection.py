@@ -93,6 +93,32 @@ def test_two_answers_are_told_by_their_names(tmp_path: Path, first: str, second:
     assert btviz.load(path, columns=seen.proposal).preferences["better"].to_list().count(1) == 6
 
 
+@pytest.mark.parametrize("key", ["conv", "messages", "trajectory"])
+@pytest.mark.parametrize("beside", ["prompt", "note", "q"])
+def test_a_chat_is_proposed_as_a_whole(tmp_path: Path, key: str, beside: str) -> None:
+    """Its last question and answer are what a row holds, whatever texts stand beside it."""
+    answers = [f"Striped, {i} times." for i in range(12)]
+    first = [{"from": "human", "value": "A first?"}, {"from": "gpt", "value": "Yes."}]
+    chats = [[*first, {"from": "human", "value": "How?"}, {"from": "gpt", "value": answer}] for answer in answers]
+    columns = {key: chats, "verdict": ["safe", "unsafe"] * 6, beside: TWELVE["question"]}
+    path = written(tmp_path / "rows.jsonl", of_columns(columns))
+    seen = btviz.inspect(path)
+    assert (seen.layout, seen.proposal) == (None, {"prompt": key, "is_safe": "verdict"})
+    ds = btviz.load(path, columns=seen.proposal)
+    assert set(ds.pairs["prompt"]) == {"How?"}
+    assert sorted(ds.pairs.filter("is_safe")["response"]) == sorted(answers[::2])
+    assert ds.conversations["turn"].value_counts(sort=True)["count"].to_list() == [12, 12]
+
+
+def test_an_answer_that_is_messages_is_no_whole_chat(tmp_path: Path) -> None:
+    answer = [{"role": "assistant", "content": "Striped."}]
+    columns = {"question": TWELVE["question"], "answer": [answer] * 12, "verdict": ["safe", "unsafe"] * 6}
+    path = written(tmp_path / "rows.jsonl", of_columns(columns))
+    seen = btviz.inspect(path)
+    assert seen.proposal == {"prompt": "question", "response": "answer", "is_safe": "verdict"}
+    assert set(btviz.load(path, columns=seen.proposal).pairs["response"]) == {"Striped."}
+
+
 def test_a_line_that_was_proposed_can_be_typed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     import shlex
 

@@ -134,7 +134,7 @@ def mapped_layout(mapped: Mapping[str, Field]) -> Layout:
     if len(has & {"response_0", "response_1"}) == 1:
         raise UsageError("One of response_0 and response_1 was mapped; a comparison has both. Map the other, too.")
     produces = "preferences" if "response_0" in has else "annotations" if "response" in has else "prompts"
-    return Layout("as mapped", produces, tuple(mapped.values()))  # type: ignore[arg-type]  # one of three literals
+    return Layout("columns as mapped", produces, tuple(mapped.values()))  # type: ignore[arg-type]  # one of three literals
 
 
 def _value_of(text: str, *, column: str, sample: Batch) -> Value:

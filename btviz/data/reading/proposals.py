@@ -50,12 +50,13 @@ def proposal(sample: Sequence[Summary]) -> dict[str, str]:
             found[column] = value or key
             free.pop(key, None)
 
-    take("prompt", _best("prompt", free, kinds=_TEXTS) or _only_text(free))
+    chat = _only_chat(free)
+    take("prompt", chat or _best("prompt", free, kinds=_TEXTS) or _only_text(free))
     sides = _two_answers(free)
     for column, key in zip(("response_0", "response_1"), sides or (), strict=False):
         take(column, key)
     if not sides:
-        take("response", _best("response", free, kinds=_TEXTS) or _only_text(free))
+        take("response", _best("response", free, kinds=_TEXTS) or (None if chat else _only_text(free)))
     for column in ("better", "safer") if sides else ():
         order = _best(column, free, kinds={"flags", "codes", "words"})
         take(column, order, value=None if order is None else _from_least(free[order]))
@@ -77,6 +78,14 @@ def _best(column: str, free: Mapping[str, Summary], *, kinds: set[str]) -> str |
             if summary.holds in kinds and pattern.search(_plain(key)):
                 return key
     return None
+
+
+def _only_chat(free: Mapping[str, Summary]) -> str | None:
+    """The one column that holds whole chats, with their answers."""
+    chats = [key for key, summary in free.items() if summary.holds == "messages"]
+    prompt, response = (_best(column, free, kinds=_TEXTS) for column in ("prompt", "response"))
+    whole = prompt is None or (response is None and prompt not in chats)
+    return chats[0] if len(chats) == 1 and whole else None
 
 
 def _plain(key: str) -> str:

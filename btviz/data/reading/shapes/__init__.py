@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 from btviz.data.reading.mapping import Order, meaning_of_chosen, used_keys
 from btviz.data.reading.record import Batch, shown_columns
@@ -17,13 +18,14 @@ from btviz.errors import UsageError
 def planned(sample: Batch, columns: Mapping[str, str] | None = None) -> tuple[list[Unfolding], dict[str, str]]:
     """What makes the texts of a file plain, and what a user says of the columns that are left after it."""
     order, rest = meaning_of_chosen(columns or {})
-    kept, asked = used_keys(rest, sample), rest.get("prompt", "prompt")
+    kept = used_keys(rest, sample)
     steps = unfoldings(sample, kept=kept, order=order or "overall")
-    if asked in sample.columns and asked != "prompt" and "prompt" not in sample.columns:
-        named = _named_prompt(asked)
-        more = unfoldings(named.of(sample), kept=kept - {asked}, order=order or "overall")
+    named = {name: key for name in ("prompt", "response") if (key := rest.get(name, name)) in sample.columns}
+    if any(name != key for name, key in named.items()):
+        first = _named(named, [name for name in ("prompt", "response") if name in sample.columns])
+        more = unfoldings(first.of(sample), kept=kept - {*named.values()}, order=order or "overall")
         if more:
-            steps, rest = [named, *more], rest | {"prompt": "prompt"}
+            steps, rest = [first, *more], rest | {name: name for name in named}
     if order is not None and not any(order in step.canonical and "chosen" in step.needs for step in steps):
         raise UsageError(
             f"What chosen means was given as {order!r}; the file has no chosen and rejected answers, but "
@@ -46,9 +48,15 @@ def unfoldings(sample: Batch, *, kept: Collection[str] = (), order: Order = "ove
     return found if ratings is None else [*found, ratings]
 
 
-def _named_prompt(key: str) -> Unfolding:
-    """The prompts of a file, which a user found under another key."""
-    return Unfolding(f"prompts ({key})", (key,), ("prompt",), lambda cells: Row({"prompt": cells[key]}))
+def _named(named: Mapping[str, str], there: Sequence[str]) -> Unfolding:
+    """The prompts and answers of a file under their usual names; what was under these is left."""
+    keys = tuple(dict.fromkeys(named.values()))
+    left = tuple(name for name in there if name in named and name not in keys)
+
+    def of_row(cells: Mapping[str, Any]) -> Row:
+        return Row({name: cells[key] for name, key in named.items() if key in cells})
+
+    return Unfolding("columns as mapped", (), tuple(named), of_row, takes=(*keys, *left), left=left)
 
 
 def unfolded(batch: Batch, steps: Sequence[Unfolding]) -> Batch:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -65,7 +65,7 @@ def _of_instruction(cells: Mapping[str, Any]) -> Row:
 
 
 def _of_question(cells: Mapping[str, Any]) -> Row:
-    """A prompt that is a chat, with an answer of its own, or none."""
+    """A prompt and its answer, or a prompt alone; one of them is a chat."""
     answer = cells.get("response")
     if answer is not None:
         return row_of(continued(_asked(cells), answer))
@@ -95,14 +95,16 @@ def _asked(cells: Mapping[str, Any]) -> Talk:
 
 def holds_chats(sample: Batch, key: str) -> bool:
     """Whether most cells of a key are messages, or texts with marked turns."""
-    cells = [cell for cell in listed(sample.columns[key]) if cell is not ABSENT and cell is not None]
-    return sum(map(_is_chat, cells)) * 2 > len(cells)
+    return _are_most(sample, key, lambda cell: _are_messages(cell) or (isinstance(cell, str) and is_marked(cell)))
 
 
-def _is_chat(cell: Any) -> bool:
+def _are_most(sample: Batch, key: str, is_one: Callable[[Any], bool]) -> bool:
+    cells = [cell for cell in listed(sample.columns.get(key, [])) if cell is not ABSENT and cell is not None]
+    return sum(map(is_one, cells)) * 2 > len(cells)
+
+
+def _are_messages(cell: Any) -> bool:
     if isinstance(cell, str):
-        if is_marked(cell):
-            return True
         begins = cell.lstrip()[:2]
         return begins in {"[{", "[("} and any(f"{q}{key}{q}" in cell for key in ROLE_KEYS for q in "'\"")
     items: Sequence[Any] = [cell] if isinstance(cell, Mapping) else cell if isinstance(cell, Sequence) else []
@@ -181,13 +183,13 @@ INSTRUCTIONS = Unfolding(
 )
 
 PROMPTS = Unfolding(
-    name="prompts that are chats",
+    name="prompts or answers that are chats",
     needs=("prompt",),
     takes=("response",),
     makes=("prompt", "response"),
     of_row=_of_question,
     canonical={"turns": TURNS},
-    fits=lambda sample: holds_chats(sample, "prompt"),
+    fits=lambda sample: holds_chats(sample, "prompt") or _are_most(sample, "response", _are_messages),
 )
 
 DESIRED = (
