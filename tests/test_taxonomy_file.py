@@ -123,6 +123,7 @@ WRONG = {
     "wide letters": (TWO.replace('"B"', '"\uff21"'), r"the titles 'A' and '\\uff21' look alike"),
     "two alphabets": (ONE.replace('"A"', '"p\u0430ge"'), "one of its words mixes Cyrillic and Latin letters"),
     "hidden character": (ONE.replace('"a"', '"a\u200bb"'), "character 2 is U[+]200B, which cannot be seen"),
+    "joiner between Latin letters": (ONE.replace('"a"', '"a\u200db"'), "character 2 is U[+]200D, which cannot be seen"),
     "no-break space": (ONE.replace('"A"', '"a\u00a0b"'), "character 2 is U[+]00A0"),
     "too many": (categories(MOST_CATEGORIES + 1), "lists 33 categories, and 32 are the most"),
     "too many groups": (categories(9, groups=9), "has 9 groups, and 8 colours"),
@@ -146,12 +147,25 @@ def test_a_file_that_is_not_there() -> None:
         read_taxonomy("nowhere.toml")
 
 
-@pytest.mark.parametrize(("one", "other"), [("sc\u043ere", "Score"), ("a\u2013b", "a-b"), ("a  b", "a b")])
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [("sc\u043ere", "Score"), ("a\u2013b", "a-b"), ("a  b", "a b"), ("\u0645\u06cc\u200c\u062e", "\u0645\u06cc\u062e")],
+)
 def test_lookalikes_have_one_skeleton(one: str, other: str) -> None:
     assert skeleton(one) == skeleton(other)
 
 
-@pytest.mark.parametrize("name", ["hate_speech,offensive", "Gr\u00fc\u00dfe 2", "\u732b\u3068\u72ac", "\u0434\u0430"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "hate_speech,offensive",
+        "Gr\u00fc\u00dfe 2",
+        "\u732b\u3068\u72ac",
+        "\u0434\u0430",
+        "\u0645\u06cc\u200c\u062e",  # Persian keeps two letters apart
+        "\u0930\u094d\u200d\u092f",  # Marathi joins them
+    ],
+)
 def test_names_of_one_alphabet_are_not_odd(name: str) -> None:
     assert oddity(name) is None
 

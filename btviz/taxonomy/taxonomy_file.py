@@ -222,11 +222,11 @@ _VISIBLE_SPACE = " "
 def skeleton(name: str) -> str:
     """What a name looks like: equal for names that a reader would take for the same.
 
-    Compatibility forms, case, letters of other alphabets that look Latin, kinds of dashes and
-    runs of spaces are levelled.
+    Compatibility forms, case, letters of other alphabets that look Latin, kinds of dashes, runs of spaces,
+    and characters that join letters are levelled.
     """
     levelled = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
-    seen = ("-" if unicodedata.category(c) == "Pd" else _LATIN.get(c, c) for c in levelled)
+    seen = ("-" if unicodedata.category(c) == "Pd" else _LATIN.get(c, c) for c in levelled if c not in _JOINERS)
     return " ".join("".join(seen).split())
 
 
@@ -234,6 +234,8 @@ def oddity(name: str) -> str | None:
     """What in a name a reader would not see: a hidden character, or a word of two alphabets."""
     for place, character in enumerate(name, start=1):
         hidden = unicodedata.category(character) in {"Cc", "Cf", "Co", "Cn", "Cs", "Zl", "Zp"}
+        if character in _JOINERS and place > 1 and _alphabet(name[place - 2]) in _JOINED:
+            continue
         if hidden or (character.isspace() and character != _VISIBLE_SPACE):
             return f"character {place} is U+{ord(character):04X}, which cannot be seen"
     for word in re.findall(r"[^\W\d_]+", name):
@@ -242,6 +244,11 @@ def oddity(name: str) -> str | None:
             return f"one of its words mixes {' and '.join(alphabets)} letters"
     return None
 
+
+_JOINERS = "\u200c\u200d"
+
+_JOINED = {"Arabic", "Devanagari", "Bengali", "Gujarati", "Kannada", "Malayalam", "Sinhala", "Tamil", "Telugu"}
+"""Alphabets whose spelling needs characters that join letters or keep them apart."""
 
 _WRITTEN_TOGETHER = {"Cjk", "Hiragana", "Katakana", "Katakana-Hiragana"}
 
