@@ -104,10 +104,28 @@ def test_planted_words_are_found_and_no_clause_is(script, make_dataset):
     assert rare not in topics.topics["keywords"].explode()
 
 
+@pytest.mark.parametrize("each", [1, 2])
+def test_planted_words_are_found_where_scripts_are_mixed(each, make_dataset):
+    """What the texts of a script share sets nothing apart, be there one topic in that script or two."""
+    prompts, planted = {}, []
+    for sentence, markers, doings, places, _ in PLANTED.values():
+        for marker in markers.split()[:each]:
+            said = (sentence.format(doing, marker, place) for doing, place in product(doings.split(), places))
+            prompts |= dict.fromkeys(said, len(planted))
+            planted.append(marker.lower())
+    ds, emb, points, truth = laid_out(make_dataset, prompts)
+    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=10)
+    by_topic = emb.pairs.join(topics.assignments, on="pair_id").select("text_id", "topic")
+    assert topics.topics.height == len(planted)
+    for row in topics.topics.iter_rows(named=True):
+        (subject,) = {truth[text] for text in by_topic.filter(topic=row["topic"])["text_id"]}
+        assert planted[subject] in row["name"].split(", ")
+
+
 def test_joins_make_one_word():
     texts = {
         "A well-known e‑mail, it’s co-op’s; state-of-the-art --not": "well-known e-mail co-op's state-of-the-art",
-        "L’eau, l'eau et d'eau; co\u00adoperate CAFE\u0301": "l'eau l'eau et d'eau cooperate café",
+        "L’eau, l'eau et d'eau; co\u00adoperate CAFE\u0301": "l'eau l'eau d'eau cooperate café",
         "כש״ח צ׳ק": "כש״ח צ׳ק",
         "می‌خواهم": "می‌خواهم",
         "क्षत्रिय": "क्षत्रिय",

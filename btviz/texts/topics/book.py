@@ -20,7 +20,7 @@ from btviz.texts.topics.tables import Tables, fit_bertopic, load_bertopic, table
 
 KIND = "topics"
 
-VERSION = 3
+VERSION = 4
 
 
 class Book(Protocol):

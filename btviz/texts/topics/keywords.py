@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from btviz.data.words import words_of
 from btviz.errors import require
+from btviz.texts.topics.fillers import FILLERS
 
 _LETTERS = r"\p{L}[\p{L}\p{M}\p{Nd}\u{200C}\u{200D}]*"
 
@@ -36,26 +38,24 @@ _LENGTHS = (
 )
 """Fewest and most letters of a keyword, marks not counted, by the first script that it has."""
 
-_FILLERS = """
-aren couldn didn doesn don hadn hasn haven isn let like ll mightn mustn needn re shan shouldn use used using ve wasn
-weren won wouldn just really thing things want need know make way ways good best help think does did got get getting
-additionally important however instead possible usually
-gonna going yes ok okay sure someone somebody people person tell say said says try able im ive dont cant whats
-could would should do is was what
-""".split()  # noqa: SIM905  # a word list is easier to read than a list of quoted words
-
-_CHINESE_FILLERS = """
-的了是在我你他她它们們这這那和与與或也都就不没沒有要会會能可吗嗎呢吧啊把被给給对對从從到为為以及个個一很太更最将將还還
-又再让讓使用于於而但如何之其此所者去来來说說做想得地着著过過里裡后後前上下中请請问問怎哪谁誰
-"""
-"""Words of one letter that say nothing of a subject."""
-
 _CONTRACTED = ("n't", "'s", "'d", "'ll", "'m", "'re", "'ve")
 
 NO_WORDS = ("emptydoc", "wordless")  # the first is what BERTopic puts in the place of a text without words
 
 TELLING = 2.0
 """How many times as common a keyword is in the texts of its topic as in all others, at least."""
+
+_DIVERSITY = 0.2
+
+_CANDIDATES = 30
+"""Of which maximal marginal relevance picks; BERTopic's own number."""
+
+_SCRIPTS = (
+    *(rf"\p{{{name}}}" for name in ("Latin", "Cyrillic", "Greek", "Arabic", "Hebrew", "Devanagari", "Bengali")),
+    *(rf"\p{{{name}}}" for name in ("Tamil", "Telugu", "Thai", "Lao", "Khmer", "Myanmar", "Hangul", "Ethiopic")),
+    r"[\p{Han}\p{Hiragana}\p{Katakana}]",
+    "",
+)
 
 
 def keywords_in(texts: pl.Series) -> pl.DataFrame:
@@ -85,9 +85,9 @@ def _may_name(words: pl.Series) -> pl.Series:
 
 def _stop_words() -> set[str]:
     english = require("sklearn.feature_extraction.text", extra="topics").ENGLISH_STOP_WORDS
-    stems = {*english, *_FILLERS}
+    stems = {*english, *FILLERS}
     joined = {stem + end for stem in stems for end in _CONTRACTED} | {"can't", "won't", "don't", "ain't"}
-    return stems | joined | set(_CHINESE_FILLERS)
+    return stems | joined
 
 
 class CountedTexts:
@@ -140,16 +140,28 @@ class CountedTexts:
     def telling(self, groups: Sequence[NDArray[np.integer[Any]]]) -> Any:
         """Which words set groups of texts (row numbers) apart; bool, sparse, shape (groups, v).
 
-        They are in two texts of the group, and `TELLING` times as common there as in all other texts.
+        They are in two texts of the group, and `TELLING` times as common there as in all other texts with
+        words of their script: else every word of a script would set apart what is written in it.
         """
-        has = (self.counts > 0).astype(np.int64)
-        inside = (_members(groups, n=len(self.vectors)) @ has).tocoo()
-        sizes, n = np.array([len(group) for group in groups])[inside.row], len(self.vectors)
+        members, has = _members(groups, n=len(self.vectors)), (self.counts > 0).astype(np.int64)
+        inside = (members @ has).tocoo()
         outside = np.asarray(has.sum(axis=0)).ravel()[inside.col] - inside.data
-        # (inside / sizes) / (outside / (n - sizes)), without a division by nothing
-        told = (inside.data >= 2) & (inside.data * (n - sizes) >= TELLING * outside * sizes)
+        script = self._scripts[inside.col]
+        written = (has @ np.eye(len(_SCRIPTS), dtype=np.int64)[self._scripts] > 0).astype(np.int64)
+        size = (members @ written)[inside.row, script]
+        others = written.sum(axis=0)[script] - size
+        # (inside / size) / (outside / others), without a division by nothing
+        told = (inside.data >= 2) & (inside.data * others >= TELLING * outside * size)
         sparse = require("scipy.sparse", extra="topics")
         return sparse.csr_matrix((told[told], (inside.row[told], inside.col[told])), shape=inside.shape)
+
+    @cached_property
+    def _scripts(self) -> NDArray[np.int64]:
+        """Script of each word: the first of `_SCRIPTS` that it has a letter of; shape (v,)."""
+        number = pl.lit(len(_SCRIPTS) - 1)
+        for place, script in reversed(list(enumerate(_SCRIPTS))):
+            number = pl.when(pl.col("word").str.contains(script)).then(place).otherwise(number)
+        return pl.DataFrame({"word": self.words}).select(number).to_series().cast(pl.Int64).to_numpy()
 
     @cached_property
     def word_vectors(self) -> NDArray[np.float32]:
@@ -157,12 +169,60 @@ class CountedTexts:
         sums = (self.counts > 0).T.astype(np.float32) @ self.vectors
         return np.asarray(sums / np.maximum(np.linalg.norm(sums, axis=1, keepdims=True), 1e-12), np.float32)
 
-    def embed(self, phrases: Sequence[str]) -> NDArray[np.float32]:
-        """Mean vector of the words of each phrase; zeros where it has none that is known."""
-        known = self.vectorizer.vocabulary_
-        places = [[known[word] for word in phrase.split() if word in known] for phrase in phrases]
-        nothing = np.zeros(self.vectors.shape[1], np.float32)
-        return np.stack([self.word_vectors[place].mean(axis=0) if place else nothing for place in places])
+    def relevant(self, places: NDArray[np.integer[Any]], vector: NDArray[np.float32], *, most: int) -> list[int]:
+        """Of words (columns) those nearest to a vector and not to each other, in the order given.
+
+        Maximal marginal relevance (Carbonell & Goldstein 1998).
+        """
+        near = self.word_vectors[places]
+        relevance, chosen = near @ vector, np.full(len(places), -np.inf)
+        picked: list[int] = []
+        while len(picked) < min(most, len(places)):
+            gain = (1 - _DIVERSITY) * relevance - _DIVERSITY * (chosen if picked else 0)
+            gain[picked] = -np.inf
+            picked.append(int(np.argmax(gain)))
+            chosen = np.maximum(chosen, near @ near[picked[-1]])
+        return sorted(picked)
+
+
+@dataclass(frozen=True, eq=False)
+class TopicWords:
+    """Words of topics, as BERTopic asks for them: what it calls a representation.
+
+    Its own takes the mean of a topic's words for the topic, so a word that other topics share counts for
+    more than one that the topic has alone.
+    """
+
+    counted: CountedTexts
+    labels: NDArray[np.integer[Any]]
+    most: int
+
+    def extract_topics(self, _model: Any, _documents: Any, weights: Any, topics: Mapping[int, Any]) -> dict[int, Any]:
+        """Words and weights of each topic, whose rows of c-TF-IDF are in the same order."""
+        groups = [np.flatnonzero(self.labels == topic) for topic in topics]
+        best = heaviest(weights, self.counted.telling(groups), most=_CANDIDATES)
+        names = self.counted.words
+        representations = {}
+        for topic, group, (places, values) in zip(topics, groups, best, strict=True):
+            mean = self.counted.vectors[group].mean(axis=0)
+            kept = self.counted.relevant(places, mean / max(float(np.linalg.norm(mean)), 1e-12), most=self.most)
+            words = [(names[int(places[i])], float(values[i])) for i in kept]
+            representations[topic] = words or [("", 1e-5)]  # what BERTopic has where there is no word
+        return representations
+
+
+def heaviest(
+    weights: Any, telling: Any, *, most: int
+) -> list[tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]]:
+    """Of each row of c-TF-IDF the words (columns) that set it apart, with their weights, the heaviest first."""
+    told = weights.multiply(telling).tocsr()
+    best = []
+    for row in range(told.shape[0]):
+        entries = slice(told.indptr[row], told.indptr[row + 1])
+        place, weight = told.indices[entries], told.data[entries]
+        first = np.lexsort((place, -weight))[:most]
+        best.append((place[first], weight[first]))
+    return best
 
 
 def _counts(found: pl.DataFrame, words: pl.Series, *, n: int) -> Any:

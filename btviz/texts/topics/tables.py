@@ -9,20 +9,19 @@ every scale at once, and no text in it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
 import polars.selectors as cs
-from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import require
 from btviz.stats.association import ratio
 from btviz.texts.topics.density import Integers
-from btviz.texts.topics.keywords import NO_WORDS, CountedTexts
+from btviz.texts.topics.keywords import NO_WORDS, CountedTexts, TopicWords, heaviest
 from btviz.texts.topics.layers import Layers, mean_vectors
 
 WORDS_IN_NAME = 3
@@ -123,47 +122,8 @@ def _words_of_unions(
     groups = [np.flatnonzero(np.isin(texts, union)) for union in unions]
     counts = counted.transform([" ".join(map(str, group)) for group in groups])
     weights = model.ctfidf_model.transform(counts.astype(np.float64))
-    best = candidates(weights, counted.telling(groups), words=counted.get_feature_names_out(), most=n_words)
-    return [[word for word, _ in weighted] for weighted in best]
-
-
-_DIVERSITY = 0.2
-
-_CANDIDATES = 30
-"""Of which maximal marginal relevance picks; BERTopic's own number."""
-
-
-def candidates(
-    weights: Any, telling: Any, *, words: NDArray[np.object_], most: int = _CANDIDATES
-) -> list[list[tuple[str, float]]]:
-    """Of each row of c-TF-IDF the words that set it apart, the heaviest first."""
-    told = weights.multiply(telling).tocsr()
-    best = []
-    for row in range(told.shape[0]):
-        entries = slice(told.indptr[row], told.indptr[row + 1])
-        place, weight = told.indices[entries], told.data[entries]
-        heaviest = np.lexsort((place, -weight))[:most]
-        best.append(
-            [(str(words[word]), float(value)) for word, value in zip(place[heaviest], weight[heaviest], strict=True)]
-        )
-    return best
-
-
-@dataclass(frozen=True, eq=False)
-class _Telling:
-    """What BERTopic calls a representation: candidates of each topic, in place of the words that weigh most."""
-
-    counted: CountedTexts
-    labels: Integers
-
-    def extract_topics(self, _model: Any, _documents: Any, weights: Any, topics: Mapping[int, Any]) -> dict[int, Any]:
-        """Words and weights of each topic, whose rows of c-TF-IDF are in the same order."""
-        telling = self.counted.telling([np.flatnonzero(self.labels == topic) for topic in topics])
-        best = candidates(weights, telling, words=self.counted.get_feature_names_out())
-        empty = ("", 1e-5)  # what BERTopic fills up with
-        return {
-            topic: [*words, *[empty] * (_CANDIDATES - len(words))] for topic, words in zip(topics, best, strict=True)
-        }
+    best = heaviest(weights, counted.telling(groups), most=n_words)
+    return [counted.words.gather(places).to_list() for places, _ in best]
 
 
 def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> Any:
@@ -171,7 +131,6 @@ def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> An
     bertopic = load_bertopic()
     # no subclass: for any other type BERTopic would make vectors of topics from their words
     backend = require("bertopic.backend", extra="topics").BaseEmbedder()
-    backend.embed = lambda documents, verbose=False: counted.embed(documents)  # noqa: ARG005  # BERTopic passes it
     model = bertopic.BERTopic(
         language="multilingual",  # else BERTopic drops every character outside ASCII
         top_n_words=n_words,
@@ -181,19 +140,11 @@ def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> An
         hdbscan_model=require("bertopic.cluster", extra="topics").BaseCluster(),
         vectorizer_model=counted,
         ctfidf_model=require("bertopic.vectorizers", extra="topics").ClassTfidfTransformer(reduce_frequent_words=True),
-        representation_model=require("bertopic.representation", extra="topics").MaximalMarginalRelevance(
-            diversity=_DIVERSITY, top_n_words=n_words
-        ),
     )
-    relevance = model.representation_model
-    model.representation_model = [_Telling(counted, labels), relevance]
+    model.representation_model = [TopicWords(counted, labels, n_words)]
     rows = [str(row) for row in range(len(labels))]
     model.fit(rows, embeddings=counted.vectors, y=labels)
-    model.topic_representations_ = {  # without the empty words that fill up those of small topics
-        topic: [pair for pair in words if pair[0]] or words[:1] for topic, words in model.topic_representations_.items()
-    }
-    del backend.embed
-    model.vectorizer_model, model.representation_model, model.nr_topics = counted.vectorizer, relevance, None
+    model.vectorizer_model, model.representation_model, model.nr_topics = counted.vectorizer, None, None
     return model
 
 
