@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -187,9 +187,9 @@ class CountedTexts:
 
 @dataclass(frozen=True, eq=False)
 class TopicWords:
-    """Words of topics, as BERTopic asks for them: what it calls a representation.
+    """Words of topics, in place of what BERTopic calls a representation.
 
-    Its own takes the mean of a topic's words for the topic, so a word that other topics share counts for
+    BERTopic's own takes the mean of a topic's words for the topic, so a word that other topics share counts for
     more than one that the topic has alone.
     """
 
@@ -197,8 +197,9 @@ class TopicWords:
     labels: NDArray[np.integer[Any]]
     most: int
 
-    def extract_topics(self, _model: Any, _documents: Any, weights: Any, topics: Mapping[int, Any]) -> dict[int, Any]:
-        """Words and weights of each topic, whose rows of c-TF-IDF are in the same order."""
+    def of(self, topics: Iterable[int], *, weights: Any) -> dict[int, list[tuple[str, float]]]:
+        """Words of topics, whose rows of c-TF-IDF are in the same order, with their weights."""
+        topics = list(topics)
         groups = [np.flatnonzero(self.labels == topic) for topic in topics]
         best = heaviest(weights, self.counted.telling(groups), most=_CANDIDATES)
         names = self.counted.words

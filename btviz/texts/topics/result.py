@@ -197,10 +197,11 @@ def fit_topics(
     Distinct texts are clustered by the density of the map (HDBSCAN*, by excess of mass), at
     several smallest topic sizes. Words come from BERTopic on these clusters and vectors: c-TF-IDF,
     then maximal marginal relevance among the best 30, with the mean vector of the texts that
-    have a word for the word's own, and that of a topic's texts for the topic's. A keyword is a word of its script (clauses without blanks are
-    divided by dictionary, as in `btviz.data.words`), is in two prompts and in two texts of the
-    topic, and is twice as common there as in all other texts with words of its script; function
-    words of some twenty languages are none. No model is loaded and nothing is fetched.
+    have a word for the word's own, and that of a topic's texts for the topic's. A keyword is a
+    word of its script (clauses without blanks are divided by dictionary, as in
+    `btviz.data.words`), is in two prompts and in two texts of the topic, and is twice as common
+    there as in all other texts with words of its script; function words of some twenty languages
+    are none. No model is loaded and nothing is fetched.
 
     Parameters
     ----------

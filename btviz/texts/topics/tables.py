@@ -11,6 +11,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -141,7 +142,9 @@ def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> An
         vectorizer_model=counted,
         ctfidf_model=require("bertopic.vectorizers", extra="topics").ClassTfidfTransformer(reduce_frequent_words=True),
     )
-    model.representation_model = [TopicWords(counted, labels, n_words)]
+    words = TopicWords(counted, labels, n_words)
+    asked = SimpleNamespace(extract_topics=lambda *given: words.of(given[3], weights=given[2]))
+    model.representation_model = [asked]
     rows = [str(row) for row in range(len(labels))]
     model.fit(rows, embeddings=counted.vectors, y=labels)
     model.vectorizer_model, model.representation_model, model.nr_topics = counted.vectorizer, None, None
