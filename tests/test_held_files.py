@@ -439,6 +439,17 @@ def test_another_file_put_in_its_place_is_read_anew(tmp_path: Path, monkeypatch:
     assert remembered_sha256(path) != first
 
 
+def test_what_datasets_worked_out_beside_saved_rows_is_no_part_of_them(tmp_path: Path) -> None:
+    rows = pl.read_ndjson(write(tmp_path / "rows.jsonl", lines(1, 2, 3)))
+    folder = tmp_path / "saved"
+    folder.mkdir()
+    rows.write_ipc_stream(folder / "data-00000-of-00001.arrow")
+    rows.with_columns(prompt=pl.lit("x")).write_ipc_stream(folder / "cache-0f1e.arrow")
+    (folder / "state.json").write_text('{"_data_files": [{"filename": "data-00000-of-00001.arrow"}]}')
+    with pytest.warns(UserWarning, match="cache-0f1e"):
+        assert btviz.load(folder).annotations.height == 3
+
+
 def test_a_file_that_rests_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.jsonl", lines(1))
     first = remembered_sha256(path)

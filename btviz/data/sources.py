@@ -317,6 +317,8 @@ class _Walk:
         elif path.name in _ABOUT_DATA:
             if not _is_saved_with_rows(path):
                 self._pass_over(path, "no data", "it describes data")
+        elif path.match("cache-*.arrow") and (path.parent / "state.json").is_file():
+            self._pass_over(path, "no data", "`datasets` keeps there what it worked out")
         elif format_of(path) is None and not _holds_rows(path):
             self._pass_over(path, "no data", "neither its name nor its first bytes are those of data")
         else:

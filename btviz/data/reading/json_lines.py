@@ -107,11 +107,22 @@ class LineReader:
     """Reads the lines of one file, by the grammar of its first lines and those of what a block holds besides."""
 
     grammar: Grammar | None
+    is_dense: bool
+    """Whether lines are written without spaces and escapes that JSON does not need."""
 
     @classmethod
     def of(cls, block: Block) -> LineReader:
         """A reader that expects what most of the first lines hold."""
-        return cls(Grammar.of(itertools.islice(io.BytesIO(block.data), SAMPLE_LINES)))
+        lines = [line.strip() for line in itertools.islice(io.BytesIO(block.data), SAMPLE_LINES)]
+        grammar = Grammar.of(lines)
+        dense = sum(map(_is_dense, lines)) * 2 > len(lines)
+        return cls(grammar, is_dense=dense and grammar is not None)
+
+    def _attempt(self, data: bytes) -> pl.DataFrame | None:
+        try:
+            return None if self.grammar is None else pl.read_ndjson(data, schema=self.grammar.schema)
+        except pl.exceptions.PolarsError:  # a line is no JSON, or a value not of its type
+            return None
 
     def read(self, block: Block) -> Iterator[Batch]:
         """Rows of a block: those that Polars reads, then the others."""
@@ -121,6 +132,13 @@ class LineReader:
         numbers, lines, broken = _lines(block)
         count = len(lines) if not broken else -1
         grammar = self.grammar
+        rows = self._attempt(block.data) if self.is_dense and not broken else None
+        if rows is not None and rows.height == len(lines):
+            # the row of a line counts where, written as compact JSON, it is the line: quicker than its grammar
+            same = rows.select(pl.struct(pl.all()).struct.json_encode())[:, 0].eq_missing(lines)
+            kept = rows if same.all() else rows.filter(same)
+            yield Batch(numbers.filter(same), {column.name: column for column in kept})
+            numbers, lines = numbers.filter(~same), lines.filter(~same)
         for _ in range(_GRAMMARS):
             fits = None if grammar is None else lines.str.contains(grammar.pattern)
             if grammar is not None and fits is not None and fits.any():
@@ -132,6 +150,13 @@ class LineReader:
             grammar = Grammar.of(line.encode() for line in lines.gather_every(max(1, len(lines) // SAMPLE_LINES)))
         left = ((number, line.encode()) for number, line in zip(numbers, lines, strict=True))
         yield from slowly(itertools.chain(left, broken))
+
+
+def _is_dense(line: bytes) -> bool:
+    try:
+        return json.dumps(json.loads(line), separators=(",", ":"), ensure_ascii=False).encode() == line
+    except (ValueError, RecursionError):  # also of a lone half of a character
+        return False
 
 
 def too_long(line: int, size: int) -> Batch:
