@@ -1,8 +1,9 @@
 """The content policy: the one object that decides which texts may be read, and where.
 
-Texts of these data sets can be harmful, so every view and every export takes them from
-`ContentPolicy.texts` and from nowhere else. A text stays hidden until somebody asks for it
-(or has opted in for the session), and some categories stay hidden until they are named.
+Texts of these data sets can be harmful, so every view, and every table that a view exports, takes them from
+`ContentPolicy.texts` and from nowhere else; only `btviz.export`, when texts are asked for, hands on all that were
+loaded. A text stays hidden until somebody asks for it (or has opted in for the session), and some categories stay
+hidden until they are named.
 """
 
 from __future__ import annotations
