@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import polars as pl
@@ -80,3 +81,14 @@ def test_what_is_there_stays_without_replace(tmp_path: Path) -> None:
     assert "--replace" in refused.stderr
     assert (tmp_path / "a.csv").read_text() == "mine"
     assert call(*arguments, "--replace").exit_code == 0
+
+
+README = (Path(__file__).resolve().parents[1] / "README.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("line", [code for code in re.findall(r"`(btviz export [^`]+)`", README) if "NAME" in code])
+def test_the_lines_of_the_readme_work_as_they_stand(line: str, tmp_path: Path) -> None:
+    words = [{"NAME": "sample", "FOLDER": "folder"}.get(word, word) for word in line.split()[2:]]
+    result = call(words[0], tmp_path / words[1], *words[2:])
+    assert result.exit_code == 0, result.stderr
+    assert (tmp_path / words[1]).exists()
