@@ -244,8 +244,9 @@ def test_rows_are_the_same_in_every_form(tmp_path: Path, name: str) -> None:
     assert rows_of(found) == ROWS
     assert findings_of(found) == []
     assert read_frame(tmp_path / name)["prompt"].to_list() == [row["prompt"] for row in ROWS]
-    sample = sample_of(tmp_path / name, form_of(tmp_path / name), rows=2)
-    assert sample.columns["prompt"][:2].to_list() == [row["prompt"] for row in ROWS[:2]]
+    for rows in (2, 100):
+        sample = sample_of(tmp_path / name, form_of(tmp_path / name), rows=rows)
+        assert list(sample.columns["prompt"]) == [row["prompt"] for row in ROWS[:rows]]
 
 
 TEXTS = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)

@@ -141,11 +141,7 @@ def sample_of(path: Path, form: Form, *, rows: int = 1000) -> Batch:
             return next(arrow.file_batches(path, packed=form.packed, rows=rows))
         case "arrow stream":
             return _first(arrow.stream_batches(path), rows)
-    try:
-        blocks = line_blocks(path, size=_SAMPLE_BYTES, newline=form.newline)
-        block = next((block for block in blocks if block.data), Block(1, b""))
-    except Truncated:
-        block = Block(1, b"")
+    block = _first_lines(path, form)
     match form.kind:
         case "csv":
             return _first(csv_reader.batches_of([block], form.dialect or Dialect(), name=path.name), rows)
@@ -154,6 +150,19 @@ def sample_of(path: Path, form: Form, *, rows: int = 1000) -> Batch:
             return _first(json_values.batches_of(pieces, form.plan or Plan(), path=path), rows)
     numbered = enumerate(block.data.split(b"\n"), start=1)
     return batch_of(itertools.islice(((i, item) for i, line in numbered for item in items_of_line(line)), rows))
+
+
+def _first_lines(path: Path, form: Form) -> Block:
+    """The first lines of a file that are not too long to be read."""
+    parts: list[bytes] = []
+    try:
+        for block in line_blocks(path, size=_SAMPLE_BYTES, newline=form.newline):
+            parts.append(block.data)
+            if sum(map(len, parts)) >= _SAMPLE_BYTES // 2:
+                break
+    except Truncated:  # what came before it is there
+        pass
+    return Block(1, b"".join(parts))
 
 
 def _first(found: Iterator[Batch], rows: int) -> Batch:
