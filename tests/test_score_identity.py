@@ -177,3 +177,20 @@ def test_ids_need_a_data_set(tmp_path):
     with pytest.raises(UsageError) as told:
         read_scores(file, by="id")
     assert says(str(told.value), "'id'", "nothing to be matched with")
+
+
+def test_files_that_people_have_are_matched_whole(shared_data):
+    found = shared_data / "found"
+    if not found.is_dir():
+        pytest.skip(f"the files that people have are not here: {found} is missing")
+    wide = btviz.load(found / "12-pairs.jsonl")
+    read = read_scores(found / "12-scores-wide.jsonl", wide)
+    assert read.scores.select("model", "kind").unique().rows() == [("cost", "cost")]
+    assert read.report.select("rows", "matched").rows() == [(24, 24)]
+    assert margin_summary(score_margins(read.scores, wide), n_boot=40).filter(grouping="all")["n"].to_list() == [12]
+    hashed = btviz.load(found / "13-pairs-with-hashes.jsonl")
+    by_hash = read_scores(found / "13-scores-by-hash.jsonl", hashed)
+    assert by_hash.report.select("by", "rows", "matched").rows() == [("response_sha256", 24, 24)]
+    missing = [btviz.load(found / f"10-missing-answer.{form}") for form in ("jsonl", "csv")]
+    assert missing[0].fingerprint == missing[1].fingerprint
+    assert missing[0].problems.drop("file", "line").equals(missing[1].problems.drop("file", "line"))
