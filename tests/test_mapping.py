@@ -275,3 +275,47 @@ def test_a_guards_numbers_are_those_of_the_paper() -> None:
 @pytest.mark.parametrize("text", ["weather", "privacy_violation,weather", "hate", "privacy violation self harm"])
 def test_what_is_no_name_is_none(text: str) -> None:
     assert bits_of(text, BEAVERTAILS) is None
+
+
+# Recognised without a mapping -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("key", ["labels", "categories", "harm_categories", "category"])
+def test_labels_under_other_keys_are_recognised_by_their_names(tmp_path: Path, key: str) -> None:
+    sets = [["privacy_violation"], [], ["self_harm", "Child Abuse"], []]
+    parsed = parse(written(tmp_path, rows(key, sets, is_safe=[not names for names in sets])))
+    assert parsed.rows["labels"].to_list() == [1 << 9, 0, 1 << 10 | 1 << 1, 0]
+    assert parsed.rows["is_safe"].to_list() == [False, True, False, True]
+    if key != "category":  # a released key is read as what it was released for, or its rows are refused
+        other = parse(written(tmp_path, rows(key, [["red"], ["blue"]], is_safe=[True, False])))
+        assert other.layout.labels_not_kept == [key]
+
+
+@pytest.mark.parametrize("head", ["", "category_", "category/", "harm: ", "category."])
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_a_column_for_each_category_is_recognised(tmp_path: Path, head: str, name: str) -> None:
+    cells = {f"{head}{key}": [int(i == bit) for i in range(14)] for bit, key in enumerate(KEYS)}
+    parsed = parse(written(tmp_path, rows("is_safe", [0] * 14, **cells), name=name))
+    assert parsed.rows["labels"].to_list() == [1 << bit for bit in range(14)]
+    assert parsed.problems.is_empty()
+
+
+def test_a_row_may_name_no_category_where_names_are_texts(tmp_path: Path) -> None:
+    names = ["self_harm", "", None, "none", "child_abuse; self_harm"]
+    parsed = parse(written(tmp_path, rows("category", names, is_safe=[False, True, True, True, False])))
+    assert parsed.rows["labels"].to_list() == [1 << 10, 0, 0, 0, 1 << 10 | 1 << 1]
+    assert any("empty" in sentence for sentence in parsed.layout.said)
+
+
+def test_a_column_of_nulls_labels_nothing(tmp_path: Path) -> None:
+    parsed = parse(written(tmp_path, rows("category", [None] * 4, is_safe=[True, False, True, True])))
+    assert parsed.rows["labels"].null_count() == 4
+    assert parsed.rows["is_safe"].to_list() == [True, False, True, True]
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+def test_answers_without_labels_are_pairs(tmp_path: Path, name: str) -> None:
+    ds = btviz.load(written(tmp_path, rows("colour", ["red"] * 4), name=name))
+    assert (ds.annotations.height, ds.pairs.height, ds.pairs["is_safe"].null_count()) == (0, 4, 4)
+    with pytest.raises(DataError, match=r"verdict.*look like labels"):
+        btviz.load(written(tmp_path, rows("verdict", ["red"] * 4), name=name))

@@ -167,7 +167,7 @@ def _lists(lists: pl.Series) -> Lists:
 def _of_list(cells: list[Any]) -> list[Part]:
     places: dict[Kind, list[int]] = {}
     for place, value in enumerate(cells):
-        places.setdefault(_kind(value), []).append(place)
+        places.setdefault(_KINDS.get(type(value)) or _kind(value), []).append(place)
     return [
         part
         for kind, where in places.items()
@@ -193,9 +193,10 @@ _KINDS: Mapping[type, Kind] = {
 
 
 def _kind(value: Any) -> Kind:
+    """Kind of a value whose type alone does not tell it."""
     if isinstance(value, str):
         return "string" if is_whole(value) else "broken string"
-    return "object" if isinstance(value, Mapping) else _KINDS.get(type(value), "other")
+    return "object" if isinstance(value, Mapping) else "other"
 
 
 def is_whole(text: str) -> bool:

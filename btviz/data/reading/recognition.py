@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -19,7 +20,9 @@ from btviz.data.reading.shapes.neighbours import NEIGHBOUR_LAYOUTS
 from btviz.data.reading.summaries import KNOWN_TAXONOMIES
 from btviz.errors import UsageError
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
-from btviz.taxonomy.spelling import best_taxonomy
+from btviz.taxonomy.spelling import best_taxonomy, bit_of, bits_of
+
+EMPTY = "Categories are names in a text: where it is empty, none is named."
 
 DERIVED = "is_safe is derived from the categories: safe where none is named."
 
@@ -39,35 +42,73 @@ def recognise(
         What a user says of the columns; see `btviz.data.reading.mapping`.
     """
     mapped = mapped_fields(columns or {}, sample)
-    layout = _voted(sample, mapped) or (mapped_layout(mapped) if mapped else None)
+    layout = _voted(sample, mapped, other=other_labels(sample, taxonomy)) or (mapped_layout(mapped) if mapped else None)
     if layout is None:
         return None
     narrowed = _with_taxonomy(layout.narrowed(sample.columns), sample, taxonomy)
     return _with_rest(_with_answers(_with_safety(narrowed)), sample)
 
 
-def _voted(sample: Batch, mapped: Mapping[str, Field]) -> Layout | None:
+def _voted(sample: Batch, mapped: Mapping[str, Field], *, other: Field | None) -> Layout | None:
     """The layout that rows vote for, with fields as the user has them."""
-    neighbours = [layout for layout in NEIGHBOUR_LAYOUTS if not mapped or _is_released(layout, sample)]
+    keys = keys_of(sample)
+    neighbours = [layout for layout in NEIGHBOUR_LAYOUTS if not mapped or _is_released(layout, sample, keys=keys)]
     fitting = [layout for layout in (*neighbours, *LAYOUTS) if layout.fits is None or layout.fits(sample)]
-    layouts = [_with_fields(layout, mapped) for layout in fitting]
-    votes = {layout.name: _votes(layout, sample) for layout in layouts if _is_whole(layout, sample, mapped)}
+    layouts = [_with_fields(layout, mapped, other) for layout in fitting]
+    votes = {
+        layout.name: _votes(layout, sample) for layout in layouts if _is_whole(layout, sample, mapped=mapped, keys=keys)
+    }
     common = [layout for layout in layouts if votes.get(layout.name, 0) * 2 >= max(1, len(sample.lines))]
     best = common[0] if common else max(layouts, key=lambda layout: votes.get(layout.name, 0))
     return best if votes.get(best.name) else None
 
 
-def _is_released(layout: Layout, sample: Batch) -> bool:
+def _is_released(layout: Layout, sample: Batch, *, keys: Sequence[str]) -> bool:
     """Whether a file is one of a neighbour's, whatever a user says of it."""
-    return _is_whole(layout, sample, {}) and _votes(layout, sample) * 2 >= max(1, len(sample.lines))
+    return _is_whole(layout, sample, mapped={}, keys=keys) and _votes(layout, sample) * 2 >= max(1, len(sample.lines))
 
 
-def _with_fields(layout: Layout, mapped: Mapping[str, Field]) -> Layout:
-    others = tuple(field for field in (*layout.fields, SPLIT) if field.column not in mapped)
-    return replace(layout, fields=(*mapped.values(), *others))
+def _with_fields(layout: Layout, mapped: Mapping[str, Field], other: Field | None) -> Layout:
+    """The layout with fields as the user has them, and with labels found elsewhere if it may have any."""
+    open_labels = other is not None and any(f.column == other.column and f.optional for f in layout.fields)
+    known = (*layout.fields, SPLIT, *([other] if other is not None and open_labels else []))
+    return replace(layout, fields=(*mapped.values(), *(field for field in known if field.column not in mapped)))
 
 
-def _is_whole(layout: Layout, sample: Batch, mapped: Mapping[str, Field]) -> bool:
+_LABEL_KEYS = ("labels", "categories", "harm_categories", "harm_labels", "violated_categories", "violations")
+
+
+def other_labels(sample: Batch, taxonomy: Taxonomy | None) -> Field | None:
+    """Labels under other keys than the released ones, where the names of a taxonomy leave no doubt.
+
+    Either a key that is called so, and whose values name categories of one taxonomy; or a column for each category of
+    one, whatever stands before its name.
+    """
+    known = KNOWN_TAXONOMIES if taxonomy is None else (taxonomy,)
+    for key in _LABEL_KEYS:
+        column = column_at(sample.columns, key)
+        names = [] if column is None else names_in(column)
+        if names and any(all(bits_of(name, t) is not None for name in names) for t in known):
+            return Field("labels", key, Labels(), "report", optional=True)
+    for candidate in known:
+        if len(candidate) > 2:  # fewer names may stand in any file
+            for pattern in _patterns(sample, candidate):
+                return Field("labels", pattern, Labels(is_among_others=True), "report", optional=True)
+    return None
+
+
+def _patterns(sample: Batch, taxonomy: Taxonomy) -> Iterator[str]:
+    """What stands before the names of all categories of a taxonomy in the keys of columns, with a star for the name."""
+    heads: dict[str, set[int]] = {}
+    for key in sample.columns:
+        starts = [0, *(mark.end() for mark in re.finditer(r"[_.\-/: ]+", key))]
+        for start in starts:
+            if (bit := bit_of(key[start:], taxonomy)) is not None:
+                heads.setdefault(key[:start], set()).add(bit)
+    yield from (f"{head}*" for head, bits in heads.items() if len(bits) == len(taxonomy))
+
+
+def _is_whole(layout: Layout, sample: Batch, *, mapped: Mapping[str, Field], keys: Sequence[str]) -> bool:
     """Whether a layout may be taken for all that a file is.
 
     Texts alone are taken for a file of texts only if nothing else in it looks like an answer or a label, or if the
@@ -79,7 +120,7 @@ def _is_whole(layout: Layout, sample: Batch, mapped: Mapping[str, Field]) -> boo
     named = {*(f.column for f in narrowed.fields), *sample.canonical}
     if named & LABELS and layout.produces != "prompts":
         return True
-    rest = [key for key in keys_of(sample) if not narrowed.knows(key)]
+    rest = [key for key in keys if not narrowed.knows(key)]
     if layout.produces == "prompts" and any(key.lower().startswith(_ANSWERED) for key in rest):
         return False
     return narrowed.has_labels or not any(looks_like_label(key) for key in rest)
@@ -127,7 +168,18 @@ def _votes(layout: Layout, sample: Batch) -> int:
             if column is None:
                 return 0
             there &= is_there(column)
+            if required.column in LABELS:  # a column of nothing but nulls labels nothing
+                there &= _is_filled(column)
     return int(there.sum())
+
+
+def _is_filled(column: Column) -> pl.Series:
+    """Which rows have a value."""
+    empty = [part for part in parts(column) if part.kind in {"null", "absent"}]
+    filled = everywhere(length(column))
+    for part in empty:
+        filled = ~filled if part.rows is None else filled.scatter(part.rows, values=False)
+    return filled
 
 
 def is_there(column: Column) -> pl.Series:
@@ -141,18 +193,20 @@ def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> 
     """Bind the readers of categories: what names mean, and what an empty cell means."""
     if not layout.has_labels:
         return layout
-    fields, names = [], []
+    fields, names, empty = [], [], False
     for each in layout.fields:
         column = column_at(sample.columns, each.key) if isinstance(each.reader, Labels) else None
         if isinstance(each.reader, Labels) and column is not None:
             names += names_in(column)
-            said = each.reader.empty_is_none
-            is_named = _holds_names(column) if said is None else said
+            unsaid = each.reader.empty_is_none is None
+            is_named = _holds_names(column) if unsaid else each.reader.empty_is_none
+            empty |= bool(is_named) and unsaid and _has_empty(column)
             fields.append(replace(each, reader=replace(each.reader, empty_is_none=is_named)))
         else:
             fields.append(each)
     chosen = taxonomy or layout.taxonomy or best_taxonomy(names, KNOWN_TAXONOMIES) or BEAVERTAILS
-    bound = replace(layout, fields=tuple(fields)).with_taxonomy(chosen)
+    said = (*layout.said, *([EMPTY] if empty else []))
+    bound = replace(layout, fields=tuple(fields), said=said).with_taxonomy(chosen)
     # a file that names no category says nothing of which there are
     return bound if names or taxonomy or layout.taxonomy else replace(bound, taxonomy=None)
 
@@ -164,6 +218,13 @@ def _holds_names(column: Column) -> bool:
     spelled = sum(text.lstrip().startswith(("{", "[", "(")) for text in texts)
     others = spelled + sum(part.height for part in parts(column) if part.kind in {"object", "list"})
     return len(texts) - spelled > others
+
+
+def _has_empty(column: Column) -> bool:
+    return any(
+        part.kind == "null" or (part.values is not None and part.kind == "string" and (part.values == "").any())
+        for part in parts(column)
+    )
 
 
 def _with_safety(layout: Layout) -> Layout:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
@@ -17,9 +17,16 @@ from btviz.data.reading.layouts import Layout
 from btviz.data.reading.parse import Parsed, parse_blocks
 from btviz.data.tables import ANNOTATIONS, annotations_of, with_ids
 from btviz.errors import DataError, UsageError
+from btviz.taxonomy.categories import Taxonomy
 
 
-def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
+def scan(
+    path: str | os.PathLike[str],
+    /,
+    *,
+    columns: Mapping[str, str] | None = None,
+    taxonomy: Taxonomy | None = None,
+) -> pl.LazyFrame:
     """Annotations of one file, read when collected and never held whole.
 
     Parameters
@@ -27,6 +34,10 @@ def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
     path : path-like
         A released file of annotations in any format `load` reads, or a Parquet file that
         holds the table `annotations` already.
+    columns : Mapping, optional
+        Where columns come from, if the file calls them otherwise, as `load` takes it.
+    taxonomy : Taxonomy, optional
+        Harm categories of your own.
 
     Returns
     -------
@@ -37,7 +48,7 @@ def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
     Raises
     ------
     UsageError
-        If `path` is no file.
+        If `path` is no file, or `columns` name none of its columns.
     DataError
         If the file holds no annotations.
 
@@ -53,11 +64,11 @@ def scan(path: str | os.PathLike[str], /) -> pl.LazyFrame:
     table = parquet_table(file) if form.kind == "parquet" and not form.packed else None
     if table is not None and set(ANNOTATIONS) <= set(table.collect_schema()):
         return table.select(list(ANNOTATIONS)).cast(ANNOTATIONS)  # the table already
-    return _scan_blocks(file)
+    return _scan_blocks(file, columns=columns, taxonomy=taxonomy)
 
 
-def _scan_blocks(file: Path) -> pl.LazyFrame:
-    first = next(parse_blocks(file))
+def _scan_blocks(file: Path, *, columns: Mapping[str, str] | None, taxonomy: Taxonomy | None) -> pl.LazyFrame:
+    first = next(parse_blocks(file, columns=columns, taxonomy=taxonomy))
     _require_annotations(file, first.layout)
 
     def source(
@@ -65,7 +76,7 @@ def _scan_blocks(file: Path) -> pl.LazyFrame:
     ) -> Iterator[pl.DataFrame]:
         del batch_size  # blocks come in the size they are read in
         left, rejected = n_rows, 0
-        for block in parse_blocks(file):
+        for block in parse_blocks(file, columns=columns, taxonomy=taxonomy):
             rejected += block.rows_in - block.rows.height
             frame = _annotations(block, split_of(file), columns=with_columns or list(ANNOTATIONS))
             frame = frame.head(left) if left is not None else frame
