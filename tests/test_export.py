@@ -25,6 +25,7 @@ TABLES = ("annotations", "preferences", "prompts", "pairs")
 
 
 def same(loaded: Dataset, ds: Dataset) -> None:
+    assert loaded.keys.filter(pl.col("key") == "pair_id").is_empty(), "a pair needs no outside name for its own id"
     for table in TABLES:
         assert_frame_equal(loaded.table(table), ds.table(table))
     assert loaded.fingerprint == ds.fingerprint
@@ -183,6 +184,12 @@ def test_a_request_that_means_nothing_is_refused_and_leaves_nothing(options, ter
         btviz.export(tiny, tmp_path / "out", **options)
     assert says(str(error.value), *terms)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_folder_may_be_called_like_an_ending(tiny, tmp_path):
+    for name in ("csv", "parquet", "v1.0"):
+        btviz.export(tiny, tmp_path / name)
+        assert (tmp_path / name).is_dir()
 
 
 @pytest.mark.parametrize(

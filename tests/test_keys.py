@@ -159,3 +159,16 @@ def test_a_table_leaves_with_the_ids_of_others(annotated):
     with pytest.raises(UsageError) as told:
         with_keys(table, annotated, keys=["uid"])
     assert says(str(told.value), "'uid'", "'line'")
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "parquet"])
+def test_an_id_of_64_bits_is_kept_to_its_last_digit(ending, tmp_path):
+    ids = [2**64 - 1, 2**63 + 1, 2**53 + 1]
+    rows = pl.DataFrame({"prompt": "is tea hot", "response": ["yes", "no", "often"], "uid": ids},
+                        schema_overrides={"uid": pl.UInt64})  # fmt: skip
+    file = tmp_path / f"rows.{ending}"
+    if ending == "jsonl":
+        file.write_text(rows.write_ndjson())
+    else:
+        rows.write_parquet(file)
+    assert set(btviz.load(file).keys.filter(key="uid")["value"]) == set(map(str, ids))

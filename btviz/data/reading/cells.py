@@ -152,9 +152,10 @@ def _part(series: pl.Series, rows: pl.Series | None) -> Part:
 def _of_one_width(numbers: pl.Series) -> pl.Series:
     """Whole numbers of 64 bits where they fit, else floating ones, whatever a table holds them as."""
     if numbers.dtype.is_integer():
-        whole = numbers.cast(pl.Int64, strict=False)
-        if not whole.has_nulls():
-            return whole
+        for dtype in (pl.Int64(), pl.UInt64()):  # an id may need all bits
+            whole = numbers.cast(dtype, strict=False)
+            if not whole.has_nulls():
+                return whole
     return numbers.cast(pl.Float64)
 
 
@@ -232,6 +233,8 @@ def _numbers(cells: Iterable[int | float]) -> pl.Series:
     values = list(cells)
     if all(isinstance(value, int) and -_WIDEST <= value < _WIDEST for value in values):
         return pl.Series(values, dtype=pl.Int64)
+    if all(isinstance(value, int) and 0 <= value < 2 * _WIDEST for value in values):
+        return pl.Series(values, dtype=pl.UInt64)
     return pl.Series([_float(value) for value in values], dtype=pl.Float64)
 
 

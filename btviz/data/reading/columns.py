@@ -251,7 +251,8 @@ class Code:
             spelled = {text: code for n, code in self._written for text in (str(n), f"{n}.0")}
             values = _words(values).replace_strict(names | spelled, default=None, return_dtype=pl.Int64)
         else:
-            written = {_like(number, values.dtype): code for number, code in self._written}
+            unsigned = values.dtype.is_unsigned_integer()
+            written = {_like(n, values.dtype): code for n, code in self._written if n >= 0 or not unsigned}
             values = values.replace_strict(written, default=None, return_dtype=pl.Int64)
         return Reading(values.cast(self.dtype), _unread(part, values, name=name))
 

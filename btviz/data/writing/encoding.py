@@ -6,6 +6,7 @@ import lzma
 import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Protocol
 
 import polars as pl
@@ -36,10 +37,9 @@ class Encoding:
     @classmethod
     def of(cls, name: str) -> Encoding | None:
         """What the ending of a name says; None where it says nothing known."""
-        stem, dot, last = name.lower().rpartition(".")
-        compression = f"{dot}{last}" if f"{dot}{last}" in COMPRESSED else ""
-        ending = "." + (stem if compression else name.lower()).rpartition(".")[2]
-        return cls(ending, compression) if ending in ENDINGS else None
+        endings = PurePath(name.lower()).suffixes
+        compression = endings.pop() if endings and endings[-1] in COMPRESSED else ""
+        return cls(endings[-1], compression) if endings and endings[-1] in ENDINGS else None
 
     def encode(self, rows: pl.DataFrame) -> Iterator[bytes]:
         """Content of the file, in pieces.
