@@ -90,8 +90,9 @@ def form_of(path: Path) -> Form:
     refuse_strange(path, head)
     newline = "\r" if b"\r" in head.text and b"\n" not in head.text else "\n"
     start = head.text.decode(errors="replace").lstrip("\ufeff \t\r\n")
-    remark = misnamed(path, head)
-    if start[:1] != "[" and _is_of_lines(head, newline=newline):
+    remark, named = misnamed(path, head), format_of(path)
+    is_table = named in (".csv", ".tsv") and start[:1] not in ("{", "[")  # a row of a table may begin with {}, too
+    if start[:1] != "[" and not is_table and _is_of_lines(head, newline=newline):
         return Form("lines", newline, packed=packed, remark=remark)
     if start[:1] == "[":
         return Form("values", newline, packed=packed, remark=remark)
@@ -99,7 +100,6 @@ def form_of(path: Path) -> Form:
         plan = plan_of(pieces_of(path, size=_VALUES_PIECE, newline=newline))
         kind: Literal["lines", "values"] = "lines" if plan.kind == "lines" else "values"
         return Form(kind, newline, plan=plan, packed=packed, remark=remark)
-    named = format_of(path)
     dialect, share = dialect_of(head.text.decode(errors="replace"), whole=head.whole)
     rows = head.text.replace(b"\r", b"\n").strip().count(b"\n")
     if start and (named in (".csv", ".tsv") or (share >= _EVEN and rows)):
