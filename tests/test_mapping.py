@@ -319,3 +319,24 @@ def test_answers_without_labels_are_pairs(tmp_path: Path, name: str) -> None:
     assert (ds.annotations.height, ds.pairs.height, ds.pairs["is_safe"].null_count()) == (0, 4, 4)
     with pytest.raises(DataError, match=r"verdict.*look like labels"):
         btviz.load(written(tmp_path, rows("verdict", ["red"] * 4), name=name))
+
+
+@pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
+@pytest.mark.parametrize(("sets", "first"), [([[0], [], [9, 5]], 0), ([[14], [], [1]], 1), ([[9], [], [9, 5]], None)])
+def test_numbers_are_read_where_they_tell_where_they_begin(
+    tmp_path: Path, sets: list[list[int]], first: int | None, name: str
+) -> None:
+    path = written(tmp_path, rows("category", sets, is_safe=[not numbers for numbers in sets]), name=name)
+    if first is None:  # never the rows alone that have no label
+        with pytest.raises(DataError, match=r"from=0 or from=1: .*labels=category:from=0"):
+            parse(path)
+        return
+    parsed = parse(path)
+    assert parsed.rows["labels"].to_list() == [sum(1 << (n - first) for n in numbers) for numbers in sets]
+    assert any(f"from {first} on" in sentence for sentence in parsed.layout.said)
+
+
+def test_rows_without_a_category_are_not_kept_alone(tmp_path: Path) -> None:
+    names = [["weather"], [], ["weather", "wind"], [], []]
+    with pytest.raises(DataError, match=r"no label can be kept.*unknown category"):
+        parse(written(tmp_path, rows("category", names, is_safe=[not each for each in names])))

@@ -146,7 +146,7 @@ def inspect(
     proposed = dict(columns or {}) or proposal(seen)
     command, call = place.lines(proposed) if "prompt" in proposed or columns else ("", "")
     bare = Inspection(place.name, form, len(sample.lines), seen, proposal=proposed, command=command, call=call)
-    if layout is None:
+    if layout is None or layout.doubt:
         return bare
     parsed = parsed_batch(layout, unfolded(sample, steps), file=place.name)
     return replace(

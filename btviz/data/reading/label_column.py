@@ -215,6 +215,21 @@ class Unflagged:
         return Reading(self.labels.of_part(part, name=name).values == 0)
 
 
+def numbers_in(column: Column) -> list[float]:
+    """Numbers that stand for categories in a column: alone, in lists, or in lists written as text."""
+    numbers: list[float] = []
+    for part in parts(column):
+        if part.kind == "number" and part.values is not None:
+            numbers += part.values.unique().to_list()
+        elif isinstance(part.nested, Lists):
+            numbers += numbers_in(part.nested.items)
+        elif part.kind == "string" and part.values is not None:
+            cells = [_spelled(text) for text in part.values.unique()]
+            lists = [cell for cell in cells if isinstance(cell, list)]
+            numbers += numbers_in(lists) if lists else []
+    return numbers
+
+
 def names_in(column: Column, *, dividers: str = "") -> list[str]:
     """What a column calls categories: members of its objects, texts in its lists, and its texts, each once."""
     names: dict[str, None] = {}

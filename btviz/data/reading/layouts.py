@@ -63,7 +63,8 @@ class Field:
 class Layout:
     """The fields of one kind of file, and the table its rows become.
 
-    `not_kept` are keys that most rows have and none of which is kept, `unknown` those among them that no release has.
+    `not_kept` are keys that most rows have and none of which is kept, `unknown` those among them that no release has;
+    `doubt` is a key whose numbers may begin at 0 or at 1, so that nobody can say what they mean.
     """
 
     name: str
@@ -74,6 +75,7 @@ class Layout:
     unknown: frozenset[str] = frozenset()
     said: tuple[str, ...] = ()
     fits: Callable[[Batch], bool] | None = None
+    doubt: str = ""
 
     @property
     def required(self) -> tuple[Field, ...]:

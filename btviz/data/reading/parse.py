@@ -19,8 +19,9 @@ from btviz.data.reading.columns import Constant, printed
 from btviz.data.reading.files import Digest
 from btviz.data.reading.formats import Form, batches, form_of, sample_of
 from btviz.data.reading.frames import Table
+from btviz.data.reading.label_column import Labels
 from btviz.data.reading.layouts import Layout
-from btviz.data.reading.proposals import Place, nothing_kept, unrecognised
+from btviz.data.reading.proposals import Place, nothing_kept, of_doubtful_numbers, unrecognised
 from btviz.data.reading.recognition import LABELS, recognise
 from btviz.data.reading.record import Batch, Progress
 from btviz.data.reading.shapes import planned, unfolded
@@ -111,6 +112,8 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
     layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
     if layout is None:
         raise unrecognised(Place(rows.name, rows.path), sample)
+    if layout.doubt:
+        raise of_doubtful_numbers(Place(rows.name, rows.path), layout, sample)
 
     def parsed(batch: Batch) -> Parsed:
         return parsed_batch(layout, unfolded(batch, steps), file=rows.name)
@@ -142,7 +145,8 @@ class _Account:
     def __init__(self, layout: Layout) -> None:
         self._labels = [f.column for f in layout.fields if f.column in LABELS and not isinstance(f.reader, Constant)]
         self._layout = layout
-        self.rows_in = self._kept = self._labelled = 0
+        self._categories = [f for f in layout.fields if isinstance(f.reader, Labels)]
+        self.rows_in = self._kept = self._labelled = self._named = 0
         self.problems = PROBLEMS.to_frame()
 
     def of(self, block: Parsed) -> Parsed:
@@ -150,7 +154,9 @@ class _Account:
         self.rows_in += block.rows_in
         self._kept += block.rows.height
         self._labelled += sum(block.rows[name].count() for name in self._labels if name in block.rows.columns)
-        if not (self._kept and self._labelled):
+        columns = [f.column for f in self._categories if f.column in block.rows.columns]
+        self._named += sum(int((block.rows[name] > 0).sum()) for name in columns)
+        if not (self._kept and self._labelled and self._named):
             self.problems = pl.concat([self.problems, block.problems]).head(_MOST_PROBLEMS)
         return block
 
@@ -163,7 +169,23 @@ class _Account:
         """Whether rows were there and none is kept, or none of the labels that were there."""
         wrong = ~pl.col("detail").str.contains(" is (null|empty)$") & pl.col("kind").is_in(_WRONG)
         lost_labels = bool(self._labels) and not self._labelled and not self.problems.filter(wrong).is_empty()
-        return self.rows_in > 0 and (not self._kept or lost_labels)
+        return self.rows_in > 0 and (not self._kept or lost_labels or self._lost_names())
+
+    def _lost_names(self) -> bool:
+        """Whether only rows without a category are kept, because no category can be read: half a file is none."""
+        if self._named or not self._categories:
+            return False
+        wrong = pl.any_horizontal(
+            pl.col("detail").str.starts_with(f"{end}{f.key} is")
+            for f in self._categories
+            for end in ("", "an item of ")
+        )
+        faults = self.problems.filter(
+            (pl.col("kind").is_in(["unknown category", "missing category"]) | wrong)
+            & ~pl.col("detail").str.contains(" is (null|empty)$")
+            & (pl.col("action") == "rejected")
+        )
+        return faults["line"].n_unique() >= max(2, self.rows_in // 10)
 
 
 _MOST_PROBLEMS = 100_000

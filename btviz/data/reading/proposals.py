@@ -240,6 +240,16 @@ def _is_used(summary: Summary, columns: Mapping[str, str]) -> bool:
     return any(re.match(rf"{re.escape(summary.key)}([:>.]|$)", value) for value in columns.values())
 
 
+def of_doubtful_numbers(place: Place, layout: Layout, sample: Batch) -> DataError:
+    """Say of a file whose categories are numbers that nobody can say which the first is, and how to say it."""
+    proposed = proposal(summaries(sample)) | {"labels": f"{layout.doubt}:from=0"}
+    columns = {column: value for column, value in proposed.items() if column in layout.schema or column == "labels"}
+    return DataError(
+        f"{place.name} was to be read as {layout.name}; categories in {layout.doubt!r} are numbers, and none of them "
+        f"tells whether the first category is 0 or 1. Say which, from=0 or from=1: {place.line(columns)}"
+    )
+
+
 def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_in: int, sample: Batch) -> DataError:
     """Say of a file whose rows, or whose labels, can all not be kept, what they are and what they were to be."""
     of_rows = problems.filter(pl.col("line").is_not_null() & ~pl.col("kind").is_in(_REMARKS))
@@ -254,7 +264,7 @@ def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_i
         advice = [f"Where its columns mean something else, say so: {place.line(proposed)}"]
     if any("category" in kind for kind, _, _ in most):
         advice.append(place.command("For categories of your own: btviz data taxonomy FILE > mine.toml"))
-    lost = "rows none" if (of_rows["action"] == "rejected").any() else "rows no label"
+    lost = "rows none" if of_rows.filter(action="rejected")["line"].n_unique() == rows_in else "rows no label"
     return DataError(
         f"{place.name} was to be read as {layout.name}; of its {rows_in:,} {lost} can be kept: {found}. "
         + f"{said}. " * bool(said)

@@ -12,14 +12,14 @@ from btviz.data.keys import PREFIX, is_key
 from btviz.data.reading.cells import Column, Objects, column_at, everywhere, length, parts
 from btviz.data.reading.columns import ANSWER, KeyText, Text
 from btviz.data.reading.known_layouts import LAYOUTS, SPLIT
-from btviz.data.reading.label_column import Labels, Unflagged, names_in
+from btviz.data.reading.label_column import Labels, Unflagged, names_in, numbers_in
 from btviz.data.reading.layouts import Field, Layout, looks_like_label
 from btviz.data.reading.mapping import mapped_fields, mapped_layout
 from btviz.data.reading.record import ABSENT, Batch, Cells
 from btviz.data.reading.shapes.neighbours import NEIGHBOUR_LAYOUTS
 from btviz.data.reading.summaries import KNOWN_TAXONOMIES
 from btviz.errors import UsageError
-from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
+from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
 from btviz.taxonomy.spelling import best_taxonomy, bit_of, bits_of
 
 EMPTY = "Categories are names in a text: where it is empty, none is named."
@@ -45,7 +45,7 @@ def recognise(
     layout = _voted(sample, mapped, other=other_labels(sample, taxonomy)) or (mapped_layout(mapped) if mapped else None)
     if layout is None:
         return None
-    narrowed = _with_taxonomy(layout.narrowed(sample.columns), sample, taxonomy)
+    narrowed = _with_taxonomy(_with_numbers(layout.narrowed(sample.columns), sample, taxonomy), sample, taxonomy)
     return _with_rest(_with_answers(_with_safety(narrowed)), sample)
 
 
@@ -187,6 +187,25 @@ def is_there(column: Column) -> pl.Series:
     if isinstance(column, list):
         return pl.Series([cell is not ABSENT for cell in column], dtype=pl.Boolean)
     return everywhere(length(column))
+
+
+def _with_numbers(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> Layout:
+    """Where categories are numbers and nothing else, tell whether they begin at 0 or at 1, or that nobody can."""
+    for each in layout.fields:
+        column = column_at(sample.columns, each.key) if isinstance(each.reader, Labels) else None
+        if not isinstance(each.reader, Labels) or column is None or each.reader.first is not None or names_in(column):
+            continue
+        numbers = numbers_in(column)
+        if not numbers:
+            continue
+        theirs = taxonomy or layout.taxonomy or (PKU_SAFERLHF if "harm" in each.key else BEAVERTAILS)
+        first = 0 if min(numbers) == 0 else 1 if max(numbers) == len(theirs) else None
+        if first is None:
+            return replace(layout, doubt=each.key)
+        fields = (replace(f, reader=replace(each.reader, first=first)) if f is each else f for f in layout.fields)
+        said = f"Categories are numbers, taken for those of {theirs.name} from {first} on."
+        return replace(layout, fields=tuple(fields), said=(*layout.said, said)).with_taxonomy(theirs)
+    return layout
 
 
 def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> Layout:
