@@ -24,7 +24,7 @@ from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 
 FLAGS = st.sampled_from([True, False, True, False, None, 0, 1, 2, 1.0, 0.5, "TRUE", "no", "", "perhaps", [], {}])
 CODES = st.sampled_from([0, 1, 0, 1, None, -1, 3, 7, 300, 5, 1.0, 0.5, 10**30, "1", "0.0", "", "minor", True, [1], {}])
-TEXTS = st.sampled_from(["tea", "é ☕", "", " ", "\0", None, 7, True, ["tea"], {"tea": 1}])
+TEXTS = st.sampled_from(["tea", "é ☕", "", " ", "\0", None, 7, True])
 
 
 def categories(keys: tuple[str, ...]) -> st.SearchStrategy[Any]:
@@ -54,11 +54,15 @@ COMPARISON = {
 }
 EVALUATION = {"prompt": TEXTS, "category": st.sampled_from([*BEAVERTAILS.keys, "weather", "", None, 3, True])}
 
-NONE = dict.fromkeys(BEAVERTAILS.keys, False)
-TEXT_AND_ANSWER = {"prompt": "what is tea", "response": "a drink", "is_safe": True}
+ONE = dict.fromkeys(BEAVERTAILS.keys, False) | {"self_harm": True}
+TEXT_AND_ANSWER = {"prompt": "what is tea", "response": "a drink", "is_safe": False}
 GOOD: list[dict[str, Any]] = [
-    {**TEXT_AND_ANSWER, "category": NONE},
-    {**TEXT_AND_ANSWER, "harm_category": dict.fromkeys(PKU_SAFERLHF.keys, False), "severity_level": 0},
+    {**TEXT_AND_ANSWER, "category": ONE},
+    {
+        **TEXT_AND_ANSWER,
+        "harm_category": dict.fromkeys(PKU_SAFERLHF.keys, False) | {"Drugs": True},
+        "severity_level": 1,
+    },
     {"prompt": "p", "response_0": "a", "response_1": "b", "is_response_0_safe": True, "is_response_1_safe": True}
     | {"better_response_id": 0, "safer_response_id": 0},
     {"prompt": "p", "category": BEAVERTAILS.keys[0]},

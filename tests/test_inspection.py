@@ -234,7 +234,6 @@ def test_too_many_names_are_no_taxonomy(tmp_path: Path, tags: list[str]) -> None
 # Nothing kept -----------------------------------------------------------------------------------
 
 WRONG: dict[str, tuple[dict[str, Any], str]] = {
-    "number": ({"category": 7}, r"category is a number.*labels=category:from="),
     "scores": ({"category": dict.fromkeys(BEAVERTAILS.keys, 0.3)}, r"is 0\.3.*labels=category>0\.5"),
     "other names": ({"category": ["weather"]}, r"unknown category.*data taxonomy"),
     "some missing": ({"category": {"self_harm": True}}, r"missing category.*data taxonomy"),

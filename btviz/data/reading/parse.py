@@ -113,7 +113,7 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
     if layout is None:
         raise unrecognised(Place(rows.name, rows.path), sample)
     if layout.doubt:
-        raise of_doubtful_numbers(Place(rows.name, rows.path), layout, sample)
+        raise of_doubtful_numbers(Place(rows.name, rows.path), layout, sample=sample)
 
     def parsed(batch: Batch) -> Parsed:
         return parsed_batch(layout, unfolded(batch, steps), file=rows.name)

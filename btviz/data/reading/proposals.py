@@ -240,7 +240,7 @@ def _is_used(summary: Summary, columns: Mapping[str, str]) -> bool:
     return any(re.match(rf"{re.escape(summary.key)}([:>.]|$)", value) for value in columns.values())
 
 
-def of_doubtful_numbers(place: Place, layout: Layout, sample: Batch) -> DataError:
+def of_doubtful_numbers(place: Place, layout: Layout, *, sample: Batch) -> DataError:
     """Say of a file whose categories are numbers that nobody can say which the first is, and how to say it."""
     proposed = proposal(summaries(sample)) | {"labels": f"{layout.doubt}:from=0"}
     columns = {column: value for column, value in proposed.items() if column in layout.schema or column == "labels"}
