@@ -116,10 +116,10 @@ def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
 
 def test_a_terminal_says_why_there_are_dashes():
     ds = btviz.load("sample")
-    some = made(ds, "guard").filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].head(30).implode()))
+    some = made(ds, "guard").filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].head(15).implode()))
     replace_scores(ds, some)
     reasons = {row["undefined"] for row in said("sample")["metrics"] if row["grouping"] == "all"} - {None}
-    assert any("fewer than 50 prompts" in reason for reason in reasons)
+    assert any("an interval needs 20" in reason for reason in reasons)
     assert all(f"–: {reason}.\n" in said("sample", as_json=False) for reason in reasons)
 
 

@@ -156,7 +156,7 @@ def test_by_hand(make_preferences):
     by_comparison, by_prompt = (of_all(answer_of(ds, asked(weighting=one))) for one in ("comparisons", "prompts"))
     assert (by_comparison["value"], by_comparison["low"]) == (0.5, None)
     assert by_prompt["value"] == pytest.approx((2 / 3 + 0) / 2)
-    assert "too few" in by_prompt["undefined"]
+    assert "an interval needs 20" in by_prompt["undefined"]
     phi = of_all(answer_of(ds, asked(measure="phi_by_position")))
     assert phi["value"] == pytest.approx(0.0)  # one comparison in each of the four cells
     odds = of_all(answer_of(ds, asked(measure="odds_ratio_mh")))
@@ -215,8 +215,7 @@ def test_progress_goes_on_while_prompts_are_turned_around(ds):
     levels = answer_of(ds, asked(n_boot=2000), progress=shares.append).table.height
     assert shares == sorted(shares)
     assert shares[-1] == pytest.approx(1)
-    after = [share for share in shares if share > 2000 / (2000 + 9999 / 6) + 1e-9]
-    assert len(after) == levels
+    assert len(shares) == levels
 
 
 @pytest.mark.parametrize("measure", [name for name, one in MEASURES.items() if not one.is_ordered])

@@ -182,7 +182,7 @@ def test_what_is_undefined_is_null_and_says_why(make_dataset):
     found = score_metrics(table, ds, n_boot=40).filter(pl.col("grouping") == "all")
     sign = one(found, metric="sign_accuracy")
     assert (sign["n"], sign["estimate"], sign["low"]) == (2, 0.5, None), "a cost of 0 is wrong; NaN counts as none"
-    assert "fewer than 50 prompts" in sign["undefined"]
+    assert "an interval needs 20" in sign["undefined"]
     for metric in ("auc", "ks_distance", "calibration_slope", "pair_accuracy"):
         row = one(found, metric=metric)
         assert row["estimate"] is None

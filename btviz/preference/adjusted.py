@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from btviz.errors import MissingExtraError, require
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.stats.quantiles import two_sided_p
 
 REFUSAL = (
     r"(?i)\b(?:i(?:'m| am) (?:really |very |so )?sorry|i apologi[sz]e|(?:i|we) (?:can(?:no|')t|can not|won't|will not"
@@ -193,7 +194,7 @@ def _average_effect(design: _Design, model: str, coefficients: Floats) -> tuple[
 
 def _term(name: str, estimate: float, error: float) -> dict[str, str | float]:
     half = _NORMAL.inv_cdf(0.975) * error
-    tail = math.erfc(abs(estimate / error) / math.sqrt(2)) if error > 0 else math.nan
+    tail = float(two_sided_p(estimate / error)) if error > 0 else math.nan
     return {
         "term": name,
         "estimate": estimate,

@@ -13,7 +13,7 @@ from btviz.errors import MissingExtraError
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.preference.questions import EMPTY, Shares
 from btviz.preference.shares import FEWEST_PROMPTS, Floats, cells_by_prompt
-from btviz.stats.association import ratio
+from btviz.stats.association import SMALLEST_P, ratio
 from btviz.stats.measures import CELLS, MEASURES, by_position, over_strata
 from btviz.stats.resampling import Interval, Resampling, bootstrap
 from btviz.stats.stratified import cochran_mantel_haenszel
@@ -108,7 +108,7 @@ def _homogeneity(pooled: Interval, *, prompts: NDArray[np.int64]) -> _Row:
         return {"measure": "homogeneity", "undefined": "the strata vary as one, so their differences cannot be tested"}
     wald = float(gap @ np.linalg.solve(covariance, gap))
     tail = math.erfc(math.sqrt(wald / 2)) if len(gap) == 1 else math.exp(-wald / 2)
-    return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
+    return {"measure": "homogeneity", "estimate": wald, "p_value": max(tail, SMALLEST_P)}
 
 
 def _naive_p_values(strata: Floats) -> dict[str, float | None]:

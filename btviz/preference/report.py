@@ -26,11 +26,14 @@ class Orthogonality:
     table : DataFrame
         One row per level of each grouping (`btviz.taxonomy.words.GROUPINGS`):
         `grouping`, `level`, `n` (comparisons), `prompts`, `p` = P(better = safer) by
-        comparison, `p_low` and `p_high` (95 %, resampling prompts), `p_value` (sign flips by
-        prompt, of p = 1/2), `verdict` (sentence against the margin), `conclusion` (associated,
+        comparison, `p_low` and `p_high` (95 % by prompt, `btviz.stats.clustered`), `p_value` (sign
+        flips by prompt, of p = 1/2), `p_holm` (adjusted for all rows of the table: the chance that
+        any of them is called other than 1/2 by error stays below the level), `verdict` (sentence
+        against the margin), `conclusion` (associated,
         practically orthogonal or undecided; null for synthetic data), `p_prompt_weighted`,
         `naive_low`, `naive_high`, `naive_p_value` (comparisons taken for independent),
-        `rule_broken` (comparisons with one safe answer whose unsafe answer is called safer),
+        `effective_prompts` (equal prompts that would weigh as much), `rule_broken` (comparisons with
+        one safe answer whose unsafe answer is called safer),
         `undefined` (why a value is null, or what to mind).
     bias : DataFrame
         Position bias; see `btviz.preference.report.bias_table`.

@@ -12,17 +12,18 @@ from numpy.typing import NDArray
 
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.stats.association import ratio, wilson
+from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, ClusterInterval, share_interval
 from btviz.stats.measures import CELLS
-from btviz.stats.permutation import SignFlip, sign_flip
+from btviz.stats.permutation import SignFlip, holm, sign_flip
+from btviz.stats.quantiles import two_sided_p
 from btviz.stats.resampling import FEW_CLUSTERS, Interval, Level, Resampling, bootstrap, cluster_sums, members
 
 FEWEST_PROMPTS = FEW_CLUSTERS
-"""Prompts that a level needs for an interval: with fewer, bootstrap intervals cover too little."""
+"""Prompts that a bootstrap interval needs: with fewer it covers too little. Shares need fewer (`stats.clustered`)."""
 
 FLIPS = 9_999
 """Random turns of a sign-flip test."""
 
-_FLIP_COST = 1 / 6  # of all levels, in replicates: what the two take of the time
 Floats = NDArray[np.float64]
 
 
@@ -54,36 +55,33 @@ def sums_of(member: NDArray[np.bool_], *, hit: NDArray[np.bool_], prompt: NDArra
 
 
 def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
-    """Shares of hits, one row per level."""
+    """Shares of hits, one row per level.
+
+    Columns: `n`, `prompts`, `p`, `p_low` and `p_high` (95 % by prompt, `btviz.stats.clustered`), `p_value` (sign flips
+    of p = 1/2), `p_holm` (adjusted for all rows of the table that have one), `p_prompt_weighted`, `naive_low`,
+    `naive_high`, `naive_p_value`, `effective_prompts` (equal prompts that would weigh as much), `undefined`.
+    """
     n, hits, prompts = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts
-    drawing = resampling.n_boot / (resampling.n_boot + _FLIP_COST * FLIPS)
-    low, high = np.full((2, len(n)), np.nan)
-    one_sided = (hits == 0) | (hits == n)
-    if len(sums.n):
-        interval = resampled_shares(
-            sums, resampling, progress=lambda done: resampling.report(drawing * done / resampling.n_boot)
-        )
-        unsure = one_sided | (prompts < FEWEST_PROMPTS)
-        low, high = np.where(unsure, np.nan, interval.low), np.where(unsure, np.nan, interval.high)
+    interval = share_interval(sums.hits, sums.n)
     naive_low, naive_high = wilson(hits, n=n)
-    contrary = np.minimum(((sums.n > sums.hits).sum(axis=0)), (sums.hits > 0).sum(axis=0))
-    reasons = [_reason(*entry) for entry in zip(n, prompts, one_sided, contrary, strict=True)]
     p_values = []
     for level in range(len(n)):
         p_values.append(flips(sums, level, resampling=resampling).p_value if prompts[level] else np.nan)
-        resampling.report(drawing + (1 - drawing) * (level + 1) / len(n))
+        resampling.report((level + 1) / len(n))
     table = {
         "n": n.astype(np.int64),
         "prompts": prompts,
         "p": ratio(hits, n),
-        "p_low": low,
-        "p_high": high,
+        "p_low": interval.low,
+        "p_high": interval.high,
         "p_value": p_values,
+        "p_holm": holm(np.array(p_values, np.float64)),
         "p_prompt_weighted": _prompt_weighted(sums),
         "naive_low": naive_low,
         "naive_high": naive_high,
         "naive_p_value": [_binomial_p(*counts) for counts in zip(hits, n, strict=True)],
-        "undefined": pl.Series(reasons, dtype=pl.String),
+        "effective_prompts": interval.effective,
+        "undefined": pl.Series(reasons_of(interval, nothing="no comparison has both labels"), dtype=pl.String),
     }
     return pl.DataFrame(table).with_columns(pl.col(pl.Float64).fill_nan(None))
 
@@ -141,16 +139,23 @@ def _prompt_weighted(sums: Sums) -> Floats:
 
 def _binomial_p(hits: float, n: float) -> float:
     """Score test of p = 1/2 for independent comparisons."""
-    return math.erfc(abs(2 * hits - n) / math.sqrt(2 * n)) if n else math.nan
+    return float(two_sided_p((2 * hits - n) / math.sqrt(n))) if n else math.nan
 
 
-def _reason(n: float, prompts: int, one_sided: bool, contrary: int) -> str | None:  # a row of columns
-    if not n:
-        return "no comparison has both labels"
-    if one_sided:
-        return "all comparisons are alike, so resampling them gives no interval"
-    if prompts < FEWEST_PROMPTS:
-        return f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
-    if contrary < FEWEST_PROMPTS:
-        return f"the rarer outcome occurs in {contrary} prompts: below {FEWEST_PROMPTS} the interval is doubtful"
-    return None
+def reasons_of(interval: ClusterInterval, *, nothing: str) -> list[str | None]:
+    """Why a share has no interval, or what to mind of it: one entry a level."""
+    entries = zip(interval.estimate, interval.effective, interval.rarer, interval.is_bounded, strict=True)
+    return [_reason(*entry, nothing=nothing) for entry in entries]
+
+
+def _reason(p: float, effective: float, rarer: float, is_bounded: bool, *, nothing: str) -> str | None:
+    if not math.isfinite(p):
+        return nothing
+    if effective < FEWEST_EFFECTIVE:
+        return f"its prompts weigh as much as {effective:.0f} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+    if not is_bounded:
+        return None
+    if p in {0.0, 1.0}:
+        return f"all are alike: the interval is that of {effective:.0f} equal prompts"
+    why = f"the rarer outcome weighs as much as {rarer:.0f} prompts" if rarer < FEW_RARER else "few prompts weigh most"
+    return f"{why}: the interval takes the answers to one prompt for copies of each other, and is a wide one"

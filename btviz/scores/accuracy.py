@@ -6,13 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.scores.answers import answer_levels, both_answers, comparison_levels
-from btviz.scores.intervals import METRICS, Bools, ratio_rows, reweighted_row
-from btviz.stats.ordering import Contrast, roc_points
-from btviz.stats.resampling import Level, Resampling, Weighted
+from btviz.scores.intervals import METRICS, Bools, ratio_rows
+from btviz.stats.clustered import FEWEST_EFFECTIVE, ClusterInterval
+from btviz.stats.ordering import roc_points
+from btviz.stats.resampling import Level, Resampling
+from btviz.stats.separation import auc_interval, ks_interval, ks_permutation
 from btviz.taxonomy.categories import Taxonomy
 
 COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"
@@ -132,19 +133,58 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
 
+N_EXCHANGES = 999
+"""Permutations of the test that a Kolmogorov-Smirnov distance is 0, over all answers alone: they take their time."""
+
+
 def separation_at(
     answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling, missing: str = NO_CONTRAST
 ) -> pl.DataFrame:
     """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
-    score, member = answers["score"].to_numpy(), level.member
+    inside = level.member
+    score, label = answers["score"].to_numpy()[inside], positive[inside]
+    prompt = answers["prompt_id"].to_numpy()[inside]
+    area = auc_interval(score, label, clusters=prompt)
+    distance, low, high = ks_interval(
+        score, label, clusters=prompt, n_boot=resampling.n_boot, random_state=resampling.random_state
+    )
+    exchanged = np.nan
+    if level.grouping == "all":
+        exchanged = ks_permutation(
+            score, label, clusters=prompt, n_permutations=N_EXCHANGES, random_state=resampling.random_state
+        )
+    rows = {
+        "metric": SEPARATION,
+        "grouping": level.grouping,
+        "level": level.name,
+        "n": len(score),
+        "support": int(label.sum()),
+        "prompts": len(np.unique(prompt)),
+        "estimate": [float(area.estimate[0]), distance],
+        "low": [float(area.low[0]), low],
+        "high": [float(area.high[0]), high],
+        "p_value": [np.nan, exchanged],
+        "undefined": [_why_not(area, missing), missing if not np.isfinite(distance) else _why_no_ends(area)],
+    }
+    schema = {name: METRICS[name] for name in rows}
+    return pl.DataFrame(rows, schema=schema).with_columns(pl.col(pl.Float64).fill_nan(None))
 
-    def measured(number: NDArray[np.int64], prompts: int) -> Weighted:
-        return Contrast.of(score[member], positive[member], clusters=number, n_clusters=prompts).separation
 
-    prompt = answers["prompt_id"].to_numpy()
-    rows = reweighted_row(measured, level=level, prompt=prompt, resampling=resampling, missing=missing)
-    support = int((positive & level.member).sum())
-    return rows.with_columns(pl.Series("metric", SEPARATION), pl.lit(support, METRICS["support"]).alias("support"))
+def _why_not(area: ClusterInterval, missing: str) -> str | None:
+    if not np.isfinite(area.estimate[0]):
+        return missing
+    if area.effective[0] >= FEWEST_EFFECTIVE and area.is_bounded[0]:
+        return "few prompts decide: the interval is that of as many independent answers, and a wide one"
+    return _why_no_ends(area)
+
+
+def _why_no_ends(area: ClusterInterval) -> str | None:
+    if area.effective[0] >= FEWEST_EFFECTIVE:
+        return None
+    return (
+        f"the prompts of the rarer class weigh as much as {area.effective[0]:.0f} equal ones, and an interval needs "
+        f"{FEWEST_EFFECTIVE}"
+    )
 
 
 def _contrasts(levels: list[Level], unsafe: Bools) -> list[Level]:

@@ -8,8 +8,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike, NDArray
 
-from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.preference.shares import FEWEST_PROMPTS, reasons_of
 from btviz.stats.association import Floats, ratio
+from btviz.stats.clustered import share_interval
 from btviz.stats.resampling import Interval, Level, Resampling, Weighted, bootstrap, cluster_sums, members, reweighted
 
 METRICS = pl.Schema(
@@ -28,6 +29,7 @@ METRICS = pl.Schema(
         "estimate": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
+        "p_value": pl.Float64(),
         "undefined": pl.String(),
         "threshold_origin": pl.String(),
         "against": pl.String(),
@@ -44,25 +46,36 @@ ALIKE = "all items are alike, so resampling them gives no interval"
 def ratio_rows(
     hits: ArrayLike, *, of: ArrayLike, levels: Sequence[Level], prompt: ArrayLike, resampling: Resampling
 ) -> pl.DataFrame:
-    """Ratios of two sums over items, one for each level."""
+    """Ratios of two sums over items, one for each level; an item's hits are at most what they are of.
+
+    Prompts are resampled; where few of them vary no resample shows it, and the interval is `share_interval`'s.
+    """
     member = members(levels)
     whole, part = (_by_level(values) * member for values in (of, hits))
     sums = cluster_sums(np.hstack([whole, part]), clusters=prompt)
     k = len(levels)
-    n, prompts = np.count_nonzero(whole, axis=0), np.count_nonzero(sums[:, :k], axis=0)
-    total, hit = sums[:, :k].sum(axis=0), sums[:, k:].sum(axis=0)
-    low, high = np.full(k, np.nan), np.full(k, np.nan)
+    interval = share_interval(sums[:, k:], sums[:, :k])
+    low, high = interval.low, interval.high
     if len(sums):
-        intervals = bootstrap(
+        drawn = bootstrap(
             sums,
-            lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
+            lambda totals: ratio(totals[:, k:], totals[:, :k]),
             n_boot=resampling.n_boot,
             random_state=resampling.random_state,
         )
-        low, high = intervals.low.copy(), intervals.high.copy()
-    alike = (hit == 0) | (hit == total)
-    low[alike | (prompts < FEWEST_PROMPTS)] = high[alike | (prompts < FEWEST_PROMPTS)] = np.nan
-    return _rows(levels, n=n, prompts=prompts, estimate=ratio(hit, total), low=low, high=high, alike=alike)
+        known = np.isfinite(low) & np.isfinite(drawn.low) & ~interval.is_bounded
+        low, high = np.where(known, drawn.low, low), np.where(known, drawn.high, high)
+    rows = {
+        "grouping": [level.grouping for level in levels],
+        "level": [level.name for level in levels],
+        "n": np.count_nonzero(whole, axis=0),
+        "prompts": np.count_nonzero(sums[:, :k], axis=0),
+        "estimate": interval.estimate,
+        "low": low,
+        "high": high,
+        "undefined": pl.Series(reasons_of(interval, nothing=NOTHING), dtype=pl.String),
+    }
+    return pl.DataFrame(rows).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
 
 
 def _by_level(values: ArrayLike) -> Floats:
@@ -111,35 +124,6 @@ def _reason(value: float, low: float, *, few: bool, missing: str) -> str | None:
     if few:
         return FEW
     return None if np.isfinite(low) else "too many resamples lack a class for an interval"
-
-
-def _rows(
-    levels: Sequence[Level],
-    *,
-    n: NDArray[np.int64],
-    prompts: NDArray[np.int64],
-    estimate: Floats,
-    low: Floats,
-    high: Floats,
-    alike: Bools,
-) -> pl.DataFrame:
-    few = prompts < FEWEST_PROMPTS
-    reasons = [
-        NOTHING if not count else FEW if scarce else ALIKE if same else None
-        for count, scarce, same in zip(n, few, alike, strict=True)
-    ]
-    return pl.DataFrame(
-        {
-            "grouping": [level.grouping for level in levels],
-            "level": [level.name for level in levels],
-            "n": n,
-            "prompts": prompts,
-            "estimate": estimate,
-            "low": low,
-            "high": high,
-            "undefined": pl.Series(reasons, dtype=pl.String),
-        }
-    ).with_columns(pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts").cast(pl.Int64))
 
 
 def interval_columns(interval: Interval, *, hidden: ArrayLike, undefined: Sequence[str | None]) -> dict[str, pl.Series]:

@@ -66,8 +66,10 @@ def score_metrics(
         One row for each `model`, `kind`, `target`, `metric`, `unit` (what is counted),
         `grouping` and `level` (all, split, stratum, category, severity, source, topic,
         threshold): `threshold`, `n`, `support` (positives), `prompts`, `estimate`, `low`, `high`
-        (95 %, by prompt), `undefined` (why a value is null), `threshold_origin` (of moderation:
-        whether the threshold is as asked, recorded by the model, or the usual one), `against` (slugs of
+        (95 %, by prompt; of `ks_distance` conservative), `p_value` (of `ks_distance` over all answers: that the score
+        tells nothing of safety, by permutation, see `btviz.stats.separation`), `undefined` (why a value is
+        null, or what to mind), `threshold_origin` (of moderation: whether the threshold is as asked, recorded by the
+        model, or the usual one), `against` (slugs of
         the categories that a target is measured against; those of another taxonomy are translated,
         see `btviz.scores.moderation.truths_of`). Metrics by kind:
 

@@ -153,10 +153,7 @@ def _ordered(known: pl.DataFrame, label: str, sign: int, resampling: Resampling)
         prompt=known["prompt_id"].to_numpy(),
         resampling=resampling,
     )
-    row = rows.row(0, named=True)
-    if row["low"] is None and row["prompts"] >= 50 and row["estimate"] in (0.0, 1.0):
-        row |= {"low": row["estimate"], "high": row["estimate"]}  # all alike: no resample can differ
-    return row
+    return rows.row(0, named=True)
 
 
 def _sentence(part: ModelScores, statistic: str, verdict: str, *, row: dict[str, Any]) -> str:

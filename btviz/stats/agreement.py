@@ -23,7 +23,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from btviz.stats.association import Floats, TwoByTwo, phi, ratio
+from btviz.stats.association import SMALLEST_P, Floats, TwoByTwo, phi, ratio
 
 SUMS = (
     "items",
@@ -174,7 +174,8 @@ def mcnemar(table: TwoByTwo) -> McNemar:
     _, row_only, col_only, _ = table.cells
     discordant = row_only + col_only
     statistic = ratio((row_only - col_only).astype(np.float64) ** 2, discordant)
-    p_value = [math.erfc(math.sqrt(value / 2)) for value in statistic.flat]
+    tails = [math.erfc(math.sqrt(value / 2)) for value in statistic.flat]
+    p_value = [tail if math.isnan(tail) else max(tail, SMALLEST_P) for tail in tails]
     tail = [_at_most(int(k), int(n)) for k, n in zip(np.minimum(row_only, col_only).flat, discordant.flat, strict=True)]
     shape = statistic.shape
     return McNemar(

@@ -20,6 +20,9 @@ from numpy.typing import ArrayLike, NDArray
 Floats = NDArray[np.float64]
 Integers = NDArray[np.int64]
 
+SMALLEST_P = 1e-300
+"""Least p-value that is reported: no p-value is 0, and numbers much below have lost their digits."""
+
 _LARGEST_EXACT_N = math.isqrt(np.iinfo(np.int64).max)
 _NODES = 96
 _HALVINGS = 52
@@ -280,7 +283,8 @@ def chi_squared_p(table: TwoByTwo) -> Floats:
     It takes items for independent, which answers to one prompt are not.
     """
     z = np.abs(phi(table)) * np.sqrt(table.n / 2)
-    return np.array([math.erfc(value) for value in z.flat]).reshape(z.shape)
+    tails = [math.erfc(value) for value in z.flat]
+    return np.array([tail if math.isnan(tail) else max(tail, SMALLEST_P) for tail in tails]).reshape(z.shape)
 
 
 def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:

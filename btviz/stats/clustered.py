@@ -98,7 +98,7 @@ def _share(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval
     variance, freedom, widest_freedom = _ratio_variance(part, whole, p=p)
     bounded = (rarer < FEW_RARER) | (widest_freedom < FEW_FREEDOM)
     worth = np.minimum(effective, np.nan_to_num(ratio(p * (1 - p), variance), nan=np.inf))
-    flat = _as_of_copies(np.nan_to_num(p * worth), worth, is_rare=rarer < FEW_RARER, confidence=confidence)
+    flat = as_of_copies(np.nan_to_num(p * worth), worth, is_rare=rarer < FEW_RARER, confidence=confidence)
     odds_error = t_quantile(confidence, df=freedom) * np.sqrt(variance)
     with np.errstate(divide="ignore", invalid="ignore"):
         centre, reach = np.log(p) - np.log1p(-p), odds_error / (p * (1 - p))
@@ -107,7 +107,7 @@ def _share(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval
     return ClusterInterval(p, low, high, effective, rarer, bounded)
 
 
-def _as_of_copies(hits: Floats, n: Floats, *, is_rare: Bools, confidence: float) -> tuple[Floats, Floats]:
+def as_of_copies(hits: Floats, n: Floats, *, is_rare: Bools, confidence: float) -> tuple[Floats, Floats]:
     """Interval of a share of n independent items: exact where few vary, else Wilson's, which is shorter."""
     low, high = wilson(hits, n=n, level=confidence)
     low[is_rare], high[is_rare] = clopper_pearson(hits[is_rare], n=n[is_rare], confidence=confidence)

@@ -48,14 +48,27 @@ class Contrast:
         code = np.r_[np.asarray(clusters, np.int64), np.full(len(empty), n_clusters)]
         return cls(code[order], np.cumsum(sizes) - sizes, both[begins])
 
+    def _runs(self, drawn: Floats) -> tuple[Floats, Floats]:
+        padded = np.column_stack([drawn, np.zeros(len(drawn))])
+        runs = np.add.reduceat(np.take(padded, self.cluster, axis=1), self.starts, axis=1)
+        return runs[:, ::2], runs[:, 1::2]
+
+    def gaps(self, weights: ArrayLike) -> Floats:
+        """Difference of the two distribution functions wherever its size may be largest, shape (R, 2 steps)."""
+        drawn = np.asarray(weights, np.float64)
+        if not len(self.starts):
+            return np.full((len(drawn), 1), np.nan)
+        miss, hit = self._runs(drawn)
+        of_misses, of_hits = (ratio(np.cumsum(part, axis=1), part.sum(axis=1, keepdims=True)) for part in (miss, hit))
+        between = np.where(self.is_tied, 0.0, of_hits - of_misses - ratio(hit, hit.sum(axis=1, keepdims=True)))
+        return np.concatenate([of_hits - of_misses, between], axis=1)
+
     def separation(self, weights: ArrayLike) -> Floats:
         """Area under the ROC curve and Kolmogorov-Smirnov distance."""
         drawn = np.asarray(weights, np.float64)
         if not len(self.starts):
             return np.full((len(drawn), 2), np.nan)
-        padded = np.column_stack([drawn, np.zeros(len(drawn))])
-        runs = np.add.reduceat(np.take(padded, self.cluster, axis=1), self.starts, axis=1)
-        miss, hit = runs[:, ::2], runs[:, 1::2]
+        miss, hit = self._runs(drawn)
         misses, hits = np.cumsum(miss, axis=1), np.cumsum(hit, axis=1)
         n_misses, n_hits = misses[:, -1:], hits[:, -1:]
         below = np.einsum("rk,rk->r", hits - hit, miss)

@@ -105,8 +105,11 @@ class SignFlip:
 def sign_flip(sums: ArrayLike, *, n_flips: int = 9999, random_state: int = 0) -> SignFlip:
     """Test that a sum over clusters is 0, by turning the signs of whole clusters.
 
-    Exact where each cluster's sum is as likely as its opposite. The sum of squares is the same
-    under every turn of signs, so the studentised sum and the plain one have the same p-value.
+    Exact where each cluster's sum is as likely as its opposite, which is more than a mean of 0: a sum that is often a
+    little above 0 and seldom far below it is not symmetric, as where large clusters lean one way and small ones the
+    other. With 50 such clusters it rejects 8 % at a level of 5 %; the interval of `clustered.share_interval` asks for
+    no symmetry and stands beside it. The sum of squares is the same under every turn of signs, so the studentised sum
+    and the plain one have the same p-value, which is at least ``1 / (n_flips + 1)``.
     """
     check_repeats(n_flips)
     table = np.asarray(sums, np.float64)

@@ -8,14 +8,11 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import ArrayLike
 
-from btviz.stats.association import Floats
+from btviz.stats.association import SMALLEST_P, Floats
 
 _TERMS = 400
 _HALVINGS = 60
 _TINY = 1e-300
-SMALLEST_P = 1e-300
-"""Least p-value that is reported: no p-value is 0, and numbers much below have lost their digits."""
-
 _NORMAL_FROM = 1e6  # degrees of freedom from which t and normal quantiles agree to 1e-5
 
 

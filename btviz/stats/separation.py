@@ -1,0 +1,214 @@
+"""How far a score tells two classes apart, with prompts as the unit of chance: AUC with its interval, and KS tested.
+
+The area under the ROC curve is a mean over pairs of a positive and a negative item, so each cluster's influence on it
+is known in closed form (Obuchowski 1997). The Kolmogorov-Smirnov distance is a maximum, which lies above 0 even where
+two classes are alike: a bootstrap of it covers next to nothing. It is tested by permutation; its interval is the
+estimate and the quantile of how far the whole difference of the two distribution functions moves in resamples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from btviz.stats.association import Floats, Integers, ratio
+from btviz.stats.clustered import (
+    FEW_FREEDOM,
+    FEW_RARER,
+    FEWEST_EFFECTIVE,
+    ClusterInterval,
+    as_of_copies,
+    effective_number,
+)
+from btviz.stats.ordering import Contrast
+from btviz.stats.quantiles import t_quantile
+from btviz.stats.resampling import CELLS, check_repeats, generator, reweighted
+
+Bools = NDArray[np.bool_]
+
+
+def auc_interval(
+    score: ArrayLike, positive: ArrayLike, *, clusters: ArrayLike, confidence: float = 0.95
+) -> ClusterInterval:
+    """Area under the ROC curve with its interval by cluster.
+
+    Parameters
+    ----------
+    score : array of float, shape (n,)
+        Finite scores; ties count half.
+    positive : array of bool, shape (n,)
+        Class of each item.
+    clusters : array, shape (n,)
+        Cluster of each item.
+    confidence : float
+        Level, 0 .. 1.
+
+    Returns
+    -------
+    ClusterInterval
+        Of shape (1,): on the scale of the logit, with the variance of the clusters' influences, each over
+        ``1 - w`` for its largest share w of either class. `effective` is that of the class with fewer effective
+        clusters, below `FEWEST_EFFECTIVE` of which there is no interval. Where few clusters decide it is that of a
+        share of as many items, whose variance an AUC does not exceed.
+    """
+    values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
+    number = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    sides = np.stack([np.bincount(number, label == side, minlength=1) for side in (False, True)], axis=1)
+    effective = effective_number(sides).min(keepdims=True)
+    if not (label.any() and (~label).any()):
+        nothing = np.full(1, np.nan)
+        return ClusterInterval(nothing, nothing, nothing, effective, np.zeros(1), np.ones(1, bool))
+    right = np.empty(len(values))  # share of the other class that lies on the right side of each item
+    right[label] = _share_below(values[label], of=values[~label])
+    right[~label] = 1 - _share_below(values[~label], of=values[label])
+    area = right[label].mean(keepdims=True)
+    of_class = np.where(label, label.sum(), (~label).sum())
+    weight = (sides / sides.sum(axis=0)).max(axis=1)
+    squares = np.nan_to_num(ratio(np.bincount(number, (right - area) / of_class) ** 2, 1 - weight))
+    freedom = _freedom(squares, at_most=effective - 1)
+    rarer = effective_number(np.stack([np.bincount(number, part) for part in (right, 1 - right)], axis=1))
+    rarer = rarer.min(keepdims=True)
+    bounded = (rarer < FEW_RARER) | (freedom < FEW_FREEDOM)
+    flat = as_of_copies(area * effective, effective, is_rare=rarer < FEW_RARER, confidence=confidence)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = t_quantile(confidence, df=freedom) * np.sqrt(squares.sum()) / (area * (1 - area))
+        centre = np.log(area) - np.log1p(-area)
+        sloped = tuple(1 / (1 + np.exp(-(centre + side * reach))) for side in (-1, 1))
+    shown = effective >= FEWEST_EFFECTIVE
+    low, high = (np.where(shown, np.where(bounded, *ends), np.nan) for ends in zip(flat, sloped, strict=True))
+    return ClusterInterval(area, low, high, effective, rarer, bounded)
+
+
+def _share_below(values: Floats, *, of: Floats) -> Floats:
+    """Share of `of` below each value, ties counting half."""
+    ordered = np.sort(of)
+    counts = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
+    return counts / (2 * len(of))
+
+
+def _freedom(squares: Floats, *, at_most: Floats) -> Floats:
+    """Freedom by which squared influences vary, see `clustered.jackknife`."""
+    found = ratio(2 * squares.sum() ** 2, ((squares - squares.mean()) ** 2).sum())
+    return np.maximum(np.minimum(np.nan_to_num(found, nan=np.inf), at_most), 0.0)
+
+
+def ks_interval(
+    score: ArrayLike,
+    positive: ArrayLike,
+    *,
+    clusters: ArrayLike,
+    n_boot: int = 2000,
+    random_state: int = 0,
+    confidence: float = 0.95,
+) -> tuple[float, float, float]:
+    """Kolmogorov-Smirnov distance of two classes and a conservative interval, resampling clusters.
+
+    A distance moves at most as far as the difference G of the two distribution functions does anywhere, so the ends
+    are the estimate and the quantile of ``sup |G* - G|`` over resamples, clipped at 0 and 1.
+
+    Parameters
+    ----------
+    score, positive, clusters : array, shape (n,)
+        As in `auc_interval`.
+    n_boot, random_state : int
+        Resamples, and seed.
+    confidence : float
+        Level, 0 .. 1; the interval covers at least as often.
+
+    Returns
+    -------
+    tuple of three floats
+        Estimate, low and high; NaN without a class, and ends where fewer than `FEWEST_EFFECTIVE` effective clusters
+        hold one.
+    """
+    label = np.asarray(positive, bool)
+    number = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    n_clusters = int(number.max(initial=-1)) + 1
+    contrast = Contrast.of(score, label, clusters=number, n_clusters=n_clusters)
+    observed = contrast.gaps(np.ones((1, n_clusters)))
+    estimate = float(np.abs(observed).max())
+    sides = np.stack([np.bincount(number, label == side, minlength=1) for side in (False, True)], axis=1)
+    if not np.isfinite(estimate) or effective_number(sides).min() < FEWEST_EFFECTIVE:
+        return estimate, np.nan, np.nan
+    moved = reweighted(
+        lambda weights: np.abs(contrast.gaps(weights) - observed).max(axis=1, keepdims=True),
+        n_clusters=n_clusters,
+        width=len(number),
+        n_boot=n_boot,
+        random_state=random_state,
+    ).replicates[:, 0]
+    reach = float(np.nanquantile(moved, confidence))
+    return estimate, max(estimate - reach, 0.0), min(estimate + reach, 1.0)
+
+
+def ks_permutation(
+    score: ArrayLike,
+    positive: ArrayLike,
+    *,
+    clusters: ArrayLike,
+    n_permutations: int = 999,
+    random_state: int = 0,
+) -> float:
+    """P-value of equal distributions of two classes, by their Kolmogorov-Smirnov distance.
+
+    Under the null the score tells nothing of the class. Classes are exchanged within a cluster that holds both, and
+    otherwise between whole clusters of equal size, so that how classes cling to clusters stays as it is.
+
+    Parameters
+    ----------
+    score : array of float, shape (n,)
+        Finite scores.
+    positive : array of bool, shape (n,)
+        Class of each item.
+    clusters : array, shape (n,)
+        Cluster of each item.
+    n_permutations, random_state : int
+        Exchanges, and seed.
+
+    Returns
+    -------
+    float
+        At least ``1 / (n_permutations + 1)``; NaN where a class is missing or no exchange changes anything.
+    """
+    check_repeats(n_permutations)
+    values, label = np.asarray(score, np.float64), np.asarray(positive, bool)
+    number, sizes = np.unique(np.asarray(clusters), return_inverse=True, return_counts=True)[1:]
+    if not (label.any() and (~label).any()):
+        return np.nan
+    order = np.argsort(values, kind="stable")
+    last = np.flatnonzero(np.r_[np.diff(values[order]) > 0, True])
+    observed = _distances(label[order][None], last)[0]
+    rng = generator(random_state)
+    block = max(1, CELLS // len(values))
+    exceeding, moved = 0, False
+    for first in range(0, n_permutations, block):
+        count = min(block, n_permutations - first)
+        drawn = np.stack([_exchanged(label, number, sizes=sizes, rng=rng) for _ in range(count)])
+        moved = moved or bool((drawn != label).any())
+        exceeding += int((_distances(drawn[:, order], last) >= observed - 1e-12).sum())
+    return (1 + exceeding) / (n_permutations + 1) if moved else np.nan
+
+
+def _distances(labels: Bools, last: Integers) -> Floats:
+    """Distance of each row of labels, in ascending order of their score, at the last of each run of ties."""
+    hits = np.cumsum(labels, axis=1)
+    n_hits, place = hits[:, -1:], np.arange(1, labels.shape[1] + 1)
+    gaps = ratio(hits, n_hits) - ratio(place - hits, labels.shape[1] - n_hits)
+    distance: Floats = np.abs(gaps[:, last]).max(axis=1)
+    return distance
+
+
+def _exchanged(label: Bools, number: Integers, *, sizes: Integers, rng: np.random.Generator) -> Bools:
+    """Labels exchanged within clusters that hold both classes, and between clusters of equal size that hold one."""
+    by_cluster = np.bincount(number, label)
+    mixed = (by_cluster > 0) & (by_cluster < sizes)
+    inside = np.lexsort((rng.random(len(label)), number))
+    owner = np.argsort(number, kind="stable")
+    exchanged = label.copy()
+    exchanged[owner] = label[inside]
+    single = np.flatnonzero(~mixed)
+    chance = single[np.lexsort((rng.random(len(single)), sizes[single]))]
+    of_cluster = by_cluster > 0
+    given = of_cluster.copy()
+    given[single[np.argsort(sizes[single], kind="stable")]] = of_cluster[chance]
+    return np.where(mixed[number], exchanged, given[number])
