@@ -25,7 +25,7 @@ from btviz.store import Draft, Entry, Key, Store
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
-VERSION = 13
+VERSION = 14
 """Raised when reading or assembling changes what is stored."""
 
 
