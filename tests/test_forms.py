@@ -102,6 +102,17 @@ VALUES = st.recursive(
 KEYS = st.sampled_from(["prompt", "n", "flags"])
 
 
+def spelled(value: object) -> str:
+    """JSON in which equal numbers are spelled alike: a list of -3 and 0.5 holds -3.0, which is the same number."""
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    if isinstance(value, list):
+        return f"[{','.join(map(spelled, value))}]"
+    if isinstance(value, dict):
+        return f"{{{','.join(f'{key!r}:{spelled(value[key])}' for key in sorted(value))}}}"
+    return json.dumps(value)
+
+
 @settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 @given(
     rows=st.lists(st.dictionaries(KEYS, VALUES), min_size=1, max_size=4), ascii_only=st.booleans(), dense=st.booleans()
@@ -115,8 +126,8 @@ def test_lines_hold_what_python_reads_in_them(
     lines = [json.dumps(row, ensure_ascii=ascii_only, separators=separators) for row in rows * 70]
     path.write_bytes("\n".join(lines).encode(errors="surrogatepass"))
     found = read(path)
-    expected = [json.dumps(json.loads(line), sort_keys=True) for line in lines]
-    assert [json.dumps(row, sort_keys=True) for row in rows_of(found)] == expected
+    expected = [json.loads(line) for line in lines]
+    assert [spelled(row) for row in rows_of(found)] == [spelled(row) for row in expected]
     assert findings_of(found) == []
 
 

@@ -210,8 +210,6 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
             failures.append((source, error))
     if not parsed:
         raise _no_data(failures)
-    if recipe.taxonomy is not None:
-        _check_fit(parsed, recipe.taxonomy)
     # the files of one release, known by their hashes, are no copies of each other
     is_release = release_of([source for source, _ in parsed]) is not None
     files = [] if is_release else [FileRows(source, p.layout.produces, p.rows) for source, p in parsed]
@@ -338,18 +336,6 @@ def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None
     if found:
         return found.popitem()[1]
     return TAXONOMIES[RELEASES[release].taxonomy] if release else BEAVERTAILS
-
-
-def _check_fit(parsed: Iterable[tuple[Source, Parsed]], taxonomy: Taxonomy) -> None:
-    """Raise where every row of a file was rejected for categories that `taxonomy` does not speak of."""
-    for source, p in parsed:
-        kinds = set(p.problems["kind"]) & {"missing category", "unknown category"}
-        if kinds and p.rows.is_empty():
-            raise DataError(
-                f"{source.label} was to be read with the categories of {taxonomy.name!r}, {list(taxonomy.keys)}; every "
-                "row lacks one of them, or has others. Correct the keys in the taxonomy file, or use another one for "
-                "this file."
-            )
 
 
 def _with_split(rows: pl.DataFrame, source: Source) -> pl.DataFrame:

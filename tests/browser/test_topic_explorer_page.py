@@ -196,7 +196,7 @@ def test_an_export_is_downloaded_without_texts(notebook, tmp_path):
 
 
 def test_the_quality_of_the_map_is_on_the_map(notebook):
-    expect(notebook.page.locator(".btviz-quality")).to_contain_text("trustworthiness")
+    expect(notebook.page.locator(".btviz-quiet.btviz-quality")).to_contain_text("trustworthiness")
     expect(notebook.page.locator(".btviz-map .btviz-counts")).to_contain_text("n = 181 pairs at 91 points")
 
 

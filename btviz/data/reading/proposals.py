@@ -262,11 +262,13 @@ def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_i
     advice = [place.command("See what the file holds: btviz data inspect FILE") or "Look at its columns"]
     if "prompt" in proposed:
         advice = [f"Where its columns mean something else, say so: {place.line(proposed)}"]
+    categories = ""
     if any("category" in kind for kind, _, _ in most):
         advice.append(place.command("For categories of your own: btviz data taxonomy FILE > mine.toml"))
+        categories = f" with the categories of {layout.taxonomy.name!r}" if layout.taxonomy else ""
     lost = "rows none" if of_rows.filter(action="rejected")["line"].n_unique() == rows_in else "rows no label"
     return DataError(
-        f"{place.name} was to be read as {layout.name}; of its {rows_in:,} {lost} can be kept: {found}. "
+        f"{place.name} was to be read as {layout.name}{categories}; of its {rows_in:,} {lost} can be kept: {found}. "
         + f"{said}. " * bool(said)
         + ". ".join(filter(None, advice))
     )
