@@ -64,8 +64,8 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 # Each worker begins with a part of the tests and takes over from the others when it is done.
 PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
 
-quick: $(READY)  ## the tests that need no browser, execute no notebook and start no whole program
-	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook and not program'
+quick: $(READY)  ## the tests that need no browser, execute no notebook and are not slow
+	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook and not slow'
 
 test: lint  ## set up .venv, then lint, types, import contracts, tests, notebooks, browser
 	$(PYTEST)

@@ -334,6 +334,7 @@ def test_a_tie_is_unsafe_by_majority(make_dataset: Callable[..., Dataset]):
     assert safe_share_by_rule(make_dataset(rows), n_boot=5)["n_safe"].to_list() == [0, 0, 1]
 
 
+@pytest.mark.slow
 def test_the_command_prints_a_table_and_one_json_document(shared_data: Path):
     shown = CliRunner().invoke(stats_agreement, ["sample"])
     assert "Agreement of annotators in sample (synthetic sample)" in shown.output

@@ -74,6 +74,7 @@ def test_sizes_of_topics(name, value, said, make_dataset):
     refused(lambda: btviz.fit_topics(ds, points, embeddings=emb, **{name: value}), said=said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("value", "said"), SEEDS)
 def test_seeds(value, said, make_dataset, emb):
     ds, own, points, _ = planted(make_dataset, each=4)
@@ -104,6 +105,7 @@ def test_runs_of_stability(options, said, make_dataset):
     refused(lambda: btviz.topic_stability(ds, topics, embeddings=emb, **options), said=said)
 
 
+@pytest.mark.slow
 def test_the_seed_after_the_largest_is_the_first(make_dataset):
     ds, emb, points, _ = planted(make_dataset, each=4)
     topics = btviz.fit_topics(ds, points, embeddings=emb, random_state=2**32 - 1)
@@ -193,6 +195,7 @@ def test_tables_of_quality(quality, said, make_dataset):
     refused(lambda: plots.topic_map(placed, topics.topics, quality=quality), said=said)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("scale", [3.5, 2.0, "2", 1, None])
 def test_scales_that_are_none(scale, make_dataset):
     from btviz.widgets import TopicExplorer
@@ -211,6 +214,7 @@ def test_a_scale_that_was_not_fitted(make_dataset):
     assert topics.at(np.int64(topics.scale)) is topics
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("places", "said"),
     [

@@ -276,6 +276,7 @@ def test_every_missing_value_says_why():
     assert set(table_of({})["undefined"]) == {"no item is counted"}
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.integers(0, 7), st.integers(1, 30), max_size=8), st.booleans())
 @relaxed
 def test_a_reason_stands_exactly_where_a_value_is_missing(histogram: dict[int, int], conditioned: bool):
@@ -300,6 +301,7 @@ def test_symmetric_coefficients_are_the_same_bits_both_ways(histogram: dict[int,
         assert there[name].equals(back[name], null_equal=True), name
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.integers(0, 7), st.integers(1, 30), min_size=2, max_size=8))
 @relaxed
 def test_the_table_is_that_of_pandas_over_rows(histogram: dict[int, int]):
@@ -335,6 +337,7 @@ def test_informational_coefficients_worked_by_hand():
     assert row["mutual_information_corrected"] == pytest.approx(bits - 1 / (2 * 10 * math.log(2)))
 
 
+@pytest.mark.slow
 @given(st.dictionaries(st.integers(0, 7), st.integers(1, 30), min_size=1, max_size=8))
 @relaxed
 def test_informational_coefficients_of_the_table_are_those_of_scikit_learn_and_keep_their_bounds(

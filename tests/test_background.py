@@ -29,6 +29,7 @@ def test_what_a_job_raises_is_raised_to_whoever_waits():
         background.wait()
 
 
+@pytest.mark.slow
 def test_in_a_notebook_a_job_leaves_the_kernel_free_and_shows_progress():
     shares, results, go = [], [], threading.Event()
 
@@ -81,6 +82,7 @@ def test_a_newer_job_ends_the_older_one():
     assert [future.result() for future in results] == ["newest"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", ["stopped", "failed"])
 def test_what_a_job_worked_with_is_let_go_of_however_it_ends(ending):
     held, begun = [], threading.Event()

@@ -45,6 +45,7 @@ print(json.dumps({{"seconds": [5.0, 1.0, 3.0][n], "peak_mb": [10.0, 30.0, 20.0][
     assert (found.seconds, found.peak_mb, found.said) == (3.0, 30.0, "")
 
 
+@pytest.mark.slow
 def test_a_case_that_takes_too_long_keeps_the_stages_that_it_finished(program, tmp_path):
     program(FINISHES + "import time\ntime.sleep(600)")
     found = measure("any", tmp_path, patience=3)

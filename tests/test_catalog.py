@@ -167,6 +167,7 @@ def test_an_archive_damaged_before_its_first_row_says_so(train: Path) -> None:
         btviz.load(path)
 
 
+@pytest.mark.slow
 def test_a_release_names_the_split_that_a_file_name_leaves_open(tmp_path: Path, shared_data: Path) -> None:
     prompts = [{"prompt": "what is tea", "category": BEAVERTAILS.keys[0], "category_id": 0}]
     asked = catalog.add("beavertails-evaluation", [write(tmp_path / "prompts.jsonl", prompts)])
@@ -373,12 +374,14 @@ def test_the_real_evaluation_prompts_load(shared_data: Path) -> None:
     assert ds.prompts["labels"].value_counts()["count"].to_list() == [50] * 14
 
 
+@pytest.mark.slow
 def test_a_compressed_copy_has_the_same_fingerprint(shared_data: Path, tmp_path: Path) -> None:
     source = shared_data / "beavertails" / "30k_test.jsonl"
     (tmp_path / "30k_test.jsonl.xz").write_bytes(lzma.compress(source.read_bytes(), preset=0))
     assert btviz.load(tmp_path / "30k_test.jsonl.xz").fingerprint == btviz.load(source).fingerprint
 
 
+@pytest.mark.slow
 def test_loading_from_many_processes_builds_once(train: Path) -> None:
     import subprocess
     import sys

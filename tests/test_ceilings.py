@@ -64,6 +64,7 @@ def best_signs(rows):
     return max(sum(says[text] == safe for text, safe in sides) for says in product((True, False), repeat=TEXTS))
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(comparisons)
 def test_no_score_does_better_and_the_best_signs_do_as_well(rows):

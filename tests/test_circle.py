@@ -57,6 +57,7 @@ def one_data_set() -> tuple[pl.DataFrame, pl.DataFrame]:
     return pl.DataFrame(answered, schema=columns, orient="row"), pl.DataFrame(compared, schema_overrides=types)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*FILES, *TABLES])
 def test_one_data_set_gives_the_same_tables_in_every_form(form, tmp_path):
     answered, compared = one_data_set()
@@ -87,6 +88,7 @@ def made(draw: st.DrawFn) -> tuple[list[dict[str, Any]], Dataset]:
     return released(rows, taxonomy), dataset_from_rows(None, comparisons=rows, taxonomy=taxonomy)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", [*FILES, *TABLES])
 @QUICK
 @given(rows_and_data=made(), ending=st.sampled_from(["", ".jsonl", ".jsonl.gz", ".csv", ".parquet", "datasets"]))

@@ -247,6 +247,7 @@ def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_p
     assert shown.count("it has no answers to score") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
 def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -254,7 +255,7 @@ def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatc
     assert (tmp_path / "figures" / "mine_test" / "association.svg").is_file()
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
     result = done("demo", "--out", str(tmp_path))
     rows = [line.split() for line in result.stdout.splitlines()]
@@ -266,6 +267,7 @@ def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
     assert "Drawing: Label sets" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
 def test_the_demo_fetches_a_released_data_set_first(released_file, tmp_path, monkeypatch):
     asked = []
@@ -366,6 +368,7 @@ def test_a_message_says_what_to_do(arguments, code, hint):
     assert hint in result.stderr
 
 
+@pytest.mark.slow
 def test_a_warning_is_one_line_on_standard_error(released_file, tmp_path):
     with released_file.open("a") as file:
         file.write("{broken\n")
@@ -378,6 +381,7 @@ def test_a_warning_is_one_line_on_standard_error(released_file, tmp_path):
     assert "1 of 5 rows" in line
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_is_no_error():
     command = f"{sys.executable} -m btviz data list --json | head -n 1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True)

@@ -20,6 +20,7 @@ def called(*arguments: str) -> Result:
     return result
 
 
+@pytest.mark.slow
 def test_json_holds_every_table() -> None:
     document = json.loads(called("sample", "--json", "--n-boot", "50").stdout)
     assert document["is_synthetic"]
@@ -29,6 +30,7 @@ def test_json_holds_every_table() -> None:
     assert document["cycles"]["prompts"] > 0
 
 
+@pytest.mark.slow
 def test_the_verdict_of_each_stratum_is_a_sentence() -> None:
     printed = called("sample", "--n-boot", "50").stdout
     for level in ("all", "both_safe", "mixed", "both_unsafe"):
@@ -36,6 +38,7 @@ def test_the_verdict_of_each_stratum_is_a_sentence() -> None:
     assert "odds_ratio_mh" in printed
 
 
+@pytest.mark.slow
 def test_small_p_values_are_not_nought_and_contrasts_stand_beside() -> None:
     printed = called("sample", "--n-boot", "50").stdout
     first = next(line for line in printed.splitlines() if line.startswith("all "))
@@ -45,6 +48,7 @@ def test_small_p_values_are_not_nought_and_contrasts_stand_beside() -> None:
     assert " 0.000" not in first
 
 
+@pytest.mark.slow
 def test_mixed_comparisons_that_break_the_rule_are_counted() -> None:
     printed = called("sample", "--n-boot", "50").stdout
     assert "mixed comparisons, 0 break the rule" in printed
@@ -70,6 +74,7 @@ def compared(folder: Path) -> str:
     return str(file)
 
 
+@pytest.mark.slow
 def test_a_report_of_real_comparisons_tells_broken_rules_and_refuted_errors(tmp_path: Path) -> None:
     file = compared(tmp_path)
     printed = called(file, "--n-boot", "50").stdout

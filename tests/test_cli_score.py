@@ -28,6 +28,7 @@ def answers(tmp_path):
     return str(file)
 
 
+@pytest.mark.slow
 def test_models_score_and_their_scores_are_kept(tmp_path, answers):
     reward, cost = made.beaver(tmp_path / "tiny-reward"), made.beaver(tmp_path / "tiny-cost", seed=1)
     run = CliRunner().invoke(app, ["score", answers, "--model", str(reward), "--model", str(cost), "--json"])
@@ -78,6 +79,7 @@ def labelled(tmp_path, *, higher_is_unsafe):
     return str(file), str(tmp_path / "tiny-cost")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default::btviz.scores.signs.SignWarning")
 def test_a_model_against_the_labels_is_refused_unless_told_otherwise(tmp_path):
     file, model = labelled(tmp_path, higher_is_unsafe=False)
@@ -91,6 +93,7 @@ def test_a_model_against_the_labels_is_refused_unless_told_otherwise(tmp_path):
     assert kept_scores(btviz.load(file)).height == 120
 
 
+@pytest.mark.slow
 def test_statistics_of_a_model_from_the_command_line(tmp_path):
     file, model = labelled(tmp_path, higher_is_unsafe=True)
     assert CliRunner().invoke(app, ["score", file, "--model", model]).exit_code == 0
@@ -101,6 +104,7 @@ def test_statistics_of_a_model_from_the_command_line(tmp_path):
     assert (auc["estimate"], auc["support"], auc["n"]) == (1.0, 59, 120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [True, False])
 def test_two_models_of_one_name_are_both_kept(tmp_path, answers, together):
     twins = [str(made.beaver(tmp_path / place / "final-cost", seed=seed)) for seed, place in enumerate("ab")]
@@ -165,6 +169,7 @@ def test_help_says_when_a_file_is_a_policy():
     assert says(said, "what NAME knows", "the file's name")
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default::btviz.scores.signs.SignWarning")
 def test_probes_say_that_scores_of_a_file_give_way_to_theirs(tmp_path):
     file, _ = labelled(tmp_path, higher_is_unsafe=True)

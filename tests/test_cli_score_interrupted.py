@@ -58,7 +58,7 @@ def counted(output):
     return int(re.findall(r"batches (\d+)", output)[0])
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_an_interrupted_run_says_what_is_kept_and_goes_on_from_there(tmp_path, monkeypatch):
     model, answers = made.beaver(tmp_path / "tiny-cost"), write_answers(tmp_path / "answers.jsonl", n=120)
     # 106 of them differ; 14 are empty, and no answers
@@ -100,6 +100,7 @@ app(["score", sys.argv[1], "--model", "tiny"])
 """
 
 
+@pytest.mark.slow
 def test_an_interrupt_while_the_model_loads_says_so(tmp_path):
     answers = write_answers(tmp_path / "answers.jsonl", n=5)
     command = [sys.executable, "-c", LOADING, str(answers)]

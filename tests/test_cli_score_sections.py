@@ -54,6 +54,7 @@ def same(rows, table):
     assert rows == json.loads(json.dumps(table.to_dicts(), default=str))
 
 
+@pytest.mark.slow
 def test_each_section_is_the_table_of_its_function():
     ds = btviz.load("sample-saferlhf")
     replace_scores(ds, made(ds, "cost", "other", "reward", "guard"))
@@ -90,6 +91,7 @@ def test_each_section_is_the_table_of_its_function():
     assert text.count("Does not apply (Safe rate by category of the prompt): ") == 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "reasons"),
     [
@@ -114,6 +116,7 @@ def test_what_does_not_apply_is_said_with_its_reason(kind, reasons):
     assert all(why in absent[name] for name, why in reasons.items())
 
 
+@pytest.mark.slow
 def test_a_terminal_says_why_there_are_dashes():
     ds = btviz.load("sample")
     some = made(ds, "guard").filter(pl.col("pair_id").is_in(ds.pairs["pair_id"].head(15).implode()))
@@ -123,6 +126,7 @@ def test_a_terminal_says_why_there_are_dashes():
     assert all(f"–: {reason}.\n" in said("sample", as_json=False) for reason in reasons)
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_leaves_the_others(monkeypatch):
     def lost(asked):
         raise StoreError("Tables were asked for; the store lost them. Load the data again.")
@@ -150,6 +154,7 @@ def evaluation(tmp_path):
     return asked, [tmp_path / "before.jsonl", tmp_path / "after.jsonl"], slugs
 
 
+@pytest.mark.slow
 def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluation, monkeypatch):
     monkeypatch.setenv("COLUMNS", "300")
     asked, files, slugs = evaluation
@@ -168,6 +173,7 @@ def test_safe_rates_of_score_files_by_category_of_the_evaluation_prompts(evaluat
     assert all(f"category  {slug} " in shown for slug in slugs), "the title promises them"
 
 
+@pytest.mark.slow
 def test_policies_are_compared_with_the_one_that_came_before(evaluation):
     arguments = [part for file in evaluation[1] for part in ("--from", str(file))]
     assert CliRunner().invoke(app, ["score", "twopolicies", *arguments]).exit_code == 0

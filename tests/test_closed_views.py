@@ -54,6 +54,7 @@ def test_every_public_view_is_looked_at():
     assert {*VIEWS, "TopicExplorer"} == set(btviz.widgets.__all__)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*VIEWS, "TopicExplorer"])
 def test_a_closed_view_is_let_go_of_with_all_its_parts(make_view, name):
     shared = {"selection": Selection(), "policy": ContentPolicy()}
@@ -70,6 +71,7 @@ def test_a_closed_view_is_let_go_of_with_all_its_parts(make_view, name):
     shared["selection"].set([1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*VIEWS, "TopicExplorer"])
 def test_a_view_can_be_closed_twice_and_read_afterwards(make_view, name):
     view = make_view(name)
@@ -89,6 +91,7 @@ def test_a_closed_view_follows_nobody(tiny):
     assert inspector.view["chosen"] == tiny.pairs.height
 
 
+@pytest.mark.slow
 def test_the_lists_of_all_releases_that_were_looked_at_are_closed(tiny, make_dataset):
     rows = {"prompt": ["why"], "response": ["so"], "split": ["train"], "is_safe": [True], "labels": [0]}
     other = make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))

@@ -115,6 +115,7 @@ def test_with_independent_items_the_correction_is_that_of_bell_and_mccaffrey():
     assert variance[0] == pytest.approx(meat / total**2)
 
 
+@pytest.mark.slow
 def test_the_logit_interval_is_that_of_statsmodels_where_clusters_are_many():
     import statsmodels.api as sm
 
@@ -146,6 +147,7 @@ def test_the_jackknife_is_a_loop_that_leaves_out_clusters():
 # --- no interval is a point
 
 
+@pytest.mark.slow
 @given(st.integers(0, 10_000), st.sampled_from([0.0, 0.005, 0.02, 0.3, 1.0]), st.sampled_from([0.0, 0.01, 0.5]))
 @relaxed
 def test_no_interval_is_a_point_and_each_holds_its_estimate(seed: int, first: float, second: float):
@@ -213,6 +215,7 @@ def test_phi_of_labels_that_never_meet_worked_by_hand():
     assert found.low[0] == pytest.approx(estimate - math.sqrt(sum((end - estimate) ** 2 for end in down)))
 
 
+@pytest.mark.slow
 def test_turning_a_label_around_turns_phi_around():
     rng = np.random.default_rng(4)
     n = rng.integers(1, 6, (80, 1)).astype(float)
@@ -243,6 +246,7 @@ def test_shares_are_covered_where_items_of_a_prompt_resemble_each_other(p: float
     assert np.mean((found.low <= p) & (p <= found.high)) >= 0.93 - 2 * ERROR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("together", [0.0, 0.2, 0.6])
 def test_phi_is_covered_from_never_together_to_nearly_always(together: float):
     """A prompt invites one label, the other, both or none; four of five answers follow."""
@@ -259,6 +263,7 @@ def test_phi_is_covered_from_never_together_to_nearly_always(together: float):
     assert np.mean((found.low <= truth) & (truth <= found.high)) >= 0.93 - 2 * ERROR
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lift", [0.0, 0.3, 1.0, 2.5])
 def test_lifts_are_covered_from_never_to_often(lift: float):
     """Three in ten prompts are of the topic; a prompt carries the category with all of its answers, or with none."""

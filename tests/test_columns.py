@@ -112,6 +112,7 @@ def test_every_value_that_is_kept_means_something(
             assert set(empty) <= set(parsed.problems["line"])  # a null is there because something was said of it
 
 
+@pytest.mark.slow
 @given(cells=st.lists(st.one_of(FLAGS, CODES, TEXTS, st.just(ABSENT)), max_size=12))
 def test_a_value_is_read_the_same_in_a_column_of_its_type_and_among_others(cells: list[Any]) -> None:
     for reader in (TEXT, ANSWER, Flag(), SEVERITY, ORDER_OR_TIE, Labels(), Labels(first=1), Labels(empty_is_none=True)):

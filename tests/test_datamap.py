@@ -70,6 +70,7 @@ def embedded(ds):
     )
 
 
+@pytest.mark.slow
 def test_shuffled_rows_of_a_file_give_the_same_map(tmp_path, monkeypatch):
     rows = benign_rows()
     maps = {}
@@ -225,6 +226,7 @@ def test_quality_of_a_landmark_map_is_told_apart():
 # Quality -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @RELAXED
 @given(n=st.integers(5, 60), k=st.integers(1, 20), seed=SEEDS)
 def test_trustworthiness_and_continuity_against_scikit_learn(n, k, seed):
@@ -277,6 +279,7 @@ def test_a_perfect_map_is_perfect():
     assert map_quality(as_points(emb, arc), emb, n_neighbors=4)["value"].to_list() == [1.0] * 3
 
 
+@pytest.mark.slow
 def test_a_sample_estimates_the_whole_and_says_how_well():
     emb = embeddings_of(clustered(400))
     points = as_points(emb, layout.start(emb.vectors, random_state=0))

@@ -133,6 +133,7 @@ def test_of_two_runs_with_one_encoder_the_second_waits_and_repeats_nothing(own_d
     assert not {*first.seen} & {*second.seen}
 
 
+@pytest.mark.slow
 def test_killed_half_way_nothing_is_lost(own_data_dir):
     program = """
         import os, signal, sys

@@ -57,16 +57,19 @@ def together(model):
 # A vector depends on nothing but its text -------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_alone_and_in_company_the_bytes_are_equal(model, together):
     for i in (0, 3, 17, 35):
         assert model.encode([TEXTS[i]])[0].tobytes() == together[i].tobytes()
 
 
+@pytest.mark.slow
 def test_shuffled_the_bytes_are_equal(model, together):
     order = np.random.default_rng(0).permutation(len(TEXTS))
     assert model.encode([TEXTS[i] for i in order]).tobytes() == together[order].tobytes()
 
 
+@pytest.mark.slow
 def test_on_another_number_of_threads_the_bytes_are_equal(model, together):
     import torch
 
@@ -79,6 +82,7 @@ def test_on_another_number_of_threads_the_bytes_are_equal(model, together):
 
 
 # these made-up texts hold hardly any of the commonest words of English
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::btviz.texts.embedding.languages.LanguageWarning")
 def test_stored_in_two_runs_the_bytes_are_equal(model, together):
     def ds(texts):
@@ -107,12 +111,14 @@ def test_vectors_are_those_of_sentence_transformers(model, together, reference):
     assert cosine.min() > (0.999999 if model.precision == "float32" else 0.9998)
 
 
+@pytest.mark.slow
 def test_a_folder_is_as_good_as_the_name(model, together):
     folder = load_encoder(str(FOLDER), precision=model.precision, device="cpu")
     assert folder.settings == model.settings
     assert folder.encode(TEXTS[:3]).tobytes() == together[:3].tobytes()
 
 
+@pytest.mark.slow
 def test_truncation_is_counted():
     texts = ["short", "long " * 300]
     assert load_encoder("minilm", max_tokens=8).max_tokens == 8
@@ -125,6 +131,7 @@ def test_truncation_is_counted():
     assert "cut at 256" in repr(found)
 
 
+@pytest.mark.slow
 def test_prompt_and_maximum_length_are_part_of_the_key_and_act():
     plain, asked, short = load_encoder(), load_encoder(prompt="query: "), load_encoder(max_tokens=4)
     assert len({json.dumps(dict(e.settings)) for e in (plain, asked, short)}) == 3
@@ -135,6 +142,7 @@ def test_prompt_and_maximum_length_are_part_of_the_key_and_act():
 # No network, no code, no pickles ----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_package_is_not_imported():
     program = (
         "import sys, btviz; btviz.load_encoder().settings; print([m for m in sys.modules if m.startswith(('gt_', "
@@ -228,6 +236,7 @@ def test_token_vectors_are_principal_components_weighted_by_rank():
     np.testing.assert_allclose(np.abs(plain), np.abs(expected), rtol=1e-3, atol=1e-3)
 
 
+@pytest.mark.slow
 def test_a_token_alone_has_the_vector_of_a_text_of_that_token():
     """In batches without padding, whereas those of texts have some."""
     encoder = load_encoder("minilm", precision="float32")
@@ -236,6 +245,7 @@ def test_a_token_alone_has_the_vector_of_a_text_of_that_token():
     np.testing.assert_allclose(encoder.encode_tokens(tokens), encoder.encode(words), atol=1e-5)
 
 
+@pytest.mark.slow
 def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
     from btviz.texts.embedding import transformer
 
@@ -252,6 +262,7 @@ def test_the_static_model_is_distilled_once_and_knows_words(monkeypatch):
     assert load_encoder("static").encode(texts).tobytes() == found.tobytes()
 
 
+@pytest.mark.slow
 def test_tokens_that_stand_for_no_text_have_no_part_in_the_static_model(monkeypatch):
     monkeypatch.setattr(TransformerEncoder, "vocabulary_size", 2200)
     encoder = load_encoder("static")

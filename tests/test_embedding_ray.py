@@ -35,7 +35,7 @@ def spread(folder):
     assert found.facts["new"] == 600
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_ray_gives_the_same_bytes_though_a_worker_is_killed(tmp_path):
     # in a process of its own: Ray leaves its servers to the end of the process that started them
     paths = [os.environ.get("PYTHONPATH", ""), str(Path(__file__).parent)]

@@ -39,6 +39,7 @@ FILES = ("out", "out.jsonl", "out.jsonl.gz", "out.jsonl.xz", "out.jsonl.zst", "o
 QUICK = settings(max_examples=10, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FILES)
 @QUICK
 @given(drawn=st.data())
@@ -382,6 +383,7 @@ def test_rows_without_categories_get_a_file_of_their_own(make_dataset, tmp_path)
     assert [says(remark, "1", "without categories") for remark in alone.remarks] == [True]
 
 
+@pytest.mark.slow
 def test_prompts_come_back_with_what_is_labelled_of_them(make_dataset, tmp_path):
     rows = [
         ("how is tea made", 1, True),

@@ -142,7 +142,7 @@ def for_trainers(samples, conversing, tmp_path) -> Path:
     return tmp_path
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_trl_reads_and_trains_on_what_is_written_for_it(for_trainers):
     found = read_by("trl", for_trainers)
     written = lines(for_trainers / "dpo.jsonl")
@@ -160,7 +160,7 @@ def test_trl_reads_and_trains_on_what_is_written_for_it(for_trainers):
     assert 0 < found["losses"]["dpo"] < 10
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_llama_factory_reads_what_is_written_for_it(for_trainers):
     found = read_by("llamafactory", for_trainers)
     for name in ("dpo", "kto"):
@@ -173,7 +173,7 @@ def test_llama_factory_reads_what_is_written_for_it(for_trainers):
         assert row["_response"][1 if plain["label"] else 0]["content"] == ""
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_datasets_loads_the_folder_from_disk(for_trainers, samples):
     found = read_by("datasets", for_trainers)
     ds = samples["sample"]

@@ -102,6 +102,7 @@ def parts(folder):
     return list((folder / "data").glob(".*.part"))
 
 
+@pytest.mark.slow
 def test_a_file_comes_through_the_redirect_and_is_not_fetched_twice(run, folder):
     published = {"path": PATH, "split": "train", "sha256": sha256(CONTENT)}
     with Hub({PATH: CONTENT}) as hub:
@@ -127,6 +128,7 @@ def test_a_file_comes_through_the_redirect_and_is_not_fetched_twice(run, folder)
             assert "/agent" not in path
 
 
+@pytest.mark.slow
 def test_a_damaged_copy_is_fetched_again(run, folder):
     with Hub({PATH: CONTENT}) as hub:
         run(hub.endpoint)
@@ -137,6 +139,7 @@ def test_a_damaged_copy_is_fetched_again(run, folder):
         assert (folder / PATH).read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ranges", [True, False])
 def test_a_broken_transfer_goes_on_by_itself(run, folder, ranges):
     with Hub({PATH: CONTENT}, cuts=[1_000_000], ranges=ranges) as hub:
@@ -147,6 +150,7 @@ def test_a_broken_transfer_goes_on_by_itself(run, folder, ranges):
         assert 500_000 < int(second.removeprefix("bytes=").rstrip("-")) <= 1_000_000
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("published", [None, sha256(CONTENT)], ids=["announced", "published"])
 def test_a_wrong_hash_of_the_right_length_is_refused(run, folder, published):
     file = {"path": PATH, "split": "train", "sha256": published}
@@ -168,6 +172,7 @@ def test_another_file_than_the_published_one_is_not_even_downloaded(run, folder)
     assert kept(folder) == []
 
 
+@pytest.mark.slow
 def test_a_small_file_outside_large_storage_is_checked_by_its_git_hash(run, folder):
     with Hub({PATH: b"small\n"}, in_git=True) as hub:
         assert run(hub.endpoint)["code"] == 0
@@ -177,12 +182,14 @@ def test_a_small_file_outside_large_storage_is_checked_by_its_git_hash(run, fold
         assert (folder / PATH).read_bytes() == b"small\n", "the good copy stays"
 
 
+@pytest.mark.slow
 def test_too_many_requests_are_waited_for(run, folder):
     with Hub({PATH: CONTENT}, statuses=[429], storage_statuses=[429]) as hub:
         assert run(hub.endpoint)["code"] == 0
     assert (folder / PATH).read_bytes() == CONTENT
 
 
+@pytest.mark.slow
 def test_too_many_requests_for_ever_say_so(run):
     with Hub({PATH: CONTENT}, statuses=[429] * 20) as hub:
         answer = run(hub.endpoint)
@@ -201,6 +208,7 @@ def test_no_network(run, folder):
     assert kept(folder) == []
 
 
+@pytest.mark.slow
 def test_offline_mode_is_respected(run):
     with Hub({PATH: CONTENT}) as hub:
         answer = run(hub.endpoint, env={"HF_HUB_OFFLINE": "1"})
@@ -219,6 +227,7 @@ def test_refusals_say_what_to_do(run):
     assert "answers 418" in odd
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("blow", [signal.SIGKILL, signal.SIGINT])
 def test_an_interrupted_download_goes_on_where_it_stopped(environment, run, folder, blow):
     with Hub({PATH: CONTENT}, stops=threading.Event()) as hub:
@@ -239,6 +248,7 @@ def test_an_interrupted_download_goes_on_where_it_stopped(environment, run, fold
     assert kept(folder) == [PATH]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("revision", [None, COMMIT[:7], "abcdef0"])
 def test_an_unpinned_release_stays_at_the_commit_first_seen(run, folder, revision):
     with Hub({PATH: CONTENT, "data/test.jsonl": b"{}\n"}) as hub:

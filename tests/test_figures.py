@@ -67,6 +67,7 @@ def written(everything, folder):
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("key", figures.FIGURES)
 def test_every_pdf_gives_its_words_back(tiny, written, key):
     said = words((written / f"{key}.pdf").read_bytes())
@@ -115,6 +116,7 @@ def test_svg_carries_a_glyph_for_every_character(written, key):
     assert "http" not in re.sub(r'xmlns(:\w+)?="[^"]+"', "", image)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", figures.FORMATS)
 def test_same_bytes_twice_in_one_process(tiny, form):
     upset = plots.label_sets(btviz.label_sets(tiny), source="tiny")
@@ -135,6 +137,7 @@ for form in ("pdf", "png", "svg"):
 """
 
 
+@pytest.mark.slow
 def test_same_bytes_in_another_process(tiny, tmp_path):
     table = btviz.cooccurrence(tiny)
     table.write_parquet(tmp_path / "table.parquet")
@@ -202,6 +205,7 @@ def test_record_of_a_number_of_the_data_and_of_a_part_of_a_result(written):
     assert forest == {"function": "btviz.orthogonality", "part": "table", "parameters": {}}
 
 
+@pytest.mark.slow
 def test_a_result_that_two_figures_show_is_computed_once(everything, tmp_path, monkeypatch):
     calls = []
 
@@ -274,6 +278,7 @@ def test_second_run_writes_the_same(everything, written, tmp_path, monkeypatch):
         assert (tmp_path / name).read_bytes() == (written / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_a_figure_these_data_cannot_show_is_reported(make_dataset, tmp_path):
     safe = {"prompt": ["what is spring"], "response": ["a season"], "split": ["test"], "is_safe": [True]}
     ds = make_dataset(pl.DataFrame(safe).with_columns(pl.lit(0, pl.UInt32).alias("labels")))
@@ -296,6 +301,7 @@ def test_answers_without_labels_have_no_figure_of_labels(key, tiny):
         figures.FIGURES[key].draw(bare)
 
 
+@pytest.mark.slow
 def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
     written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
     missing = written.drop_nulls("not_drawn").filter(pl.col("figure").is_in(figures.FIGURES))
@@ -322,6 +328,7 @@ def comparisons(folder):
     return path
 
 
+@pytest.mark.slow
 def test_synthetic_data_are_named_on_the_picture_and_in_the_record(tiny, tmp_path, monkeypatch):
     monkeypatch.setattr(figures, "FIGURES", {"category_shares": figures.FIGURES["category_shares"]})
     object.__setattr__(tiny, "is_synthetic", True)

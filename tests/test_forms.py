@@ -131,6 +131,7 @@ def test_lines_hold_what_python_reads_in_them(
     assert findings_of(found) == []
 
 
+@pytest.mark.slow
 def test_most_lines_of_a_file_are_read_as_columns(tmp_path: Path) -> None:
     """Also those of a second shape, and beside odd ones."""
     rows = [{"prompt": f"tea {i}", "n": i, "c": {"x": True}} for i in range(200)]

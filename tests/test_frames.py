@@ -133,6 +133,7 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, min_size=1, max_size=4), key=st.sampled_from(sorted(ROWS[0])))
 @pytest.mark.filterwarnings("ignore:table")

@@ -146,6 +146,7 @@ def test_parts_of_jupyter_scatter_that_are_replaced_are_there(jscatter):
     assert [name for name in used if name not in script] == []
 
 
+@pytest.mark.slow
 def test_a_map_carries_no_script_of_its_points(make_dataset):
     from made_topics import made_topics
 

@@ -373,6 +373,7 @@ def plant(path: Path, tree: Any, *, root: Path) -> None:
             path.symlink_to(root)
 
 
+@pytest.mark.slow
 @settings(max_examples=25)
 @given(tree=st.dictionaries(NAMES, TREES, max_size=4))
 @pytest.mark.filterwarnings("ignore:toy")
@@ -540,6 +541,7 @@ def test_a_file_added_again_counts_as_it_is_now(tmp_path: Path) -> None:
     assert add("mine", [path]).annotations.height == 1
 
 
+@pytest.mark.slow
 @given(
     small=st.lists(st.integers(0, 40), min_size=1, max_size=30),
     more=st.lists(st.integers(0, 40), max_size=30),

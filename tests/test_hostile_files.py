@@ -173,6 +173,7 @@ WHOLE = [
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:.*could not be kept")
 @pytest.mark.parametrize("text", WHOLE, ids=range(len(WHOLE)))
 def test_every_kind_of_value_as_a_whole_file_is_read_or_refused_in_words(tmp_path: Path, text: str) -> None:
@@ -376,6 +377,7 @@ def peak_of(path: Path) -> tuple[int, int, str]:
     return rows, growth, " ".join(said)
 
 
+@pytest.mark.slow
 def test_an_archive_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None:
     """The largest of them took 4.3 GB."""
     for name, content in (("lines", json.dumps(LONG).encode() + b"\n"), ("zeros", bytes(MIB))):
@@ -392,6 +394,7 @@ def test_an_archive_that_unpacks_to_very_much_is_refused(tmp_path: Path) -> None
         assert "unpack it yourself" in said or "of a kind unknown" in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "name", ["rows.json", "rows.csv", "open quote.csv", "columns.json", "one line.jsonl", "open.json"]
 )

@@ -52,6 +52,7 @@ def distributions_of(package: str) -> set[str]:
     return {name.lower().replace("_", "-") for name in installed().get(package, [package])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rule", RULES.values(), ids=RULES)
 def test_every_module_keeps_the_rule(rule):
     assert {dotted(path): broken for path in MODULES if (broken := rule(parsed(path)))} == {}, rule.__doc__
@@ -148,6 +149,7 @@ def lines_of(path: Path) -> int:
     return len(path.read_text(encoding="utf-8").splitlines())
 
 
+@pytest.mark.slow
 def test_files_are_worth_opening():
     used_by = importers()
     files = [path for path in MODULES if path.name != "__init__.py"]
@@ -211,6 +213,7 @@ def test_reaching_inside_is_seen():
     assert reaches_inside(ast.parse("from btviz.scores import HUMAN\nfrom btviz.cli.report import say")) == set()
 
 
+@pytest.mark.slow
 def test_no_module_imports_itself_by_way_of_others():
     """Not even for types."""
     names = {dotted(path) for path in MODULES}
@@ -268,6 +271,7 @@ def test_exported_functions_document_every_parameter_and_what_they_return():
     assert missing == []
 
 
+@pytest.mark.slow
 def test_required_packages_are_in_the_extra_that_is_named():
     calls = [call for path in MODULES for call in house_rules.required(parsed(path))]
     assert calls
@@ -342,6 +346,7 @@ REACHES = {
 """How often tests reach into private parts, where nothing public would show the same; let none be added."""
 
 
+@pytest.mark.slow
 def test_no_test_imports_another():
     tests = {path.stem for path in TESTS if path.stem.startswith("test_")}
     assert tests

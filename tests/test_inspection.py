@@ -172,6 +172,7 @@ def test_only_a_file_is_inspected(tmp_path: Path, missing: str) -> None:
 TEXT = st.text(st.sampled_from("ab ,;:'\"{}[]()\n?.é☕"), min_size=1, max_size=30).map(lambda text: f"{MARKER} {text}")
 
 
+@pytest.mark.slow
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(TEXT, min_size=1, max_size=4),
@@ -294,6 +295,7 @@ def shown(path: Path, content: str) -> None:
         assert result.exit_code in (0, 2, 4), (command, content, result.output + result.stderr)
 
 
+@pytest.mark.slow
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(OBJECT, min_size=1, max_size=5))
 def test_any_value_in_any_field_is_reported_or_refused(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
@@ -308,12 +310,14 @@ def test_any_value_in_any_field_is_reported_or_refused(tmp_path: Path, rows: lis
     shown(tmp_path / "rows.csv", out.getvalue())
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(value=VALUE | OBJECT)
 def test_any_value_as_a_file_is_read_or_refused(tmp_path: Path, value: Any) -> None:
     shown(tmp_path / "rows.json", json.dumps(value))
 
 
+@pytest.mark.slow
 @settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     rows=st.lists(OBJECT, min_size=1, max_size=4),

@@ -63,6 +63,7 @@ def test_a_reversed_score_is_not_kept_unless_told_otherwise(ds):
     assert names(ds) == ["m"]
 
 
+@pytest.mark.slow
 def test_tables_of_models_of_one_name_are_told_apart_by_their_fingerprints(ds):
     first = btviz.keep_scores(ds, costs(ds), fingerprints={"m": "1234567890"})
     other = btviz.keep_scores(ds, costs(ds), fingerprints={"m": "abcdefghij"})
@@ -76,6 +77,7 @@ def test_tables_of_models_of_one_name_are_told_apart_by_their_fingerprints(ds):
     assert forget_scores(ds, "m abcdefgh") == 1
 
 
+@pytest.mark.slow
 def test_scores_of_files_are_kept_beside_each_other(ds, tmp_path):
     texts = ds.pairs.select("prompt", "response", cost=pl.when("is_safe").then(-1.0).otherwise(1.0))
     texts.head(80).write_ndjson(tmp_path / "first.jsonl")
@@ -99,6 +101,7 @@ def test_files_of_answers_of_their_own_become_a_data_set(tmp_path):
     assert btviz.kept_scores(btviz.load("mine")).height == 60
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::btviz.scores.signs.SignWarning")  # of random weights
 def test_a_run_keeps_its_scores_and_tells_checkpoints_of_one_name_apart(ds, tmp_path):
     folders = [made.beaver(tmp_path / place / "final-cost", seed=seed) for seed, place in enumerate("ab")]
@@ -139,6 +142,7 @@ def test_what_is_of_no_data_set_or_no_answer_in_it_is_not_kept(ds):
     assert btviz.kept_scores(ds).is_empty()
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::btviz.scores.signs.SignWarning")  # of random labels
 def test_probes_of_one_name_are_told_apart_though_they_lie_in_no_folder(ds):
     vectors = btviz.embed(ds, text="qa", encoder="words")

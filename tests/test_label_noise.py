@@ -85,6 +85,7 @@ def test_labels_without_any_order_hide_the_flips(make_dataset):
     assert abs(at_100["precision"].item() - at_100["chance"].item()) < 0.04
 
 
+@pytest.mark.slow
 @RELAXED
 @given(data=st.data(), n=st.integers(2, 40), n_texts=st.integers(1, 12), n_prompts=st.integers(1, 6))
 def test_contradiction_against_plain_python(make_dataset, data, n, n_texts, n_prompts):

@@ -138,6 +138,7 @@ def items_by_hand(rows: Rows, population: str) -> list[tuple[set[int], bool]]:
     return [(set().union(*(labels for labels, _ in mine)), all(safe for _, safe in mine)) for mine in prompts.values()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("where", ["all", "unsafe"])
 @pytest.mark.parametrize("population", ["annotations", "pairs", "prompts"])
 @given(rows=some_rows)
@@ -166,6 +167,7 @@ def test_every_table_is_that_of_plain_loops(make_dataset: Make, population: str,
         assert both["n_both"].item() == sum({i, j} <= labels for labels in kept)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("population", ["annotations", "pairs", "prompts"])
 @given(rows=some_rows, seed=st.randoms(use_true_random=False))
 @settings(relaxed, max_examples=6)
@@ -181,6 +183,7 @@ def test_tables_do_not_depend_on_the_order_of_rows_nor_on_their_source(
             assert table.equals(make(ds.annotations.lazy(), population=population, by=by))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("population", ["annotations", "pairs", "prompts"])
 @given(rows=some_rows)
 @relaxed
@@ -376,6 +379,7 @@ def test_the_counts_of_the_real_file(real: Dataset):
     assert label_sets(real)["n"][:3].to_list() == [1288, 224, 181]
 
 
+@pytest.mark.slow
 def test_the_real_file_streamed_gives_what_the_loaded_one_gives(real: Dataset, shared_data: Path):
     lazy = btviz.scan(shared_data / "beavertails" / "30k_test.jsonl")
     for population in ("annotations", "pairs", "prompts"):

@@ -50,6 +50,7 @@ def ledger(tmp_path_factory: pytest.TempPathFactory) -> Ledger:
 # -- one real split -------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_every_published_number_has_one_verdict(ledger: Ledger) -> None:
     numbers = ledger.numbers
     assert numbers["id"].to_list() == published.published_numbers("beavertails-30k")["id"].to_list()
@@ -99,6 +100,7 @@ PHIS = {
 }
 
 
+@pytest.mark.slow
 def test_the_printed_coefficient_is_held_in_every_population(ledger: Ledger) -> None:
     printed = ledger.phis.drop_nulls("published")
     found = {
@@ -394,6 +396,7 @@ def test_the_command_exits_with_a_failure_only_on_request(make_dataset: Made, mo
     assert lenient.stdout == strict.stdout
 
 
+@pytest.mark.slow
 def test_the_command_names_the_splits(shared_data: Path) -> None:
     printed = called(str(shared_data / "beavertails" / "30k_test.jsonl"), "--strict")
     assert printed.exit_code == 0

@@ -64,6 +64,7 @@ def test_a_brush_on_scores_marks_its_answers_on_the_map(beside, on_map):
     assert set(topics.inspector.selected["pair_id"]) == set(under)
 
 
+@pytest.mark.slow
 def test_a_topic_on_the_map_is_listed_and_drawn_beside_the_scores(beside):
     scores, topics, _ = beside
     scores.brush("made", within=(0.0, 9.0))
@@ -79,6 +80,7 @@ def test_a_topic_on_the_map_is_listed_and_drawn_beside_the_scores(beside):
     assert set(scores.selected["pair_id"]) == set(ids)  # all that is drawn
 
 
+@pytest.mark.slow
 def test_dropping_the_selection_in_one_drops_it_in_both(beside):
     scores, topics, costs = beside
     topics.lasso([0, 1])

@@ -45,6 +45,7 @@ def rows_of(chart, column):
     return [row for rows in chart.to_dict()["datasets"].values() for row in rows if column in row]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", MEASURES)
 def test_a_row_a_level_and_a_null_distribution(measure):
     chart = forest_lab(table_of({}), null_of(0.5, 0.6, 0.7), measure=measure, source="toy data").to_dict()
@@ -67,6 +68,7 @@ def test_the_band_of_the_margin_is_on_the_scale_of_the_measure():
         assert (row["from"], row["to"]) == pytest.approx(band)
 
 
+@pytest.mark.slow
 def test_numbers_beside_the_rows():
     texts = {m: rows_of(forest_lab(table_of({"value": -0.25}), NONE, measure=m), "text")[1]["text"] for m in MEASURES}
     assert texts["two_p_minus_1"] == "−0.25 (n = 40)"

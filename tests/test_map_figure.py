@@ -135,6 +135,7 @@ def shades(chart):
     return [row["colour"] for table in tables for row in table if "colour" in row]
 
 
+@pytest.mark.slow
 def test_seven_topics_have_colours_and_the_others_are_grey():
     chart = plots.topic_map(table_of(range(-1, 12)), topics_of(12), source="mine", text="prompt")
     coloured = set(shades(chart)) - {"#b3b3b3"}
@@ -143,6 +144,7 @@ def test_seven_topics_have_colours_and_the_others_are_grey():
     assert shades(chart).count("#b3b3b3") == len(shades(chart)) - 7
 
 
+@pytest.mark.slow
 def test_what_is_counted_is_said():
     table = pl.concat([table_of([-1, 0, 1])] * 2)  # every place is that of two pairs
     subtitle = plots.topic_map(table, topics_of(2), source="mine", text="prompt").to_dict()["title"]["subtitle"]
@@ -150,12 +152,14 @@ def test_what_is_counted_is_said():
     assert "2 topics, 2 named" in subtitle[1]
 
 
+@pytest.mark.slow
 def test_a_map_without_topics_is_drawn():
     chart = plots.topic_map(table_of([-1]), topics_of(2).head(0))
     assert "No topic: all points are outliers" in chart.to_dict()["title"]["subtitle"]
     assert "Largest topics: none" in chart.description
 
 
+@pytest.mark.slow
 def test_points_travel_as_one_picture():
     chart = plots.topic_map(table_of(range(12), each=500), topics_of(12)).to_dict()
     assert sum(len(table) for table in chart["datasets"].values()) < 100

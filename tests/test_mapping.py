@@ -80,6 +80,7 @@ LABELS: dict[str, tuple[Callable[[Sequence[int]], Any], str]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["rows.jsonl", "rows.csv"])
 @pytest.mark.parametrize("way", LABELS)
 @settings(max_examples=10)

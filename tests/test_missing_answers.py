@@ -124,6 +124,7 @@ def test_labels_of_nothing_but_missing_answers_are_an_error(tmp_path, rows):
     assert said.exit_code == 4
 
 
+@pytest.mark.slow
 @given(st.lists(st.sampled_from(["", None, "a", "b"]), min_size=1, max_size=30))
 def test_no_pair_is_made_of_missing_answers(answers):
     rows = pl.DataFrame(

@@ -42,6 +42,7 @@ def test_exact_graph_against_all_distances(n, d, k, seed):
     assert (np.diff(found.distances, axis=1) >= 0).all()
 
 
+@pytest.mark.slow
 @RELAXED
 @given(kinds=st.lists(st.integers(0, 3), min_size=2, max_size=40), k=st.integers(1, 10))
 def test_equal_vectors_are_at_distance_zero_and_go_by_id(kinds, k):
@@ -175,7 +176,7 @@ def descended(tmp_path_factory):
         return emb, nearest_neighbors(emb, method="nndescent", n_threads=1), nearest_neighbors(emb)
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_descent_finds_what_the_exact_graph_has(descended):
     emb, found, exact = descended
     assert found.indices.shape == exact.indices.shape
@@ -190,7 +191,7 @@ def test_descent_finds_what_the_exact_graph_has(descended):
     assert same > 0.9
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_recall_of_the_descent_counts_equally_near_texts_as_found(descended):
     emb, found, exact = descended
     audited = np.random.default_rng(0).choice(640, 500, replace=False)
@@ -288,6 +289,7 @@ def test_more_like_refuses_the_graph_of_other_embeddings():
 # Near duplicates ---------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @RELAXED
 @given(n=st.integers(1, 60), seed=SEEDS, threshold=st.sampled_from([0.0, 0.02, 0.1, 0.5, 2.0]))
 def test_groups_are_the_connected_components_of_all_close_pairs(n, seed, threshold):

@@ -77,7 +77,7 @@ def test_the_command_line_starts_light(spy):
     assert HEAVY & {name.partition(".")[0] for name in json.loads(run(spy, "-c", code).stdout)} == set()
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_the_demo_calls_nobody(spy, tmp_path):
     run(spy, "-m", "btviz", "demo", "--out", str(tmp_path / "figures"))
     assert spy.attempts() == []
@@ -127,7 +127,7 @@ def _is_listening(port: int) -> bool:
         return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_jupyterlab_starts_without_news_and_calls_nobody(lab, spy):
     page = urllib.request.urlopen(lab, timeout=patience.SECONDS).read().decode()
     config = json.loads(re.search(r'id="jupyter-config-data"[^>]*>(.*?)</script>', page, re.DOTALL)[1])

@@ -143,12 +143,14 @@ def coverage(p: float, *, simulations: int = 150, prompts: int = 80) -> tuple[fl
     return float(by_prompt), float(naive)
 
 
+@pytest.mark.slow
 def test_intervals_by_prompt_cover_where_naive_ones_do_not() -> None:
     by_prompt, naive = coverage(0.55)
     assert 0.90 <= by_prompt <= 0.99  # 150 simulations: +- 3.5 points
     assert naive < 0.85
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", "sample-saferlhf"])
 def test_synthetic_data_only_say_what_was_planted(name: str, samples: dict[str, Dataset]) -> None:
     ds = samples[name]
@@ -259,6 +261,7 @@ def test_tau_b_of_complete_orders_is_kendalls(make_dataset: Made) -> None:
 # -- nothing to estimate ------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_without_both_labels_values_are_null_with_a_reason(tiny: Dataset, shared_data: Path) -> None:
     for ds in (tiny, btviz.load(shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl")):
         found = orthogonality(ds, n_boot=50)
@@ -396,6 +399,7 @@ def test_phi_and_kappa_by_position(found: Orthogonality, frame: pl.DataFrame) ->
     assert pooled["two_p_minus_1"] == pytest.approx(cohen_kappa_score(*turned))
 
 
+@pytest.mark.slow
 def test_the_order_of_answers_changes_only_what_says_so(make_dataset: Made, frame: pl.DataFrame) -> None:
     first, second = "response_0", "response_1"
     sides = ("response", "is_safe", "labels", "severity", "source")
@@ -428,6 +432,7 @@ def test_the_null_distribution_is_that_of_turned_prompts(found: Orthogonality) -
         assert entry["p_value"] == pytest.approx((1 + beyond) / (1 + null.height))
 
 
+@pytest.mark.slow
 def test_results_depend_on_the_seed_alone(known: Dataset) -> None:
     one, again, other = (orthogonality(known, n_boot=100, random_state=seed).table for seed in (3, 3, 4))
     assert one.equals(again)
@@ -499,6 +504,7 @@ def test_length_explains_what_it_makes(make_dataset: Made) -> None:
     assert effect(found, "adjusted", "length")["low"] < 2 < effect(found, "adjusted", "length")["high"]
 
 
+@pytest.mark.slow
 def test_without_the_extra_the_rest_is_there(known: Dataset, monkeypatch: pytest.MonkeyPatch) -> None:
     for module in ("scipy.special", "statsmodels.discrete.discrete_model"):
         monkeypatch.setitem(sys.modules, module, None)
@@ -551,6 +557,7 @@ def test_a_difference_of_mix_alone_vanishes_once_standardised(make_dataset: Made
     assert difference["standardised"] == pytest.approx(each["standardised"][0] - each["standardised"][1])
 
 
+@pytest.mark.slow
 def test_standardised_shares_are_weighted_by_the_mean_mix(make_dataset: Made, frame: pl.DataFrame) -> None:
     other = frame.filter(~(pl.col("is_safe_0") & pl.col("is_safe_1")))
     sets = [compared(make_dataset, rows) for rows in (frame, other)]
@@ -840,6 +847,7 @@ def test_strata_without_a_difference_of_their_own_are_not_tested(make_dataset, s
     assert (found["estimate"], found["p_value"], found["undefined"]) == (None, None, reason)
 
 
+@pytest.mark.slow
 def test_strata_of_few_prompts_are_not_tested_for_homogeneity(make_dataset: Made) -> None:
     """The covariance of a stratum of few prompts is known too badly for a chi-square."""
     rows = simulated(p=PLANTED, prompts=300, seed=12)
@@ -854,6 +862,7 @@ def test_strata_of_few_prompts_are_not_tested_for_homogeneity(make_dataset: Made
     assert says(alone.filter(measure="homogeneity")["undefined"][0], "fewer than two strata", "50 prompts")
 
 
+@pytest.mark.slow
 def test_unknown_categories_are_not_taken_for_none(make_dataset: Made) -> None:
     rows = simulated(p=PLANTED, prompts=300, seed=13)
     unknown = pl.int_range(pl.len()) % 4 == 0

@@ -53,6 +53,7 @@ def test_it_shows_the_strata_first(samples, lab):
     assert lab.table.equals(answer_of(samples[0], Question(n_boot=500)).table)
 
 
+@pytest.mark.slow
 def test_population_and_n_stand_on_both_pictures(lab):
     titles = [chart["title"]["subtitle"] for chart in chart_of(lab).spec["concat"]]
     assert len(titles) == 2
@@ -66,6 +67,7 @@ def test_population_and_n_stand_on_both_pictures(lab):
         assert "n = 537 prompts" in " ".join(chart["title"]["subtitle"])
 
 
+@pytest.mark.slow
 def test_every_control_moves_the_pictures(samples, lab):
     changes = {
         "grouping": "category",
@@ -85,6 +87,7 @@ def test_every_control_moves_the_pictures(samples, lab):
     assert {grouping for grouping, _ in drawn(lab)} == {"all", "category"}
 
 
+@pytest.mark.slow
 def test_a_weighting_that_a_measure_lacks_is_not_offered(lab):
     lab.controls["weighting"].value = "prompts"
     lab.controls["measure"].value = "odds_ratio_mh"
@@ -113,6 +116,7 @@ def test_of_many_levels_the_clicked_one_has_its_null_distribution_drawn(lab):
     assert null_levels(lab) == [("all", "all"), ("category", "Violence")]
 
 
+@pytest.mark.slow
 def test_a_chosen_level_follows_the_controls_and_goes_where_it_is_none(lab):
     lab.click("stratum", "mixed")
     lab.controls["measure"].value = "kappa_by_position"
@@ -126,6 +130,7 @@ def test_a_chosen_level_follows_the_controls_and_goes_where_it_is_none(lab):
     assert lab.inspector.view["listed"] == lab.inspector.view["all"]
 
 
+@pytest.mark.slow
 def test_what_is_chosen_elsewhere_replaces_the_click(samples):
     selection = Selection()
     lab = OrthogonalityLab(samples[0], selection=selection, policy=ContentPolicy())
@@ -136,6 +141,7 @@ def test_what_is_chosen_elsewhere_replaces_the_click(samples):
     assert lab.inspector.view["listed"] >= 1
 
 
+@pytest.mark.slow
 def test_the_verdict_is_that_of_the_report(lab):
     assert lab.table["verdict"][0] in lab.said
     assert lab.said.startswith("All comparisons – planted: p = 0.759")
@@ -145,6 +151,7 @@ def test_the_verdict_is_that_of_the_report(lab):
     assert "each prompt counted once" in lab.said
 
 
+@pytest.mark.slow
 def test_a_measure_by_position_says_so_with_the_position_bias(samples, lab):
     lab.controls["measure"].value = "phi_by_position"
     better, safer = (samples[0].preferences[name].mean() for name in ("better", "safer"))
@@ -153,6 +160,7 @@ def test_a_measure_by_position_says_so_with_the_position_bias(samples, lab):
     assert "order of the two answers" not in lab.said
 
 
+@pytest.mark.slow
 def test_a_grouping_that_the_release_lacks_is_said(lab):
     lab.controls["release"].value = "sample (synthetic sample)"
     lab.controls["grouping"].value = "severity"
@@ -175,6 +183,7 @@ def test_without_both_labels_nothing_is_drawn_and_the_words_say_why(make_dataset
     assert "This data set holds no comparisons." in lab.said
 
 
+@pytest.mark.slow
 def test_one_comparison_is_enough_to_be_shown(make_dataset):
     rows = {"prompt": ["q"], "response_0": ["a"], "response_1": ["b"], "better": [1], "safer": [1]}
     nothing = pl.DataFrame(schema={"prompt": pl.String, "response": pl.String})
@@ -186,6 +195,7 @@ def test_one_comparison_is_enough_to_be_shown(make_dataset):
     assert lab.inspector.view["listed"] == 1
 
 
+@pytest.mark.slow
 def test_releases_of_the_catalogue_are_offered_and_read_when_chosen(samples, shared_data):
     btviz.data.add("mine", [shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl"])
     lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
@@ -195,6 +205,7 @@ def test_releases_of_the_catalogue_are_offered_and_read_when_chosen(samples, sha
     assert "4,114 do not tell the better answer" in lab.said
 
 
+@pytest.mark.slow
 def test_a_data_set_that_is_gone_is_said_and_the_others_stay(samples, monkeypatch):
     monkeypatch.setattr(module, "adopted", lambda: ["gone"])
     lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
@@ -207,6 +218,7 @@ def test_a_data_set_that_is_gone_is_said_and_the_others_stay(samples, monkeypatc
     assert drawn(lab)[0] == ("all", "all")
 
 
+@pytest.mark.slow
 def test_in_a_notebook_the_cell_ends_before_the_work_and_a_table_waits_for_it(samples):
     async def cells():
         lab = OrthogonalityLab(samples[0], policy=ContentPolicy())
@@ -241,6 +253,7 @@ def test_the_key_that_hides_works_on_the_chart(lab):
     assert lab.policy.reveal_all is False
 
 
+@pytest.mark.slow
 def test_another_measure_of_the_same_comparisons_draws_p_no_second_time(samples, monkeypatch):
     asked = []
 
@@ -257,6 +270,7 @@ def test_another_measure_of_the_same_comparisons_draws_p_no_second_time(samples,
     assert lab.table.equals(answer_of(samples[0], Question(measure="two_p_minus_1", n_boot=500)).table)
 
 
+@pytest.mark.slow
 def test_the_bar_is_full_when_the_work_is_done_and_not_before(samples):
     shares = []
     work = module.Results(samples[0], [])
@@ -270,6 +284,7 @@ def test_the_bar_is_full_when_the_work_is_done_and_not_before(samples):
     assert again == shares[-4:]  # all comparisons and three strata; nothing else was left to do
 
 
+@pytest.mark.slow
 def test_what_fails_unforeseen_is_said_and_a_click_meant_for_it_is_forgotten(samples, monkeypatch):
     async def cells():
         loop = asyncio.get_running_loop()

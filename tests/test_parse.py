@@ -99,6 +99,7 @@ def test_a_row_that_cannot_be_kept_is_reported_and_costs_no_other(tmp_path: Path
     assert parsed.rows_in == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KEPT)
 def test_an_odd_row_is_kept_as_it_is_and_reported(tmp_path: Path, kind: str) -> None:
     parsed = read(tmp_path, GOOD, KEPT[kind], GOOD)
@@ -115,6 +116,7 @@ def test_a_category_given_as_a_word_that_is_no_boolean(tmp_path: Path) -> None:
     assert found(parsed) == [(2, "wrong type", "rejected")]
 
 
+@pytest.mark.slow
 def test_a_message_never_holds_the_text(tmp_path: Path) -> None:
     bad = [each.replace(b"tea", b"marker").replace(b"warm", b"marker") for each in (*REJECTED.values(), *KEPT.values())]
     parsed = read(tmp_path, GOOD, *bad)
@@ -147,6 +149,7 @@ def test_the_fast_reader_and_the_slow_one_agree(tmp_path: Path, monkeypatch: pyt
     assert fast.problems.equals(slow.problems)
 
 
+@pytest.mark.slow
 def test_blocks_of_any_size_give_the_same_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [line("privacy", prompt=f"p{i}") if i % 7 else b"{" for i in range(50)]
     whole = read(tmp_path, *lines)
@@ -165,6 +168,7 @@ JSON = st.recursive(
 KEYS = st.sampled_from(["prompt", "response", "is_safe", "category", "other"])
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(changes=st.lists(st.dictionaries(KEYS, JSON, max_size=3), max_size=6), junk=st.binary(max_size=40))
 def test_counts_in_are_counts_out_and_counts_reported(

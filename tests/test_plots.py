@@ -44,6 +44,7 @@ def drawn(ds, name, **options):
     return getattr(plots, name)(getattr(btviz, table)(ds), source=ds.population, **options)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("ds", TAXONOMIES, indirect=True, ids=lambda one: one.name)
 def test_picture_says_what_it_shows(ds, name):
@@ -55,6 +56,7 @@ def test_picture_says_what_it_shows(ds, name):
     assert 'role="img" aria-label="' in svg(chart)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "labels_per_item"])
 @pytest.mark.parametrize("ds", TAXONOMIES, indirect=True, ids=lambda one: one.name)
 def test_every_category_is_named_in_full(ds, name):
@@ -80,6 +82,7 @@ def test_charts_hold_no_text_and_no_long_number(ds, name):
     assert all(abs(int(number)) < 2**53 for number in re.findall(r"(?<![\w.])\d{15,}(?![\w.])", spec))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_synthetic_data_say_so(ds, name):
     object.__setattr__(ds, "is_synthetic", True)

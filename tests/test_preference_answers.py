@@ -43,6 +43,7 @@ def of_all(answer):
     return answer.table.row(0, named=True)
 
 
+@pytest.mark.slow
 def test_by_default_the_numbers_are_those_of_the_report(ds, report):
     table = answer_of(ds, asked()).table
     assert table.select(SHARED).equals(report.table.select(SHARED))
@@ -51,12 +52,14 @@ def test_by_default_the_numbers_are_those_of_the_report(ds, report):
         assert table[name].equals(report.table[name])
 
 
+@pytest.mark.slow
 def test_two_p_minus_one_is_p_on_another_scale(ds):
     p, two_p = (answer_of(ds, asked(measure=measure)).table for measure in ("p", "two_p_minus_1"))
     for name in ("value", "low", "high", "naive_low", "naive_high"):
         assert two_p[name].to_list() == pytest.approx((2 * p[name] - 1).to_list(), nan_ok=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", [name for name in MEASURES if name not in {"p", "two_p_minus_1"}])
 def test_over_all_comparisons_a_measure_is_the_pooled_one(ds, report, measure):
     pooled = report.pooled.filter(measure=measure).row(0, named=True)
@@ -66,6 +69,7 @@ def test_over_all_comparisons_a_measure_is_the_pooled_one(ds, report, measure):
     assert found["high"] == pytest.approx(pooled["high"], rel=0.05)
 
 
+@pytest.mark.slow
 def test_counted_once_each_prompt_weighs_the_same(ds, report):
     answer = answer_of(ds, asked(weighting="prompts"))
     own = report.table["p_prompt_weighted"].to_list()
@@ -88,6 +92,7 @@ def test_within_a_stratum_only_its_comparisons_count(ds, report):
     assert both_unsafe.table.filter(grouping="stratum")["level"].to_list() == ["both_unsafe"]
 
 
+@pytest.mark.slow
 def test_the_rows_of_a_level_are_the_comparisons_it_counts(ds):
     answer = answer_of(ds, asked())
     for grouping, level, n, p in answer.table.select("grouping", "level", "n", "p").rows():
@@ -101,6 +106,7 @@ def test_the_rows_of_a_level_are_the_comparisons_it_counts(ds):
         answer.rows("category", level="no such")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", MEASURES)
 def test_by_chance_alone_a_measure_is_neutral(ds, measure):
     null = answer_of(ds, asked(measure=measure, n_boot=2000)).null([("all", "all"), ("stratum", "mixed")])
@@ -111,6 +117,7 @@ def test_by_chance_alone_a_measure_is_neutral(ds, measure):
         assert drawn["value"].median() == pytest.approx(neutral, abs=0.06), level
 
 
+@pytest.mark.slow
 def test_the_null_of_p_is_as_wide_as_the_report_draws_it(ds, report):
     ours = answer_of(ds, asked(n_boot=4000)).null([("all", "all")])
     theirs = report.null.filter(grouping="all")
@@ -118,6 +125,7 @@ def test_the_null_of_p_is_as_wide_as_the_report_draws_it(ds, report):
     assert ours["observed"][0] == pytest.approx(theirs["observed"][0])
 
 
+@pytest.mark.slow
 def test_progress_ends_at_one_and_may_end_the_work(ds):
     shares = []
     answer_of(ds, asked(measure="odds_ratio_mh"), progress=shares.append)
@@ -192,6 +200,7 @@ def test_turning_harmlessness_around_twice_changes_nothing():
     assert math.isfinite(MEASURES["odds_ratio_mh"].values(cells)[0])
 
 
+@pytest.mark.slow
 def test_cells_add_up(ds):
     answer = answer_of(ds, asked())
     cells = cells_by_prompt(answer.shares.comparisons, answer.shares.levels[0], weighting="comparisons")
@@ -200,6 +209,7 @@ def test_cells_add_up(ds):
     assert weighted.sum(axis=1) == pytest.approx(1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("measure", MEASURES)
 def test_what_is_known_of_p_is_not_drawn_again(ds, measure, monkeypatch):
     whole = answer_of(ds, asked(measure=measure))
@@ -210,6 +220,7 @@ def test_what_is_known_of_p_is_not_drawn_again(ds, measure, monkeypatch):
     assert again.rows("stratum", level="mixed").tolist() == whole.rows("stratum", level="mixed").tolist()
 
 
+@pytest.mark.slow
 def test_progress_goes_on_while_prompts_are_turned_around(ds):
     shares = []
     levels = answer_of(ds, asked(n_boot=2000), progress=shares.append).table.height

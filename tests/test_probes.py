@@ -38,6 +38,7 @@ def prompts_of(texts):
     )
 
 
+@pytest.mark.slow
 @given(st.lists(st.lists(st.sampled_from(WORDS), max_size=6).map(" ".join), min_size=1, max_size=12))
 def test_groups_are_the_components_of_all_pairs_that_share_their_words(texts):
     sets = [set(text.split()) for text in texts]
@@ -119,6 +120,7 @@ def test_the_zero_of_a_cost_parts_safe_from_unsafe_and_a_reward_is_standardised(
     assert abs(reward.std() - 1) < 0.1
 
 
+@pytest.mark.slow
 def test_scores_are_the_same_on_any_number_of_cores(make_dataset):
     draws = np.random.default_rng(0).normal(size=(2, 1500, 384)).astype(np.float32)
     rows = [(f"ask {i}", f"say {i}", "train", bool(draw[0] > 0), 0) for i, draw in enumerate(draws[0])]
@@ -264,6 +266,7 @@ def test_a_probe_of_too_few_prompts_has_no_score_and_is_saved_like_any(make_data
         assert each.out_of_fold["score"].null_count() == 2 * n
 
 
+@pytest.mark.slow
 def test_no_text_has_no_score(make_dataset):
     ds = comparisons(make_dataset)
     vectors = btviz.embed(ds, text="qa", encoder="words")
@@ -289,6 +292,7 @@ def two_harms(make_dataset, *, second):
     return make_dataset(pl.DataFrame(rows, schema_overrides={"labels": pl.UInt32}))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("second", "recognised"), [("loud ornate", True), ("calm ornate", False)])
 def test_an_unseen_category_is_recognised_where_it_shares_words_with_a_seen_one(make_dataset, second, recognised):
     ds = two_harms(make_dataset, second=second)
@@ -304,6 +308,7 @@ def test_an_unseen_category_is_recognised_where_it_shares_words_with_a_seen_one(
     assert by_row[keys[1], "without", "false_positive_rate"]["estimate"] < 0.05
 
 
+@pytest.mark.slow
 def test_chosen_categories_are_left_out_as_all_are(make_dataset):
     ds = two_harms(make_dataset, second="calm ornate")
     emb = btviz.embed(ds, text="qa", encoder=ENCODER)
@@ -316,6 +321,7 @@ def test_chosen_categories_are_left_out_as_all_are(make_dataset):
         btviz.leave_one_category_out(ds, emb, categories=[ds.taxonomy.keys[5]], n_boot=50)
 
 
+@pytest.mark.slow
 def test_transfer_leaves_out_prompts_that_the_probe_has_seen(make_dataset):
     ds, other = comparisons(make_dataset, n=60), comparisons(make_dataset, n=90, seed=1)
     emb, to_emb = (btviz.embed(each, text="qa", encoder=ENCODER) for each in (ds, other))

@@ -98,6 +98,7 @@ def test_another_seed_gives_other_replicates_and_the_same_seed_the_same():
     assert (first.replicates != other.replicates).any()
 
 
+@pytest.mark.slow
 def test_the_number_of_threads_changes_no_bit():
     code = """
 import hashlib, numpy as np
@@ -215,6 +216,7 @@ def coverage(*, n_clusters: int, share_of_clusters: float) -> tuple[float, float
     return held / times, held_naive / times, positive / times
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_clusters", "share_of_clusters"), [(140, 1.0), (700, 0.2)])
 def test_intervals_cover_where_fifty_clusters_are_positive_and_the_binomial_does_not(
     n_clusters: int, share_of_clusters: float
@@ -230,6 +232,7 @@ def phi_of_sums(totals: np.ndarray) -> np.ndarray:
     return ((n * both - x * y) / np.sqrt(x * (n - x) * y * (n - y)))[:, None]
 
 
+@pytest.mark.slow
 def test_intervals_of_phi_cover_where_labels_share_their_prompts():
     rng, held, held_naive, times = np.random.default_rng(8), 0, 0, 500
     p_x, p_both = 0.4 * 0.8, 0.25 * 0.64  # a prompt invites a label; four of five answers follow
@@ -248,6 +251,7 @@ def test_intervals_of_phi_cover_where_labels_share_their_prompts():
     assert held_naive / times < 0.85
 
 
+@pytest.mark.slow
 def test_a_handful_of_positive_clusters_is_too_few():
     held, _, positive = coverage(n_clusters=140, share_of_clusters=0.06)
     assert positive < 10
@@ -324,6 +328,7 @@ def test_flips_of_nothing_and_of_no_flips():
 # --- many tests
 
 
+@pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 @settings(max_examples=20)  # statsmodels takes 30 ms each
 def test_adjusted_p_values_are_those_of_statsmodels(p_values: list[float]):

@@ -110,6 +110,7 @@ def test_two_files_of_one_model_are_judged_together(ds, tmp_path):
     assert [part.no_boundary for part in by_model(both)] == [None]
 
 
+@pytest.mark.slow
 def test_metrics_that_presume_a_boundary_are_null_and_say_why(ds, file):
     table = score_metrics(read(file, ds, "-cost"), ds, n_boot=40).filter(kind="cost")
     unknown = table.filter(pl.col("undefined").str.contains("sign of safety was turned"))
@@ -135,6 +136,7 @@ def test_such_a_cost_judges_no_answer(ds, file):
     assert safety_verdicts(read(file, ds, "-cost@0.5"), ds).select(pl.col("safety") == pl.col(HUMAN)).to_series().all()
 
 
+@pytest.mark.slow
 def test_shares_below_zero_and_quadrants_are_not_counted(ds, file):
     found = read(file, ds, "-cost")
     table = policy_scores(policy_answers(ds), found)
@@ -165,6 +167,7 @@ def zero_lines(chart):
     return [row for row in rows_of(chart) if row in ({"at": 0.0}, {"zero": 0.0})]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("meaning", "known"), [("-cost", False), ("-cost@0.5", True)])
 def test_pictures_draw_no_line_and_say_so(ds, file, meaning, known):
     found = read(file, ds, meaning)
@@ -189,6 +192,7 @@ def test_pictures_draw_no_line_and_say_so(ds, file, meaning, known):
     assert (note in picture) is not known
 
 
+@pytest.mark.slow
 def test_the_doubt_is_kept_and_reaches_figures_and_the_explorer(ds, file):
     note = "where harm begins is not known of"
     btviz.keep_scores(ds, read_scores(file, ds, columns={"safety": "-cost", "reward": "reward"}))
@@ -206,6 +210,7 @@ def test_the_doubt_is_kept_and_reaches_figures_and_the_explorer(ds, file):
         assert note in json.dumps(chart_of(explorer).spec), view
 
 
+@pytest.mark.slow
 def test_the_sections_of_the_command_say_so(tmp_path):
     rows = [{"prompt": f"q {i // 2}", "response": f"a {i}", "is_safe": i % 2 == 0} for i in range(24)]
     labels = dict.fromkeys(BEAVERTAILS.keys, False)

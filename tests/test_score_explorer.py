@@ -98,6 +98,7 @@ def table_of(explorer):
     return table.content
 
 
+@pytest.mark.slow
 def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refused(ds):
     explorer = ScoreExplorer(ds, scores=scores_of(ds, sign=-1.0), policy=ContentPolicy())
     assert re.search(r"made-cost points the other way: AUC\(cost, unsafe\) is 0\.0", explorer.said)
@@ -111,12 +112,14 @@ def test_the_sign_is_said_before_anything_is_drawn_and_a_reversed_model_is_refus
     assert chart_of(explorer).spec == {}
 
 
+@pytest.mark.slow
 def test_the_checks_are_those_of_check_sign(explorer, ds):
     cost = next(check for check in explorer.checks if check.kind == "cost")
     same = btviz.check_sign(scores_of(ds).filter(kind="cost"), ds, n_boot=60)
     assert [cost] == same
 
 
+@pytest.mark.slow
 def test_population_and_n_stand_on_the_pictures(explorer, ds):
     safe = ds.pairs["is_safe"].sum()
     assert "sample-saferlhf (synthetic sample) \\u00b7 each answer once" in titles(explorer)
@@ -129,6 +132,7 @@ def test_population_and_n_stand_on_the_pictures(explorer, ds):
     assert f"n = {ds.pairs['prompt_id'].n_unique():,} prompts" in titles(explorer)
 
 
+@pytest.mark.slow
 def test_every_control_moves_the_picture(explorer):
     changes = {
         "form": "ecdf",
@@ -147,6 +151,7 @@ def test_every_control_moves_the_picture(explorer):
         assert chart_of(explorer).spec not in ({}, before), name
 
 
+@pytest.mark.slow
 def test_it_draws_bins_and_not_answers(explorer, ds):
     assert panels(explorer) == ["made-reward", "made-cost"]
     for view in ("distributions", "plane"):
@@ -157,6 +162,7 @@ def test_it_draws_bins_and_not_answers(explorer, ds):
     assert sum(cells) == ds.pairs.height
 
 
+@pytest.mark.slow
 def test_the_plane_says_of_its_labels_what_is_true(explorer, tmp_path):
     note = "no label here shows that this cost parts safe from harmful"
     explorer.controls["view"].value = "plane"
@@ -190,6 +196,7 @@ def test_a_brush_lists_the_answers_under_it(explorer, ds):
     assert explorer.brushed == {}
 
 
+@pytest.mark.slow
 def test_a_region_of_the_plane_lists_the_answers_in_it(explorer, ds):
     explorer.controls["view"].value = "plane"
     brush(explorer, "brush_plane", reward=[0.0, 1.0], cost=[2.0, 0.0])
@@ -215,6 +222,7 @@ def test_a_brush_follows_the_group_that_is_shown(explorer, ds):
         explorer.brush_plane(reward=(0, 1), cost=(0, 1))
 
 
+@pytest.mark.slow
 def test_lists_show_what_is_chosen(explorer):
     """The browser goes by `index`, which `value` moves only as long as the list listens to itself."""
     every = tuple(range(len(explorer.controls["models"].options)))
@@ -225,6 +233,7 @@ def test_lists_show_what_is_chosen(explorer):
     assert explorer.controls["level"].options[explorer.controls["level"].index][1] == "unsafe"
 
 
+@pytest.mark.slow
 def test_a_brush_counts_an_answer_in_several_groups_once(samples):
     ds = samples[1]
     explorer = ScoreExplorer(ds, scores=scores_of(ds), policy=ContentPolicy())
@@ -236,6 +245,7 @@ def test_a_brush_counts_an_answer_in_several_groups_once(samples):
     assert f": {annotated.height:,} annotations → " in explorer.selection.origin
 
 
+@pytest.mark.slow
 def test_what_lies_under_a_brush_follows_the_controls(explorer, ds):
     explorer.brush("made-cost", within=(0.0, 1.0))
     answers = set(explorer.selection.pair_ids)
@@ -249,6 +259,7 @@ def test_what_lies_under_a_brush_follows_the_controls(explorer, ds):
     assert set(explorer.selection.pair_ids) == answers
 
 
+@pytest.mark.slow
 def test_the_plane_is_brushed_by_the_models_it_draws(ds):
     scores = scores_of(ds)
     turned = scores.filter(kind="cost").with_columns(pl.lit("a-turned-cost").alias("model"), -pl.col("score"))
@@ -259,6 +270,7 @@ def test_the_plane_is_brushed_by_the_models_it_draws(ds):
     assert set(explorer.selection.pair_ids) == set(high)
 
 
+@pytest.mark.slow
 def test_it_shares_its_selection(ds):
     shared = Selection()
     explorer = ScoreExplorer(ds, scores=scores_of(ds), selection=shared, policy=ContentPolicy())
@@ -302,6 +314,7 @@ def test_groupings_are_those_that_the_data_know(samples):
     assert set(items["group"]) == {"topic 0", "topic 1", "topic 2"}
 
 
+@pytest.mark.slow
 def test_many_groups_are_drawn_as_ridges(explorer, ds):
     explorer.controls["grouping"].value = "category"
     assert explorer.controls["form"].disabled
@@ -309,6 +322,7 @@ def test_many_groups_are_drawn_as_ridges(explorer, ds):
     assert len(json.dumps(chart_of(explorer).spec)) < 900_000
 
 
+@pytest.mark.slow
 def test_ridges_of_two_models_fit_a_laptop(samples):
     explorer = ScoreExplorer(samples[1], scores=scores_of(samples[1]), policy=ContentPolicy())
     explorer.controls["grouping"].value = "category"
@@ -316,6 +330,7 @@ def test_ridges_of_two_models_fit_a_laptop(samples):
     assert float(re.search(r'<svg[^>]* width="([\d.]+)"', drawn)[1]) < 1100
 
 
+@pytest.mark.slow
 def test_splits_of_a_model_stand_beside_each_other(explorer):
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
     explorer.controls["which"].value = "each split"
@@ -328,6 +343,7 @@ def test_a_violin_says_what_its_marks_are(explorer):
     assert "dot: median" in titles(explorer)
 
 
+@pytest.mark.slow
 def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
     explorer.controls["view"].value = "metrics"
     rows = {(row[0], row[1], row[2], row[8]): row for row in table_of(explorer)["rows"]}
@@ -341,6 +357,7 @@ def test_the_table_of_metrics_is_that_of_score_metrics(explorer, ds):
     assert table_of(explorer)["caption"].startswith("sample-saferlhf (synthetic sample)")
 
 
+@pytest.mark.slow
 def test_a_model_is_scored_with_from_here(explorer, ds):
     before = explorer.scores.height
     explorer.score_with(CountingModel(tokens_per_batch=10_000))
@@ -350,6 +367,7 @@ def test_a_model_is_scored_with_from_here(explorer, ds):
     assert control(explorer, "Stop").disabled
 
 
+@pytest.mark.slow
 def test_pictures_of_a_run_take_little_of_its_time(ds, monkeypatch):
     """Each takes a second on a clock that only they move on; a run of some hundred batches has time for few."""
     clock, pictures, book = [0.0], [], ScoreBook(ds, scores_of(ds))
@@ -394,7 +412,7 @@ class HeldModel(CountingModel):
     """Scores a batch whenever it is let, and writes down what; a text of odd length gets 1, else 0."""
 
     def __init__(self):
-        super().__init__(name="slow", tokens_per_batch=20_000)
+        super().__init__(name="slow", tokens_per_batch=10_000)
         self.gate, self.scored = threading.Semaphore(0), []
 
     def score_encoded(self, rows, *, length=None):
@@ -441,6 +459,7 @@ def drawn_at_once(monkeypatch):
     monkeypatch.setattr("btviz.widgets.scores.runner.SHARE_OF_PICTURES", 1.0)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn_at_once")
 def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds):
     model = HeldModel()
@@ -465,6 +484,7 @@ def test_a_run_is_drawn_while_it_lasts_and_can_be_stopped(explorer, ds):
     assert not control(explorer, "Score").disabled
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn_at_once")
 def test_a_brush_on_the_picture_of_a_run_that_was_stopped_lists_what_it_shows(explorer, ds):
     model = HeldModel()
@@ -485,6 +505,7 @@ def test_a_brush_on_the_picture_of_a_run_that_was_stopped_lists_what_it_shows(ex
     assert origin.endswith(f"cost by slow, 0.50 to 1.50: {len(listed):,} pairs")
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn_at_once")
 def test_what_lies_under_a_brush_follows_a_run(explorer, ds):
     model = HeldModel()
@@ -512,6 +533,7 @@ def test_what_lies_under_a_brush_follows_a_run(explorer, ds):
     assert 0 < first < second < third < ds.pairs.height
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("drawn_at_once")
 def test_a_run_does_not_turn_the_pages_of_a_list_that_stays_the_same(explorer):
     """A list that is set anew begins with its first page, under the eyes of whoever reads it."""
@@ -546,6 +568,7 @@ def test_closing_ends_a_run(ds):
     assert explorer.scores.is_empty()
 
 
+@pytest.mark.slow
 def test_the_run_of_a_closed_view_is_waited_for(ds):
     """As when a cell runs again while its view scores: the same model is not refused."""
     seen, go = threading.Event(), threading.Event()
@@ -571,6 +594,7 @@ def test_the_run_of_a_closed_view_is_waited_for(ds):
     assert set(second.scores["pair_id"]) == set(ds.pairs["pair_id"])
 
 
+@pytest.mark.slow
 def test_without_scores_it_says_what_to_do(ds):
     explorer = ScoreExplorer(ds, policy=ContentPolicy())
     assert "name one to score with" in chart_of(explorer).said
@@ -585,6 +609,7 @@ def test_the_plane_says_which_kind_is_missing(explorer):
     assert chart_of(explorer).spec == {}
 
 
+@pytest.mark.slow
 def test_nothing_that_is_saved_holds_a_text(explorer, ds):
     explorer.policy.reveal_all = True
     explorer.brush("made-cost", within=(0.0, 1.0))
@@ -605,6 +630,7 @@ def bare_explorer(folder):
     return ScoreExplorer(read.dataset, scores=read.scores, policy=ContentPolicy())
 
 
+@pytest.mark.slow
 def test_answers_without_labels_are_not_called_contradictory(ds, tmp_path):
     explorer = bare_explorer(tmp_path)
     assert "not checkable" in explorer.said

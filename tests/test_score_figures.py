@@ -24,7 +24,7 @@ from btviz.scores.distributions import score_bins
 from btviz.scores.policies import on_same_items, policy_scores
 from btviz.taxonomy.categories import BEAVERTAILS
 
-pytestmark = pytest.mark.usefixtures("kept_samples")
+pytestmark = [pytest.mark.usefixtures("kept_samples"), pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")

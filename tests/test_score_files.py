@@ -264,6 +264,7 @@ def test_parts_of_a_file_are_kept_beside_each_other(labelled):
     assert kept_scores(labelled).equals(whole), "nothing of the run is lost"
 
 
+@pytest.mark.slow
 def test_files_read_at_the_same_time_lose_nothing(labelled):
     whole = unsafe_cost(labelled, slope=1)
     parts = [whole.slice(start, 20) for start in range(0, whole.height, 20)]
@@ -368,6 +369,7 @@ def test_what_is_no_score_of_its_kind_is_refused(labelled, tmp_path):
             read_scores(file, labelled, columns={column: kind})
 
 
+@pytest.mark.slow
 def test_a_moderator_that_only_says_how_likely_harm_is(labelled, tmp_path):
     pairs = labelled.pairs.select("prompt", "response", guard=0.4 + 0.2 * pl.col("is_safe").not_().cast(pl.Float64))
     file = write(pairs, tmp_path / "guard.csv")
@@ -388,6 +390,7 @@ def test_what_is_not_a_number_is_a_missing_score(labelled, tmp_path):
     assert found.scores.height == 238
 
 
+@pytest.mark.slow
 def test_columns_of_a_moderator_are_one_model(labelled, tmp_path):
     pairs = labelled.pairs.select("prompt", "response", "is_safe")
     told = pairs.with_columns(
@@ -601,6 +604,7 @@ def run(*words):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+@pytest.mark.slow
 def test_command_makes_a_data_set_and_measures_it(tmp_path):
     one, two = own_file(tmp_path / "old.jsonl"), own_file(tmp_path / "new.jsonl", shift=0.5)
     made = run("score", "both", "--from", one, "--from", two, "--json")
@@ -620,6 +624,7 @@ def test_command_makes_a_data_set_and_measures_it(tmp_path):
     assert "60" in again.output
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("default")
 def test_command_refuses_a_reversed_score_unless_told_otherwise(labelled, tmp_path):
     file = tmp_path / "30.jsonl"

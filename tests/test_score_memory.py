@@ -78,6 +78,7 @@ def test_weights_that_do_not_fit_memory_are_not_called_damaged(folder, monkeypat
         btviz.load_score_model(folder)
 
 
+@pytest.mark.slow
 def test_of_several_models_by_name_one_is_in_memory_at_a_time(tmp_path, tiny, monkeypatch):
     folders = [made.beaver(tmp_path / f"{name}-cost") for name in "abc"]
     held, alive = [], []

@@ -72,6 +72,7 @@ def test_cost_equals_scikit_learn_and_scipy(made):
         assert one(at, metric="false_positive_rate")["estimate"] == pytest.approx(wrong)
 
 
+@pytest.mark.slow
 def test_default_thresholds_hold_zero_at_any_scale(made):
     ds, table, _, _ = made
     answers = judged_answers(next(by_model(table.filter(model="cost"))), ds)
@@ -163,6 +164,7 @@ def test_levels_of_a_category_are_told_from_all_safe_answers(made):
         assert estimate == pytest.approx(roc_auc_score(has[has | safe], cost[has | safe]))
 
 
+@pytest.mark.slow
 def test_topics_make_rows_of_their_own(made):
     ds, table, _, _ = made
     topics = ds.pairs.select("pair_id", (pl.col("pair_id") % 2).cast(pl.Int64).alias("topic"))
@@ -209,6 +211,7 @@ def test_recall_of_a_moderator_by_severity_and_category_is_a_count(made):
         assert rows["estimate"].to_list() == pytest.approx([own["flag"].mean()] * bool(own.height))
 
 
+@pytest.mark.slow
 def test_a_category_that_no_answer_has_is_not_called_a_lack_of_safe_answers(made):
     ds, table, _, key = made
     present = ds.pairs.select(pl.any_horizontal(PKU_SAFERLHF.has(key.key)).alias("has"), "pair_id")
@@ -234,11 +237,13 @@ def test_scores_that_fit_nothing_are_refused(made):
         roc_curve(table.filter(kind="moderation"), ds)
 
 
+@pytest.mark.slow
 def test_result_does_not_depend_on_the_order_of_rows(made):
     ds, table, metrics, _ = made
     assert score_metrics(table.sample(fraction=1, shuffle=True, seed=3), ds, n_boot=200).equals(metrics)
 
 
+@pytest.mark.slow
 @settings(max_examples=15)
 @given(shift=st.floats(-3, 3), bins=st.integers(2, 12))
 def test_reliability_bins_hold_every_item_once(made, shift, bins):

@@ -61,6 +61,7 @@ def charts(ds, table):
 NAMES = ["distributions", "policies", "margins", "ridges", "plane", "roc", "calibration", "moderators"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_picture_names_its_population_and_holds_no_answers(charts, ds, name):
     chart = charts[name]
@@ -75,6 +76,7 @@ def test_picture_names_its_population_and_holds_no_answers(charts, ds, name):
     assert len(chart.description) > 40
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_picture_fits_two_columns_of_a_paper(charts, name):
     from btviz.plots.style.rendering import svg
@@ -83,6 +85,7 @@ def test_picture_fits_two_columns_of_a_paper(charts, name):
     assert width <= WIDTHS["double"] + 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["density", "histogram", "ecdf", "violin"])
 def test_every_form_draws_the_same_bins(table, ds, form):
     chart = plots.score_distributions(score_bins(table, ds, bins=40), form=form, source=SOURCE)
@@ -140,6 +143,7 @@ def test_cells_of_the_plane_count_every_answer_once(table, ds):
     assert inside.height == first["count"]
 
 
+@pytest.mark.slow
 def test_the_plane_says_where_its_lines_are_and_what_shows_it(charts, table, ds):
     assert "(median), cost 0.00" in words(charts["plane"])
     assert "no label" not in words(charts["plane"])
@@ -177,6 +181,7 @@ def test_density_equals_scipy():
     assert density_at([1.0, 1.0, 1.0], edges=grid_of([1.0], bins=4)).sum() > 0
 
 
+@pytest.mark.slow
 def test_corners_show_the_quadrants(charts, table, ds):
     plane = reward_and_cost(table, ds)
     counts = score_quadrants(plane, ds, n_boot=40).filter(grouping="all")
@@ -186,6 +191,7 @@ def test_corners_show_the_quadrants(charts, table, ds):
         assert f"{n:,} (" in said
 
 
+@pytest.mark.slow
 def test_roc_names_the_auc_and_marks_zero(charts, table, ds):
     row = score_metrics(table, ds, n_boot=40).filter(model="the cost", metric="auc", grouping="all").row(0, named=True)
     assert f"AUC {row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}]" in words(charts["roc"])
@@ -196,6 +202,7 @@ def test_roc_names_the_auc_and_marks_zero(charts, table, ds):
     assert any(abs(point["true"] - true) < 0.01 for point in marked)
 
 
+@pytest.mark.slow
 def test_every_ridge_is_labelled(charts, table, ds):
     bins = score_bins(table, ds, by="category", split=False)
     said = words(charts["ridges"])

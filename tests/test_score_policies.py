@@ -168,6 +168,7 @@ def test_margins_are_chosen_less_rejected(ds, scored):
         score_margins(scored.with_columns(pl.lit("moderation").alias("kind")), ds)
 
 
+@pytest.mark.slow
 def test_quadrants_partition_the_plane(ds, scored):
     plane = reward_and_cost(scored, ds)
     table = score_quadrants(plane, ds, n_boot=50)

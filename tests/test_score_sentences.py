@@ -75,6 +75,7 @@ def test_middles_are_medians(ds, scores):
     assert "no scored answer" in sentences.middles(scores.clear(), ds)
 
 
+@pytest.mark.slow
 def test_accuracies_are_those_of_the_table(ds, scores):
     metrics = btviz.score_metrics(scores, ds, n_boot=60)
     row = metrics.filter(metric="pair_accuracy", kind="cost", grouping="all").row(0, named=True)
@@ -83,6 +84,7 @@ def test_accuracies_are_those_of_the_table(ds, scores):
     assert "no label is there" in sentences.accuracies(metrics.clear(), ds)
 
 
+@pytest.mark.slow
 def test_the_plane_in_words(ds, scores):
     plane = reward_and_cost(scores, ds)
     quadrants, association = score_quadrants(plane, ds, n_boot=60), reward_against_cost(plane, n_boot=60)
@@ -104,6 +106,7 @@ def test_margins_in_words_have_the_sign_of_their_mean(ds, scores):
     assert says(said, "safer", "cost", f"{-row['mean']:.2f} {ends} below")
 
 
+@pytest.mark.slow
 def test_moderation_in_words_names_the_extremes(ds):
     slugs = [category.slug for category in ds.taxonomy.categories]
     tables = [

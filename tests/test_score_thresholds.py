@@ -51,6 +51,7 @@ def table(ds):
     return scores_table(ds.pairs["pair_id"], values, model=Guard())
 
 
+@pytest.mark.slow
 def test_metrics_are_those_at_the_recorded_threshold(ds, table):
     own = score_metrics(table, ds, n_boot=40)
     at = {limit: score_metrics(table, ds, threshold=limit, n_boot=40) for limit in (0.4, 0.5)}
@@ -62,6 +63,7 @@ def test_metrics_are_those_at_the_recorded_threshold(ds, table):
     assert at[0.5]["threshold_origin"].unique().to_list() == ["as asked"]
 
 
+@pytest.mark.slow
 def test_scores_without_a_threshold_fall_back_and_say_so(ds, table):
     plain = table.drop("threshold")
     found = score_metrics(plain, ds, n_boot=40)
@@ -88,6 +90,7 @@ def test_verdicts_and_agreement_take_and_name_the_threshold_of_each_model(ds, ta
     assert "guard 0.4" in drawn
 
 
+@pytest.mark.slow
 def test_the_threshold_is_kept_with_the_scores_and_reaches_figures_and_widgets(ds, table):
     replace_scores(ds, stacked_scores([table, scores(ds.pairs["pair_id"], np.zeros(ds.pairs.height))]))
     kept = kept_scores(ds)
@@ -103,6 +106,7 @@ def test_the_threshold_is_kept_with_the_scores_and_reaches_figures_and_widgets(d
     assert not any("flagged" in row[1] for row in cells if row[1].startswith("AUC"))
 
 
+@pytest.mark.slow
 def test_scoring_with_the_layout_of_beaver_dam_and_the_command_line_flag_above_its_threshold(tmp_path):
     labels = [category.key for category in BEAVERTAILS.categories]
     model = btviz.load_score_model(made.classifier(tmp_path / "tiny-dam", labels=labels))

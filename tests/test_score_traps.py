@@ -271,6 +271,7 @@ def test_a_configuration_that_is_a_list_is_refused(tmp_path):
         btviz.load_score_model(folder)
 
 
+@pytest.mark.slow
 def test_what_a_minority_gave_the_category_is_left_out_too(make_dataset):
     """Answers that one annotator of three gave it share its words; shown, they would teach it."""
     masks = {"plain calm": [0, 0, 0], "plain loud": [1, 1, 1], "calm ornate": [2, 2, 2], "calm ornate too": [1, 1, 2]}
@@ -290,6 +291,7 @@ def test_what_a_minority_gave_the_category_is_left_out_too(make_dataset):
     assert found["without"] < 0.05
 
 
+@pytest.mark.slow
 def test_why_a_probe_gives_no_score_of_a_rare_category_is_said(tmp_path):
     never = dict.fromkeys(BEAVERTAILS.keys, False)
     rows = [

@@ -33,6 +33,7 @@ def test_targets_of_the_other_release_are_its_counterparts():
     assert back["copyright"] == ()
 
 
+@pytest.mark.slow
 def test_an_output_that_speaks_of_no_harm_does_not_hide_the_others(ds):
     slugs = [category.slug for category in BEAVERTAILS.categories]
     draw = np.random.default_rng(0)
@@ -45,6 +46,7 @@ def test_an_output_that_speaks_of_no_harm_does_not_hide_the_others(ds):
     assert found.equals(wanted)
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::btviz.models.runs.ScoreWarning")  # of categories too rare to fit
 @pytest.mark.parametrize(("fitted_on", "loaded_for"), [("sample", "sample-saferlhf"), ("sample-saferlhf", "sample")])
 def test_a_saved_probe_of_another_taxonomy_is_measured_by_the_crosswalk(tmp_path, fitted_on, loaded_for):
@@ -100,6 +102,7 @@ def test_scores_of_other_data_are_not_drawn_and_the_reason_is_said(ds, tmp_path)
         score_metrics(other, ds)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
 def test_scores_of_pairs_that_are_gone_are_left_out_and_counted(ds, tmp_path):
     here = costs(ds.pairs["pair_id"], 2.0 * (~ds.pairs["is_safe"]).to_numpy())

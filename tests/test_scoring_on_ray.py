@@ -83,13 +83,13 @@ def found(tmp_path_factory):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_scores_are_those_of_one_process_bit_for_bit(found):
     assert found["n_batches"] > 3
     assert found["same"]
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_repeated(found):
     assert found["was_killed"]
     assert found["revived"]
@@ -97,7 +97,7 @@ def test_a_killed_worker_is_replaced_and_nothing_is_lost_or_repeated(found):
     assert found["counted"][-1] == found["n_pairs"]
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_weights_that_a_worker_lacks_are_reported(found):
     assert "could not load it" in found["missing"]
 

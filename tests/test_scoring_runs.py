@@ -305,6 +305,7 @@ btviz.score(btviz.load(sys.argv[2]), sys.argv[1], tokens_per_batch=600, progress
 """
 
 
+@pytest.mark.slow
 def test_a_killed_run_resumes_and_equals_an_undisturbed_one_bit_for_bit(tmp_path, monkeypatch):
     folder = made.beaver(tmp_path / "tiny-cost")
     environment = os.environ | {"BTVIZ_DATA_DIR": str(tmp_path / "killed")}

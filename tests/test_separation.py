@@ -63,6 +63,7 @@ def test_a_score_that_separates_has_an_interval_with_a_width():
     assert found.low[0] == pytest.approx(0.025 ** (1 / 40))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("n_positive", "shift"), [(30, 0.5), (30, 2.0), (60, 1.0)])
 def test_areas_are_covered_from_thirty_prompts_of_the_rarer_class(n_positive: int, shift: float):
     """One Monte-Carlo standard error at 95 % and 500 draws is 1.0 points."""
@@ -107,6 +108,7 @@ def test_the_permutation_test_is_that_of_all_exchanges():
     assert found == pytest.approx(exact, abs=0.03)
 
 
+@pytest.mark.slow
 def test_the_permutation_test_keeps_its_level_where_scores_and_classes_cling_to_prompts():
     """One Monte-Carlo standard error at 5 % and 300 draws is 1.3 points; SciPy's test rejects four times as often."""
     rng, ours, plain = np.random.default_rng(6), [], []

@@ -305,6 +305,7 @@ json_values = st.recursive(
 SHAPES = {**CHATS, **CHOICES, **DESIRED, **NEIGHBOURS}
 
 
+@pytest.mark.slow
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_value_in_any_key_costs_at_most_its_row(tmp_path, data):

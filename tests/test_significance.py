@@ -29,6 +29,7 @@ blocks = st.integers(1, 3).flatmap(
 # --- permutation
 
 
+@pytest.mark.slow
 @given(st.lists(blocks, min_size=1, max_size=5))
 @relaxed
 def test_the_null_is_that_of_every_exchange_of_clusters_of_one_size(clusters: list[list[tuple[int, int]]]):
@@ -56,6 +57,7 @@ def test_single_items_give_fishers_exact_test():
     assert ours == pytest.approx(2 * min(tails), abs=0.01)
 
 
+@pytest.mark.slow
 def test_many_labels_at_once_are_as_good_as_two_by_two():
     rng = np.random.default_rng(1)
     ids = np.sort(rng.integers(0, 60, 200))
@@ -92,6 +94,7 @@ def test_permutations_are_asked_for_one_cluster_per_item():
         permute_clusters(np.ones((2, 2)), clusters=[0])
 
 
+@pytest.mark.slow
 def test_the_test_keeps_its_level_where_the_plain_chi_square_does_not():
     rng = np.random.default_rng(3)
     ours, plain = [], []
@@ -143,6 +146,7 @@ def row_of(table: pl.DataFrame, ds: Dataset, first: int, second: int) -> dict:
     return table.row(by_predicate=(pl.col("row") == keys[first]) & (pl.col("col") == keys[second]), named=True)
 
 
+@pytest.mark.slow
 def test_each_pair_of_categories_has_one_row_with_the_counts_of_the_table(topical: Dataset):
     tests = cooccurrence_tests(topical, n_permutations=50)
     assert tests.height == 91
@@ -152,6 +156,7 @@ def test_each_pair_of_categories_has_one_row_with_the_counts_of_the_table(topica
         assert joined[name].equals(joined[f"{name}_again"], null_equal=True, check_names=False)
 
 
+@pytest.mark.slow
 def test_related_categories_are_told_from_unrelated_ones(topical: Dataset):
     tests = cooccurrence_tests(topical, n_permutations=999)
     related, apart = row_of(tests, topical, 0, 1), row_of(tests, topical, 0, 2)
@@ -162,6 +167,7 @@ def test_related_categories_are_told_from_unrelated_ones(topical: Dataset):
     assert apart["phi_low"] < 0 < apart["phi_high"]
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_resampling_prompts_in_a_plain_loop(topical: Dataset):
     found = row_of(cooccurrence_tests(topical, n_permutations=1), topical, 0, 1)
     prompts = topical.pairs.partition_by("prompt_id")
@@ -173,6 +179,7 @@ def test_intervals_are_those_of_resampling_prompts_in_a_plain_loop(topical: Data
     assert [found["phi_low"], found["phi_high"]] == pytest.approx(np.quantile(loop, [0.025, 0.975]), abs=0.02)
 
 
+@pytest.mark.slow
 def test_adjusted_p_values_count_the_tests_that_there_are(topical: Dataset):
     tests = cooccurrence_tests(topical, n_permutations=200)
     known = tests.drop_nulls("p_value")
@@ -181,6 +188,7 @@ def test_adjusted_p_values_count_the_tests_that_there_are(topical: Dataset):
     np.testing.assert_allclose(known["p_benjamini_hochberg"], benjamini_hochberg(known["p_value"]))
 
 
+@pytest.mark.slow
 def test_rare_and_absent_categories_say_why_they_have_no_value(topical: Dataset):
     tests = cooccurrence_tests(topical, n_permutations=20)
     rare, absent = row_of(tests, topical, 0, 3), row_of(tests, topical, 0, 4)
@@ -193,6 +201,7 @@ def test_rare_and_absent_categories_say_why_they_have_no_value(topical: Dataset)
     assert absent["undefined"] == "no item has the column category"
 
 
+@pytest.mark.slow
 def test_unsafe_answers_are_compared_within_sets_of_their_other_categories(make_dataset: Callable[..., Dataset]):
     # independent categories, kept for having one: phi is far below 0, and as expected
     rng = np.random.default_rng(6)
@@ -222,6 +231,7 @@ def test_unsafe_answers_are_compared_within_sets_of_their_other_categories(make_
         assert found["phi_expected_pair"] == pytest.approx((len(unsafe) * joint - x.sum() * y.sum()) / scale)
 
 
+@pytest.mark.slow
 def test_the_conditional_test_is_that_of_cochran_mantel_and_haenszel(make_dataset: Callable[..., Dataset]):
     """One answer a prompt: the robust variance then is about the hypergeometric one."""
     from statsmodels.stats.contingency_tables import StratifiedTable
@@ -241,6 +251,7 @@ def test_the_conditional_test_is_that_of_cochran_mantel_and_haenszel(make_datase
     assert found["p_value"] == pytest.approx(reference.test_null_odds(correction=False).pvalue, rel=0.1, abs=0.003)
 
 
+@pytest.mark.slow
 def test_two_independent_categories_beside_exclusive_ones_are_rarely_called_associated():
     """Four categories exclude each other; two others are independent of all, and each clings to its prompts.
 
@@ -258,6 +269,7 @@ def test_two_independent_categories_beside_exclusive_ones_are_rarely_called_asso
     assert rejected / draws <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / draws)
 
 
+@pytest.mark.slow
 def test_pairs_are_left_out_for_what_is_expected_of_them_never_for_what_is_seen(topical: Dataset):
     tests = cooccurrence_tests(topical, where="unsafe")
     expected = tests["n_both_expected"]
@@ -267,6 +279,7 @@ def test_pairs_are_left_out_for_what_is_expected_of_them_never_for_what_is_seen(
     assert untested["undefined"].str.contains("the test needs 5").all()
 
 
+@pytest.mark.slow
 def test_the_order_in_which_annotations_are_stored_is_no_association(make_dataset: Callable[..., Dataset]):
     # rows of a pair are stored by their masks; shuffled in that order, two labels would line up
     rng = np.random.default_rng(7)
@@ -279,12 +292,14 @@ def test_the_order_in_which_annotations_are_stored_is_no_association(make_datase
     assert found["p_value"] > 0.02
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_table(topical: Dataset):
     one, again, other = (cooccurrence_tests(topical, n_permutations=50, random_state=seed) for seed in (0, 0, 1))
     assert one.equals(again)
     assert not one.equals(other)
 
 
+@pytest.mark.slow
 def test_prompts_are_one_item_each(topical: Dataset):
     tests = cooccurrence_tests(topical, population="prompts", n_permutations=20)
     assert tests["n"].unique().to_list() == [80]
@@ -297,6 +312,7 @@ def test_wrong_requests_are_named(topical: Dataset):
         cooccurrence_tests(topical.annotations.lazy())
 
 
+@pytest.mark.slow
 def test_the_published_pair_on_the_released_test_split(shared_data: Path):
     ds = load(shared_data / "beavertails" / "30k_test.jsonl")
     found = row_of(cooccurrence_tests(ds, population="annotations", n_permutations=200), ds, 3, 6)
@@ -313,6 +329,7 @@ def test_the_published_pair_on_the_released_test_split(shared_data: Path):
     assert apart["p_holm"] < 0.001
 
 
+@pytest.mark.slow
 def test_categories_that_never_meet_on_the_released_test_split_have_wide_intervals(shared_data: Path):
     ds = load(shared_data / "beavertails" / "30k_test.jsonl")
     tests = cooccurrence_tests(ds, population="annotations", n_permutations=999)

@@ -44,6 +44,7 @@ def test_the_interval_by_prompt_covers_and_the_naive_one_does_not():
     assert found.naive_coverage < 0.80
 
 
+@pytest.mark.slow
 def test_independent_comparisons_need_no_prompts():
     found = simulate_preferences(0.65, cluster_size=1, correlation=0.4, n=400, repeats=2000, n_boot=1000)
     assert found.planted.design_effect == 1

@@ -45,6 +45,7 @@ def test_the_shares_over_the_panels_are_of_all_samples(found):
     assert f"{100 * found.coverage:.1f} % hold {100 * found.planted.observable_p:.1f} %" in drawn(found).description
 
 
+@pytest.mark.slow
 def test_the_planted_value_is_drawn_where_errors_move_the_labels_away(found):
     def lines(chart):
         return {row["at"] for row in rows_of(chart) if "at" in row}

@@ -157,6 +157,7 @@ for name, action in tries.items():
 """
 
 
+@pytest.mark.slow
 def test_a_write_cut_short_by_the_system_leaves_nothing(tmp_path: Path) -> None:
     Store(tmp_path).build(KEY, fill)
     append(tmp_path, 0)
@@ -236,6 +237,7 @@ for action in (build, document):
 """
 
 
+@pytest.mark.slow
 def test_killed_at_every_step(tmp_path: Path) -> None:
     finish(start(STEPS, tmp_path, Path(__file__).parent))
     builds, documents = (sorted((tmp_path / name).iterdir()) for name in ("build", "document"))
@@ -285,6 +287,7 @@ def check_all(root: Path, *, acknowledged: int) -> None:
     assert (root / "file").read_bytes() in {str(n).encode() * 1000 for n in (acknowledged, acknowledged + 1)}
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed(tmp_path: Path) -> None:
     rng = random.Random(1)
     for _ in range(4):
@@ -331,6 +334,7 @@ print(store.build(Key("entries", ("a",)), fill).blob("blob"))
 """
 
 
+@pytest.mark.slow
 def test_of_two_processes_one_makes_the_entry(tmp_path: Path) -> None:
     assert run_two(BUILD, tmp_path) == ["b'1'\n"] * 2
     assert (tmp_path / "made").read_text() == "x"
@@ -344,6 +348,7 @@ for _ in range(100):
 """
 
 
+@pytest.mark.slow
 def test_two_processes_lose_no_update(tmp_path: Path) -> None:
     run_two(COUNT, tmp_path)
     assert read_document(tmp_path / "doc") == {"n": 200}

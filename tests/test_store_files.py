@@ -251,6 +251,7 @@ def test_a_damaged_document_is_set_aside(tmp_path: Path, text: str) -> None:
     assert [file.read_bytes() for file in aside] == [text.encode("latin-1")]
 
 
+@pytest.mark.slow
 @settings(max_examples=20)
 @given(st.dictionaries(st.text(max_size=4), st.recursive(st.none() | st.integers() | st.text(), st.lists), max_size=4))
 def test_any_json_document_returns(tmp_path_factory: pytest.TempPathFactory, document: dict[str, Any]) -> None:

@@ -321,6 +321,7 @@ def test_same_seed_same_rows_and_another_seed_others():
     assert one == again != other
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", "sample-saferlhf"])
 def test_rows_depend_on_neither_threads_nor_hash_seed(name):
     code = (
@@ -376,6 +377,7 @@ def test_a_prompt_uses_the_words_of_one_subtopic(replica):
     assert np.mean(named) < 1.1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", "sample-saferlhf"])
 def test_a_linear_safety_probe_does_as_well_as_on_the_real_file(name):
     """AUC 0.794 on 30k_test, TF-IDF, grouped by prompt: here 0.75 to 0.85."""

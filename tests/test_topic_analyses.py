@@ -27,6 +27,7 @@ def four(make_dataset):
     return ds, emb, points, truth, btviz.fit_topics(ds, points, embeddings=emb, scale=30)
 
 
+@pytest.mark.slow
 def test_categories_are_counted_as_by_hand(four):
     ds, _, _, _, topics = four
     table = btviz.topic_categories(ds, topics)
@@ -55,6 +56,7 @@ def test_categories_are_counted_as_by_hand(four):
     assert table.filter(pl.col("topic") == -1)["name"].unique().to_list() == ["outliers"]
 
 
+@pytest.mark.slow
 def test_lift_intervals_hold_the_estimate_and_the_order_of_rows_does_not_matter(four):
     ds, _, _, _, topics = four
     table = btviz.topic_categories(ds, topics).drop_nulls("lift_low")
@@ -65,6 +67,7 @@ def test_lift_intervals_hold_the_estimate_and_the_order_of_rows_does_not_matter(
     assert btviz.topic_categories(ds, topics).drop_nulls("lift_low").equals(table)
 
 
+@pytest.mark.slow
 def test_few_prompts_are_said(four):
     ds, _, _, _, topics = four
     table = btviz.topic_categories(ds, topics)
@@ -75,6 +78,7 @@ def test_few_prompts_are_said(four):
     assert not table.filter(pl.col("lift") > 1, pl.col("topic") >= 0)["few_prompts"].all()
 
 
+@pytest.mark.slow
 def test_a_category_that_a_topic_lacks_may_still_occur_in_it(four):
     ds, _, _, _, topics = four
     absent = btviz.topic_categories(ds, topics).filter(
@@ -87,6 +91,7 @@ def test_a_category_that_a_topic_lacks_may_still_occur_in_it(four):
         assert row["lift_high"] > row["share_high"] / row["share_all"]
 
 
+@pytest.mark.slow
 def test_lifts_that_hold_together_have_wider_intervals(four):
     ds, _, _, _, topics = four
     table = btviz.topic_categories(ds, topics)
@@ -96,6 +101,7 @@ def test_lifts_that_hold_together_have_wider_intervals(four):
     assert (known["lift_high_joint"] > known["lift_high"]).all()
 
 
+@pytest.mark.slow
 def test_categories_of_unsafe_pairs_only(four):
     ds, _, _, _, topics = four
     table = btviz.topic_categories(ds, topics, where="unsafe")
@@ -106,6 +112,7 @@ def test_categories_of_unsafe_pairs_only(four):
         btviz.topic_categories(ds, topics, where="safe")
 
 
+@pytest.mark.slow
 def test_agreement_is_that_of_scikit_learn_over_unsafe_pairs(four):
     from sklearn.metrics import adjusted_mutual_info_score
 
@@ -124,6 +131,7 @@ def test_agreement_is_that_of_scikit_learn_over_unsafe_pairs(four):
     assert agreement.undescribed.is_empty()
 
 
+@pytest.mark.slow
 def test_agreement_with_shuffled_labels_is_chance(four):
     ds, _, _, _, topics = four
     mixed = ds.pairs.with_columns(pl.col("labels", "is_safe").shuffle(seed=1))
@@ -143,6 +151,7 @@ def test_agreement_with_shuffled_labels_is_chance(four):
         assert row["why"]
 
 
+@pytest.mark.slow
 def test_the_first_category_is_the_lowest_bit(four):
     from sklearn.metrics import adjusted_mutual_info_score
 

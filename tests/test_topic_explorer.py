@@ -131,6 +131,7 @@ def test_the_scale_slides(explorer, front):
     assert explorer.topics.scale == 5
 
 
+@pytest.mark.slow
 def test_search_finds_words_and_meaning(explorer, front, made):
     ds, emb, _, topics = made
     front.tell("words", text="ROSES")
@@ -182,6 +183,7 @@ def test_one_selection_is_shared_with_other_views(made):
     assert other.view["chosen"] == topics.topics["n_pairs"][0]
 
 
+@pytest.mark.slow
 def test_nothing_that_is_saved_holds_a_text_or_what_was_searched(make_dataset):
     ds, _, points, topics = made_topics(make_dataset, name=f"{HOSTILE} {{subject}}")
     explorer = TopicExplorer(ds, points=points, topics=topics)

@@ -23,6 +23,8 @@ from btviz.reports.figures import write as figures
 from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.texts.embedding import run
 
+pytestmark = pytest.mark.slow  # a map is laid out, which compiles for ten seconds
+
 EACH = 30
 PROMPTS = EACH * len(SUBJECTS)
 REMARK = "quite unrelated remark"

@@ -261,7 +261,7 @@ def test_bertopic_object_is_plain_and_agrees(six):
     assert model.visualize_barchart().data != ()
 
 
-@pytest.mark.program
+@pytest.mark.slow
 def test_importing_bertopic_leaves_warnings_alone():
     import subprocess
     import sys
@@ -289,6 +289,7 @@ def test_names_are_distinct_and_contractions_are_stop_words():
 # Saving -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_saved_topics_come_back_and_hold_no_text(six, tmp_path):
     from bertopic import BERTopic
 
@@ -315,6 +316,7 @@ def test_saved_topics_come_back_and_hold_no_text(six, tmp_path):
         back.at(other).bertopic()
 
 
+@pytest.mark.slow
 def test_saving_replaces_topics_and_nothing_else(six, tmp_path):
     ds, emb, points, _ = six
     topics = btviz.fit_topics(ds, points, embeddings=emb)
@@ -331,6 +333,7 @@ def test_saving_replaces_topics_and_nothing_else(six, tmp_path):
         btviz.load_topics(tmp_path / "nowhere")
 
 
+@pytest.mark.slow
 def test_a_changed_file_is_found_when_loading(six, tmp_path):
     ds, emb, points, _ = six
     folder = btviz.fit_topics(ds, points, embeddings=emb).save(tmp_path / "topics")
@@ -354,6 +357,7 @@ def test_a_handful_of_texts_are_outliers(make_dataset, each):
         topics.bertopic()
 
 
+@pytest.mark.slow
 def test_all_outliers_can_be_saved_described_and_reassigned(make_dataset, tmp_path):
     ds, emb, points, _ = planted(make_dataset, subjects=3, each=3)
     topics = btviz.fit_topics(ds, points, embeddings=emb, reassign_outliers=True)

@@ -182,6 +182,7 @@ json_values = st.recursive(
 )
 
 
+@pytest.mark.slow
 @given(cell=json_values, key=st.sampled_from(["messages", "chosen", "rejected", "prompt", "completion", "response"]))
 def test_any_value_in_any_key_is_kept_or_reported(cell, key):
     """Rows in = rows kept + findings that reject, whatever a cell holds."""

@@ -1,6 +1,7 @@
 """Votes on pairs: counted by hand, and in one pass as by expressions."""
 
 import polars as pl
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
@@ -27,6 +28,7 @@ def frame_of(rows):
     return frame.with_columns(pl.lit(None, dtype).alias(name) for name, dtype in rest.items())
 
 
+@pytest.mark.slow
 @given(ROWS)
 def test_one_pass_and_expressions_say_the_same(rows):
     frame = frame_of(rows)

@@ -242,6 +242,7 @@ def test_two_explorers_of_one_selection_follow_each_other(tiny):
     assert chart_of(one).chosen == {"chosen_row": "", "chosen_col": ""}
 
 
+@pytest.mark.slow
 def test_what_independence_expects_is_offered_where_it_is_known(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy())
     assert "phi_expected" not in dict(control(explorer, "Association").options).values()
@@ -262,6 +263,7 @@ def test_a_reopened_notebook_says_what_stood_there(tiny):
         assert f"of {tiny.population}; run its cell" in shown["text/plain"]
 
 
+@pytest.mark.slow
 def test_every_coefficient_and_population_can_be_drawn(tiny):
     explorer = CategoryExplorer(tiny, policy=ContentPolicy())
     for words in ("Count", "Which", "Association"):

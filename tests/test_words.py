@@ -57,6 +57,7 @@ def test_scripts_with_blanks_are_counted_as_the_paper_counts(texts):
     assert rule_of(column) == SPACED_RULE
 
 
+@pytest.mark.slow
 @given(st.lists(MANY_SCRIPTS | st.none()))
 def test_division_loses_and_adds_nothing(texts):
     column = pl.Series(texts, dtype=pl.String)

@@ -1,8 +1,9 @@
-"""Tails and quantiles of the normal, Student's t and beta distributions, in NumPy alone."""
+"""Tails and quantiles of the normal, Student's t and beta distributions, without SciPy."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from statistics import NormalDist
 
 import numpy as np
@@ -21,51 +22,60 @@ def incomplete_beta(x: ArrayLike, *, a: ArrayLike, b: ArrayLike) -> Floats:
 
     Accurate to about 1e-12 for parameters up to a million.
     """
-    point, first, second = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (x, a, b)))
-    swap = point > (first + 1) / (first + second + 2)
-    point, first, second = (
-        np.where(swap, other, one) for one, other in ((point, 1 - point), (first, second), (second, first))
-    )
-    inside = (point > 0) & (point < 1)
-    safe = np.where(inside, point, 0.5)
-    log_front = first * np.log(safe) + second * np.log1p(-safe) + _log_gamma(first + second)
-    front = np.exp(log_front - _log_gamma(first) - _log_gamma(second)) / first
-    value = np.where(inside, front * _fraction(safe, a=first, b=second), np.where(point >= 1, 1.0, 0.0))
-    return np.clip(np.where(swap, 1 - value, value), 0.0, 1.0)
+    return _each(_beta, x, a, b)
 
 
-def _fraction(x: Floats, *, a: Floats, b: Floats) -> Floats:
+def _each(function: Callable[[float, float, float], float], *arguments: ArrayLike) -> Floats:
+    """A function of numbers over arrays: of few elements, which plain arithmetic does in a tenth of NumPy's time."""
+    first, second, third = np.broadcast_arrays(*(np.asarray(values, np.float64) for values in arguments))
+    elements = zip(first.flat, second.flat, third.flat, strict=True)
+    return np.array([function(float(u), float(v), float(w)) for u, v, w in elements]).reshape(first.shape)
+
+
+def _beta(x: float, a: float, b: float) -> float:
+    if not (0 < x < 1 and math.isfinite(a + b)):
+        return math.nan if math.isnan(x + a + b) else float(x >= 1)
+    swap = x > (a + 1) / (a + b + 2)
+    if swap:
+        x, a, b = 1 - x, b, a
+    log_front = a * math.log(x) + b * math.log1p(-x) + math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)
+    value = math.exp(log_front) / a * _fraction(x, a, b)
+    return min(max(1 - value if swap else value, 0.0), 1.0)
+
+
+def _fraction(x: float, a: float, b: float) -> float:
     """The continued fraction by Lentz's method."""
-    c, d = np.ones_like(x), _inverse(1 - (a + b) * x / (a + 1))
-    value = d.copy()
+    c, d = 1.0, _inverse(1 - (a + b) * x / (a + 1))
+    value = d
     for m in range(1, _TERMS):
         even = m * (b - m) * x / ((a + 2 * m - 1) * (a + 2 * m))
         odd = -(a + m) * (a + b + m) * x / ((a + 2 * m) * (a + 2 * m + 1))
         for term in (even, odd):
             d = _inverse(1 + term * d)
-            c = 1 + term / np.where(np.abs(c) < _TINY, _TINY, c)
-            value = value * c * d
-        if np.abs(c * d - 1).max(initial=0.0) < 1e-15:
+            c = 1 + term * _inverse(c)
+            value *= c * d
+        if abs(c * d - 1) < 1e-15:
             break
     return value
 
 
-def _inverse(values: Floats) -> Floats:
-    return 1 / np.where(np.abs(values) < _TINY, _TINY, values)
-
-
-def _log_gamma(values: Floats) -> Floats:
-    return np.array([math.lgamma(value) for value in values.flat]).reshape(values.shape)
+def _inverse(value: float) -> float:
+    return 1 / (_TINY if abs(value) < _TINY else value)
 
 
 def beta_quantile(level: ArrayLike, *, a: ArrayLike, b: ArrayLike) -> Floats:
     """Quantile of the beta distribution, 0 .. 1, by halving."""
-    wanted, first, second = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (level, a, b)))
-    low, high = np.zeros(wanted.shape), np.ones(wanted.shape)
+    return _each(_quantile, level, a, b)
+
+
+def _quantile(level: float, a: float, b: float) -> float:
+    low, high = 0.0, 1.0
     for _ in range(_HALVINGS):
         middle = (low + high) / 2
-        below = incomplete_beta(middle, a=first, b=second) < wanted
-        low, high = np.where(below, middle, low), np.where(below, high, middle)
+        if _beta(middle, a, b) < level:
+            low = middle
+        else:
+            high = middle
     return (low + high) / 2
 
 

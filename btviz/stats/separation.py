@@ -8,6 +8,8 @@ estimate and the quantile of how far the whole difference of the two distributio
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -178,12 +180,12 @@ def ks_permutation(
     order = np.argsort(values, kind="stable")
     last = np.flatnonzero(np.r_[np.diff(values[order]) > 0, True])
     observed = _distances(label[order][None], last)[0]
-    rng = generator(random_state)
+    rng, exchanged = generator(random_state), _exchange(label, number, sizes=sizes)
     block = max(1, CELLS // len(values))
     exceeding, moved = 0, False
     for first in range(0, n_permutations, block):
         count = min(block, n_permutations - first)
-        drawn = np.stack([_exchanged(label, number, sizes=sizes, rng=rng) for _ in range(count)])
+        drawn = np.stack([exchanged(rng) for _ in range(count)])
         moved = moved or bool((drawn != label).any())
         exceeding += int((_distances(drawn[:, order], last) >= observed - 1e-12).sum())
     return (1 + exceeding) / (n_permutations + 1) if moved else np.nan
@@ -198,17 +200,21 @@ def _distances(labels: Bools, last: Integers) -> Floats:
     return distance
 
 
-def _exchanged(label: Bools, number: Integers, *, sizes: Integers, rng: np.random.Generator) -> Bools:
-    """Labels exchanged within clusters that hold both classes, and between clusters of equal size that hold one."""
+def _exchange(label: Bools, number: Integers, *, sizes: Integers) -> Callable[[np.random.Generator], Bools]:
+    """What exchanges labels within clusters that hold both classes, and else between clusters of equal size."""
     by_cluster = np.bincount(number, label)
-    mixed = (by_cluster > 0) & (by_cluster < sizes)
-    inside = np.lexsort((rng.random(len(label)), number))
-    owner = np.argsort(number, kind="stable")
-    exchanged = label.copy()
-    exchanged[owner] = label[inside]
-    single = np.flatnonzero(~mixed)
-    chance = single[np.lexsort((rng.random(len(single)), sizes[single]))]
-    of_cluster = by_cluster > 0
-    given = of_cluster.copy()
-    given[single[np.argsort(sizes[single], kind="stable")]] = of_cluster[chance]
-    return np.where(mixed[number], exchanged, given[number])
+    of_cluster, mixed = by_cluster > 0, (by_cluster > 0) & (by_cluster < sizes)
+    owner, single = np.argsort(number, kind="stable"), np.flatnonzero(~mixed)
+    by_size = single[np.argsort(sizes[single], kind="stable")]
+
+    def exchanged(rng: np.random.Generator) -> Bools:
+        between = of_cluster.copy()
+        # a whole number and a fraction sort by the number, and at random where it is the same
+        between[by_size] = of_cluster[single[np.argsort(sizes[single] + rng.random(len(single)))]]
+        if len(single) == len(sizes):
+            return between[number]
+        inside = label.copy()
+        inside[owner] = label[np.argsort(number + rng.random(len(label)))]
+        return np.where(mixed[number], inside, between[number])
+
+    return exchanged
