@@ -148,24 +148,34 @@ def write_file(path: Path, data: bytes) -> Path:
         If the disk is full or the folder cannot be written.
     """
     path = Path(path)
+    prepare_folder(path)
+    return place_file(path, data)
+
+
+def prepare_folder(path: Path) -> None:
+    """Make the folder of a file that is to be written, and clear it of what killed processes left."""
     with disk_errors(f"write {path.name}", path.parent):
         make_folder(path.parent)
         sweep_files(path.parent, older_than=ABANDONED)
-    return place_file(path, data)
+
+
+@contextmanager
+def temporary_beside(path: Path) -> Iterator[Path]:
+    """A name in the folder of a file, to write under; whatever happens, nothing of that name is left."""
+    temporary = path.parent / f".btviz-{secrets.token_hex(8)}.tmp"
+    try:
+        yield temporary
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def place_file(path: Path, data: bytes) -> Path:
     """As `write_file`, in a folder that exists and that the caller sweeps: looking through it takes time."""
-    with disk_errors(f"write {path.name}", path.parent):
-        temporary = path.parent / f".btviz-{secrets.token_hex(8)}.tmp"
-        try:
-            temporary.write_bytes(data)
-            sync(temporary)
-            temporary.replace(path)
-        except BaseException:
-            with suppress(OSError):
-                temporary.unlink(missing_ok=True)
-            raise
+    with disk_errors(f"write {path.name}", path.parent), temporary_beside(path) as temporary:
+        temporary.write_bytes(data)
+        sync(temporary)
+        temporary.replace(path)
         sync(path.parent)
     return path
 

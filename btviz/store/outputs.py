@@ -9,14 +9,13 @@ import os
 import secrets
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.store.disk import ABANDONED, disk_errors, make_folder, sweep_files, sync
+from btviz.store.disk import disk_errors, make_folder, prepare_folder, sync, temporary_beside
 
 Chunks = Iterable[bytes]
 """The content of a file, in order; it is asked for once, while the file is written."""
@@ -52,11 +51,8 @@ def write_output(path: Path, chunks: Chunks, *, replace: bool = False) -> Path:
         If the disk is full or the folder cannot be written.
     """
     _refuse_file(path, replace=replace)
-    with disk_errors(f"write {path.name}", path.parent):
-        make_folder(path.parent)
-        sweep_files(path.parent, older_than=ABANDONED)
-    temporary = path.parent / f".btviz-{secrets.token_hex(8)}.tmp"
-    try:
+    prepare_folder(path)
+    with temporary_beside(path) as temporary:
         _write(temporary, chunks, name=path.name)
         with disk_errors(f"write {path.name}", path.parent):
             if replace:
@@ -64,9 +60,6 @@ def write_output(path: Path, chunks: Chunks, *, replace: bool = False) -> Path:
             else:
                 _place(temporary, path)
             sync(path.parent)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
     return path
 
 
@@ -97,11 +90,12 @@ def keep_stream(folder: Path, chunks: Chunks) -> Path:
             digest.update(chunk)
             yield chunk
 
-    # a name that is swept, should nobody live to give it its own
-    path = write_output(folder / f".btviz-{secrets.token_hex(8)}.tmp", hashed())
-    with disk_errors("keep what has arrived", folder):
-        kept = path.replace(folder / digest.hexdigest())
-        sync(folder)
+    prepare_folder(folder / "what has arrived")
+    with temporary_beside(folder / "what has arrived") as temporary:
+        _write(temporary, hashed(), name="what has arrived")
+        with disk_errors("keep what has arrived", folder):
+            kept = temporary.replace(folder / digest.hexdigest())
+            sync(folder)
     return kept
 
 
