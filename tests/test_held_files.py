@@ -101,7 +101,8 @@ def test_a_link_that_was_written_as_text_is_followed(cache: Path) -> None:
     ds = btviz.load(link)
     assert (ds.name, ds.annotations.height) == ("test", 12)
     assert btviz.load("PKU-Alignment/BeaverTails").annotations.height == 12
-    link.write_text("../nowhere")
+    (link.parent / "elsewhere.jsonl").write_bytes(link.resolve().parent.joinpath(target).read_bytes())
+    link.write_text("../30k/elsewhere.jsonl")  # it leads to rows, and not into the cache's store
     with pytest.raises(DataError, match="a link that was copied as text"):
         btviz.load(link)
 

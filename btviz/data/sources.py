@@ -36,7 +36,8 @@ _FILE = re.compile(
     re.IGNORECASE,
 )
 
-_LINK, _LONGEST_LINK = re.compile(rb"(?:\.\./)+[\x21-\x7e]+\s*"), 1024
+# as the hub's cache writes them, and no others: a downloaded folder must not name any file of this machine
+_LINK, _LONGEST_LINK = re.compile(rb"(?:\.\./)+blobs/[0-9A-Za-z]+\s*"), 1024
 
 _SHOWN, _SHORT = 4, 80
 """Files that one line names, and letters of a reason that stands beside them."""
