@@ -330,7 +330,7 @@ def test_flips_of_nothing_and_of_no_flips():
 
 @pytest.mark.slow
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
-@settings(max_examples=20)  # statsmodels takes 30 ms each
+@relaxed
 def test_adjusted_p_values_are_those_of_statsmodels(p_values: list[float]):
     from statsmodels.stats.multitest import multipletests
 
