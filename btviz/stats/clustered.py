@@ -69,8 +69,7 @@ def share_interval(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -
     Parameters
     ----------
     hits, n : array of float, shape (C, m)
-        Items counted in a cluster, and those of them that are hits, or weights of them; clusters without
-        items weigh nothing.
+        Hits among the items of a cluster, and these items, or weights of both; clusters without items weigh nothing.
     confidence : float
         Level, 0 .. 1.
 
@@ -99,12 +98,16 @@ def _share(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval
     bounded = (rarer < FEW_RARER) | (widest_freedom < FEW_FREEDOM)
     worth = np.minimum(effective, np.nan_to_num(ratio(p * (1 - p), variance), nan=np.inf))
     flat = as_of_copies(np.nan_to_num(p * worth), worth, is_rare=rarer < FEW_RARER, confidence=confidence)
-    odds_error = t_quantile(confidence, df=freedom) * np.sqrt(variance)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        centre, reach = np.log(p) - np.log1p(-p), odds_error / (p * (1 - p))
-        sloped = tuple(1 / (1 + np.exp(-(centre + side * reach))) for side in (-1, 1))
+    sloped = by_log_odds(p, t_quantile(confidence, df=freedom) * np.sqrt(variance))
     low, high = (np.where(bounded, *ends) for ends in zip(flat, sloped, strict=True))
     return ClusterInterval(p, low, high, effective, rarer, bounded)
+
+
+def by_log_odds(share: Floats, reach: Floats) -> tuple[Floats, Floats]:
+    """Ends that reach so far from a share as its log-odds does, by the delta method; NaN at 0 and 1."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        centre, moved = np.log(share) - np.log1p(-share), reach / (share * (1 - share))
+        return 1 / (1 + np.exp(moved - centre)), 1 / (1 + np.exp(-moved - centre))
 
 
 def as_of_copies(hits: Floats, n: Floats, *, is_rare: Bools, confidence: float) -> tuple[Floats, Floats]:
@@ -228,11 +231,16 @@ def jackknife(sums: Floats, statistic: Callable[[Floats], Floats]) -> tuple[Floa
     finite = np.isfinite(without).all(axis=0) & (count > 1)
     deviation = np.where(finite, without - np.where(finite, without, 0.0).mean(axis=0), 0.0)
     squares = deviation**2
-    total = squares.sum(axis=0)
-    error = np.sqrt(total * (count - 1) / max(count, 1))
-    freedom = ratio(2 * total**2, ((squares - total / max(count, 1)) ** 2).sum(axis=0))
-    freedom = np.minimum(np.nan_to_num(freedom, nan=np.inf), max(count - 1, 1))
+    error = np.sqrt(squares.sum(axis=0) * (count - 1) / max(count, 1))
+    freedom = freedom_of(squares, at_most=max(count - 1, 1))
     return np.where(finite, error, np.nan), np.where(finite, freedom, np.nan)
+
+
+def freedom_of(squares: Floats, *, at_most: ArrayLike) -> Floats:
+    """Degrees of freedom by which the squared deviations of clusters, shape (C, m), vary, see `jackknife`."""
+    total = squares.sum(axis=0)
+    freedom = ratio(2 * total**2, ((squares - total / max(len(squares), 1)) ** 2).sum(axis=0))
+    return np.minimum(np.nan_to_num(freedom, nan=np.inf), at_most)
 
 
 def phi_interval(

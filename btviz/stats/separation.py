@@ -20,7 +20,9 @@ from btviz.stats.clustered import (
     FEWEST_EFFECTIVE,
     ClusterInterval,
     as_of_copies,
+    by_log_odds,
     effective_number,
+    freedom_of,
 )
 from btviz.stats.ordering import Contrast
 from btviz.stats.quantiles import t_quantile
@@ -67,15 +69,12 @@ def auc_interval(
     of_class = np.where(label, label.sum(), (~label).sum())
     weight = (sides / sides.sum(axis=0)).max(axis=1)
     squares = np.nan_to_num(ratio(np.bincount(number, (right - area) / of_class) ** 2, 1 - weight))
-    freedom = _freedom(squares, at_most=effective - 1)
+    freedom = freedom_of(squares[:, None], at_most=np.maximum(effective - 1, 0.0))
     rarer = effective_number(np.stack([np.bincount(number, part) for part in (right, 1 - right)], axis=1))
     rarer = rarer.min(keepdims=True)
     bounded = (rarer < FEW_RARER) | (freedom < FEW_FREEDOM)
     flat = as_of_copies(area * effective, effective, is_rare=rarer < FEW_RARER, confidence=confidence)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = t_quantile(confidence, df=freedom) * np.sqrt(squares.sum()) / (area * (1 - area))
-        centre = np.log(area) - np.log1p(-area)
-        sloped = tuple(1 / (1 + np.exp(-(centre + side * reach))) for side in (-1, 1))
+    sloped = by_log_odds(area, t_quantile(confidence, df=freedom) * np.sqrt(squares.sum()))
     shown = effective >= FEWEST_EFFECTIVE
     low, high = (np.where(shown, np.where(bounded, *ends), np.nan) for ends in zip(flat, sloped, strict=True))
     return ClusterInterval(area, low, high, effective, rarer, bounded)
@@ -86,12 +85,6 @@ def _share_below(values: Floats, *, of: Floats) -> Floats:
     ordered = np.sort(of)
     counts = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
     return counts / (2 * len(of))
-
-
-def _freedom(squares: Floats, *, at_most: Floats) -> Floats:
-    """Freedom by which squared influences vary, see `clustered.jackknife`."""
-    found = ratio(2 * squares.sum() ** 2, ((squares - squares.mean()) ** 2).sum())
-    return np.maximum(np.minimum(np.nan_to_num(found, nan=np.inf), at_most), 0.0)
 
 
 def ks_interval(
