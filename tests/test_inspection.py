@@ -207,7 +207,10 @@ def test_a_taxonomy_is_drafted_and_used(tmp_path: Path, cell: Any) -> None:
     draft = draft_taxonomy(path)
     taxonomy = taxonomy_of(tomllib.loads(draft), file="draft")
     assert (taxonomy.name, set(taxonomy.keys)) == ("talks", {"Deceit", "rude, loud"})
-    ds = btviz.load(path, taxonomy=taxonomy, columns={"prompt": "question", "response": "reply", "labels": "tags"})
+    mapping = {"prompt": "question", "response": "reply", "labels": "tags"}
+    ds = btviz.load(path, taxonomy=taxonomy, columns=mapping)
+    (tmp_path / "mine.toml").write_text(draft)
+    assert btviz.inspect(path, taxonomy=tmp_path / "mine.toml", columns=mapping).taxonomy == "talks"
     assert ds.annotations["labels"].null_count() == 0
     assert json.loads(call("data", "taxonomy", path, "--json").output)["category"] == tomllib.loads(draft)["category"]
 

@@ -16,10 +16,8 @@ from btviz.cli.report import json_option, print_json, print_table
 def data_inspect(file: str, *, pairs: tuple[str, ...], taxonomy: str | None, as_json: bool) -> None:
     """Show the columns of FILE, examples of its labels (never of texts), its shape, and what would be kept."""
     from btviz import inspect
-    from btviz.taxonomy import read_taxonomy
 
-    own = None if taxonomy is None else read_taxonomy(taxonomy)
-    seen = inspect(file, columns=mapping_of(pairs), taxonomy=own)
+    seen = inspect(file, columns=mapping_of(pairs), taxonomy=taxonomy)
     if as_json:
         print_json(seen.to_dict())
         return

@@ -52,7 +52,7 @@ from btviz.store import (
     update_document,
 )
 from btviz.taxonomy import TAXONOMIES, Taxonomy
-from btviz.taxonomy.taxonomy_file import read_taxonomy, taxonomy_of
+from btviz.taxonomy.taxonomy_file import own_taxonomy, taxonomy_of
 
 
 def load(
@@ -106,7 +106,7 @@ def load(
     """
     if not isinstance(name, str | os.PathLike):
         holding = Holding.of_tables(name)
-        recipe = Recipe.of(holding, taxonomy=_unreleased(taxonomy), columns=columns)
+        recipe = Recipe.of(holding, taxonomy=own_taxonomy(taxonomy), columns=columns)
         ds = _dataset(recipe.entry(holding.tables), "table", recipe=recipe)
         _report_problems(ds, strict=strict)
         return ds
@@ -115,7 +115,7 @@ def load(
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
     path = _path_of(name)
     if path is not None:
-        recipe = Recipe.of(holding_of([path]), taxonomy=_unreleased(taxonomy), columns=columns)
+        recipe = Recipe.of(holding_of([path]), taxonomy=own_taxonomy(taxonomy), columns=columns)
         ds = _dataset_of(recipe, _shown_name(text, path))
     elif text in synthetic.SYNTHETIC_NAMES:
         _refuse_other(text, taxonomy, has=None)
@@ -246,7 +246,7 @@ def add(
     _check_new(name)
     if name in synthetic.SYNTHETIC_NAMES:
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
-    holding, custom = holding_of(files, split=split), _unreleased(taxonomy)
+    holding, custom = holding_of(files, split=split), own_taxonomy(taxonomy)
 
     def merged(record: dict[str, Any] | None) -> Recipe:
         before = None if replace or record is None else record
@@ -381,16 +381,9 @@ def _registered_entry(name: str, document: dict[str, Any]) -> Entry:
     return entry
 
 
-def _unreleased(taxonomy: Taxonomy | str | os.PathLike[str] | None) -> Taxonomy | None:
-    """The taxonomy, read if it is a file; None for a released one, which needs no telling."""
-    if taxonomy is None or isinstance(taxonomy, Taxonomy):
-        return None if taxonomy in TAXONOMIES.values() else taxonomy
-    return read_taxonomy(taxonomy)
-
-
 def _refuse_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None, *, has: Taxonomy | None) -> None:
     """Raise if a taxonomy is given for a name whose categories are others."""
-    custom = _unreleased(taxonomy)
+    custom = own_taxonomy(taxonomy)
     if custom is None or (custom == has and name not in RELEASES):
         return
     whose = "its own" if has is None or name in RELEASES else f"those of {has.name!r}"

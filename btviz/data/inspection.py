@@ -24,6 +24,7 @@ from btviz.errors import DataError, UsageError
 from btviz.taxonomy import Taxonomy
 from btviz.taxonomy.draft import divider_of, drafted
 from btviz.taxonomy.spelling import DIVIDERS
+from btviz.taxonomy.taxonomy_file import own_taxonomy
 
 
 @dataclass(frozen=True)
@@ -106,7 +107,7 @@ def inspect(
     data: str | os.PathLike[str] | object,
     *,
     columns: Mapping[str, str] | None = None,
-    taxonomy: Taxonomy | None = None,
+    taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
     rows: int = 1000,
 ) -> Inspection:
     """Look at a file or a table without loading it.
@@ -117,8 +118,8 @@ def inspect(
         One file in any form that `load` reads, or one of the tables that it takes.
     columns : Mapping, optional
         What you say of its columns, as `load` takes it: what would be kept then.
-    taxonomy : Taxonomy, optional
-        Harm categories of your own.
+    taxonomy : Taxonomy or path-like, optional
+        Harm categories of your own, or the file that lists them.
     rows : int
         How many rows are looked at, from the first.
 
@@ -141,7 +142,7 @@ def inspect(
     place, form, sample = _beginning(data, rows=whole_number(rows, name="rows", least=1))
     if not sample.columns:
         raise DataError(f"{place.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
-    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
+    layout, steps = shape_of(sample, taxonomy=own_taxonomy(taxonomy), columns=columns)
     seen = tuple(summaries(sample))
     proposed = dict(columns or {}) or proposal(seen)
     command, call = place.lines(proposed) if "prompt" in proposed or columns else ("", "")

@@ -89,6 +89,13 @@ def read_taxonomy(path: str | os.PathLike[str], /) -> Taxonomy:
     return taxonomy_of(document, file=file.name)
 
 
+def own_taxonomy(taxonomy: Taxonomy | str | os.PathLike[str] | None) -> Taxonomy | None:
+    """The taxonomy, read if it is a file; None for a released one, which needs no telling."""
+    if taxonomy is None or isinstance(taxonomy, Taxonomy):
+        return None if taxonomy in TAXONOMIES.values() else taxonomy
+    return read_taxonomy(taxonomy)
+
+
 def taxonomy_of(document: Mapping[str, Any], *, file: str) -> Taxonomy:
     """Taxonomy of what such a file holds; `file` is what messages call it."""
     _check_fields(document, required=("name", "category"), optional=(), what="the file", file=file)
