@@ -61,28 +61,79 @@ def test_the_odd_ones_out_are_named_first(make_dataset, monkeypatch):
         assert liars[six] is (target != "is_safe")  # text 6 stands among safe ones and is said to lie
     assert table["n_neighbors"].unique().to_list() == [15]
     assert table.columns == [
-        "target", "rank", "pair_id", "label", "contradiction", "n_neighbors", "planted_precision",
+        "target", "rank", "pair_id", "label", "contradiction", "n_neighbors", "direction",
+        "planted_precision", "planted_chance",
     ]  # fmt: skip
+    directions = dict(table.select("target", (pl.col("direction") + pl.col("label").cast(pl.String))).rows())
+    assert set(table.select("target", "label", "direction").unique().rows()) == {
+        (target, label, "false alarm" if label is (target != "is_safe") else "missed harm")
+        for target in directions
+        for label in (False, True)
+    }
 
 
 def test_clear_groups_give_every_planted_flip_away(make_dataset, monkeypatch):
     monkeypatch.setattr(label_noise, "nearest_neighbors", lambda emb: nearest_neighbors(emb, 15))
     ds, emb = two_groups(make_dataset)
-    table = planted_flips(ds, emb, targets=["is_safe"], at=(1, 40, 41), planted=0.05)
-    assert table.columns == ["target", "k", "precision", "chance", "n_planted", "n_ranked", "n_draws"]
-    assert table.rows() == [
-        ("is_safe", 1, 1.0, 0.05, 2, 40, 5), ("is_safe", 2, 1.0, 0.05, 2, 40, 5), ("is_safe", 40, 0.05, 0.05, 2, 40, 5),
-    ]  # fmt: skip
+    table = planted_flips(ds, emb, targets=["is_safe"], at=(1, 20, 21), planted=0.05, min_contradiction=0.8)
+    assert table["chance"].to_list() == pytest.approx([0.05] * 6)  # one of twenty of either value, then 20 of each
+    columns = ["direction", "k", "n_named", "precision", "recall", "n_planted", "n_ranked", "n_draws"]
+    assert table.select(columns).rows() == [
+        (direction, k, named, share, 1.0, 1, 20.0, 20)
+        for direction in ("missed harm", "false alarm")
+        for k, named, share in ((1, 1.0, 1.0), (20, 20.0, 0.05), (None, 1.0, 1.0))
+    ]
     assert noisy_labels(ds, emb).is_empty()
+
+
+def test_a_rare_category_is_held_against_the_flips_among_its_few_labels(make_dataset):
+    """Of 300 labels 6 are true; 2 % of either flipped leave 5 of 11 right: in random order 6 of 11 are flips."""
+    draw = np.random.default_rng(0)
+    lie = 1 << 8
+    ds = annotated(make_dataset, [lie] * 6 + [0] * 294, prompts=range(300), texts=range(300))
+    emb = embedded(ds, draw.normal(size=(300, 8)))
+    table = planted_flips(ds, emb, targets=[BEAVERTAILS.keys[8]], at=(5,))
+    found = {(row["direction"], row["k"]): row for row in table.iter_rows(named=True)}
+    alarms, missed = found["false alarm", 5], found["missed harm", 5]
+    assert (alarms["n_planted"], missed["n_planted"]) == (6, 1)
+    assert alarms["chance"] == pytest.approx(6 / 11)
+    assert missed["chance"] == pytest.approx(1 / 289)
+    assert alarms["precision_low"] < alarms["chance"] < alarms["precision_high"]  # vectors at random rank at random
+    assert missed["recall"] <= 0.2
+
+
+def test_shares_of_flips_are_recounted_in_plain_python(make_dataset, monkeypatch):
+    monkeypatch.setattr(label_noise, "nearest_neighbors", lambda emb: nearest_neighbors(emb, 15))
+    ds, emb = two_groups(make_dataset, flipped=(6, 7, 9))
+    pairs = ds.pairs.sort("pair_id").select(pl.col("response").str.split(" ").list.get(1).cast(int), "is_safe")
+    texts, safe = pairs["response"].to_list(), pairs["is_safe"].to_numpy()
+    near = [[texts.index(other) for other in nearest_neighbors(emb, 15).indices[text]] for text in texts]
+    table = planted_flips(ds, emb, targets=["is_safe"], at=(3,), planted=0.2, n_draws=4, random_state=3)
+    for direction, says_safe in (("missed harm", True), ("false alarm", False)):
+        hits = caught = planted = 0
+        for rng in np.random.default_rng(3).spawn(4):
+            unsafe, safes = np.flatnonzero(~safe), np.flatnonzero(safe)
+            chosen = {*rng.choice(unsafe, round(0.2 * len(unsafe)), replace=False).tolist()}
+            chosen |= {*rng.choice(safes, round(0.2 * len(safes)), replace=False).tolist()}
+            label = [bool(value) != (pair in chosen) for pair, value in enumerate(safe)]
+            against = [sum(label[other] != label[pair] for other in near[pair]) for pair in range(len(safe))]
+            named = [
+                pair for pair in sorted(range(len(safe)), key=lambda p: (-against[p], p)) if label[pair] is says_safe
+            ]
+            flips = {pair for pair in chosen if label[pair] is says_safe}
+            found = len(flips & {*named[:3]})
+            hits, caught, planted = hits + found, caught + found, planted + len(flips)
+        row = table.filter(direction=direction, k=3).row(0, named=True)
+        assert (row["precision"], row["recall"]) == (pytest.approx(hits / 12), pytest.approx(caught / planted))
 
 
 def test_labels_without_any_order_hide_the_flips(make_dataset):
     draw = np.random.default_rng(0)
     ds = annotated(make_dataset, (draw.integers(2, size=300) << 8).tolist(), prompts=range(300), texts=range(300))
     emb = embedded(ds, draw.normal(size=(300, 8)))
-    table = planted_flips(ds, emb, targets=["is_safe"], at=(100,), planted=0.1, n_draws=20)
-    at_100 = table.filter(k=100)
-    assert abs(at_100["precision"].item() - at_100["chance"].item()) < 0.04
+    table = planted_flips(ds, emb, targets=["is_safe"], at=(100,), planted=0.1)
+    for row in table.filter(k=100).iter_rows(named=True):
+        assert row["precision_low"] <= row["chance"] <= row["precision_high"]
 
 
 @pytest.mark.slow
@@ -140,7 +191,8 @@ def test_ranks_do_not_depend_on_the_seed_but_the_precision_does(make_dataset, mo
     emb = embedded(ds, draw.normal(size=(60, 3)))
     tables = [noisy_labels(ds, emb, min_contradiction=0.5, random_state=seed) for seed in (0, 0, 1)]
     assert tables[0].equals(tables[1])
-    assert tables[0].drop("planted_precision").equals(tables[2].drop("planted_precision"))
+    planted = ["planted_precision", "planted_chance"]
+    assert tables[0].drop(planted).equals(tables[2].drop(planted))
     assert not tables[0].equals(tables[2])
 
 
