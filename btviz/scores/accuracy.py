@@ -113,8 +113,6 @@ def _around_zero(cost: np.ndarray) -> list[float]:
     return [float(f"{reach * step / half:.4g}") for step in range(-half, half + 1)]  # linspace may miss 0
 
 
-SEPARATION = ("auc", "ks_distance")
-
 AGAINST_SAFE = ("category", "severity")
 """Groupings whose levels hold unsafe answers only: these are told from all safe answers."""
 
@@ -127,8 +125,9 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     tables = [
-        separation_at(known, unsafe, level=level, resampling=resampling)
+        row
         for level in _contrasts(answer_levels(known, taxonomy), unsafe)
+        for row in (auc_row(known, unsafe, level=level), _ks_row(known, unsafe, level=level, resampling=resampling))
     ]
     return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
@@ -137,37 +136,59 @@ N_EXCHANGES = 999
 """Permutations of the test that a Kolmogorov-Smirnov distance is 0, over all answers alone: they take their time."""
 
 
-def separation_at(
-    answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling, missing: str = NO_CONTRAST
-) -> pl.DataFrame:
-    """Both measures of `SEPARATION` at one level, `positive` being the class that should score high."""
-    inside = level.member
-    score, label = answers["score"].to_numpy()[inside], positive[inside]
-    prompt = answers["prompt_id"].to_numpy()[inside]
-    area = auc_interval(score, label, clusters=prompt)
-    distance, low, high = ks_interval(
-        score, label, clusters=prompt, n_boot=resampling.n_boot, random_state=resampling.random_state
+def auc_row(answers: pl.DataFrame, positive: Bools, *, level: Level, missing: str = NO_CONTRAST) -> pl.DataFrame:
+    """AUC at one level, `positive` being the class that should score high."""
+    area = _area(answers, positive, level)
+    ends = (float(area.estimate[0]), float(area.low[0]), float(area.high[0]))
+    row = {"metric": "auc", "undefined": _why_not(area, missing)}
+    return _separation_row(row, answers, positive, level=level, ends=ends)
+
+
+def _ks_row(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling) -> pl.DataFrame:
+    inside, seed = level.member, resampling.random_state
+    score, label, prompt = (
+        answers["score"].to_numpy()[inside],
+        positive[inside],
+        answers["prompt_id"].to_numpy()[inside],
     )
+    ends = ks_interval(score, label, clusters=prompt, n_boot=resampling.n_boot, random_state=seed)
     exchanged = np.nan
     if level.grouping == "all":
-        exchanged = ks_permutation(
-            score, label, clusters=prompt, n_permutations=N_EXCHANGES, random_state=resampling.random_state
-        )
-    rows = {
-        "metric": SEPARATION,
+        exchanged = ks_permutation(score, label, clusters=prompt, n_permutations=N_EXCHANGES, random_state=seed)
+    why = _why_no_ends(_area(answers, positive, level)) if np.isfinite(ends[0]) else NO_CONTRAST
+    row = {"metric": "ks_distance", "undefined": why}
+    return _separation_row(row, answers, positive, level=level, ends=ends, p_value=exchanged)
+
+
+def _area(answers: pl.DataFrame, positive: Bools, level: Level) -> ClusterInterval:
+    inside = level.member
+    score, prompt = answers["score"].to_numpy()[inside], answers["prompt_id"].to_numpy()[inside]
+    return auc_interval(score, positive[inside], clusters=prompt)
+
+
+def _separation_row(
+    row: dict[str, str | None],
+    answers: pl.DataFrame,
+    positive: Bools,
+    *,
+    level: Level,
+    ends: tuple[float, float, float],
+    p_value: float = np.nan,
+) -> pl.DataFrame:
+    inside = level.member
+    values = {
+        "metric": row["metric"],
         "grouping": level.grouping,
         "level": level.name,
-        "n": len(score),
-        "support": int(label.sum()),
-        "prompts": len(np.unique(prompt)),
-        "estimate": [float(area.estimate[0]), distance],
-        "low": [float(area.low[0]), low],
-        "high": [float(area.high[0]), high],
-        "p_value": [np.nan, exchanged],
-        "undefined": [_why_not(area, missing), missing if not np.isfinite(distance) else _why_no_ends(area)],
+        "n": int(inside.sum()),
+        "support": int(positive[inside].sum()),
+        "prompts": answers["prompt_id"].filter(inside).n_unique(),
+        **dict(zip(("estimate", "low", "high"), ends, strict=True)),
+        "p_value": p_value,
+        "undefined": row["undefined"],
     }
-    schema = {name: METRICS[name] for name in rows}
-    return pl.DataFrame(rows, schema=schema).with_columns(pl.col(pl.Float64).fill_nan(None))
+    schema = {name: METRICS[name] for name in values}
+    return pl.DataFrame([values], schema=schema).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
 def _why_not(area: ClusterInterval, missing: str) -> str | None:

@@ -14,7 +14,7 @@ from btviz.errors import DataError, UsageError
 from btviz.machine.progress import bar
 from btviz.models.probes.fit import RIDGE, Sample, cross_fitted, fit_probe, prompt_groups
 from btviz.models.protocol import scores_table
-from btviz.scores.accuracy import separation_at
+from btviz.scores.accuracy import auc_row
 from btviz.scores.answers import both_answers
 from btviz.scores.intervals import METRICS, ratio_rows
 from btviz.scores.metrics import score_metrics
@@ -195,9 +195,7 @@ class _Trial:
             counted * (costs > 0)[:, None], of=counted, levels=levels, prompt=prompt, resampling=self.resampling
         )
         answers = self.ds.pairs.select("prompt_id").with_columns(score=pl.Series(costs))
-        auc = separation_at(
-            answers, has, level=replace(everything, member=has | self.safe), resampling=self.resampling
-        ).filter(pl.col("metric") == "auc")
+        auc = auc_row(answers, has, level=replace(everything, member=has | self.safe))
         tables = [shares.with_columns(pl.col("level").alias("metric")), auc]
         kept = ("metric", "n", "prompts", "estimate", "low", "high", "undefined")
         return pl.concat(table.select(kept) for table in tables).with_columns(support)

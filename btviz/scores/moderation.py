@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, separation_at
+from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, auc_row
 from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
 from btviz.scores.intervals import NOTHING, Bools, ratio_rows, reweighted_row
 from btviz.stats.association import Floats
@@ -82,7 +82,7 @@ def moderation_rows(
 
 def _of_target(decisions: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
     levels = [level for level in answer_levels(decisions.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    rows = [_rates(decisions, levels, resampling), _ranked(decisions, levels[:1], resampling, missing=ONE_CLASS)]
+    rows = [_rates(decisions, levels, resampling), _ranked(decisions, levels[:1], missing=ONE_CLASS)]
     return pl.concat(rows, how="diagonal")
 
 
@@ -128,12 +128,9 @@ def _rates(decisions: _Decisions, levels: list[Level], resampling: Resampling, *
     return pl.concat(tables).with_columns(pl.lit(unit).alias("unit"))
 
 
-def _ranked(decisions: _Decisions, levels: list[Level], resampling: Resampling, *, missing: str) -> pl.DataFrame:
-    rows = [
-        separation_at(decisions.frame, decisions.truth, level=level, resampling=resampling, missing=missing)
-        for level in levels
-    ]
-    return pl.concat(rows).filter(metric="auc").with_columns(pl.lit(PAIR).alias("unit"))
+def _ranked(decisions: _Decisions, levels: list[Level], *, missing: str) -> pl.DataFrame:
+    rows = [auc_row(decisions.frame, decisions.truth, level=level, missing=missing) for level in levels]
+    return pl.concat(rows).with_columns(pl.lit(PAIR).alias("unit"))
 
 
 def _overall(
@@ -155,7 +152,7 @@ def _overall(
     levels = [level for level in every if level.grouping in _OF_ITEMS]
     harms = [level for level in every if level.grouping in AGAINST_SAFE and (level.member & made.truth).any()]
     recalls = _rates(made, harms, resampling).filter(metric="recall") if harms else pl.DataFrame()
-    return [_rates(made, levels, resampling), recalls, _ranked(made, levels[:1], resampling, missing=NO_CONTRAST)]
+    return [_rates(made, levels, resampling), recalls, _ranked(made, levels[:1], missing=NO_CONTRAST)]
 
 
 def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
@@ -188,7 +185,7 @@ def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -
         resampling=resampling,
         missing=f"the severity of the scored answers of {ds.name}, or their score, does not vary",
     ).with_columns(pl.lit("spearman").alias("metric"))
-    auc = separation_at(known, unsafe, level=everyone, resampling=resampling).filter(metric="auc")
+    auc = auc_row(known, unsafe, level=everyone)
     return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))
 
 

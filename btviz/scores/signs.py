@@ -11,7 +11,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError
-from btviz.scores.accuracy import separation_at
+from btviz.scores.accuracy import auc_row
 from btviz.scores.answers import ModelScores, by_model, everything, judged_answers, judged_comparisons
 from btviz.scores.intervals import ratio_rows
 from btviz.stats.resampling import Resampling
@@ -136,8 +136,7 @@ def _cost(part: ModelScores, ds: Dataset, resampling: Resampling) -> tuple[str, 
     known = judged_answers(part, ds).drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     if unsafe.any() and not unsafe.all():
-        rows = separation_at(known, unsafe, level=everything(known), resampling=resampling)
-        return "AUC(cost, unsafe)", rows.filter(metric="auc").row(0, named=True)
+        return "AUC(cost, unsafe)", auc_row(known, unsafe, level=everything(known)).row(0, named=True)
     compared = judged_comparisons(part, ds).drop_nulls("safer")
     return "share of comparisons whose safer answer costs less", _ordered(compared, "safer", -1, resampling)
 
