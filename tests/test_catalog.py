@@ -184,10 +184,10 @@ def test_files_that_another_process_adds_meanwhile_are_kept(
 ) -> None:
     build, others = ingest.Recipe.entry, [test]
 
-    def entry(recipe: ingest.Recipe) -> Any:
+    def entry(recipe: ingest.Recipe, tables: Any = None) -> Any:
         if others:  # while this one builds, another adds a file to the same name
             catalog.add("mine", [others.pop()])
-        return build(recipe)
+        return build(recipe, tables)
 
     monkeypatch.setattr(ingest.Recipe, "entry", entry)
     assert catalog.add("mine", [train]).annotations.height == 6

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import btviz
-from btviz.data import ingest
+from btviz.data import add, ingest
 from btviz.errors import DataError, UsageError
 from btviz.taxonomy.categories import BEAVERTAILS
 
@@ -144,3 +145,24 @@ def test_any_value_in_any_field_is_kept_or_reported(values: list[Any], key: str)
     assert file["rows_in"] == len(data) == file["rows_kept"] + file["rows_rejected"]
     rejected = ds.problems.filter(action="rejected")
     assert rejected["line"].n_unique() == file["rows_rejected"]
+
+
+@pytest.mark.parametrize("table", [ROWS, pl.DataFrame(ROWS), pd.DataFrame(ROWS), pa.Table.from_pylist(ROWS)])
+def test_a_table_is_added_under_a_name_and_outlives_the_store(own_data_dir: Path, table: Any) -> None:
+    added = add("mine", table)
+    assert added.fingerprint == btviz.load(table).fingerprint
+    add("mine", {"test": pl.DataFrame(rows_of(7))})
+    shutil.rmtree(own_data_dir / "store")
+    assert sorted(btviz.load("mine").annotations["split"].fill_null("none")) == [*["none"] * 4, "test"]
+
+
+def test_a_table_of_columns_of_several_types_is_kept_as_it_is() -> None:
+    rows = [*ROWS, ROWS[0] | {"prompt": "how is tea made", "is_safe": "yes"}, {"prompt": "what is a kite"}]
+    with pytest.warns(UserWarning, match="could not be kept"):
+        assert add("mine", rows).fingerprint == btviz.load(rows).fingerprint
+
+
+def test_a_table_that_is_refused_is_not_kept(own_data_dir: Path) -> None:
+    with pytest.raises(DataError, match=r"btviz\.load\(table"):
+        add("mine", [{"question": "how", "colour": 1}])
+    assert list((own_data_dir / "received").iterdir()) == []

@@ -138,6 +138,11 @@ def test_an_older_encoding_is_said_with_the_way_out_and_one_odd_byte_is_not_take
     (tmp_path / "old.csv").write_bytes(text.encode("latin-1"))
     with pytest.raises(DataError, match=r"not UTF-8 .* iconv -f WINDOWS-1252 -t UTF-8 old\.csv"):
         btviz.load(tmp_path / "old.csv")
+    rows = "".join(f'{{"prompt": "{row.partition(";")[0]}"}}\n' for row in text.splitlines()[1:])
+    for name, content in (("old.jsonl", rows), ("old.json", f"[{rows.strip().replace(chr(10), ', ')}]")):
+        (tmp_path / name).write_bytes(content.encode("cp1252"))
+        with pytest.raises(DataError, match=rf"not UTF-8 .* iconv -f WINDOWS-1252 -t UTF-8 {name}"):
+            btviz.load(tmp_path / name)
     (tmp_path / "odd.csv").write_bytes(text.encode().replace(b"milk", b"mi\xe9k"))
     found = read(tmp_path / "odd.csv")
     assert prompts_of(found) == ["café", "thé"]

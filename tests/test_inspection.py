@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 import btviz
 from btviz.cli import app
-from btviz.data import draft_taxonomy
-from btviz.errors import DataError, UsageError
+from btviz.data import add, draft_taxonomy
+from btviz.errors import BtvizError, DataError
 from btviz.taxonomy import BEAVERTAILS
 from btviz.taxonomy.taxonomy_file import taxonomy_of
 
@@ -162,11 +162,50 @@ def test_a_table_in_memory_is_inspected(tmp_path: Path) -> None:
     assert seen.call.startswith("btviz.load(table, columns=")
 
 
-@pytest.mark.parametrize("missing", ["nowhere.csv", "."])
-def test_only_a_file_is_inspected(tmp_path: Path, missing: str) -> None:
-    with pytest.raises(UsageError, match="was to be inspected"):
-        btviz.inspect(tmp_path / missing)
-    assert call("data", "inspect", tmp_path / missing).exit_code == 2
+@pytest.mark.parametrize(("missing", "code"), [("nowhere.csv", 3), (".", 4), ("sample", 2)])
+def test_what_has_no_files_is_not_inspected(tmp_path: Path, missing: str, code: int) -> None:
+    given = missing if missing == "sample" else tmp_path / missing
+    with pytest.raises(BtvizError, match=r"was asked for|was to be read|were to be inspected"):
+        btviz.inspect(given)
+    assert call("data", "inspect", given).exit_code == code
+
+
+def test_a_folder_shows_each_shape_once(tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    for name in ("a.csv", "b.csv", "c.csv"):
+        written(folder / name, of_columns(TWELVE))
+    written(folder / "other.jsonl", of_columns({"prompt": TWELVE["question"], "response": TWELVE["reply"]}))
+    (folder / "page.jsonl").write_text("<!doctype html>")
+    seen = btviz.inspect(folder)
+    assert [(shape.files, shape.layout) for shape in seen.shapes] == [
+        (("a.csv", "b.csv", "c.csv"), None),
+        (("other.jsonl",), "answers"),
+    ]
+    assert list(seen.passed_over) == ["page.jsonl"]
+    result = call("data", "inspect", folder)
+    assert "and 2 files of the same shape (b.csv, c.csv)" in result.output
+    assert "other.jsonl" in result.output
+    assert "Passed over: page.jsonl" in result.output
+    document = json.loads(call("data", "inspect", folder, "--json").output)
+    assert document["others"][0] == json.loads(json.dumps(seen.to_dict()))["others"][0]
+
+
+def test_a_name_is_inspected_with_what_it_remembers(tmp_path: Path) -> None:
+    path = written(tmp_path / "rows.csv", of_columns(TWELVE | {"harmful": [0, 1] * 6}))
+    mapping = {"prompt": "question", "response": "reply", "is_safe": "harmful:unsafe"}
+    add("mine", path, columns=mapping)
+    seen = btviz.inspect("mine")
+    assert (seen.kept, seen.sources["is_safe"]) == (12, "harmful")
+
+
+def test_standard_input_is_inspected_and_not_kept(own_data_dir: Path, tmp_path: Path) -> None:
+    path = written(tmp_path / "rows.csv", of_columns(TWELVE))
+    result = CliRunner().invoke(app, ["data", "inspect", "-"], input=path.read_bytes())
+    assert result.exit_code == 0
+    assert "btviz data add NAME - --columns prompt=question" in result.output
+    assert "btviz.load" not in result.output
+    assert list((own_data_dir / "received").iterdir()) == []
 
 
 TEXT = st.text(st.sampled_from("ab ,;:'\"{}[]()\n?.é☕"), min_size=1, max_size=30).map(lambda text: f"{MARKER} {text}")

@@ -2,26 +2,44 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from btviz.cli.columns import TakesColumns, columns_option, mapping_of
 from btviz.cli.report import json_option, print_json, print_table
 
+if TYPE_CHECKING:
+    from btviz.data import Inspection
+
 
 @click.command("inspect", cls=TakesColumns)
-@click.argument("file")
+@click.argument("data", metavar="FILE")
 @columns_option
 @click.option("--taxonomy", metavar="FILE", help="Categories of your own.")
 @json_option
-def data_inspect(file: str, *, pairs: tuple[str, ...], taxonomy: str | None, as_json: bool) -> None:
-    """Show the columns of FILE, examples of its labels (never of texts), its shape, and what would be kept."""
+def data_inspect(data: str, *, pairs: tuple[str, ...], taxonomy: str | None, as_json: bool) -> None:
+    """Show the columns of FILE, examples of its labels (never of texts), its shape, and what would be kept.
+
+    FILE may also be a folder, a name, OWNER/NAME in the hub's cache, or - for standard input; files of one shape are
+    described once.
+    """
     from btviz import inspect
 
-    seen = inspect(file, columns=mapping_of(pairs), taxonomy=taxonomy)
+    found = inspect(data, columns=mapping_of(pairs), taxonomy=taxonomy)
     if as_json:
-        print_json(seen.to_dict())
+        print_json(found.to_dict())
         return
-    click.echo(f"{seen.file}: {seen.form}, its first {seen.n_rows:,} rows\n")
+    for place, seen in enumerate(found.shapes):
+        click.echo("\n" * bool(place), nl=False)
+        _print_shape(seen)
+    for name, why in found.passed_over.items():
+        click.echo(f"\nPassed over: {name} ({why})")
+
+
+def _print_shape(seen: Inspection) -> None:
+    more = f" {seen.and_files}" if seen.and_files else ""
+    click.echo(f"{seen.file}: {seen.form}, its first {seen.n_rows:,} rows{more}\n")
     sources: dict[str, list[str]] = {}
     for column, key in seen.sources.items():
         sources.setdefault(key, []).append(column)
@@ -43,7 +61,7 @@ def data_inspect(file: str, *, pairs: tuple[str, ...], taxonomy: str | None, as_
     if seen.labels_not_kept:
         click.echo(f"Not kept, and named like labels: {', '.join(seen.labels_not_kept)}.")
     if seen.command and (seen.layout is None or seen.labels_not_kept):
-        click.echo(f"\n{seen.command}\n{seen.call}")
+        click.echo("\n".join(filter(None, ["", seen.command, seen.call])))
 
 
 def _examples(labels: dict[str, int] | object, most: int = 6) -> str:

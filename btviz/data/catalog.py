@@ -6,7 +6,7 @@ import difflib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from btviz.data.releases.hub_cache import (
     repository_id,
 )
 from btviz.data.sources import (
+    STANDARD_INPUT,
     Holding,
     PassedOver,
     Source,
@@ -156,6 +157,43 @@ def find(name: str) -> Dataset | None:
     return None
 
 
+@dataclass(frozen=True)
+class HeldFiles:
+    """The files that a path or a name stands for, and what the name remembers of them."""
+
+    holding: Holding
+    taxonomy: Taxonomy | None = None
+    columns: Mapping[str, str] | None = None
+
+
+def held_files(name: str | os.PathLike[str]) -> HeldFiles:
+    """Files of a path, of a name, or of a data set in the hub's cache; "-" is standard input, kept for now.
+
+    Raises
+    ------
+    UsageError
+        If the name is empty, or that of data that were not made of files.
+    NotFoundError
+        If nothing of that name is here.
+    """
+    text = os.fspath(name)
+    if not text:
+        raise UsageError("Files were to be inspected; the name is empty. Give a file, a folder or a name.")
+    path = None if text == STANDARD_INPUT else _path_of(name)
+    if text == STANDARD_INPUT or path is not None:
+        return HeldFiles(holding_of([path or text]))
+    record = _record(text)
+    if text in synthetic.SYNTHETIC_NAMES or (record is not None and "entry" in record):
+        raise UsageError(
+            f"Files of {text!r} were to be inspected; it was not made of files. See its tables: btviz data show {text}"
+        )
+    if record is None:
+        raise _no_such_name(text)
+    recipe = Recipe.of_document(record)
+    _expect_unchanged(recipe, text)
+    return HeldFiles(Holding(tuple(recipe.counted), tuple(recipe.passed)), recipe.taxonomy, dict(recipe.columns))
+
+
 def _path_of(argument: str | os.PathLike[str]) -> Path | None:
     """The path that an argument means, None for a name; what could be both is said.
 
@@ -204,22 +242,23 @@ def _shown_name(argument: str, path: Path) -> str:
 
 def add(
     name: str,
-    files: Sequence[str | os.PathLike[str]],
+    files: str | os.PathLike[str] | Sequence[str | os.PathLike[str]] | object,
     *,
     split: str | None = None,
     replace: bool = False,
     taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
     columns: Mapping[str, str] | None = None,
 ) -> Dataset:
-    """Adopt local copies of released files under a name.
+    """Adopt local copies of released files, or a table in memory, under a name.
 
     Parameters
     ----------
     name : str
         A registry name (see ``btviz data list``) or a name of your own.
-    files : sequence of path-like
-        Files of JSON, CSV, Parquet or Arrow, packed or not, and folders of them; "-" is standard input, whose
-        bytes the data folder keeps. Files already under that name stay; what is there twice counts once.
+    files : path-like, sequence of path-like, or a table in memory
+        Files of JSON, CSV, Parquet or Arrow, packed or not, and folders of them; "-" is standard input. Or a table
+        as `load` takes it. What comes but once, standard input and tables, the data folder keeps. Files already
+        under that name stay; what is there twice counts once.
     split : str, optional
         Split of all rows of these files; by default from each file's name.
     replace : bool
@@ -246,7 +285,7 @@ def add(
     _check_new(name)
     if name in synthetic.SYNTHETIC_NAMES:
         raise UsageError(f"Files were to be added as {name!r}; that name is the embedded sample's. Choose another.")
-    holding, custom = holding_of(files, split=split), own_taxonomy(taxonomy)
+    holding, custom = _given(files, split=split), own_taxonomy(taxonomy)
 
     def merged(record: dict[str, Any] | None) -> Recipe:
         before = None if replace or record is None else record
@@ -262,9 +301,9 @@ def add(
         return recipe.joined(holding, release=_release(name))
 
     try:
-        merged(_record(name)).entry()  # before the catalogue: files that cannot be read are not listed
+        merged(_record(name)).entry(holding.tables)  # before the catalogue: files that cannot be read are not listed
     except BaseException:
-        _drop_received(holding.sources)
+        drop_received(holding.sources)
         raise
     changed = update_document(
         _catalogue_file(),
@@ -274,6 +313,15 @@ def add(
     ds = _recorded(name, changed[name])
     _report_problems(ds, strict=False)
     return ds
+
+
+def _given(files: object, *, split: str | None) -> Holding:
+    """What was given to be added: one path or several, or a table in memory."""
+    if isinstance(files, str | os.PathLike):
+        return holding_of([files], split=split)
+    if isinstance(files, Sequence) and all(isinstance(file, str | os.PathLike) for file in files):
+        return holding_of(files, split=split)
+    return Holding.of_kept_tables(files, split=split)
 
 
 def register(name: str, key: Key) -> None:
@@ -310,11 +358,11 @@ def remove(name: str) -> None:
         raise _no_such_name(name)
     update_document(_catalogue_file(), lambda known: {k: v for k, v in known.items() if k != name})
     if "entry" not in record:
-        _drop_received(Recipe.of_document(record).sources)
+        drop_received(Recipe.of_document(record).sources)
 
 
-def _drop_received(sources: Iterable[Source]) -> None:
-    """Remove what was kept of standard input and belongs to no name."""
+def drop_received(sources: Iterable[Source]) -> None:
+    """Remove what was kept of standard input or of a table, and belongs to no name."""
     recipes = [Recipe.of_document(record) for record in catalogue().values() if "entry" not in record]
     owned = {source.path for recipe in recipes for source in recipe.sources}
     for source in sources:

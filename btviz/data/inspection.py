@@ -1,4 +1,4 @@
-"""`inspect`: what the columns of a file hold, what shape it has, and what would be kept of it."""
+"""`inspect`: what the columns of files hold, what shapes they have, and what would be kept of them."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from btviz.arguments import whole_number
+from btviz.data.catalog import drop_received, held_files
 from btviz.data.reading.cells import Column, column_at, parts
 from btviz.data.reading.formats import form_of, sample_of
 from btviz.data.reading.frames import tables_of
@@ -20,6 +21,7 @@ from btviz.data.reading.recognition import recognise
 from btviz.data.reading.record import Batch
 from btviz.data.reading.shapes import unfolded
 from btviz.data.reading.summaries import Summary, summaries
+from btviz.data.sources import STANDARD_INPUT, Holding, Source, labelled
 from btviz.errors import DataError, UsageError
 from btviz.taxonomy import Taxonomy
 from btviz.taxonomy.draft import divider_of, drafted
@@ -29,12 +31,18 @@ from btviz.taxonomy.taxonomy_file import own_taxonomy
 
 @dataclass(frozen=True)
 class Inspection:
-    """What the first rows of a file show of it.
+    """What the first rows of a file show of it, or of each shape that files of a folder have.
 
     Attributes
     ----------
     file : str
         Its name.
+    files : tuple of str
+        Names of all files of this shape: of the same columns, read in the same way. What is said is of the first.
+    others : tuple of Inspection
+        One of each other shape that is there.
+    passed_over : dict of str to str
+        Files that hold no data, and why; of all shapes together.
     form : str
         How its rows are written down: "lines" or "values" of JSON, "csv", "parquet", "arrow".
     n_rows : int
@@ -80,13 +88,34 @@ class Inspection:
     proposal: Mapping[str, str] = field(default_factory=dict)
     command: str = ""
     call: str = ""
+    files: tuple[str, ...] = ()
+    others: tuple[Inspection, ...] = ()
+    passed_over: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def shapes(self) -> tuple[Inspection, ...]:
+        """The first shape and the others."""
+        return (self, *self.others)
+
+    @property
+    def and_files(self) -> str:
+        """How many more files are of this shape, in words, with the first names; empty for one."""
+        more = self.files[1:]
+        if not more:
+            return ""
+        named = ", ".join(more[:_NAMED]) + (", …" if len(more) > _NAMED else "")
+        return f"and {len(more):,} file{'s' * (len(more) > 1)} of the same shape ({named})"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it as JSON."""
         return asdict(self)
 
     def __repr__(self) -> str:
-        lines = [f"{self.file} ({self.form}), first {self.n_rows:,} rows"]
+        passed = [f"Passed over: {name} ({why})." for name, why in self.passed_over.items()]
+        return "\n\n".join([*(seen._described() for seen in self.shapes), *passed])
+
+    def _described(self) -> str:
+        lines = [f"{self.file} ({self.form}), first {self.n_rows:,} rows{' ' * bool(self.and_files)}{self.and_files}"]
         width = max((len(summary.key) for summary in self.columns), default=0)
         lines += [f"  {summary.key:<{width}}  {summary.words}" for summary in self.columns]
         if self.layout is None:
@@ -110,28 +139,32 @@ def inspect(
     taxonomy: Taxonomy | str | os.PathLike[str] | None = None,
     rows: int = 1000,
 ) -> Inspection:
-    """Look at a file or a table without loading it.
+    """Look at files or a table without loading them.
 
     Parameters
     ----------
-    data : path-like, or a table in memory
-        One file in any form that `load` reads, or one of the tables that it takes.
+    data : str, path-like, or a table in memory
+        A file in any form that `load` reads, a folder of files, OWNER/NAME of a data set in the hub's cache, a name
+        that was given to files, or "-" for standard input; or one of the tables that `load` takes.
     columns : Mapping, optional
         What you say of its columns, as `load` takes it: what would be kept then.
     taxonomy : Taxonomy or path-like, optional
         Harm categories of your own, or the file that lists them.
     rows : int
-        How many rows are looked at, from the first.
+        How many rows of each file are looked at, from the first.
 
     Returns
     -------
     Inspection
-        Prints as a summary. It holds labels and names of columns, and no text of a row.
+        Prints as a summary. It holds labels and names of columns, and no text of a row. Of several files, the shape
+        that most have; `others` has one of each other shape.
 
     Raises
     ------
     UsageError
         If `data` is neither a file nor a table, or `columns` name none of its columns.
+    NotFoundError
+        If nothing of that name is here.
     DataError
         If no row can be read.
 
@@ -139,14 +172,84 @@ def inspect(
     --------
     >>> btviz.inspect("answers.csv")  # doctest: +SKIP
     """
-    place, form, sample = _beginning(data, rows=whole_number(rows, name="rows", least=1))
+    most = whole_number(rows, name="rows", least=1)
+    own = own_taxonomy(taxonomy)
+    if not isinstance(data, str | os.PathLike):
+        return _seen(_of_table(data, rows=most), taxonomy=own, columns=columns)
+    held = held_files(data)
+    try:
+        return _of_files(
+            held.holding, rows=most, taxonomy=own or held.taxonomy, columns=columns or held.columns, data=data
+        )
+    finally:
+        drop_received(held.holding.sources)
+
+
+_NAMED = 3
+"""Files that a summary names beside the first of their shape."""
+
+
+def _of_files(
+    holding: Holding,
+    *,
+    rows: int,
+    taxonomy: Taxonomy | None,
+    columns: Mapping[str, str] | None,
+    data: str | os.PathLike[str],
+) -> Inspection:
+    """One answer for each distinct shape, that of most files first; files that are no data are passed over."""
+    passed = {item.file: item.detail for item in holding.passed}
+    shapes: dict[tuple[object, ...], list[Inspection]] = {}
+    sources = labelled(holding.sources)
+    for source in sources:
+        try:
+            beginning = _of_file(source, rows=rows, is_input=os.fspath(data) == STANDARD_INPUT)
+            seen = _seen(beginning, taxonomy=taxonomy, columns=columns)
+        except DataError as error:
+            if len(sources) == 1:
+                raise
+            passed[source.label] = str(error)
+            continue
+        shapes.setdefault((seen.layout, seen.table, frozenset(s.key for s in seen.columns)), []).append(seen)
+    if not shapes:
+        raise DataError(
+            f"{len(sources):,} files were to be inspected; none holds rows: {'; '.join(passed.values())[:1000]}"
+        )
+    first, *others = [
+        replace(alike[0], files=tuple(seen.file for seen in alike))
+        for alike in sorted(shapes.values(), key=len, reverse=True)
+    ]
+    return replace(first, others=tuple(others), passed_over=passed)
+
+
+@dataclass(frozen=True)
+class _Beginning:
+    """What messages call a file or a table, its form, and its first rows."""
+
+    place: Place
+    form: str
+    sample: Batch
+
+
+def _seen(beginning: _Beginning, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None) -> Inspection:
+    """What the first rows of one file or table show."""
+    place, sample = beginning.place, beginning.sample
     if not sample.columns:
         raise DataError(f"{place.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
-    layout, steps = shape_of(sample, taxonomy=own_taxonomy(taxonomy), columns=columns)
+    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
     seen = tuple(summaries(sample))
     proposed = dict(columns or {}) or proposal(seen)
     command, call = place.lines(proposed) if "prompt" in proposed or columns else ("", "")
-    bare = Inspection(place.name, form, len(sample.lines), seen, proposal=proposed, command=command, call=call)
+    bare = Inspection(
+        place.name,
+        beginning.form,
+        len(sample.lines),
+        seen,
+        proposal=proposed,
+        command=command,
+        call=call,
+        files=(place.name,),
+    )
     if layout is None or layout.doubt:
         return bare
     parsed = parsed_batch(layout, unfolded(sample, steps), file=place.name)
@@ -165,21 +268,17 @@ def inspect(
     )
 
 
-def _beginning(data: object, *, rows: int) -> tuple[Place, str, Batch]:
-    """What messages call a file or a table, its form, and its first rows."""
-    if not isinstance(data, str | os.PathLike):
-        table = tables_of(data)[0]
-        batch = table.sample()
-        return (
-            Place(table.name),
-            "table in memory",
-            replace(batch, lines=batch.lines[:rows], columns={k: c[:rows] for k, c in batch.columns.items()}),
-        )
-    file = Path(data).expanduser()
-    if not file.is_file():
-        raise UsageError(f"A file was to be inspected; {file} is none. Name one file; a folder is read by load().")
-    form = form_of(file)
-    return Place(file.name, file), form.kind, sample_of(file, form, rows=rows)
+def _of_table(data: object, *, rows: int) -> _Beginning:
+    table = tables_of(data)[0]
+    batch = table.sample()
+    few = replace(batch, lines=batch.lines[:rows], columns={k: c[:rows] for k, c in batch.columns.items()})
+    return _Beginning(Place(table.name), "table in memory", few)
+
+
+def _of_file(source: Source, *, rows: int, is_input: bool = False) -> _Beginning:
+    form = form_of(source.content)
+    place = Place(source.label, Path(STANDARD_INPUT) if is_input else Path(source.path))
+    return _Beginning(place, form.kind, sample_of(source.content, form, rows=rows))
 
 
 _MANY_ROWS = 100_000
@@ -208,7 +307,11 @@ def category_names(path: str | os.PathLike[str], *, columns: Mapping[str, str] |
     DataError
         If nothing in it looks like categories.
     """
-    place, _, sample = _beginning(Path(path), rows=_MANY_ROWS)
+    file = Path(path).expanduser()
+    if not file.is_file():
+        raise UsageError(f"The categories of a file were to be listed; {file} is none. Name one file.")
+    beginning = _of_file(Source(str(file), file.name, None, ""), rows=_MANY_ROWS)
+    place, sample = beginning.place, beginning.sample
     said = {column: value for column, value in (columns or {}).items() if column.startswith("labels")}
     layout = recognise(sample, columns=columns)
     known = layout.fields if layout is not None else mapped_fields(said or proposal(summaries(sample)), sample).values()

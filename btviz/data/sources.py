@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import os
 import re
@@ -155,6 +156,15 @@ class Holding:
         sources = (Source(table.name, table.name, table.split, table.sha256) for table in tables)
         return cls(tuple(sources), tables={table.sha256: table for table in tables})
 
+    @classmethod
+    def of_kept_tables(cls, data: object, *, split: str | None = None) -> Holding:
+        """Keep tables in memory in the data folder, as names need them, which outlive what is in memory."""
+        tables = tables_of(data)
+        sources = [
+            received(io.BytesIO(table.written()), label=table.name, split=split or table.split) for table in tables
+        ]
+        return cls(tuple(sources), tables={source.sha256: table for source, table in zip(sources, tables, strict=True)})
+
 
 def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = None) -> Holding:
     """Data files that paths stand for: files themselves, folders those below them.
@@ -170,7 +180,7 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
     passed: list[PassedOver] = []
     for given in paths:
         if os.fspath(given) == STANDARD_INPUT:
-            sources.append(_received(_standard_input(), split=split))
+            sources.append(received(standard_input(), split=split))
             continue
         path = Path(given).expanduser().absolute()
         if path.is_dir():
@@ -182,7 +192,7 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
             sources.append(_named(path, split=split))
         elif path.is_fifo():  # what a shell makes of <(command)
             with path.open("rb") as stream:
-                sources.append(_received(stream, split=split))
+                sources.append(received(stream, split=split))
         else:
             raise UsageError(f"Files were to be read; {str(path)!r} is not there. Check the spelling and the folder.")
     if not sources:
@@ -190,7 +200,8 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
     return Holding(tuple(sources), tuple(passed))
 
 
-def _standard_input() -> IO[bytes]:
+def standard_input() -> IO[bytes]:
+    """Standard input, if something is sent to it."""
     if sys.stdin.isatty():
         raise UsageError(
             "Standard input was to be read, as a file called - means; nothing is sent to it. Send data: "
@@ -199,15 +210,15 @@ def _standard_input() -> IO[bytes]:
     return sys.stdin.buffer
 
 
-def _received(stream: IO[bytes], *, split: str | None) -> Source:
+def received(stream: IO[bytes], *, label: str = "standard input", split: str | None = None) -> Source:
     """What comes but once, kept in the data folder: a lost store is filled again from it."""
     chunks = iter(partial(stream.read, _CHUNK), b"")
     path = keep_stream(data_dir() / "received", chunks)
-    return Source(str(path), "standard input", split, path.name)
+    return Source(str(path), label, split, path.name)
 
 
 def is_received(source: Source) -> bool:
-    """Whether a file is one that the data folder keeps of standard input."""
+    """Whether a file is one that the data folder keeps of standard input, or of a table in memory."""
     return Path(source.path).parent == data_dir() / "received"
 
 
@@ -336,7 +347,10 @@ class _Walk:
 
 
 def _own_name(source: Source) -> str:
-    return f"standard input {source.sha256[:8]}" if is_received(source) else Path(source.path).name
+    if not is_received(source):
+        return Path(source.path).name
+    mark = source.sha256[:8]
+    return source.label if source.label.endswith(mark) else f"{source.label} {mark}"
 
 
 def _holds_rows(path: Path) -> bool:

@@ -88,6 +88,7 @@ def form_of(path: Path) -> Form:
     if binary is not None:
         return Form(binary, packed=packed, remark=misnamed(path, head))
     refuse_strange(path, head)
+    refuse_other_encoding(path, head)
     newline = "\r" if b"\r" in head.text and b"\n" not in head.text else "\n"
     start = head.text.decode(errors="replace").lstrip("\ufeff \t\r\n")
     remark, named = misnamed(path, head), format_of(path)
@@ -103,7 +104,6 @@ def form_of(path: Path) -> Form:
     dialect, share = dialect_of(head.text.decode(errors="replace"), whole=head.whole)
     rows = head.text.replace(b"\r", b"\n").strip().count(b"\n")
     if start and (named in (".csv", ".tsv") or (share >= _EVEN and rows)):
-        refuse_other_encoding(path, head)
         return Form("csv", dialect=dialect, packed=packed, remark=remark)
     if start and named is None:
         raise refusal(path, "text in which no table, and no JSON, is seen")

@@ -59,6 +59,17 @@ class Table:
         for start in range(0, self.height, _BATCH_ROWS):
             yield then(self._batch(start, _BATCH_ROWS))
 
+    def written(self) -> bytes:
+        """The table as a file that is read like it: as Arrow, or JSON lines where a column is of several types."""
+        if all(isinstance(cells, pl.Series) for cells in self.columns.values()):
+            return table_bytes_as(pl.DataFrame([cells.alias(name) for name, cells in self.columns.items()]), "arrow")  # type: ignore[union-attr]  # just seen to be series
+        cells = [column.to_list() if isinstance(column, pl.Series) else column for column in self.columns.values()]
+        rows = (
+            {k: v for k, v in zip(self.columns, row, strict=True) if v is not ABSENT}
+            for row in zip(*cells, strict=True)
+        )
+        return "".join(f"{json.dumps(row, default=_typed)}\n" for row in rows).encode()
+
     def _batch(self, start: int, rows: int) -> Batch:
         """Some rows; a line is the number of a row."""
         end = min(start + rows, self.height)
@@ -190,5 +201,9 @@ def _hash(columns: Mapping[str, Cells]) -> str:
         if isinstance(cells, pl.Series):
             digest.update(table_bytes_as(cells.alias("cells").to_frame().rechunk(), "arrow"))
         else:  # what JSON cannot say is told by its type alone: no reader keeps it
-            digest.update(json.dumps(cells, default=lambda value: f"<{type(value).__name__}>").encode())
+            digest.update(json.dumps(cells, default=_typed).encode())
     return digest.hexdigest()
+
+
+def _typed(value: object) -> str:
+    return f"<{type(value).__name__}>"

@@ -167,7 +167,7 @@ class Place:
         if self.path is None:
             return "", f"btviz.load({self.name}, columns={said})"
         pairs = " ".join(shlex.quote(f"{column}={value}") for column, value in columns.items())
-        call = f"btviz.load({json.dumps(self.shown, ensure_ascii=False)}, columns={said})"
+        call = "" if self.shown == "-" else f"btviz.load({json.dumps(self.shown, ensure_ascii=False)}, columns={said})"
         return f"btviz data add NAME {shlex.quote(self.shown)} --columns {pairs}", call
 
     def line(self, columns: Mapping[str, str]) -> str:
@@ -259,6 +259,8 @@ def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_i
     wanted = {f.key: f for f in layout.fields if f.key and any(detail.startswith(f.key) for _, detail, _ in most)}
     said = "; ".join(f"{f.column} is read from {f.key!r} as {f.reader.wants}" for f in wanted.values())
     proposed = proposal(summaries(sample))
+    if "labels" in proposed and most and most[0][0] == "missing category":
+        proposed["labels"] += ":partial"
     advice = [place.command("See what the file holds: btviz data inspect FILE") or "Look at its columns"]
     if "prompt" in proposed:
         advice = [f"Where its columns mean something else, say so: {place.line(proposed)}"]

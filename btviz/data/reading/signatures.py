@@ -92,13 +92,17 @@ def refuse_strange(path: Path, head: Head) -> None:
 
 
 def refuse_other_encoding(path: Path, head: Head) -> None:
-    """Raise a DataError if a text is in an encoding of one byte a letter, as Excel writes CSV unless told otherwise."""
+    """Raise a DataError if a text is in an older encoding, as Excel writes CSV unless told otherwise.
+
+    Which of them it is nobody can say for sure, and a wrong guess alters texts; so none is made.
+    """
     strange = [byte for byte in head.text if byte > 0x7F]
     pairs = re.search(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}", head.text)
     if len(strange) > 1 and pairs is None and max(strange) < 0xFE:
         raise DataError(
-            f"{path.name} was to be read as CSV; its text is not UTF-8 but in an older encoding: a letter is the byte "
-            f"0x{strange[0]:02x}. Save it as CSV UTF-8, or run: iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf-8.csv"
+            f"{path.name} was to be read; its text is not UTF-8 but in an older encoding: a letter is the byte "
+            f"0x{strange[0]:02x}. Save it as UTF-8 (in Excel: CSV UTF-8), or, where it is of Windows in the West, run: "
+            f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf-8{path.suffix}"
         )
 
 
