@@ -42,7 +42,7 @@ if TYPE_CHECKING:
         reliability_surface,
         score_association,
     )
-    from btviz.reports import check, figures, sentences
+    from btviz.reports import check, figures, sentences, specification_curve
     from btviz.scores import (
         check_sign,
         compare_policies,

@@ -78,6 +78,7 @@ def test_every_pdf_gives_its_words_back(tiny, written, key):
         "quadrants": "comparisons with better and both safety labels · n = 12",
         "orthogonality": "comparisons with both labels · n = ",
         "reliability_surface": "observed p = 0.500 · n = 420 pairs of assumptions",
+        "specification_curve": "",
     }
     parameters = json.loads((written / f"{key}.provenance.json").read_text())["table"]["parameters"]
     if "where" in parameters:

@@ -253,6 +253,34 @@ def _short(ds: Dataset, column: str, value: Any) -> Any:
     return ds.taxonomy[value].slug if column in {"category", "row", "col"} else value
 
 
+@stats_group.command("specifications")
+@click.argument("names", metavar="NAME...", nargs=-1, required=True)
+@click.option(
+    "--of", type=click.Choice(["p", "phi"]), help="P(better = safer), or an association; by default p if known"
+)
+@click.option("--categories", nargs=2, metavar="A B", help="two categories; by default those of which phi was printed")
+@json_option
+def stats_specifications(
+    names: tuple[str, ...], *, of: str | None, categories: tuple[str, str] | None, as_json: bool
+) -> None:
+    """Estimate one quantity of NAME under every defensible choice of rows, rules and coefficient."""
+    from btviz import load, specification_curve
+    from btviz.reports import sentences
+
+    data_sets = [load(name) for name in names]
+    table = specification_curve(data_sets, of=of, categories=categories)
+    if as_json:
+        print_json(table.to_dicts())
+        return
+    varied = [name for name in _CHOICES if table[name].n_unique() > 1]
+    columns = [*varied, "n", "prompts", "estimate", "low", "high", "holds_printed"]
+    print_table(table.select(columns).rows(), [name.replace("_", " ") for name in columns], title="Specifications")
+    click.echo(f"\n{sentences.specifications(table, data_sets[0])}")
+
+
+_CHOICES = ("data", "split", "counted", "subset", "duplicates", "ties", "weighting", "coefficient")
+
+
 stats_group.add_command(stats_agreement)
 
 stats_group.add_command(orthogonality_command)

@@ -19,6 +19,7 @@ from btviz.labels.agreement import annotator_agreement, pair_votes, vote_splits
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts, label_sets, labels_per_item
 from btviz.labels.population import usual_population, why_unlabelled
+from btviz.reports.specifications import printed_couple, specification_curve
 from btviz.scores.collection import ScoreCollection
 from btviz.scores.differences import score_margins
 from btviz.scores.distributions import margin_bins, plane_bins, policy_bins, score_bins
@@ -163,6 +164,15 @@ def _labels(ds: Dataset) -> str | None:
     return None if rows["labels"].count() else "no row of it names a category"
 
 
+def _of(quantity: str) -> Callable[[Dataset], dict[str, Any]]:
+    """The quantity that a specification curve is of."""
+    return lambda _: {"of": quantity}
+
+
+def _printed_phi(ds: Dataset) -> str | None:
+    return _labels(ds) or (None if printed_couple(ds.taxonomy) else "no coefficient was printed of its categories")
+
+
 def _votes(ds: Dataset) -> str | None:
     return pair_votes(ds).undefined
 
@@ -265,6 +275,19 @@ FIGURES: dict[str, Figure[Dataset]] = {
             DataTable(preference.reliability_surface, subject=_observed, lacks=_both_labels),
             plots.reliability_surface,
             names_categories=False,
+        ),
+        Figure(
+            "specifications_phi",
+            "Specification curve of an association",
+            DataTable(specification_curve, parameters=_of("phi"), lacks=_printed_phi),
+            plots.specification_curve,
+            after="BeaverTails Fig 3",
+        ),
+        Figure(
+            "specifications_p",
+            "Specification curve of better and safer",
+            DataTable(specification_curve, parameters=_of("p"), lacks=_both_labels),
+            plots.specification_curve,
         ),
     )
 }

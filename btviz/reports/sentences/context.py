@@ -7,7 +7,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines
+from btviz.reports.sentences.phrases import interval, lines, listed
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
@@ -120,3 +120,61 @@ def verdicts(found: Orthogonality) -> str:
     """
     rows = found.table.filter(pl.col("grouping").is_in(["all", "stratum"]))
     return lines(*(f"{LEVELS[level]}: {sentence}." for level, sentence in rows.select("level", "verdict").rows()))
+
+
+def specifications(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say how far an estimate depends on choices, and in how many of them its interval holds the printed value.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.specification_curve`.
+    ds : Dataset
+        What it was estimated in.
+
+    Returns
+    -------
+    str
+        Three lines.
+    """
+    known = table.drop_nulls("estimate")
+    if known.is_empty():
+        return lines(f"In {name_of(ds)}, no specification has an estimate: {table['undefined'][0]}.")
+    is_share = table["of"][0] == "p"
+    asked = "P(better = safer)"
+    if not is_share:
+        asked = " and ".join(title_of(table[name][0], ds.taxonomy) for name in ("row", "col"))
+    ends = [
+        _number(row["estimate"], is_share=is_share)
+        + interval(row["low"], row["high"], scale=100 if is_share else 1, digits=1 if is_share else 3)
+        for row in (known.row(0, named=True), known.row(-1, named=True))
+    ]
+    fewest, most = known.select(pl.col("n").min().alias("fewest"), pl.col("n").max().alias("most")).row(0)
+    return lines(
+        f"In {name_of(ds)}, {asked}: {known.height:,} specifications, from {ends[0]} to {ends[1]}, over "
+        f"{fewest:,} to {most:,} items.",
+        _held(known, is_share=is_share),
+        "They share their rows, so many that agree are not many confirmations.",
+    )
+
+
+def _number(value: float, *, is_share: bool) -> str:
+    return percent(value) if is_share else f"{value:.3f}"
+
+
+def _held(known: pl.DataFrame, *, is_share: bool) -> str | None:
+    """How many intervals hold the printed value, and which choice they have in common."""
+    printed, with_interval = known["printed"][0], known.drop_nulls("holds_printed")
+    if printed is None:
+        return None
+    holding, other = (with_interval.filter(pl.col("holds_printed") == held) for held in (True, False))
+    value = _number(printed, is_share=is_share)
+    common = [
+        f"{name} {holding[name][0]!r}"
+        for name in ("split", "counted", "subset", "duplicates", "weighting", "coefficient")
+        if holding.height and other.height and holding[name].n_unique() == 1 and other[name].n_unique() > 1
+    ]
+    return (
+        f"The 95 % interval by prompt holds the printed {value} in {holding.height:,} of {with_interval.height:,}."
+        + (f" What these have in common, and others have not: {listed(common)}." if common else "")
+    )
