@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     )
     from btviz.reports import check, figures, sentences, specification_curve
     from btviz.scores import (
+        artefact_baselines,
         check_sign,
         compare_policies,
         keep_scores,

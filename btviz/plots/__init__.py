@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from btviz.plots.preference.null import null_distribution
     from btviz.plots.preference.specifications import specification_curve
     from btviz.plots.scores.accuracy import calibration, left_out, roc
+    from btviz.plots.scores.artefacts import artefact_forest
     from btviz.plots.scores.distributions import margins, score_distributions
     from btviz.plots.scores.plane import score_plane
     from btviz.plots.scores.raters import moderators

@@ -140,7 +140,7 @@ def auc_row(answers: pl.DataFrame, positive: Bools, *, level: Level, missing: st
     """AUC at one level, `positive` being the class that should score high."""
     area = _area(answers, positive, level)
     ends = (float(area.estimate[0]), float(area.low[0]), float(area.high[0]))
-    row = {"metric": "auc", "undefined": _why_not(area, missing)}
+    row = {"metric": "auc", "undefined": why_not(area, missing)}
     return _separation_row(row, answers, positive, level=level, ends=ends)
 
 
@@ -191,7 +191,8 @@ def _separation_row(
     return pl.DataFrame([values], schema=schema).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _why_not(area: ClusterInterval, missing: str) -> str | None:
+def why_not(area: ClusterInterval, missing: str) -> str | None:
+    """Why an area under the ROC curve has no value or no interval, or what to mind of it."""
     if not np.isfinite(area.estimate[0]):
         return missing
     if area.effective[0] >= FEWEST_EFFECTIVE and area.is_bounded[0]:

@@ -38,7 +38,7 @@ def reward_examples(ds: Dataset, *, ids: pl.Series) -> Examples:
             f"A reward probe learns from which answer is better; {ds.name!r} says so of no two different answers. "
             "Use a data set of preferences with that label, or fit a cost or moderation probe."
         )
-    contrasts = _contrasts(rows["high"], rows["low"], n_answers=len(ids))
+    contrasts = contrasts_of(rows["high"], rows["low"], n_answers=len(ids))
     return Examples(
         contrasts, np.ones((rows.height, 1)), rows["high"].to_numpy(), ("reward",), {"comparisons": rows.height}
     )
@@ -59,7 +59,7 @@ def cost_examples(ds: Dataset, *, ids: pl.Series) -> Examples:
         )
     answers = judged["answer"].to_numpy()
     contrasts = require("scipy.sparse", extra="models").vstack(
-        [_contrasts(rows["high"], rows["low"], n_answers=len(ids)), _singles(answers, n_answers=len(ids))]
+        [contrasts_of(rows["high"], rows["low"], n_answers=len(ids)), singles(answers, n_answers=len(ids))]
     )
     signs = np.concatenate([np.ones(rows.height), np.where(judged["is_safe"].to_numpy(), -1.0, 1.0)])
     counts = {
@@ -89,7 +89,7 @@ def moderation_examples(ds: Dataset, *, ids: pl.Series) -> Examples:
             heads.append(f"{SEVERITY}>={level}")
     signs = np.where(np.stack(labels, axis=1), 1.0, -1.0)
     counts = {"answers": pairs.height}
-    return Examples(_singles(answers, n_answers=len(ids)), signs, answers, tuple(heads), counts)
+    return Examples(singles(answers, n_answers=len(ids)), signs, answers, tuple(heads), counts)
 
 
 EXAMPLES = {"reward": reward_examples, "cost": cost_examples, "moderation": moderation_examples}
@@ -103,7 +103,7 @@ def _comparisons(ds: Dataset, label: str, *, ids: pl.Series) -> pl.DataFrame:
         pl.when(chosen).then("pair_id_1").otherwise("pair_id_0").alias("high"),
         pl.when(other).then("pair_id_1").otherwise("pair_id_0").alias("low"),
     )
-    return sides.select(_number(sides[side], ids=ids).alias(side) for side in ("high", "low"))
+    return sides.select(numbers_of(sides[side], ids=ids).alias(side) for side in ("high", "low"))
 
 
 def _judged_answers(ds: Dataset, *, ids: pl.Series) -> pl.DataFrame:
@@ -118,18 +118,21 @@ def _judged_answers(ds: Dataset, *, ids: pl.Series) -> pl.DataFrame:
 
 
 def _numbered(frame: pl.DataFrame, *, ids: pl.Series) -> pl.DataFrame:
-    return frame.with_columns(_number(frame["pair_id"], ids=ids).alias("answer"))
+    return frame.with_columns(numbers_of(frame["pair_id"], ids=ids).alias("answer"))
 
 
-def _number(pair_ids: pl.Series, *, ids: pl.Series) -> pl.Series:
+def numbers_of(pair_ids: pl.Series, *, ids: pl.Series) -> pl.Series:
+    """Places of pairs among ascending ids, all of which are known."""
     return pl.Series(np.searchsorted(ids.to_numpy(), pair_ids.to_numpy()), dtype=pl.Int64)
 
 
-def _singles(answers: npt.NDArray[np.int64], *, n_answers: int) -> Any:
+def singles(answers: npt.NDArray[np.int64], *, n_answers: int) -> Any:
+    """Sparse rows of one answer each, shape (rows, n_answers)."""
     n = len(answers)
     entries = (np.ones(n, np.float32), (np.arange(n), answers))
     return require("scipy.sparse", extra="models").csr_array(entries, shape=(n, n_answers))
 
 
-def _contrasts(high: pl.Series, low: pl.Series, *, n_answers: int) -> Any:
-    return _singles(high.to_numpy(), n_answers=n_answers) - _singles(low.to_numpy(), n_answers=n_answers)
+def contrasts_of(high: pl.Series, low: pl.Series, *, n_answers: int) -> Any:
+    """Sparse rows of one answer less another each, shape (rows, n_answers)."""
+    return singles(high.to_numpy(), n_answers=n_answers) - singles(low.to_numpy(), n_answers=n_answers)

@@ -181,14 +181,7 @@ class Sample:
     def of(cls, ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, random_state: int) -> Sample:
         """Prepare a data set; raises if it has no label of this kind, or fewer groups of prompts than folds."""
         ids = ds.pairs["pair_id"]
-        group = prompt_groups(ds.pairs.select("prompt_id", "prompt").unique("prompt_id"))
-        groups = ds.pairs.select("prompt_id").join(group, on="prompt_id", maintain_order="left")["group"].to_numpy()
-        if (n_groups := len(np.unique(groups))) < n_folds:
-            raise UsageError(
-                f"{n_folds} folds were asked for; the prompts of {ds.name!r} form {n_groups} groups of "
-                "near-duplicates. Ask for fewer folds, or use more data."
-            )
-        fold = grouped_folds(groups, n_folds=n_folds, random_state=random_state)
+        groups, fold = folds_of(ds, n_folds=n_folds, random_state=random_state)
         return cls(kind, ids, emb.of_pairs(ids), groups, fold, EXAMPLES[kind](ds, ids=ids))
 
 
@@ -208,6 +201,18 @@ def fit_rows(sample: Sample, *, rows: npt.NDArray[np.bool_], l2: float) -> Score
     heads = fit_heads(sample.vectors, examples, rows=rows, groups=sample.groups, l2=l2)
     trained = sample.vectors[np.unique(examples.contrasts[rows].indices)]
     return scaled(heads, trained, kind=sample.kind, names=examples.heads)
+
+
+def folds_of(ds: Dataset, *, n_folds: int, random_state: int) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int64]]:
+    """Group of near-duplicate prompts and fold of each pair; raises where there are fewer groups than folds."""
+    group = prompt_groups(ds.pairs.select("prompt_id", "prompt").unique("prompt_id"))
+    groups = ds.pairs.select("prompt_id").join(group, on="prompt_id", maintain_order="left")["group"].to_numpy()
+    if (n_groups := len(np.unique(groups))) < n_folds:
+        raise UsageError(
+            f"{n_folds} folds were asked for; the prompts of {ds.name!r} form {n_groups} groups of "
+            "near-duplicates. Ask for fewer folds, or use more data."
+        )
+    return groups, grouped_folds(groups, n_folds=n_folds, random_state=random_state)
 
 
 def grouped_folds(groups: npt.NDArray[np.uint64], *, n_folds: int, random_state: int) -> npt.NDArray[np.int64]:

@@ -25,6 +25,6 @@ if TYPE_CHECKING:
         turns,
     )
     from btviz.reports.sentences.phrases import saying_why
-    from btviz.reports.sentences.probes import attainable, left_out, transferred
+    from btviz.reports.sentences.probes import artefacts, attainable, left_out, transferred
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

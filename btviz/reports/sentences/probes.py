@@ -1,4 +1,4 @@
-"""Whether a probe recognises harm it was never shown, and how well a score could do at all, in sentences."""
+"""Whether a probe recognises harm it was never shown, and how well scores and parts of pairs can do, in sentences."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines
+from btviz.reports.sentences.phrases import HALF, interval, lines, listed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent
 
@@ -125,6 +125,71 @@ def _share(row: dict[str, Any]) -> str:
     if row["estimate"] is None:
         return "no known share"
     return percent(row["estimate"]) + interval(row["low"], row["high"])
+
+
+_TOLD = {"unsafe": "which answers are unsafe", "better": "which answer is better", "safer": "which answer is safer"}
+
+_FROM = {
+    "prompt": "the prompt alone",
+    "lengths": "lengths alone",
+    "refusal": "refusal alone",
+    "source": "the answering model alone",
+}
+
+
+def artefacts(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say how far labels are told by parts of a pair, beside the whole pair.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.artefact_baselines`.
+    ds : Dataset
+        The data set with the labels.
+
+    Returns
+    -------
+    str
+        A line for safety, *better* and *safer* each, as far as the table has them; one for the categories.
+    """
+    known = table.drop_nulls("auc")
+    said = [_told(known.filter(outcome=outcome), what) for outcome, what in _TOLD.items()]
+    return lines(
+        f"In {name_of(ds)}, predicted for prompts that were held out, where an AUC of one half is chance:",
+        *said,
+        _told_categories(known, ds),
+    )
+
+
+def _told(rows: pl.DataFrame, what: str) -> str | None:
+    areas = {row["baseline"]: row for row in rows.to_dicts()}
+    if not areas:
+        return None
+    parts = [f"{_area(areas[name])} from {words}" for name, words in _FROM.items() if name in areas]
+    whole = f"; from prompt and answer {_area(areas['pair'])}" if "pair" in areas else ""
+    n, unit = rows.select("n", "unit").row(0)
+    counted = f"{n:,} {'pairs' if unit == 'pair' else 'comparisons'} of {rows['prompts'][0]:,} prompts"
+    return f"{what[0].upper()}{what[1:]} is told with an AUC of {listed(parts)}{whole} ({counted})."
+
+
+def _told_categories(known: pl.DataFrame, ds: Dataset) -> str | None:
+    """How many categories the whole pair tells better than the prompt, all of them at once."""
+    rows = known.filter(~pl.col("outcome").is_in(list(_TOLD)), baseline="prompt").drop_nulls("low_joint")
+    if rows.is_empty():
+        return None
+    told = rows.filter(pl.col("low_joint") > HALF)
+    most = rows.sort("low", descending=True).row(0, named=True)
+    return (
+        f"Of {rows.height:,} categories with an interval the prompt alone tells {told.height:,} better than chance, all"
+        f" intervals at once, most surely {ds.taxonomy[most['outcome']].title} (AUC {_area(most)}, of "
+        f"{most['support']:,} pairs with it)."
+    )
+
+
+def _area(row: dict[str, Any]) -> str:
+    """An area with its interval, and its doubt."""
+    doubt = "" if row["undefined"] is None else f" ({row['undefined']})"
+    return f"{row['auc']:.2f}{interval(row['low'], row['high'], scale=1, digits=2)}{doubt}"
 
 
 _ITEMS = {"comparison": "comparisons", "answer of a comparison": "answers"}
