@@ -64,8 +64,8 @@ def test_counts_and_gains_belong_to_the_outcome(found, planted):
     unsafe = row(found, "unsafe", "lengths")
     assert (unsafe["n"], unsafe["support"]) == (planted.pairs.height, int((~planted.pairs["is_safe"]).sum()))
     assert unsafe["base_rate"] == unsafe["support"] / unsafe["n"]
-    assert unsafe["gain"] == pytest.approx(row(found, "unsafe", "pair")["auc"] - unsafe["auc"])
-    assert row(found, "unsafe", "pair")["gain"] is None
+    assert unsafe["gain"] == pytest.approx(row(found, "unsafe", "qa")["auc"] - unsafe["auc"])
+    assert row(found, "unsafe", "qa")["gain"] is None
 
 
 def test_what_has_no_value_says_why(found, planted):
@@ -80,7 +80,7 @@ def test_both_answers_share_the_prompt_so_it_tells_places_alone(make_dataset):
     table = btviz.artefact_baselines(ds, outcomes=["better", "safer"])
     better = row(table, "better", "prompt")
     assert better["low"] < 0.5 < better["high"]
-    assert row(table, "better", "pair")["auc"] > 0.99  # "ornate" is better
+    assert row(table, "better", "qa")["auc"] > 0.99  # "ornate" is better
     assert row(table, "better", "lengths")["auc"] is None  # all answers are of equal length
     assert says(row(table, "better", "lengths")["undefined"], "same in all items")
     assert table["unit"].unique().to_list() == ["comparison"]
@@ -90,7 +90,7 @@ def test_vectors_are_read_if_they_are_given_and_the_prompt_by_the_same_encoder(m
     ds = comparisons(make_dataset, n=60)
     table = btviz.artefact_baselines(ds, btviz.embed(ds, text="qa", encoder=ENCODER), outcomes=["unsafe"])
     assert says(row(table, "unsafe", "prompt")["features"], "vectors by bag of words")
-    assert says(row(table, "unsafe", "pair")["features"], "vectors by bag of words")
+    assert says(row(table, "unsafe", "qa")["features"], "vectors by bag of words")
     with pytest.raises(UsageError, match="responses alone"):
         btviz.artefact_baselines(ds, btviz.embed(ds, text="response", encoder=ENCODER))
 

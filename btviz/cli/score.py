@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from btviz.data import Dataset
     from btviz.models import ScoreModel
     from btviz.scores import KeptScores, ScoreFile, SignCheck
+    from btviz.texts import Embeddings
 
 
 _COMMON_OPTIONS = ("override_sign", "as_json")
@@ -225,7 +226,18 @@ def fit_probes(request: Request, *, kind: str | None, encoder: str) -> None:
         give_way=True,  # a probe that is fitted anew is the same one to whoever fits it
         override_sign=request.override_sign,
     )
-    _report_kept(kept, ds, request=request)
+    _report_kept(kept, ds, request=request, artefacts=_artefacts(ds, vectors))
+
+
+def _artefacts(ds: Dataset, vectors: Embeddings) -> pl.DataFrame | None:
+    """What a probe has to beat: safety and order as they are told from parts of pairs."""
+    from btviz import artefact_baselines
+    from btviz.scores import OUTCOMES
+
+    try:
+        return artefact_baselines(ds, vectors, outcomes=tuple(OUTCOMES))
+    except DataError:  # only categories are labelled
+        return None
 
 
 def forget_model(name: str, model: str) -> None:
@@ -238,7 +250,7 @@ def forget_model(name: str, model: str) -> None:
     say(f"The scores of {ds.name} by {model!r} are no longer kept.")
 
 
-def _report_kept(kept: KeptScores, ds: Dataset, *, request: Request) -> None:
+def _report_kept(kept: KeptScores, ds: Dataset, *, request: Request, artefacts: pl.DataFrame | None = None) -> None:
     for model, kind, count in kept.replaced.select("model", "kind", "replaced").rows():
         say(
             f"Scores of the {kind} {model!r} were kept before: {count:,} of them were other numbers and gave way to "
@@ -246,11 +258,17 @@ def _report_kept(kept: KeptScores, ds: Dataset, *, request: Request) -> None:
         )
     table = _summary(kept.scores)
     if request.as_json:
-        about = {"name": request.name, "is_synthetic": ds.is_synthetic}
+        about: dict[str, Any] = {"name": request.name, "is_synthetic": ds.is_synthetic}
+        if artefacts is not None:
+            about["artefacts"] = artefacts.to_dicts()
         print_json({**about, "scores": table.to_dicts(), "signs": [vars(check) for check in kept.signs]})
         return
     print_table(table.select(_MODELS).rows(), _MODELS, title=f"Scores of {ds.population}")
     _print_signs(kept.signs)
+    if artefacts is not None:
+        from btviz import sentences
+
+        click.echo(f"\n{plain(sentences.artefacts(artefacts, ds))}")
 
 
 def _print_signs(signs: Sequence[SignCheck]) -> None:

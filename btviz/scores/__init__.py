@@ -8,7 +8,7 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz.scores.accuracy import score_ceilings
-    from btviz.scores.artefacts import artefact_baselines
+    from btviz.scores.artefacts import OUTCOMES, artefact_baselines
     from btviz.scores.collection import (
         ScoreCollection,
         forget_scores,

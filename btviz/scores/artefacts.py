@@ -34,9 +34,9 @@ BASELINES = {
     "lengths": "lengths alone",
     "refusal": "refusal alone",
     "source": "answering model alone",
-    "pair": "prompt and answer",
+    "qa": "prompt and answer",
 }
-"""What is read, in words; `pair` is the yardstick that the others are held against."""
+"""What is read, in words; `qa` is the yardstick that the others are held against."""
 
 OUTCOMES = {"unsafe": "the answer is unsafe", "better": "response 1 is better", "safer": "response 1 is safer"}
 """What is predicted, beside the categories."""
@@ -104,12 +104,12 @@ def artefact_baselines(
         - `baseline`: "prompt" (its vector; of a comparison it tells the place of the answer and nothing else, because
           both answers share it), "lengths" (logarithms of the words of prompt and answer, plus one, and their squares),
           "refusal" (an apology or a "cannot" in English, `btviz.preference.adjusted.REFUSAL`), "source" (answering
-          model), "pair" (vector of prompt and answer); `features`: what was read, in words;
+          model), "qa" (prompt and answer); `features`: what was read, in words;
         - `n`, `support` (positives), `prompts`, `base_rate` (support / n, 0 .. 1);
         - `auc` (area under the ROC curve, 0 .. 1), `low`, `high` (95 % by prompt; its variance is doubled, because the
           predictions of one fold rest on the others: `btviz.stats.separation.CROSS_FITTED`), `low_joint`, `high_joint`
           (for all `family` areas of the table at once, each at 1 - 0.05 / family: Bonferroni);
-        - `gain`, `gain_low`, `gain_high`: area of "pair" less that of this baseline, and its interval;
+        - `gain`, `gain_low`, `gain_high`: area of "qa" less that of this baseline, and its interval;
         - `undefined`: why a value is null, or what to mind.
 
     Raises
@@ -228,13 +228,13 @@ def _features(ds: Dataset, emb: Embeddings | None) -> dict[str, _Features]:
         "lengths": _lengths(ds.pairs),
         "refusal": _refusal(ds.pairs),
         "source": _source(ds.pairs),
-        "pair": _of_texts(ds, emb, text="qa"),
+        "qa": _of_texts(ds, emb, text="qa"),
     }
 
 
 def _of_texts(ds: Dataset, emb: Embeddings | None, *, text: str) -> _Features:
     """Vectors of prompts or pairs; counted words where there is no encoder for them."""
-    what = BASELINES["pair" if text == "qa" else text]
+    what = BASELINES[text]
     if emb is None or (emb.text != text and emb.source is None):
         return _Features(f"{what}: words, by TF-IDF", _counted_words(ds.pairs.select(TEXTS[text]).to_series()), None)
     vectors = emb if emb.text == text else embed(ds, text=text, encoder=emb.source or emb.encoder)
@@ -342,7 +342,7 @@ class _Measured:
         undefined, gain = self.reason, (np.nan, np.nan, np.nan)
         if self.reason is None:
             undefined = why_not(self.found(0.95), "all items are of one class, so there is nothing to tell apart")
-            if self.names["baseline"] != "pair" and np.isfinite(self.of_pair).all():
+            if self.names["baseline"] != "qa" and np.isfinite(self.of_pair).all():
                 gain = auc_difference(
                     self.of_pair, self.score, positive=self.positive, clusters=self.prompt, is_cross_fitted=True
                 )
@@ -353,7 +353,7 @@ class _Measured:
 def _measured(task: _Task, features: Mapping[str, _Features], predicted: Mapping[str, Floats]) -> Iterator[_Measured]:
     """Every baseline of every outcome of one task."""
     for column, outcome in enumerate(task.outcomes):
-        of_pair = predicted["pair"][:, column]
+        of_pair = predicted["qa"][:, column]
         for name, given in features.items():
             score = predicted[name][:, column] if name in predicted else np.full(len(of_pair), np.nan)
             names = {"outcome": outcome, "unit": task.unit, "baseline": name, "features": given.says}

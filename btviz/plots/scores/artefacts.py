@@ -111,7 +111,7 @@ def _names(known: pl.DataFrame, *, taxonomy: Taxonomy | None) -> dict[str, str]:
 def _panel(
     known: pl.DataFrame, baseline: str, *, names: dict[str, str], ends: tuple[float, float], room: float, is_first: bool
 ) -> alt.LayerChart:
-    whole = known.filter(baseline="pair").select("outcome", pl.col("auc").alias("whole"))
+    whole = known.filter(baseline="qa").select("outcome", pl.col("auc").alias("whole"))
     rows = (
         known.filter(baseline=baseline)
         .join(whole, on="outcome", how="left")

@@ -166,7 +166,7 @@ def _told(rows: pl.DataFrame, what: str) -> str | None:
     if not areas:
         return None
     parts = [f"{_area(areas[name])} from {words}" for name, words in _FROM.items() if name in areas]
-    whole = f"; from prompt and answer {_area(areas['pair'])}" if "pair" in areas else ""
+    whole = f"; from prompt and answer {_area(areas['qa'])}" if "qa" in areas else ""
     n, unit = rows.select("n", "unit").row(0)
     counted = f"{n:,} {'pairs' if unit == 'pair' else 'comparisons'} of {rows['prompts'][0]:,} prompts"
     return f"{what[0].upper()}{what[1:]} is told with an AUC of {listed(parts)}{whole} ({counted})."
