@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import math
 
 import numpy as np
 import polars as pl
 import pytest
 import scipy.sparse
+from click.testing import CliRunner
 from made_comparisons import ENCODER, TOPICS, comparisons
 from sklearn.metrics import roc_auc_score
 from wording import says
 
 import btviz
 from btviz import plots, sentences
+from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
 from btviz.models.probes.fit import grouped_folds
 from btviz.scores.artefacts import ARTEFACTS, _Features, _held_out, _Task
@@ -157,3 +160,13 @@ def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted)
     assert panels == ["Prompt", "Lengths", "Refusal"]
     with pytest.raises(UsageError, match="panels"):
         plots.artefact_forest(found, width=150)
+
+
+def test_the_command_prints_what_was_read_and_the_document_every_row(kept_samples):
+    options = ["stats", "artefacts", "sample", "--outcome", "unsafe"]
+    result = CliRunner().invoke(app, options)
+    assert result.exit_code == 0, result.output
+    assert says(result.output, "held out by prompt; n: units of sample (synthetic sample)")
+    assert says(result.output, "no answering model is named")
+    document = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
+    assert [entry["baseline"] for entry in document["artefacts"]] == ["prompt", "lengths", "refusal", "source", "qa"]

@@ -79,7 +79,9 @@ def test_each_section_is_the_table_of_its_function():
             assert all(row["reward"] == "taste" for row in rows)
             same([{key: value for key, value in row.items() if key not in names} for row in rows], table)
     assert {row["cost"] for row in found["quadrants"]} == {"first", "second"}
-    sections = {"margins", "agreement", "joint_agreement", "drift", "reward_against_cost", "quadrants"}
+    sections = {
+        *("margins", "agreement", "joint_agreement", "drift", "reward_against_cost", "quadrants", "artefacts"),
+    }
     assert set(found["counted"]) == sections
     assert "prompts released with a category" in found["does_not_apply"]["safe_rates"]
 
