@@ -74,6 +74,7 @@ if TYPE_CHECKING:
         nearest_neighbors,
         noisy_labels,
         planted_flips,
+        prompt_duplicates,
         topic_agreement,
         topic_categories,
         topic_stability,

@@ -306,8 +306,9 @@ def test_answers_without_labels_have_no_figure_of_labels(key, tiny):
 def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
     written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
     missing = written.drop_nulls("not_drawn").filter(pl.col("figure").is_in(figures.FIGURES))
-    assert missing["figure"].to_list() == ["agreement", "disputed", "votes"]
-    assert missing["not_drawn"].str.contains("comparisons are released without the votes of several people").all()
+    assert missing["figure"].to_list() == ["agreement", "disputed", "votes", "specifications_phi"]
+    assert missing["not_drawn"][:3].str.contains("comparisons are released without the votes of several people").all()
+    assert "No specification has an estimate" in missing["not_drawn"][3]
     assert "comparisons · pairs, all · n = 4" in words((tmp_path / "out" / "association.pdf").read_bytes())
     record = json.loads((tmp_path / "out" / "association.provenance.json").read_text())
     assert record["table"]["parameters"] == {"population": "pairs", "where": "all"}

@@ -9,7 +9,7 @@ from made_embeddings import clustered, embeddings_of
 from scipy.sparse import coo_array
 from scipy.sparse.csgraph import connected_components
 
-from btviz import more_like, near_duplicates, nearest_neighbors
+from btviz import more_like, near_duplicates, nearest_neighbors, prompt_duplicates
 from btviz.errors import NotFoundError, UsageError
 from btviz.stats.components import components
 from btviz.store import Store
@@ -338,3 +338,25 @@ def test_joining_against_scipy(n, edges):
     matrix = coo_array((np.ones(len(ends)), ends.T), shape=(n, n))
     _, label = connected_components(matrix, directed=False)
     assert root.tolist() == [np.flatnonzero(label == own).min() for own in label]
+
+
+def test_near_duplicates_of_prompts_are_counted_by_split_and_across(make_dataset):
+    """Words in another order are near; the same prompt in both splits is one prompt, not a duplicate."""
+    prompts = [
+        ("how do magnets attract iron", "train"),
+        ("how do iron magnets attract", "test"),
+        ("when does spring begin", "train"),
+        ("spring when does begin", "train"),
+        ("what is good green tea", "train"),
+        ("what is good green tea", "test"),
+        ("who painted that ceiling", "test"),
+    ]
+    rows = pl.DataFrame(prompts, schema=["prompt", "split"], orient="row")
+    labels = pl.lit(0, pl.UInt32)
+    ds = make_dataset(rows.with_columns(response=pl.lit("an answer"), is_safe=labels == 0, labels=labels))
+    table = prompt_duplicates(ds)
+    counts = table.select("split", "prompts", "near_duplicate", "near_other_split").rows()
+    assert counts == [(None, 6, 4, None), ("test", 3, 1, 1), ("train", 4, 3, 1)]
+    assert table["share"].to_list() == pytest.approx([4 / 6, 1 / 3, 3 / 4])
+    assert prompt_duplicates(ds, threshold=2)["near_duplicate"].to_list() == [6, 3, 4]
+    assert not set(table["rule"]) & {text for text, _ in prompts}

@@ -21,21 +21,32 @@ if TYPE_CHECKING:
 
 
 Row = dict[str, Any]
+MANY_PROMPTS = 5_000
+"""Prompts of which near duplicates are counted unasked: within seconds, and then read from the store."""
+
 _CATEGORY = {"category_count": "count", "category_share": "share"}
 
 
 @click.command("show", cls=TakesColumns)
 @click.argument("name")
 @columns_option
+@click.option(
+    "--near-duplicates/--no-near-duplicates",
+    "near",
+    default=None,
+    help=f"Count prompts that say nearly what others say; by default up to {MANY_PROMPTS:,} prompts.",
+)
 @json_option
-def data_show(name: str, *, pairs: tuple[str, ...], as_json: bool) -> None:
+def data_show(name: str, *, pairs: tuple[str, ...], near: bool | None, as_json: bool) -> None:
     """Describe NAME: rows, pairs, labels, oddities; published numbers beside them."""
     from btviz import load
     from btviz.reports import summarise
 
     summary = summarise(load(name, columns=mapping_of(pairs)))
+    duplicates = _near_duplicates(summary.ds, wanted=near)
     if as_json:
-        print_json(summary.to_dict())
+        near_rows = None if duplicates is None else duplicates.to_dicts()
+        print_json({**summary.to_dict(), "near_duplicates": near_rows})
         return
     _print_unkept(summary.ds)
     _print_origin(summary.ds)
@@ -51,9 +62,42 @@ def data_show(name: str, *, pairs: tuple[str, ...], as_json: bool) -> None:
         _print_categories([row for row in by_category if row["population"] == first], summary.ds.taxonomy)
     _print_frame(summary.oddities, "Oddities found in reading")
     _print_frame(summary.overlap.drop("rule", strict=False), "Shared by two splits")
+    _print_near(summary.ds, duplicates, wanted=near)
     _print_across(summary.repeats.drop("rule", strict=False), "Answers repeated in comparisons")
     if summary.ds.is_synthetic:
         _print_targets(summary.ds)
+
+
+def _near_duplicates(ds: Dataset, *, wanted: bool | None) -> pl.DataFrame | None:
+    """Prompts with a near duplicate; None where that was not asked for and would take long."""
+    from btviz.texts import prompt_duplicates
+
+    if wanted is False or (wanted is None and ds.pairs["prompt_id"].n_unique() > MANY_PROMPTS):
+        return None
+    return prompt_duplicates(ds)
+
+
+def _print_near(ds: Dataset, duplicates: pl.DataFrame | None, *, wanted: bool | None) -> None:
+    if duplicates is None:
+        if wanted is None:
+            click.echo(
+                f"\nNear duplicates among so many prompts take a while: btviz data show {ds.name} --near-duplicates"
+            )
+        return
+    if duplicates.is_empty():
+        return
+    lines = [
+        [row["split"] or "all", row["prompts"], row["near_duplicate"], _percent(row["share"]), row["near_other_split"],
+         _percent(row["share_other_split"])]
+        for row in duplicates.to_dicts()
+    ]  # fmt: skip
+    click.echo("")
+    columns = ["split", "prompts", "with a near duplicate", "share", "of another split", "share"]
+    print_table(lines, columns, title=f"Prompts that say nearly what another says: {duplicates['rule'][0]}")
+
+
+def _percent(share: float | None) -> str | None:
+    return None if share is None else f"{100 * share:.2f} %"
 
 
 def _print_unkept(ds: Dataset) -> None:

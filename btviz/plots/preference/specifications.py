@@ -5,6 +5,7 @@ from __future__ import annotations
 import altair as alt
 import polars as pl
 
+from btviz.errors import UsageError
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import HEADING, PERCENT, PLAIN, span
 from btviz.plots.style.rendering import ConcatChart
@@ -89,7 +90,7 @@ def specification_curve(
     Raises
     ------
     UsageError
-        If a column is missing, or there is no row.
+        If a column is missing, or no specification has an estimate.
     """
     needed(
         table,
@@ -105,7 +106,8 @@ def specification_curve(
         call="specification_curve",
     )
     known = table.drop_nulls("estimate").with_row_index("place").with_columns(pl.col("place").cast(pl.Int64))
-    needed(known, call="specification_curve")
+    if known.is_empty():
+        raise UsageError(f"No specification has an estimate ({table['undefined'][0]}), so there is nothing to draw.")
     names = _choices(known)
     left = max(text_width(name, size=TEXT_SIZE) for name in (*names.values(), "100 %")) + 8
     room = max(points(width) - 2 * PADDING - left - 8, 100.0)

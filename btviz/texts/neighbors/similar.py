@@ -9,9 +9,10 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.arguments import whole_number
+from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, UsageError
 from btviz.stats.components import components
-from btviz.texts.embedding import Embeddings
+from btviz.texts.embedding import Embeddings, embed
 from btviz.texts.neighbors.graph import Neighbors, nearest_neighbors
 from btviz.texts.neighbors.grid import Grid, blocks, cosine, squared_between
 
@@ -202,6 +203,74 @@ def near_duplicates(emb: Embeddings, threshold: float = 0.05) -> pl.DataFrame:
         .sort("n_texts", "first", "text_id", descending=[True, False, False])
         .select(pl.col("first").rle_id().add(1).alias("group"), "text_id", "distance", "n_texts", "n_pairs")
     )
+
+
+DUPLICATES = pl.Schema(
+    {
+        "split": pl.String(),
+        "prompts": pl.Int64(),
+        "near_duplicate": pl.Int64(),
+        "share": pl.Float64(),
+        "near_other_split": pl.Int64(),
+        "share_other_split": pl.Float64(),
+        "rule": pl.String(),
+    }
+)
+
+
+def prompt_duplicates(ds: Dataset, *, encoder: str = "words", threshold: float = 0.05) -> pl.DataFrame:
+    """Count prompts that say nearly what another prompt says, by split and across splits.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Its prompts that have an answer are compared.
+    encoder : str
+        From `btviz.embed`; "words" needs no model, knows any language, and calls two prompts near if they have nearly
+        the same words, in whatever order.
+    threshold : float
+        Largest cosine distance of two linked texts, see `near_duplicates`.
+
+    Returns
+    -------
+    DataFrame
+        One row for all prompts, then one a split where there are several: `split`, `prompts` (distinct), those with a
+        near duplicate that is another text (`near_duplicate`), their `share` (0 .. 1), those whose near duplicate is
+        in another split (`near_other_split`, null for all prompts and where there is one split), their
+        `share_other_split`, `rule`. Prompts that are equal to the letter are one prompt here;
+        `btviz.labels.prompt_overlap` counts those that two splits share. Empty without pairs.
+
+    Raises
+    ------
+    UsageError
+        If `threshold` is not between 0 and 2.
+    """
+    if ds.pairs.is_empty():
+        return DUPLICATES.to_frame()
+    emb = embed(ds, text="prompt", encoder=encoder)
+    groups = near_duplicates(emb, threshold).select("text_id", "group")
+    prompts = ds.pairs.select("pair_id", "prompt_id").join(emb.pairs, on="pair_id").select("prompt_id", "text_id")
+    placed = pl.concat(ds.table(name).select("prompt_id", "split") for name in ("annotations", "preferences"))
+    texts = prompts.unique().join(placed.unique(), on="prompt_id").join(groups, on="text_id", how="left").unique()
+    splits = texts["split"].drop_nulls().unique().sort().to_list()
+    parts: list[tuple[str | None, pl.DataFrame, pl.DataFrame | None]] = [(None, texts.unique("text_id"), None)]
+    if len(splits) > 1:
+        parts += [(split, texts.filter(split=split), texts.filter(pl.col("split") != split)) for split in splits]
+    rule = f"cosine distance at most {threshold:g} by the encoder {encoder!r}; equal texts are one prompt"
+    return pl.DataFrame([_near(*part) for part in parts], schema=DUPLICATES).with_columns(
+        (pl.col("near_duplicate") / pl.col("prompts")).alias("share"),
+        (pl.col("near_other_split") / pl.col("prompts")).alias("share_other_split"),
+        pl.lit(rule).alias("rule"),
+    )
+
+
+def _near(split: str | None, texts: pl.DataFrame, others: pl.DataFrame | None) -> dict[str, str | int | None]:
+    near = texts.drop_nulls("group")
+    row: dict[str, str | int | None] = {"split": split, "prompts": texts.height, "near_duplicate": near.height}
+    if others is None:
+        return row
+    met = near.select("text_id", "group").join(others.select("group", other="text_id"), on="group")
+    return row | {"near_other_split": met.filter(pl.col("text_id") != pl.col("other"))["text_id"].n_unique()}
 
 
 def _components(emb: Embeddings, graph: Neighbors, threshold: float) -> Rows:
