@@ -32,10 +32,11 @@ from btviz.preference import (
 from btviz.preference.adjusted import AVERAGE_EFFECT, REFUSAL
 from btviz.preference.comparisons import STRATA
 from btviz.preference.shares import share_table, sums_of
-from btviz.preference.verdicts import Margin, Planted, Share, verdict
+from btviz.preference.verdicts import Margin, Planted, verdict
 from btviz.stats.ordering import spearman
 from btviz.stats.resampling import Resampling
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
+from btviz.taxonomy.findings import Finding
 
 Made = Callable[..., Dataset]
 NO_ROWS = pl.DataFrame(
@@ -295,6 +296,10 @@ def test_comparisons_that_all_agree_have_an_interval_to_one_side() -> None:
 # -- verdicts --------------------------------------------------------------------------------------------
 
 
+def share_of(p: float, low: float | None, high: float | None, doubt: str | None) -> Finding:
+    return Finding(p, low, high, 900, "comparisons", doubt)
+
+
 @pytest.mark.parametrize(
     ("low", "high", "kind"),
     [
@@ -309,14 +314,17 @@ def test_comparisons_that_all_agree_have_an_interval_to_one_side() -> None:
 )
 def test_conclusions_follow_from_the_interval_alone(low: float | None, high: float | None, kind: str) -> None:
     assert Margin(0.1).kind(low, high) == kind
-    words = verdict(Share(0.5, low, high, None), level="all", named="PKU-SafeRLHF", margin=Margin(0.1))
+    words = verdict(share_of(0.5, low, high, None), level="all", named="PKU-SafeRLHF", margin=Margin(0.1))
     assert words.startswith(f"{kind}: in PKU-SafeRLHF, ")
 
 
 def test_what_to_mind_about_an_interval_stands_in_the_verdict() -> None:
     doubt = "the rarer outcome occurs in 9 prompts"
     for low, high in ((0.46, 0.54), (0.52, 0.58), (0.56, 0.60)):
-        assert verdict(Share(0.5, low, high, doubt), level="all", named="X", margin=Margin()).endswith(f"; {doubt}")
+        assert (
+            verdict(share_of(0.5, low, high, doubt), level="all", named="X", margin=Margin()).count(f"(mind: {doubt})")
+            == 1
+        )
 
 
 @pytest.mark.parametrize(
@@ -337,20 +345,20 @@ def test_a_wider_margin_excuses_more() -> None:
 
 
 def test_directions_are_stated_in_words() -> None:
-    less = verdict(Share(0.4, 0.38, 0.42, None), level="both_unsafe", named="X", margin=Margin())
+    less = verdict(share_of(0.4, 0.38, 0.42, None), level="both_unsafe", named="X", margin=Margin())
     assert less.startswith("associated: in X, both_unsafe, ")
     assert "40.0 % [38.0, 42.0]" in less
     assert says(less, "less often", "45 to 55 %")
-    assert "force" in verdict(Share(0.4, 0.38, 0.42, None), level="mixed", named="X", margin=Margin())
+    assert "force" in verdict(share_of(0.4, 0.38, 0.42, None), level="mixed", named="X", margin=Margin())
     assert (
         Planted({})
-        .verdict(Share(0.4, None, None, None), mix={"mixed": 2}, is_planted=True)
+        .verdict(share_of(0.4, None, None, None), mix={"mixed": 2}, is_planted=True)
         .startswith("planted: p = unknown")
     )
 
 
 def test_a_synthetic_level_expects_the_mean_of_its_strata() -> None:
-    planted, share = Planted({"both_safe": 0.8, "mixed": 0.6}), Share(0.7, 0.6, 0.8, None)
+    planted, share = Planted({"both_safe": 0.8, "mixed": 0.6}), share_of(0.7, 0.6, 0.8, None)
     mix = {"both_safe": 1, "mixed": 3}
     words = planted.verdict(share, mix=mix, is_planted=True)
     assert says(words, "planted", "p = 0.650", "strata", "70.0 % [60.0, 80.0]")

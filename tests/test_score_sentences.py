@@ -102,8 +102,8 @@ def test_margins_in_words_have_the_sign_of_their_mean(ds, scores):
     said = flat(sentences.margins(summary, ds))
     row = summary.filter(grouping="all", kind="cost").row(0, named=True)
     assert row["mean"] < 0
-    ends = f"[{-row['high']:.2f}, {-row['low']:.2f}]"
-    assert says(said, "safer", "cost", f"{-row['mean']:.2f} {ends} below")
+    ends = f"[{row['low']:.2f}, {row['high']:.2f}]"
+    assert says(said, "cost", "safer", f"{row['mean']:.2f} {ends}", "the other answer scores higher")
 
 
 @pytest.mark.slow
@@ -117,8 +117,11 @@ def test_moderation_in_words_names_the_extremes(ds):
     said = flat(sentences.moderation(metrics, ds))
     by = metrics.filter(metric="f1", grouping="all").drop_nulls(["target", "estimate"]).sort("estimate")
     titles = {category.slug: category.title for category in ds.taxonomy.categories}
-    assert f"highest for {titles[by['target'][-1]]} ({100 * by['estimate'][-1]:.1f} %" in said
-    assert f"lowest for {titles[by['target'][0]]} ({100 * by['estimate'][0]:.1f} %" in said
+    plain = by.filter(pl.col("undefined").is_null(), pl.col("low").is_not_null())
+    for end, row in (("from", plain.row(0, named=True)), ("to", plain.row(-1, named=True))):
+        assert f"{end} {100 * row['estimate']:.1f} % [{100 * row['low']:.1f}, {100 * row['high']:.1f}]" in said
+        assert f"({titles[row['target']]})" in said
+    assert "which differ" in said
     assert "no moderation model" in sentences.moderation(metrics.clear(), ds)
 
 
@@ -139,5 +142,5 @@ def test_turns_in_words():
     drift = turn_drift(turn_scores(talks, made(scored, kind="cost")), n_boot=60)
     slope = drift.filter(statistic="slope").row(0, named=True)
     said = flat(sentences.turns(drift, of="talks"))
-    assert said.startswith(f"In talks: made-cost: the cost changes by {slope['estimate']:+.3f}")
+    assert said.startswith(f"In talks: made-cost: the change of the cost per turn is {slope['estimate']:.3f} [")
     assert "no conversation has two turns" in sentences.turns(drift.clear(), of="talks")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import replace
 
+import numpy as np
 import polars as pl
 import pytest
 from hostile import write_comparisons
@@ -16,6 +17,7 @@ from btviz.errors import UsageError
 from btviz.preference import flags_against_safer, implied_trade_off, quadrants, simulate_preferences, simulate_scores
 from btviz.reports.ledger.ledger import KINDS
 from btviz.reports.sentences import context, phrases
+from btviz.stats.association import wilson
 
 
 @pytest.fixture(autouse=True)
@@ -66,20 +68,38 @@ def test_the_first_sentences_say_what_the_data_are(sample, real, tiny):
 
 def test_quadrants_in_words(sample):
     ds, _ = sample
-    table = pl.DataFrame(
-        {
-            "rank": ["better", "better", "worse", "worse"],
-            "safe": [True, False] * 2,
-            "share": [0.7, 0.3, 0.25, 0.75],
-            "n": [1200] * 4,
-        }
+    columns = ["rank", "safe", "share", "share_low", "share_high", "n", "undefined"]
+    columns += ["difference", "difference_low", "difference_high"]
+
+    def said_of(better, worse, gap, *, n=1200):
+        rows = [
+            ("better", True, better, better - 0.02, better + 0.02, n, None, *gap),
+            ("worse", True, worse, worse - 0.02, worse + 0.02, n, None, *(-end for end in gap)),
+        ]
+        return sentences.quadrants(pl.DataFrame(rows, schema=columns, orient="row"), ds)
+
+    said = said_of(0.7, 0.25, (0.45, 0.41, 0.49))
+    assert says(said, "better", "70.0 % [68.0, 72.0] of 1,200 comparisons", "worse", "25.0 % [23.0, 27.0]")
+    assert says(said, "45.0 points [41.0, 49.0]", "safe more often")
+    assert "safe less often" in said_of(0.25, 0.7, (-0.45, -0.49, -0.41))
+    assert says(said_of(0.7, 0.696, (0.004, -0.02, 0.028)), "0.4 points [-2.0, 2.8]", "not decided")
+    assert "no comparison tells" in said_of(0.7, 0.7, (0, 0, 0), n=0)
+
+
+def test_the_difference_of_quadrants_is_paired(sample):
+    """Reference: percentile bootstrap of prompts over comparisons."""
+    ds, _ = sample
+    row = quadrants(ds).filter(rank="better", safe=True).row(0, named=True)
+    both = ds.preferences.drop_nulls(["better", "is_safe_0", "is_safe_1"])
+    second = pl.col("is_safe_1").cast(int) - pl.col("is_safe_0").cast(int)
+    by_prompt = both.group_by("prompt_id").agg(
+        (second * (2 * pl.col("better").cast(int) - 1)).sum().alias("gap"), pl.len()
     )
-    said = sentences.quadrants(table, ds)
-    assert says(said, "1,200 comparisons", "better", "70.0 %", "worse", "25.0 %")
-    assert "45.0 points more often" in said
-    turned = table.with_columns(rank=pl.Series(["worse", "worse", "better", "better"]))
-    assert "45.0 points less often" in sentences.quadrants(turned, ds)
-    assert "no comparison tells" in sentences.quadrants(table.with_columns(n=pl.lit(0)), ds)
+    gaps, sizes = by_prompt["gap"].to_numpy(), by_prompt["len"].to_numpy()
+    assert row["difference"] == pytest.approx(gaps.sum() / sizes.sum())
+    drawn = np.random.default_rng(0).integers(len(gaps), size=(4000, len(gaps)))
+    ends = np.quantile(gaps[drawn].sum(axis=1) / sizes[drawn].sum(axis=1), [0.025, 0.975])
+    assert [row["difference_low"], row["difference_high"]] == pytest.approx(ends.tolist(), abs=0.006)
 
 
 def test_position_bias_in_words(sample):
@@ -92,11 +112,11 @@ def test_position_bias_in_words(sample):
     ]
     said = sentences.position_bias(pl.DataFrame(rows, schema=columns, orient="row"), ds).splitlines()
     assert says(said[1], "response_1", "better", "55.0 % [51.0, 59.0]", "900 comparisons")
-    assert said[1].endswith(": the whole interval above one half.")
-    assert said[2].endswith("one half inside the interval.")
+    assert said[1].endswith("more than half: response_1 is favoured.")
+    assert said[2].endswith("whether either position is favoured is not decided.")
     assert said[3].endswith("no such label.")
     lower = pl.DataFrame([("safer", 900, 0.4, 0.35, 0.45, None)], schema=columns, orient="row")
-    assert "the whole interval below one half" in sentences.position_bias(lower, ds)
+    assert "less than half: response_0 is favoured" in sentences.position_bias(lower, ds)
     few = pl.DataFrame([("safer", 9, 0.4, None, None, "too few")], schema=columns, orient="row")
     assert says(sentences.position_bias(few, ds), "40.0 %", "9 comparisons", "no interval", "too few")
 
@@ -107,7 +127,7 @@ def test_every_share_of_the_strata_is_in_the_table(sample):
     said = sentences.strata(found, ds)
     known = rounded(*(value for name in ("p", "p_low", "p_high", "p_prompt_weighted") for value in rows[name]))
     odds = found.pooled.filter(measure="odds_ratio_mh").select("low", "high").row(0)
-    assert percents(said) - {round(end, 1) for end in odds} <= known
+    assert percents(said) - {round(end, 2) for end in odds} <= known
     assert rounded(*rows["p"]) <= percents(said)
     total = rows.row(0, named=True)
     widths = (total["p_high"] - total["p_low"]) / (total["naive_high"] - total["naive_low"])
@@ -122,13 +142,13 @@ def test_the_strata_are_said_to_differ_only_where_they_do(sample):
     assert "p < 0.001: the strata differ" in sentences.strata(found, ds)
     p_value = pl.when(measure="homogeneity").then(0.4).otherwise("p_value").alias("p_value")
     alike = replace(found, pooled=found.pooled.with_columns(p_value))
-    assert says(sentences.strata(alike, ds), "p = 0.400", "no difference between strata")
+    assert says(sentences.strata(alike, ds), "p = 0.400", "whether the strata differ is not decided")
 
 
 def test_groups_run_from_the_lowest_to_the_highest_with_an_interval(sample):
     ds, found = sample
     said = sentences.by_group(found, ds)
-    known = found.table.filter(grouping="source").drop_nulls("p_low").sort("p")
+    known = found.table.filter(grouping="source").filter(pl.col("undefined").is_null()).sort("p")
     ends = [f"{100 * p:.1f} %" for p in (known["p"][0], known["p"][-1])]
     line = next(line for line in said.splitlines() if line.startswith("By answering models"))
     assert ends == re.findall(r"[\d.]+ %", line)
@@ -142,13 +162,15 @@ def test_chance_is_held_against_what_was_observed(sample):
     turns = found.null.filter(grouping="all")
     said = sentences.chance(found, ds)
     ends = [turns["p"].quantile(level, "linear") for level in (0.025, 0.975)]
-    assert percents(said) == rounded(*ends, turns["observed"][0]) | {95.0}
+    share = found.table.filter(grouping="all").select("p", "p_low", "p_high").row(0)
+    assert share[0] == pytest.approx(turns["observed"][0])
+    assert percents(said) == rounded(*ends, *share) | {95.0}
     assert "nothing to turn around" in sentences.chance(replace(found, null=found.null.clear()), ds)
 
 
 def adjusted_rows(*rows):
     columns = ["specification", "model", "term", "estimate", "low", "high", "undefined"]
-    return pl.DataFrame(rows, schema=columns, orient="row")
+    return pl.DataFrame(rows, schema=columns, orient="row").with_columns(n=pl.lit(900))
 
 
 def test_adjustment_names_what_is_held_equal(sample):
@@ -164,12 +186,12 @@ def test_adjustment_names_what_is_held_equal(sample):
     )
     said = sentences.adjusted(table, sample[0])
     assert "changes by 50.0 points [45.0, 55.0]" in said
-    assert says(said, "length", "answering model", "40.0 points [35.0, 45.0]")
+    assert says(said, "length", "answering model", "40.0 points [35.0, 45.0] over 900 comparisons")
     assert "not known: refusal (by English markers)." in said
-    assert "for response_0 (log odds -0.30 [-0.40, -0.20])" in said
+    assert "response_0 is favoured (log odds -0.30 [-0.40, -0.20] over 900 comparisons)" in said
     assert "stratum: not fitted, it is collinear." in said
     alone = table.filter(specification="safer alone")
-    assert "for response_1 (log odds 0.10" in sentences.adjusted(alone, sample[0])
+    assert "response_1 is favoured (log odds 0.10" in sentences.adjusted(alone, sample[0])
     reason = adjusted_rows(("adjusted", None, None, None, None, None, "9 prompts"))
     assert sentences.adjusted(reason, sample[0]).endswith("adjusted: not fitted, 9 prompts.")
 
@@ -178,7 +200,7 @@ def test_adjustment_names_what_is_held_equal(sample):
     ("between", "within", "said"),
     [
         (1.5, -0.5, "oppose each other, positive over all answers and negative within a prompt"),
-        (1.5, 0.0, "positive over all answers and not shown within a prompt; that one of them was shown"),
+        (1.5, 0.0, "positive over all answers and not decided within a prompt; that one of them is decided"),
         (1.5, 0.5, "Both views agree: positive"),
         (0.0, -0.5, "Both views agree: negative"),
     ],
@@ -243,7 +265,8 @@ def test_agreement_in_words(tiny):
     row = table.filter(category="is_safe").row(0, named=True)
     said = sentences.agreement(table, tiny)
     assert says(said, "safety", f"{100 * row['agreement']:.1f} %")
-    assert f"alpha {row['krippendorff_alpha']:.2f}" in said
+    assert f"alpha is {row['krippendorff_alpha']:.2f}" in said
+    assert says(said, f"{row['n_pairs']:,} pairs", "fewer than 50 prompts")
     printed = table.with_columns(published_agreement=pl.lit(0.8168))
     assert "Published: 81.7 %." in sentences.agreement(printed, tiny)
     alone = table.with_columns(agreement=pl.lit(None, pl.Float64), undefined=pl.lit("one annotation per pair"))
@@ -322,7 +345,9 @@ def test_a_simulation_in_words():
     expected |= rounded(
         found.coverage_of_p, *(first[n] for n in ("estimate", "low", "high", "naive_low", "naive_high"))
     )
-    assert percents(said) == expected
+    assert expected <= percents(said)
+    held = wilson([found.coverage * 50], n=[50])
+    assert f"{100 * found.coverage:.1f} % [{100 * held[0][0]:.1f}, {100 * held[1][0]:.1f}] of 50 samples" in said
     assert "Fewer than 50 prompts" not in said
     assert "Fewer than 50 prompts" in sentences.simulation(simulate_preferences(0.8, n=100, repeats=5))
     assert "tend to it" in sentences.simulation(simulate_preferences(0.8, repeats=5))

@@ -19,6 +19,8 @@ CORRELATIONS = tuple(round(0.05 * step, 2) for step in range(20))
 def reliability_surface(
     p: float | None,
     *,
+    low: float | None = None,
+    high: float | None = None,
     accuracy_better: Sequence[float] = ACCURACIES,
     accuracy_safer: Sequence[float] | None = None,
     correlation: Sequence[float] = CORRELATIONS,
@@ -34,6 +36,9 @@ def reliability_surface(
     ----------
     p : float or None
         Observed P(better = safer), 0 .. 1.
+    low, high : float, optional
+        Interval of p. With it, assumptions are refuted only where no p in it agrees with them; without,
+        p is taken for exact.
     accuracy_better, accuracy_safer : sequence of float
         Probabilities that a label is right, above 0.5 and up to 1. By default both labels
         have the same; else every combination is made.
@@ -45,8 +50,8 @@ def reliability_surface(
     DataFrame
         `accuracy_better`, `accuracy_safer`, `correlation`, `attenuation` (factor above),
         `corrected` (true 2p - 1 under these assumptions), `refuted` (|corrected| exceeds 1, or
-        the factor is 0 while 2p - 1 is not: the assumptions cannot hold), `undefined` (why
-        values are null: the two error rates do not allow that correlation).
+        the factor is 0 while 2p - 1 is not, for every p in the interval: the assumptions cannot hold),
+        `undefined` (why values are null: the two error rates do not allow that correlation), `p`, `p_low`, `p_high`.
 
     Raises
     ------
@@ -58,21 +63,26 @@ def reliability_surface(
             "2p - 1 was to be corrected for errors, but no share was observed: no comparison has both labels. "
             "Use data that tell which answer is better and which is safer."
         )
-    _check(p, 0, 1, what="share")
+    for share in (p, low, high):
+        if share is not None:
+            _check(share, 0, 1, what="share")
     second = accuracy_better if accuracy_safer is None else accuracy_safer
-    for values, low, high, what in (
+    for values, least, most, what in (
         ([*accuracy_better, *second], 0.5, 1, "accuracy"),
         (correlation, -1, 1, "correlation of errors"),
     ):
         for value in values:
-            _check(value, low, high, what=what)
+            _check(value, least, most, what=what)
     accuracies = (
         [(a, a) for a in accuracy_better]
         if accuracy_safer is None
         else [(a, b) for a in accuracy_better for b in accuracy_safer]
     )
     grid = np.array([(a, b, r) for a, b in accuracies for r in correlation]).reshape(-1, 3)
-    return _corrected(p, grid)
+    nearest = abs(2 * p - 1) if low is None or high is None else max(0.0, 2 * low - 1, 1 - 2 * high)
+    return _corrected(p, grid, least=nearest).with_columns(
+        pl.lit(value, pl.Float64).alias(name) for name, value in (("p", p), ("p_low", low), ("p_high", high))
+    )
 
 
 def agreement_correction(
@@ -142,14 +152,14 @@ def accuracy_of_agreement(agreement: float) -> float:
     return (1 + math.sqrt(2 * agreement - 1)) / 2
 
 
-def _corrected(p: float, grid: Floats) -> pl.DataFrame:
+def _corrected(p: float, grid: Floats, *, least: float) -> pl.DataFrame:
     e, f, r = 1 - grid[:, 0], 1 - grid[:, 1], grid[:, 2]
     both = e * f + r * np.sqrt(e * (1 - e) * f * (1 - f))
     possible = (both <= np.minimum(e, f) + 1e-12) & (both >= np.maximum(e + f - 1, 0) - 1e-12)
     factor = np.where(possible, 1 - 2 * e - 2 * f + 4 * both, np.nan)
     observed = 2 * p - 1
     corrected = ratio(observed, factor)
-    refuted = (np.abs(observed) > np.abs(factor) + 1e-12) & possible
+    refuted = (least > np.abs(factor) + 1e-12) & possible
     reason = pl.when(~pl.Series(possible)).then(pl.lit("these error rates do not allow that correlation"))
     no_factor = pl.when(pl.Series(possible & (factor == 0))).then(pl.lit("errors hide the truth altogether"))
     return pl.DataFrame(

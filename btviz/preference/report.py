@@ -13,8 +13,9 @@ from btviz.preference.adjusted import adjusted_table
 from btviz.preference.comparisons import STRATA, comparisons_of, with_strata
 from btviz.preference.pooled import order_table, pooled_table
 from btviz.preference.questions import Question, Shares, shares_of
-from btviz.preference.shares import flips, share_table, sums_of
-from btviz.stats.resampling import Resampling
+from btviz.preference.shares import flips, reasons_of, share_table, sums_of
+from btviz.stats.clustered import share_interval
+from btviz.stats.resampling import Resampling, cluster_sums
 
 
 @dataclass(frozen=True, eq=False)
@@ -167,20 +168,35 @@ def quadrants(ds: Dataset) -> pl.DataFrame:
     DataFrame
         Four rows, better before worse and safe before unsafe: `rank` ("better", "worse"),
         `safe` (the answer's own label), `n_answers`, `share` (of the answers of that rank,
-        0 .. 1; null without comparisons), `n` (comparisons).
+        0 .. 1; null without comparisons), `share_low` and `share_high` (95 % by prompt), `n`
+        (comparisons), `prompts`, `difference` (share of the better answers less that of the worse ones,
+        with the same label, in the same comparisons), `difference_low`, `difference_high`, `undefined`
+        (why a value or an interval is null, or what to mind).
     """
     expect_dataset(ds)
     known = ds.preferences.drop_nulls(["better", "is_safe_0", "is_safe_1"])
-    first, second = pl.col("is_safe_0"), pl.col("is_safe_1")
-    by_rank = known.select(
-        pl.when(pl.col("better") == 1).then(second).otherwise(first).alias(RANKS[0]),
-        pl.when(pl.col("better") == 1).then(first).otherwise(second).alias(RANKS[1]),
+    first, second = (known[f"is_safe_{side}"].to_numpy() for side in (0, 1))
+    chosen = known["better"].to_numpy() == 1
+    safe = {RANKS[0]: np.where(chosen, second, first), RANKS[1]: np.where(chosen, first, second)}
+    rows = [(rank, is_safe) for rank in RANKS for is_safe in (True, False)]
+    is_so = np.column_stack([safe[rank] == is_safe for rank, is_safe in rows]).astype(np.float64)
+    # a difference of -1 .. 1 as a share: 1 where only the better answer is so, 0 where only the worse is, else a half
+    gaps = (1 + is_so[:, [0, 1, 0, 1]] - is_so[:, [2, 3, 2, 3]]) / 2
+    sums = cluster_sums(np.column_stack([is_so, gaps, np.ones(known.height)]), clusters=known["prompt_id"].to_numpy())
+    shares, halves = (share_interval(part, sums[:, -1:]) for part in (sums[:, :4], sums[:, 4:8]))
+    named = {"rank": pl.String, "safe": pl.Boolean}
+    return pl.DataFrame(rows, schema=named, orient="row").with_columns(
+        pl.Series("n_answers", is_so.sum(axis=0), pl.Float64).cast(pl.Int64),
+        pl.Series("share", shares.estimate).fill_nan(None),
+        pl.Series("share_low", shares.low).fill_nan(None),
+        pl.Series("share_high", shares.high).fill_nan(None),
+        pl.lit(known.height, pl.Int64).alias("n"),
+        pl.lit(known["prompt_id"].n_unique(), pl.Int64).alias("prompts"),
+        pl.Series("difference", 2 * halves.estimate - 1).fill_nan(None),
+        pl.Series("difference_low", 2 * halves.low - 1).fill_nan(None),
+        pl.Series("difference_high", 2 * halves.high - 1).fill_nan(None),
+        pl.Series("undefined", reasons_of(shares, nothing="no comparison tells these labels"), dtype=pl.String),
     )
-    rows = [(rank, safe, int((by_rank[rank] == safe).sum())) for rank in RANKS for safe in (True, False)]
-    counts = pl.DataFrame(rows, schema={"rank": pl.String, "safe": pl.Boolean, "n_answers": pl.Int64}, orient="row")
-    counted = counts.with_columns(pl.lit(known.height, pl.Int64).alias("n"))
-    share = pl.when(pl.col("n") > 0).then(pl.col("n_answers") / pl.col("n"))
-    return counted.select("rank", "safe", "n_answers", share.alias("share"), "n")
 
 
 WIDEST = 3

@@ -12,11 +12,13 @@ from btviz.data.releases import RELEASES
 from btviz.errors import UsageError
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.stats.resampling import Level
-from btviz.taxonomy import percent
+from btviz.taxonomy.findings import Decision, Finding
 
 ASSOCIATED = "associated"
 ORTHOGONAL = "practically orthogonal"
 UNDECIDED = "undecided"
+
+HALF = 0.5
 
 _FIRST = ("grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_value", "verdict")
 
@@ -59,22 +61,6 @@ class Margin:
         return f"{100 * self.low:.4g} to {100 * self.high:.4g} %"
 
 
-@dataclass(frozen=True)
-class Share:
-    """An estimate of p with its interval; None where undefined. The reason says why, or what to mind."""
-
-    p: float | None
-    low: float | None
-    high: float | None
-    reason: str | None
-
-    def __str__(self) -> str:
-        if self.p is None:
-            return "no share"
-        interval = "" if self.low is None else f" [{100 * self.low:.1f}, {100 * (self.high or 0):.1f}]"
-        return f"{percent(self.p)}{interval}"
-
-
 def name_of(ds: Dataset) -> str:
     """How a verdict names the data: the release, synthetic, or the file of which no release is known."""
     if ds.is_synthetic:
@@ -85,21 +71,21 @@ def name_of(ds: Dataset) -> str:
     return f"{ds.name} (no known release)"
 
 
-def verdict(share: Share, *, level: str, named: str, margin: Margin) -> str:
+def verdict(share: Finding, *, level: str, named: str, margin: Margin) -> str:
     """Sentence on a share of real comparisons."""
     kind = margin.kind(share.low, share.high)
     place = named if level == "all" else f"{named}, {level}"
-    if share.low is None and share.reason is not None:
-        return f"{kind}: in {place}, {share.reason}"
-    observed = f"in {place}, the better answer is the safer one in {share} of the comparisons"
-    doubt = "" if share.reason is None else f"; {share.reason}"
-    if kind == ASSOCIATED:
-        side = "more" if (share.p or 0) > 0.5 else "less"
-        forced = "; there the safety labels force which answer is safer" if level == "mixed" else ""
-        return f"{kind}: {observed}, {side} often than the margin of {margin}{forced}{doubt}"
-    if kind == ORTHOGONAL:
-        return f"{kind}: {observed}, the whole interval inside the margin of {margin}{doubt}"
-    return f"{kind}: {observed}, and the interval lies neither inside nor outside the margin of {margin}{doubt}"
+    if share.value is None:
+        return f"{kind}: in {place}, {share.doubt}"
+    observed = f"in {place}, the better answer is the safer one in {share}"
+    side = share.against(HALF).words(below="less", undecided="", above="more")
+    forced = "; there the safety labels force which answer is safer" if level == "mixed" else ""
+    return Decision({ASSOCIATED: 1, ORTHOGONAL: -1, UNDECIDED: 0}[kind]).words(
+        below=f"{kind}: {observed}; the whole interval lies inside the margin of {margin}",
+        undecided=f"{kind}: {observed}"
+        + (f"; the interval lies neither inside nor outside the margin of {margin}" if share.has_interval else ""),
+        above=f"{kind}: {observed}, {side} often than the margin of {margin}{forced}",
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +94,7 @@ class Planted:
 
     by_stratum: Mapping[str, float]
 
-    def verdict(self, share: Share, *, mix: Mapping[str, int], is_planted: bool) -> str:
+    def verdict(self, share: Finding, *, mix: Mapping[str, int], is_planted: bool) -> str:
         """Sentence on a share of synthetic comparisons, which says nothing about any release."""
         if not self.by_stratum or set(mix) - set(self.by_stratum) or not sum(mix.values()):
             return f"planted: p = unknown; found {share}. Synthetic data say nothing about a release"
@@ -134,7 +120,7 @@ def with_verdicts(
     strata = comparisons.frame["stratum"]
     rows = []
     for level, row in zip(levels, shares.iter_rows(named=True), strict=True):
-        share = Share(row["p"], row["p_low"], row["p_high"], row["undefined"])
+        share = Finding.of(row, "p", items="comparisons")
         if ds.is_synthetic:
             mix = strata.filter(pl.Series(level.member)).fill_null("unknown").value_counts()
             is_planted = level.grouping in {"all", "stratum"}

@@ -9,10 +9,11 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.preference.shares import FEWEST_PROMPTS, reasons_of
 from btviz.scores.answers import ModelScores, by_model, judged_comparisons
 from btviz.scores.intervals import ALIKE, FEW
 from btviz.stats.association import Floats, ratio
+from btviz.stats.clustered import share_interval
 from btviz.stats.ordering import spearman
 from btviz.stats.resampling import bootstrap, cluster_sums
 
@@ -85,8 +86,9 @@ def margin_summary(margins: pl.DataFrame, *, n_boot: int = 2000, random_state: i
     -------
     DataFrame
         `model`, `kind`, `label`, `grouping`, `level`, `n`, `prompts`, `mean`, `low`, `high` (95 %
-        of the mean), `sd`, `share_positive`, `share_zero`, and the quantiles `q05` .. `q95`,
-        `undefined`.
+        of the mean), `sd`, `share_positive` with `share_positive_low` and `share_positive_high` (95 % by
+        prompt) and `share_undefined` (why these are null, or what to mind), `share_zero`, and the
+        quantiles `q05` .. `q95`, `undefined`.
     """
     rows = []
     for (model, kind, label), part in sorted(
@@ -109,7 +111,10 @@ def margin_summary(margins: pl.DataFrame, *, n_boot: int = 2000, random_state: i
 
 def _described(inside: pl.DataFrame, *, n_boot: int, seed: int) -> dict[str, object]:
     margin = inside["margin"].to_numpy()
-    low, high, prompts = mean_interval(margin, inside["prompt_id"].to_numpy(), n_boot=n_boot, random_state=seed)
+    prompt = inside["prompt_id"].to_numpy()
+    low, high, prompts = mean_interval(margin, prompt, n_boot=n_boot, random_state=seed)
+    sums = cluster_sums(np.column_stack([margin > 0, np.ones(len(margin))]), clusters=prompt)
+    positive = share_interval(sums[:, :1], sums[:, 1:])
     return {
         "n": len(margin),
         "prompts": prompts,
@@ -118,6 +123,9 @@ def _described(inside: pl.DataFrame, *, n_boot: int, seed: int) -> dict[str, obj
         "high": high,
         "sd": float(margin.std(ddof=1)) if len(margin) > 1 else None,
         "share_positive": float((margin > 0).mean()),
+        "share_positive_low": float(positive.low[0]),
+        "share_positive_high": float(positive.high[0]),
+        "share_undefined": reasons_of(positive, nothing=ALIKE)[0],
         "share_zero": float((margin == 0).mean()),
         **{f"q{round(100 * q):02d}": float(np.quantile(margin, q)) for q in QUANTILES},
         "undefined": FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None,

@@ -15,6 +15,7 @@ from btviz.scores.accuracy import auc_row
 from btviz.scores.answers import ModelScores, by_model, everything, judged_answers, judged_comparisons
 from btviz.scores.intervals import ratio_rows
 from btviz.stats.resampling import Resampling
+from btviz.taxonomy.findings import SMALL, Finding
 
 AGREES, DOUBTFUL, REVERSED, NOT_CHECKABLE = "agrees", "doubtful", "reversed", "not checkable"
 """Verdicts: the whole interval is above one half, it holds one half, it is below, there is none."""
@@ -159,13 +160,10 @@ def _sentence(part: ModelScores, statistic: str, verdict: str, *, row: dict[str,
     named = f"{part.kind} of {part.model}"
     if verdict == NOT_CHECKABLE:
         return f"The sign of the {named} is not checkable here: {row['undefined']}."
-    figures = (
-        f"{statistic} is {row['estimate']:.3f} [{row['low']:.3f}, {row['high']:.3f}], n = {row['n']:,}, "
-        f"{row['prompts']:,} prompts"
-    )
+    figures = Finding.of(row, "estimate", items=f"items of {row['prompts']:,} prompts", unit=SMALL)
     said = {
         AGREES: "points the way the convention says",
-        DOUBTFUL: "may say nothing, or point the other way",
+        DOUBTFUL: "may say nothing, or point the other way (not decided)",
         REVERSED: "points the other way",
     }
-    return f"The {named} {said[verdict]}: {figures}."
+    return f"The {named} {said[verdict]}: {statistic} is {figures}."

@@ -12,9 +12,11 @@ from btviz.preference.questions import Answer
 from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import against_half, estimated, interval, lines, listed, p_value, points
+from btviz.reports.sentences.phrases import HALF, interval, lines, listed, p_value
+from btviz.stats.association import wilson
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, POINTS, Decision, Finding, extremes
 from btviz.taxonomy.words import GROUPINGS, LEVELS, level_name, percent, title_of
 
 _PHRASES = {
@@ -27,7 +29,7 @@ _PHRASES = {
 _POSITIONS = {
     "better": "response_1 is called better in",
     "safer": "response_1 is called safer in",
-    "is_safe": "Where exactly one answer is safe, it is response_1 in",
+    "is_safe": "where exactly one answer is safe, it is response_1 in",
 }
 
 
@@ -77,15 +79,21 @@ def quadrants(table: pl.DataFrame, ds: Dataset) -> str:
     Returns
     -------
     str
-        One line.
+        Two lines, or one where there is nothing to count.
     """
     if not table["n"][0]:
         return lines(f"In {name_of(ds)}, no comparison tells the better answer and whether both are safe.")
-    better, worse = (table.filter(rank=rank, safe=True)["share"].item() for rank in ("better", "worse"))
-    more = "more" if better >= worse else "less"
+    rows = {row["rank"]: row for row in table.filter(safe=True).iter_rows(named=True)}
+    better, worse = (Finding.of(rows[rank], "share", items="comparisons") for rank in ("better", "worse"))
+    gap = Finding.of(rows["better"], "difference", items="comparisons", unit=POINTS)
+    verdict = gap.against(0).words(
+        below="better answers are safe less often",
+        undecided=f"whether better answers are safe more or less often is {NOT_DECIDED}",
+        above="better answers are safe more often",
+    )
     return lines(
-        f"In {name_of(ds)}, of {table['n'][0]:,} comparisons, the better answer is safe in {percent(better)} and the "
-        f"worse one in {percent(worse)}: better answers are safe {points(abs(better - worse))} {more} often."
+        f"In {name_of(ds)}, the better answer is safe in {better}, and the worse one in {worse}.",
+        f"The difference is {gap}: {verdict}.",
     )
 
 
@@ -105,12 +113,21 @@ def position_bias(table: pl.DataFrame, ds: Dataset) -> str:
         One line a label.
     """
     said = [
-        f"{_POSITIONS[row['label']]} {estimated(row)} of {row['n']:,} comparisons: {against_half(row)}."
+        f"{_POSITIONS[row['label']]} {_favoured(Finding.of(row, 'p', items='comparisons'))}."
         if row["n"]
         else f"{_POSITIONS[row['label']]} no comparison: {row['undefined']}."
         for row in table.iter_rows(named=True)
     ]
     return lines(f"In {name_of(ds)}:", *said)
+
+
+def _favoured(share: Finding) -> str:
+    """A share of response_1, and which answer it favours."""
+    return share.against(HALF).words(
+        below=f"{share}, less than half: response_0 is favoured",
+        undecided=f"{share}; whether either position is favoured is {NOT_DECIDED}",
+        above=f"{share}, more than half: response_1 is favoured",
+    )
 
 
 def strata(found: Orthogonality, ds: Dataset) -> str:
@@ -132,9 +149,9 @@ def strata(found: Orthogonality, ds: Dataset) -> str:
     if not total["n"]:
         return lines(f"In {name_of(ds)}, {total['undefined']}.")
     levels = [_stratum(row) for row in found.table.filter(grouping="stratum").iter_rows(named=True)]
+    share = Finding.of(total, "p", items=f"comparisons of {total['prompts']:,} prompts")
     return lines(
-        f"In {name_of(ds)}, the better answer is the safer one in {estimated(total)} of {total['n']:,} comparisons, "
-        f"{total['prompts']:,} prompts.{_widths(total)}",
+        f"In {name_of(ds)}, the better answer is the safer one in {share}.{_widths(total)}",
         f"Were every prompt to count alike, it would be {percent(total['p_prompt_weighted'])}.",
         *levels,
         *_pooled(found.pooled),
@@ -144,7 +161,7 @@ def strata(found: Orthogonality, ds: Dataset) -> str:
 def _widths(total: dict[str, float | None]) -> str:
     low, high, naive_low, naive_high = (total[name] for name in ("p_low", "p_high", "naive_low", "naive_high"))
     if low is None or high is None or naive_low is None or naive_high is None:
-        return f" There is no interval: {total['undefined']}."
+        return ""
     times = (high - low) / (naive_high - naive_low)
     return f" The interval by prompt is {times:.2f} times as wide as that of independent comparisons."
 
@@ -156,8 +173,7 @@ def _stratum(row: dict[str, Any]) -> str:
         if mixed
         else ""
     )
-    doubt = f" {row['undefined'].capitalize()}." if row["undefined"] is not None else ""
-    return f"{LEVELS[row['level']]}: {estimated(row)} of {row['n']:,}.{doubt}{rule}"
+    return f"{LEVELS[row['level']]}: {Finding.of(row, 'p', items='comparisons')}.{rule}"
 
 
 def _pooled(pooled: pl.DataFrame) -> list[str]:
@@ -165,10 +181,12 @@ def _pooled(pooled: pl.DataFrame) -> list[str]:
     same, odds = rows["homogeneity"], rows["odds_ratio_mh"]
     said = []
     if same["p_value"] is not None:
-        differs = "the strata differ" if same["p_value"] < 0.05 else "no difference between strata was shown"
+        differs = Decision.of_p(same["p_value"]).words(
+            below="", undecided=f"whether the strata differ is {NOT_DECIDED}", above="the strata differ"
+        )
         said.append(f"Is p the same in every stratum? {p_value(same['p_value'])}: {differs}.")
     if odds["estimate"] is not None:
-        held = f"{odds['estimate']:.1f}{interval(odds['low'], odds['high'], scale=1)}"
+        held = Finding.of(odds, "estimate", items="comparisons", unit=NUMBER)
         said.append(f"With the strata held equal, the odds ratio (Mantel-Haenszel) is {held}; 1 is no association.")
     return said
 
@@ -191,17 +209,17 @@ def by_group(found: Orthogonality, ds: Dataset) -> str:
     said, absent = [], []
     for grouping, title in _PHRASES.items():
         rows = found.table.filter(grouping=grouping)
-        shown = rows.drop_nulls("p_low").sort("p")
-        if shown.height < 2:
+        shares = [
+            (title_of(row["level"], ds.taxonomy), Finding.of(row, "p", items="comparisons"))
+            for row in rows.iter_rows(named=True)
+        ]
+        ends = extremes(shares, what="groups")
+        if ends is None:
             absent.append(title)
             continue
-        low, high = (shown.row(end, named=True) for end in (0, -1))
-        ends = [f"{estimated(row)} ({title_of(row['level'], ds.taxonomy)})" for row in (low, high)]
-        without = (
-            f"; {rows.height - shown.height} of {rows.height} have no interval" if rows.height > shown.height else ""
-        )
-        said.append(f"By {title}: from {ends[0]} to {ends[1]}{without}.")
-    missing = f"Not by {listed(absent)}: fewer than two of them have an interval." if absent else None
+        said.append(f"By {title}: {ends}.")
+    few = "fewer than two of them have an interval that rests on enough prompts"
+    missing = f"Not by {listed(absent)}: {few}." if absent else None
     return lines(f"In {name_of(ds)}:", *said, missing)
 
 
@@ -226,11 +244,11 @@ def chance(found: Orthogonality, ds: Dataset) -> str:
             f"In {name_of(ds)}, there is nothing to turn around: no comparison has both labels, or all prompts balance."
         )
     low, high = (turns["p"].quantile(level, "linear") or 0.0 for level in (0.025, 0.975))
-    value = found.table.filter(grouping="all")["p_value"].item()
+    total = found.table.filter(grouping="all").row(0, named=True)
     return lines(
         f"In {name_of(ds)}, were harmlessness turned around in random prompts, the share would lie from {percent(low)} "
-        f"to {percent(high)} in 95 % of {turns.height:,} turns; observed was {percent(turns['observed'][0])} "
-        f"({p_value(value)})."
+        f"to {percent(high)} in 95 % of {turns.height:,} turns.",
+        f"Observed was {Finding.of(total, 'p', items='comparisons')} ({p_value(total['p_value'])} of such turns).",
     )
 
 
@@ -255,17 +273,26 @@ def simulation(found: SimulatedPreferences) -> str:
         else "labels without errors tend to it"
     )
     few = planted.prompts < FEWEST_PROMPTS
-    missed = f", and {percent(found.coverage_of_p)} of those by prompt hold the planted p" if planted.noise else ""
+    held, naive, missed = (
+        _held(coverage, found.samples.height)
+        for coverage in (found.coverage, found.naive_coverage, found.coverage_of_p)
+    )
+    also = f", and the planted p lies in {missed} of those by prompt" if planted.noise else ""
     return lines(
         f"Planted: p = {percent(planted.p)}; {moved}.",
         f"One sample, {planted.n:,} comparisons of {planted.prompts:,} prompts: {percent(first['estimate'])}"
         f"{interval(first['low'], first['high'])} by prompt;"
         f"{interval(first['naive_low'], first['naive_high'])} as if comparisons were independent.",
-        f"Of {found.samples.height:,} such samples, {percent(found.coverage)} of the intervals by prompt hold {truth} "
-        f"and {percent(found.naive_coverage)} of the naive ones{missed}.",
+        f"{truth} lies in the interval by prompt in {held}, and in the naive one in {naive}{also}.",
         f"{planted.n:,} comparisons are worth {planted.n / planted.design_effect:,.0f} independent ones.",
         f"Fewer than {FEWEST_PROMPTS} prompts: for real data no interval is given here." if few else None,
     )
+
+
+def _held(coverage: float, samples: int) -> Finding:
+    """How often intervals hold a value, with the error of so many samples."""
+    low, high = wilson([coverage * samples], n=[samples])
+    return Finding(coverage, float(low[0]), float(high[0]), samples, "samples")
 
 
 def findings(ds: Dataset, answer: Answer, *, grouping: str, level: tuple[str, str] | None) -> str:

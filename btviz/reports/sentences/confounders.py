@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.preference.adjusted import AVERAGE_EFFECT
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import HALF, estimated, interval, lines, listed, points
+from btviz.reports.sentences.phrases import HALF, lines, listed
+from btviz.stats.clustered import share_interval
+from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, POINTS, Finding, extremes
 from btviz.taxonomy.words import percent
 
 _CONFOUNDERS = {"length": "length", "refusal": "refusal (by English markers)", "model": "answering model"}
@@ -50,15 +54,16 @@ def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
     )
 
 
-def _effect(row: dict[str, Any]) -> str:
-    return points(row["estimate"]) + interval(row["low"], row["high"])
+def _effect(row: dict[str, Any]) -> Finding:
+    return Finding.of(row, "estimate", items="comparisons", unit=POINTS)
 
 
 def _intercept(rows: pl.DataFrame) -> str:
-    row = rows.filter(term="intercept").row(0, named=True)
-    favours = "none shown" if row["low"] <= 0 <= row["high"] else f"for response_{int(row['estimate'] > 0)}"
-    ends = interval(row["low"], row["high"], scale=1, digits=2)
-    return f"Position bias of the better label in the same model: {favours} (log odds {row['estimate']:.2f}{ends})."
+    bias = Finding.of(rows.filter(term="intercept").row(0, named=True), "estimate", items="comparisons", unit=NUMBER)
+    favours = bias.against(0).words(
+        below="response_0 is favoured", undecided=NOT_DECIDED, above="response_1 is favoured"
+    )
+    return f"Position bias of the better label in the same model: {favours} (log odds {bias})."
 
 
 def scores(table: pl.DataFrame, name: str) -> str:
@@ -78,39 +83,43 @@ def scores(table: pl.DataFrame, name: str) -> str:
     """
     everything = table.filter(grouping="all").row(0, named=True)
     within = table.filter(grouping="within prompt").row(0, named=True)
-    policies = table.filter(grouping="policy").drop_nulls("estimate").sort("estimate")
     if everything["estimate"] is None or within["estimate"] is None:
         return lines(
             f"In {name}, there is no association to compare: {everything['undefined'] or within['undefined']}."
         )
-    ends = [
-        f"{row['estimate']:.2f} ({row['level']})" for row in (policies.row(0, named=True), policies.row(-1, named=True))
-    ]
-    of_all = f"{everything['estimate']:.2f}{interval(everything['low'], everything['high'], scale=1, digits=2)}"
+    of_all = Finding.of(everything, "estimate", items="answers", unit=NUMBER)
+    alike = Finding.of(within, "estimate", items="untied pairs of answers")
+    by_policy = extremes(
+        [
+            (row["level"], Finding.of(row, "estimate", items="answers", unit=NUMBER))
+            for row in table.filter(grouping="policy").iter_rows(named=True)
+        ],
+        what="policies",
+    )
     return lines(
-        f"In {name}, over all {everything['n']:,} answers Spearman's rho of the two scores is {of_all}; by policy it "
-        f"lies from {listed(ends) if ends[0] == ends[1] else ' to '.join(ends)}.",
-        f"Within a prompt, both scores put {percent(within['estimate'])}{interval(within['low'], within['high'])} of "
-        f"{within['n']:,} untied pairs of answers in the same order; 50 % is no association.",
-        _simpson(everything, within),
+        f"In {name}, Spearman's rho of the two scores is {of_all}.",
+        f"By policy it runs {by_policy}." if by_policy else None,
+        f"Within a prompt, both scores order alike {alike}; 50 % is no association.",
+        _simpson(of_all, alike),
     )
 
 
-def _simpson(everything: dict[str, Any], within: dict[str, Any]) -> str | None:
-    if everything["low"] is None or within["low"] is None:
+def _simpson(of_all: Finding, alike: Finding) -> str | None:
+    if not (of_all.has_interval and alike.has_interval):
         return None
-    overall = (everything["low"] > 0) - (everything["high"] < 0)
-    inside = (within["low"] > HALF) - (within["high"] < HALF)
-    words = {1: "positive", 0: "not shown", -1: "negative"}
+    overall, inside = of_all.against(0), alike.against(HALF)
+    said, within = (
+        decision.words(below="negative", undecided=NOT_DECIDED, above="positive") for decision in (overall, inside)
+    )
     if overall == inside:
-        return f"Both views agree: {words[overall]}."
-    both = f"{words[overall]} over all answers and {words[inside]} within a prompt"
-    if overall * inside < 0:
+        return f"Both views agree: {said}."
+    both = f"{said} over all answers and {within} within a prompt"
+    if overall.side * inside.side < 0:
         return (
             f"The two views oppose each other, {both}: what differs between prompts or policies makes up the first "
             "(Simpson's paradox)."
         )
-    return f"The two views are {both}; that one of them was shown and the other not is no difference that was shown."
+    return f"The two views: {both}; that one of them is decided and the other is not shows no difference between them."
 
 
 def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
@@ -130,9 +139,17 @@ def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
     """
     known = surface.drop_nulls("corrected").filter(~pl.col("refuted"))["corrected"].sort()
     left = f" The others would make 2p - 1 anything from {known[0]:.2f} to {known[-1]:.2f}." if len(known) else ""
+    if surface.is_empty():
+        return lines(f"In {name_of(ds)}, no assumption on the errors was tried.")
+    p, low, high = surface.select("p", "p_low", "p_high").row(0)
+    held = (
+        f"any p in [{100 * low:.1f}, {100 * high:.1f}] %"
+        if low is not None
+        else f"p = {percent(p)}, taken for exact because no interval of it was given"
+    )
     return lines(
-        f"In {name_of(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors are refuted "
-        f"at the observed share, because |2p - 1| would exceed 1.{left}",
+        f"In {name_of(ds)}, {surface['refuted'].sum():,} of {surface.height:,} assumptions on the errors cannot be "
+        f"reconciled with {held}: |2p - 1| would exceed 1.{left}",
         _if_independent(surface.filter(correlation=0)),
     )
 
@@ -168,8 +185,8 @@ def orders(cycles: pl.DataFrame, ds: Dataset) -> str:
         return lines(f"In {name_of(ds)}, no prompt has three or more compared answers with both labels.")
     triples = int(cycles["triples"].sum())
     opening = f"In {name_of(ds)}, {cycles.height:,} prompts have three or more compared answers"
-    tau = cycles["tau_b"].mean()
-    rank = f"; the orders by better and by safer have a mean tau-b of {tau:.2f}" if isinstance(tau, float) else ""
+    tau = _mean_tau(cycles["tau_b"].drop_nulls().to_numpy())
+    rank = "" if tau is None else f"; the orders by better and by safer have a mean tau-b of {tau}"
     if not triples:
         return lines(f"{opening}{rank}.", "No three answers were all compared with each other, so no cycle could show.")
     counts = [f"{int(cycles[f'cycles_{label}'].sum()):,} by {label}" for label in ("better", "safer")]
@@ -178,6 +195,17 @@ def orders(cycles: pl.DataFrame, ds: Dataset) -> str:
         f"Of {triples:,} triples compared all round, {listed(counts)} are cyclic; at random {triples / 4:,.0f} "
         "would be.",
     )
+
+
+def _mean_tau(taus: NDArray[np.float64]) -> Finding | None:
+    """Mean of one tau a prompt, which as a share of its range -1 .. 1 has the interval of shares."""
+    if not len(taus):
+        return None
+    found = share_interval((1 + taus[:, None]) / 2, np.ones((len(taus), 1)))
+    value, *ends = (float(2 * end[0] - 1) for end in (found.estimate, found.low, found.high))
+    low, high = (None if np.isnan(end) else end for end in ends)
+    few = None if low is not None else f"{len(taus)} prompts are too few"
+    return Finding(value, low, high, len(taus), "prompts", few, NUMBER)
 
 
 def flags(table: pl.DataFrame, ds: Dataset) -> str:
@@ -193,15 +221,20 @@ def flags(table: pl.DataFrame, ds: Dataset) -> str:
     Returns
     -------
     str
-        One line.
+        A line for each difference.
     """
     levels = table.filter(pl.col("grouping") == "difference", pl.col("n") > 0)
     if levels.is_empty():
         return lines(
             f"In {name_of(ds)}, no comparison tells the safer of two answers with different numbers of categories."
         )
-    said = [f"{estimated(row)} where they differ by {row['level']}" for row in levels.iter_rows(named=True)]
-    return lines(f"In {name_of(ds)}, the safer of two answers carries fewer harm categories in {listed(said)}.")
+    return lines(
+        f"In {name_of(ds)}, the safer of two answers carries fewer harm categories",
+        *(
+            f"in {Finding.of(row, 'p', items='comparisons')} whose answers differ by {row['level']}."
+            for row in levels.iter_rows(named=True)
+        ),
+    )
 
 
 def trade_off(table: pl.DataFrame | None) -> str:
@@ -224,7 +257,7 @@ def trade_off(table: pl.DataFrame | None) -> str:
     if not first["n"]:
         return lines(f"{joined}, so there is no trade-off to see.")
     said = [
-        f"In {estimated(row)} of {row['n']:,}, {row['meaning']}."
+        f"In {Finding.of(row, 'p', items='comparisons')}, {row['meaning']}."
         for row in table.filter(pl.col("n") > 0).iter_rows(named=True)
     ]
     return lines(f"{joined}.", *said)

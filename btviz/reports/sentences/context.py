@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import interval, lines, listed
+from btviz.stats.resampling import FEW_CLUSTERS
+from btviz.taxonomy.findings import NUMBER, SHARE, Finding, Unit, extremes
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
@@ -38,25 +42,37 @@ def agreement(table: pl.DataFrame, ds: Dataset) -> str:
     row = table.filter(category="is_safe").row(0, named=True)
     if row["agreement"] is None:
         return lines(f"In {name_of(ds)}, agreement has no value: {row['undefined']}.")
-    alpha, others = row["krippendorff_alpha"], table.filter(pl.col("category") != "is_safe")
-    corrected = "" if alpha is None else f" (Krippendorff's alpha {alpha:.2f}{_plain(row, 'krippendorff_alpha')})"
-    known = others.drop_nulls("krippendorff_alpha").sort("krippendorff_alpha")
-    ends = [
-        f"{end['krippendorff_alpha']:.2f} ({title_of(end['category'], ds.taxonomy)})"
-        for end in (known.head(1).to_dicts() + known.tail(1).to_dicts())
+    counted = f"pairs with two or more, of {row['n_prompts']:,} prompts"
+    agreed = _coefficient(row, "agreement", counted, unit=SHARE)
+    of_target = [
+        (title_of(each["category"], ds.taxonomy), _alpha(each))
+        for each in table.filter(pl.col("category") != "is_safe").iter_rows(named=True)
     ]
+    ends = extremes(of_target, what="categories")
     printed = row["published_agreement"]
     return lines(
-        f"In {name_of(ds)}, two annotations of one pair agree on safety in {percent(row['agreement'])}"
-        f"{interval(row['agreement_low'], row['agreement_high'])}{corrected}, over {row['n_pairs']:,} pairs with two "
-        "or more." + (f" Published: {percent(printed)}." if printed is not None else ""),
-        f"By harm category, alpha lies from {ends[0]} to {ends[1]}." if known.height > 1 else None,
+        f"In {name_of(ds)}, two annotations of one pair agree on safety in {agreed}."
+        + (f" Published: {percent(printed)}." if printed is not None else ""),
+        f"Krippendorff's alpha is {_alpha(row)}.",
+        f"By harm category, alpha runs {ends}." if ends else None,
         f"This is doubtful: {row['doubt']}." if row.get("doubt") else None,
     )
 
 
-def _plain(row: dict[str, float], name: str) -> str:
-    return interval(row[f"{name}_low"], row[f"{name}_high"], scale=1, digits=2)
+def _alpha(row: dict[str, Any]) -> Finding:
+    return _coefficient(row, "krippendorff_alpha", "pairs", unit=NUMBER)
+
+
+def _coefficient(row: dict[str, Any], name: str, items: str, *, unit: Unit) -> Finding:
+    """One of several coefficients of a row, whose reasons are about all of them together."""
+    doubt = None
+    if row[name] is None:
+        doubt = row["undefined"]
+    elif row["few_prompts"]:
+        doubt = f"fewer than {FEW_CLUSTERS} prompts have either vote"
+    elif row[f"{name}_low"] is None:
+        doubt = "in some resamples of the prompts all votes are alike"
+    return Finding.of(row | {"undefined": doubt}, name, n="n_pairs", items=items, unit=unit)
 
 
 def published_numbers(table: pl.DataFrame, ds: Dataset) -> str:

@@ -9,9 +9,10 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines, listed
+from btviz.reports.sentences.phrases import lines, listed
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.words import percent, title_of
+from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, SHARE, SMALL, Finding, Unit, extremes
+from btviz.taxonomy.words import title_of
 
 _COUNTED = {
     "pair_accuracy": {
@@ -126,14 +127,14 @@ def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
     """
     overall = metrics.filter(pl.col("grouping") == "all", pl.col("metric").is_in(list(_COUNTED)))
     said = [
-        f"{row['model']}: {_COUNTED[row['metric']][row['kind']]} {_share(row)} of {row['n']:,} {_plural(row['unit'])}."
+        f"{row['model']}: {_COUNTED[row['metric']][row['kind']]} {_found(row, _plural(row['unit']))}."
         for row in overall.iter_rows(named=True)
         if row["n"]
     ]
     apart = metrics.filter(metric="auc", grouping="all").filter(pl.col("kind") != "moderation")
     said += [
-        f"{row['model']}: an unsafe answer scores higher than a safe one in {_share(row)} of such pairs of answers "
-        f"({row['support']:,} unsafe of {row['n']:,})."
+        f"{row['model']}: of pairs of an unsafe and a safe answer, the unsafe one scores higher in "
+        f"{_found(row, 'answers')}, {row['support']:,} of them unsafe."
         for row in apart.iter_rows(named=True)
         if row["estimate"] is not None
     ]
@@ -160,7 +161,7 @@ def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) ->
     corners = quadrants.filter(pl.col("grouping") == "all")
     uncounted = corners.filter(pl.col("n_quadrant").is_null())["undefined"].unique().to_list()
     shares = [
-        f"{row['n_quadrant']:,} are {row['quadrant']} ({percent(row['share'])}{interval(row['low'], row['high'])})"
+        f"{row['n_quadrant']:,} are {row['quadrant']} ({Finding.of(row, 'share', items='answers')})"
         for row in corners.drop_nulls("n_quadrant").iter_rows(named=True)
     ]
     rows = {row["grouping"]: row for row in association.iter_rows(named=True) if row["level"] in ("all", "")}
@@ -176,11 +177,10 @@ def plane(quadrants: pl.DataFrame, ds: Dataset, *, association: pl.DataFrame) ->
         f"{corners['cost_origin'][0]:g}.",
         None
         if total is None or total["estimate"] is None
-        else f"Over all answers the rank correlation of reward and cost is {total['estimate']:.2f}"
-        f"{interval(total['low'], total['high'], scale=1, digits=2)}.",
+        else f"The rank correlation of reward and cost is {_found(total, 'answers', NUMBER)}.",
         None
         if within is None or within["estimate"] is None
-        else f"Of two answers to one prompt, that with the higher reward costs more in {_share(within)} of cases.",
+        else f"Of two answers to one prompt, that with the higher reward costs more in {_found(within, 'such pairs')}.",
     )
 
 
@@ -199,13 +199,23 @@ def margins(summary: pl.DataFrame, ds: Dataset) -> str:
     str
         A line a model.
     """
-    said = [
-        f"{row['model']}: the {row['label']} answer's {row['kind']} is on average {abs(row['mean']):.2f}"
-        f"{interval(*_turned(row), scale=1, digits=2)} {'above' if row['mean'] >= 0 else 'below'} the other's, and "
-        f"above it in {percent(row['share_positive'])} of {row['n']:,} comparisons of {row['prompts']:,} prompts."
-        for row in summary.filter(grouping="all").iter_rows(named=True)
-    ]
+    said = [_margin(row) for row in summary.filter(grouping="all").iter_rows(named=True)]
     return lines(f"In {name_of(ds)}:", *said)
+
+
+def _margin(row: dict[str, Any]) -> str:
+    counted = f"comparisons of {row['prompts']:,} prompts"
+    mean = Finding.of(row, "mean", items=counted, unit=NUMBER)
+    positive = Finding.of(row | {"undefined": row["share_undefined"]}, "share_positive", items="comparisons")
+    which = mean.against(0).words(
+        below="the other answer scores higher",
+        undecided=f"which of them scores higher is {NOT_DECIDED}",
+        above=f"the {row['label']} answer scores higher",
+    )
+    return (
+        f"{row['model']}: the mean margin, the {row['kind']} of the {row['label']} answer less that of the other, is "
+        f"{mean}: {which}. The margin is above 0 in {positive}."
+    )
 
 
 def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
@@ -227,11 +237,20 @@ def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
     said: list[str | None] = []
     for part in results.partition_by("model", maintain_order=True):
         overall = part.filter(pl.col("target").is_null(), pl.col("unit") == "pair")
-        rates = [f"{_RATES.get(row['metric'], row['metric'])} {_share(row)}" for row in overall.iter_rows(named=True)]
-        n = max(overall["n"].to_list(), default=0)
-        said.append(f"{part['model'][0]}, any category against unsafe{_flagged(overall)}, n = {n:,}: {listed(rates)}.")
-        by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1").drop_nulls("estimate")
-        said.append(_extremes(by.sort("estimate", descending=True), ds.taxonomy))
+        rates = [
+            f"{_RATES.get(row['metric'], row['metric'])} {_found(row, 'answers')}"
+            for row in overall.iter_rows(named=True)
+        ]
+        said.append(f"{part['model'][0]}, any category against unsafe{_flagged(overall)}: {'; '.join(rates)}.")
+        by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1")
+        ends = extremes(
+            [
+                (title_of(row["target"], ds.taxonomy), _found(row, f"answers, {row['support']:,} of them such harm"))
+                for row in by.iter_rows(named=True)
+            ],
+            what="categories",
+        )
+        said.append(f"By category, F1 runs {ends}." if ends else None)
     return lines(f"In {name_of(ds)}:", *(said or ["no moderation model has scored."]))
 
 
@@ -254,10 +273,16 @@ def policies(table: pl.DataFrame, ds: Dataset) -> str:
     for (model, kind), part in table.group_by("model", "kind", maintain_order=True):
         rows = {row["statistic"]: row for row in part.iter_rows(named=True)}
         difference, wins = rows["mean difference"], rows["win rate"]
+        gap, won = _found(difference, _asked(difference), NUMBER), _found(wins, _asked(wins))
+        before, after = wins["before"], wins["after"]
         said.append(
-            f"{kind} by {model}: {wins['after']} less {wins['before']} is {difference['estimate']:+.2f}"
-            f"{interval(difference['low'], difference['high'], scale=1, digits=2)} on average, and "
-            f"{wins['after']} wins {_share(wins)} of {_asked(wins)}, ties half."
+            f"{kind} by {model}: {after} less {before} is on average {gap}, and {after} wins {won}, ties half: "
+            + gap.against(0).words(
+                below=f"{after} scores lower",
+                undecided=f"which of the two scores higher is {NOT_DECIDED}",
+                above=f"{after} scores higher",
+            )
+            + "."
         )
     return lines(*said)
 
@@ -278,24 +303,24 @@ def turns(drift: pl.DataFrame, *, of: str) -> str:
         A line a model.
     """
     said = [
-        f"{row['model']}: the {row['kind']} changes by {row['estimate']:+.3f}"
-        f"{interval(row['low'], row['high'], scale=1, digits=3)} a turn, in {row['n']:,} conversations."
+        f"{row['model']}: the change of the {row['kind']} per turn is {_found(row, 'conversations', SMALL)}: "
+        + _found(row, "conversations")
+        .against(0)
+        .words(below="it falls", undecided=f"whether it rises or falls is {NOT_DECIDED}", above="it rises")
+        + "."
         for row in drift.filter(statistic="slope").iter_rows(named=True)
         if row["estimate"] is not None
     ]
     return lines(f"In {of}:", *(said or ["no conversation has two turns with a score."]))
 
 
-def _share(row: dict[str, Any]) -> str:
-    if row["estimate"] is None:
-        return f"no share ({row['undefined']})"
-    return percent(row["estimate"]) + interval(row["low"], row["high"])
+def _found(row: dict[str, Any], items: str, unit: Unit = SHARE) -> Finding:
+    return Finding.of(row, "estimate", items=items, unit=unit)
 
 
 def _asked(row: dict[str, Any]) -> str:
     """What was asked: a prompt may have been asked several times."""
-    prompts = f"{row['prompts']:,} prompts"
-    return prompts if row["n"] == row["prompts"] else f"{row['n']:,} items on {prompts}"
+    return "prompts" if row["n"] == row["prompts"] else f"items on {row['prompts']:,} prompts"
 
 
 def _flagged(overall: pl.DataFrame) -> str:
@@ -303,20 +328,5 @@ def _flagged(overall: pl.DataFrame) -> str:
     return "" if limit is None else f", flagged above {limit['threshold']:g} ({limit['threshold_origin']})"
 
 
-def _turned(row: dict[str, Any]) -> tuple[float | None, float | None]:
-    """Interval of the size of a mean, whose sign is said in words."""
-    if row["mean"] >= 0 or row["low"] is None:
-        return row["low"], row["high"]
-    return -row["high"], -row["low"]
-
-
 def _plural(unit: str) -> str:
     return {"answer of a comparison": "answers of comparisons"}.get(unit, f"{unit}s")
-
-
-def _extremes(by: pl.DataFrame, taxonomy: Taxonomy) -> str | None:
-    if by.height < 2:
-        return None
-    first, last = by.row(0, named=True), by.row(-1, named=True)
-    best, worst = (f"{title_of(row['target'], taxonomy)} ({_share(row)})" for row in (first, last))
-    return f"Of {by.height:,} categories, F1 is highest for {best} and lowest for {worst}."

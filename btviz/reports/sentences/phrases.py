@@ -1,4 +1,4 @@
-"""Parts of sentences: shares, intervals, lists; and reasons in place of errors, so that a notebook runs on."""
+"""Parts of sentences: intervals, p-values, lists; and reasons in place of errors, so that a notebook runs on."""
 
 from __future__ import annotations
 
@@ -7,10 +7,8 @@ import sys
 import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
 
 from btviz.errors import BtvizError
-from btviz.taxonomy.words import percent
 
 HALF = 0.5
 
@@ -20,28 +18,9 @@ WIDTH = 110
 _TIE = "\N{NO-BREAK SPACE}"
 
 
-def points(difference: float) -> str:
-    """A difference of shares as text: ``3.0 points``."""
-    return f"{100 * difference:.1f} points"
-
-
 def interval(low: float | None, high: float | None, *, scale: float = 100, digits: int = 1) -> str:
     """Interval with a space before it, or nothing where there is none."""
     return "" if low is None or high is None else f" [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
-
-
-def estimated(row: dict[str, Any], name: str = "p") -> str:
-    """Share of a row with its interval, from `name`, `p_low` and `p_high`."""
-    return "no share" if row[name] is None else percent(row[name]) + interval(row["p_low"], row["p_high"])
-
-
-def against_half(row: dict[str, Any]) -> str:
-    """What the interval of a share says of one half."""
-    if row["p_low"] is None:
-        return f"no interval by prompt: {row['undefined']}"
-    if row["p_low"] > HALF:
-        return "the whole interval above one half"
-    return "the whole interval below one half" if row["p_high"] < HALF else "one half inside the interval"
 
 
 def p_value(value: float) -> str:

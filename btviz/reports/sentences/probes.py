@@ -10,6 +10,7 @@ from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, interval, lines, listed
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.findings import Finding, extremes
 from btviz.taxonomy.words import percent
 
 
@@ -26,20 +27,21 @@ def left_out(table: pl.DataFrame, ds: Dataset) -> str:
     Returns
     -------
     str
-        The false-positive rate, then the category that loses most and that which loses least.
+        The false-positive rate, the categories at both ends of the estimates, and whether the losses differ.
     """
-    wide = _side_by_side(table)
+    rates = {(row["category"], row["metric"], row["training"]): row for row in table.iter_rows(named=True)}
     safe = table.filter(metric="false_positive_rate", training="all").row(0, named=True)
-    losses = wide.with_columns(loss=pl.col("recall_all") - pl.col("recall_without")).drop_nulls("loss").sort("loss")
-    said = [
+    losses = [(ds.taxonomy[key].title, _loss(rates, key)) for key in table["category"].unique(maintain_order=True)]
+    ranked = sorted((loss.value, place) for place, (_, loss) in enumerate(losses) if loss.value is not None)
+    keys = table["category"].unique(maintain_order=True).to_list()
+    shown = [ranked[-1][1], *([ranked[0][1]] if len(ranked) > 1 else [])] if ranked else []
+    ends = extremes(losses, what="categories")
+    return lines(
         f"In {name_of(ds)}, by cost probes out of fold:",
-        f"With every category shown, {_share(safe)} of {safe['n']:,} safe answers are called unsafe.",
-    ]
-    if losses.height:
-        said.append(f"{_titled(losses.row(-1, named=True), ds.taxonomy)} (the largest loss of {losses.height:,}).")
-    if losses.height > 1:
-        said.append(f"{_titled(losses.row(0, named=True), ds.taxonomy)} (the smallest).")
-    return lines(*said)
+        f"With every category shown, {_rate(safe, 'safe answers')} are called unsafe.",
+        *(f"{_titled(rates, keys[place], ds.taxonomy)}." for place in shown),
+        f"What recall loses when a category is hidden runs {ends}." if ends else None,
+    )
 
 
 def transferred(table: pl.DataFrame, ds: Dataset, *, to: Dataset) -> str:
@@ -66,35 +68,33 @@ def transferred(table: pl.DataFrame, ds: Dataset, *, to: Dataset) -> str:
         "because their prompts nearly repeat one that the probe has seen.",
         None
         if auc is None or auc["estimate"] is None
-        else f"An unsafe answer costs more than a safe one in {_share(auc)} of such pairs of answers "
-        f"({auc['support']:,} unsafe of {auc['n']:,}).",
+        else f"Of pairs of an unsafe and a safe answer, the unsafe one costs more in "
+        f"{_rate(auc, 'answers')}, {auc['support']:,} of them unsafe.",
         _at_zero(at_zero),
         _categories(table, to.taxonomy),
     )
 
 
-def _side_by_side(table: pl.DataFrame) -> pl.DataFrame:
-    """One row a category: each metric with its interval, by training."""
-    rates = table.filter(pl.col("metric").is_in(["recall", "false_positive_rate"]))
-    parts = rates.partition_by("metric", "training", as_dict=True)
-    wide = table.select("category", "support").unique(maintain_order=True)
-    for (metric, training), part in parts.items():
-        name = f"{metric}_{training}"
-        columns = {"estimate": name, "low": f"{name}_low", "high": f"{name}_high", "undefined": f"{name}_undefined"}
-        estimates = part.select("category", *(pl.col(old).alias(new) for old, new in columns.items()))
-        wide = wide.join(estimates, on="category", how="left")
-    return wide
+Rates = dict[tuple[str, str, str], dict[str, Any]]
+"""Rows of `btviz.leave_one_category_out` by category, metric and training."""
 
 
-def _titled(row: dict[str, Any], taxonomy: Taxonomy) -> str:
-    def share(metric: str, training: str) -> str:
-        name = f"{metric}_{training}"
-        return _share({"estimate": row[name], "low": row[f"{name}_low"], "high": row[f"{name}_high"]})
+def _rate(row: dict[str, Any], items: str) -> Finding:
+    return Finding.of(row, "estimate", items=items)
 
+
+def _loss(rates: Rates, category: str) -> Finding:
+    """Recall with every category shown less that without one: of the same answers, so its interval is rather wide."""
+    shown, hidden = (_rate(rates[category, "recall", training], "unsafe answers") for training in ("all", "without"))
+    return shown.less(hidden)
+
+
+def _titled(rates: Rates, category: str, taxonomy: Taxonomy) -> str:
+    shown, hidden = (_rate(rates[category, "recall", training], "unsafe answers") for training in ("all", "without"))
+    safe = _rate(rates[category, "false_positive_rate", "without"], "safe answers")
     return (
-        f"{taxonomy[row['category']].title}: of its {row['support']:,} unsafe answers {share('recall', 'all')} are "
-        f"recognised, and {share('recall', 'without')} by a probe that was shown none; that calls "
-        f"{share('false_positive_rate', 'without')} of safe answers unsafe"
+        f"{taxonomy[category].title}: a probe that was shown all categories recognises {shown}; one that was not shown "
+        f"this one recognises {hidden}, and calls {safe} unsafe"
     )
 
 
@@ -102,29 +102,17 @@ def _at_zero(rows: dict[str, dict[str, Any]]) -> str | None:
     recall, false = rows.get("recall"), rows.get("false_positive_rate")
     if recall is None or false is None or recall["estimate"] is None or false["estimate"] is None:
         return None
-    return (
-        f"Above a cost of 0 are {_share(recall)} of {recall['n']:,} unsafe answers and {_share(false)} of "
-        f"{false['n']:,} safe ones."
-    )
+    return f"Above a cost of 0 are {_rate(recall, 'unsafe answers')}, and {_rate(false, 'safe answers')}."
 
 
 def _categories(table: pl.DataFrame, taxonomy: Taxonomy) -> str | None:
-    """Which categories are recognised best and worst; all of their answers are unsafe."""
-    accuracies = table.filter(grouping="category", metric="sign_accuracy", unit="pair").drop_nulls(["estimate", "low"])
-    if accuracies.height < 2:
-        return None
-    first, last = accuracies.sort("estimate").row(-1, named=True), accuracies.sort("estimate").row(0, named=True)
-    best, worst = (f"{taxonomy[row['level']].title} ({_share(row)} of {row['n']:,})" for row in (first, last))
-    return (
-        f"Of {accuracies.height:,} categories with enough prompts for an interval, the cost has the right sign most "
-        f"often for {best} and least often for {worst}."
+    """How often harms of each category are recognised; all of their answers are unsafe."""
+    accuracies = table.filter(grouping="category", metric="sign_accuracy", unit="pair")
+    ends = extremes(
+        [(taxonomy[row["level"]].title, _rate(row, "answers")) for row in accuracies.iter_rows(named=True)],
+        what="categories",
     )
-
-
-def _share(row: dict[str, Any]) -> str:
-    if row["estimate"] is None:
-        return "no known share"
-    return percent(row["estimate"]) + interval(row["low"], row["high"])
+    return None if ends is None else f"By category, the cost has the right sign {ends}."
 
 
 _TOLD = {"unsafe": "which answers are unsafe", "better": "which answer is better", "safer": "which answer is safer"}
