@@ -15,7 +15,9 @@ if TYPE_CHECKING:
     from btviz.data import Dataset, inspect, load, scan
     from btviz.errors import BtvizError
     from btviz.labels import (
+        AnnotatorNoise,
         annotator_agreement,
+        annotator_noise,
         category_contrast,
         category_counts,
         cooccurrence,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from btviz.cli.annotators import stats_agreement, stats_annotators
 from btviz.cli.preference import orthogonality_command
 from btviz.cli.report import json_option, print_json, print_table, say
 from btviz.cli.scores import stats_artefacts, stats_scores
@@ -15,59 +16,6 @@ if TYPE_CHECKING:
     import polars as pl
 
     from btviz.data import Dataset
-
-
-_AGREEMENT_COLUMNS = {
-    "prevalence": "prevalence",
-    "agreement": "agreement",
-    "kappa": "fleiss_kappa_mode",
-    "alpha": "krippendorff_alpha",
-    "AC1": "gwet_ac1",
-    "published": "published_agreement",
-}
-
-
-@click.command("agreement")
-@click.argument("name")
-@json_option
-def stats_agreement(name: str, *, as_json: bool) -> None:
-    """Measure how far the annotators of NAME agree; --json has intervals and counts."""
-    from btviz import load
-    from btviz.labels import annotator_agreement, safe_share_by_rule
-
-    ds = load(name)
-    table, rules = annotator_agreement(ds), safe_share_by_rule(ds)
-    if as_json:
-        print_json({"agreement": table.to_dicts(), "safe_share_by_rule": rules.to_dicts()})
-        return
-    safety = table.row(-1, named=True)
-    if safety["agreement"] is None:
-        click.echo(f"Agreement of annotators in {ds.population} is not measured. {safety['undefined'].capitalize()}.")
-        return
-    _print_agreement(ds, table, rules)
-
-
-def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> None:
-    rows = [
-        [_target_name(ds, row["category"]), *(row[name] for name in _AGREEMENT_COLUMNS.values())]
-        for row in table.to_dicts()
-    ]
-    safety = table.row(-1, named=True)
-    title = f"Agreement of annotators in {ds.population}"
-    doubt = f"\nDoubtful: {safety['doubt']}." if safety["doubt"] else ""
-    print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=title + doubt)
-    click.echo(
-        f"\n{safety['n_pairs']:,} pairs annotated twice or more, {safety['n_prompts']:,} prompts. Agreement: share of "
-        "pairs of annotators.\nKappa is that of Fleiss over the "
-        f"{safety['n_pairs_mode']:,} pairs with {safety['n_ratings_mode']} annotations; alpha that of "
-        "Krippendorff; AC1 that of Gwet.\n"
-    )
-    shares = [[row["share_safe"], row["meaning"]] for row in rules.to_dicts()]
-    print_table(shares, ["safe", "rule"])
-
-
-def _target_name(ds: Dataset, target: str) -> str:
-    return ds.taxonomy[target].slug if target in ds.taxonomy.keys else target  # not a mapping
 
 
 Command = Callable[..., Any]
@@ -176,6 +124,8 @@ _CHOICES = ("data", "split", "counted", "subset", "duplicates", "ties", "weighti
 
 
 stats_group.add_command(stats_agreement)
+
+stats_group.add_command(stats_annotators)
 
 stats_group.add_command(orthogonality_command)
 

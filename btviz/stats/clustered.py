@@ -105,7 +105,7 @@ def _share(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval
 
 def by_log_odds(share: Floats, reach: Floats) -> tuple[Floats, Floats]:
     """Ends that reach so far from a share as its log-odds does, by the delta method; NaN at 0 and 1."""
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         centre, moved = np.log(share) - np.log1p(-share), reach / (share * (1 - share))
         return 1 / (1 + np.exp(moved - centre)), 1 / (1 + np.exp(-moved - centre))
 
