@@ -131,7 +131,7 @@ def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
     click.echo("")
     some = topics.topics.head(SHOWN)
     title = "Topics" if some.height == topics.topics.height else f"The largest of {topics.topics.height} topics"
-    shown = {"n_pairs": "pairs", "share_unsafe": "unsafe", "name": "words"}
+    shown = {"n_pairs": f"{result.ds.item}s", "share_unsafe": "unsafe", "name": "words"}
     if again is not None:
         some = some.join(again.select("topic", "stability"), on="topic", maintain_order="left")
         shown["stability"] = "found again"

@@ -159,9 +159,11 @@ _MODELS = ("model", "kind", "target", "pairs", "undefined", "mean", "low", "medi
 def run_models(request: Request, models: Sequence[str], *, loading: dict[str, Any], run: dict[str, Any]) -> None:
     """Score a data set by models, keep the scores and report them."""
     from btviz import load, load_score_model, score
+    from btviz.data import expect_answers
     from btviz.scores import score_and_keep
 
     ds = load(request.name)
+    expect_answers(ds, what="Scores")
     if ds.pairs.is_empty():
         raise DataError(
             f"Answers of {request.name} were to be scored; it has none. Choose data with prompts and responses."
@@ -199,9 +201,11 @@ def _interrupted(ds: Dataset, asked: str, model: ScoreModel | None = None, *, na
 def fit_probes(request: Request, *, kind: str | None, encoder: str) -> None:
     """Fit a probe of each kind that the labels allow, keep the scores out of fold and report them."""
     from btviz import embed, fit_probe, keep_scores, load
+    from btviz.data import expect_answers
     from btviz.models import KINDS, stacked_scores
 
     ds = load(request.name)
+    expect_answers(ds, what="Probes")
     vectors = embed(ds, text="qa", encoder=encoder)
     tables: list[pl.DataFrame] = []
     fingerprints: dict[str, str] = {}

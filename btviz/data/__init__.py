@@ -11,7 +11,7 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz.data.catalog import add, adopted, find, load, remove, unkept_labels
-    from btviz.data.dataset import Dataset
+    from btviz.data.dataset import Dataset, expect_answers
     from btviz.data.holdings import Held, inventory
     from btviz.data.inspection import Inspection, draft_taxonomy, inspect
     from btviz.data.keys import matched_pairs, with_keys

@@ -11,8 +11,8 @@ import polars as pl
 from btviz.data.reading.files import split_named
 from btviz.data.releases.published import published_rows
 from btviz.data.releases.registry import RELEASES
-from btviz.data.tables import SCHEMAS
-from btviz.errors import UsageError, choice
+from btviz.data.tables import SCHEMAS, items_of
+from btviz.errors import DataError, UsageError, choice
 from btviz.taxonomy.categories import Taxonomy
 
 
@@ -91,6 +91,21 @@ class Dataset:
         return self.table("prompts")
 
     @property
+    def items(self) -> pl.DataFrame:
+        """What is mapped, and listed one by one: `pairs` or, where a data set has prompts alone, each prompt once.
+
+        Columns are those of `pairs`; a prompt's `pair_id` is its `prompt_id`, and its response is null.
+        """
+        if "items" not in self._cache:
+            self._cache["items"] = items_of(self.pairs, self.prompts)
+        return self._cache["items"]
+
+    @property
+    def item(self) -> str:
+        """What `items` are, in one word: "pair" or "prompt"."""
+        return "prompt" if self.pairs.is_empty() and self.prompts.height else "pair"
+
+    @property
     def conversations(self) -> pl.DataFrame:
         """Turns of conversations of several turns, whose last answers are in `pairs`; empty where there are none."""
         return self.table("conversations")
@@ -143,6 +158,16 @@ def expect_dataset(ds: object) -> None:
     if not isinstance(ds, Dataset):
         description = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
         raise UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")
+
+
+def expect_answers(ds: Dataset, *, what: str) -> None:
+    """Check that a data set has answers; what is said of prompts alone is no matter of scores."""
+    if ds.item == "prompt":
+        raise DataError(
+            f"{what} were asked for of {ds.name}; it holds {ds.items.height:,} prompts without answers, and what is "
+            "scored is an answer. Load the answers, too, as rows with prompt and response; prompts alone are mapped: "
+            "btviz map."
+        )
 
 
 def extent_of(facts: Mapping[str, Any], *, name: str, release: str | None) -> str:

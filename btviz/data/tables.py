@@ -10,6 +10,8 @@ import hashlib
 import numpy as np
 import polars as pl
 
+from btviz.data.words import word_counts
+
 ID = pl.UInt64()
 
 ANNOTATIONS = pl.Schema(
@@ -157,6 +159,20 @@ def annotations_of(rows: pl.DataFrame) -> pl.DataFrame:
     answered = [pl.col("response").is_not_null()] if "response" in rows.columns else []
     is_one = pl.all_horizontal(*answered, pl.any_horizontal(*said)) if said and answered else pl.lit(value=False)
     return conform(rows.filter(is_one), ANNOTATIONS)
+
+
+def items_of(pairs: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:
+    """What is mapped and listed one by one: pairs or, where there are none, each prompt once, in the columns of pairs.
+
+    A prompt's id stands for that of a pair, its answer is null, and its labels are those on which all its rows agree.
+    """
+    if pairs.height or prompts.is_empty():
+        return pairs
+    agreed = (pl.when(pl.col(n).n_unique() == 1).then(pl.col(n).first()).alias(n) for n in ("is_safe", "labels"))
+    distinct = prompts.group_by("prompt_id").agg(pl.col("prompt").first(), *agreed)
+    zero = (pl.lit(0, pl.UInt32).alias(n) for n in ("n_annotations", "n_unsafe"))
+    items = distinct.with_columns(pl.col("prompt_id").alias("pair_id"), *zero, *word_counts("prompt"))
+    return conform(items, PAIRS).sort("pair_id")
 
 
 def conform(frame: pl.DataFrame, schema: pl.Schema) -> pl.DataFrame:

@@ -10,7 +10,7 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.assemble import fingerprint_of
-from btviz.data.dataset import Dataset
+from btviz.data.dataset import Dataset, expect_answers
 from btviz.data.reading.flat_tables import FileTable, open_tables
 from btviz.data.reading.record import shown_columns
 from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform
@@ -113,6 +113,8 @@ def read_scores(  # noqa: PLR0913  # all but two by name, each with a default th
     path_list = [paths] if isinstance(paths, str | Path) else list(paths)
     if not path_list:
         raise UsageError("Scores were to be read; no file was named. Name one or more.")
+    if ds is not None:
+        expect_answers(ds, what="Scores")
     files = open_tables([Path(path) for path in path_list])
     named = AnswerColumns(prompt, response, policy, by)
     policies = [] if ds is None else ds.facts.get("policies", [])

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 
-from btviz.data.dataset import Dataset, expect_dataset
+from btviz.data.dataset import Dataset, expect_answers, expect_dataset
 from btviz.errors import UsageError
 from btviz.models.model import LoadedModel, load_score_model
 from btviz.models.probes import Probe
@@ -121,7 +121,8 @@ def score(
         If two models have one name, the engine is unknown or has no workers, or something given is no score model or
         gives no scores.
     DataError
-        If scores to be kept point the other way; the runs themselves are kept, and asking again repeats none.
+        If the data set holds prompts without answers, or scores to be kept point the other way: the runs
+        themselves are kept, and asking again repeats none.
     StoreError
         If another process is scoring with the same model, or the disk is full.
 
@@ -130,6 +131,7 @@ def score(
     >>> scores = btviz.score(ds, "PKU-Alignment/beaver-7b-v1.0-cost")  # doctest: +SKIP
     """
     expect_dataset(ds)
+    expect_answers(ds, what="Scores")
     if not keep:
         return score_answers(
             ds, model, engine=engine, workers=workers, tokens_per_batch=tokens_per_batch, progress=progress

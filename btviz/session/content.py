@@ -190,6 +190,11 @@ def notice(ds: Dataset) -> str:
     str
         A sentence or two, with what to type.
     """
+    if ds.item == "prompt":
+        return (
+            f"{ds.population}: {ds.items.height:,} prompts without answers. They can be mapped and read, each hidden "
+            "until you ask for it; cells on answers and their labels say that there are none."
+        )
     if not ds.pairs["labels"].count():
         return (
             f"{ds.name}: no pair in these data is labelled by harm category, so there is nothing to count and the "
@@ -209,7 +214,7 @@ def notice(ds: Dataset) -> str:
 
 
 def labellings(ds: Dataset) -> pl.LazyFrame:
-    """List every set of labels that anyone gave a pair: annotators, and rows of comparisons.
+    """List every set of labels that anyone gave: annotators and comparisons to a pair, others to a prompt alone.
 
     Parameters
     ----------
@@ -219,7 +224,7 @@ def labellings(ds: Dataset) -> pl.LazyFrame:
     Returns
     -------
     LazyFrame
-        `pair_id`, `prompt_id`, `labels`; several rows a pair.
+        `pair_id` (of what is said of a prompt, its `prompt_id`), `prompt_id`, `labels`; several rows a pair.
     """
     sides = (
         ds.preferences.lazy().select(
@@ -227,12 +232,13 @@ def labellings(ds: Dataset) -> pl.LazyFrame:
         )
         for side in (0, 1)
     )
-    rows = (table.lazy().select("pair_id", "prompt_id", "labels") for table in (ds.annotations, ds.pairs))
-    return pl.concat([*rows, *sides])
+    rows = (table.lazy().select("pair_id", "prompt_id", "labels") for table in (ds.annotations, ds.items))
+    asked = ds.prompts.lazy().select(pl.col("prompt_id").alias("pair_id"), "prompt_id", "labels")
+    return pl.concat([*rows, *sides, asked])
 
 
 def _with_any_labels(ds: Dataset, pair_ids: pl.Series) -> pl.DataFrame:
-    pairs = ds.pairs.filter(pl.col("pair_id").is_in(pair_ids.implode()))
+    pairs = ds.items.filter(pl.col("pair_id").is_in(pair_ids.implode()))
     prompts = pairs["prompt_id"].unique()
     siblings = labellings(ds).filter(pl.col("prompt_id").is_in(prompts.implode())).collect()
 

@@ -76,7 +76,7 @@ class Notes:
             for tag, kept in tags.items()
         ]
         table = pl.DataFrame(rows, schema=NOTES, orient="row").sort("pair_id", "tag")
-        return table.join(self._ds.pairs.select("pair_id"), on="pair_id", how="semi", maintain_order="left")
+        return table.join(self._ds.items.select("pair_id"), on="pair_id", how="semi", maintain_order="left")
 
     @property
     def tags(self) -> list[str]:
@@ -140,7 +140,7 @@ class Notes:
         matches = matched_pairs(frame, self._ds, by=by)
         notes = frame["note"] if "note" in frame.columns else pl.Series([""] * frame.height)
         rows = pl.DataFrame({"pair": matches.pair_ids, "tag": frame["tag"].cast(pl.String), "note": notes})
-        known = rows.filter(pl.col("pair").is_in(self._ds.pairs["pair_id"].implode()))
+        known = rows.filter(pl.col("pair").is_in(self._ds.items["pair_id"].implode()))
         if known.is_empty():
             raise DataError(
                 f"Tags were to be read from {Path(path).name}; by {matches.by} none of its {frame.height:,} rows is of "
@@ -205,7 +205,7 @@ class Notes:
 
     def _known(self, pair_ids: int | Iterable[int]) -> list[int]:
         ids = [int(pair) for pair in (pair_ids if isinstance(pair_ids, Iterable) else [pair_ids])]
-        known = set(self._ds.pairs.filter(pl.col("pair_id").is_in(ids))["pair_id"])
+        known = set(self._ds.items.filter(pl.col("pair_id").is_in(ids))["pair_id"])
         missing = [hex_id(pair) for pair in ids if pair not in known]
         if missing:
             raise NotFoundError(

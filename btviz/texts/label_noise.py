@@ -294,7 +294,7 @@ class _Neighborhoods:
 
 
 def _neighborhoods(ds: Dataset, emb: Embeddings) -> _Neighborhoods:
-    pairs = ds.pairs.sort("pair_id")
+    pairs = ds.items.sort("pair_id")
     joined = pairs.select("pair_id", "prompt_id").join(emb.pairs, on="pair_id", how="left", maintain_order="left")
     if missing := joined["text_id"].null_count():
         raise UsageError(f"Labels of {pairs.height:,} pairs were to be judged; {missing:,} have no vector. Embed them.")
@@ -317,7 +317,7 @@ def _labels(ds: Dataset, targets: Sequence[str] | None) -> tuple[list[str], Valu
     known = [SAFETY, *ds.taxonomy.keys]
     names = known if targets is None else [choice(target, known, what="target") for target in targets]
     flags = [pl.col(SAFETY) if name == SAFETY else ds.taxonomy.has(name) for name in names]
-    table = ds.pairs.sort("pair_id").select(
+    table = ds.items.sort("pair_id").select(
         flag.cast(pl.Float64).fill_null(float("nan")).alias(str(i)) for i, flag in enumerate(flags)
     )
     return names, table.to_numpy()

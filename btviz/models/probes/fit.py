@@ -12,7 +12,7 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.arguments import whole_number
-from btviz.data.dataset import Dataset
+from btviz.data.dataset import Dataset, expect_answers
 from btviz.data.words import words_of
 from btviz.errors import UsageError, choice
 from btviz.machine.progress import bar
@@ -78,6 +78,7 @@ def fit_probe(
         If the data set has no label of this kind.
     """
     choice(kind, KINDS, what="kind of probe")
+    expect_answers(ds, what="Probes")
     _check(ds, emb, kind=kind, n_folds=n_folds, l2=l2)
     sample = Sample.of(ds, emb, kind=kind, n_folds=n_folds, random_state=random_state)
     scores = np.full((len(sample.ids), len(sample.labels) or 1), np.nan)

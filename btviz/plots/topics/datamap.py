@@ -102,6 +102,7 @@ def topic_map(
     quality: pl.DataFrame | None = None,
     source: str | None = None,
     text: str = "text",
+    item: str = "pair",
     width: str | float = "double",
 ) -> alt.LayerChart:
     """Draw a data map with the names of its topics, for print.
@@ -118,6 +119,8 @@ def topic_map(
         Name of the data for the caption: ``ds.population``.
     text : str
         What a point is: "prompt", "response", "qa".
+    item : str
+        What a row is: ``ds.item``.
     width : {"double", "single"} or float
         Columns of a paper to fill, or points.
 
@@ -143,13 +146,17 @@ def topic_map(
     largest = topics.sort("n_pairs", descending=True, maintain_order=True)
     labels = _labels(placed, largest.head(NAMES), frame)
     colours = dict(zip(largest["topic"], COLOURS, strict=False))
-    lines = [_caption(placed, source=source, text=text), _legend(topics.height, n_names=len(labels)), _trust(quality)]
+    lines = [
+        _caption(placed, source=source, text=text, item=item),
+        _legend(topics.height, n_names=len(labels)),
+        _trust(quality),
+    ]
     return LayerChart(
         layer=[_underlay(placed, colours, frame), *_names(labels, colours, frame)],
         width=frame.room,
         height=frame.tall,
         title=heading(f"Topics of {_PLURALS.get(text, text)}", *lines, width=width),
-        description=_description(largest, caption=lines[0]),
+        description=_description(largest, caption=lines[0], item=item),
         config=config(),
     )
 
@@ -235,9 +242,9 @@ def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame) -> 
     return drawn
 
 
-def _caption(placed: pl.DataFrame, *, source: str | None, text: str) -> str:
+def _caption(placed: pl.DataFrame, *, source: str | None, text: str, item: str) -> str:
     spots = placed.select("x", "y").unique().height
-    counted = f"pairs · n = {placed.height:,}"
+    counted = f"{item}s · n = {placed.height:,}"
     return " · ".join(part for part in (source, counted, f"{spots:,} places, one a {text}") if part)
 
 
@@ -262,9 +269,9 @@ def _trust(quality: pl.DataFrame | None) -> str:
     return f"Map of {known['n_neighbors'][0]} neighbours: {', '.join(measures)}" if measures else ""
 
 
-def _description(topics: pl.DataFrame, *, caption: str) -> str:
+def _description(topics: pl.DataFrame, *, caption: str, item: str) -> str:
     """Text for those who do not see the picture."""
-    said = [f"{name} ({n:,} pairs)" for name, n in topics.head(10).select("name", "n_pairs").rows()]
+    said = [f"{name} ({n:,} {item}s)" for name, n in topics.head(10).select("name", "n_pairs").rows()]
     return f"Map of texts in which similar ones lie together ({caption}). Largest topics: {'; '.join(said) or 'none'}."
 
 

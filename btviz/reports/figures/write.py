@@ -170,7 +170,7 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
             "parameters": {**made.topics.facts, "scale": made.topics.scale},
             "quality": made.quality.to_dicts(),
         },
-        "plot": {"function": "btviz.plots.topic_map", "parameters": {"text": text}},
+        "plot": {"function": "btviz.plots.topic_map", "parameters": {"text": text, "item": ds.item}},
     }
     entry = _drawn_topic_map(made)
     drawn = {name: entry.blob(f"map.{name}") for name in FORMATS}
@@ -193,7 +193,8 @@ def _drawn_topic_map(made: TopicMap) -> Entry:
         return kept
 
     def make(draft: Draft) -> None:
-        chart = topic_map(made.placed, topics.topics, quality=made.quality, source=made.ds.population, text=text)
+        said = {"source": made.ds.population, "text": text, "item": made.ds.item}
+        chart = topic_map(made.placed, topics.topics, quality=made.quality, **said)
         for name in FORMATS:
             draft.blob(f"map.{name}", render(chart, format=name))
 

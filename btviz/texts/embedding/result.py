@@ -13,7 +13,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
-from btviz.errors import NotFoundError, UsageError, choice
+from btviz.errors import DataError, NotFoundError, UsageError, choice
 from btviz.texts.embedding.encoders import Encoder
 
 
@@ -28,7 +28,8 @@ class Embeddings:
     vectors : ndarray of float32, shape (n, d)
         Row i belongs to ``text_ids[i]`` and has unit length. Mapped from the store, read-only.
     pairs : DataFrame
-        `pair_id`, `text_id` (both UInt64): one row a pair of the data set, sorted by `pair_id`.
+        `pair_id`, `text_id` (both UInt64): one row a pair of the data set, sorted by `pair_id`; of prompts without
+        answers one row each, and `pair_id` is the prompt's id.
     text : {"prompt", "response", "qa"}
         Which text of a pair was embedded.
     encoder : str
@@ -38,7 +39,8 @@ class Embeddings:
     facts : Mapping
         What is known of the run: `rows` of the data set, `texts`, `new` (encoded in this run), `truncated`
         (texts longer than the encoder reads), `max_tokens`, `seconds`, `storage`, `language` (what to
-        say of texts that are not in the encoder's language, or None); empty for embeddings made by hand.
+        say of texts that are not in the encoder's language, or None), `item` (what has the texts: pair or
+        prompt); empty for embeddings made by hand.
     source : Encoder or None
         The encoder itself, for further texts; None for embeddings made by hand.
 
@@ -74,7 +76,8 @@ class Embeddings:
         return len(self.text_ids)
 
     def __repr__(self) -> str:
-        shape = f"{len(self):,} texts of {self.pairs.height:,} pairs, {self.vectors.shape[1]} dimensions"
+        items = f"{self.facts.get('item', 'pair')}s"
+        shape = f"{len(self):,} texts of {self.pairs.height:,} {items}, {self.vectors.shape[1]} dimensions"
         seen = f" ({self.summary})" if self.facts else ""
         return f"<Embeddings of each {self.text} by {self.encoder}: {shape}{seen}; fingerprint {self.fingerprint[:8]}>"
 
@@ -167,7 +170,12 @@ def joined(prompts: Sequence[str], responses: Sequence[str], *, text: str) -> li
 def texts_of(ds: Dataset, text: str) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Distinct texts of a data set, and the text of each pair."""
     choice(text, TEXTS, what="text")
-    of_pairs = ds.pairs.select("pair_id", TEXTS[text].alias("text"))
+    if ds.item == "prompt" and text != "prompt":
+        raise DataError(
+            f"Each {text} of {ds.name} was asked for; it has prompts without answers. Choose text='prompt'"
+            " (--text prompt)."
+        )
+    of_pairs = ds.items.select("pair_id", TEXTS[text].alias("text"))
     distinct = of_pairs.select(pl.col("text").unique())
     ids = pl.Series("text_id", text_ids(distinct["text"], count=distinct.height), ID)
     texts = distinct.select(ids, "text").sort("text_id")

@@ -38,7 +38,7 @@ def embed(
     workers: int | None = None,
     store: Store | None = None,
 ) -> Embeddings:
-    """Give every pair of a data set the vector of its prompt, its response, or both.
+    """Give every pair of a data set the vector of its prompt, its response, or both; or every prompt its own.
 
     Equal texts are encoded once. What has been encoded is kept in the store as it comes: a run that
     was stopped, or killed, goes on where it was, and added data cost only what is new. Of several runs
@@ -48,7 +48,7 @@ def embed(
     Parameters
     ----------
     ds : Dataset
-        Its `pairs` are embedded.
+        Its `items` are embedded: pairs or, where there are none, prompts.
     text : {"prompt", "response", "qa"}
         Which text of a pair; "qa" is the prompt and, on the next line, the response.
     encoder : str, path-like or Encoder
@@ -74,7 +74,8 @@ def embed(
         If `text`, `storage` or `engine` is unknown, `workers` is no whole number of 1 or more, or
         something else is passed for data or encoder.
     DataError
-        If the data set has no pairs, or the encoder is not what it should be.
+        If the data set has no pairs and no prompts, or prompts alone and another text is asked for; if the
+        encoder is not what it should be.
     StoreError
         If the disk is full, or the store cannot be written.
 
@@ -97,7 +98,7 @@ def embed(
         )
     texts, pairs = texts_of(ds, text)
     if texts.is_empty():
-        raise DataError(f"Asked to embed {ds.name}; it has no pairs. Choose data with prompts and responses.")
+        raise DataError(f"Asked to embed {ds.name}; it has no pairs and no prompts. Choose data with texts.")
     note = language_note(used.name, texts["text"], what=PLURALS[text])
     if note:
         warnings.warn(note, LanguageWarning, stacklevel=2)
@@ -105,7 +106,7 @@ def embed(
     entry = run.stored(store or Store(), storage=storage)
     facts: dict[str, Any] = dict(entry.document("facts"))
     facts |= {"rows": run.rows, "new": run.new, "seconds": time.monotonic() - begun, "storage": storage}
-    facts["language"] = note
+    facts |= {"language": note, "item": ds.item}
     vectors = entry.array("vectors")
     return Embeddings(
         text_ids=texts["text_id"].to_numpy(),

@@ -53,7 +53,7 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
         - `few_prompts`: the topic's prompts weigh as little as fewer than 20 equal ones, so that there is no interval,
           or the rarer outcome occurs in fewer than 8 of them, or a few weigh most, so that the interval is a wide one;
         - `undefined`: why a value is null;
-        - `n_all` (pairs counted), `population` ("pairs"), `where`, `rule`.
+        - `n_all` (pairs counted), `population` ("pairs" or "prompts"), `where`, `rule`.
 
     Raises
     ------
@@ -66,12 +66,12 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
         rows = rows.filter(~pl.col("is_safe"))
     if rows.is_empty():
         raise UsageError(
-            f"Categories by topic were asked for, but no {'unsafe ' * (where == 'unsafe')}pair of {ds.name!r} that "
-            "has a topic is labelled by category. Use data with labels."
+            f"Categories by topic were asked for, but no {'unsafe ' * (where == 'unsafe')}{ds.item} of {ds.name!r} "
+            "that has a topic is labelled by category. Use data with labels."
         )
     names = {-1: "outliers", **dict(topics.topics.select("topic", "name").iter_rows())}
     table = _beside_joint(_profiles(rows, sorted(set(topics.assignments["topic"])), ds.taxonomy))
-    stamp = {"n_all": pl.lit(rows.height, pl.Int64), "population": pl.lit("pairs"), "where": pl.lit(where)}
+    stamp = {"n_all": pl.lit(rows.height, pl.Int64), "population": pl.lit(f"{ds.item}s"), "where": pl.lit(where)}
     return (
         table.with_columns(cs.float().fill_nan(None))
         .with_columns(_undefined().alias("undefined"), **stamp, rule=pl.lit(RULE))

@@ -112,14 +112,14 @@ def mean_vectors(topics: Integers, vectors: NDArray[np.float32]) -> NDArray[np.f
 
 def texts_of(ds: Dataset, embeddings: Embeddings) -> pl.DataFrame:
     """Each distinct text, in the order of ``embeddings.text_ids``, with the smallest and largest id of its prompts."""
-    texts = ds.pairs.select("pair_id", "prompt_id", TEXTS[embeddings.text].alias("text"))
+    texts = ds.items.select("pair_id", "prompt_id", TEXTS[embeddings.text].alias("text"))
     prompts = (pl.col("prompt_id").min().alias("first_prompt"), pl.col("prompt_id").max().alias("last_prompt"))
     known = embeddings.pairs.join(texts, on="pair_id", how="inner")
     distinct = known.group_by("text_id").agg(pl.col("text").first(), *prompts).sort("text_id")
     if distinct.height != len(embeddings):
         raise UsageError(
             f"Topics of {ds.name!r} were asked for; of the {len(embeddings):,} texts embedded only {distinct.height:,} "
-            "are texts of its pairs. Embed this data set."
+            "are texts of it. Embed this data set."
         )
     return distinct
 

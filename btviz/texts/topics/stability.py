@@ -127,7 +127,7 @@ def _runs(ds: Dataset, topics: Topics, embeddings: Embeddings, options: dict[str
 
 def subsample(ds: Dataset, embeddings: Embeddings, *, share: float, rng: np.random.Generator) -> Embeddings:
     """Embeddings of the texts of a random part of the prompts."""
-    prompt = embeddings.pairs.join(ds.pairs.select("pair_id", "prompt_id"), on="pair_id", how="inner")
+    prompt = embeddings.pairs.join(ds.items.select("pair_id", "prompt_id"), on="pair_id", how="inner")
     prompts = prompt["prompt_id"].unique().sort()
     kept = prompts.filter(pl.Series(rng.random(len(prompts)).argsort().argsort() < round(share * len(prompts))))
     pairs = prompt.filter(pl.col("prompt_id").is_in(kept.implode())).select("pair_id", "text_id").sort("pair_id")

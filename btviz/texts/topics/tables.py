@@ -56,7 +56,7 @@ def tables_of(ds: Dataset, layers: Layers, *, scale: int, model: Any, counted: C
     texts, assignments = layers.layer(scale).topics, layers.assignments(scale)
     k = int(texts.max(initial=-1)) + 1
     words = [keywords_of(model, topic) for topic in range(k)]
-    prompts = assignments.join(ds.pairs.select("pair_id", "prompt_id"), on="pair_id").filter(pl.col("topic") >= 0)
+    prompts = assignments.join(ds.items.select("pair_id", "prompt_id"), on="pair_id").filter(pl.col("topic") >= 0)
     n_prompts = prompts.group_by("topic").agg(pl.col("prompt_id").n_unique()).sort("topic")["prompt_id"]
     n_pairs = np.bincount(prompts["topic"], minlength=k)
     table = pl.DataFrame(
@@ -164,8 +164,12 @@ def keywords_of(model: Any, topic: int) -> list[tuple[str, float]]:
 
 
 def labelled_pairs(ds: Dataset, assignments: pl.DataFrame) -> pl.DataFrame:
-    """Pairs of a table of assignments with what their annotators said, as far as it is known."""
-    labels = ds.pairs.select("pair_id", "prompt_id", "is_safe", "labels").drop_nulls(["is_safe", "labels"])
+    """Pairs of a table of assignments with what their annotators said, as far as it is known.
+
+    Prompts without answers are labelled by what they ask for, whether or not somebody says that it is safe.
+    """
+    needed = ["labels"] if ds.item == "prompt" else ["is_safe", "labels"]
+    labels = ds.items.select("pair_id", "prompt_id", "is_safe", "labels").drop_nulls(needed)
     return assignments.select("pair_id", "topic").join(labels, on="pair_id", how="inner").sort("pair_id")
 
 
@@ -173,12 +177,18 @@ def category_shares(ds: Dataset, assignments: pl.DataFrame, *, n_topics: int) ->
     """Share of each topic's pairs with each category, in short."""
     rows = labelled_pairs(ds, assignments).filter(pl.col("topic") >= 0)
     n = np.bincount(rows["topic"], minlength=n_topics)
-    unsafe = np.bincount(rows["topic"], weights=~rows["is_safe"].to_numpy(), minlength=n_topics)
+    judged = rows.drop_nulls("is_safe")
+    unsafe = np.bincount(judged["topic"], weights=~judged["is_safe"].to_numpy(), minlength=n_topics)
+    n_judged = np.bincount(judged["topic"], minlength=n_topics)
     held = ds.taxonomy.flags(rows["labels"])
     counts = np.stack([np.bincount(rows["topic"], weights=flag, minlength=n_topics) for flag in held.T], axis=1)
     top = [ds.taxonomy.keys[int(np.argmax(row))] if row.max(initial=0) > 0 else None for row in counts]
     shares = {
         f"share_{category.slug}": ratio(counts[:, place], n) for place, category in enumerate(ds.taxonomy.categories)
     }
-    columns = {"n_labelled": n, "share_unsafe": ratio(unsafe, n), "top_category": pl.Series(top, dtype=pl.String)}
+    columns = {
+        "n_labelled": n,
+        "share_unsafe": ratio(unsafe, n_judged),
+        "top_category": pl.Series(top, dtype=pl.String),
+    }
     return pl.DataFrame(columns | shares).with_columns(cs.float().fill_nan(None))

@@ -1,6 +1,6 @@
 """Arrays over the pairs of a data set, so that a click does not have to read tables.
 
-Rows of the index are rows of `ds.pairs`, which is sorted by `pair_id`; views pass row numbers.
+Rows of the index are rows of `ds.items`, which is sorted by `pair_id`; views pass row numbers.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class PairIndex:
     is_safe: NDArray[np.bool_]
     is_unsafe: NDArray[np.bool_]
     has_categories: bool
+    categorised: NDArray[np.bool_]
     n_annotations: Masks
     n_unsafe: Masks
     annotation_row: Rows
@@ -97,15 +98,17 @@ class PairIndex:
 def index_pairs(ds: Dataset) -> PairIndex:
     """Build the index of a data set: one pass over `annotations`."""
     labels = pl.col("labels")
-    has_categories = ds.pairs["labels"].count() > 0
+    has_categories = ds.items["labels"].count() > 0
     # comparisons may tell the safety of answers and name no category anywhere: nothing contradicts itself there
     known = pl.col("is_safe").is_not_null() & (labels.is_not_null() if has_categories else True)
+    # a prompt alone may be labelled by what it asks for, and nobody says whether that is safe
+    categorised = labels.is_not_null() if ds.item == "prompt" else known & has_categories
     voted = ds.annotations.group_by("pair_id").agg(
         labels.bitwise_or().alias("voted"), labels.bitwise_and().alias("every_label")
     )
     of_comparisons = labellings(ds).group_by("pair_id").agg(labels.fill_null(0).bitwise_or().alias("given")).collect()
     pairs = (
-        ds.pairs.select("pair_id", "prompt_id", "labels", "is_safe", "n_annotations", "n_unsafe")
+        ds.items.select("pair_id", "prompt_id", "labels", "is_safe", "n_annotations", "n_unsafe")
         .join(voted, on="pair_id", how="left", maintain_order="left")
         .join(of_comparisons, on="pair_id", how="left", maintain_order="left")
         .select(
@@ -114,7 +117,8 @@ def index_pairs(ds: Dataset) -> PairIndex:
             pl.col("n_annotations", "n_unsafe").fill_null(0),
             pl.coalesce("voted", "given").alias("any_labels"),
             pl.coalesce("every_label", labels, pl.lit(0, pl.UInt32)).alias("every_label"),
-            pl.when(known).then(labels).fill_null(0).cast(pl.UInt32).alias("labels"),
+            categorised.alias("categorised"),
+            pl.when(known | categorised).then(labels).fill_null(0).cast(pl.UInt32).alias("labels"),
             (known & pl.col("is_safe")).fill_null(value=False).alias("is_safe"),
             (known & ~pl.col("is_safe")).fill_null(value=False).alias("is_unsafe"),
         )
@@ -131,6 +135,7 @@ def index_pairs(ds: Dataset) -> PairIndex:
         is_safe=columns["is_safe"],
         is_unsafe=columns["is_unsafe"],
         has_categories=has_categories,
+        categorised=columns["categorised"],
         n_annotations=columns["n_annotations"],
         n_unsafe=columns["n_unsafe"],
         annotation_row=np.searchsorted(ids, ds.annotations["pair_id"].to_numpy()),

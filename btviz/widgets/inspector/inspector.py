@@ -72,7 +72,7 @@ class Inspector(View, anywidget.AnyWidget):
             self.send({"kind": "text", "pair": hex_id(row["pair_id"]), "texts": self._texts(row)})
 
     def _texts(self, row: Mapping[str, Any]) -> list[dict[str, Any]]:
-        parts = ("prompt", "response")
+        parts = ("prompt",) if self.ds.item == "prompt" else ("prompt", "response")
         shown = {part: None if row[part] is None else beginning(row[part], most=LONGEST_TEXT) for part in parts}
         return [
             {

@@ -73,7 +73,7 @@ def _has_verdict(index: PairIndex, by: Filter) -> NDArray[np.bool_]:
 def containing(ds: Dataset, rows: Rows, *, words: str) -> Rows:
     """Rows whose prompt or response contains words, taken literally, upper or lower case."""
     pattern = "(?i)" + pl.escape_regex(words)
-    texts = ds.pairs.select("prompt", "response")[rows]
+    texts = ds.items.select("prompt", "response")[rows]
     hits = texts.select(pl.any_horizontal(pl.all().str.contains(pattern)).fill_null(value=False))
     kept: Rows = rows[hits.to_series().to_numpy()]
     return kept
@@ -140,7 +140,7 @@ class Listing:
         self.place.prompt_of = None if pair_id is None else self.row_of(pair_id)
 
     def row_of(self, pair_id: int) -> int:
-        """Row of a pair in `ds.pairs`."""
+        """Row of a pair in `ds.items`."""
         rows = self._index.rows_of(pl.Series([pair_id], dtype=pl.UInt64))
         if not len(rows):
             raise NotFoundError(
@@ -158,8 +158,8 @@ class Listing:
 
     @property
     def selected(self) -> pl.DataFrame:
-        """The listed rows of `ds.pairs`, without their texts."""
-        return self._ds.pairs.drop("prompt", "response")[self.rows]
+        """The listed rows of `ds.items`, without their texts."""
+        return self._ds.items.drop("prompt", "response")[self.rows]
 
     def describe(self) -> dict[str, Any]:
         """Counts and words for the head of the list; no text of the data among them."""
@@ -169,6 +169,7 @@ class Listing:
         )
         return {
             "name": self._ds.population,
+            "item": self._ds.item,
             "origin": self._selection.origin,
             "expression": self._selection.expression,
             "all": len(self._index),

@@ -72,10 +72,10 @@ class PairInspector(Inspector):
 
     @property
     def selected(self) -> pl.DataFrame:
-        """Rows of `ds.pairs` that are listed: the selection, narrowed by the filter.
+        """Rows of `ds.items` that are listed: the selection, narrowed by the filter.
 
         Texts are left out, so that showing the frame in a notebook shows none; read them from
-        ``ds.pairs`` by `pair_id`.
+        ``ds.items`` by `pair_id`.
         """
         return self._listing.selected
 
@@ -214,7 +214,7 @@ class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
 
     @property
     def selected(self) -> pl.DataFrame:
-        """Rows of `ds.pairs`, without texts, that the inspector lists: selection and filter."""
+        """Rows of `ds.items`, without texts, that the inspector lists: selection and filter."""
         return self.inspector.selected
 
 
@@ -223,12 +223,18 @@ _FACTS = ("split", "source", "severity", "prompt_words", "response_words")
 
 def cards_of(rows: Rows, *, ds: Dataset, index: PairIndex) -> list[dict[str, Any]]:
     """Describe pairs for the front end."""
-    columns = [name for name in _FACTS if name in ds.pairs.columns]
-    facts = ds.pairs.select(columns)[rows].to_dicts()
+    columns = [name for name in _FACTS if name in ds.items.columns]
+    facts = ds.items.select(columns)[rows].to_dicts()
     compared_rows = _told_by_comparisons(ds, index, rows)
     return [
-        _card(ds, index, int(row), fact | {"told": row in compared_rows}) for row, fact in zip(rows, facts, strict=True)
+        _card(ds, index, int(row), fact | {"told": row in compared_rows or _is_judged(ds, index, row)})
+        for row, fact in zip(rows, facts, strict=True)
     ]
+
+
+def _is_judged(ds: Dataset, index: PairIndex, row: int) -> bool:
+    """Whether somebody says of a prompt without answers whether it is safe."""
+    return ds.item == "prompt" and bool(index.is_safe[row] or index.is_unsafe[row])
 
 
 def _told_by_comparisons(ds: Dataset, index: PairIndex, rows: Rows) -> set[int]:
@@ -253,6 +259,7 @@ def _card(ds: Dataset, index: PairIndex, row: int, facts: Mapping[str, Any]) -> 
         "pair": hex_id(int(index.pair_ids[row])),
         "safe": bool(index.is_safe[row]) if index.is_safe[row] or index.is_unsafe[row] else None,
         "labelled": n > 0 or facts["told"],
+        "alone": ds.item == "prompt",
         "unsafe": int(index.n_unsafe[row]),
         "annotations": n,
         "disputed": bool(index.disputed[row]) if n > 1 else None,

@@ -60,8 +60,7 @@ def by_safety(places: Places, index: PairIndex) -> Colouring:
 
 def by_category(places: Places, index: PairIndex, *, category: Category) -> Colouring:
     """Colour by the share of pairs with one category; places without it are grey."""
-    known = (index.is_safe | index.is_unsafe) & index.has_categories
-    share = places.mean(index.taxonomy.flags(index.labels)[:, category.bit], known=known)
+    share = places.mean(index.taxonomy.flags(index.labels)[:, category.bit], known=index.categorised)
     return _against_grey(category.title, share, none="no pair", some="of its pairs", unknown="not labelled")
 
 
@@ -76,7 +75,7 @@ def by_disagreement(places: Places, index: PairIndex) -> Colouring:
 def by_severity(places: Places, ds: Dataset) -> Colouring:
     """Colour by the highest severity of any pair at a place."""
     levels = ds.taxonomy.severities
-    severity = ds.pairs["severity"]
+    severity = ds.items["severity"]
     known = severity.is_not_null().to_numpy() & (places.of_row >= 0)
     highest = np.full(len(places), -1, np.int64)
     np.maximum.at(highest, places.of_row[known], severity.fill_null(0).to_numpy()[known].astype(np.int64))
@@ -134,7 +133,7 @@ class Offer:
 
 def offers(ds: Dataset, *, places: Places, index: PairIndex, scores: pl.DataFrame | None) -> dict[str, Offer]:
     """Colourings by name: "topic", "safety", "disagreement", "severity", "category:SLUG", "score:MODEL"."""
-    rated = "severity" in ds.pairs.columns and ds.pairs["severity"].count() > 0
+    rated = "severity" in ds.items.columns and ds.items["severity"].count() > 0
     twice = "" if index.dispute_measurable else "most pairs were annotated once"
     colourings = {
         TOPIC: Offer("Topic", "", lambda layer: by_topic(layer.of_place, shown=layer.coloured)),

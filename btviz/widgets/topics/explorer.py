@@ -175,7 +175,7 @@ class TopicExplorer(InspectedView):
                 "Choose another topic, or another scale."
             )
         named = "Outliers" if topic < 0 else f"Topic {topic}"
-        origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), 'pair')}"
+        origin = f"{named} at scale {self.topics.scale}: {_counted(ids.len(), self.ds.item)}"
         self._choose(ids, origin=origin, expression=self.panel.layer.expression(topic), topic=topic)
 
     def lasso(self, places: ArrayLike) -> None:
@@ -195,8 +195,10 @@ class TopicExplorer(InspectedView):
         if not len(rows):
             self.selection.clear()
             return
-        origin = f"{_counted(len(self.panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), 'pair')}"
-        self._choose(self.ds.pairs["pair_id"][rows], origin=origin)
+        origin = (
+            f"{_counted(len(self.panel.places.at_rows(rows)), 'point')} of the map: {_counted(len(rows), self.ds.item)}"
+        )
+        self._choose(self.ds.items["pair_id"][rows], origin=origin)
 
     def search(self, words: str) -> None:
         """Choose the pairs whose prompt or response contains words, taken literally in upper or lower case.
@@ -207,7 +209,7 @@ class TopicExplorer(InspectedView):
             If there are no words.
         """
         ids = with_words(self.ds, words)
-        self._choose(ids, origin=f"Search for words: {_counted(len(ids), 'pair')}")
+        self._choose(ids, origin=f"Search for words: {_counted(len(ids), self.ds.item)}")
 
     def search_meaning(self, text: str, *, n: int = NEAREST) -> None:
         """Choose the pairs with the `n` texts nearest in meaning to another.
@@ -244,7 +246,7 @@ class TopicExplorer(InspectedView):
             self._setting = None
 
     def _choose_near(self, ids: pl.Series) -> None:
-        self._choose(ids, origin=f"Nearest in meaning: {_counted(len(ids), 'pair')}")
+        self._choose(ids, origin=f"Nearest in meaning: {_counted(len(ids), self.ds.item)}")
 
     def _selection_moved(self) -> None:
         ids = self.selection.pair_ids
@@ -295,7 +297,7 @@ def with_words(ds: Dataset, words: str) -> pl.Series:
     """Pairs whose prompt or response contains words, taken literally, upper or lower case."""
     if not words.strip():
         raise UsageError("A search for words was asked for without any. Type at least one.")
-    return ds.pairs["pair_id"][containing(ds, np.arange(ds.pairs.height), words=words.strip())]
+    return ds.items["pair_id"][containing(ds, np.arange(ds.items.height), words=words.strip())]
 
 
 def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:

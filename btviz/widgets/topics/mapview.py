@@ -263,7 +263,7 @@ class TopicPanel:
         stability: pl.DataFrame | None,
         on_message: Callable[[Message], None],
     ) -> None:
-        self._index, self.places = index, places
+        self._index, self.places, self._item = index, places, ds.item
         self._offers = offers(ds, places=places, index=index, scores=scores)
         self._unsafe = places.mean(index.is_unsafe, known=index.is_safe | index.is_unsafe)
         self._color = TOPIC
@@ -273,6 +273,7 @@ class TopicPanel:
             self._sizes()
             | {
                 "population": ds.population,
+                "item": ds.item,
                 "texts": PLURALS.get(topics.facts.get("text", ""), "texts"),
                 "encoder": topics.facts.get("encoder"),
                 "language": _language(ds, topics),
@@ -321,12 +322,13 @@ class TopicPanel:
             return
         topic, n = int(self.layer.of_place[place]), int(self.places.n_pairs[place])
         unsafe = int(np.round(self._unsafe[place] * n)) if np.isfinite(self._unsafe[place]) else None
-        self.view.send({"kind": "pointed", "topic": topic, "pairs": n, "unsafe": unsafe})
+        self.view.send({"kind": "pointed", "topic": topic, "item": self._item, "pairs": n, "unsafe": unsafe})
 
     def send_labels(self) -> None:
         """Topic names are words of the texts: they go as a message, so that no saved file keeps them."""
         colours = GROUPS if self._color == TOPIC else ()
-        self.view.send({"kind": "labels", "labels": self.layer.labels(), "colours": colours})
+        labels = [{**label, "item": self._item} for label in self.layer.labels()]
+        self.view.send({"kind": "labels", "labels": labels, "colours": colours})
 
     def _lay(self, topics: Topics) -> TopicLayer:
         stability = self._stability.get(topics.scale, {})
@@ -354,7 +356,7 @@ def _language(ds: Dataset, topics: Topics) -> str | None:
     text, encoder = topics.facts.get("text"), topics.facts.get("encoder")
     if text not in TEXTS or encoder is None:
         return None
-    return language_note(encoder, ds.pairs.select(TEXTS[text]).to_series(), what=PLURALS[text])
+    return language_note(encoder, ds.items.select(TEXTS[text]).to_series(), what=PLURALS[text])
 
 
 def _of_all(quality: pl.DataFrame | None) -> list[dict[str, Any]]:

@@ -74,6 +74,8 @@ export interface PairCard {
   source: string | null;
   words: (number | null)[];
   answers: number;
+  /** Whether it is a prompt without an answer. */
+  alone: boolean;
 }
 
 /** One of the two answers of a comparison, as released in its row. */
@@ -130,6 +132,7 @@ export interface TopicLabel {
   topic: number;
   name: string;
   keywords: string[];
+  item: string;
   n_pairs: number;
   n_texts: number;
   stability: number | null;

@@ -38,6 +38,7 @@ test("votes are dots, or a fraction of many, or nothing where there was one anno
 test("a topic says its size and how far it is found again", () => {
   const topic = {
     topic: 3,
+    item: "pair",
     n_pairs: 60,
     n_texts: 1,
     keywords: ["tea", "cup"],
@@ -75,7 +76,7 @@ test("unstable topics are counted in the right number", () => {
 });
 
 test("a map says what is on it, and how much is not", () => {
-  const state = { population: "sample", pairs: 181, points: 91, texts: "prompts", unplaced: 0 };
+  const state = { population: "sample", item: "pair", pairs: 181, points: 91, texts: "prompts", unplaced: 0 };
   assert.equal(titleOf(state), "sample · n = 181 pairs at 91 points, one for each of their distinct prompts");
   assert.match(titleOf({ ...state, unplaced: 9 }), / · 9 pairs are not on the map$/);
 });

@@ -51,7 +51,8 @@ function samePromptButton({ pair, answers }, send) {
  */
 export function pairCard(card, state, act) {
   const shown = state.texts.get(card.pair);
-  const parts = state.inPrompt ? ["response"] : ["prompt", "response"];
+  const parts = card.alone ? ["prompt"] : state.inPrompt ? ["response"] : ["prompt", "response"];
+  const noun = card.alone ? "prompt" : "pair";
   const sizes = parts.map((part) => sized(part, card.words[part === "prompt" ? 0 : 1]));
   return element(
     "article",
@@ -61,7 +62,7 @@ export function pairCard(card, state, act) {
       role: "listitem",
       "data-item": card.pair,
       "data-pair": card.pair,
-      "aria-label": `Pair ${card.pair}`,
+      "aria-label": `${card.alone ? "Prompt" : "Pair"} ${card.pair}`,
     },
     head(card, state.categories, act.say),
     ...(shown ? parts.map((part) => textBlock(part, shown)) : []),
@@ -70,8 +71,8 @@ export function pairCard(card, state, act) {
       { class: "btviz-row btviz-actions" },
       !shown && hidden(`Hidden: ${sizes.join(", ")}`),
       button(shown ? "Hide" : "Reveal", "Key: r", () => act.toggle(card.pair), { class: "btviz-reveal" }),
-      !state.inPrompt && samePromptButton(card, act.send),
-      button("Tag…", "Tag this pair and note on it. Key: t", () => act.tag(card.pair)),
+      !state.inPrompt && !card.alone && samePromptButton(card, act.send),
+      button("Tag…", `Tag this ${noun} and note on it. Key: t`, () => act.tag(card.pair)),
       ...tagTokens(card.pair, state.notes, act.send),
     ),
     state.form?.pair === card.pair && state.form.node,

@@ -27,7 +27,7 @@ function head(model, act) {
   const copy = button("Copy expression", "", () =>
     copyText(model.get("view").expression, "Copied the Polars expression of this selection.", act.say),
   );
-  const everything = button("Show all pairs", "Drop the selection", () => act.send({ kind: "clear" }));
+  const everything = button("Show all", "Drop the selection", () => act.send({ kind: "clear" }));
   const id = element("input", {
     class: "btviz-open",
     placeholder: "Open by id",
@@ -41,8 +41,9 @@ function head(model, act) {
   function update() {
     const view = model.get("view");
     origin.replaceChildren(view.origin);
-    counts.replaceChildren(countsInWords(view, "pair"));
+    counts.replaceChildren(countsInWords(view, view.item));
     copy.title = view.expression;
+    everything.replaceChildren(`Show all ${view.item}s`);
     everything.hidden = view.chosen === view.all;
   }
   const row = element("div", { class: "btviz-row" }, counts, copy, everything, id);

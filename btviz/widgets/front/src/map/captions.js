@@ -49,11 +49,11 @@ export function unstableLine({ unstable, n_topics: n }) {
 /**
  * What is on the map, in words.
  *
- * @param {{ population: string, pairs: number, points: number, texts: string, unplaced: number }} state
+ * @param {{ population: string, item: string, pairs: number, points: number, texts: string, unplaced: number }} state
  */
-export function titleOf({ population, pairs, points, texts, unplaced }) {
-  const rest = unplaced ? ` · ${count(unplaced)} pairs are not on the map` : "";
-  const places = `${plural(pairs, "pair")} at ${plural(points, "point")}`;
+export function titleOf({ population, item, pairs, points, texts, unplaced }) {
+  const rest = unplaced ? ` · ${count(unplaced)} ${item}s are not on the map` : "";
+  const places = `${plural(pairs, item)} at ${plural(points, "point")}`;
   return `${population} · n = ${places}, one for each of their distinct ${texts}${rest}`;
 }
 
@@ -62,8 +62,8 @@ export function titleOf({ population, pairs, points, texts, unplaced }) {
  *
  * @param {TopicLabel} label
  */
-export function aboutTopic({ topic, keywords, n_pairs: pairs, n_texts: texts, stability, unstable }) {
-  const sizes = `Topic ${topic}: ${plural(pairs, "pair")}, ${plural(texts, "text")}.`;
+export function aboutTopic({ topic, item, keywords, n_pairs: pairs, n_texts: texts, stability, unstable }) {
+  const sizes = `Topic ${topic}: ${plural(pairs, item)}, ${plural(texts, "text")}.`;
   const verdict = unstable ? ": unstable" : "";
   const again = stability == null ? "" : `\nOther fits find ${percent(stability)} of it again${verdict}.`;
   return `${sizes}${again}\n${keywords.join(", ")}`;

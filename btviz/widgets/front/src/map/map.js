@@ -36,15 +36,15 @@ function pointedLine() {
       node.replaceChildren(hint);
     },
     /**
-     * @param {{ topic: number | null, pairs: number, unsafe: number | null }} place
+     * @param {{ topic: number | null, item: string, pairs: number, unsafe: number | null }} place
      * @param {Map<number, string>} names
      */
-    point({ topic, pairs, unsafe }, names) {
+    point({ topic, item, pairs, unsafe }, names) {
       if (topic == null) return node.replaceChildren(hint);
       const named = topic < 0 ? "no topic" : `topic ${topic}: `;
       const how = unsafe == null ? "" : `, ${count(unsafe)} unsafe`;
       const name = element("bdi", {}, names.get(topic) ?? "");
-      node.replaceChildren(`${plural(pairs, "pair")} here${how} · ${named}`, name);
+      node.replaceChildren(`${plural(pairs, item)} here${how} · ${named}`, name);
     },
   };
 }
