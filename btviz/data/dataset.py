@@ -161,7 +161,20 @@ def expect_dataset(ds: object) -> None:
 
 
 def expect_answers(ds: Dataset, *, what: str) -> None:
-    """Check that a data set has answers; what is said of prompts alone is no matter of scores."""
+    """Check that a data set has answers: what is said of prompts alone is no matter of scores.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is to be scored.
+    what : str
+        What was asked for, in the plural: "Scores".
+
+    Raises
+    ------
+    DataError
+        If it holds prompts and no pair.
+    """
     if ds.item == "prompt":
         raise DataError(
             f"{what} were asked for of {ds.name}; it holds {ds.items.height:,} prompts without answers, and what is "

@@ -177,7 +177,7 @@ def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.Da
         - `n_category_rest`, `n_rest`, `share_rest`: the same for the pairs not chosen;
         - `n_all`, `share_all`: for all pairs counted; `lift` = `share` / `share_all` (0 ..);
         - `n_excluded`: chosen pairs whose labels are unknown or contradict each other;
-        - `undefined`: why a value is null; `population` ("pairs"), `rule`.
+        - `undefined`: why a value is null; `population` ("pairs", or "prompts" where there are no answers), `rule`.
 
     Notes
     -----
@@ -185,9 +185,10 @@ def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.Da
     sample of anything. `btviz.topic_categories` has intervals for topics.
     """
     ids = pair_ids if isinstance(pair_ids, pl.Series) else pl.Series(list(pair_ids), dtype=pl.UInt64)
-    pairs = ds.pairs.select("pair_id", "labels", "is_safe")
+    pairs = ds.items.select("pair_id", "labels", "is_safe")
     pairs = pairs.with_columns(pl.col("pair_id").is_in(ids.cast(pl.UInt64).unique().implode()).alias("chosen"))
-    known = pairs.drop_nulls(["labels", "is_safe"])
+    # of a prompt without an answer it is said what it asks for, whether or not somebody says that this is safe
+    known = pairs.drop_nulls(["labels"] if ds.item == "prompt" else ["labels", "is_safe"])
     chosen, rest = (
         _category_totals(known.filter(pl.col("chosen") == side), len(ds.taxonomy)) for side in (True, False)
     )
@@ -211,15 +212,18 @@ def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.Da
     )
     why = (
         pl.when(pl.col("n") == 0)
-        .then(pl.lit("no pair is chosen"))
+        .then(pl.lit(f"no {ds.item} is chosen"))
         .when(pl.col("n_rest") == 0)
-        .then(pl.lit("every pair is chosen, so there is no rest"))
+        .then(pl.lit(f"every {ds.item} is chosen, so there is no rest"))
         .when(pl.col("share_all") == 0)
-        .then(pl.lit("no pair has this category"))
+        .then(pl.lit(f"no {ds.item} has this category"))
     )
     floats = pl.selectors.float()
     return table.with_columns(
-        floats.fill_nan(None), why.alias("undefined"), pl.lit("pairs").alias("population"), pl.lit(RULE).alias("rule")
+        floats.fill_nan(None),
+        why.alias("undefined"),
+        pl.lit(f"{ds.item}s").alias("population"),
+        pl.lit(RULE).alias("rule"),
     )
 
 
