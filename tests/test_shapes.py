@@ -325,3 +325,46 @@ def test_any_value_in_any_key_costs_at_most_its_row(tmp_path, data):
 
 def test_every_made_shape_has_a_test():
     assert set(made_shapes.NEIGHBOURS) == set(LABELS)
+
+
+@pytest.mark.parametrize(
+    ("folder", "order"), [("harmless-base", "safer"), ("helpful-online", "better"), ("helpful", "overall")]
+)
+def test_a_folder_of_hh_says_what_choosing_means(tmp_path, folder, order):
+    rows = [
+        {
+            "chosen": f"\n\nHuman: {ASKED[0]} {i}\n\nAssistant: yes",
+            "rejected": f"\n\nHuman: {ASKED[0]} {i}\n\nAssistant: no",
+        }
+        for i in range(3)
+    ]
+    for name in (folder, "elsewhere"):  # the same bytes: what is stored of one is not taken for the other
+        (tmp_path / name).mkdir()
+        as_lines(rows, tmp_path / name / "train.jsonl")
+    for name, said in ((folder, order), ("elsewhere", "overall"), (folder, order)):
+        ds = btviz.load(tmp_path / name / "train.jsonl")
+        assert [kind for kind in ("better", "safer", "overall") if ds.preferences[kind].count() == 3] == [said]
+        assert ("names the folder" in ds.facts["files"][0]["said"][0]) == (said != "overall")
+    mine = btviz.load(tmp_path / folder / "train.jsonl", columns={"chosen": "overall"})
+    assert mine.preferences["overall"].count() == 3
+    as_lines([{"prompt": ASKED[0], "chosen": "yes", "rejected": "no"}], tmp_path / folder / "other.jsonl")
+    assert btviz.load(tmp_path / folder / "other.jsonl").preferences["overall"].count() == 1
+
+
+def test_prompts_for_a_trainer_are_read_and_what_is_of_no_answer_is_named(tmp_path):
+    rows = [
+        {
+            "prompt": [{"role": "user", "content": f"{ASKED[0]} {i}"}],
+            "data_source": "x",
+            "reward_model": {"style": "rule", "ground_truth": ""},
+            "extra_info": {"safer_response_id": i % 2, "index": i},
+        }
+        for i in range(4)
+    ]
+    as_parquet(rows, tmp_path / "train.parquet")
+    with pytest.warns(UserWarning, match=r"named like labels: 'extra_info\.safer_response_id'"):
+        ds = btviz.load(tmp_path / "train.parquet")
+    assert sorted(ds.prompts["prompt"]) == [f"{ASKED[0]} {i}" for i in range(4)]
+    as_parquet([row | {"extra_info": {"is_safe": True}} for row in rows], tmp_path / "judged.parquet")
+    with pytest.raises(DataError, match=r"extra_info\.is_safe"):
+        btviz.load(tmp_path / "judged.parquet")

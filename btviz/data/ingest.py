@@ -16,6 +16,7 @@ from btviz.data.reading.files import split_of
 from btviz.data.reading.frames import Table
 from btviz.data.reading.parse import Parsed, labels_by_answer, parse
 from btviz.data.reading.record import Progress
+from btviz.data.reading.shapes.comparisons import order_of
 from btviz.data.releases import RELEASES
 from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
 from btviz.data.tables import PROBLEMS
@@ -164,6 +165,8 @@ class Recipe:
         params: dict[str, Any] = {"files": files, "release": self.release}
         if self.taxonomy is not None:
             params["taxonomy"] = document_of(self.taxonomy)
+        if any(orders := [order_of(source.content) for source in self.counted]):  # by the names of folders
+            params["orders"] = orders
         if self.columns:
             params["columns"] = dict(self.columns)
         return Key("datasets", tuple(source.sha256 for source in self.counted), params, VERSION)

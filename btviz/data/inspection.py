@@ -210,7 +210,7 @@ def _of_files(
                 raise
             passed[source.label] = str(error)
             continue
-        shapes.setdefault((seen.layout, seen.table, frozenset(s.key for s in seen.columns)), []).append(seen)
+        shapes.setdefault((seen.layout, seen.table, seen.said, frozenset(s.key for s in seen.columns)), []).append(seen)
     if not shapes:
         raise DataError(
             f"{len(sources):,} files were to be inspected; none holds rows: {'; '.join(passed.values())[:1000]}"
@@ -236,7 +236,7 @@ def _seen(beginning: _Beginning, *, taxonomy: Taxonomy | None, columns: Mapping[
     place, sample = beginning.place, beginning.sample
     if not sample.columns:
         raise DataError(f"{place.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
-    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
+    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns, path=place.path)
     seen = tuple(summaries(sample))
     proposed = dict(columns or {}) or proposal(seen)
     command, call = place.lines(proposed) if "prompt" in proposed or columns else ("", "")

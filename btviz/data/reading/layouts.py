@@ -185,7 +185,7 @@ def _has_part(field: Field, key: str) -> bool:
 
 _LABEL = re.compile(
     r"(^|[_.\- ])(labels?|chosen|rejected|is|categor\w*|scores?|harm\w*|unsafe|safe\w*|severity\w*|better|prefer\w*"
-    r"|toxic\w*|flag\w*|violat\w*|ratings?|rank\w*|rewards?|costs?|annotat\w*|moderation|verdict|risk\w*|overall)"
+    r"|toxic\w*|flag\w*|violat\w*|ratings?|rank\w*|rewards?(?!_model)|costs?|annotat\w*|moderation|verdict|risk\w*|overall)"
     r"([_.\- ]|$)"
 )
 

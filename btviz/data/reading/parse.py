@@ -109,7 +109,7 @@ def parse_blocks(
 
 def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None) -> Iterator[Parsed]:
     sample = rows.sample()
-    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns)
+    layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns, path=rows.path)
     if layout is None:
         raise unrecognised(Place(rows.name, rows.path), sample)
     if layout.doubt:
@@ -127,10 +127,10 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
 
 
 def shape_of(
-    sample: Batch, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None
+    sample: Batch, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None, path: Path | None = None
 ) -> tuple[Layout | None, list[Unfolding]]:
     """The layout of a file by a sample of its rows, None if none fits, and what makes its texts plain before."""
-    steps, mapping = planned(sample, columns)
+    steps, mapping = planned(sample, columns, path=path)
     layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
     if layout is None:
         return None, steps

@@ -123,6 +123,8 @@ def _is_whole(layout: Layout, sample: Batch, *, mapped: Mapping[str, Field], key
     rest = [key for key in keys if not narrowed.knows(key)]
     if layout.produces == "prompts" and any(key.lower().startswith(_ANSWERED) for key in rest):
         return False
+    if layout.produces == "prompts":  # without an answer there is none that could be the better one
+        rest = [key for key in rest if not _ORDER_WITHIN.search(key)]
     return narrowed.has_labels or not any(looks_like_label(key) for key in rest)
 
 
@@ -145,6 +147,9 @@ LABELS = frozenset(
     | {"better", "safer", "overall", "prompt_labels", "prompt_is_safe"}
 )
 """Canonical columns of labels."""
+
+_ORDER_WITHIN = re.compile(r"\.(?:(?:safer|better|overall|preferred|chosen)_)?response_(?:id|index)$")
+"""Which of two answers, as a member of what else is known of a row."""
 
 _ANSWERED = ("response", "answer", "output", "completion", "reply")
 
@@ -277,8 +282,9 @@ def _with_rest(layout: Layout, sample: Batch) -> Layout:
     common = [key for key, cells in sample.columns.items() if _is_common(cells) and not layout.knows(key)]
     ids = [Field(f"{PREFIX}{key}", key, KeyText(), "allow", optional=True) for key in common if is_key(key)]
     rest = frozenset(key for key in common if not is_key(key))
+    within = {key for key in keys_of(sample) if key.partition(".")[0] in rest and looks_like_label(key)} - rest
     known = layout.not_kept & frozenset(sample.columns)
-    return replace(layout, fields=(*layout.fields, *ids), not_kept=known | rest, unknown=rest)
+    return replace(layout, fields=(*layout.fields, *ids), not_kept=known | rest, unknown=rest | within)
 
 
 def _is_common(cells: Cells) -> bool:

@@ -3,27 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from btviz.data.reading.mapping import Order, meaning_of_chosen, used_keys
 from btviz.data.reading.record import Batch, shown_columns
 from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS, holds_chats
-from btviz.data.reading.shapes.comparisons import TWO_ANSWERS, choices
+from btviz.data.reading.shapes.comparisons import TWO_ANSWERS, choices, order_of
 from btviz.data.reading.shapes.neighbours import NEIGHBOUR_UNFOLDINGS
 from btviz.data.reading.shapes.ratings import rated
 from btviz.data.reading.shapes.unfolding import Row, Unfolding
 from btviz.errors import UsageError
 
 
-def planned(sample: Batch, columns: Mapping[str, str] | None = None) -> tuple[list[Unfolding], dict[str, str]]:
+def planned(
+    sample: Batch, columns: Mapping[str, str] | None = None, *, path: Path | None = None
+) -> tuple[list[Unfolding], dict[str, str]]:
     """What makes the texts of a file plain, and what a user says of the columns that are left after it."""
     order, rest = meaning_of_chosen(columns or {})
     kept = used_keys(rest, sample)
-    steps = unfoldings(sample, kept=kept, order=order or "overall")
+    steps = unfoldings(sample, kept=kept, order=order, path=path)
     named = {name: key for name in ("prompt", "response") if (key := rest.get(name, name)) in sample.columns}
     if any(name != key for name, key in named.items()):
         first = _named(named, [name for name in ("prompt", "response") if name in sample.columns])
-        more = unfoldings(first.of(sample), kept=kept - {*named.values()}, order=order or "overall")
+        more = unfoldings(first.of(sample), kept=kept - {*named.values()}, order=order)
         if more:
             steps, rest = [first, *more], rest | {name: name for name in named}
     if order is not None and not any(order in step.canonical and "chosen" in step.needs for step in steps):
@@ -34,14 +37,18 @@ def planned(sample: Batch, columns: Mapping[str, str] | None = None) -> tuple[li
     return steps, rest
 
 
-def unfoldings(sample: Batch, *, kept: Collection[str] = (), order: Order = "overall") -> list[Unfolding]:
+def unfoldings(
+    sample: Batch, *, kept: Collection[str] = (), order: Order | None = None, path: Path | None = None
+) -> list[Unfolding]:
     """What makes the texts of a file plain: one way in which they are written, then an order by ratings.
 
-    Keys that are to be `kept`, because a user has said what they are, are not taken up; `order` is what it means that
-    an answer was chosen.
+    Keys that are to be `kept`, because a user has said what they are, are not taken up; `order` is what a user says
+    it means that an answer was chosen.
     """
     marked = "chosen" in sample.columns and holds_chats(sample, "chosen") and "prompt" not in sample.columns
-    known = (*NEIGHBOUR_UNFOLDINGS, choices(order, marked=marked), *TWO_ANSWERS, *CHAT_UNFOLDINGS)
+    of_folder = order_of(path) if marked and order is None else None
+    chosen = choices(order or of_folder or "overall", marked=marked, by_folder=of_folder is not None)
+    known = (*NEIGHBOUR_UNFOLDINGS, chosen, *TWO_ANSWERS, *CHAT_UNFOLDINGS)
     others = [unfolding.without(kept) for unfolding in known if not {*unfolding.needs} & {*kept}]
     found = [unfolding for unfolding in others if unfolding.recognises(sample)][:1]
     ratings = rated(unfolded(sample, found))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -89,7 +90,20 @@ def _common(first: str, second: str) -> str:
     return min(first, second, key=len)
 
 
-def choices(order: Order, *, marked: bool = False) -> Unfolding:
+def order_of(path: Path | None) -> Order | None:
+    """What choosing means in a file of HH-RLHF, by the folder it lies in, which alone tells; else None."""
+    return None if path is None else _FOLDERS.get(path.absolute().parent.name.lower())
+
+
+_FOLDERS: Mapping[str, Order] = {
+    "harmless-base": "safer",
+    "helpful-base": "better",
+    "helpful-online": "better",
+    "helpful-rejection-sampled": "better",
+}
+
+
+def choices(order: Order, *, marked: bool = False, by_folder: bool = False) -> Unfolding:
     """Chosen and rejected answers; `order` is what choosing means, `marked` whether texts hold whole chats."""
     meaning = {
         "overall": "Chosen over rejected is one order of an unstated kind: it is kept as overall, and better and safer "
@@ -105,9 +119,18 @@ def choices(order: Order, *, marked: bool = False) -> Unfolding:
         makes=("prompt", *_PAIR),
         of_row=lambda cells: _of_choice(cells, order=order),
         canonical={order: pl.UInt8(), "turns_0": TURNS, "turns_1": TURNS},
-        said=(meaning[order], _OF_HH) if marked and order == "overall" else (meaning[order],),
+        said=(_BY_FOLDER.format(order=order),)
+        if by_folder
+        else (meaning[order], _OF_HH)
+        if marked and order == "overall"
+        else (meaning[order],),
     )
 
+
+_BY_FOLDER = (
+    "Chosen over rejected is taken for {order}: HH-RLHF names the folder that the file lies in so. If it is another "
+    "file, say what choosing means: --columns chosen=overall."
+)
 
 _OF_HH = "(If this is HH-RLHF: chosen is better in its folders helpful-*, and safer in harmless-base.)"
 
