@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         implied_trade_off,
         orthogonality,
         orthogonality_of_counts,
+        power_plan,
         quadrants,
         reliability_surface,
         score_association,

@@ -29,6 +29,7 @@ from btviz.stats.association import (
 from btviz.stats.binning import seriation
 from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, effective_number, phi_interval
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
+from btviz.stats.power import smallest_phi, worth_of_phi
 from btviz.stats.quantiles import two_sided_t_p
 from btviz.stats.resampling import cluster_sums, generator
 from btviz.stats.stratified import common_odds_ratio
@@ -229,6 +230,9 @@ def cooccurrence_tests(
           `odds_ratio_low`, `odds_ratio_high`: the odds ratios of these ends at the observed margins (null where
           infinite); `phi_low_joint`, `phi_high_joint`: the same for all pairs at once, each at
           ``1 - 0.05 / family`` (Bonferroni); `family`: intervals among which 95 % hold together;
+        - `smallest_detectable`: least positive phi that a test of independence over these prompts finds in 80 % of
+          samples, at a level of 5 %, two-sided (`btviz.stats.power.smallest_phi`); null where the margins allow none
+          that large, and for unsafe items, whose test is another;
         - `n_prompts_both`, the prompts with an item of both, and `few_prompts` where one of the four cells occurs
           in fewer than 8 effective prompts, so that the interval is a wide one;
         - `p_value`, and `test`, which says whence: "permutation" shuffles the prompts' patterns
@@ -261,6 +265,7 @@ def cooccurrence_tests(
             "p_value": shuffled.p_value[row, col],
             "n_informative": table["n"].to_numpy(),
             "n_both_expected": (table["n_row"] * table["n_col"] / table["n"]).to_numpy(),
+            "smallest_detectable": _detectable(items, row, col=col),
         }
     return _with_tests(table, _intervals(items, row, col=col), tests=tests, where=where)
 
@@ -304,6 +309,15 @@ def _intervals(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]
         "few_prompts": one.rarer < FEW_RARER,
         "effective_prompts": one.effective,
     }
+
+
+def _detectable(items: _Items, row: Integers, *, col: Integers) -> Floats:
+    """Smallest positive phi of each pair that these prompts could have shown; the joint counts play no part."""
+    flags = np.column_stack([np.ones(len(items.flags), np.bool_), items.flags])
+    sums = cluster_sums(flags.astype(np.float64), clusters=items.prompts)
+    n, of_row, of_col = sums[:, :1], sums[:, 1 + row], sums[:, 1 + col]
+    shares = (ratio(label.sum(axis=0), n.sum()) for label in (of_row, of_col))
+    return smallest_phi(*shares, worth=worth_of_phi(of_row, of_col, n=n), freedom=effective_number(n) - 1)
 
 
 def _conditional(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]:
@@ -363,12 +377,14 @@ def _with_tests(
     effective = pl.Series(intervals.pop("effective_prompts"))
     adjusted = {"p_holm": holm(tests["p_value"]), "p_benjamini_hochberg": benjamini_hochberg(tests["p_value"])}
     missing = dict.fromkeys(
-        ("phi_expected_pair", "n_both_informative", "odds_ratio_conditional"), [None] * table.height
+        ("phi_expected_pair", "n_both_informative", "odds_ratio_conditional", "smallest_detectable"),
+        [None] * table.height,
     )
     columns = {**intervals, **missing, **tests, **adjusted}
     counts = ("n_informative", "n_both_informative", "n_prompts_both", "family")
     known = table.with_columns(pl.Series(name, values, strict=False) for name, values in columns.items()).with_columns(
-        pl.col(counts).cast(pl.Int64), pl.col("odds_ratio_conditional", "phi_expected_pair").cast(pl.Float64)
+        pl.col(counts).cast(pl.Int64),
+        pl.col("odds_ratio_conditional", "phi_expected_pair", "smallest_detectable").cast(pl.Float64),
     )
     varies = pl.col("phi").is_not_null()
     reasons = pl.concat_str(

@@ -33,7 +33,8 @@ class Orthogonality:
         against the margin), `conclusion` (associated,
         practically orthogonal or undecided; null for synthetic data), `p_prompt_weighted`,
         `naive_low`, `naive_high`, `naive_p_value` (comparisons taken for independent),
-        `effective_prompts` (equal prompts that would weigh as much), `rule_broken` (comparisons with
+        `effective_prompts` (equal prompts that would weigh as much), `smallest_detectable` (least
+        |2p - 1| that these prompts show with 80 % power, at a level of 5 %, two-sided), `rule_broken` (comparisons with
         one safe answer whose unsafe answer is called safer),
         `undefined` (why a value is null, or what to mind).
     bias : DataFrame

@@ -71,8 +71,15 @@ def name_of(ds: Dataset) -> str:
     return f"{ds.name} (no known release)"
 
 
-def verdict(share: Finding, *, level: str, named: str, margin: Margin) -> str:
-    """Sentence on a share of real comparisons."""
+def could_show(detectable: float | None) -> str:
+    """What prompts could have shown, in words."""
+    if detectable is None:
+        return "so few prompts show no |2p − 1| with 80 % power at a level of 5 %"
+    return f"these prompts show a |2p − 1| of {detectable:.2g} or more with 80 % power at a level of 5 %"
+
+
+def verdict(share: Finding, *, level: str, named: str, margin: Margin, detectable: float | None = None) -> str:
+    """Sentence on a share of real comparisons; where it is undecided, with what could have been shown."""
     kind = margin.kind(share.low, share.high)
     place = named if level == "all" else f"{named}, {level}"
     if share.value is None:
@@ -83,7 +90,8 @@ def verdict(share: Finding, *, level: str, named: str, margin: Margin) -> str:
     return Decision({ASSOCIATED: 1, ORTHOGONAL: -1, UNDECIDED: 0}[kind]).words(
         below=f"{kind}: {observed}; the whole interval lies inside the margin of {margin}",
         undecided=f"{kind}: {observed}"
-        + (f"; the interval lies neither inside nor outside the margin of {margin}" if share.has_interval else ""),
+        + (f"; the interval lies neither inside nor outside the margin of {margin}" if share.has_interval else "")
+        + f"; {could_show(detectable)}",
         above=f"{kind}: {observed}, {side} often than the margin of {margin}{forced}",
     )
 
@@ -126,7 +134,8 @@ def with_verdicts(
             is_planted = level.grouping in {"all", "stratum"}
             sentence, kind = planted.verdict(share, mix=dict(mix.iter_rows()), is_planted=is_planted), None
         else:
-            sentence = verdict(share, level=level.name, named=named, margin=margin)
+            detectable = row["smallest_detectable"]
+            sentence = verdict(share, level=level.name, named=named, margin=margin, detectable=detectable)
             kind = margin.kind(share.low, share.high)
         rows.append((level.grouping, level.name, sentence, kind, int(broken[level.member].sum())))
     names = ["grouping", "level", "verdict", "conclusion", "rule_broken"]

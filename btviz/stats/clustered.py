@@ -82,6 +82,21 @@ def share_interval(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -
     return _shown(_share(part, whole, confidence=confidence))
 
 
+def independent_worth(hits: ArrayLike, n: ArrayLike) -> Floats:
+    """Independent items that would give a share the variance it has, for each column of sums by cluster.
+
+    n over the design effect, at most n; where few clusters vary, the effective number of clusters, as in the interval.
+    """
+    part, whole = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(n, np.float64))
+    total, hit = whole.sum(axis=0), part.sum(axis=0)
+    p = ratio(hit, total)
+    variance, _, widest_freedom = _ratio_variance(part, whole, p=p)
+    rarer = effective_number(np.where(2 * hit <= total, part, whole - part))
+    worth = ratio(p * (1 - p), variance)
+    few = (rarer < FEW_RARER) | (widest_freedom < FEW_FREEDOM) | ~np.isfinite(worth)
+    return np.where(few, effective_number(whole), np.minimum(worth, total))
+
+
 def _shown(interval: ClusterInterval) -> ClusterInterval:
     enough = interval.effective >= FEWEST_EFFECTIVE
     low, high = (np.where(enough, end, np.nan) for end in (interval.low, interval.high))

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from btviz.widgets.inspector.comparisons import PreferenceInspector
     from btviz.widgets.inspector.pairs import PairInspector
     from btviz.widgets.preference.lab import OrthogonalityLab
+    from btviz.widgets.preference.planner import PowerPlanner
     from btviz.widgets.preference.simulator import PreferenceSimulator
     from btviz.widgets.scores.explorer import ScoreExplorer
     from btviz.widgets.topics.explorer import TopicExplorer

@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.reports.sentences.comparisons import by_group, chance, data, position_bias, quadrants, simulation, strata
+    from btviz.reports.sentences.comparisons import (
+        by_group,
+        chance,
+        data,
+        plan,
+        position_bias,
+        quadrants,
+        simulation,
+        strata,
+    )
     from btviz.reports.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
     from btviz.reports.sentences.context import agreement, published_counts, published_numbers, specifications, verdicts
     from btviz.reports.sentences.models import (

@@ -344,3 +344,40 @@ def _order(preferences: pl.DataFrame) -> str:
         "Mind: this statistic depends on the order of the two answers, which carries no meaning; response 1 is called "
         f"better in {better} and safer in {safer} of the comparisons. P(better = safer) does not."
     )
+
+
+def plan(table: pl.DataFrame) -> str:
+    """Say how many prompts each effect needs, and which are within reach of the data.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.power_plan`.
+
+    Returns
+    -------
+    str
+        One line an effect, and one on what was assumed.
+    """
+    first = table.row(0, named=True)
+    aims = {
+        "different": "To tell |2p − 1| = {} from 0",
+        "orthogonal": "To show that |2p − 1| is below {}, if it is 0,",
+    }
+    said = [
+        f"{aims[row['claim']].format(format(row['effect'], 'g'))} takes {row['prompts']:,} prompts with {row['n']:,} "
+        f"comparisons{_here(row)}."
+        for row in table.iter_rows(named=True)
+    ]
+    return lines(
+        *said,
+        f"Power {percent(first['power'])} at a level of {percent(first['level'])}, two-sided; "
+        f"{first['per_prompt']:.3g} comparisons a prompt, of which {first['design_effect']:.3g} do as much as one "
+        "independent one.",
+    )
+
+
+def _here(row: dict[str, Any]) -> str:
+    if row["prompts_here"] is None:
+        return ""
+    return f"; here are {row['prompts_here']:,}, which is {'enough' if row['enough'] else 'too few'}"
