@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import gzip
 import io
+import itertools
 import json
 import os
 import shutil
 import tempfile
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from threading import Thread
 from typing import Any
@@ -476,6 +478,33 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
         btviz.load(path)
     monkeypatch.setattr(ingest, "parse", read)
     assert btviz.load(path).pairs["prompt"].str.contains("[45]").all()
+
+
+def test_a_file_of_which_nothing_is_known_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "a.jsonl", lines(1, 2))
+    expected = disk.sha256(path)
+    monkeypatch.setattr(disk, "RESTLESS", -1)
+    monkeypatch.setattr(disk, "sha256", None)
+    assert btviz.load(path).facts["files"][0]["sha256"] == remembered_sha256(path) == expected
+
+
+def test_a_file_that_changes_while_it_is_read_and_hashed_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from btviz.data import ingest
+
+    path = write(tmp_path / "a.jsonl", lines(1, 2))
+    read, n = ingest.parse, itertools.count(10)
+
+    def parse(file: Path, **options: Any) -> Any:
+        parsed = read(file, **options)
+        write(path, lines(next(n)))
+        return replace(parsed, sha256="0" * 64)  # of a mixture
+
+    monkeypatch.setattr(disk, "RESTLESS", -1)
+    monkeypatch.setattr(ingest, "parse", parse)
+    with pytest.raises(DataError, match="changed while it was read"):
+        btviz.load(path)
 
 
 # copies -----------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ import polars as pl
 from btviz.data import synthetic
 from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
-from btviz.data.ingest import VERSION, Recipe, write_dataset
+from btviz.data.ingest import VERSION, HashedAsRead, Recipe, write_dataset
 from btviz.data.keys import keys_of
 from btviz.data.reading.files import format_of
 from btviz.data.releases import RELEASES
@@ -116,8 +116,10 @@ def load(
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
     path = _path_of(name)
     if path is not None:
-        recipe = Recipe.of(holding_of([path]), taxonomy=own_taxonomy(taxonomy), columns=columns)
-        ds = _dataset_of(recipe, _shown_name(text, path))
+        own = own_taxonomy(taxonomy)
+        held = HashedAsRead(taxonomy=own, columns=columns)
+        recipe = Recipe.of(holding_of([path], hashed=held.hashed), taxonomy=own, columns=columns)
+        ds = _dataset(recipe.entry(held), _shown_name(text, path), recipe=recipe)
     elif text in synthetic.SYNTHETIC_NAMES:
         _refuse_other(text, taxonomy, has=None)
         _refuse_columns(text, columns, has={})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -18,16 +19,20 @@ from btviz.data.reading.parse import Parsed, labels_by_answer, parse
 from btviz.data.reading.record import Progress
 from btviz.data.reading.shapes.comparisons import order_of
 from btviz.data.releases import RELEASES
-from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, summary_of
+from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, shown_path, summary_of
 from btviz.data.tables import PROBLEMS
-from btviz.errors import DataError
+from btviz.errors import BtvizError, DataError
 from btviz.machine import bar
-from btviz.store import Draft, Entry, Key, Store
+from btviz.store import Draft, Entry, Key, Store, sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
 
 VERSION = 14
 """Raised when reading or assembling changes what is stored."""
+
+
+Held = Mapping[str, Table | Parsed]
+"""What need not be read from files, by hash: tables in memory, and files that were parsed as they were hashed."""
 
 
 def published_files() -> dict[str, tuple[str, str]]:
@@ -171,9 +176,28 @@ class Recipe:
             params["columns"] = dict(self.columns)
         return Key("datasets", tuple(source.sha256 for source in self.counted), params, VERSION)
 
-    def entry(self, tables: Mapping[str, Table] | None = None) -> Entry:
-        """Entry of the data set, read from the store or built now, of files or of tables in memory by their hashes."""
-        return Store().build(self.key, lambda draft: _read_and_assemble(draft, self, tables or {}))
+    def entry(self, held: Held | None = None) -> Entry:
+        """Entry of the data set, read from the store or built now, of files or of what is held in memory of them."""
+        return Store().build(self.key, lambda draft: _read_and_assemble(draft, self, held or {}))
+
+
+class HashedAsRead(dict[str, Table | Parsed]):
+    """Files of which nothing is known, parsed by the pass over their bytes that hashes them."""
+
+    def __init__(self, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None) -> None:
+        super().__init__()
+        self._taxonomy, self._columns = taxonomy, columns
+
+    def hashed(self, path: Path) -> str:
+        """Hash of a file; what was parsed is kept under it."""
+        try:
+            with bar(f"Reading {shown_path(path.name)}", total=path.stat().st_size) as progress:
+                parsed = parse(path, progress=progress, taxonomy=self._taxonomy, columns=self._columns)
+        except BtvizError:  # said when it is read, where more is known of it
+            return sha256(path)
+        digest = parsed.sha256 or sha256(path)
+        self[digest] = parsed
+        return digest
 
 
 @dataclass(frozen=True)
@@ -200,13 +224,13 @@ class Reading:
         return pl.concat([*named, problems_of(self.passed)])
 
 
-def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
+def read_all(recipe: Recipe, held: Held) -> Reading:
     """Read what a recipe names; pass over what is a copy, and files found in a folder that are no data."""
     parsed: list[tuple[Source, Parsed]] = []
     failures: list[tuple[Source, DataError]] = []
     for source in recipe.counted:
         try:
-            parsed.append((source, _read(source, recipe, table=tables.get(source.sha256))))
+            parsed.append((source, _read(source, recipe, held=held.get(source.sha256))))
         except DataError as error:
             if source.named:
                 raise
@@ -227,10 +251,12 @@ def read_all(recipe: Recipe, tables: Mapping[str, Table]) -> Reading:
     return Reading(named, release, [*unreadable, *copies.passed.values()], copies.doubts)
 
 
-def _read(source: Source, recipe: Recipe, *, table: Table | None) -> Parsed:
+def _read(source: Source, recipe: Recipe, *, held: Table | Parsed | None) -> Parsed:
     """Read one file, or the table in memory that the source stands for."""
-    if table is not None:
-        parsed = parse(table, taxonomy=recipe.taxonomy, columns=dict(recipe.columns))
+    if isinstance(held, Parsed):
+        parsed = held
+    elif held is not None:
+        parsed = parse(held, taxonomy=recipe.taxonomy, columns=dict(recipe.columns))
     else:
         with bar(f"Reading {source.label}", total=source.content.stat().st_size) as progress:
             parsed = _parsed(source, recipe, progress=progress)
@@ -285,8 +311,8 @@ def _no_data(failures: Sequence[tuple[Source, DataError]]) -> DataError:
     )
 
 
-def _read_and_assemble(draft: Draft, recipe: Recipe, tables: Mapping[str, Table]) -> None:
-    reading = read_all(recipe, tables)
+def _read_and_assemble(draft: Draft, recipe: Recipe, held: Held) -> None:
+    reading = read_all(recipe, held)
     release = reading.release
     taxonomy = recipe.taxonomy or _taxonomy_of(reading.parsed, release=release)
     annotations = reading.rows("annotations")
@@ -324,9 +350,11 @@ def _as_documented(comparisons: pl.DataFrame | None, release: str | None) -> pl.
 
 def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:
     """Write the tables of a data set, and its facts with the fingerprint of its rows."""
-    for name, table in tables.items():
-        draft.table(name, table)
-    draft.document("facts", facts | {"fingerprint": fingerprint_of(identifying(tables))})
+    with ThreadPoolExecutor() as pool:  # one table takes as long as all others
+        written = [pool.submit(draft.table, name, table) for name, table in tables.items()]
+        draft.document("facts", facts | {"fingerprint": fingerprint_of(identifying(tables))})
+    for writing in written:
+        writing.result()
 
 
 def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:

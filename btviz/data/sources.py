@@ -8,7 +8,7 @@ import os
 import re
 import stat
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -23,6 +23,8 @@ from btviz.data.releases.hub_cache import cached_repository, snapshot_in
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, StoreError, UsageError
 from btviz.store import data_dir, keep_stream, remembered_sha256
+
+Hashed = Callable[[Path], str]
 
 STANDARD_INPUT = "-"
 """What stands for it among files."""
@@ -72,10 +74,10 @@ class Source:
     target: str | None = None
 
     @classmethod
-    def of(cls, path: Path, *, split: str | None, named: bool) -> Source:
-        """Describe a file."""
+    def of(cls, path: Path, *, split: str | None, named: bool, hashed: Hashed | None = None) -> Source:
+        """Describe a file; `hashed` as `remembered_sha256` takes it."""
         target = _written_link(path)
-        digest = remembered_sha256(target or path)
+        digest = remembered_sha256(target or path, hashed=hashed)
         return cls(
             str(path),
             shown_path(path.name),
@@ -166,8 +168,12 @@ class Holding:
         return cls(tuple(sources), tables={source.sha256: table for source, table in zip(sources, tables, strict=True)})
 
 
-def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = None) -> Holding:
+def holding_of(
+    paths: Iterable[str | os.PathLike[str]], *, split: str | None = None, hashed: Hashed | None = None
+) -> Holding:
     """Data files that paths stand for: files themselves, folders those below them.
+
+    Files that are named are `hashed` by what `remembered_sha256` takes.
 
     Raises
     ------
@@ -189,7 +195,7 @@ def holding_of(paths: Iterable[str | os.PathLike[str]], *, split: str | None = N
             sources += below.sources
             passed += below.passed
         elif path.is_file():
-            sources.append(_named(path, split=split))
+            sources.append(_named(path, split=split, hashed=hashed))
         elif path.is_fifo():  # what a shell makes of <(command)
             with path.open("rb") as stream:
                 sources.append(received(stream, split=split))
@@ -222,9 +228,9 @@ def is_received(source: Source) -> bool:
     return Path(source.path).parent == data_dir() / "received"
 
 
-def _named(path: Path, *, split: str | None) -> Source:
+def _named(path: Path, *, split: str | None, hashed: Hashed | None) -> Source:
     try:
-        return Source.of(path, split=split, named=True)
+        return Source.of(path, split=split, named=True, hashed=hashed)
     except StoreError:
         raise
     except OSError as error:

@@ -18,6 +18,12 @@ words more slowly."""
 UNSPACED = r"[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}]"
 """A letter of a script without blanks whose words a dictionary knows."""
 
+_SHORT, _AT_ONCE = 4096, 4096
+"""Bytes of texts that are counted together, and how many of them: all are held at once."""
+
+_IN_WORDS = bytes(chr(code).isascii() and (chr(code).isalnum() or chr(code) == "_") for code in range(256))
+"""For each byte whether it is of a word, in ASCII."""
+
 _KANA = r"[\p{Hiragana}\p{Katakana}]"
 
 _CHINESE = r"^[\u{4E00}-\u{9FD5}\x00-\x7F]+$"
@@ -43,9 +49,24 @@ def count_words(texts: pl.Series) -> pl.Series:
     Series of UInt32
         Words by `words_of`; null where there is no text.
     """
-    counts = texts.str.count_matches(WORD)
+    size = texts.str.len_bytes()
+    is_plain = ((size == texts.str.len_chars()) & (size <= _SHORT)).fill_null(value=False)
+    counts = texts.set(is_plain, None).str.count_matches(WORD)
+    counts = counts.scatter(is_plain.arg_true(), _count_in_ascii(texts.filter(is_plain)))
     unspaced = _rows_unspaced(texts)
     return counts.scatter(unspaced, words_of(texts.gather(unspaced)).list.len()) if len(unspaced) else counts
+
+
+def _count_in_ascii(texts: pl.Series) -> pl.Series:
+    """Count the words of short texts in ASCII by where they begin: what `WORD` finds, in half the time."""
+    counts = [np.zeros(0, np.uint32)]
+    for part in texts.to_frame().iter_slices(_AT_ONCE):
+        column = part.to_series()
+        is_in_word = np.frombuffer("\n".join(["", *column, ""]).encode().translate(_IN_WORDS), np.bool_)
+        begins = is_in_word[1:] > is_in_word[:-1]
+        sizes = column.str.len_bytes().to_numpy().astype(np.int64) + 1  # with the line end after each
+        counts.append(np.add.reduceat(begins, sizes.cumsum() - sizes, dtype=np.uint32))
+    return pl.Series(np.concatenate(counts))
 
 
 def word_counts(*columns: str) -> list[pl.Expr]:

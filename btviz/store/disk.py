@@ -431,7 +431,7 @@ def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any
     return changed
 
 
-def remembered_sha256(path: Path) -> str:
+def remembered_sha256(path: Path, *, hashed: Callable[[Path], str] | None = None) -> str:
     """Hash of a file; asked again, read from memory while nothing says that the file has changed.
 
     A file that was written within a few seconds of its hashing may have been written once more with the same times,
@@ -441,6 +441,9 @@ def remembered_sha256(path: Path) -> str:
     ----------
     path : Path
         The file, which is there. A link counts as what it points to.
+    hashed : callable, optional
+        Hashes a file that rests and of which nothing is known, and may do more with its bytes on the way. What it
+        gives is taken if the file did not change meanwhile.
 
     Returns
     -------
@@ -452,8 +455,11 @@ def remembered_sha256(path: Path) -> str:
     entry = read_document(memory).get(str(path), {})
     if entry.get("state") == state and entry.get("rested"):
         return str(entry["sha256"])  # nothing is locked or written: the folder may be read-only
-    digest = sha256(path)
-    rested = _state(path) == state and now - max(state["changed"], state["renamed"]) > RESTLESS * 1e9
+    is_calm = now - max(state["changed"], state["renamed"]) > RESTLESS * 1e9
+    digest = hashed(path) if hashed and is_calm and entry.get("state") != state else None
+    if digest is None or _state(path) != state:
+        digest = sha256(path)
+    rested = is_calm and _state(path) == state
     record = {"state": state, "rested": rested, "sha256": digest}
     if record != entry:
         with suppress(StoreError):  # a memory that cannot be written costs time and nothing else

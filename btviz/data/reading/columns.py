@@ -22,6 +22,9 @@ from btviz.data.reading.cells import NAMES, Column, Part, parts
 FAULTS = pl.Schema({"row": pl.UInt32(), "kind": pl.String(), "detail": pl.String(), "lost": pl.Boolean()})
 """What is wrong: in which row, of what kind, a detail without any text, and whether the value is lost by it."""
 
+NO_FAULTS = FAULTS.to_frame()
+"""Made once: most columns of most batches have none."""
+
 TRUE = ("true", "yes", "t", "y", "1", "1.0")
 FALSE = ("false", "no", "f", "n", "0", "0.0")
 
@@ -39,7 +42,7 @@ class Reading:
     """A canonical column, null where there is no value, and what is wrong."""
 
     values: pl.Series
-    faults: pl.DataFrame = field(default_factory=FAULTS.to_frame)
+    faults: pl.DataFrame = field(default_factory=lambda: NO_FAULTS)
 
 
 class Reader(Protocol):
@@ -74,7 +77,7 @@ def read(reader: Reader, column: Column, *, name: str) -> Reading:
         for part, reading in readings
         if reading.faults.height
     ]
-    return Reading(values.gather(rows.arg_sort()), pl.concat([FAULTS.to_frame(), *faults]))
+    return Reading(values.gather(rows.arg_sort()), pl.concat([NO_FAULTS, *faults]))
 
 
 def _rows(part: Part) -> pl.Series:
@@ -304,7 +307,7 @@ def _words(values: pl.Series) -> pl.Series:
 def _unread(part: Part, values: pl.Series, *, name: str) -> pl.DataFrame:
     """Faults of the cells that are of a right type, and mean nothing; a number may be shown, a string may be a text."""
     if not values.has_nulls() or part.values is None:
-        return FAULTS.to_frame()
+        return NO_FAULTS
     bad = values.is_null()
     if part.kind == "number":
         shown = name + " is " + part.values.cast(pl.String).str.strip_suffix(".0")

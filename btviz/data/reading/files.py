@@ -20,7 +20,7 @@ from btviz.errors import DataError, NotFoundError
 
 NEWLINE = ord("\n")
 
-BLOCK_BYTES = 16 << 20
+BLOCK_BYTES = 8 << 20
 
 LONGEST_ROW = 64 << 20
 """Bytes of the longest row that is read; with what becomes of it, it must fit into memory several times."""
@@ -90,7 +90,8 @@ class RawFile:
         if not self._held:
             self._load(max(size, _HASHED_AT_ONCE))
         data, self._held = self._held[:size], self._held[size:]
-        return bytes(data)
+        whole = data.obj
+        return whole if isinstance(whole, bytes) and len(whole) == len(data) else bytes(data)  # copied if it must be
 
     def peek(self, size: int) -> bytes:
         """Return the first bytes, which will be read again."""

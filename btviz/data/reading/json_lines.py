@@ -1,10 +1,12 @@
-"""JSON lines as columns: by Polars where that is shown to lose nothing, else each line by Python."""
+"""JSON lines as columns: what recurs is read once, the rest by Polars where that loses nothing, else by Python."""
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import json
+import operator
 import re
 import threading
 from collections import Counter
@@ -12,11 +14,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import polars as pl
 
-from btviz.data.reading.files import LONGEST_ROW, Block
+from btviz.data.reading.files import LONGEST_ROW, NEWLINE, Block
 from btviz.data.reading.json_text import items_of_line
-from btviz.data.reading.record import Batch, Finding, Item, batch_of, batched
+from btviz.data.reading.record import Batch, Cells, Finding, Item, batch_of, batched
 
 SAMPLE_LINES = 100
 
@@ -59,9 +62,24 @@ class Grammar:
     @classmethod
     def of(cls, lines: Iterable[bytes]) -> Grammar | None:
         """The grammar of most of these lines, if their values have one type each."""
-        rows = [item for line in lines for item in items_of_line(line) if isinstance(item, dict)]
+        return cls.of_rows(_rows_in(lines))
+
+    @classmethod
+    def of_rows(cls, rows: Sequence[dict[str, Any]]) -> Grammar | None:
+        """The grammar of most of these rows."""
         found = _object(rows)
         return None if found is None else cls(found[0], rf"^{_SPACE}{found[1]}{_SPACE}$")
+
+    def read(self, lines: bytes, *, height: int) -> pl.DataFrame:
+        """Read lines of which each matches."""
+        rows = pl.read_ndjson(lines, schema=self.schema)
+        if rows.height != height:
+            raise AssertionError(f"{rows.height} rows of {height} lines")
+        return rows
+
+
+def _rows_in(lines: Iterable[bytes]) -> list[dict[str, Any]]:
+    return [item for line in lines for item in items_of_line(line) if isinstance(item, dict)]
 
 
 def _object(rows: Sequence[dict[str, Any]]) -> tuple[pl.Schema, str] | None:
@@ -103,12 +121,101 @@ def _quoted(key: str) -> str:
 
 
 @dataclass(frozen=True)
+class Tailed:
+    """Lines of texts and a tail that many lines share, as annotations are: each distinct tail is read once.
+
+    A line is cut at marks. Wherever these stand, it is a row of the grammar if what is between them is, piece by piece:
+    for each text what JSON writes between quotes, and a row of its own for the tail.
+
+    Attributes
+    ----------
+    keys : tuple of str
+        Of the texts.
+    marks : tuple of str
+        What is before each text, and before the tail: keys as the file writes them, with the quotes around texts.
+    tail : Grammar
+        Of tails, as rows.
+    """
+
+    keys: tuple[str, ...]
+    marks: tuple[str, ...]
+    tail: Grammar
+
+    @classmethod
+    def of(cls, lines: Sequence[bytes], schema: pl.Schema) -> Tailed | None:
+        """How lines of a schema are cut; None where they do not begin with texts, or most have a tail of their own."""
+        keys = tuple(itertools.takewhile(lambda key: schema[key] == pl.String, schema))
+        rows = [row for row in _rows_in(lines) if tuple(row) == tuple(schema)]
+        tails = [{key: row[key] for key in schema if key not in keys} for row in rows]
+        tail = Grammar.of_rows(tails)
+        if not keys or tail is None or len(set(map(json.dumps, tails))) * 2 > len(tails):
+            return None
+        writings = [_marks([*keys, next(iter(tail.schema))], *signs) for signs in ((",", ":"), (", ", ": "))]
+        marks = max(writings, key=lambda marks: sum(line.startswith(marks[0].encode()) for line in lines))
+        return cls(keys, marks, tail)
+
+    def read(self, lines: pl.Series, *, has_controls: bool) -> tuple[pl.Series, dict[str, Cells]]:
+        """Which lines are such rows, and the values of these by key; `has_controls` where texts may have some."""
+        rows, *texts, tails = self._pieces(lines)
+        place, members = self._members(tails)
+        values = [_text(text, has_controls=has_controls) for text in texts]
+        fits = functools.reduce(operator.and_, (series.is_not_null() for series in (place, *values)))
+        flags = np.zeros(len(lines), np.bool_)
+        flags[rows.filter(fits).to_numpy()] = True
+        columns = [*(value.filter(fits) for value in values), *members[place.filter(fits)]]
+        return pl.Series(flags), dict(zip((*self.keys, *members.columns), columns, strict=True))
+
+    def _pieces(self, lines: pl.Series) -> list[pl.Series]:
+        """Number of each line that has all marks in their order, its texts as they are between quotes, and its tail."""
+        at = [pl.col("line").str.find(mark, literal=True).cast(pl.Int64) for mark in self.marks]
+        found = (
+            lines.to_frame("line")
+            .with_row_index("row")
+            .with_columns(pl.col("line").cast(pl.Binary), *(place.alias(str(i)) for i, place in enumerate(at)))
+        )
+        spans = [(pl.col(str(i)) + len(mark.encode()), pl.col(str(i + 1))) for i, mark in enumerate(self.marks[:-1])]
+        cut = found.filter(pl.col("0") == 0, *(start <= end for start, end in spans))
+        line = pl.col("line").bin  # which is cut by bytes, as places are counted
+        texts = [line.slice(start, end - start) for start, end in spans]
+        tail = line.slice(spans[-1][1] + len('",'))
+        pieces = [piece.cast(pl.String).alias(str(i)) for i, piece in enumerate([*texts, tail])]
+        return cut.select("row", *pieces).get_columns()
+
+    def _members(self, tails: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
+        """Rows of the distinct tails, and which of them each tail is; null where it is none."""
+        distinct = tails.unique().to_frame("tail").with_columns(row=pl.lit("{") + pl.col("tail"))
+        known = distinct.filter(pl.col("row").str.contains(self.tail.pattern)).with_row_index("place")
+        places = tails.to_frame("tail").join(known, on="tail", how="left", maintain_order="left")["place"]
+        return places, self.tail.read(_joined(known["row"]), height=known.height)
+
+
+def _marks(keys: Sequence[str], comma: str, colon: str) -> tuple[str, ...]:
+    """What is before the texts of all keys but the last, and before the value of that one."""
+    first, *others = (json.dumps(key, ensure_ascii=False) + colon for key in keys)
+    *texts, tail = (f'"{comma}{key}' for key in others)
+    return (f'{{{first}"', *(f'{text}"' for text in texts), tail)
+
+
+def _text(raw: pl.Series, *, has_controls: bool) -> pl.Series:
+    """Texts that JSON writes so between quotes, null where it would not; what needs no escape is as it is."""
+    escaped = raw.str.contains("\\", literal=True) | raw.str.contains('"', literal=True)
+    if has_controls:
+        escaped |= raw.str.contains(r"[\x00-\x1f]")
+    if not escaped.any():
+        return raw
+    quoted = '"' + raw.filter(escaped) + '"'
+    sound = quoted.str.contains(f"^{_TEXT}$")
+    return raw.scatter(escaped.arg_true(), quoted.set(~sound, None).str.json_decode(pl.String))
+
+
+@dataclass(frozen=True)
 class LineReader:
     """Reads the lines of one file, by the grammar of its first lines and those of what a block holds besides."""
 
     grammar: Grammar | None
     is_dense: bool
     """Whether lines are written without spaces and escapes that JSON does not need."""
+    tailed: Tailed | None
 
     @classmethod
     def of(cls, block: Block) -> LineReader:
@@ -116,7 +223,8 @@ class LineReader:
         lines = [line.strip() for line in itertools.islice(io.BytesIO(block.data), SAMPLE_LINES)]
         grammar = Grammar.of(lines)
         dense = sum(map(_is_dense, lines)) * 2 > len(lines)
-        return cls(grammar, is_dense=dense and grammar is not None)
+        tailed = None if grammar is None else Tailed.of(lines, grammar.schema)
+        return cls(grammar, is_dense=dense and grammar is not None, tailed=tailed)
 
     def _attempt(self, data: bytes) -> pl.DataFrame | None:
         try:
@@ -132,7 +240,12 @@ class LineReader:
         numbers, lines, broken = _lines(block)
         count = len(lines) if not broken else -1
         grammar = self.grammar
-        rows = self._attempt(block.data) if self.is_dense and not broken else None
+        if self.tailed is not None and len(lines):
+            cut, columns = self.tailed.read(lines, has_controls=_has_controls(block.data))
+            if cut.any():
+                yield Batch(numbers.filter(cut), columns)
+                numbers, lines = numbers.filter(~cut), lines.filter(~cut)
+        rows = self._attempt(block.data) if self.is_dense and len(lines) == count else None
         if rows is not None and rows.height == len(lines):
             # the row of a line counts where, written as compact JSON, it is the line: quicker than its grammar
             same = rows.select(pl.struct(pl.all()).struct.json_encode())[:, 0].eq_missing(lines)
@@ -143,7 +256,8 @@ class LineReader:
             fits = None if grammar is None else lines.str.contains(grammar.pattern)
             if grammar is not None and fits is not None and fits.any():
                 whole = fits.all() and len(lines) == count
-                yield _fast(grammar, numbers.filter(fits), block.data if whole else _joined(lines.filter(fits)))
+                rows = grammar.read(block.data if whole else _joined(lines.filter(fits)), height=int(fits.sum()))
+                yield Batch(numbers.filter(fits), {column.name: column for column in rows})
                 numbers, lines = numbers.filter(~fits), lines.filter(~fits)
             if len(lines) < _FEW:
                 break
@@ -163,13 +277,6 @@ def too_long(line: int, size: int) -> Batch:
     """What is said of a row that is too long to be read."""
     detail = f"{size:,} bytes; at most {LONGEST_ROW:,} are read"
     return batch_of([(line, Finding("row too long", detail, rejects=True))])
-
-
-def _fast(grammar: Grammar, numbers: pl.Series, lines: bytes) -> Batch:
-    rows = pl.read_ndjson(lines, schema=grammar.schema)
-    if rows.height != len(numbers):
-        raise AssertionError(f"{rows.height} rows of {len(numbers)} lines")
-    return Batch(numbers, {column.name: column for column in rows})
 
 
 def _joined(lines: pl.Series) -> bytes:
@@ -194,6 +301,12 @@ def slowly(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
             return
         if batch.lines.len() or batch.findings:
             yield batch
+
+
+def _has_controls(data: bytes) -> bool:
+    """Whether there are characters of control other than line ends."""
+    codes = np.frombuffer(data, np.uint8)
+    return bool(np.count_nonzero(codes < ord(" ")) > np.count_nonzero(codes == NEWLINE))
 
 
 def _lines(block: Block) -> tuple[pl.Series, pl.Series, list[tuple[int, bytes]]]:

@@ -6,6 +6,8 @@ A cell may hold an object with a flag or a score for each category, a list of na
 
 from __future__ import annotations
 
+import functools
+import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ import polars as pl
 from btviz.data.reading.cells import Column, Lists, Objects, Part, everywhere, parts
 from btviz.data.reading.columns import (
     FAULTS,
+    NO_FAULTS,
     Cut,
     Flag,
     Reading,
@@ -139,8 +142,8 @@ class Labels:
         return _without_lost(found, faults)
 
     def _of_objects(self, objects: Objects) -> Reading:
-        masks = repeated(0, objects.height, dtype=MASK)
-        faults, named = [FAULTS.to_frame()], self._members(objects)
+        masks: list[pl.Expr] = []
+        faults, named = [NO_FAULTS], self._members(objects)
         for category in self.taxonomy.categories:
             if not named.get(category.bit) and not self.is_partial:
                 faults.append(faults_where(everywhere(objects.height), kind="missing category", detail=category.key))
@@ -149,12 +152,14 @@ class Labels:
                 if column is None:
                     continue
                 reading = read(Flag(cut=self.cut), column, name=f"category {printed(category.key)}")
-                masks |= reading.values.fill_null(value=False).cast(MASK) * (1 << category.bit)
+                masks.append(pl.when(reading.values).then(1 << category.bit).otherwise(0).cast(MASK))
                 faults.append(self._of_missing(reading.faults, category.key))
         known = {member for members in named.values() for member in members}
         others = [] if self.is_among_others else [name for name in objects.members if name not in known]
         faults += [self._of_unknown(objects, name) for name in others]
-        return _without_lost(masks, pl.concat(faults))
+        none = pl.lit(repeated(0, objects.height, dtype=MASK))
+        together = pl.select(functools.reduce(operator.or_, masks, none)).to_series()
+        return _without_lost(together, pl.concat(faults))
 
     def _members(self, objects: Objects) -> Mapping[int, list[str]]:
         """Members of objects that name a category, by its bit."""

@@ -28,7 +28,7 @@ from typing import Literal
 import polars as pl
 
 from btviz.data.reading.cells import column_at, everywhere, takes_part
-from btviz.data.reading.columns import FAULTS, TEXT, Reader, Reading, faults_where, printed, read
+from btviz.data.reading.columns import NO_FAULTS, TEXT, Reader, Reading, faults_where, printed, read
 from btviz.data.reading.label_column import Labels, Unflagged
 from btviz.data.reading.record import ABSENT, Batch, Cells
 from btviz.data.tables import PROBLEMS
@@ -119,7 +119,7 @@ class Layout:
         readings = [(field, self._read(field, batch)) for field in self.fields]
         problems = [self._rated(field, reading) for field, reading in readings]
         problems += [self._extra(key, cells) for key, cells in batch.columns.items() if not self.knows(key)]
-        of_rows = pl.concat([FAULTS.to_frame(), *problems])
+        of_rows = pl.concat([NO_FAULTS, *problems])
         rejected = of_rows.filter("lost")["row"].unique()
         columns = [reading.values.cast(field.reader.dtype).alias(field.column) for field, reading in readings]
         rows = pl.DataFrame([*columns, *batch.canonical.values(), batch.lines.alias("line")])

@@ -210,9 +210,13 @@ def parsed_batch(layout: Layout, batch: Batch, *, file: str) -> Parsed:
 
 def _remarks(rows: pl.DataFrame) -> list[pl.DataFrame]:
     """What rows that are kept show to be odd."""
+    checks = [*_odd_texts(rows), *_contradictions(rows), *_lost_labels(rows)]
+    if not checks:
+        return []
+    seen = rows.select(flag.any().alias(str(i)) for i, (flag, _, _) in enumerate(checks)).row(0)  # most are nowhere
     return [
         rows.filter(flag).select("line", kind=pl.lit(kind), action=pl.lit("kept"), detail=pl.lit(detail))
-        for flag, kind, detail in (*_odd_texts(rows), *_contradictions(rows), *_lost_labels(rows))
+        for flag, kind, detail in itertools.compress(checks, seen)
     ]
 
 
