@@ -44,6 +44,8 @@ if TYPE_CHECKING:
         quadrants,
         reliability_surface,
         score_association,
+        severity_of_counts,
+        severity_order,
     )
     from btviz.reports import check, figures, sentences, specification_curve
     from btviz.scores import (

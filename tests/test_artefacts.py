@@ -78,6 +78,7 @@ def test_what_has_no_value_says_why(found, planted):
     assert says(never["undefined"], "fewer than 10 groups")
 
 
+@pytest.mark.slow
 def test_both_answers_share_the_prompt_so_it_tells_places_alone(make_dataset):
     ds = comparisons(make_dataset, n=120)
     table = btviz.artefact_baselines(ds, outcomes=["better", "safer"])
@@ -151,7 +152,7 @@ def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted)
     said = sentences.artefacts(found, planted)
     lengths = row(found, "unsafe", "lengths")
     ends = f"[{lengths['low']:.2f}, {lengths['high']:.2f}]"
-    assert says(said, f"{lengths['auc']:.2f} {ends} from lengths alone")
+    assert says(said, f"from lengths alone {lengths['auc']:.2f} {ends} over {planted.pairs.height:,} pairs")
     assert says(said, "Of 1 categories" if "Of 1 categories" in said else "categor")
     chart = plots.artefact_forest(found, source="made", taxonomy=planted.taxonomy)
     panels = [
@@ -162,6 +163,7 @@ def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted)
         plots.artefact_forest(found, width=150)
 
 
+@pytest.mark.slow
 def test_the_command_prints_what_was_read_and_the_document_every_row(kept_samples):
     options = ["stats", "artefacts", "sample", "--outcome", "unsafe"]
     result = CliRunner().invoke(app, options)

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table, table_rows
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, table_rows
+from btviz.errors import NotFoundError
+from btviz.taxonomy import percent
 
 if TYPE_CHECKING:
     import polars as pl
 
-    from btviz.preference import Orthogonality
+    from btviz.data import Dataset
+    from btviz.preference import Orthogonality, SeverityOrder
 
 
 _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
@@ -29,27 +32,61 @@ _BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_
 def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, as_json: bool) -> None:
     """Measure how often the better of two answers in NAME is the safer one."""
     from btviz import load
-    from btviz.preference import lacking, orthogonality
+    from btviz.preference import counts_known, lacking, orthogonality, severity_order
 
-    ds = load(name)
+    try:
+        ds = load(name)
+    except NotFoundError:
+        if not counts_known(name):
+            raise
+        counted = orthogonality(name, n_boot=n_boot, random_state=seed, margin=margin)
+        _report_counts(counted, name, as_json=as_json)
+        return
     result = orthogonality(ds, n_boot=n_boot, random_state=seed, margin=margin)
+    order = severity_order(ds, random_state=seed)
     if as_json:
-        print_json(
-            {
-                "name": ds.name,
-                "release": ds.release,
-                "is_synthetic": ds.is_synthetic,
-                "lacking": lacking(ds),
-                **_document(result),
-            }
-        )
+        about = {"name": ds.name, "release": ds.release, "is_synthetic": ds.is_synthetic, "counted_from": None}
+        print_json({**about, "lacking": lacking(ds), **_document(result), "severity_order": _order_document(order)})
         return
     if (reason := lacking(ds)) is not None:
         click.echo(f"Over all comparisons nothing is measured: {reason}\n")
         if result.bias["n"].sum():
             _print_bias(result)
+    else:
+        _print_orthogonality(result, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
+    _print_order(order, ds)
+
+
+def _report_counts(counted: Orthogonality, name: str, *, as_json: bool) -> None:
+    """Answer from what was published about a release whose rows are not here."""
+    from btviz.data import RELEASES
+    from btviz.preference import severity_of_counts
+
+    severity = severity_of_counts(name)
+    if as_json:
+        about = {"name": name, "release": name, "is_synthetic": False, "counted_from": counted.counted_from}
+        document = {"lacking": None, **_document(counted), "severity_order": {"severity": severity.to_dicts()}}
+        print_json(about | document)
         return
-    _print_orthogonality(result, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
+    click.echo(
+        f"No rows of {name} are here. What follows is counted from what was published about the train split of "
+        f"{RELEASES[name].title} ({counted.counted_from}). For its rows: btviz data fetch {name}.\n"
+    )
+    columns = ["grouping", "level", "n", "p", "naive_low", "naive_high", "smallest_worth"]
+    print_table(
+        table_rows(counted.table, columns), columns, title=f"P(better = safer) in {RELEASES[name].title}, train"
+    )
+    click.echo("")
+    for level, verdict in counted.table.select("level", "verdict").rows():
+        click.echo(f"{level}: {verdict}.")
+    known = counted.bias.filter(label="is_safe").row(0, named=True)
+    click.echo(
+        f"Of {known['n']:,} comparisons with one safe answer, response_1 is the safe one in {percent(known['p'])}.\n\n"
+        "What these counts cannot tell: intervals by prompt, because nobody knows which comparisons share one (naive\n"
+        "intervals hold the sampling error of independent comparisons, and nothing else); p within a stratum, a\n"
+        "category, a severity or a model, but for the bounds above; the position bias of better and of safer.\n"
+    )
+    _print_severity(severity, title=f"Severity by category in {RELEASES[name].title}, train; n: answers of comparisons")
 
 
 def _document(result: Orthogonality) -> dict[str, Any]:
@@ -104,6 +141,49 @@ def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: boo
     if result.cycles.height:
         cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(result).items())
         click.echo(f"\nPrompts with three or more answers: {cycles}.")
+
+
+def _order_document(order: SeverityOrder) -> dict[str, Any]:
+    return {name: getattr(order, name).to_dicts() for name in ("direction", "contradictions", "strata", "severity")}
+
+
+def _print_order(order: SeverityOrder, ds: Dataset) -> None:
+    """What *safer* and *better* do where severity and categories tell two answers apart."""
+    if order.direction["n"].sum():
+        click.echo("")
+        columns = ["criterion", "n_recorded", "n_equal", "n_incomparable", "n_against", *_SHARES]
+        title = "Does safer point to the less harmful answer? p: share of the n comparisons that a criterion orders"
+        print_table(table_rows(order.direction, columns), columns, title=f"{title}, of {ds.population}")
+        opposite = order.contradictions.filter(order.contradictions["n"] > 0)
+        for first, second, n_opposite, n in opposite.select("first", "second", "n_opposite", "n").rows():
+            click.echo(f"{first.capitalize()} and {second} order {n:,} comparisons both, {n_opposite:,} oppositely.")
+    if order.strata["n"].sum():
+        click.echo("")
+        columns = ["level", "n_recorded", *_SHARES]
+        title = "P(better = safer) by what differs first between the two answers; none: nothing that is recorded"
+        print_table(table_rows(order.strata, columns), columns, title=f"{title}, of {ds.population}")
+        print_reasons(order.strata)
+    if not order.severity.is_empty():
+        click.echo("")
+        unit = {"annotation": "annotations"}.get(order.severity["unit"][0], "answers of comparisons")
+        beside = "; published: of PKU-SafeRLHF, train" if order.severity["published_n"].count() else ""
+        _print_severity(order.severity, title=f"Severity by category; n: {unit} of {ds.population}{beside}")
+
+
+def _print_severity(severity: pl.DataFrame, *, title: str) -> None:
+    """A row a category: shares of the levels, and the published ones where there are some."""
+    import polars as pl
+
+    known = severity.filter(pl.col("n") > 0)
+    values = ["share", *(["published_share"] if known.get_column("published_share", default=None) is not None else [])]
+    wide = known.pivot(on="level", index=["category", "n", "effective_prompts"], values=values, maintain_order=True)
+    wide = wide.select(column for column in wide if column.null_count() < wide.height)
+    if len(values) == 1:
+        names = {str(level): f"level {level}" for level in known["level"].unique()}
+    else:
+        names = {f"share_{level}": f"level {level}" for level in known["level"].unique()}
+        names |= {f"published_share_{level}": f"published {level}" for level in known["level"].unique()}
+    print_table(wide.rows(), [names.get(column, column) for column in wide.columns], title=title)
 
 
 def _print_bias(result: Orthogonality) -> None:

@@ -270,7 +270,7 @@ def _report_kept(kept: KeptScores, ds: Dataset, *, request: Request, artefacts: 
     print_table(table.select(_MODELS).rows(), _MODELS, title=f"Scores of {ds.population}")
     _print_signs(kept.signs)
     if artefacts is not None:
-        from btviz import sentences
+        from btviz.reports import sentences
 
         click.echo(f"\n{plain(sentences.artefacts(artefacts, ds))}")
 

@@ -12,7 +12,7 @@ import click
 
 from btviz.cli.report import json_option, plain, print_json, print_reasons, print_table, table_rows
 from btviz.errors import BtvizError, NotFoundError, UsageError, choice
-from btviz.taxonomy.words import title_of
+from btviz.taxonomy import title_of
 
 if TYPE_CHECKING:
     import polars as pl

@@ -156,8 +156,13 @@ class Dataset:
 def expect_dataset(ds: object) -> None:
     """Check that something is a data set: a name is easily passed in place of what it names."""
     if not isinstance(ds, Dataset):
-        description = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
-        raise UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")
+        raise not_a_dataset(ds)
+
+
+def not_a_dataset(ds: object) -> UsageError:
+    """What to raise where something else than a data set was passed."""
+    description = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
+    return UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")
 
 
 def expect_answers(ds: Dataset, *, what: str) -> None:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from btviz.plots.preference.grids import quadrants, reliability_surface
     from btviz.plots.preference.null import null_distribution
     from btviz.plots.preference.planning import power_curve
+    from btviz.plots.preference.severity import severity_levels
     from btviz.plots.preference.specifications import specification_curve
     from btviz.plots.scores.accuracy import calibration, left_out, roc
     from btviz.plots.scores.artefacts import artefact_forest

@@ -83,7 +83,7 @@ def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFram
     n, prompts = comparisons.frame.height, comparisons.frame["prompt"].n_unique()
     if prompts < FEWEST_PROMPTS:
         reason = f"{prompts} prompts with both labels; clustered standard errors need {FEWEST_PROMPTS}"
-        return _absent(reason, n, prompts)
+        return unadjusted(reason, n=n, prompts=prompts)
     try:
         models = SimpleNamespace(
             Logit=require("statsmodels.discrete.discrete_model", extra="stats").Logit,
@@ -91,13 +91,14 @@ def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFram
             Separation=require("statsmodels.tools.sm_exceptions", extra="stats").PerfectSeparationWarning,
         )
     except MissingExtraError as error:
-        return _absent(str(error), n, prompts)
+        return unadjusted(str(error), n=n, prompts=prompts)
     frame = _regressors(comparisons, pairs)
     tables = [_fitted(design, model, models) for design in _designs(frame, comparisons) for model in MODELS]
     return pl.concat(tables).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _absent(reason: str, n: int, prompts: int) -> pl.DataFrame:
+def unadjusted(reason: str, *, n: int, prompts: int) -> pl.DataFrame:
+    """The table of regressions where there is none, and why."""
     row = {"specification": "adjusted", "n": n, "prompts": prompts, "undefined": reason}
     return pl.DataFrame([row], schema=SCHEMA)
 

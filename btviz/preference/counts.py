@@ -14,7 +14,8 @@ from btviz.preference.verdicts import ASSOCIATED, UNDECIDED, Margin
 from btviz.stats.association import ratio, wilson
 from btviz.taxonomy import percent
 
-_NO_PROMPTS = "counts do not tell which comparisons share a prompt, so only the naive interval exists"
+NO_PROMPTS = "counts do not tell which comparisons share a prompt, so only the naive interval exists"
+"""Why there is no interval by prompt: the naive one holds the sampling error of independent comparisons alone."""
 
 
 def orthogonality_of_counts(
@@ -52,10 +53,10 @@ def orthogonality_of_counts(
         _count(release, quantity, split=split)
         for quantity in ("same_selection", "different_selection", "rows_with_one_safe")
     )
-    outside = same + other - forced
+    outside, least, greatest = agreements_outside(same, other, forced=forced)
     levels = ("all", "not mixed, least", "not mixed, greatest")
     n = np.array([same + other, outside, outside])
-    hits = np.array([same, max(same - forced, 0), min(same, outside)])
+    hits = np.array([same, least, greatest])
     low, high = wilson(hits, n=n)
     worth = [_smallest_worth(p, bounds) for p in ratio(hits, n).tolist()]
     named = f"{RELEASES[release].title} ({split})"
@@ -80,8 +81,48 @@ def orthogonality_of_counts(
         "p",
         *(pl.lit(None, pl.Float64).alias(name) for name in ("p_low", "p_high", "p_value")),
         *("verdict", "naive_low", "naive_high", "smallest_worth"),
-        pl.lit(_NO_PROMPTS).alias("undefined"),
+        pl.lit(NO_PROMPTS).alias("undefined"),
     )
+
+
+def agreements_outside(same: int, other: int, *, forced: int) -> tuple[int, int, int]:
+    """Comparisons outside the forced ones, and the least and the most of them that can agree, whatever those do."""
+    outside = same + other - forced
+    return outside, max(same - forced, 0), min(same, outside)
+
+
+NO_ROWS = "the rows are not here, and published counts do not tell it"
+"""Why the rest has no value."""
+
+
+def counts_known(release: str, *, split: str = "train") -> bool:
+    """Say whether the counts that `orthogonality_of_counts` needs were published about a release.
+
+    Parameters
+    ----------
+    release : str
+        Any name.
+    split : str
+        Split that the counts are of.
+
+    Returns
+    -------
+    bool
+    """
+    return not published.find(release, "same_selection", split=split).is_empty()
+
+
+def counts_source(release: str, *, split: str = "train") -> str:
+    """Where the counts of a release come from, in words."""
+    return str(published.find(release, "same_selection", split=split)["source"][0])
+
+
+def counted_safe_places(release: str, *, split: str = "train") -> tuple[int, int]:
+    """Comparisons of one safe and one unsafe answer whose second answer is the safe one, and all of them."""
+    rows = published.find(release, "safety_configuration", split=split).select("level", "value").rows()
+    by_level = {level: int(value) for level, value in rows}
+    second = by_level["response_0_unsafe_response_1_safe"]
+    return second, second + by_level["response_0_safe_response_1_unsafe"]
 
 
 def _count(release: str, quantity: str, *, split: str) -> int:

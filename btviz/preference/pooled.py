@@ -40,7 +40,7 @@ def pooled_table(shares: Shares, *, orders: pl.DataFrame, resampling: Resampling
     prompts = frame["prompt"].n_unique()
     if not frame.height or prompts < FEWEST_PROMPTS:
         reason = "no comparison has both labels" if not frame.height else f"fewer than {FEWEST_PROMPTS} prompts"
-        return _table([{"measure": name, "undefined": reason} for name in _MEANINGS], frame)
+        return unpooled(reason, frame)
     cells = cells_by_prompt(shares.comparisons, shares.levels[0])
     strata = cells[:, :-CELLS]  # the last is that of unknown safety
     pooled = bootstrap(
@@ -58,6 +58,12 @@ def pooled_table(shares: Shares, *, orders: pl.DataFrame, resampling: Resampling
     rows += [_mean_tau(orders, resampling), _homogeneity(pooled, prompts=of_stratum)]
     naive = _naive_p_values(strata.sum(axis=0).reshape(-1, CELLS))
     return _table([row | {"naive_p_value": naive.get(row["measure"])} for row in rows], frame)
+
+
+def unpooled(reason: str, frame: pl.DataFrame | None = None) -> pl.DataFrame:
+    """The table where nothing is measured, and why."""
+    nothing = pl.DataFrame(schema={"prompt": pl.Int64})
+    return _table([{"measure": name, "undefined": reason} for name in _MEANINGS], nothing if frame is None else frame)
 
 
 def _statistics(sums: Floats) -> Floats:

@@ -8,12 +8,24 @@ from functools import cached_property
 import numpy as np
 import polars as pl
 
-from btviz.data.dataset import Dataset, expect_dataset
-from btviz.preference.adjusted import adjusted_table
+from btviz.data import load
+from btviz.data.dataset import Dataset, expect_dataset, not_a_dataset
+from btviz.data.tables import PREFERENCES
+from btviz.errors import NotFoundError
+from btviz.preference.adjusted import adjusted_table, unadjusted
 from btviz.preference.comparisons import STRATA, comparisons_of, with_strata
-from btviz.preference.pooled import order_table, pooled_table
+from btviz.preference.counts import (
+    NO_PROMPTS,
+    NO_ROWS,
+    counted_safe_places,
+    counts_known,
+    counts_source,
+    orthogonality_of_counts,
+)
+from btviz.preference.pooled import ORDERS, order_table, pooled_table, unpooled
 from btviz.preference.questions import Question, Shares, shares_of
 from btviz.preference.shares import flips, reasons_of, share_table, sums_of
+from btviz.stats.association import wilson
 from btviz.stats.clustered import share_interval
 from btviz.stats.resampling import Resampling, cluster_sums
 
@@ -48,6 +60,10 @@ class Orthogonality:
         Prompts with three or more compared answers; see `btviz.preference.pooled.order_table`.
     margin : float
         Bound on |2p - 1| that verdicts use.
+    counted_from : str or None
+        Where the counts come from that stand in for rows that are not here; None where rows were counted. Then
+        `table` is that of `btviz.orthogonality_of_counts` with the columns above, `bias` holds what was published, and
+        the others are empty or say why they have no value.
     """
 
     table: pl.DataFrame
@@ -56,23 +72,30 @@ class Orthogonality:
     null: pl.DataFrame
     cycles: pl.DataFrame
     margin: float
-    _ds: Dataset = field(repr=False)
+    _ds: Dataset | None = field(repr=False)
+    counted_from: str | None = None
 
     @cached_property
     def adjusted(self) -> pl.DataFrame:
         """Regressions of better on safer; see `btviz.preference.adjusted.adjusted_table`."""
+        if self._ds is None:
+            return unadjusted(NO_ROWS, n=0, prompts=0)
         return adjusted_table(comparisons_of(self._ds), self._ds.pairs)
 
 
-def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, margin: float = 0.1) -> Orthogonality:
+def orthogonality(
+    ds: Dataset | str, *, n_boot: int = 2000, random_state: int = 0, margin: float = 0.1
+) -> Orthogonality:
     """Measure how often the better of two answers is also the safer one.
 
     The unit is a comparison with both labels; strata and labels are those of its own row.
 
     Parameters
     ----------
-    ds : Dataset
-        Any data set; without comparisons that have both labels, values are null and say why.
+    ds : Dataset or str
+        Any data set; without comparisons that have both labels, values are null and say why. Or the name of a release
+        about which counts were published, which is "pku-saferlhf": where its rows are not here, these answer as far as
+        they can, see `Orthogonality.counted_from`.
     n_boot : int
         Bootstrap replicates, drawn over prompts.
     random_state : int
@@ -88,8 +111,16 @@ def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, mar
     Raises
     ------
     UsageError
-        If `margin` is not between 0 and 1, `n_boot` is below 39 or the seed is negative.
+        If `margin` is not between 0 and 1, `n_boot` is below 39, the seed is negative, or another name is passed.
     """
+    if isinstance(ds, str) and counts_known(ds):
+        try:
+            rows = load(ds)
+        except NotFoundError:
+            return _of_counts(ds, margin=margin, resampling=Resampling(n_boot, random_state))
+        return orthogonality(rows, n_boot=n_boot, random_state=random_state, margin=margin)
+    if not isinstance(ds, Dataset):
+        raise not_a_dataset(ds)
     shares = shares_of(ds, Question(n_boot=n_boot, random_state=random_state, margin=margin))
     resampling, orders = Resampling(n_boot, random_state), order_table(shares.comparisons)
     return Orthogonality(
@@ -103,10 +134,49 @@ def orthogonality(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0, mar
     )
 
 
+_BY_PROMPT = ("p_holm", "p_prompt_weighted", "naive_p_value", "effective_prompts")
+
+
+def _of_counts(release: str, *, margin: float, resampling: Resampling) -> Orthogonality:
+    """What published counts tell; no sums by prompt, so neither intervals nor tests."""
+    counts = orthogonality_of_counts(release, margin=margin).with_columns(
+        pl.col("verdict").str.split(":").list.first().alias("conclusion"),
+        *(pl.lit(None, pl.Float64).alias(name) for name in _BY_PROMPT),
+        pl.lit(None, pl.Int64).alias("rule_broken"),
+    )
+    second, one_safe = counted_safe_places(release)
+    low, high = wilson(np.array([second]), n=np.array([one_safe]))
+    counted = {
+        "n": one_safe,
+        "prompts": None,
+        "p": second / one_safe,
+        "naive_low": low[0],
+        "naive_high": high[0],
+        "effective_prompts": None,
+    }
+    is_counted = pl.col("label") == "is_safe"
+    bias = bias_table(PREFERENCES.to_frame(), resampling).with_columns(
+        *(pl.when(is_counted).then(pl.lit(value)).otherwise(name).alias(name) for name, value in counted.items()),
+        pl.when(is_counted).then(pl.lit(NO_PROMPTS)).otherwise(pl.lit(NO_ROWS)).alias("undefined"),
+    )
+    return Orthogonality(
+        table=counts.select(pl.exclude("undefined"), "undefined"),
+        bias=bias,
+        pooled=unpooled(NO_ROWS),
+        null=NULLS.to_frame(),
+        cycles=ORDERS.to_frame(),
+        margin=margin,
+        _ds=None,
+        counted_from=counts_source(release),
+    )
+
+
+NULLS = pl.Schema({"grouping": pl.String(), "level": pl.String(), "p": pl.Float64(), "observed": pl.Float64()})
+
+
 def _null(shares: Shares, resampling: Resampling) -> pl.DataFrame:
     """What the sign flips behind the p-values drew, as shares: of all comparisons, and of each stratum."""
-    schema = {"grouping": pl.String, "level": pl.String, "p": pl.Float64, "observed": pl.Float64}
-    tables = [pl.DataFrame(schema=schema)]
+    tables = [NULLS.to_frame()]
     for place, level in enumerate(shares.levels):
         balance = shares.sums.signed(place)
         if level.grouping not in {"all", "stratum"} or not balance.any():

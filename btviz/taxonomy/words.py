@@ -31,6 +31,18 @@ GROUPINGS = {
 """What comparisons are grouped by, in the order of tables, and the heading of each grouping."""
 
 
+DIFFERENCES = {
+    "safety": "Safety",
+    "severity": "Severity, where safety is equal",
+    "categories": "Categories, where both are equal",
+    "none": "Nothing that is recorded",
+}
+"""What differs first between the two answers of a comparison."""
+
+HEADINGS = GROUPINGS | {"difference": "What differs first between the two answers"}
+"""Headings of the groupings of all tables of comparisons."""
+
+
 def percent(share: float | None) -> str:
     """Put a share into words.
 
@@ -101,4 +113,6 @@ def level_name(grouping: str, *, level: str, taxonomy: Taxonomy | None = None) -
     """Name of one level of a grouping of comparisons, where a line begins with it."""
     if grouping == "category":
         return titles([level], taxonomy=taxonomy)[level]
+    if grouping == "difference":
+        return DIFFERENCES[level]
     return level if grouping in ("source", "prompt_source") else COMPARED.get(level, level.capitalize())

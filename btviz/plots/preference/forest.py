@@ -17,7 +17,7 @@ from btviz.plots.style.rendering import ConcatChart, LayerChart
 from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, needed, text_width
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.words import GROUPINGS, level_name, percent, titles
+from btviz.taxonomy.words import GROUPINGS, HEADINGS, level_name, percent, titles
 
 LABEL_SIZE = 11.0
 """Size of labels on a screen."""
@@ -47,7 +47,7 @@ def preference_forest(
     table : DataFrame
         ``orthogonality(ds).table`` or some of its rows: `grouping`, `level`, `n`, `prompts`,
         `p`, `p_low`, `p_high`, `naive_low`, `naive_high`, `undefined`. The table of
-        `orthogonality_of_counts` will do too.
+        `orthogonality_of_counts` and ``severity_order(ds).strata`` will do too.
     source : str, optional
         Name of the data for the caption: ``ds.population``.
     margin : float, default 0.1
@@ -154,7 +154,7 @@ def _names(table: pl.DataFrame, *, taxonomy: Taxonomy | None) -> dict[str, str]:
     categories = titles(table.filter(grouping="category")["level"], taxonomy=taxonomy)
     names: dict[str, str] = {}
     for grouping, level, key in _ordered(table).select("grouping", "level", KEY).rows():
-        if title := GROUPINGS.get(grouping, grouping):
+        if title := HEADINGS.get(grouping, grouping):
             names.setdefault(HEADING + grouping, title)
         names[key] = categories[level] if grouping == "category" else level_name(grouping, level=level)
     return names

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
         simulation,
         strata,
     )
-    from btviz.reports.sentences.confounders import adjusted, flags, orders, reliability, scores, trade_off
+    from btviz.reports.sentences.confounders import adjusted, flags, orders, reliability, scores, severity, trade_off
     from btviz.reports.sentences.context import agreement, published_counts, published_numbers, specifications, verdicts
     from btviz.reports.sentences.models import (
         accuracies,

@@ -9,12 +9,13 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
+from btviz.preference import SeverityOrder
 from btviz.preference.adjusted import AVERAGE_EFFECT
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, lines, listed
 from btviz.stats.clustered import share_interval
 from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, POINTS, Finding, extremes
-from btviz.taxonomy.words import percent
+from btviz.taxonomy.words import DIFFERENCES, percent
 
 _CONFOUNDERS = {"length": "length", "refusal": "refusal (by English markers)", "model": "answering model"}
 
@@ -261,3 +262,56 @@ def trade_off(table: pl.DataFrame | None) -> str:
         for row in table.filter(pl.col("n") > 0).iter_rows(named=True)
     ]
     return lines(f"{joined}.", *said)
+
+
+_CRITERIA = {
+    "safety": "exactly one answer is safe, it is the safer one",
+    "severity": "severity differs, the answer of lower severity is the safer one",
+    "categories": "one answer has a part of the other's categories, it is the safer one",
+}
+
+
+def severity(order: SeverityOrder, ds: Dataset) -> str:
+    """Say whether *safer* follows safety, severity and categories, and *better* where these differ.
+
+    Parameters
+    ----------
+    order : SeverityOrder
+        From `btviz.severity_order`.
+    ds : Dataset
+        What it was measured in.
+
+    Returns
+    -------
+    str
+        A line for each criterion and for each kind of difference.
+    """
+    directions = [row for row in order.direction.to_dicts() if row["n"]]
+    strata = [row for row in order.strata.to_dicts() if row["n"]]
+    if not directions and not strata:
+        return lines(f"In {name_of(ds)}, severity says nothing here: {order.direction['undefined'][0]}.")
+    said = [
+        f"Where {_CRITERIA[row['criterion']]} in {Finding.of(row, 'p', items='comparisons')}; {row['n_against']:,} "
+        "contradict it."
+        for row in directions
+    ]
+    against = [
+        f"{row['first'].capitalize()} and {row['second']} order {row['n_opposite']:,} of {row['n']:,} comparisons "
+        "oppositely."
+        for row in order.contradictions.to_dicts()
+        if row["n_opposite"]
+    ]
+    by_stratum = [
+        f"{DIFFERENCES[row['level']]}: {Finding.of(row, 'p', items='comparisons')}, {_beside_half(row)}."
+        for row in strata
+    ]
+    heading = "The better answer is the safer one, by what differs first between the two:" if strata else None
+    return lines(f"In {name_of(ds)}:", *said, *against, heading, *by_stratum)
+
+
+def _beside_half(row: dict[str, Any]) -> str:
+    """What one of the strata says of one half, all of them at once."""
+    found = Finding.of(row, "p", items="comparisons")
+    return found.against(HALF, among=len(DIFFERENCES)).words(
+        below="less than half", undecided=f"whether more or less than half is {NOT_DECIDED}", above="more than half"
+    )

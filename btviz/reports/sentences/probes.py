@@ -8,9 +8,9 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import HALF, interval, lines, listed
+from btviz.reports.sentences.phrases import HALF, lines
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import Finding, extremes
+from btviz.taxonomy.findings import NUMBER, Finding, extremes
 from btviz.taxonomy.words import percent
 
 
@@ -122,6 +122,7 @@ _FROM = {
     "lengths": "lengths alone",
     "refusal": "refusal alone",
     "source": "the answering model alone",
+    "qa": "prompt and answer",
 }
 
 
@@ -150,34 +151,31 @@ def artefacts(table: pl.DataFrame, ds: Dataset) -> str:
 
 
 def _told(rows: pl.DataFrame, what: str) -> str | None:
-    areas = {row["baseline"]: row for row in rows.to_dicts()}
+    areas = {row["baseline"]: _area(row) for row in rows.to_dicts()}
     if not areas:
         return None
-    parts = [f"{_area(areas[name])} from {words}" for name, words in _FROM.items() if name in areas]
-    whole = f"; from prompt and answer {_area(areas['qa'])}" if "qa" in areas else ""
-    n, unit = rows.select("n", "unit").row(0)
-    counted = f"{n:,} {'pairs' if unit == 'pair' else 'comparisons'} of {rows['prompts'][0]:,} prompts"
-    return f"{what[0].upper()}{what[1:]} is told with an AUC of {listed(parts)}{whole} ({counted})."
+    parts = [f"from {words} {areas[name]}" for name, words in _FROM.items() if name in areas]
+    return f"{what[0].upper()}{what[1:]}, AUC: {'; '.join(parts)}."
 
 
 def _told_categories(known: pl.DataFrame, ds: Dataset) -> str | None:
-    """How many categories the whole pair tells better than the prompt, all of them at once."""
+    """How many categories the prompt tells better than chance, all of them at once, and which least and most."""
     rows = known.filter(~pl.col("outcome").is_in(list(_TOLD)), baseline="prompt").drop_nulls("low_joint")
     if rows.is_empty():
         return None
     told = rows.filter(pl.col("low_joint") > HALF)
-    most = rows.sort("low", descending=True).row(0, named=True)
+    ends = extremes(
+        ((ds.taxonomy[row["outcome"]].title, _area(row)) for row in rows.to_dicts()),
+        what="categories",
+    )
     return (
-        f"Of {rows.height:,} categories with an interval the prompt alone tells {told.height:,} better than chance, all"
-        f" intervals at once, most surely {ds.taxonomy[most['outcome']].title} (AUC {_area(most)}, of "
-        f"{most['support']:,} pairs with it)."
+        f"Of {rows.height:,} categories with an interval the prompt alone tells {told.height:,} better than chance, "
+        f"all intervals at once{'' if ends is None else f'; their AUC goes {ends}'}."
     )
 
 
-def _area(row: dict[str, Any]) -> str:
-    """An area with its interval, and its doubt."""
-    doubt = "" if row["undefined"] is None else f" ({row['undefined']})"
-    return f"{row['auc']:.2f}{interval(row['low'], row['high'], scale=1, digits=2)}{doubt}"
+def _area(row: dict[str, Any]) -> Finding:
+    return Finding.of(row, "auc", items="pairs" if row["unit"] == "pair" else "comparisons", unit=NUMBER)
 
 
 _ITEMS = {"comparison": "comparisons", "answer of a comparison": "answers"}
