@@ -16,10 +16,13 @@ if TYPE_CHECKING:
     from btviz.errors import BtvizError
     from btviz.labels import (
         AnnotatorNoise,
+        CategoryStructure,
+        Factoring,
         annotator_agreement,
         annotator_noise,
         category_contrast,
         category_counts,
+        category_structure,
         cooccurrence,
         cooccurrence_tests,
         disputed,

@@ -13,7 +13,9 @@ if TYPE_CHECKING:
     from btviz.labels.agreement import annotator_agreement, disputed, safe_share_by_rule, vote_splits
     from btviz.labels.associations import cooccurrence, cooccurrence_tests
     from btviz.labels.counts import category_contrast, category_counts, label_sets, labels_per_item
+    from btviz.labels.factors import Factoring
     from btviz.labels.noise import AnnotatorNoise, annotator_noise
     from btviz.labels.overlap import prompt_overlap, response_repeats
+    from btviz.labels.structure import CategoryStructure, category_structure
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

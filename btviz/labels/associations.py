@@ -176,7 +176,7 @@ def cooccurrence(
 
 
 @dataclass(frozen=True, eq=False)
-class _Items:
+class LabelledItems:
     """Items of a population with their prompt; the order within a prompt tells nothing of the labels."""
 
     flags: NDArray[np.bool_]
@@ -252,7 +252,7 @@ def cooccurrence_tests(
     """
     expect_dataset(ds)
     table = _distinct(cooccurrence(ds, population=population, where=where), ds.taxonomy)
-    items = _items(ds, population=population, where=where, random_state=random_state)
+    items = labelledlabelled_items(ds, population=population, where=where, random_state=random_state)
     row, col = np.triu_indices(len(ds.taxonomy), 1)
     tests: dict[str, Floats | Integers]
     if where == "unsafe":
@@ -276,7 +276,8 @@ def _distinct(table: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
     return table.filter(row < col).sort(row, col).select(*_FROM_COOCCURRENCE, pl.col("undefined").alias("reason"))
 
 
-def _items(ds: Dataset, *, population: str, where: str, random_state: int) -> _Items:
+def labelled_items(ds: Dataset, *, population: str, where: str, random_state: int) -> LabelledItems:
+    """Items with known labels, and their prompts; `random_state` orders the items of a prompt."""
     frame = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
     ids = [name for name in ("prompt_id", "pair_id") if name in frame.collect_schema()]
     known = frame.select(*ids, "labels", "is_safe").drop_nulls(["labels", "is_safe"])
@@ -284,10 +285,10 @@ def _items(ds: Dataset, *, population: str, where: str, random_state: int) -> _I
     # annotations of one pair are stored by their labels, an order that a shuffle must not see
     chance = pl.Series("chance", generator(random_state).random(items.height))
     items = items.with_columns(chance).sort(*ids, "chance")
-    return _Items(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())
+    return LabelledItems(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())
 
 
-def _intervals(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]:
+def _intervals(items: LabelledItems, row: Integers, *, col: Integers) -> dict[str, Any]:
     """Intervals of phi by pair, one by one and all at once."""
     flags = np.column_stack([np.ones(len(items.flags), np.bool_), items.flags])
     sums = cluster_sums(flags.astype(np.float64), clusters=items.prompts)
@@ -311,7 +312,7 @@ def _intervals(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]
     }
 
 
-def _detectable(items: _Items, row: Integers, *, col: Integers) -> Floats:
+def _detectable(items: LabelledItems, row: Integers, *, col: Integers) -> Floats:
     """Smallest positive phi of each pair that these prompts could have shown; the joint counts play no part."""
     flags = np.column_stack([np.ones(len(items.flags), np.bool_), items.flags])
     sums = cluster_sums(flags.astype(np.float64), clusters=items.prompts)
@@ -320,7 +321,7 @@ def _detectable(items: _Items, row: Integers, *, col: Integers) -> Floats:
     return smallest_phi(*shares, worth=worth_of_phi(of_row, of_col, n=n), freedom=effective_number(n) - 1)
 
 
-def _conditional(items: _Items, row: Integers, *, col: Integers) -> dict[str, Any]:
+def _conditional(items: LabelledItems, row: Integers, *, col: Integers) -> dict[str, Any]:
     """Cochran-Mantel-Haenszel test of each pair within sets of other categories, prompts as the unit of chance.
 
     The departure of the joint count is a sum over items of ``(x - mean)(y - mean)``, means taken within the set; its

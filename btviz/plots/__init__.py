@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from btviz.plots.labels.bars import category_shares, labels_per_item
     from btviz.plots.labels.matrix import COEFFICIENTS, association_matrix
     from btviz.plots.labels.noise import annotator_noise
+    from btviz.plots.labels.structure import category_dendrogram, category_network, factor_loadings, parallel_analysis
     from btviz.plots.labels.upset import label_sets
     from btviz.plots.preference.coverage import simulated_intervals
     from btviz.plots.preference.forest import preference_forest

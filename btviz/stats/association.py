@@ -298,14 +298,15 @@ def phi_given_any(margins: ArrayLike, *, n: int, n_labelled: int) -> Floats:
     in (0, 1]; the expected joint share is ``t m_i m_j``. It is 0 where no item has two labels.
     """
     counts = np.asarray(margins, np.float64)
-    t = _drawn_share(ratio(counts, n_labelled))
+    t = drawn_share(ratio(counts, n_labelled))
     row, col = counts[:, None], counts[None, :]
     expected = ratio(ratio(n * t * (row * col), n_labelled) - row * col, _scale(n, row=row, col=col))
     np.fill_diagonal(expected, np.nan)
     return expected
 
 
-def _drawn_share(shares: Floats) -> float:
+def drawn_share(shares: Floats) -> float:
+    """Share t of drawn items that were kept for having any label, see `phi_given_any`."""
     low, high = 0.0, 1.0
     # 1 - t exceeds the product up to the root and nowhere beyond it
     for _ in range(52):
