@@ -252,7 +252,7 @@ def cooccurrence_tests(
     """
     expect_dataset(ds)
     table = _distinct(cooccurrence(ds, population=population, where=where), ds.taxonomy)
-    items = labelledlabelled_items(ds, population=population, where=where, random_state=random_state)
+    items = labelled_items(ds, population=population, where=where, random_state=random_state)
     row, col = np.triu_indices(len(ds.taxonomy), 1)
     tests: dict[str, Floats | Integers]
     if where == "unsafe":
