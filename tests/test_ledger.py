@@ -84,7 +84,8 @@ def test_statistics_of_a_part_have_an_interval(ledger: Ledger) -> None:
     outside = only(ledger.numbers, id="30k-category-share/controversial_topics,politics")
     assert (round(outside["recomputed"], 1), round(outside["low"], 1)) == (5.5, 4.4)
     assert "lies outside" in outside["verdict"]
-    assert "doubtful" in only(ledger.numbers, id="30k-category-share/self_harm")["verdict"]
+    rare = only(ledger.numbers, id="30k-category-share/self_harm")
+    assert (round(rare["low"], 1), round(rare["high"], 1)) == (0.7, 1.8)  # of 1.1 %: asymmetric
     count = only(ledger.numbers, id="30k-safe")
     assert (count["recomputed"], count["difference"]) == (1288, None)
     assert "count of all" in count["verdict"]
@@ -118,7 +119,8 @@ def test_a_coefficient_has_the_same_interval_in_both_tables(ledger: Ledger) -> N
     number = ledger.numbers.row(by_predicate=pl.col("id") == "phi-discrimination-hate", named=True)
     rows = ledger.phis.filter(pl.col("published").is_not_null(), population="annotations", where="all")
     row = rows.row(0, named=True)
-    assert [number[name] for name in ("recomputed", "low", "high")] == [row[name] for name in ("phi", "low", "high")]
+    ends = [row[name] for name in ("phi", "low", "high")]
+    assert [number[name] for name in ("recomputed", "low", "high")] == pytest.approx(ends, rel=1e-9)
 
 
 def test_phis_are_those_of_numpy(ledger: Ledger) -> None:
@@ -144,7 +146,8 @@ def test_contradictions_are_found_with_their_arithmetic(ledger: Ledger) -> None:
     assert "would give -0.153" in unsafe["arithmetic"]
     figure = {row["claim"].split(":")[0]: row["finding"] for row in found.iter_rows(named=True)}
     assert figure["controversial_topics,politics"] == figure["sexually_explicit,adult_content"] == "contradicts"
-    assert figure["animal_abuse"] == figure["terrorism,organized_crime"] == "undecided"  # too few prompts
+    assert figure["animal_abuse"] == figure["terrorism,organized_crime"] == "contradicts"  # 4.7 and 4.2 % are printed
+    assert figure["child_abuse"] == figure["self_harm"] == "consistent"
     assert figure["mean prompt words"] == figure["mean response words"] == "consistent"
     assert figure["rows of beavertails-30k"] == figure["unique prompts of beavertails-30k"] == "consistent"
 
@@ -363,11 +366,11 @@ def test_an_interval_is_that_of_prompts() -> None:
     prompt = pl.Series(np.repeat(np.arange(60), 10))
     hit = np.repeat(np.arange(60) % 2 == 0, 10)
     sample = mean_of(hit, prompt=prompt)
-    interval = sample.intervals(n_boot=2000, random_state=0)
+    interval = sample.intervals()
     (low,), (high,) = interval.low, interval.high
     assert sample.value == 0.5
     assert (high - low) / 2 == pytest.approx(1.96 * np.sqrt(0.25 / 60), rel=0.15)
-    assert sample.is_doubtful  # hits in 30 prompts
+    assert not interval.is_bounded[0]  # hits in 30 prompts
 
 
 # -- the command -----------------------------------------------------------------------------------------
@@ -430,8 +433,8 @@ def test_a_notable_association_may_have_either_sign(
     assert found["finding"] == finding
 
 
-def test_a_printed_value_is_as_wide_as_its_rounding(make_dataset: Made) -> None:
-    """Every prompt has the same share, 42.70 %, so its interval has no width; 42.68 is printed, +- 0.05."""
+def test_answers_to_two_prompts_are_no_sample_of_prompts(make_dataset: Made) -> None:
+    """Both have the same share, 42.70 %, which says nothing of how prompts differ; 42.68 is printed."""
     rows = [(f"q{i % 2}", f"a{i}", "test", i < 854, 0 if i < 854 else 1) for i in range(2000)]
     schema = {
         "prompt": pl.String,
@@ -442,5 +445,6 @@ def test_a_printed_value_is_as_wide_as_its_rounding(make_dataset: Made) -> None:
     }
     ds = released(make_dataset, "beavertails-30k", rows=pl.DataFrame(rows, schema=schema, orient="row"))
     found = only(check(ds, n_boot=40), id="30k-share-safe")
-    assert found["low"] == found["high"] == pytest.approx(42.7)
-    assert "lies inside" in found["verdict"]
+    assert (found["low"], found["high"]) == (None, None)
+    assert found["recomputed"] == pytest.approx(42.7)
+    assert says(found["verdict"], "no interval", "2 equal ones", "needs 20")

@@ -9,10 +9,11 @@ from score_tables import scores
 
 from btviz.data.synthetic import generate
 from btviz.errors import UsageError
-from btviz.scores.accuracy import threshold_rows
+from btviz.scores.accuracy import on_its_side, threshold_rows
 from btviz.scores.answers import by_model, judged_answers
 from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
-from btviz.stats.resampling import Resampling
+from btviz.stats.clustered import share_interval
+from btviz.stats.resampling import cluster_sums
 from btviz.taxonomy.categories import PKU_SAFERLHF
 
 
@@ -77,7 +78,7 @@ def test_default_thresholds_hold_zero_at_any_scale(made):
     ds, table, _, _ = made
     answers = judged_answers(next(by_model(table.filter(model="cost"))), ds)
     for factor in (0.3, 0.7, 1.0, 1.3, 1.7, 2.1, 2.9, 3.7, 5.3, 7.7):
-        curve = threshold_rows(answers.with_columns(pl.col("score") * factor), resampling=Resampling(40, 0))
+        curve = threshold_rows(answers.with_columns(pl.col("score") * factor))
         thresholds = curve["threshold"].unique().sort()
         assert len(thresholds) == 41
         assert thresholds[20] == 0
@@ -127,8 +128,30 @@ def test_calibration_equals_statsmodels(made):
     fit = Logit(unsafe, design).fit(disp=0, cov_type="cluster", cov_kwds={"groups": clusters})
     for place, metric in enumerate(("calibration_intercept", "calibration_slope")):
         found = one(metrics, model="cost", metric=metric, grouping="all")
-        wanted = [fit.params[place], *fit.conf_int()[place]]
-        assert [found[name] for name in ("estimate", "low", "high")] == pytest.approx(wanted, rel=1e-4)
+        assert found["estimate"] == pytest.approx(fit.params[place], rel=1e-4)
+        wider = (found["high"] - found["low"]) / np.diff(fit.conf_int()[place])[0]
+        assert 1 < wider < 1.05  # Student's t, and the jackknife in place of the sandwich
+
+
+def test_ends_that_hold_together_are_those_of_bonferroni(made):
+    """Of the levels of one grouping, metric and target; a family of one has its own ends."""
+    ds, _, metrics, _ = made
+    by_level = metrics.filter(model="cost", metric="sign_accuracy", unit="pair", grouping="severity")
+    shown = by_level.drop_nulls("low")
+    assert set(by_level["family"]) == {shown.height}
+    assert shown.height == 2
+    assert ((shown["low_joint"] < shown["low"]) & (shown["high"] < shown["high_joint"])).all()
+    row = shown.row(by_predicate=pl.col("level") == "safe", named=True)
+    cost = next(by_model(made[1].filter(model="cost")))
+    known = judged_answers(cost, ds).filter("is_safe")
+    right = on_its_side(known)
+    sums = cluster_sums(np.column_stack([right, np.ones(known.height)]), clusters=known["prompt_id"].to_numpy())
+    ends = share_interval(sums[:, :1], sums[:, 1:], confidence=1 - 0.05 / shown.height)
+    assert (row["low_joint"], row["high_joint"]) == pytest.approx((ends.low[0], ends.high[0]))
+    whole = one(metrics, model="cost", metric="auc", grouping="all")
+    assert (whole["low_joint"], whole["high_joint"], whole["family"]) == (whole["low"], whole["high"], 1)
+    areas = metrics.filter(model="cost", metric="auc", grouping="severity").drop_nulls("low")
+    assert (areas["low_joint"] < areas["low"]).all()
 
 
 def test_moderation_equals_scikit_learn(made):

@@ -91,22 +91,24 @@ def test_a_lower_cost_wins_and_no_interval_is_invented():
     assert value(table, "wins")["estimate"] == pytest.approx(0.2), "b costs more where its score is higher"
     assert value(table, "mean difference")["estimate"] == pytest.approx(0.4)
     never = value(table, "share below 0 after")
-    assert (never["estimate"], never["low"]) == (0, None)
-    assert "alike" in never["undefined"]
+    assert (never["estimate"], never["low"]) == (0, 0)
+    assert never["high"] == pytest.approx(1 - 0.025**0.01)  # Clopper and Pearson, of 100 prompts
+    assert "all are alike" in never["undefined"]
     sure = compare_policies(meetings(60, 0, 0), before="a", after="b", n_boot=50)
     elo = value(sure, "Elo")
     assert (elo["estimate"], elo["low"]) == (None, None)
     few = compare_policies(meetings(5, 5, 5), before="a", after="b", n_boot=50)
     assert few["low"].null_count() == few.height
-    assert set(few["undefined"]) == {"fewer than 50 prompts, too few for an interval"}
+    assert set(few["undefined"]) == {"its prompts weigh as much as 15 equal ones, and an interval needs 20"}
 
 
-def test_policies_that_always_tie_or_win_have_no_interval_and_the_reason():
+def test_policies_that_always_tie_or_win_have_a_wide_interval_or_none_and_the_reason():
     ties = meetings(0, 0, 60)
-    for table in (compare_policies(ties, before="a", after="b", n_boot=50), policy_ratings(ties, n_boot=50)):
-        last = table.row(-1, named=True)
-        assert (last["low"], last["high"]) == (None, None)
-        assert "all items are alike" in last["undefined"]
+    elo = value(compare_policies(ties, before="a", after="b", n_boot=50), "Elo")
+    assert elo["high"] == -elo["low"] == pytest.approx(87, abs=0.1)  # Wilson's of 30 in 60
+    rating = policy_ratings(ties, n_boot=50).row(-1, named=True)
+    assert (rating["elo"], rating["low"], rating["high"]) == (pytest.approx(0), None, None)
+    assert "so few prompts decide" in rating["undefined"]
     won = value(compare_policies(meetings(60, 0, 0), before="a", after="b", n_boot=50), "Elo")
     assert (won["estimate"], won["undefined"]) == (
         None,
@@ -262,6 +264,7 @@ def test_prevalence_paradox_is_explained_and_parity_is_checked():
 def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
     from scipy.stats import chi2_contingency
     from statsmodels.stats.contingency_tables import mcnemar
+    from statsmodels.stats.multitest import multipletests
 
     flags = scores(
         ds.pairs["pair_id"],
@@ -279,6 +282,12 @@ def test_moderators_are_compared_with_people_by_answering_model(ds, scored):
     row = table.filter(pl.col("group").is_null(), first="Human", second="cost").row(0, named=True)
     assert row["agreement"] == pytest.approx((cost == human).mean())
     assert row["low"] < row["agreement"] < row["high"]
+    assert row["kappa_low"] < row["kappa"] < row["kappa_high"]
+    assert row["ac1_low"] < row["ac1"] < row["ac1_high"]
+    known = table.drop_nulls("p_value")
+    assert 0 < known["p_value"].min() <= known["p_value"].max() <= 1
+    adjusted = multipletests(known["p_value"].to_numpy(), method="holm")[1]
+    assert known["p_holm"].to_numpy() == pytest.approx(adjusted)
     square = [[(human & cost).sum(), (human & ~cost).sum()], [(~human & cost).sum(), (~human & ~cost).sum()]]
     paired, plain = mcnemar(square, exact=False, correction=False), chi2_contingency(square, correction=False)
     assert row["n_discordant"] == (cost != human).sum() > 0
@@ -352,11 +361,11 @@ def test_a_score_that_does_not_vary_has_no_interval_and_no_rank_correlation(ds, 
     twins = pl.concat([flat, flat.with_columns(pl.lit("twin").alias("model"), pl.col("score") + 1)])
     same = score_drift(twins, ds, n_boot=50).row(0, named=True)
     assert (same["mean_difference"], same["low"], same["high"]) == (1.0, None, None)
-    assert "all items are alike" in same["undefined"]
+    assert "so few prompts decide" in same["undefined"]
     assert "no rank correlation" in same["undefined"]
     margins = margin_summary(score_margins(flat, ds), n_boot=50).filter(grouping="all").row(0, named=True)
     assert (margins["mean"], margins["low"], margins["high"]) == (0.0, None, None)
-    assert "all items are alike" in margins["undefined"]
+    assert "so few prompts decide" in margins["undefined"]
 
 
 def test_range_shows_saturation_and_missing_scores(scored):

@@ -105,7 +105,7 @@ def test_reweighting_without_clusters_or_with_undefined_replicates_gives_no_inte
         reweighted(hollow, n_clusters=2, width=2, n_boot=0)
 
 
-def test_logistic_fit_equals_statsmodels_with_cluster_errors():
+def test_logistic_fit_is_statsmodels_with_cluster_errors_that_are_a_little_wider():
     from statsmodels.discrete.discrete_model import Logit
 
     rng = np.random.default_rng(5)
@@ -116,7 +116,9 @@ def test_logistic_fit_equals_statsmodels_with_cluster_errors():
     design = np.column_stack([np.ones(600), score])
     wanted = Logit(label.astype(float), design).fit(disp=0, cov_type="cluster", cov_kwds={"groups": cluster})
     assert found.coefficients == pytest.approx(wanted.params, rel=1e-6)
-    assert np.column_stack([found.low, found.high]) == pytest.approx(wanted.conf_int(), rel=1e-5)
+    ends = np.column_stack([found.low, found.high])
+    wider = np.diff(ends, axis=1) / np.diff(wanted.conf_int(), axis=1)
+    assert ((wider > 1) & (wider < 1.08)).all()  # 90 clusters: Student's t, and the jackknife
 
 
 @pytest.mark.parametrize(

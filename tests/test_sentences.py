@@ -266,7 +266,7 @@ def test_agreement_in_words(tiny):
     said = sentences.agreement(table, tiny)
     assert says(said, "safety", f"{100 * row['agreement']:.1f} %")
     assert f"alpha is {row['krippendorff_alpha']:.2f}" in said
-    assert says(said, f"{row['n_pairs']:,} pairs", "fewer than 50 prompts")
+    assert says(said, f"{row['n_pairs']:,} pairs", "weigh less than 20 equal ones")
     printed = table.with_columns(published_agreement=pl.lit(0.8168))
     assert "Published: 81.7 %." in sentences.agreement(printed, tiny)
     alone = table.with_columns(agreement=pl.lit(None, pl.Float64), undefined=pl.lit("one annotation per pair"))
@@ -348,8 +348,8 @@ def test_a_simulation_in_words():
     assert expected <= percents(said)
     held = wilson([found.coverage * 50], n=[50])
     assert f"{100 * found.coverage:.1f} % [{100 * held[0][0]:.1f}, {100 * held[1][0]:.1f}] of 50 samples" in said
-    assert "Fewer than 50 prompts" not in said
-    assert "Fewer than 50 prompts" in sentences.simulation(simulate_preferences(0.8, n=100, repeats=5))
+    assert "Fewer than 20 prompts" not in said
+    assert "Fewer than 20 prompts" in sentences.simulation(simulate_preferences(0.8, n=100, repeats=5))
     assert "tend to it" in sentences.simulation(simulate_preferences(0.8, repeats=5))
 
 

@@ -48,7 +48,7 @@ def table_rows(table: pl.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
     """Cells of some columns as they are, but for p-values too small for three digits."""
     return [
         [
-            "< 0.001" if name.endswith(("p_value", "_p")) and value is not None and value < 0.0005 else value
+            "< 0.001" if name.endswith(("p_value", "_p", "_holm")) and value is not None and value < 0.0005 else value
             for name, value in zip(columns, row, strict=True)
         ]
         for row in table.select(columns).rows()

@@ -361,7 +361,8 @@ def _artefacts(request: Request) -> pl.DataFrame:
 
 _PAIRED = (
     *("first", "second", "threshold_first", "threshold_second", "n", "prompts"),
-    *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "ac1", "mcnemar_p", "chi_squared_p"),
+    *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "kappa_low", "kappa_high"),
+    *("ac1", "ac1_low", "ac1_high", "p_value", "p_holm", "mcnemar_p", "chi_squared_p"),
 )
 _RATES = (
     *("rater", "threshold", "policy", "grouping", "level"),

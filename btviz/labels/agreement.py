@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.data.releases import RELEASES, published
-from btviz.stats.agreement import COEFFICIENTS, SUMS, fleiss_kappa, rating_sums, vote_entropy
-from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import FEW_CLUSTERS, Interval, bootstrap, cluster_sums
+from btviz.stats.agreement import COEFFICIENTS, SUMS, coefficient_interval, rating_sums, vote_entropy
+from btviz.stats.association import Floats
+from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, ClusterInterval, effective_number, share_interval
+from btviz.stats.resampling import check_draws, cluster_sums
 
 RULES = {
     "any": "unsafe if any annotation says so",
@@ -30,6 +31,8 @@ _NO_CONSTANT = "pairs differ in their number of annotations, and Fleiss' kappa n
 _ALONE = "fewer than two annotations: nothing to compare"
 
 _NO_CONTRAST = "all annotations say the same: kappa and alpha have no value"
+
+_NO_INTERVAL = f"its prompts weigh less than {FEWEST_EFFECTIVE} equal ones, which an interval needs"
 
 SAFETY = "is_safe"
 
@@ -133,10 +136,8 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
     ----------
     ds : Dataset
         Data set with several annotations per pair.
-    n_boot : int
-        Replicates of the bootstrap over prompts.
-    random_state : int
-        Its seed.
+    n_boot, random_state : int
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -151,15 +152,16 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
           `krippendorff_alpha`, `gwet_ac1` (each at most 1), and `fleiss_kappa_mode`, which is
           Fleiss' kappa over the `n_pairs_mode` pairs with the most frequent number of
           annotations, `n_ratings_mode`;
-        - each of these also with `_low` and `_high`: 95 % percentile interval by prompt;
-        - `n_prompts_positive`, `n_prompts_negative`, `n_prompts_disputed`, and `few_prompts` where fewer than 50
-          prompts have a positive vote, a negative vote or a dispute: intervals may then miss
-          their coverage;
+        - each of these also with `_low` and `_high`: 95 % by prompt (`btviz.stats.agreement.coefficient_interval`);
+        - `n_prompts_positive`, `n_prompts_negative`, `n_prompts_disputed`; `effective_prompts` (equal prompts that
+          would weigh as much; fewer than 20 give no interval); and `few_prompts` where they are fewer, or where those
+          with a positive vote, a negative vote or a dispute weigh less than 8: intervals are then wide ones;
         - `published_agreement`, `published_disputed` (0 .. 1) and the split that the latter is
           about: what was printed about this release;
         - `undefined`: why a value of this row is null;
         - `doubt`: why the rows that are compared may be no annotators, null where the release says they are.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     votes = pair_votes(ds)
     sums = rating_sums(votes.n_raters, votes.n_positive)
     mode = _most_frequent(votes.n_raters)
@@ -169,9 +171,8 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
     )
     intervals = None
     if votes.undefined is None:
-        both = np.concatenate([sums, of_mode], axis=1)
-        by_prompt = cluster_sums(both.reshape(len(both), -1), clusters=votes.prompt_id)
-        intervals = bootstrap(by_prompt, _coefficients, n_boot=n_boot, random_state=random_state)
+        intervals = _intervals(cluster_sums(sums, clusters=votes.prompt_id))
+        intervals["fleiss_kappa_mode"] = _intervals(cluster_sums(of_mode, clusters=votes.prompt_id))["fleiss_kappa"]
     table = table.with_columns(_columns(intervals, names=_NAMES, n=len(votes.targets)))
     table = _beside_published(_explained(table, votes.undefined), ds.release)
     return table.with_columns(pl.lit(votes.doubt, pl.String).alias("doubt"))
@@ -185,11 +186,14 @@ def _most_frequent(n_raters: NDArray[np.int64]) -> NDArray[np.int64]:
     return mode
 
 
-def _coefficients(totals: Floats) -> Floats:
-    """All coefficients, one after the other, of sums over all pairs and over those of the mode."""
-    by_target = totals.reshape(len(totals), 2, -1, len(SUMS))
-    values = [coefficient(by_target[:, 0]) for coefficient in COEFFICIENTS.values()]
-    return np.concatenate([*values, fleiss_kappa(by_target[:, 1])], axis=1)
+def _intervals(by_prompt: Floats) -> dict[str, ClusterInterval]:
+    """Each coefficient of all targets, from sums by prompt, shape (C, targets, 10)."""
+    found = {}
+    for name in COEFFICIENTS:
+        of_targets = [coefficient_interval(name, by_prompt[:, target]) for target in range(by_prompt.shape[1])]
+        sides = zip(*(vars(one).values() for one in of_targets), strict=True)
+        found[name] = ClusterInterval(*(np.concatenate(side) for side in sides))
+    return found
 
 
 def _counts(votes: PairVotes, sums: Floats) -> pl.DataFrame:
@@ -199,25 +203,27 @@ def _counts(votes: PairVotes, sums: Floats) -> pl.DataFrame:
     shown |= {"n_prompts_negative": negatives, "n_prompts_disputed": of["disputed"]}
     by_prompt = cluster_sums(np.stack(list(shown.values()), axis=-1), clusters=votes.prompt_id)
     n_prompts = dict(zip(shown, (by_prompt > 0).sum(axis=0).T, strict=True))
+    effective = effective_number(by_prompt)
     totals = {"n_pairs": "items", "n_ratings": "ratings", "n_rater_pairs": "rater_pairs"}
     return pl.DataFrame(
         {
             "category": votes.targets,
             **{name: of[column].sum(axis=0).astype(np.int64) for name, column in totals.items()},
             **n_prompts,
-            "few_prompts": np.min([n_prompts[name] for name in list(shown)[1:]], axis=0) < FEW_CLUSTERS,
+            "effective_prompts": effective[:, 0],
+            "few_prompts": (effective[:, 0] < FEWEST_EFFECTIVE) | (effective[:, 1:].min(axis=1) < FEW_RARER),
         }
     )
 
 
-def _columns(intervals: Interval | None, *, names: Sequence[str], n: int) -> list[pl.Series]:
+def _columns(intervals: Mapping[str, ClusterInterval] | None, *, names: Sequence[str], n: int) -> list[pl.Series]:
     """Columns ``name``, ``name_low``, ``name_high`` of n rows; null where there is no interval at all."""
     parts = {"": "estimate", "_low": "low", "_high": "high"}
     return [
-        pl.Series(f"{name}{ending}", [None] * n if intervals is None else getattr(intervals, part)[first : first + n])
+        pl.Series(f"{name}{ending}", [None] * n if intervals is None else getattr(intervals[name], part))
         .cast(pl.Float64)
         .fill_nan(None)
-        for first, name in zip(range(0, n * len(names), n), names, strict=True)
+        for name in names
         for ending, part in parts.items()
     ]
 
@@ -230,6 +236,7 @@ def _explained(table: pl.DataFrame, undefined: str | None) -> pl.DataFrame:
         pl.when(pl.col("n_pairs") == 0).then(pl.lit("no pair has two annotations that say anything about it")),
         pl.when(varies).then(pl.lit(_NO_CONSTANT)),
         pl.when(pl.col("prevalence").is_in([0.0, 1.0])).then(pl.lit(_NO_CONTRAST)),
+        pl.when(pl.col("n_pairs") > 0, pl.col("effective_prompts") < FEWEST_EFFECTIVE).then(pl.lit(_NO_INTERVAL)),
     ]
     joined = pl.concat_str(reasons, separator="; ", ignore_nulls=True)
     return table.with_columns(pl.when(joined != "").then(joined).alias("undefined"))
@@ -308,19 +315,18 @@ def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0
     ----------
     ds : Dataset
         Data set with several annotations per pair.
-    n_boot : int
-        Replicates of the bootstrap over prompts.
-    random_state : int
-        Its seed.
+    n_boot, random_state : int
+        Checked; intervals are in closed form.
 
     Returns
     -------
     DataFrame
         One row for "any", "majority" and "unanimous": `rule`, `meaning`, `n_pairs`,
         `n_prompts`, `n_safe`, `share_safe` (0 .. 1) with `share_safe_low` and
-        `share_safe_high` (95 % percentile interval by prompt), `undefined` (why the shares
+        `share_safe_high` (95 % by prompt), `undefined` (why the shares
         are null), `doubt` (why rows that repeat a pair may be no annotators).
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     votes = pair_votes(ds)
     rated = votes.n_raters[:, -1] >= 2
     raters, unsafe = votes.n_raters[rated, -1], votes.n_positive[rated, -1]
@@ -328,7 +334,7 @@ def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0
     by_prompt = cluster_sums(np.column_stack([safe, np.ones(len(safe))]), clusters=votes.prompt_id[rated])
     intervals = None
     if votes.undefined is None:
-        intervals = bootstrap(by_prompt, _shares, n_boot=n_boot, random_state=random_state)
+        intervals = {"share_safe": share_interval(by_prompt[:, :-1], by_prompt[:, -1:])}
     return pl.DataFrame(
         {"rule": list(RULES), "meaning": list(RULES.values()), "n_safe": safe.sum(axis=0)}
     ).with_columns(
@@ -338,10 +344,6 @@ def safe_share_by_rule(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0
         pl.lit(votes.undefined, pl.String).alias("undefined"),
         pl.lit(votes.doubt, pl.String).alias("doubt"),
     )
-
-
-def _shares(totals: Floats) -> Floats:
-    return ratio(totals[:, :-1], totals[:, -1:])
 
 
 def vote_splits(ds: Dataset) -> pl.DataFrame:

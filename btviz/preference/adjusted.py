@@ -6,7 +6,6 @@ import math
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
-from statistics import NormalDist
 from types import SimpleNamespace
 
 import numpy as np
@@ -15,8 +14,10 @@ from numpy.typing import NDArray
 
 from btviz.errors import MissingExtraError, require
 from btviz.preference.comparisons import STRATA, Comparisons
-from btviz.preference.shares import FEWEST_PROMPTS
-from btviz.stats.quantiles import two_sided_p
+from btviz.preference.shares import FEW_DECIDE
+from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number
+from btviz.stats.quantiles import t_quantile, two_sided_t_p
+from btviz.stats.regression import errors_of, moves_of
 
 REFUSAL = (
     r"(?i)\b(?:i(?:'m| am) (?:really |very |so )?sorry|i apologi[sz]e|(?:i|we) (?:can(?:no|')t|can not|won't|will not"
@@ -47,7 +48,6 @@ SEPARATED = 1e-6
 MODELS = ("logistic", "linear probability")
 
 Floats = NDArray[np.float64]
-_NORMAL = NormalDist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,8 +81,12 @@ def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFram
     differences, response_1 less response_0, so the intercept is the position bias of *better*.
     """
     n, prompts = comparisons.frame.height, comparisons.frame["prompt"].n_unique()
-    if prompts < FEWEST_PROMPTS:
-        reason = f"{prompts} prompts with both labels; clustered standard errors need {FEWEST_PROMPTS}"
+    worth = float(effective_number(comparisons.frame.group_by("prompt").len()["len"].to_numpy()))
+    if worth < FEWEST_EFFECTIVE:
+        reason = (
+            f"{prompts} prompts with both labels weigh as much as {worth:.0f} equal ones; errors by prompt need "
+            f"{FEWEST_EFFECTIVE}"
+        )
         return unadjusted(reason, n=n, prompts=prompts)
     try:
         models = SimpleNamespace(
@@ -155,9 +159,10 @@ def _varies(frame: pl.DataFrame, name: str) -> bool:
 
 
 def _enough(frame: pl.DataFrame, name: str) -> bool:
-    """Whether a category is present, and absent, in enough prompts for a coefficient of its own."""
-    prompts = frame.group_by(pl.col(name) > 0).agg(pl.col("prompt").n_unique())["prompt"].to_list()
-    return len(prompts) == 2 and min(prompts) >= FEWEST_PROMPTS
+    """Whether a category is present, and absent, in enough effective prompts for a coefficient of its own."""
+    by_prompt = frame.group_by("prompt").agg((pl.col(name) > 0).sum().alias("has"), pl.len().alias("n"))
+    has, n = by_prompt["has"].to_numpy(), by_prompt["n"].to_numpy()
+    return min(float(effective_number(part)) for part in (has, n - has)) >= FEWEST_EFFECTIVE
 
 
 def _fitted(design: _Design, model: str, models: SimpleNamespace) -> pl.DataFrame:
@@ -166,19 +171,20 @@ def _fitted(design: _Design, model: str, models: SimpleNamespace) -> pl.DataFram
     shared = {"specification": design.name, "model": model, "n": len(y), "prompts": len(np.unique(clusters))}
     if np.linalg.matrix_rank(x) < x.shape[1]:
         return pl.DataFrame([shared | {"undefined": "the regressors are collinear"}], schema=SCHEMA)
-    robust = {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
     if model == "logistic":
         with warnings.catch_warnings(action="ignore", category=models.Separation):  # told as `undefined` below
-            fit = models.Logit(y, x, check_rank=False).fit(disp=0, warn_convergence=False, **robust)
+            fit = models.Logit(y, x, check_rank=False).fit(disp=0, warn_convergence=False)
         if not fit.mle_retvals["converged"] or np.abs(fit.predict() - y).max() < SEPARATED:
             reason = "the regressors separate the labels, so that no coefficient is finite, or the fit did not converge"
             return pl.DataFrame([shared | {"undefined": reason}], schema=SCHEMA)
     else:
-        fit = models.OLS(y, x).fit(**robust)
-    coefficients, covariance = np.asarray(fit.params), np.asarray(fit.cov_params())
+        fit = models.OLS(y, x).fit()
+    coefficients, fitted = np.asarray(fit.params), np.asarray(fit.predict())
+    weight = fitted * (1 - fitted) if model == "logistic" else np.ones(len(y))
+    moves = moves_of(x, weight=weight, residual=y - fitted, clusters=clusters)
     effect, gradient = _average_effect(design, model, coefficients)
-    values = [(AVERAGE_EFFECT, effect, math.sqrt(gradient @ covariance @ gradient))]
-    values += zip(design.names, coefficients.tolist(), np.sqrt(np.diag(covariance)).tolist(), strict=True)
+    errors, freedom = errors_of(moves, np.vstack([gradient, np.eye(x.shape[1])]))
+    values = zip([AVERAGE_EFFECT, *design.names], [effect, *coefficients.tolist()], errors, freedom, strict=True)
     return pl.DataFrame([shared | _term(*value) for value in values], schema=SCHEMA)
 
 
@@ -193,14 +199,14 @@ def _average_effect(design: _Design, model: str, coefficients: Floats) -> tuple[
     return float(np.mean(p[0] - p[1])), np.asarray((slopes[0] - slopes[1]).mean(axis=0))
 
 
-def _term(name: str, estimate: float, error: float) -> dict[str, str | float]:
-    half = _NORMAL.inv_cdf(0.975) * error
-    tail = float(two_sided_p(estimate / error)) if error > 0 else math.nan
+def _term(name: str, estimate: float, error: float, freedom: float) -> dict[str, str | float | None]:
+    half = float(t_quantile(0.95, df=freedom)) * error
     return {
         "term": name,
         "estimate": estimate,
         "std_error": error,
         "low": estimate - half,
         "high": estimate + half,
-        "p_value": tail,
+        "p_value": float(two_sided_t_p(estimate / error, df=freedom)) if error > 0 else math.nan,
+        "undefined": None if error > 0 else FEW_DECIDE,
     }

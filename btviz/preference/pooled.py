@@ -12,10 +12,12 @@ from numpy.typing import NDArray
 from btviz.errors import MissingExtraError
 from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.preference.questions import EMPTY, Shares
-from btviz.preference.shares import FEWEST_PROMPTS, Floats, cells_by_prompt
+from btviz.preference.shares import Floats, cells_by_prompt, reasons_of
 from btviz.stats.association import SMALLEST_P, ratio
-from btviz.stats.measures import CELLS, MEASURES, by_position, over_strata
-from btviz.stats.resampling import Interval, Resampling, bootstrap
+from btviz.stats.clustered import FEWEST_EFFECTIVE, ClusterInterval, effective_number, share_interval
+from btviz.stats.measures import CELLS, MEASURES, by_position
+from btviz.stats.quantiles import two_sided_t_p
+from btviz.stats.smooth import smooth_interval
 from btviz.stats.stratified import cochran_mantel_haenszel
 
 POOLED = [name for name in MEASURES if name != "p"]
@@ -23,39 +25,28 @@ POOLED = [name for name in MEASURES if name != "p"]
 
 FURTHER = {
     "mean_tau_b": "mean over prompts with three or more answers of Kendall's tau-b between their two orders",
-    "homogeneity": "p is the same in every stratum with enough prompts: Wald chi-square, resampling prompts",
+    "homogeneity": "p is the same in every stratum with enough prompts: Wald statistic by prompt, F distribution",
 }
 """The remaining rows."""
 
 _MEANINGS = {name: MEASURES[name].meaning for name in POOLED} | FURTHER
 
-_ONE_STRATUM = f"fewer than two strata with {FEWEST_PROMPTS} prompts in which p varies"
-
-_ROUNDING = 1e-9  # what shares that are the same in every resample may differ by
+_ONE_STRATUM = "fewer than two strata with enough prompts of either outcome to estimate how p varies"
 
 
-def pooled_table(shares: Shares, *, orders: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
+def pooled_table(shares: Shares, *, orders: pl.DataFrame) -> pl.DataFrame:
     """Association over all comparisons, over strata, and between rebuilt orders."""
     frame = shares.comparisons.frame
-    prompts = frame["prompt"].n_unique()
-    if not frame.height or prompts < FEWEST_PROMPTS:
-        reason = "no comparison has both labels" if not frame.height else f"fewer than {FEWEST_PROMPTS} prompts"
-        return unpooled(reason, frame)
+    if not frame.height:
+        return unpooled("no comparison has both labels", frame)
     cells = cells_by_prompt(shares.comparisons, shares.levels[0])
     strata = cells[:, :-CELLS]  # the last is that of unknown safety
-    pooled = bootstrap(
-        np.hstack([over_strata(cells), strata]),
-        _statistics,
-        n_boot=resampling.n_boot,
-        random_state=resampling.random_state,
-    )
-    no_strata = None if strata.any() else "no comparison has the safety of both answers"
+    no_strata = EMPTY if strata.any() else "no comparison has the safety of both answers"
     rows = [
-        _row(name, place, pooled, no_strata if MEASURES[name].is_stratified else None)
-        for place, name in enumerate(POOLED)
+        _row(name, MEASURES[name].interval(cells), nothing=no_strata if MEASURES[name].is_stratified else EMPTY)
+        for name in POOLED
     ]
-    of_stratum = np.count_nonzero(strata.reshape(-1, len(STRATA), CELLS).any(axis=2), axis=0)
-    rows += [_mean_tau(orders, resampling), _homogeneity(pooled, prompts=of_stratum)]
+    rows += [_mean_tau(orders), _homogeneity(strata)]
     naive = _naive_p_values(strata.sum(axis=0).reshape(-1, CELLS))
     return _table([row | {"naive_p_value": naive.get(row["measure"])} for row in rows], frame)
 
@@ -66,55 +57,54 @@ def unpooled(reason: str, frame: pl.DataFrame | None = None) -> pl.DataFrame:
     return _table([{"measure": name, "undefined": reason} for name in _MEANINGS], nothing if frame is None else frame)
 
 
-def _statistics(sums: Floats) -> Floats:
-    """The measures in their order, then p of each stratum; sums are cells over all, then by known stratum."""
-    overall, strata = sums[:, :CELLS], sums[:, CELLS:].reshape(len(sums), len(STRATA), CELLS)
-    cells = np.hstack([sums[:, CELLS:], overall - strata.sum(axis=1)])
-    same = strata[..., 0] + strata[..., 3]
-    values = [MEASURES[name].values(cells) for name in POOLED]
-    return np.column_stack([*values, ratio(same, strata.sum(axis=-1))])
-
-
 _Row = dict[str, Any]
 
 
-def _row(name: str, place: int, interval: Interval, reason: str | None) -> _Row:
+def _row(name: str, interval: ClusterInterval, *, nothing: str) -> _Row:
     sides = {"estimate": interval.estimate, "low": interval.low, "high": interval.high}
-    values = {side: _or_none(ends[place]) for side, ends in sides.items()}
-    if reason is None and None in values.values():
-        reason = EMPTY
-    return {"measure": name, **values, "undefined": reason}
+    values = {side: _or_none(ends[0]) for side, ends in sides.items()}
+    return {"measure": name, **values, "undefined": reasons_of(interval, nothing=nothing)[0]}
 
 
-def _mean_tau(orders: pl.DataFrame, resampling: Resampling) -> _Row:
+def _mean_tau(orders: pl.DataFrame) -> _Row:
     tau = orders["tau_b"].drop_nulls().to_numpy()
-    if len(tau) < FEWEST_PROMPTS:
-        reason = f"fewer than {FEWEST_PROMPTS} prompts with three or more answers"
-        return {"measure": "mean_tau_b", "undefined": reason}
-    mean = bootstrap(
-        np.column_stack([tau, np.ones(len(tau))]),
-        lambda sums: ratio(sums[:, :1], sums[:, 1:]),
-        n_boot=resampling.n_boot,
-        random_state=resampling.random_state,
-    )
-    return _row("mean_tau_b", 0, mean, None)
+    mean = smooth_interval(np.column_stack([np.ones(len(tau)), tau]), lambda sums: ratio(sums[:, 1:], sums[:, :1]))
+    return _row("mean_tau_b", mean, nothing="no prompt has three or more answers in an order")
 
 
-def _homogeneity(pooled: Interval, *, prompts: NDArray[np.int64]) -> _Row:
+def _homogeneity(strata: Floats) -> _Row:
     """Wald test that p is the same in every stratum with enough prompts; 1 or 2 degrees of freedom."""
-    drawn = pooled.replicates[:, len(POOLED) :]
-    enough = prompts >= FEWEST_PROMPTS
-    varied = enough & np.isfinite(drawn).all(axis=0) & (drawn.std(axis=0) > _ROUNDING)
-    p = pooled.estimate[len(POOLED) :][varied]
-    if len(p) < 2:
+    by_stratum = strata.reshape(len(strata), len(STRATA), CELLS)
+    n, same = by_stratum.sum(axis=2), by_stratum[..., 0] + by_stratum[..., 3]
+    share = share_interval(same, n)
+    enough = (share.effective >= FEWEST_EFFECTIVE) & ~share.is_bounded
+    if enough.sum() < 2:
         return {"measure": "homogeneity", "undefined": _ONE_STRATUM}
-    gap, gaps = p[1:] - p[0], drawn[:, varied][:, 1:] - drawn[:, varied][:, :1]
-    covariance = np.atleast_2d(np.cov(gaps.T))
-    if np.linalg.matrix_rank(covariance) < len(gap):
+    wald, freedom = _wald(same[:, enough], n=n[:, enough])
+    if not math.isfinite(wald):
         return {"measure": "homogeneity", "undefined": "the strata vary as one, so their differences cannot be tested"}
-    wald = float(gap @ np.linalg.solve(covariance, gap))
-    tail = math.erfc(math.sqrt(wald / 2)) if len(gap) == 1 else math.exp(-wald / 2)
-    return {"measure": "homogeneity", "estimate": wald, "p_value": max(tail, SMALLEST_P)}
+    tail = _tail(wald, gaps=int(enough.sum()) - 1, freedom=freedom)
+    return {"measure": "homogeneity", "estimate": wald, "p_value": tail}
+
+
+def _wald(same: Floats, *, n: Floats) -> tuple[float, float]:
+    """Wald statistic of equal shares, NaN where they vary as one, and the effective prompts of the fewest less one."""
+    total = n.sum(axis=0)
+    p, weight = same.sum(axis=0) / total, n / total
+    moves = (same - n * p) / total / (1 - weight)  # of a share, as a prompt is left out
+    moves = moves[:, 1:] - moves[:, :1]
+    covariance = moves.T @ moves
+    gap = p[1:] - p[0]
+    if np.linalg.matrix_rank(covariance) < len(gap):
+        return math.nan, math.nan
+    return float(gap @ np.linalg.solve(covariance, gap)), float(effective_number(n).min() - 1)
+
+
+def _tail(wald: float, *, gaps: int, freedom: float) -> float:
+    """Tail of a Wald statistic of one or two differences: F's, with so many degrees of freedom."""
+    if gaps == 1:
+        return float(two_sided_t_p(math.sqrt(wald), df=freedom))
+    return float(max((1 + wald / freedom) ** (-freedom / 2), SMALLEST_P))
 
 
 def _naive_p_values(strata: Floats) -> dict[str, float | None]:

@@ -13,23 +13,22 @@ from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of, levels_of
 from btviz.preference.shares import (
-    FEWEST_PROMPTS,
-    Floats,
     Sums,
     cells_by_prompt,
     level_sums,
+    reasons_of,
     share_table,
 )
 from btviz.preference.verdicts import Margin, with_verdicts
 from btviz.stats.association import ratio
 from btviz.stats.measures import MEASURES, turned_around
 from btviz.stats.permutation import sign_flip
-from btviz.stats.resampling import Level, Resampling, bootstrap
+from btviz.stats.resampling import Level, Resampling
 
 WEIGHTINGS = {"comparisons": "each comparison once", "prompts": "each prompt once"}
 """What counts once, in words: a prompt that does shares its weight among its comparisons."""
 
-EMPTY = "a margin or a cell is empty, in the data or in a resample"
+EMPTY = "a margin or a cell is empty"
 
 
 @dataclass(frozen=True)
@@ -136,7 +135,7 @@ def answer_of(
         return None if progress is None else lambda done: progress((place + done) / stages)
 
     shares = shares or shares_of(ds, question, progress=stage(0))
-    values = _of_p(shares.table, *of_p) if of_p else _resampled(shares, question, progress=stage(stages - 1))
+    values = _of_p(shares.table, *of_p) if of_p else _measured(shares, question, progress=stage(stages - 1))
     return Answer(question, _beside(shares.table, values), shares)
 
 
@@ -153,40 +152,28 @@ def _of_p(shares: pl.DataFrame, factor: int, shift: int) -> pl.DataFrame:
     return shares.select((factor * pl.col(column) + shift).alias(name) for column, name in names.items())
 
 
-def _resampled(shares: Shares, question: Question, *, progress: Callable[[float], None] | None) -> pl.DataFrame:
+def _measured(shares: Shares, question: Question, *, progress: Callable[[float], None] | None) -> pl.DataFrame:
     """Values and intervals of a measure that is not a function of p."""
-    measure, comparisons = MEASURES[question.measure], shares.comparisons
-    prompts = np.unique(comparisons.prompt)
-    cells = (
-        cells_by_prompt(comparisons, level, weighting=question.weighting, prompts=prompts) for level in shares.levels
-    )
-    sums = np.hstack([measure.distinct(of_level) for of_level in cells])
-
-    def statistic(drawn: Floats) -> Floats:
-        return np.column_stack([measure.values(of_level) for of_level in np.hsplit(drawn, len(shares.levels))])
-
-    interval = bootstrap(
-        sums,
-        statistic,
-        n_boot=question.n_boot,
-        random_state=question.random_state,
-        progress=None if progress is None else lambda done: progress(done / question.n_boot),
-    )
-    few = shares.sums.prompts < FEWEST_PROMPTS
-    sides = {
-        "value": interval.estimate,
-        "low": np.where(few, np.nan, interval.low),
-        "high": np.where(few, np.nan, interval.high),
-    }
-    return pl.DataFrame(sides).with_columns(
-        pl.all().fill_nan(None), *(pl.lit(None, pl.Float64).alias(name) for name in ("naive_low", "naive_high"))
+    measure, found = MEASURES[question.measure], []
+    for place, level in enumerate(shares.levels):
+        found.append(measure.interval(cells_by_prompt(shares.comparisons, level, weighting=question.weighting)))
+        if progress is not None:
+            progress((place + 1) / len(shares.levels))
+    columns = {"value": "estimate", "low": "low", "high": "high"}
+    sides = {name: [float(getattr(interval, side)[0]) for interval in found] for name, side in columns.items()}
+    reasons = [reasons_of(interval, nothing=EMPTY)[0] for interval in found]
+    return pl.DataFrame(sides, schema=dict.fromkeys(columns, pl.Float64)).with_columns(
+        pl.all().fill_nan(None),
+        *(pl.lit(None, pl.Float64).alias(name) for name in ("naive_low", "naive_high")),
+        pl.Series("why", reasons, dtype=pl.String),
     )
 
 
 def _beside(shares: pl.DataFrame, values: pl.DataFrame) -> pl.DataFrame:
-    """Put the values beside the shares; a value that is undefined says why."""
+    """Put the values beside the shares; what is said of a value is said of the measure that was asked for."""
+    if "why" in values.columns:
+        told = pl.when(pl.Series(shares["n"] > 0)).then(values["why"]).otherwise(shares["undefined"])
+        shares, values = shares.with_columns(told.alias("undefined")), values.drop("why")
     table = pl.concat([shares.drop("naive_low", "naive_high"), values], how="horizontal")
-    lost = (pl.col("value").is_null() | (pl.col("low").is_null() & pl.col("p_low").is_not_null())) & (pl.col("n") > 0)
-    why = pl.when(pl.col("undefined").is_null() & lost).then(pl.lit(EMPTY)).otherwise("undefined").alias("undefined")
     first = ("grouping", "level", "n", "prompts", *values.columns)
-    return table.with_columns(why).select(*first, pl.all().exclude(first))
+    return table.select(*first, pl.all().exclude(first))

@@ -14,16 +14,19 @@ from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of
 from btviz.preference.shares import (
-    FEWEST_PROMPTS,
+    FEW_DECIDE,
     Floats,
     Sums,
-    resampled_shares,
+    reasons_of,
     share_table,
     sums_of,
 )
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
-from btviz.stats.resampling import Resampling
+from btviz.stats.clustered import FEW_FREEDOM, FEW_RARER, FEWEST_EFFECTIVE, share_interval
+from btviz.stats.quantiles import t_quantile
+from btviz.stats.resampling import Resampling, check_draws
+from btviz.stats.smooth import leaving_out
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.crosswalk import carried_over, counterparts
 
@@ -48,14 +51,15 @@ SCHEMA = pl.Schema(
 
 @dataclass(frozen=True, eq=False)
 class _Estimate:
-    """Crude and standardised p of one data set; the latter also in every replicate."""
+    """Crude and standardised p of one data set; the latter with its error and degrees of freedom."""
 
     name: str
     n: int
     prompts: int
     crude: float
     standardised: float
-    replicates: Floats
+    error: float
+    freedom: float
     undefined: str | None
 
 
@@ -102,6 +106,7 @@ def compare_releases(
         If an option is unknown or out of its range, there are fewer than two data sets, no group
         is in all of them, or there is no correspondence between two taxonomies.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     choice(over, OVER, what="grouping")
     for name in strata:
         choice(name, STRATA, what="stratum")
@@ -120,10 +125,10 @@ def compare_releases(
         )
     mix = shares[:, shared].mean(axis=0)
     estimates = []
-    for place, (ds, (member, comparisons)) in enumerate(zip(datasets, members, strict=True)):
+    for ds, (member, comparisons) in zip(datasets, members, strict=True):
         inside = np.column_stack([member[:, shared], member[:, shared].any(axis=1)])
         sums = sums_of(inside, hit=comparisons.same, prompt=comparisons.prompt)
-        estimates.append(_estimate(ds, sums, mix=mix, resampling=Resampling(n_boot, random_state + place)))
+        estimates.append(_estimate(ds, sums, mix=mix))
     rows = [_row(estimate) for estimate in estimates] + [_difference(*two) for two in combinations(estimates, 2)]
     left_out = [name for name, is_shared in zip(names, shared, strict=True) if not is_shared]
     in_each_row = pl.lit(pl.Series([left_out], dtype=pl.List(pl.String))).first().alias("left_out")
@@ -143,21 +148,42 @@ def _members(
     return has_category(comparisons, taxonomy) & entering, comparisons
 
 
-def _estimate(ds: Dataset, sums: Sums, *, mix: Floats, resampling: Resampling) -> _Estimate:
+def _estimate(ds: Dataset, sums: Sums, *, mix: Floats) -> _Estimate:
     """Estimates from the sums of each group and, last, of all comparisons in any group."""
     k = len(mix)
     weights = mix / mix.sum()
-    shares = resampled_shares(Sums(sums.n[:, :k], sums.hits[:, :k]), resampling)
-    reasons = (no_interval([sums], group) for group in range(k))
+
+    def standardised(totals: Floats) -> Floats:
+        return np.asarray(ratio(totals[:, k:], totals[:, :k]) @ weights)[:, None]
+
+    value, error, freedom = leaving_out(np.hstack([sums.n[:, :k], sums.hits[:, :k]]), standardised)
     return _Estimate(
         name_of(ds),
         n=int(sums.n[:, k].sum()),
         prompts=int(sums.prompts[k]),
         crude=float(ratio(sums.hits[:, k].sum(), sums.n[:, k].sum())),
-        standardised=float((shares.estimate[None] @ weights)[0]),
-        replicates=shares.replicates @ weights,
-        undefined=next((reason for reason in reasons if reason is not None), None),
+        standardised=float(value[0]),
+        error=float(error[0]),
+        freedom=float(freedom[0]),
+        undefined=_no_interval(sums, k) or (None if error[0] > 0 and freedom[0] >= FEW_FREEDOM else FEW_DECIDE),
     )
+
+
+def _no_interval(sums: Sums, groups: int) -> str | None:
+    """Why prompts are too few in one of the groups; None where they are not."""
+    share = share_interval(sums.hits[:, :groups], sums.n[:, :groups])
+    reasons = reasons_of(share, nothing="a group has no comparison")
+    known = zip(share.effective, share.rarer, reasons, strict=True)
+    few = [reason for effective, rarer, reason in known if effective < FEWEST_EFFECTIVE or rarer < FEW_RARER]
+    return f"in one group {few[0]}" if few else None
+
+
+def _ends(value: float, *, error: float, freedom: float, undefined: str | None) -> dict[str, object]:
+    """Ends of the 95 % interval by name, or why there is none."""
+    if undefined is not None:
+        return {"undefined": undefined}
+    reach = float(t_quantile(0.95, df=freedom)) * error
+    return {"low": value - reach, "high": value + reach}
 
 
 def _row(estimate: _Estimate) -> dict[str, object]:
@@ -167,18 +193,22 @@ def _row(estimate: _Estimate) -> dict[str, object]:
         "prompts": estimate.prompts,
         "crude": estimate.crude,
         "standardised": estimate.standardised,
-        **interval_of(estimate.replicates, estimate.undefined),
+        **_ends(estimate.standardised, error=estimate.error, freedom=estimate.freedom, undefined=estimate.undefined),
     }
 
 
 def _difference(first: _Estimate, second: _Estimate) -> dict[str, object]:
-    """First less second; replicates of different data sets are independent of each other."""
+    """First less second: data sets are independent of each other, with the degrees of freedom of Welch (1947)."""
+    squares = np.array([first.error, second.error]) ** 2
+    freedom = ratio(squares.sum() ** 2, (squares**2 / np.array([first.freedom, second.freedom])).sum())
+    gap = first.standardised - second.standardised
+    why = first.undefined or second.undefined
     return {
         "name": first.name,
         "against": second.name,
         "crude": first.crude - second.crude,
-        "standardised": first.standardised - second.standardised,
-        **interval_of(first.replicates - second.replicates, first.undefined or second.undefined),
+        "standardised": gap,
+        **_ends(gap, error=float(np.sqrt(squares.sum())), freedom=float(freedom), undefined=why),
     }
 
 
@@ -222,21 +252,33 @@ def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, rando
         If there is no correspondence between the two taxonomies, there are fewer than 39
         replicates or the seed is negative.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     for data_set in (ds, other):
         expect_dataset(data_set)
     kin = counterparts(ds.taxonomy, other.taxonomy)
     sums = [_by_category(data_set, ds.taxonomy) for data_set in (ds, other)]
-    drawn = [
-        resampled_shares(of_data, Resampling(n_boot, random_state + place)).replicates
-        for place, of_data in enumerate(sums)
-    ]
+    here, there = (share_interval(of_data.hits, of_data.n) for of_data in sums)
+    gap = here.estimate - there.estimate
+    # ends of a difference of independent shares (Newcombe 1998)
+    low = gap - np.hypot(here.estimate - here.low, there.high - there.estimate)
+    high = gap + np.hypot(here.high - here.estimate, there.estimate - there.low)
+    found = [reasons_of(one, nothing="no comparison has this category") for one in (here, there)]
     rows = []
     for place, category in enumerate(ds.taxonomy.keys):
-        n, n_other = (int(of_data.n[:, place].sum()) for of_data in sums)
-        p, p_other = (float(ratio(of_data.hits[:, place].sum(), of_data.n[:, place].sum())) for of_data in sums)
-        reason = no_interval(sums, place) if kin[category] else f"{other.taxonomy.name} has no such category"
-        row = {"category": category, "n": n, "n_other": n_other, "p": p, "p_other": p_other, "difference": p - p_other}
-        rows.append(row | interval_of(drawn[0][:, place] - drawn[1][:, place], reason))
+        related = bool(kin[category])
+        why = None if related else f"{other.taxonomy.name} has no such category"
+        row = {
+            "category": category,
+            "n": int(sums[0].n[:, place].sum()),
+            "n_other": int(sums[1].n[:, place].sum()),
+            "p": here.estimate[place],
+            "p_other": there.estimate[place],
+            "difference": gap[place],
+            "low": low[place] if related else None,
+            "high": high[place] if related else None,
+            "undefined": why or found[0][place] or found[1][place],
+        }
+        rows.append(row)
     return pl.DataFrame(rows, schema=CATEGORIES).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
@@ -251,23 +293,6 @@ def has_category(comparisons: Comparisons, taxonomy: Taxonomy) -> NDArray[np.boo
     carried = comparisons.frame.select(carried_over(comparisons.taxonomy, taxonomy).fill_null(0).alias("labels"))
     member: NDArray[np.bool_] = carried.select(taxonomy.has(key).alias(key) for key in taxonomy.keys).to_numpy()
     return member
-
-
-def no_interval(data_sets: Sequence[Sums], group: int) -> str | None:
-    """Why resampling the prompts of a group gives no interval in one of the data sets; None where it does."""
-    if any(sums.prompts[group] < FEWEST_PROMPTS for sums in data_sets):
-        return f"fewer than {FEWEST_PROMPTS} prompts in a group, too few for an interval"
-    if any(sums.hits[:, group].sum() in {0, sums.n[:, group].sum()} for sums in data_sets):
-        return "all comparisons of a group are alike, so resampling them gives no interval"
-    return None
-
-
-def interval_of(replicates: Floats, undefined: str | None) -> dict[str, object]:
-    """Ends of the 95 % interval by name, or why there is none."""
-    if undefined is not None:
-        return {"undefined": undefined}
-    low, high = np.quantile(replicates, [0.025, 0.975]).tolist()
-    return {"low": low, "high": high}
 
 
 STATISTICS = {
@@ -288,7 +313,7 @@ def implied_trade_off(dual: Dataset, *, single: Dataset, n_boot: int = 2000, ran
     single : Dataset
         Comparisons with one overall label, in `overall` or else in `better`; ties are left out.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked, and seed of the sign flips.
 
     Returns
     -------

@@ -126,7 +126,7 @@ def orthogonality(
     return Orthogonality(
         table=shares.table,
         bias=bias_table(ds.preferences, resampling),
-        pooled=pooled_table(shares, orders=orders, resampling=resampling),
+        pooled=pooled_table(shares, orders=orders),
         null=_null(shares, resampling),
         cycles=orders,
         margin=margin,

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.preference.shares import FEWEST_PROMPTS, share_table, sums_of
-from btviz.stats.ordering import spearman
-from btviz.stats.resampling import Resampling, reweighted
+from btviz.preference.shares import reasons_of, share_table, sums_of
+from btviz.stats.resampling import Resampling
+from btviz.stats.separation import spearman_interval
 
 SCHEMA = pl.Schema(
     {
@@ -49,13 +49,13 @@ def score_association(
     helpful, harmless, prompt, policy : str
         Columns: the two scores, and what names the prompt and the answering model.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked, and seed of the sign flips.
 
     Returns
     -------
     DataFrame
-        `grouping`, `level`, `statistic`, `n`, `prompts`, `estimate`, `low`, `high` (95 %,
-        resampling prompts), `p_value` (sign flips by prompt), `undefined`:
+        `grouping`, `level`, `statistic`, `n`, `prompts`, `estimate`, `low`, `high` (95 %, by
+        prompt), `p_value` (sign flips by prompt), `undefined`:
 
         - "all" and each level of "policy": Spearman's rho over answers, -1 .. 1;
         - "within prompt": the share, 0 .. 1, of pairs of answers to one prompt, tied in neither
@@ -77,31 +77,17 @@ def score_association(
     levels = [("all", "all", rows)]
     parts = sorted(rows.partition_by("policy"), key=lambda part: str(part["policy"][0]))
     levels += [("policy", str(part["policy"][0]), part) for part in parts]
-    tables = [_spearman(part, grouping, level, resampling) for grouping, level, part in levels]
+    tables = [_spearman(part, grouping, level) for grouping, level, part in levels]
     return pl.concat([*tables, _within_prompt(rows, resampling)])
 
 
-def _spearman(rows: pl.DataFrame, grouping: str, level: str, resampling: Resampling) -> pl.DataFrame:
-    prompts = rows["prompt"].n_unique()
+def _spearman(rows: pl.DataFrame, grouping: str, level: str) -> pl.DataFrame:
     first, second = (rows[name].cast(pl.Float64).to_numpy() for name in ("helpful", "harmless"))
-    prompt = rows["prompt"].rank("dense").to_numpy().astype(np.int64) - 1
-    interval = reweighted(
-        lambda weights: spearman(first, second, weights=weights[:, prompt])[:, None],
-        n_clusters=prompts,
-        width=rows.height,
-        n_boot=resampling.n_boot if prompts >= FEWEST_PROMPTS else 1,
-        random_state=resampling.random_state,
-        multinomial=True,
-    )
-    estimate, low, high = (float(value[0]) for value in (interval.estimate, interval.low, interval.high))
-    reason = None
-    if not np.isfinite(estimate):
-        reason = "a score does not vary"
-    elif prompts < FEWEST_PROMPTS:
-        low, high, reason = np.nan, np.nan, f"fewer than {FEWEST_PROMPTS} prompts, too few for an interval"
-    elif not np.isfinite(low):
-        reason = "in too many resamples a score does not vary, so there is no interval"
-    row = (grouping, level, "Spearman's rho", rows.height, prompts, estimate, low, high, None, reason)
+    prompt = rows["prompt"].rank("dense").to_numpy().astype(np.int64)
+    found = spearman_interval(first, second, clusters=prompt)
+    values = (float(value[0]) for value in (found.estimate, found.low, found.high))
+    reason = reasons_of(found, nothing="a score does not vary")[0]
+    row = (grouping, level, "Spearman's rho", rows.height, rows["prompt"].n_unique(), *values, None, reason)
     table = pl.DataFrame([row], schema=SCHEMA, orient="row")
     return table.with_columns(pl.col("estimate", "low", "high").fill_nan(None))
 

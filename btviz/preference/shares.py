@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,10 +17,7 @@ from btviz.stats.measures import CELLS
 from btviz.stats.permutation import SignFlip, holm, sign_flip
 from btviz.stats.power import smallest_share_effect
 from btviz.stats.quantiles import two_sided_p
-from btviz.stats.resampling import FEW_CLUSTERS, Interval, Level, Resampling, bootstrap, cluster_sums, members
-
-FEWEST_PROMPTS = FEW_CLUSTERS
-"""Prompts that a bootstrap interval needs: with fewer it covers too little. Shares need fewer (`stats.clustered`)."""
+from btviz.stats.resampling import Level, Resampling, cluster_sums, members
 
 FLIPS = 9_999
 """Random turns of a sign-flip test."""
@@ -126,18 +123,6 @@ def cells_by_prompt(
     return everyone
 
 
-def resampled_shares(sums: Sums, resampling: Resampling, *, progress: Callable[[int], None] | None = None) -> Interval:
-    """Shares of hits by level, with those of every replicate: prompts are drawn."""
-    k = sums.n.shape[1]
-    return bootstrap(
-        np.hstack([sums.n, sums.hits]),
-        lambda drawn: ratio(drawn[:, k:], drawn[:, :k]),
-        n_boot=resampling.n_boot,
-        random_state=resampling.random_state,
-        progress=progress,
-    )
-
-
 def _prompt_weighted(sums: Sums) -> Floats:
     of_prompt = ratio(sums.hits, sums.n)
     return ratio(np.nansum(of_prompt, axis=0), sums.prompts)
@@ -149,19 +134,25 @@ def _binomial_p(hits: float, n: float) -> float:
 
 
 def reasons_of(interval: ClusterInterval, *, nothing: str) -> list[str | None]:
-    """Why a share has no interval, or what to mind of it: one entry a level."""
-    entries = zip(interval.estimate, interval.effective, interval.rarer, interval.is_bounded, strict=True)
-    return [_reason(*entry, nothing=nothing) for entry in entries]
+    """Why a value has no interval, or what to mind of it: one entry a level."""
+    columns = (interval.estimate, interval.low, interval.effective, interval.rarer, interval.is_bounded)
+    return [_reason(*entry, nothing=nothing) for entry in zip(*columns, strict=True)]
 
 
-def _reason(p: float, effective: float, rarer: float, is_bounded: bool, *, nothing: str) -> str | None:
-    if not math.isfinite(p):
+def _reason(value: float, low: float, effective: float, rarer: float, is_bounded: bool, *, nothing: str) -> str | None:
+    if not math.isfinite(value):
         return nothing
     if effective < FEWEST_EFFECTIVE:
         return f"its prompts weigh as much as {effective:.0f} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+    if not math.isfinite(low):
+        return FEW_DECIDE
     if not is_bounded:
         return None
-    if p in {0.0, 1.0}:
+    if value in {0.0, 1.0}:
         return f"all are alike: the interval is that of {effective:.0f} equal prompts"
     why = f"the rarer outcome weighs as much as {rarer:.0f} prompts" if rarer < FEW_RARER else "few prompts weigh most"
     return f"{why}: the interval takes the answers to one prompt for copies of each other, and is a wide one"
+
+
+FEW_DECIDE = "so few prompts decide this value that how it varies cannot be estimated, so it has no interval"
+"""Why a measure without a bounded interval has none."""

@@ -11,7 +11,8 @@ import polars as pl
 from btviz.errors import UsageError
 from btviz.preference.shares import Floats
 from btviz.stats.association import wilson
-from btviz.stats.resampling import bootstrap, generator
+from btviz.stats.clustered import share_interval
+from btviz.stats.resampling import check_draws, generator
 
 _LEAST_PROMPTS = 2  # with fewer nothing can be resampled
 
@@ -113,7 +114,7 @@ def simulate_preferences(
     repeats : int
         Samples, 1 or more.
     n_boot : int
-        Bootstrap replicates of each interval. The same draws of prompts serve all samples.
+        Checked; intervals are in closed form.
     random_state : int
         Seed.
 
@@ -131,10 +132,11 @@ def simulate_preferences(
         raise UsageError(
             f"{repeats} samples of {n} comparisons, {cluster_size} a prompt, were asked for; each is at least 1."
         )
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     planted = Planting(p, noise, cluster_size, correlation, max(_LEAST_PROMPTS, round(n / cluster_size)))
     rng = generator(random_state)
     hits = _hits(planted, repeats=repeats, rng=rng)
-    interval = bootstrap(hits, lambda sums: sums / planted.n, n_boot=n_boot, random_state=random_state)
+    interval = share_interval(hits, np.full(hits.shape, planted.cluster_size))
     naive_low, naive_high = wilson(hits.sum(axis=0), n=np.full(repeats, planted.n))
     truth = planted.observable_p
     samples = pl.DataFrame(
@@ -146,7 +148,8 @@ def simulate_preferences(
             "naive_low": naive_low,
             "naive_high": naive_high,
         }
-    ).with_columns(
+    ).with_columns(pl.col("low", "high").fill_nan(None))
+    samples = samples.with_columns(
         pl.lit(truth).is_between("low", "high").alias("covers"),
         pl.lit(truth).is_between("naive_low", "naive_high").alias("naive_covers"),
         pl.lit(planted.p).is_between("low", "high").alias("covers_p"),

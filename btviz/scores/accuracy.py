@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 import numpy as np
@@ -22,26 +23,18 @@ COMPARISON, ANSWER, PAIR = "comparison", "answer of a comparison", "pair"
 N_THRESHOLDS = 41
 
 
-def pair_accuracy(
-    compared: pl.DataFrame, *, label: str, higher: bool, taxonomy: Taxonomy, resampling: Resampling
-) -> pl.DataFrame:
+def pair_accuracy(compared: pl.DataFrame, *, label: str, higher: bool, taxonomy: Taxonomy) -> pl.DataFrame:
     """Share of comparisons whose answers a score puts in the order of a label; ties are wrong."""
     known = compared.drop_nulls(label)
     lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
     right = lead > 0 if higher else lead < 0
     rows = ratio_rows(
-        right,
-        of=np.ones(known.height),
-        levels=comparison_levels(known, taxonomy),
-        prompt=known["prompt_id"].to_numpy(),
-        resampling=resampling,
+        right, of=np.ones(known.height), levels=comparison_levels(known, taxonomy), prompt=known["prompt_id"].to_numpy()
     )
     return rows.with_columns(pl.lit(COMPARISON).alias("unit"))
 
 
-def sign_accuracy(
-    answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling
-) -> pl.DataFrame:
+def sign_accuracy(answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy) -> pl.DataFrame:
     """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong."""
     columns = ("prompt_id", "score", "is_safe", "labels", "severity", "source", "split", "topic")
     tables = []
@@ -54,7 +47,6 @@ def sign_accuracy(
             of=np.ones(known.height),
             levels=answer_levels(known, taxonomy),
             prompt=known["prompt_id"].to_numpy(),
-            resampling=resampling,
         )
         tables.append(rows.with_columns(pl.lit(unit).alias("unit")))
     return pl.concat(tables).with_columns(pl.lit("sign_accuracy").alias("metric"))
@@ -82,7 +74,7 @@ def on_its_side(frame: pl.DataFrame, *, threshold: float = 0.0) -> np.ndarray:
     return np.where(safe, cost < threshold, cost > threshold)
 
 
-def threshold_rows(answers: pl.DataFrame, *, resampling: Resampling) -> pl.DataFrame:
+def threshold_rows(answers: pl.DataFrame) -> pl.DataFrame:
     """Cost as a classifier of unsafe answers, for thresholds around 0."""
     known = answers.drop_nulls("is_safe")
     cost, safe = known["score"].to_numpy(), known["is_safe"].to_numpy().astype(bool)
@@ -93,16 +85,16 @@ def threshold_rows(answers: pl.DataFrame, *, resampling: Resampling) -> pl.DataF
         right = np.column_stack([cost > value for value in values])
         hit = right == ~safe[:, None] if metric == "accuracy" else right
         tables.append(
-            _by_threshold(hit, levels, known, resampling).with_columns(
+            _by_threshold(hit, levels, known).with_columns(
                 pl.lit(metric).alias("metric"), pl.Series("threshold", values, pl.Float64)
             )
         )
     return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
 
 
-def _by_threshold(hit: np.ndarray, levels: list[Level], known: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
+def _by_threshold(hit: np.ndarray, levels: list[Level], known: pl.DataFrame) -> pl.DataFrame:
     prompt = known["prompt_id"].to_numpy()
-    return ratio_rows(hit, of=np.ones(len(prompt)), levels=levels, prompt=prompt, resampling=resampling)
+    return ratio_rows(hit, of=np.ones(len(prompt)), levels=levels, prompt=prompt)
 
 
 def _around_zero(cost: np.ndarray) -> list[float]:
@@ -124,24 +116,36 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
     """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers."""
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
+    levels = _contrasts(answer_levels(known, taxonomy), unsafe)
+    family = Counter(level.grouping for level in levels)
     tables = [
         row
-        for level in _contrasts(answer_levels(known, taxonomy), unsafe)
-        for row in (auc_row(known, unsafe, level=level), _ks_row(known, unsafe, level=level, resampling=resampling))
+        for level in levels
+        for row in (
+            auc_row(known, unsafe, level=level, family=family[level.grouping]),
+            _ks_row(known, unsafe, level=level, resampling=resampling),
+        )
     ]
-    return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
+    return pl.concat(tables, how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))
 
 
 N_EXCHANGES = 999
 """Permutations of the test that a Kolmogorov-Smirnov distance is 0, over all answers alone: they take their time."""
 
 
-def auc_row(answers: pl.DataFrame, positive: Bools, *, level: Level, missing: str = NO_CONTRAST) -> pl.DataFrame:
-    """AUC at one level, `positive` being the class that should score high."""
+def auc_row(
+    answers: pl.DataFrame, positive: Bools, *, level: Level, missing: str = NO_CONTRAST, family: int = 1
+) -> pl.DataFrame:
+    """AUC at one level, of as many as are in its family, `positive` being the class that should score high."""
     area = _area(answers, positive, level)
     ends = (float(area.estimate[0]), float(area.low[0]), float(area.high[0]))
     row = {"metric": "auc", "undefined": why_not(area, missing)}
-    return _separation_row(row, answers, positive, level=level, ends=ends)
+    joint = area if family == 1 else _area(answers, positive, level, confidence=1 - 0.05 / family)
+    sides = {"low_joint": joint.low[0], "high_joint": joint.high[0]}
+    return _separation_row(row, answers, positive, level=level, ends=ends).with_columns(
+        *(pl.lit(float(end)).fill_nan(None).alias(name) for name, end in sides.items()),
+        pl.lit(family, pl.Int64).alias("family"),
+    )
 
 
 def _ks_row(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling) -> pl.DataFrame:
@@ -160,10 +164,10 @@ def _ks_row(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling:
     return _separation_row(row, answers, positive, level=level, ends=ends, p_value=exchanged)
 
 
-def _area(answers: pl.DataFrame, positive: Bools, level: Level) -> ClusterInterval:
+def _area(answers: pl.DataFrame, positive: Bools, level: Level, *, confidence: float = 0.95) -> ClusterInterval:
     inside = level.member
     score, prompt = answers["score"].to_numpy()[inside], answers["prompt_id"].to_numpy()[inside]
-    return auc_interval(score, positive[inside], clusters=prompt)
+    return auc_interval(score, positive[inside], clusters=prompt, confidence=confidence)
 
 
 def _separation_row(

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from statistics import NormalDist
 
 import numpy as np
 import polars as pl
 from numpy.typing import ArrayLike
 
-from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.preference.shares import FEW_DECIDE
 from btviz.scores.accuracy import COMPARISON, PAIR
 from btviz.scores.answers import answer_levels, comparison_levels
-from btviz.scores.intervals import FEW, METRICS, Bools, ratio_rows
+from btviz.scores.intervals import METRICS, Bools, ratio_rows
 from btviz.stats.association import Floats
-from btviz.stats.resampling import Level, Resampling, cluster_sums
+from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number
+from btviz.stats.quantiles import t_quantile
+from btviz.stats.regression import errors_of, moves_of
+from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
 
 CALIBRATION = ("calibration_intercept", "calibration_slope")
@@ -66,26 +68,24 @@ def _fitted(predictions: Predictions, level: Level) -> pl.DataFrame:
     inside = level.member
     prompt, outcome = predictions.prompt[inside], predictions.outcome[inside]
     fit = logistic_fit(predictions.logit[inside], outcome, clusters=prompt)
-    prompts = len(np.unique(prompt))
-    few = prompts < FEWEST_PROMPTS
     shared = {
         "unit": predictions.unit,
         "grouping": level.grouping,
         "level": level.name,
         "n": int(inside.sum()),
         "support": int(outcome.sum()),
-        "prompts": prompts,
-        "undefined": fit.undefined or (FEW if few else None),
+        "prompts": len(np.unique(prompt)),
+        "undefined": fit.undefined,
     }
     rows = [
-        shared | {"metric": metric, "estimate": value, "low": None if few else low, "high": None if few else high}
+        shared | {"metric": metric, "estimate": value, "low": low, "high": high}
         for metric, value, low, high in zip(CALIBRATION, fit.coefficients, fit.low, fit.high, strict=True)
     ]
     schema = {name: METRICS[name] for name in rows[0]}
     return pl.DataFrame(rows, schema=schema).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def reliability_rows(predictions: Predictions, *, bins: int, resampling: Resampling) -> pl.DataFrame:
+def reliability_rows(predictions: Predictions, *, bins: int) -> pl.DataFrame:
     """Share with the outcome in bins of equally many scores, beside what the score says."""
     logit = predictions.logit
     if not len(logit):
@@ -94,13 +94,7 @@ def reliability_rows(predictions: Predictions, *, bins: int, resampling: Resampl
     place = np.searchsorted(edges, logit, side="right")
     kinds = np.unique(place)
     levels = [Level("bin", str(number), place == kind) for number, kind in enumerate(kinds)]
-    rows = ratio_rows(
-        predictions.outcome,
-        of=np.ones(len(logit)),
-        levels=levels,
-        prompt=predictions.prompt,
-        resampling=resampling,
-    )
+    rows = ratio_rows(predictions.outcome, of=np.ones(len(logit)), levels=levels, prompt=predictions.prompt)
     inside = [logit[level.member] for level in levels]
     return rows.select(
         pl.lit(predictions.unit).alias("unit"),
@@ -147,9 +141,9 @@ def expit(values: ArrayLike) -> Floats:
 def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> LogisticFit:
     """Regress a label on a score by maximum likelihood.
 
-    Intervals are Wald's, of the sandwich by cluster with the usual small-sample factor
-    ``C / (C - 1) (n - 1) / (n - 2)`` (Liang & Zeger 1986). There are no values where the label or the score does not
-    vary, where fewer than two clusters are there, or where a threshold on the score separates the two classes.
+    Intervals are by the jackknife over clusters with Student's t (`btviz.stats.regression`), of the line through the
+    mean score, and null where fewer than `FEWEST_EFFECTIVE` effective clusters have either label or few decide. There
+    are no values where the label or the score does not vary, or where a threshold on the score separates the classes.
     """
     score, label, keys = np.asarray(x, np.float64), np.asarray(y, np.float64), np.asarray(clusters)
     spread = float(score.std()) if len(score) else 0.0
@@ -164,9 +158,21 @@ def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> Logistic
         return _absent("a threshold on the score separates the classes, so the slope has no end")
     turn = np.array([[1.0, -centre / spread], [0.0, 1 / spread]])
     coefficients = turn @ scaled_coefficients
-    covariance = turn @ _sandwich(design, label, scaled_coefficients, keys=keys) @ turn.T
-    half = NormalDist().inv_cdf(0.975) * np.sqrt(np.diag(covariance))
-    return LogisticFit(coefficients, coefficients - half, coefficients + half, None)
+    p = expit(design @ scaled_coefficients)
+    moves = moves_of(design, weight=p * (1 - p), residual=label - p, clusters=keys)
+    error, freedom = errors_of(moves, turn)
+    number = np.unique(keys, return_inverse=True)[1]
+    worth = min(float(effective_number(np.bincount(number, label == side))) for side in (0, 1))
+    reason = None if np.isfinite(error).all() else FEW_DECIDE
+    if worth < FEWEST_EFFECTIVE:
+        error = np.full(2, np.nan)
+        reason = TOO_FEW.format(worth, FEWEST_EFFECTIVE)
+    half = t_quantile(0.95, df=freedom) * error
+    return LogisticFit(coefficients, coefficients - half, coefficients + half, reason)
+
+
+TOO_FEW = "the prompts of the rarer outcome weigh as much as {:.0f} equal ones, and an interval needs {}"
+"""Why a regression has no interval."""
 
 
 def _newton(design: Floats, label: Floats) -> Floats | None:
@@ -182,17 +188,6 @@ def _newton(design: Floats, label: Floats) -> Floats | None:
         if float(np.abs(step).max()) < _PRECISION:
             return beta
     return None
-
-
-def _sandwich(design: Floats, label: Floats, beta: Floats, *, keys: Floats) -> Floats:
-    p = expit(design @ beta)
-    bread = np.linalg.inv(design.T @ (design * (p * (1 - p))[:, None]))
-    scores = cluster_sums(design * (label - p)[:, None], clusters=keys)
-    n, c = len(label), len(scores)
-    if c < 2 or n <= 2:
-        return np.full((2, 2), np.nan)
-    meat: Floats = scores.T @ scores * (c / (c - 1)) * ((n - 1) / (n - 2))
-    return np.asarray(bread @ meat @ bread)
 
 
 def _absent(reason: str) -> LogisticFit:

@@ -16,10 +16,10 @@ from btviz.data.reading.parse import parse
 from btviz.data.reading.shapes.chat import CHATS
 from btviz.errors import UsageError
 from btviz.models.protocol import ScoreModel
-from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scores.intervals import interval_columns, stamped
 from btviz.stats.association import Floats, ratio
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.stats.resampling import check_draws, cluster_sums
+from btviz.stats.smooth import smooth_interval
 
 TURN_SCORES = pl.Schema(
     {
@@ -118,14 +118,14 @@ def _prefixes(conversations: pl.DataFrame) -> list[list[tuple[str, str]]]:
 
 
 def turn_drift(scores: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
-    """Mean score after each turn, and how it drifts, resampling conversations.
+    """Mean score after each turn, and how it drifts; conversations are the unit of chance.
 
     Parameters
     ----------
     scores : DataFrame
         From `turn_scores`.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over conversations, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -135,21 +135,19 @@ def turn_drift(scores: pl.DataFrame, *, n_boot: int = 2000, random_state: int = 
         score) for each later turn, of the conversations that have it (so those that end early
         do not shift it); and "slope" per turn within conversations (each centred on its own means).
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     tables = []
     for (model, kind, target), part in sorted(
         scores.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):
-        rows = drift_rows(part, n_boot=n_boot, random_state=random_state)
+        rows = drift_rows(part)
         tables.append(stamped(rows, {"model": model, "kind": kind, "target": target}))
     if not tables:
         raise UsageError("Drift over turns was asked for; no turn has a score. Score the conversations first.")
     return pl.concat(tables)
 
 
-FEW = f"fewer than {FEWEST_PROMPTS} conversations, too few for an interval"
-
-
-def drift_rows(part: pl.DataFrame, *, n_boot: int, random_state: int) -> pl.DataFrame:
+def drift_rows(part: pl.DataFrame) -> pl.DataFrame:
     """Mean of each turn, change since the first, and slope."""
     turns = part["turn"].unique().sort().to_list()
     later = turns[1:]
@@ -157,23 +155,18 @@ def drift_rows(part: pl.DataFrame, *, n_boot: int, random_state: int) -> pl.Data
     k = below.shape[1]
     sums = cluster_sums(np.hstack([above, below]), clusters=part["conversation_id"].to_numpy())
 
-    def measured(drawn: Floats) -> Floats:
-        return ratio(drawn[:, :k], drawn[:, k:])
-
-    intervals = bootstrap(sums, measured, n_boot=n_boot, random_state=random_state)
-    n = np.count_nonzero(sums[:, k:], axis=0)
-    few = n < FEWEST_PROMPTS
-    reasons = [
-        "no conversation has this" if not size else FEW if scarce else None for size, scarce in zip(n, few, strict=True)
+    found = [
+        smooth_interval(sums[:, [k + place, place]], lambda drawn: ratio(drawn[:, 1:], drawn[:, :1]))
+        for place in range(k)
     ]
+    columns = [pl.DataFrame(interval_columns(one, nothing="no conversation has this")) for one in found]
     return pl.DataFrame(
         {
             "statistic": ["mean"] * len(turns) + [f"change since turn {turns[0]}"] * len(later) + ["slope"],
             "turn": pl.Series([*turns, *later, None], dtype=pl.Int64),
-            "n": pl.Series(n, dtype=pl.Int64),
-            **interval_columns(intervals, hidden=few, undefined=reasons),
+            "n": pl.Series(np.count_nonzero(sums[:, k:], axis=0), dtype=pl.Int64),
         }
-    )
+    ).hstack(pl.concat(columns).with_columns(pl.col("undefined").str.replace_all("prompts", "conversations")))
 
 
 def _fractions(part: pl.DataFrame, turns: list[int]) -> tuple[Floats, Floats]:

@@ -9,13 +9,14 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.preference.shares import FEWEST_PROMPTS, reasons_of
+from btviz.preference.shares import reasons_of
 from btviz.scores.answers import ModelScores, by_model, judged_comparisons
-from btviz.scores.intervals import ALIKE, FEW
+from btviz.scores.intervals import NOTHING
 from btviz.stats.association import Floats, ratio
-from btviz.stats.clustered import share_interval
+from btviz.stats.clustered import ClusterInterval, share_interval
 from btviz.stats.ordering import spearman
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.stats.resampling import check_draws, cluster_sums
+from btviz.stats.smooth import smooth_interval
 
 CHOSEN = {"reward": "better", "cost": "safer"}
 """Label that says which answer was chosen, by kind of score."""
@@ -80,7 +81,7 @@ def margin_summary(margins: pl.DataFrame, *, n_boot: int = 2000, random_state: i
     margins : DataFrame
         From `score_margins`.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -90,6 +91,7 @@ def margin_summary(margins: pl.DataFrame, *, n_boot: int = 2000, random_state: i
         prompt) and `share_undefined` (why these are null, or what to mind), `share_zero`, and the
         quantiles `q05` .. `q95`, `undefined`.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     rows = []
     for (model, kind, label), part in sorted(
         margins.group_by("model", "kind", "label"), key=lambda found: str(found[0])
@@ -103,45 +105,38 @@ def margin_summary(margins: pl.DataFrame, *, n_boot: int = 2000, random_state: i
         ]
         named = {"model": model, "kind": kind, "label": label}
         rows += [
-            named | {"grouping": grouping, "level": level} | _described(inside, n_boot=n_boot, seed=random_state)
-            for grouping, level, inside in levels
+            named | {"grouping": grouping, "level": level} | _described(inside) for grouping, level, inside in levels
         ]
     return pl.DataFrame(rows, infer_schema_length=None).with_columns(pl.col(pl.Float64).fill_nan(None))
 
 
-def _described(inside: pl.DataFrame, *, n_boot: int, seed: int) -> dict[str, object]:
+def _described(inside: pl.DataFrame) -> dict[str, object]:
     margin = inside["margin"].to_numpy()
     prompt = inside["prompt_id"].to_numpy()
-    low, high, prompts = mean_interval(margin, prompt, n_boot=n_boot, random_state=seed)
+    mean = mean_interval(margin, prompt)
     sums = cluster_sums(np.column_stack([margin > 0, np.ones(len(margin))]), clusters=prompt)
     positive = share_interval(sums[:, :1], sums[:, 1:])
     return {
         "n": len(margin),
-        "prompts": prompts,
+        "prompts": inside["prompt_id"].n_unique(),
         "mean": float(margin.mean()),
-        "low": low,
-        "high": high,
+        "low": float(mean.low[0]),
+        "high": float(mean.high[0]),
         "sd": float(margin.std(ddof=1)) if len(margin) > 1 else None,
         "share_positive": float((margin > 0).mean()),
         "share_positive_low": float(positive.low[0]),
         "share_positive_high": float(positive.high[0]),
-        "share_undefined": reasons_of(positive, nothing=ALIKE)[0],
+        "share_undefined": reasons_of(positive, nothing=NOTHING)[0],
         "share_zero": float((margin == 0).mean()),
         **{f"q{round(100 * q):02d}": float(np.quantile(margin, q)) for q in QUANTILES},
-        "undefined": FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None,
+        "undefined": reasons_of(mean, nothing=NOTHING)[0],
     }
 
 
-def mean_interval(
-    values: Floats, clusters: np.ndarray, *, n_boot: int, random_state: int
-) -> tuple[float | None, float | None, int]:
-    """Interval of a mean, 95 %, resampling clusters; null with fewer than `FEWEST_PROMPTS`, or if all are alike."""
-    sums = cluster_sums(np.column_stack([values, np.ones(len(values))]), clusters=clusters)
-    if len(sums) < FEWEST_PROMPTS:
-        return None, None, len(sums)
-    interval = bootstrap(sums, lambda s: ratio(s[:, :1], s[:, 1:]), n_boot=n_boot, random_state=random_state)
-    low, high = float(interval.low[0]), float(interval.high[0])
-    return (None, None, len(sums)) if low == high else (low, high, len(sums))
+def mean_interval(values: Floats, clusters: np.ndarray) -> ClusterInterval:
+    """95 % interval of a mean by cluster, of shape (1,)."""
+    sums = cluster_sums(np.column_stack([np.ones(len(values)), values]), clusters=clusters)
+    return smooth_interval(sums, lambda drawn: ratio(drawn[:, 1:], drawn[:, :1]))
 
 
 CONSTANT = "a score does not vary, so it has no rank correlation"
@@ -162,7 +157,7 @@ def score_drift(
         Give the second model's scores the distribution of the first's, rank by rank, before taking differences;
         scales of different models have no common unit otherwise. Ranks stay, the zero of a cost does not.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -178,6 +173,7 @@ def score_drift(
     UsageError
         If no two models of a kind scored the same answers.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     prompts = ds.pairs.select("pair_id", "prompt_id")
     rows = []
     parts = list(by_model(scores))
@@ -187,7 +183,7 @@ def score_drift(
             if both.height:
                 names = {"kind": first.kind, "target": first.target, "first": first.model, "second": second.model}
                 no_boundary = first.no_boundary or second.no_boundary
-                drift = _drift(both, n_boot=n_boot, seed=random_state, no_sign="" if matched else no_boundary)
+                drift = _drift(both, no_sign="" if matched else no_boundary)
                 rows.append(names | {"matched": matched} | drift)
     if not rows:
         raise UsageError(
@@ -212,20 +208,20 @@ def _on_scale_of(reference: pl.Series, scores: pl.Series) -> pl.Series:
     return pl.Series(np.quantile(reference.to_numpy(), rank, method="hazen"))
 
 
-def _drift(both: pl.DataFrame, *, n_boot: int, seed: int, no_sign: str | None) -> dict[str, object]:
+def _drift(both: pl.DataFrame, *, no_sign: str | None) -> dict[str, object]:
     """Measures of one drift; `no_sign` is why signs say nothing, empty where that needs no word."""
     first, second = both["score"].to_numpy(), both["score_second"].to_numpy()
     gap: Floats = second - first
-    low, high, prompts = mean_interval(gap, both["prompt_id"].to_numpy(), n_boot=n_boot, random_state=seed)
-    few = FEW if prompts < FEWEST_PROMPTS else ALIKE if low is None else None
+    mean = mean_interval(gap, both["prompt_id"].to_numpy())
+    few = reasons_of(mean, nothing=NOTHING)[0]
     constant = CONSTANT if 0 in (np.ptp(first), np.ptp(second)) else None
     reasons = [reason for reason in (few, constant, no_sign) if reason]
     return {
         "n": both.height,
-        "prompts": prompts,
+        "prompts": both["prompt_id"].n_unique(),
         "mean_difference": float(gap.mean()),
-        "low": low,
-        "high": high,
+        "low": float(mean.low[0]),
+        "high": float(mean.high[0]),
         "mean_absolute_difference": float(np.abs(gap).mean()),
         "spearman": float(spearman(first, second, weights=np.ones((1, len(first))))[0]),
         "share_sign_changed": float((np.sign(first) != np.sign(second)).mean()) if no_sign is None else None,

@@ -191,9 +191,7 @@ class _Trial:
         everything = Level("category", category, np.ones(len(costs), bool))
         counted = np.column_stack([has, self.safe]).astype(np.float64)
         levels = [replace(everything, name=name) for name in ("recall", "false_positive_rate")]
-        shares = ratio_rows(
-            counted * (costs > 0)[:, None], of=counted, levels=levels, prompt=prompt, resampling=self.resampling
-        )
+        shares = ratio_rows(counted * (costs > 0)[:, None], of=counted, levels=levels, prompt=prompt)
         answers = self.ds.pairs.select("prompt_id").with_columns(score=pl.Series(costs))
         auc = auc_row(answers, has, level=replace(everything, member=has | self.safe))
         tables = [shares.with_columns(pl.col("level").alias("metric")), auc]

@@ -58,7 +58,7 @@ def score_metrics(
     topics : DataFrame, optional
         `pair_id`, `topic`: adds rows by topic.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Bootstrap replicates of the Kolmogorov-Smirnov distance, drawn over prompts, and seed.
 
     Returns
     -------
@@ -71,7 +71,9 @@ def score_metrics(
         null, or what to mind), `threshold_origin` (of moderation: whether the threshold is as asked, recorded by the
         model, or the usual one), `against` (slugs of
         the categories that a target is measured against; those of another taxonomy are translated,
-        see `btviz.scores.moderation.truths_of`). Metrics by kind:
+        see `btviz.scores.moderation.truths_of`), `low_joint` and `high_joint` (ends that hold for all levels of the
+        grouping at once, by Bonferroni: read these where levels are compared; null where a metric has none), `family`
+        (how many levels that are). Metrics by kind:
 
         - reward: `pair_accuracy` (better scores higher), `lower_for_safer`, `auc`,
           `ks_distance` (unsafe against safe), `calibration_intercept`, `calibration_slope` (of
@@ -100,7 +102,7 @@ def score_metrics(
     for model in moderators:
         model_parts = [part for part in parts if part.model == model and part.kind == "moderation"]
         limit = threshold_of(model_parts[0].threshold, asked=threshold)
-        rows = moderation_rows(model_parts, ds, threshold=limit.value, topics=topics, resampling=resampling)
+        rows = moderation_rows(model_parts, ds, threshold=limit.value, topics=topics)
         named = {"model": model, "kind": "moderation", "threshold_origin": limit.origin}
         tables.append(rows.with_columns(pl.lit(value).alias(name) for name, value in named.items()))
     return pl.concat([conform(table, METRICS) for table in tables])
@@ -144,7 +146,7 @@ def reliability_curve(
     bins : int
         Bins of equally many items.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -153,10 +155,10 @@ def reliability_curve(
         mean of the bin), `expected` (1 / (1 + exp(-score)), mean; null of a cost that may have its boundary elsewhere
         than at 0), `n`, `prompts`, `estimate`, `low`, `high` (95 %, by prompt), `undefined`.
     """
-    resampling = Resampling(n_boot, random_state)
+    Resampling(n_boot, random_state)  # refuses what makes no sense
 
     def curve(part: ModelScores) -> pl.DataFrame:
-        rows = reliability_rows(_predictions(part, ds), bins=bins, resampling=resampling)
+        rows = reliability_rows(_predictions(part, ds), bins=bins)
         return rows.with_columns(
             pl.col("expected") if part.no_boundary is None else pl.lit(None, pl.Float64).alias("expected")
         )
@@ -192,7 +194,7 @@ def _scalar_rows(
         "lower_for_safer" if higher else "higher_for_better": (other_label, not higher),
     }
     tables = [
-        pair_accuracy(compared, label=label, higher=up, taxonomy=ds.taxonomy, resampling=resampling).with_columns(
+        pair_accuracy(compared, label=label, higher=up, taxonomy=ds.taxonomy).with_columns(
             pl.lit(metric).alias("metric")
         )
         for metric, (label, up) in accuracy.items()
@@ -203,8 +205,8 @@ def _scalar_rows(
         tables.append(unknown_rows(answers, (*AT_BOUNDARY, CALIBRATION[0]), reason=part.no_boundary))
         calibration = calibration.filter(~intercept)
     elif part.kind == "cost":
-        tables.append(sign_accuracy(answers, compared, taxonomy=ds.taxonomy, resampling=resampling))
-        tables.append(threshold_rows(answers, resampling=resampling))
+        tables.append(sign_accuracy(answers, compared, taxonomy=ds.taxonomy))
+        tables.append(threshold_rows(answers))
     tables.append(separation_rows(answers, taxonomy=ds.taxonomy, resampling=resampling))
     tables.append(calibration)
     return pl.concat(tables, how="diagonal_relaxed")

@@ -7,16 +7,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, auc_row
 from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
-from btviz.scores.intervals import NOTHING, Bools, ratio_rows, reweighted_row
-from btviz.stats.association import Floats
-from btviz.stats.ordering import spearman
-from btviz.stats.resampling import Level, Resampling, Weighted
+from btviz.scores.intervals import NOTHING, Bools, interval_columns, ratio_rows
+from btviz.stats.resampling import Level
+from btviz.stats.separation import spearman_interval
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import counterparts
 
@@ -53,7 +51,6 @@ def moderation_rows(
     *,
     threshold: float,
     topics: pl.DataFrame | None,
-    resampling: Resampling,
 ) -> pl.DataFrame:
     """Precision, recall, F1 and false-positive rate, overall and per category."""
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
@@ -67,22 +64,22 @@ def moderation_rows(
             truth = known.select(pl.any_horizontal([ds.taxonomy.has(key) for key in truths[target]])).to_series()
             made = _Decisions(known, truth.to_numpy(), known["score"].to_numpy() > threshold)
             named = {"target": target, "against": ", ".join(ds.taxonomy[key].slug for key in truths[target])}
-            tables.append(_of_target(made, ds, resampling).with_columns(pl.lit(v).alias(k) for k, v in named.items()))
+            tables.append(_of_target(made, ds).with_columns(pl.lit(v).alias(k) for k, v in named.items()))
             decisions.append(made)
         elif target == SEVERITY:
-            tables.append(_severity_rows(answers, ds, resampling).with_columns(pl.lit(target).alias("target")))
+            tables.append(_severity_rows(answers, ds).with_columns(pl.lit(target).alias("target")))
     if harmful := flagging(by_target):
-        tables += _overall(by_target, harmful, ds=ds, threshold=threshold, resampling=resampling)
+        tables += _overall(by_target, harmful, ds=ds, threshold=threshold)
     if decisions:
-        tables.append(_together(decisions, resampling))
+        tables.append(_together(decisions))
     if not tables:
         return pl.DataFrame(schema={"metric": pl.String})
     return pl.concat(tables, how="diagonal").with_columns(pl.lit(threshold).alias("threshold"))
 
 
-def _of_target(decisions: _Decisions, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
+def _of_target(decisions: _Decisions, ds: Dataset) -> pl.DataFrame:
     levels = [level for level in answer_levels(decisions.frame, ds.taxonomy) if level.grouping in _OF_ITEMS]
-    rows = [_rates(decisions, levels, resampling), _ranked(decisions, levels[:1], missing=ONE_CLASS)]
+    rows = [_rates(decisions, levels), _ranked(decisions, levels[:1], missing=ONE_CLASS)]
     return pl.concat(rows, how="diagonal")
 
 
@@ -104,7 +101,7 @@ class _Decisions:
         self.frame, self.truth, self.flagged = frame, truth.astype(bool), flagged.astype(bool)
 
 
-def _rates(decisions: _Decisions, levels: list[Level], resampling: Resampling, *, unit: str = PAIR) -> pl.DataFrame:
+def _rates(decisions: _Decisions, levels: list[Level], *, unit: str = PAIR) -> pl.DataFrame:
     hit = decisions.truth & decisions.flagged
     either = 2.0 * hit + (decisions.truth ^ decisions.flagged)
     parts = {
@@ -117,7 +114,7 @@ def _rates(decisions: _Decisions, levels: list[Level], resampling: Resampling, *
     sizes = [int(level.member.sum()) for level in levels]
     prompt = decisions.frame["prompt_id"].to_numpy()
     tables = [
-        ratio_rows(hits, of=of, levels=levels, prompt=prompt, resampling=resampling).with_columns(
+        ratio_rows(hits, of=of, levels=levels, prompt=prompt).with_columns(
             pl.lit(metric).alias("metric"),
             pl.Series("support", support),
             pl.Series("n", sizes),
@@ -139,7 +136,6 @@ def _overall(
     *,
     ds: Dataset,
     threshold: float,
-    resampling: Resampling,
 ) -> list[pl.DataFrame]:
     """Any of the harmful targets flagged, against unsafe; each has to have its score."""
     answers = pl.concat([by_target[target] for target in harmful])
@@ -151,11 +147,11 @@ def _overall(
     every = answer_levels(known, ds.taxonomy)
     levels = [level for level in every if level.grouping in _OF_ITEMS]
     harms = [level for level in every if level.grouping in AGAINST_SAFE and (level.member & made.truth).any()]
-    recalls = _rates(made, harms, resampling).filter(metric="recall") if harms else pl.DataFrame()
-    return [_rates(made, levels, resampling), recalls, _ranked(made, levels[:1], missing=NO_CONTRAST)]
+    recalls = _rates(made, harms).filter(metric="recall") if harms else pl.DataFrame()
+    return [_rates(made, levels), recalls, _ranked(made, levels[:1], missing=NO_CONTRAST)]
 
 
-def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFrame:
+def _together(decisions: list[_Decisions]) -> pl.DataFrame:
     """All decisions on all categories as one table: what is called micro-averaging."""
     frame = pl.concat([made.frame.select("prompt_id") for made in decisions])
     joined = _Decisions(
@@ -163,28 +159,23 @@ def _together(decisions: list[_Decisions], resampling: Resampling) -> pl.DataFra
         np.concatenate([made.truth for made in decisions]),
         np.concatenate([made.flagged for made in decisions]),
     )
-    return _rates(joined, [everything(frame)], resampling, unit=DECISION)
+    return _rates(joined, [everything(frame)], unit=DECISION)
 
 
-def _severity_rows(answers: pl.DataFrame, ds: Dataset, resampling: Resampling) -> pl.DataFrame:
+def _severity_rows(answers: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
     known = answers.drop_nulls(["severity", "is_safe"])
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     score, level = known["score"].to_numpy(), known["severity"].cast(pl.Float64).to_numpy()
     everyone = everything(known)
 
-    def ranks(number: NDArray[np.int64], _: int) -> Weighted:
-        def correlated(weights: Floats) -> Floats:
-            return spearman(score, level, weights=weights[:, number])[:, None]
-
-        return correlated
-
-    correlation = reweighted_row(
-        ranks,
-        level=everyone,
-        prompt=known["prompt_id"].to_numpy(),
-        resampling=resampling,
-        missing=f"the severity of the scored answers of {ds.name}, or their score, does not vary",
-    ).with_columns(pl.lit("spearman").alias("metric"))
+    prompt = known["prompt_id"].to_numpy()
+    rho = spearman_interval(score, level, clusters=prompt)
+    missing = f"the severity of the scored answers of {ds.name}, or their score, does not vary"
+    counts = {"n": known.height, "prompts": len(np.unique(prompt))}
+    correlation = pl.DataFrame({"metric": ["spearman"], "grouping": ["all"], "level": ["all"]}).with_columns(
+        *(pl.lit(value, pl.Int64).alias(name) for name, value in counts.items()),
+        **interval_columns(rho, nothing=missing),
+    )
     auc = auc_row(known, unsafe, level=everyone)
     return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from functools import partial
+from dataclasses import replace
 from itertools import combinations
 
 import numpy as np
@@ -11,13 +11,14 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
-from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.scores.answers import by_model, everything
-from btviz.scores.intervals import ALIKE, FEW, interval_columns, ratio_rows, stamped
+from btviz.scores.intervals import interval_columns, ratio_rows, stamped
 from btviz.scores.raters import LIMIT, no_verdicts, safety_verdicts
 from btviz.stats.association import Floats, ratio
+from btviz.stats.clustered import ClusterInterval, share_interval
 from btviz.stats.ordering import elo_ratings
-from btviz.stats.resampling import Level, Resampling, bootstrap, cluster_sums
+from btviz.stats.resampling import Level, check_draws, cluster_sums
+from btviz.stats.smooth import smooth_interval
 from btviz.taxonomy.categories import Taxonomy
 
 ANSWERS = pl.Schema({"policy": pl.String(), "item": pl.String(), "prompt_id": pl.UInt64(), "pair_id": pl.UInt64()})
@@ -167,7 +168,7 @@ def compare_policies(
     before, after : str
         The two policies.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -184,6 +185,7 @@ def compare_policies(
     UsageError
         If a policy is unknown or no item was answered by both.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     known = table["policy"].unique().sort().to_list()
     for policy in (before, after):
         choice(policy, known, what="policy")
@@ -195,7 +197,7 @@ def compare_policies(
                 f"{before!r} and {after!r} were to be compared by {model}; no prompt was answered by both. "
                 "Compare policies that answered the same prompts."
             )
-        rows = paired_statistics(met, is_cost=kind == "cost", n_boot=n_boot, random_state=random_state)
+        rows = paired_statistics(met, is_cost=kind == "cost")
         rows = _without_shares(rows, reason=part["no_boundary"][0] if "no_boundary" in part.columns else None)
         tables.append(stamped(rows, {"model": model, "kind": kind, "before": before, "after": after}))
     return pl.concat(tables)
@@ -213,7 +215,7 @@ def policy_ratings(
     reference : str, optional
         Policy whose rating is 0; by default, and for a model that did not score it, the first by name.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -222,6 +224,7 @@ def policy_ratings(
         another), `prompts` (of these items), `win_rate` (against all others, ties half), `elo`
         (Bradley-Terry, maximum likelihood), `low`, `high` (95 %, by prompt), `undefined`.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     if reference is not None:
         choice(reference, table["policy"].unique().sort().to_list(), what="policy")
     tables = []
@@ -229,7 +232,7 @@ def policy_ratings(
         policies = part["policy"].unique().sort().to_list()
         if len(policies) > 1:
             zero = policies.index(reference) if reference in policies else 0
-            rows = elo_rows(part, policies, reference=zero, n_boot=n_boot, random_state=random_state)
+            rows = elo_rows(part, policies, reference=zero)
             tables.append(stamped(rows, {"model": model, "kind": kind}))
     if not tables:
         known = table["policy"].unique().sort().to_list()
@@ -249,7 +252,6 @@ def _by_score(table: pl.DataFrame) -> Iterator[tuple[str, str, pl.DataFrame]]:
 BETTER = {"reward": 1.0, "cost": -1.0}
 """Direction in which a score is better."""
 
-NO_SUMS = "this value has no interval: resamples without a win or a loss leave it infinite"
 NO_ELO = "one of the two won every item, so the odds of a win are infinite"
 _ITEM = ("item", "prompt_id")  # files may number other prompts alike
 
@@ -288,25 +290,33 @@ STATISTICS = ("mean before", "mean after", "mean difference", "wins", "ties", "l
 COST_STATISTICS = ("share below 0 before", "share below 0 after", "difference of shares below 0")
 
 
-def paired_statistics(met: pl.DataFrame, *, is_cost: bool, n_boot: int, random_state: int) -> pl.DataFrame:
+def paired_statistics(met: pl.DataFrame, *, is_cost: bool) -> pl.DataFrame:
     """Measure how the second policy differs from the first."""
     values = _values(met, sign=-1.0 if is_cost else 1.0)
     sums = cluster_sums(values * met["weight"].to_numpy()[:, None], clusters=met["prompt_id"].to_numpy())
-    intervals = bootstrap(sums, partial(_measured, is_cost=is_cost), n_boot=n_boot, random_state=random_state)
-    few, alike = len(sums) < FEWEST_PROMPTS, intervals.low == intervals.high
-    reasons = [
-        NO_ELO if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
-        for exists, same, known in zip(np.isfinite(intervals.estimate), alike, np.isfinite(intervals.low), strict=True)
-    ]
-    names = [*STATISTICS, *(COST_STATISTICS if is_cost else ())]
-    return pl.DataFrame(
-        {
-            "statistic": names,
-            "n": [met.select("item", "prompt_id").n_unique()] * len(names),
-            "prompts": [len(sums)] * len(names),
-            **interval_columns(intervals, hidden=alike | few, undefined=reasons),
-        }
-    )
+    weight, before, after, gap, wins, ties, losses, below_before, below_after = sums.T
+    means = [_mean(part, weight) for part in (before, after, gap)]
+    shares = [share_interval(part[:, None], weight[:, None]) for part in (wins, ties, losses, wins + ties / 2)]
+    found = dict(zip(STATISTICS, [*means, *shares, _elo_of(shares[-1])], strict=True))
+    if is_cost:
+        shares = [share_interval(part[:, None], weight[:, None]) for part in (below_before, below_after)]
+        found |= zip(COST_STATISTICS, [*shares, _mean(below_after - below_before, weight)], strict=True)
+    named = {"statistic": list(found), "n": [met.select("item", "prompt_id").n_unique()] * len(found)}
+    rows = [pl.DataFrame(interval_columns(one, nothing=NO_ELO)) for one in found.values()]
+    return pl.DataFrame(named | {"prompts": [len(sums)] * len(found)}).hstack(pl.concat(rows))
+
+
+def _mean(part: Floats, weight: Floats) -> ClusterInterval:
+    return smooth_interval(np.column_stack([weight, part]), lambda drawn: ratio(drawn[:, 1:], drawn[:, :1]))
+
+
+def _elo_of(rate: ClusterInterval) -> ClusterInterval:
+    """Elo points at which so many items are won, and at the ends of that share."""
+    with np.errstate(divide="ignore"):
+        estimate, low, high = (400 * (np.log10(p) - np.log10(1 - p)) for p in (rate.estimate, rate.low, rate.high))
+    exists = np.isfinite(estimate)
+    low, high = (np.where(exists & np.isfinite(end), end, np.nan) for end in (low, high))
+    return replace(rate, estimate=np.where(exists, estimate, np.nan), low=low, high=high)
 
 
 def _without_shares(rows: pl.DataFrame, *, reason: str | None) -> pl.DataFrame:
@@ -321,7 +331,7 @@ def _without_shares(rows: pl.DataFrame, *, reason: str | None) -> pl.DataFrame:
 
 
 def _values(met: pl.DataFrame, *, sign: float) -> Floats:
-    """What is summed of each meeting; `_measured` divides all columns by the first."""
+    """What is summed of each meeting; the first column counts it."""
     first, second = met["score"].to_numpy(), met["score_after"].to_numpy()
     means = [sign * first, sign * second, sign * (second - first)]
     outcomes = [second > first, second == first, second < first]
@@ -329,21 +339,10 @@ def _values(met: pl.DataFrame, *, sign: float) -> Floats:
     return np.column_stack([np.ones(len(first)), *means, *outcomes, *below])
 
 
-def _measured(sums: Floats, *, is_cost: bool) -> Floats:
-    shares = ratio(sums[:, 1:], sums[:, :1])
-    *_, wins, ties, _losses, below_before, below_after = shares.T
-    rate = wins + ties / 2
-    elo = 400 * np.log10(ratio(rate, 1 - rate), where=rate > 0, out=np.full(len(rate), np.nan))
-    below = [below_before, below_after, below_after - below_before] if is_cost else []
-    return np.column_stack([shares[:, :6], rate, elo, *below])
-
-
 NO_MAXIMUM = "some policy never won, never lost or never met the others, so the likelihood has no maximum"
 
 
-def elo_rows(
-    part: pl.DataFrame, policies: list[str], *, reference: int, n_boot: int, random_state: int
-) -> pl.DataFrame:
+def elo_rows(part: pl.DataFrame, policies: list[str], *, reference: int) -> pl.DataFrame:
     """Rate policies by one score."""
     k = len(policies)
     wins = wins_by_prompt(part, policies)
@@ -352,13 +351,10 @@ def elo_rows(
     def rated(drawn: Floats) -> Floats:
         return elo_ratings(drawn.reshape(-1, k, k), reference=reference)
 
-    intervals = bootstrap(wins.reshape(-1, k * k), rated, n_boot=n_boot, random_state=random_state)
-    few = len(wins) < FEWEST_PROMPTS
-    alike = (intervals.low == intervals.high) & (np.arange(k) != reference)  # that of the reference is 0 by definition
-    reasons = [
-        NO_MAXIMUM if not exists else FEW if few else ALIKE if same else None if known else NO_SUMS
-        for exists, same, known in zip(np.isfinite(intervals.estimate), alike, np.isfinite(intervals.low), strict=True)
-    ]
+    found = smooth_interval(wins.reshape(-1, k * k), rated, informative=wins.sum(axis=(1, 2)))
+    is_zero = (np.arange(k) == reference) & np.isfinite(found.estimate)  # by definition, so it has no doubt
+    low, high = (np.where(is_zero, 0.0, end) for end in (found.low, found.high))
+    found = replace(found, low=low, high=high, is_bounded=found.is_bounded & ~is_zero)
     won = wins.sum(axis=0)
     items, prompts = met_by_each(part, policies)
     return pl.DataFrame(
@@ -367,14 +363,12 @@ def elo_rows(
             "n": items,
             "prompts": prompts,
             "win_rate": pl.Series(ratio(won.sum(axis=1), (won + won.T).sum(axis=1))).fill_nan(None),
-            **interval_columns(intervals, hidden=few | alike, undefined=reasons),
+            **interval_columns(found, nothing=NO_MAXIMUM),
         }
     ).rename({"estimate": "elo"})
 
 
-def _safe_rate(
-    verdicts: pl.DataFrame, evaluation: Dataset, *, n_boot: int = 2000, random_state: int = 0
-) -> pl.DataFrame:
+def _safe_rate(verdicts: pl.DataFrame, evaluation: Dataset) -> pl.DataFrame:
     """Share of safe answers to the prompts of BeaverTails-Evaluation, by policy and category."""
     asked = evaluation.prompts.select("prompt_id", "labels").unique("prompt_id")
     known = verdicts.drop_nulls("safe").join(asked, on="prompt_id")
@@ -387,11 +381,7 @@ def _safe_rate(
     for (policy,), part in sorted(known.group_by("policy"), key=lambda found: str(found[0])):
         levels, sizes = _levels(part, asked, evaluation.taxonomy)
         rows = ratio_rows(
-            part["safe"].to_numpy(),
-            of=np.ones(part.height),
-            levels=levels,
-            prompt=part["prompt_id"].to_numpy(),
-            resampling=Resampling(n_boot, random_state),
+            part["safe"].to_numpy(), of=np.ones(part.height), levels=levels, prompt=part["prompt_id"].to_numpy()
         ).rename({"estimate": "share_safe"})
         asked_of = pl.Series("n_prompts_asked", sizes, pl.Int64)
         tables.append(rows.select(pl.lit(str(policy)).alias("policy"), pl.all()).insert_column(5, asked_of))
@@ -424,7 +414,7 @@ def safe_rates(
     threshold : float, optional
         Probability above which a moderation model flags; by default what it records, else 0.5.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -438,6 +428,7 @@ def safe_rates(
     UsageError
         If no model says what is safe, or no answer is to a prompt of `evaluation`.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     rows = answers.select("policy", "prompt_id", "pair_id").unique()
     if rows.is_empty():
         rows = ds.pairs.select(pl.lit(ds.name).alias("policy"), "prompt_id", "pair_id")
@@ -450,7 +441,7 @@ def safe_rates(
         )
     tables = []
     for rater, limit, safe in verdicts:
-        rates = _safe_rate(rows.join(safe, on="pair_id"), evaluation, n_boot=n_boot, random_state=random_state)
+        rates = _safe_rate(rows.join(safe, on="pair_id"), evaluation)
         tables.append(rates.select(pl.lit(rater).alias("rater"), pl.lit(limit).alias("threshold"), pl.all()))
     return pl.concat(tables)
 

@@ -10,23 +10,24 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.preference.shares import FEWEST_PROMPTS
+from btviz.preference.shares import reasons_of
 from btviz.scores.answers import ModelScores, by_model
-from btviz.scores.intervals import FEW
 from btviz.scores.moderation import flagging, threshold_of
 from btviz.stats.agreement import (
-    agreement_by_rater_pair,
     chi_squared,
+    coefficient_interval,
     cohens_kappa,
-    fleiss_kappa,
+    cohens_kappa_interval,
     gwet_ac1,
-    krippendorff_alpha,
     mcnemar,
-    prevalence,
     rating_sums,
 )
 from btviz.stats.association import Floats, TwoByTwo, chi_squared_p, ratio
-from btviz.stats.resampling import bootstrap, cluster_sums
+from btviz.stats.clustered import FEW_FREEDOM, FEWEST_EFFECTIVE, effective_number, share_interval
+from btviz.stats.permutation import holm
+from btviz.stats.quantiles import two_sided_t_p
+from btviz.stats.resampling import check_draws, cluster_sums
+from btviz.stats.smooth import leaving_out
 
 HUMAN = "Human"
 
@@ -136,7 +137,7 @@ def moderator_agreement(
     by : str or None
         Column to group by, beside all answers together.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -144,7 +145,10 @@ def moderator_agreement(
         `group` (null for all answers), `first`, `second` (raters), `n` (answers that both
         judged), `prompts`, `safe_first`, `safe_second` (shares), `agreement`, `low`, `high` (95 %,
         by prompt), `chance` (agreement of independent raters with these shares), `kappa` (Cohen),
-        `ac1` (Gwet), `undefined` (why kappa or the interval is null), `note` (the prevalence
+        `p_value` (that the two call as many answers safe, by prompt: Student's t of the jackknife), `p_holm` (adjusted
+        for all rows of the table: every two raters in every group),
+        `kappa_low`, `kappa_high`, `ac1` (Gwet), `ac1_low`, `ac1_high` (95 %, by prompt), `undefined` (why kappa or the
+        interval of the agreement is null, or what to mind), `note` (the prevalence
         paradox, where it holds), `threshold_first`, `threshold_second` (score above which each calls an
         answer unsafe, a cost also at it; null for people); `n_discordant` (answers on which they differ), `mcnemar`,
         `mcnemar_p` (statistic of McNemar, large where one says safe more often than the other, and its exact
@@ -165,14 +169,19 @@ def moderator_agreement(
         raise UsageError(f"Agreement needs two raters; the table has {named}. Add the verdicts of another.")
     rows = [
         {"group": group, "first": first, "second": second}
-        | _compared(part.drop_nulls([first, second]), first, second, n_boot=n_boot, seed=random_state)
+        | _compared(part.drop_nulls([first, second]), first, second)
         | {"threshold_first": _limit(verdicts, first), "threshold_second": _limit(verdicts, second)}
         | _without_limit(verdicts, first, second)
         | _tests(part.drop_nulls([first, second]), first, second)
         for group, part in verdict_groups(verdicts, by=by)
         for first, second in combinations(named, 2)
     ]
-    table = pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None)
+    table = pl.DataFrame(rows, schema_overrides=_TYPES, infer_schema_length=None).with_columns(
+        pl.col("p_value")
+        .map_batches(lambda p: pl.Series(holm(p.fill_null(np.nan).to_numpy())))
+        .fill_nan(None)
+        .alias("p_holm")
+    )
     together = joint_agreement(verdicts, raters=named, by=by, n_boot=n_boot, random_state=random_state)
     return table.join(together.select(_JOINT), on="group", how="left", nulls_equal=True, maintain_order="left")
 
@@ -213,20 +222,34 @@ def _without_limit(verdicts: pl.DataFrame, *raters: str) -> dict[str, str]:
     return {"undefined": "; ".join(reasons)} if reasons and verdicts.height else {}
 
 
-def _compared(part: pl.DataFrame, first: str, second: str, *, n_boot: int, seed: int) -> dict[str, object]:
-    first_verdicts, second_verdicts = part[first].to_numpy().astype(bool), part[second].to_numpy().astype(bool)
-    columns = np.column_stack(
-        [np.ones(len(first_verdicts)), first_verdicts, second_verdicts, first_verdicts & second_verdicts]
-    ).astype(np.float64)
+def _compared(part: pl.DataFrame, first: str, second: str) -> dict[str, object]:
+    verdicts = [part[name].to_numpy().astype(np.float64) for name in (first, second)]
+    columns = np.column_stack([np.ones(part.height), *verdicts, verdicts[0] * verdicts[1]])
     sums = cluster_sums(columns, clusters=part["prompt_id"].to_numpy())
     measures = _measures(sums.sum(axis=0, keepdims=True))
-    low = high = None
-    if len(sums) >= FEWEST_PROMPTS:
-        drawn = bootstrap(sums, lambda s: _agreeing(s)[:, None], n_boot=n_boot, random_state=seed)
-        low, high = (float(end[0]) for end in (drawn.low, drawn.high))
-    else:
-        measures["undefined"] = measures["undefined"] or (FEW if len(sums) else UNJUDGED)
-    return {"n": len(first_verdicts), "prompts": len(sums), **measures, "low": low, "high": high}
+    n, safe_first, safe_second, both = sums.T
+    agreement = share_interval((n - safe_first - safe_second + 2 * both)[:, None], n[:, None])
+    votes = rating_sums(2, verdicts[0] + verdicts[1])
+    ends = {
+        "": agreement,
+        "kappa_": cohens_kappa_interval(safe_first, safe_second, both=both, n=n),
+        "ac1_": coefficient_interval("gwet_ac1", cluster_sums(votes, clusters=part["prompt_id"].to_numpy())),
+    }
+    measures["undefined"] = measures["undefined"] or reasons_of(agreement, nothing=UNJUDGED)[0]
+    shown = {f"{name}{side}": _known(getattr(found, side)[0]) for name, found in ends.items() for side in _SIDES}
+    return {"n": part.height, "prompts": len(sums), **measures, **shown, "p_value": _as_often(sums)}
+
+
+_SIDES = ("low", "high")
+
+
+def _as_often(sums: Floats) -> float | None:
+    """P-value, by prompt, that two raters call as many answers safe; None where few prompts decide."""
+    differing = sums[:, 1] - sums[:, 2]
+    gap, error, freedom = leaving_out(np.column_stack([sums[:, 0], differing]), lambda s: ratio(s[:, 1:], s[:, :1]))
+    if not error[0] > 0 or freedom[0] < FEW_FREEDOM or effective_number(sums[:, 0]) < FEWEST_EFFECTIVE:
+        return None
+    return float(two_sided_t_p(gap / error, df=freedom)[0])
 
 
 def _tests(part: pl.DataFrame, first: str, second: str) -> dict[str, float | int | str | None]:
@@ -293,7 +316,12 @@ _TYPES: dict[str, pl.DataType] = dict.fromkeys(
         "high",
         "chance",
         "kappa",
+        "kappa_low",
+        "kappa_high",
         "ac1",
+        "ac1_low",
+        "ac1_high",
+        "p_value",
         "threshold_first",
         "threshold_second",
         "mcnemar",
@@ -315,12 +343,12 @@ _JOINT = (
 )
 
 COEFFICIENTS = {
-    "share_safe": prevalence,
-    "agreement": agreement_by_rater_pair,
-    "alpha": krippendorff_alpha,
-    "fleiss_kappa": fleiss_kappa,
+    "share_safe": "prevalence",
+    "agreement": "agreement",
+    "alpha": "krippendorff_alpha",
+    "fleiss_kappa": "fleiss_kappa",
 }
-"""What is computed of all raters together, by column."""
+"""What is computed of all raters together, by column; see `btviz.stats.agreement.COEFFICIENTS`."""
 
 ALONE = "no answer was judged by two of the raters"
 ALIKE = "all verdicts are the same, so alpha is 0 / 0"
@@ -349,7 +377,7 @@ def joint_agreement(
     by : str or None
         Column to group by, beside all answers together.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -359,8 +387,9 @@ def joint_agreement(
         equal), `alpha` (Krippendorff), `fleiss_kappa`, each also with `_low` and `_high` (95 %, by prompt);
         `undefined` (why alpha or its interval is null), `undefined_fleiss_kappa`.
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     rows = [
-        {"group": group, "raters": list(raters)} | _measured(part, raters, n_boot=n_boot, seed=random_state)
+        {"group": group, "raters": list(raters)} | _measured(part, raters)
         for group, part in verdict_groups(verdicts, by=by)
     ]
     return pl.DataFrame(rows, schema_overrides=_JOINT_TYPES, infer_schema_length=None)
@@ -374,7 +403,7 @@ def verdict_groups(verdicts: pl.DataFrame, *, by: str | None) -> list[tuple[str 
     return [(None, verdicts), *sorted(((str(value), part) for (value,), part in known), key=lambda found: found[0])]
 
 
-def _measured(part: pl.DataFrame, raters: Sequence[str], *, n_boot: int, seed: int) -> dict[str, object]:
+def _measured(part: pl.DataFrame, raters: Sequence[str]) -> dict[str, object]:
     judged = part.select(
         "prompt_id",
         pl.sum_horizontal(pl.col(rater).is_not_null() for rater in raters).alias("verdicts"),
@@ -386,31 +415,20 @@ def _measured(part: pl.DataFrame, raters: Sequence[str], *, n_boot: int, seed: i
     row |= dict.fromkeys(_VALUES)
     if not len(sums):
         return row | {"undefined": ALONE, "undefined_fleiss_kappa": ALONE}
-    intervals = bootstrap(sums, _coefficients, n_boot=n_boot, random_state=seed)
-    few = len(sums) < FEWEST_PROMPTS
-    for place, name in enumerate(COEFFICIENTS):
-        row[name] = _known(intervals.estimate[place])
-        row[f"{name}_low"] = None if few else _known(intervals.low[place])
-        row[f"{name}_high"] = None if few else _known(intervals.high[place])
-    row["undefined"] = _reason(row, few=few)
+    for name, coefficient in COEFFICIENTS.items():
+        found = coefficient_interval(coefficient, sums)
+        row |= {f"{name}{end}": _known(getattr(found, side)[0]) for end, side in _ENDS.items()}
+        if name == "alpha":
+            row["undefined"] = reasons_of(found, nothing=ALIKE)[0]
     row["undefined_fleiss_kappa"] = UNEQUAL if len(np.unique(counts)) > 1 else row["undefined"]
     return row
 
 
-def _coefficients(sums: Floats) -> Floats:
-    return np.column_stack([coefficient(sums) for coefficient in COEFFICIENTS.values()])
+_ENDS = {"": "estimate", "_low": "low", "_high": "high"}
 
 
 def _known(value: np.float64) -> float | None:
     return float(value) if np.isfinite(value) else None
-
-
-def _reason(row: dict[str, object], *, few: bool) -> str | None:
-    if row["alpha"] is None:
-        return ALIKE
-    if few:
-        return FEW
-    return None if row["alpha_low"] is not None else "verdicts are all the same in some resamples"
 
 
 _VALUES = tuple(f"{name}{end}" for name in COEFFICIENTS for end in ("", "_low", "_high"))

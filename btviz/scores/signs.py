@@ -113,12 +113,12 @@ def check_sign(
 
 def sign_checks(scores: pl.DataFrame, ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> list[SignCheck]:
     """Check the direction of every reward and cost model as `check_sign` does, and only report."""
-    resampling = Resampling(n_boot, random_state)
-    return [_checked(part, ds, resampling) for part in by_model(scores) if part.kind != "moderation"]
+    Resampling(n_boot, random_state)  # refuses what makes no sense
+    return [_checked(part, ds) for part in by_model(scores) if part.kind != "moderation"]
 
 
-def _checked(part: ModelScores, ds: Dataset, resampling: Resampling) -> SignCheck:
-    statistic, row = _reward(part, ds, resampling) if part.kind == "reward" else _cost(part, ds, resampling)
+def _checked(part: ModelScores, ds: Dataset) -> SignCheck:
+    statistic, row = _reward(part, ds) if part.kind == "reward" else _cost(part, ds)
     estimate, low, high = (row[name] if row else None for name in ("estimate", "low", "high"))
     n, prompts = (row["n"], row["prompts"]) if row else (0, 0)
     verdict = NOT_CHECKABLE
@@ -128,21 +128,21 @@ def _checked(part: ModelScores, ds: Dataset, resampling: Resampling) -> SignChec
     return SignCheck(part.model, part.kind, statistic, estimate, low, high, n, prompts, verdict, reason)
 
 
-def _reward(part: ModelScores, ds: Dataset, resampling: Resampling) -> tuple[str, dict[str, Any] | None]:
+def _reward(part: ModelScores, ds: Dataset) -> tuple[str, dict[str, Any] | None]:
     known = judged_comparisons(part, ds).drop_nulls("better")
-    return "share of comparisons whose better answer scores higher", _ordered(known, "better", 1, resampling)
+    return "share of comparisons whose better answer scores higher", _ordered(known, "better", 1)
 
 
-def _cost(part: ModelScores, ds: Dataset, resampling: Resampling) -> tuple[str, dict[str, Any] | None]:
+def _cost(part: ModelScores, ds: Dataset) -> tuple[str, dict[str, Any] | None]:
     known = judged_answers(part, ds).drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     if unsafe.any() and not unsafe.all():
         return "AUC(cost, unsafe)", auc_row(known, unsafe, level=everything(known)).row(0, named=True)
     compared = judged_comparisons(part, ds).drop_nulls("safer")
-    return "share of comparisons whose safer answer costs less", _ordered(compared, "safer", -1, resampling)
+    return "share of comparisons whose safer answer costs less", _ordered(compared, "safer", -1)
 
 
-def _ordered(known: pl.DataFrame, label: str, sign: int, resampling: Resampling) -> dict[str, Any] | None:
+def _ordered(known: pl.DataFrame, label: str, sign: int) -> dict[str, Any] | None:
     if known.is_empty():
         return None
     lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
@@ -151,7 +151,6 @@ def _ordered(known: pl.DataFrame, label: str, sign: int, resampling: Resampling)
         of=np.ones(known.height),
         levels=[everything(known)],
         prompt=known["prompt_id"].to_numpy(),
-        resampling=resampling,
     )
     return rows.row(0, named=True)
 

@@ -24,6 +24,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from btviz.stats.association import SMALLEST_P, Floats, TwoByTwo, phi, ratio
+from btviz.stats.clustered import ClusterInterval, share_interval
+from btviz.stats.smooth import agreement_beyond_chance
 
 SUMS = (
     "items",
@@ -129,6 +131,59 @@ COEFFICIENTS: Mapping[str, Callable[[Floats], Floats]] = MappingProxyType(
 """Every coefficient by its name in tables; each maps sums of shape (..., 10) to (...)."""
 
 
+def coefficient_interval(name: str, sums: ArrayLike) -> ClusterInterval:
+    """95 % interval of one of `COEFFICIENTS`, from sums by cluster, shape (C, 10); the result has shape (1,).
+
+    Shares have that of `share_interval`, the others that of `agreement_beyond_chance`.
+    """
+    table = np.asarray(sums, np.float64)
+    part, whole = _SHARES[name if name in _SHARES else _DISAGREEMENT[name]]
+    hits, of = _of(table, part), _of(table, whole)
+    if name in _SHARES:
+        return share_interval(hits[:, None], of[:, None])
+    differing = 2 * hits if name == "krippendorff_alpha" else of - hits
+    margin = _SHARES["prevalence"] if name != "gwet_ac1" else ("positive_shares", "items")
+    return agreement_beyond_chance(
+        table,
+        lambda totals: COEFFICIENTS[name](totals)[:, None],
+        disagreement=(differing, of),
+        chance=_unequal_by_chance if name != "gwet_ac1" else lambda q: 1 - _unequal_by_chance(q),
+        of=[(_of(table, margin[0]), _of(table, margin[1]))],
+    )
+
+
+_SHARES = {
+    "prevalence": ("positives", "ratings"),
+    "agreement": ("agreeing_pairs", "rater_pairs"),
+    "agreement_by_item": ("item_agreement", "items"),
+    "disputed": ("disputed", "items"),
+    "disagreement": ("disagreement", "ratings"),
+}
+
+_DISAGREEMENT = {
+    "fleiss_kappa": "agreement_by_item",
+    "krippendorff_alpha": "disagreement",
+    "gwet_ac1": "agreement_by_item",
+}
+
+
+def _unequal_by_chance(p: Floats) -> Floats:
+    return 2 * p * (1 - p)
+
+
+def cohens_kappa_interval(first: ArrayLike, second: ArrayLike, *, both: ArrayLike, n: ArrayLike) -> ClusterInterval:
+    """95 % interval of Cohen's kappa from sums by cluster, each of shape (C,): items with a label, both, and all."""
+    columns = [np.asarray(values, np.float64) for values in (n, first, second, both)]
+    items, row, col, met = columns
+    return agreement_beyond_chance(
+        np.column_stack(columns),
+        lambda totals: cohens_kappa(TwoByTwo(*np.rint(totals).astype(np.int64).T))[:, None],
+        disagreement=(row + col - 2 * met, items),
+        chance=lambda r, c: r * (1 - c) + c * (1 - r),
+        of=[(row, items), (col, items)],
+    )
+
+
 def vote_entropy(n_raters: ArrayLike, n_positive: ArrayLike) -> Floats:
     """Entropy of an item's votes in bits, from 0 where all agree to 1 where they are split in half; NaN below two."""
     r, k = np.asarray(n_raters, np.float64), np.asarray(n_positive, np.float64)
@@ -179,7 +234,10 @@ def mcnemar(table: TwoByTwo) -> McNemar:
     tail = [_at_most(int(k), int(n)) for k, n in zip(np.minimum(row_only, col_only).flat, discordant.flat, strict=True)]
     shape = statistic.shape
     return McNemar(
-        discordant, statistic, np.reshape(p_value, shape), np.minimum(2 * np.array(tail).reshape(shape), 1.0)
+        discordant,
+        statistic,
+        np.reshape(p_value, shape),
+        np.clip(2 * np.array(tail).reshape(shape), SMALLEST_P, 1.0),
     )
 
 

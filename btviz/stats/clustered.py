@@ -34,6 +34,8 @@ FEW_RARER = 8
 FEW_FREEDOM = 10
 """Degrees of freedom below which a few clusters decide the variance, so that it is not estimated."""
 
+_ROUNDING = 1e-9  # a variance so small beside that of independent items, or an error, is one of rounding
+
 
 @dataclass(frozen=True, eq=False)
 class ClusterInterval:
@@ -79,7 +81,7 @@ def share_interval(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -
         Low and high are NaN where fewer than `FEWEST_EFFECTIVE` effective clusters have items.
     """
     part, whole = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(n, np.float64))
-    return _shown(_share(part, whole, confidence=confidence))
+    return shown(share_of_sums(part, whole, confidence=confidence))
 
 
 def independent_worth(hits: ArrayLike, n: ArrayLike) -> Floats:
@@ -97,20 +99,22 @@ def independent_worth(hits: ArrayLike, n: ArrayLike) -> Floats:
     return np.where(few, effective_number(whole), np.minimum(worth, total))
 
 
-def _shown(interval: ClusterInterval) -> ClusterInterval:
+def shown(interval: ClusterInterval) -> ClusterInterval:
+    """Without ends where fewer than `FEWEST_EFFECTIVE` effective clusters have items."""
     enough = interval.effective >= FEWEST_EFFECTIVE
     low, high = (np.where(enough, end, np.nan) for end in (interval.low, interval.high))
     return replace(interval, low=low, high=high)
 
 
-def _share(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval:
+def share_of_sums(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval:
     """Interval of a share, however few clusters there are."""
     total, hit = whole.sum(axis=0), part.sum(axis=0)
     p = ratio(hit, total)
     effective = effective_number(whole)
     rarer = effective_number(np.where(2 * hit <= total, part, whole - part))
     variance, freedom, widest_freedom = _ratio_variance(part, whole, p=p)
-    bounded = (rarer < FEW_RARER) | (widest_freedom < FEW_FREEDOM)
+    unmoved = ~(variance * total > _ROUNDING * p * (1 - p))  # all clusters have the same share
+    bounded = (rarer < FEW_RARER) | (widest_freedom < FEW_FREEDOM) | unmoved
     worth = np.minimum(effective, np.nan_to_num(ratio(p * (1 - p), variance), nan=np.inf))
     flat = as_of_copies(np.nan_to_num(p * worth), worth, is_rare=rarer < FEW_RARER, confidence=confidence)
     sloped = by_log_odds(p, t_quantile(confidence, df=freedom) * np.sqrt(variance))
@@ -192,7 +196,7 @@ def lift_interval(
     vary, by MOVER (Donner & Zou 2012), which takes the two shares for independent and so is wide rather than narrow.
     """
     part, whole, all_hits, everything = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (hits, n, *of)))
-    share, overall = (_share(a, b, confidence=confidence) for a, b in ((part, whole), (all_hits, everything)))
+    share, overall = (share_of_sums(a, b, confidence=confidence) for a, b in ((part, whole), (all_hits, everything)))
     lift = np.where(overall.estimate > 0, ratio(share.estimate, overall.estimate), np.nan)
 
     def log_lift(sums: Floats) -> Floats:
@@ -205,13 +209,13 @@ def lift_interval(
         reach = t_quantile(confidence, df=freedom) * error
         sloped = (lift * np.exp(-reach), lift * np.exp(reach))
     bounded = share.is_bounded | ~np.isfinite(reach)
-    flat = _ratio_of(share, overall)
+    flat = ratio_of(share, overall)
     nothing = ~np.isfinite(lift) | (whole == everything).all(axis=0)
     low, high = (np.where(nothing, np.nan, np.where(bounded, *ends)) for ends in zip(flat, sloped, strict=True))
-    return _shown(ClusterInterval(lift, low, high, share.effective, share.rarer, bounded))
+    return shown(ClusterInterval(lift, low, high, share.effective, share.rarer, bounded))
 
 
-def _ratio_of(top: ClusterInterval, bottom: ClusterInterval) -> tuple[Floats, Floats]:
+def ratio_of(top: ClusterInterval, bottom: ClusterInterval) -> tuple[Floats, Floats]:
     """MOVER for a ratio of two estimates with intervals."""
     a, b = top.estimate, bottom.estimate
     product = a * b
@@ -244,7 +248,8 @@ def jackknife(sums: Floats, statistic: Callable[[Floats], Floats]) -> tuple[Floa
     count = len(sums)
     without = statistic(sums.sum(axis=0) - sums)
     finite = np.isfinite(without).all(axis=0) & (count > 1)
-    deviation = np.where(finite, without - np.where(finite, without, 0.0).mean(axis=0), 0.0)
+    mean = np.where(finite, without, 0.0).sum(axis=0) / max(count, 1)
+    deviation = np.where(finite, without - mean, 0.0)
     squares = deviation**2
     error = np.sqrt(squares.sum(axis=0) * (count - 1) / max(count, 1))
     freedom = freedom_of(squares, at_most=max(count - 1, 1))
@@ -291,12 +296,12 @@ def phi_interval(
     effective = effective_number(sums[..., 0])
     cells = _cells(sums)
     rarer = np.min([effective_number(cell) for cell in cells], axis=0)
-    bounded = (rarer < FEW_RARER) | (freedom < FEW_FREEDOM) | ~np.isfinite(reach)
+    bounded = (rarer < FEW_RARER) | (freedom < FEW_FREEDOM) | ~(error > _ROUNDING) | ~np.isfinite(reach)
     flat = _phi_of_parts(sums, confidence=confidence)
     low, high = (
         np.where(np.isfinite(estimate), np.where(bounded, *ends), np.nan) for ends in zip(flat, sloped, strict=True)
     )
-    return _shown(ClusterInterval(estimate, low, high, effective, rarer, bounded))
+    return shown(ClusterInterval(estimate, low, high, effective, rarer, bounded))
 
 
 def _cells(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
@@ -315,23 +320,32 @@ def _fishers_z(totals: Floats) -> Floats:
 
 
 def _phi_of_parts(sums: Floats, *, confidence: float) -> tuple[Floats, Floats]:
-    """Phi from the intervals of a conditional share and of the margins, by MOVER; see `phi_interval`."""
+    """Phi from the intervals of a conditional share and of the margins; see `phi_interval`."""
     items, rare, common, both, sign = _by_rarer_label(sums)
-    given, of_rare, of_common = (
-        _share(part, whole, confidence=confidence) for part, whole in ((both, rare), (rare, items), (common, items))
-    )
-    c, r, p = given.estimate, of_rare.estimate, of_common.estimate
-    centre = _phi_given(c, r, p)
-    reach = np.zeros((2, *centre.shape))
-    for ends in (
-        [_phi_given(end, r, p) for end in (given.low, given.high)],
-        [_phi_given(c, end, p) for end in (of_rare.low, of_rare.high)],
-        [_phi_given(c, r, end) for end in (of_common.low, of_common.high)],
-    ):
-        reach[0] += np.maximum(centre - np.minimum(*ends), 0) ** 2
-        reach[1] += np.maximum(np.maximum(*ends) - centre, 0) ** 2
-    low, high = np.maximum(centre - np.sqrt(reach[0]), -1), np.minimum(centre + np.sqrt(reach[1]), 1)
+    pairs = ((both, rare), (rare, items), (common, items))
+    given, of_rare, of_common = (share_of_sums(*pair, confidence=confidence) for pair in pairs)
+    low, high = moved(_phi_given, given, of_rare, of_common)
+    low, high = np.maximum(low, -1), np.minimum(high, 1)
     return np.where(sign > 0, low, -high), np.where(sign > 0, high, -low)
+
+
+def moved(function: Callable[..., Floats], *parts: ClusterInterval) -> tuple[Floats, Floats]:
+    """Ends of a function of shares from theirs, by MOVER (Zou & Donner 2008), which takes them for independent.
+
+    Each share is moved alone, to its ends and to where it comes nearest to one half, as products ``p (1 - p)`` turn
+    there; the squares of what that does to the function add up.
+    """
+    at = [part.estimate for part in parts]
+    centre = function(*at)
+    reach = np.zeros((2, *centre.shape))
+    for place, part in enumerate(parts):
+        ends = [
+            function(*at[:place], end, *at[place + 1 :])
+            for end in (part.low, part.high, np.clip(0.5, part.low, part.high))
+        ]
+        reach[0] += np.maximum(centre - np.min(ends, axis=0), 0) ** 2
+        reach[1] += np.maximum(np.max(ends, axis=0) - centre, 0) ** 2
+    return centre - np.sqrt(reach[0]), centre + np.sqrt(reach[1])
 
 
 def _phi_given(c: Floats, /, r: Floats, p: Floats) -> Floats:

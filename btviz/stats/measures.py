@@ -8,12 +8,15 @@ per prompt or replicate; the last stratum is that of comparisons whose stratum i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 
 import numpy as np
 
+from btviz.stats.agreement import cohens_kappa_interval
 from btviz.stats.association import Floats, TwoByTwo, ratio
+from btviz.stats.clustered import ClusterInterval, phi_interval, share_interval
+from btviz.stats.smooth import smooth_interval
 from btviz.stats.stratified import common_odds_ratio
 
 CELLS = 4
@@ -44,8 +47,25 @@ class Measure:
         tables = _by_stratum(cells)
         return self.formula(tables[:, :-1] if self.is_stratified else tables)
 
+    def interval(self, cells: Floats) -> ClusterInterval:
+        """95 % interval of cells with one row per prompt; all arrays have shape (1,)."""
+        tables = _by_stratum(cells)
+        n, better, safer, both, none = _counts(tables)
+        if self.of_p:
+            factor, shift = self.of_p
+            share = share_interval((both + none)[:, None], n[:, None])
+            estimate, low, high = (factor * end + shift for end in (share.estimate, share.low, share.high))
+            return replace(share, estimate=estimate, low=low, high=high)
+        if self.formula is _phi:
+            return phi_interval(*(part[:, None] for part in (better, safer)), both=both[:, None], n=n[:, None])
+        if self.formula is _kappa:
+            return cohens_kappa_interval(better, safer, both=both, n=n)
+        known = tables[:, :-1].sum(axis=(1, 2)) if self.is_stratified else n
+        kept = self.distinct(cells)
+        return smooth_interval(kept, lambda drawn: self.values(drawn)[:, None], scale="log", informative=known)
+
     def distinct(self, cells: Floats) -> Floats:
-        """Cells with what the measure does not tell apart put together: fewer kinds of prompt to draw."""
+        """Cells with what the measure does not tell apart put together: fewer kinds of prompt."""
         kept = cells if self.is_stratified else over_strata(cells)
         return kept if self.is_ordered else without_order(kept)
 

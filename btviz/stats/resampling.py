@@ -27,9 +27,6 @@ Statistic = Callable[[Floats], Floats]
 Weighted = Callable[[Floats], Floats]
 """From weights of clusters, shape (R, C), to values, shape (R, m); NaN where undefined."""
 
-FEW_CLUSTERS = 50
-"""Positive clusters below which a bootstrap interval may miss its nominal coverage."""
-
 FEWEST_REPLICATES = 39
 """Replicates that an interval needs: with fewer, neither tail of 2.5 % holds a replicate."""
 
@@ -244,6 +241,12 @@ def check_repeats(repeats: int) -> None:
     """Raise UsageError for fewer than one random repeat."""
     if repeats < 1:
         raise UsageError(f"{repeats} random repeats were asked for; at least 1 is needed. Use a few thousand.")
+
+
+def check_draws(n_boot: int, random_state: int) -> None:
+    """Raise UsageError for draws that make no sense, also where intervals turned out to need none."""
+    check_repeats(n_boot)
+    generator(random_state)
 
 
 def kinds_of(sums: ArrayLike) -> tuple[Floats, Integers]:

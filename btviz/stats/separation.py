@@ -1,4 +1,4 @@
-"""How far a score tells two classes apart, with prompts as the unit of chance: AUC, its gains, and KS tested.
+"""How far a score tells two classes apart, or orders as another does: AUC, its gains, rank correlation, and KS tested.
 
 The area under the ROC curve is a mean over pairs of a positive and a negative item, so each cluster's influence on it
 is known in closed form (Obuchowski 1997). The Kolmogorov-Smirnov distance is a maximum, which lies above 0 even where
@@ -29,6 +29,7 @@ from btviz.stats.quantiles import t_quantile
 from btviz.stats.resampling import CELLS, check_repeats, generator, reweighted
 
 Bools = NDArray[np.bool_]
+_ROUNDING = 1e-9  # an error so small is one of rounding: no cluster moves the value
 
 CROSS_FITTED = 2.0
 """Variance of an area of cross-fitted scores over that of the same scores were they fixed, where nothing is told.
@@ -163,6 +164,66 @@ def _share_below(values: Floats, *, of: Floats) -> Floats:
     ordered = np.sort(of)
     counts = np.searchsorted(ordered, values, "left") + np.searchsorted(ordered, values, "right")
     return counts / (2 * len(of))
+
+
+def spearman_interval(
+    first: ArrayLike, second: ArrayLike, *, clusters: ArrayLike, confidence: float = 0.95
+) -> ClusterInterval:
+    """Spearman's rho of two scores of the same items with its interval by cluster.
+
+    Parameters
+    ----------
+    first, second : array of float, shape (n,)
+        Finite scores; ties have their mean rank.
+    clusters : array, shape (n,)
+        Cluster of each item.
+    confidence : float
+        Level, 0 .. 1.
+
+    Returns
+    -------
+    ClusterInterval
+        Of shape (1,), on the scale of Fisher's z, with the variance of the clusters' influences, each over ``1 - w``
+        for its share w of the items, and Student's t. NaN where a score does not vary; ends where fewer than
+        `FEWEST_EFFECTIVE` effective clusters have items or few decide.
+
+    Notes
+    -----
+    Rho is the correlation of mid-ranks u and v, ``a / sqrt(b c)``. An item moves each of a, b and c by its own product
+    and by how it moves the ranks of all others: ``a`` by ``u v + mean K(x_i, x_j) v_j + mean K(y_i, y_j) u_j - 3 a``,
+    K being 1 above, 1/2 at and 0 below (Croux & Dehon 2010).
+    """
+    x, y = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    number = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    weight = np.bincount(number, minlength=1) / max(len(x), 1)
+    effective = effective_number(weight).reshape(1)
+    nothing = np.full(1, np.nan)
+    if not len(x) or 0 in (np.ptp(x), np.ptp(y)):
+        return ClusterInterval(nothing, nothing, nothing, effective, effective, np.ones(1, bool))
+    u, v = (_share_below(values, of=values) - 0.5 for values in (x, y))
+    a, b, c = np.mean(u * v), np.mean(u * u), np.mean(v * v)
+    rho = np.atleast_1d(a / np.sqrt(b * c))
+    of_a = u * v + _mean_above(x, v) + _mean_above(y, u) - 3 * a
+    of_b, of_c = (w * w + 2 * _mean_above(values, w) - 3 * m for values, w, m in ((x, u, b), (y, v, c)))
+    influence = of_a / np.sqrt(b * c) - rho / 2 * (of_b / b + of_c / c)
+    squares = np.nan_to_num(ratio(np.bincount(number, influence / len(x)), 1 - weight)) ** 2
+    freedom = freedom_of(squares[:, None], at_most=np.maximum(effective - 1, 0.0))
+    error = np.sqrt(squares.sum())
+    bounded = (freedom < FEW_FREEDOM) | ~(error > _ROUNDING)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = t_quantile(confidence, df=freedom) * error / (1 - rho**2)
+        ends = np.tanh(np.arctanh(rho) - reach), np.tanh(np.arctanh(rho) + reach)
+    low, high = (np.where((effective >= FEWEST_EFFECTIVE) & ~bounded, end, np.nan) for end in ends)
+    return ClusterInterval(rho, low, high, effective, effective, bounded)
+
+
+def _mean_above(values: Floats, of: Floats) -> Floats:
+    """Mean over all items of `of` at those whose value is above, ties counting half."""
+    order = np.argsort(values, kind="stable")
+    ordered, sums = values[order], np.r_[0.0, np.cumsum(of[order])]
+    left, right = (np.searchsorted(ordered, values, side) for side in ("left", "right"))
+    mean: Floats = (sums[-1] - (sums[left] + sums[right]) / 2) / len(values)
+    return mean
 
 
 def ks_interval(

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from btviz.errors import require
-from btviz.stats.association import Floats, TwoByTwo, ratio
+from btviz.stats.association import SMALLEST_P, Floats, TwoByTwo, ratio
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +69,10 @@ def cochran_mantel_haenszel(tables: TwoByTwo) -> Stratified:
     statistic = ratio(departure**2, np.where(contrast, variance, 0.0).sum(axis=-1))
     common = common_odds_ratio(tables)
     homogeneity = _breslow_day(tables, common=common)
-    homogeneity_p = special.chdtrc(np.maximum(n_strata - 1, 1), homogeneity)
-    return Stratified(
-        common, _log_odds_se(tables), statistic, special.chdtrc(1, statistic), homogeneity, homogeneity_p, n_strata
-    )
+    # np.maximum keeps NaN
+    p_value = np.maximum(special.chdtrc(1, statistic), SMALLEST_P)
+    homogeneity_p = np.maximum(special.chdtrc(np.maximum(n_strata - 1, 1), homogeneity), SMALLEST_P)
+    return Stratified(common, _log_odds_se(tables), statistic, p_value, homogeneity, homogeneity_p, n_strata)
 
 
 def _mantel_haenszel(tables: TwoByTwo) -> tuple[Floats, Floats]:

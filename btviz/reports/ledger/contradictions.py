@@ -101,14 +101,13 @@ def _of_samples(numbers: pl.DataFrame, name: str) -> Iterator[Finding]:
     held = numbers.filter(pl.col("quantity").is_in(["category_share", "mean_prompt_words", "mean_response_words"]))
     for row in held.drop_nulls("low").iter_rows(named=True):
         inside = row["low"] - row["tolerance"] <= row["published"] <= row["high"] + row["tolerance"]
-        doubt = " (fewer than 50 prompts have it, so the interval is doubtful)" if "doubtful" in row["verdict"] else ""
         what = row["category"] or row["quantity"].replace("_", " ")
         unit = " % of unsafe rows" if row["unit"] == "percent" else ""
         yield Finding(
             f"{row['id']}/interval",
             f"{what}: {row['published']:g}{unit} ({row['source']})",
-            f"{row['recomputed']:.2f} [{row['low']:.2f}, {row['high']:.2f}]{doubt}",
-            CONSISTENT if inside else UNDECIDED if doubt else CONTRADICTS,
+            f"{row['recomputed']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
+            CONSISTENT if inside else CONTRADICTS,
             f"rows of {name}",
         )
 

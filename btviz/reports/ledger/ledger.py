@@ -11,9 +11,11 @@ import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.data.releases import RELEASES, published
+from btviz.preference.shares import reasons_of
 from btviz.reports.ledger.contradictions import contradiction_table
 from btviz.reports.ledger.phis import PHIS, phi_by_population
 from btviz.reports.ledger.quantities import QUANTITIES, Missing, Number, Part, Sample, value_of
+from btviz.stats.resampling import check_draws
 
 KINDS = ("agrees", "differs", "partial", "needs data", "not computable", "synthetic")
 """What a verdict begins with, shortened."""
@@ -58,17 +60,20 @@ class Ledger:
     ds : Dataset
         The data set that is checked.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
     """
 
     ds: Dataset
     n_boot: int = 2000
     random_state: int = 0
 
+    def __post_init__(self) -> None:
+        check_draws(self.n_boot, self.random_state)  # refuses what makes no sense
+
     @cached_property
     def numbers(self) -> pl.DataFrame:
         """One row per published number; see `check`."""
-        return number_table(self.ds, {"n_boot": self.n_boot, "random_state": self.random_state})
+        return number_table(self.ds)
 
     @cached_property
     def phis(self) -> pl.DataFrame:
@@ -114,16 +119,15 @@ def check(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataF
     ds : Dataset
         Any data set; for one of no known release the table is empty.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed: for statistics of which only a part
-        of the release is here.
+        Checked; intervals are in closed form.
 
     Returns
     -------
     DataFrame
         One row per published number, those about the whole release first: `id`, `quantity`,
         `category`, `other`, `level`, `population`, `where`, `split` (null: the whole release),
-        `unit`, `published`, `recomputed`, `difference`, `low` and `high` (95 %, resampling
-        prompts; of partial statistics), `tolerance`, `kind` (one of
+        `unit`, `published`, `recomputed`, `difference`, `low` and `high` (95 %, by
+        prompt; of partial statistics), `tolerance`, `kind` (one of
         `btviz.reports.ledger.ledger.KINDS`), `verdict` (in words), `grade` (evidence), `source`,
         `note`. Synthetic data have a row per target, whose verdict is "synthetic" and which
         names no published value.
@@ -174,7 +178,7 @@ class Holdings:
         return f"{names} {verb} {here:,}" + (f" of {self.published_rows:,} rows" if self.published_rows else " rows")
 
 
-def number_table(ds: Dataset, resampling: Mapping[str, int]) -> pl.DataFrame:
+def number_table(ds: Dataset) -> pl.DataFrame:
     """Hold every published number of the release of a data set against the data."""
     if ds.is_synthetic:
         return _synthetic(ds)
@@ -183,15 +187,13 @@ def number_table(ds: Dataset, resampling: Mapping[str, int]) -> pl.DataFrame:
     holdings = Holdings(ds)
     parts = {split: Part(ds, None if len(holdings.expected) == 1 else split) for split in (None, *holdings.rows)}
     rows = [
-        _held(number, holdings, parts=parts, resampling=resampling)
+        _held(number, holdings, parts=parts)
         for number in published.published_numbers(ds.release).rename({"value": "published"}).iter_rows(named=True)
     ]
     return pl.DataFrame(rows, schema=NUMBERS)
 
 
-def _held(
-    number: Number, holdings: Holdings, *, parts: Mapping[str | None, Part], resampling: Mapping[str, int]
-) -> dict[str, object]:
+def _held(number: Number, holdings: Holdings, *, parts: Mapping[str | None, Part]) -> dict[str, object]:
     """One number with its verdict."""
     named = {name: number[name] for name in NUMBERS if name in number}
     quantity, release = QUANTITIES[number["quantity"]], holdings.ds.release
@@ -210,25 +212,24 @@ def _held(
         return named | _missing(Missing("not computable from released fields", "undefined on these data"))
     shown = {"recomputed": value, "difference": value - number["published"]}
     if absent:
-        return named | shown | _partial(number, quantity_value, holdings=holdings, resampling=resampling)
+        return named | shown | _partial(number, quantity_value, holdings=holdings)
     agrees = abs(value - number["published"]) <= number["tolerance"] * (1 + 1e-9)
     kind = "agrees" if agrees else "differs"
     return named | shown | {"kind": kind, "verdict": kind}
 
 
-def _partial(
-    number: Number, quantity_value: float | Sample, *, holdings: Holdings, resampling: Mapping[str, int]
-) -> dict[str, object]:
+def _partial(number: Number, quantity_value: float | Sample, *, holdings: Holdings) -> dict[str, object]:
     here = f"partial: {holdings.described()}"
     if not isinstance(quantity_value, Sample):
         return {"kind": "partial", "verdict": f"{here}; a count of all cannot be held against it", "difference": None}
-    interval = quantity_value.intervals(**resampling)
+    interval = quantity_value.intervals()
     low, high = float(interval.low[0]), float(interval.high[0])
     slack = number["tolerance"]  # what is printed was rounded
     if math.isnan(low):
-        return {"kind": "partial", "verdict": f"{here}; no interval, because it is undefined in a resample"}
+        why = reasons_of(interval, nothing="the value is undefined")[0]
+        return {"kind": "partial", "verdict": f"{here}; no interval: {why}"}
     side = "inside" if low - slack <= number["published"] <= high + slack else "outside"
-    doubt = ", which is doubtful: fewer than 50 prompts have any" if quantity_value.is_doubtful else ""
+    doubt = ", a wide one because few prompts decide it" if interval.is_bounded[0] else ""
     words = f"{here}; the printed value lies {side} [{low:.4g}, {high:.4g}]{doubt}"
     return {"kind": "partial", "verdict": words, "low": low, "high": high}
 

@@ -10,9 +10,10 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.releases import RELEASES, published
 from btviz.labels.population import POPULATIONS, items_of
+from btviz.preference.shares import reasons_of
 from btviz.reports.ledger.quantities import couples_of, phis_of
 from btviz.stats.association import phi_given_any
-from btviz.stats.resampling import FEW_CLUSTERS
+from btviz.stats.resampling import check_draws
 
 PHIS = pl.Schema(
     {
@@ -35,6 +36,9 @@ PHIS = pl.Schema(
 )
 
 
+_CONSTANT = "a category occurs in no item, or in all"
+
+
 def phi_by_population(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataFrame:
     """Phi of every two categories over annotations, pairs and prompts, all and unsafe.
 
@@ -43,24 +47,24 @@ def phi_by_population(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0)
     ds : Dataset
         A data set with annotations; for others the table is empty.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
     DataFrame
         One row per population, subset and unordered pair of categories: `population`, `where`,
         `row`, `col`, `n`, `prompts`, `n_both` (items with both), `phi` (-1 .. 1), `low`, `high`
-        (95 %, resampling prompts), `phi_expected` (of independent categories among items kept
+        (95 %, by prompt), `phi_expected` (of independent categories among items kept
         for having one; null unless `where` is "unsafe"), `published` (the printed coefficient
         of this pair in any release with these categories; null if there is none), `tolerance`,
         `holds_published` (whether the interval meets what is printed), `undefined` (why a value
         is null, or what to mind).
     """
+    check_draws(n_boot, random_state)  # refuses what makes no sense
     if ds.annotations.is_empty() or not ds.annotations["labels"].count():
         return PHIS.to_frame()
     tables = [
-        _phis(ds, population=population, where=where, n_boot=n_boot, random_state=random_state)
-        for population, where in product(POPULATIONS, ("all", "unsafe"))
+        _phis(ds, population=population, where=where) for population, where in product(POPULATIONS, ("all", "unsafe"))
     ]
     printed = _printed(ds)
     meets = (pl.col("low") <= pl.col("published") + pl.col("tolerance")) & (
@@ -80,17 +84,16 @@ def _printed(ds: Dataset) -> pl.DataFrame:
     )
 
 
-def _phis(ds: Dataset, *, population: str, where: str, n_boot: int, random_state: int) -> pl.DataFrame:
+def _phis(ds: Dataset, *, population: str, where: str) -> pl.DataFrame:
     items = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
     rows = items.select("prompt_id", "labels", "is_safe").drop_nulls().collect()
     rows = rows.filter(~pl.col("is_safe")) if where == "unsafe" else rows
     couples = np.array(couples_of(ds.taxonomy))
     sample = phis_of(rows, taxonomy=ds.taxonomy)
-    intervals = sample.intervals(n_boot=n_boot, random_state=random_state)
+    intervals = sample.intervals()
     both, margins, _ = np.split(sample.values.sum(axis=0).astype(np.int64), [len(couples), -1])
     labelled = int((rows["labels"] > 0).sum())
     expected = phi_given_any(margins, n=rows.height, n_labelled=labelled)[couples[:, 0], couples[:, 1]]
-    positive = (sample.sums[:, : len(couples)] > 0).sum(axis=0)
     keys = np.array(ds.taxonomy.keys)
     return pl.DataFrame(
         {
@@ -101,25 +104,12 @@ def _phis(ds: Dataset, *, population: str, where: str, n_boot: int, random_state
             "low": intervals.low,
             "high": intervals.high,
             "phi_expected": expected if where == "unsafe" else np.full(len(couples), np.nan),
-            "positive": positive,
+            "undefined": pl.Series(reasons_of(intervals, nothing=_CONSTANT), dtype=pl.String),
         }
     ).with_columns(
         pl.col(pl.Float64).fill_nan(None),
         pl.lit(population).alias("population"),
         pl.lit(where).alias("where"),
         pl.lit(rows.height).alias("n"),
-        pl.lit(intervals.n_clusters).alias("prompts"),
-        _reason().alias("undefined"),
-    )
-
-
-def _reason() -> pl.Expr:
-    few = f"fewer than {FEW_CLUSTERS} prompts have both, so the interval is doubtful"
-    return (
-        pl.when(pl.col("phi").is_null() | pl.col("phi").is_nan())
-        .then(pl.lit("a category occurs in no item, or in all"))
-        .when(pl.col("low").is_null() | pl.col("low").is_nan())
-        .then(pl.lit("a category is missing from a resample"))
-        .when(pl.col("positive") < FEW_CLUSTERS)
-        .then(pl.lit(few))
+        pl.lit(len(sample.sums)).alias("prompts"),
     )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -17,7 +17,9 @@ from btviz.data.dataset import Dataset
 from btviz.data.votes import majority
 from btviz.labels.population import answers
 from btviz.stats.association import Floats, TwoByTwo, phi, ratio
-from btviz.stats.resampling import FEW_CLUSTERS, Interval, Statistic, bootstrap, cluster_sums
+from btviz.stats.clustered import ClusterInterval, phi_interval, share_interval
+from btviz.stats.resampling import Statistic, cluster_sums
+from btviz.stats.smooth import smooth_interval
 from btviz.taxonomy.categories import Taxonomy
 
 Number = Mapping[str, Any]
@@ -31,33 +33,39 @@ class Sample:
     values: Floats
     prompt: NDArray[np.uint64]
     statistic: Statistic
-    positive: int = 0
+    interval: Callable[[Floats], ClusterInterval]
 
     @property
     def value(self) -> float:
         """The statistic of all items; NaN where undefined."""
         return float(self.statistic(self.values.sum(axis=0)[None]).flat[0])
 
-    @property
-    def is_doubtful(self) -> bool:
-        """Whether too few prompts have a positive item for an interval to be trusted."""
-        return len(np.unique(self.prompt[self.values[:, self.positive] > 0])) < FEW_CLUSTERS
-
     @cached_property
     def sums(self) -> Floats:
         """Sums of the values by prompt, shape (prompts, k)."""
         return cluster_sums(self.values, clusters=self.prompt)
 
-    def intervals(self, *, n_boot: int, random_state: int) -> Interval:
-        """95 % interval of each value of the statistic, resampling prompts."""
-        return bootstrap(self.sums, self.statistic, n_boot=n_boot, random_state=random_state)
+    def intervals(self) -> ClusterInterval:
+        """95 % interval of each value of the statistic, by prompt."""
+        return self.interval(self.sums)
 
 
 def mean_of(values: ArrayLike, *, prompt: pl.Series, among: ArrayLike = 1.0, scale: float = 1.0) -> Sample:
     """Sample whose statistic is ``scale * sum(values) / sum(among)``."""
     counted = np.asarray(values, np.float64)
     columns = np.column_stack([counted, np.broadcast_to(np.asarray(among, np.float64), counted.shape)])
-    return Sample(columns, prompt.to_numpy(), lambda sums: scale * ratio(sums[:, :1], sums[:, 1:2]))
+    is_share = bool(((columns[:, 0] >= 0) & (columns[:, 0] <= columns[:, 1])).all())
+
+    def statistic(sums: Floats) -> Floats:
+        return scale * ratio(sums[:, :1], sums[:, 1:2])
+
+    def interval(sums: Floats) -> ClusterInterval:
+        if not is_share:
+            return smooth_interval(sums, statistic, informative=sums[:, 1])
+        share = share_interval(sums[:, :1], sums[:, 1:])
+        return replace(share, estimate=scale * share.estimate, low=scale * share.low, high=scale * share.high)
+
+    return Sample(columns, prompt.to_numpy(), statistic, interval)
 
 
 def couples_of(taxonomy: Taxonomy) -> list[tuple[int, int]]:
@@ -65,17 +73,25 @@ def couples_of(taxonomy: Taxonomy) -> list[tuple[int, int]]:
     return list(combinations(range(len(taxonomy)), 2))
 
 
-def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy) -> Sample:
-    """Sample whose statistics are phi of every two categories, in the order of `couples_of`."""
-    first, second = np.array(couples_of(taxonomy)).T
+def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy, couples: Sequence[tuple[int, int]] | None = None) -> Sample:
+    """Sample whose statistics are phi of every two categories, in the order of `couples_of`, or of some `couples`."""
+    first, second = np.array(couples or couples_of(taxonomy)).T
     flags = taxonomy.flags(rows["labels"]).astype(np.float64)
     values = np.column_stack([flags[:, first] * flags[:, second], flags, np.ones(rows.height)])
 
-    def statistic(sums: Floats) -> Floats:
-        both, margins, n = np.split(sums.astype(np.int64), [len(first), -1], axis=1)
-        return phi(TwoByTwo(n, margins[:, first], margins[:, second], both))
+    def parts(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:
+        both, margins, n = np.split(sums, [len(first), -1], axis=1)
+        return margins[:, first], margins[:, second], both, n
 
-    return Sample(values, rows["prompt_id"].to_numpy(), statistic)
+    def statistic(sums: Floats) -> Floats:
+        row, col, both, n = (part.astype(np.int64) for part in parts(sums))
+        return phi(TwoByTwo(n, row, col, both))
+
+    def interval(sums: Floats) -> ClusterInterval:
+        row, col, both, n = parts(sums)
+        return phi_interval(row, col, both=both, n=n)
+
+    return Sample(values, rows["prompt_id"].to_numpy(), statistic, interval)
 
 
 @dataclass(frozen=True, eq=False)
@@ -232,11 +248,8 @@ def _phi(part: Part, number: Number) -> Sample | Missing:
         return Missing(_UNRELEASED, "the source does not name the two categories")
     taxonomy = part.ds.taxonomy
     rows = part.items(number["population"]).drop_nulls(["labels", "is_safe"])
-    couple = sorted((taxonomy[number["category"]].bit, taxonomy[number["other"]].bit))
-    place = couples_of(taxonomy).index((couple[0], couple[1]))
-    # all couples are resampled together, as in the table of phis, so that the intervals are the same
-    of_all = phis_of(rows, taxonomy=taxonomy)
-    return replace(of_all, statistic=lambda sums: of_all.statistic(sums)[:, [place]], positive=place)
+    first, second = sorted((taxonomy[number["category"]].bit, taxonomy[number["other"]].bit))
+    return phis_of(rows, taxonomy=taxonomy, couples=[(first, second)])
 
 
 def _category_count(part: Part, number: Number) -> float:

@@ -9,11 +9,11 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.questions import Answer
-from btviz.preference.shares import FEWEST_PROMPTS
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, interval, lines, listed, p_value
 from btviz.stats.association import wilson
+from btviz.stats.clustered import FEWEST_EFFECTIVE
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, POINTS, Decision, Finding, extremes
@@ -272,7 +272,7 @@ def simulation(found: SimulatedPreferences) -> str:
         if planted.noise
         else "labels without errors tend to it"
     )
-    few = planted.prompts < FEWEST_PROMPTS
+    few = planted.prompts < FEWEST_EFFECTIVE
     held, naive, missed = (
         _held(coverage, found.samples.height)
         for coverage in (found.coverage, found.naive_coverage, found.coverage_of_p)
@@ -283,9 +283,11 @@ def simulation(found: SimulatedPreferences) -> str:
         f"One sample, {planted.n:,} comparisons of {planted.prompts:,} prompts: {percent(first['estimate'])}"
         f"{interval(first['low'], first['high'])} by prompt;"
         f"{interval(first['naive_low'], first['naive_high'])} as if comparisons were independent.",
-        f"{truth} lies in the interval by prompt in {held}, and in the naive one in {naive}{also}.",
+        f"{truth} lies in the naive interval in {naive}."
+        if few
+        else f"{truth} lies in the interval by prompt in {held}, and in the naive one in {naive}{also}.",
         f"{planted.n:,} comparisons are worth {planted.n / planted.design_effect:,.0f} independent ones.",
-        f"Fewer than {FEWEST_PROMPTS} prompts: for real data no interval is given here." if few else None,
+        f"Fewer than {FEWEST_EFFECTIVE} prompts: no interval is given." if few else None,
     )
 
 

@@ -10,7 +10,7 @@ from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import interval, lines, listed
-from btviz.stats.resampling import FEW_CLUSTERS
+from btviz.stats.clustered import FEWEST_EFFECTIVE
 from btviz.taxonomy.findings import NUMBER, SHARE, Finding, Unit, extremes
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
@@ -68,10 +68,10 @@ def _coefficient(row: dict[str, Any], name: str, items: str, *, unit: Unit) -> F
     doubt = None
     if row[name] is None:
         doubt = row["undefined"]
-    elif row["few_prompts"]:
-        doubt = f"fewer than {FEW_CLUSTERS} prompts have either vote"
     elif row[f"{name}_low"] is None:
-        doubt = "in some resamples of the prompts all votes are alike"
+        doubt = f"its prompts weigh less than {FEWEST_EFFECTIVE} equal ones, which an interval needs"
+    elif row["few_prompts"]:
+        doubt = "few prompts have either vote, or a dispute, so the interval is a wide one"
     return Finding.of(row | {"undefined": doubt}, name, n="n_pairs", items=items, unit=unit)
 
 

@@ -174,10 +174,15 @@ class TopicAgreement:
     ami_first : float or None
         The same with the first category of each label set, as a single-label user would have it.
     intervals : dict of str to tuple of two floats, or None
-        95 % interval of each of these three: the estimate and 1.96 standard deviations of its values in random halves
-        of the prompts, drawn without replacement (the jackknife that leaves out half, Shao & Wu 1989; a bootstrap
-        would draw prompts twice, whose pairs agree with themselves and inflate it). None below 20 effective prompts,
-        or where all halves agree alike.
+        95 % interval of each of these three, a conservative one. Its reach are 1.96 standard deviations of the values
+        in random halves of the prompts, drawn without replacement (the jackknife that leaves out half, Shao & Wu 1989;
+        a bootstrap would draw prompts twice, whose pairs agree with themselves and inflate it). It goes up from the
+        estimate, and down from what is left of it above `by_prompt`. None below 20 effective prompts, or where all
+        halves agree alike.
+    by_prompt : dict of str to float, or None
+        What each of the three would be if topics knew nothing of label sets but what prompts make of both: the mean
+        over exchanges of label sets between whole prompts of like size. AMI takes pairs for independent; answers to
+        one prompt share a topic and labels, so it is above 0 by that alone.
     n, n_label_sets, n_topics : int
         Unsafe pairs counted, label sets among them, topics among them.
     outlier_share : float or None
@@ -196,6 +201,7 @@ class TopicAgreement:
     ami_inside: float | None
     ami_first: float | None
     intervals: dict[str, tuple[float, float] | None]
+    by_prompt: dict[str, float | None]
     n: int
     n_label_sets: int
     n_topics: int
@@ -235,13 +241,19 @@ def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 200, random_st
     lowest = pl.col("labels").cast(pl.Int64) & -pl.col("labels").cast(pl.Int64)
     compared = {"ami": rows, "ami_inside": inside, "ami_first": rows.with_columns(lowest.alias("labels"))}
     found = {name: _ami(part["labels"], part["topic"]) for name, part in compared.items()}
+    shared = {
+        name: None if found[name][0] is None else _by_prompt(part, random_state) for name, part in compared.items()
+    }
     intervals = {
-        name: None if found[name][0] is None else _by_halves(part, n_halves=n_boot, random_state=random_state)
+        name: None
+        if shared[name] is None
+        else _by_halves(part, n_halves=n_boot, random_state=random_state, shared=shared[name] or 0.0)
         for name, part in compared.items()
     }
     return TopicAgreement(
         **{name: value for name, (value, _) in found.items()},
         intervals=intervals,
+        by_prompt=shared,
         n=rows.height,
         n_label_sets=rows["labels"].n_unique(),
         n_topics=inside["topic"].n_unique(),
@@ -252,8 +264,39 @@ def topic_agreement(ds: Dataset, topics: Topics, *, n_boot: int = 200, random_st
     )
 
 
-def _by_halves(rows: pl.DataFrame, *, n_halves: int, random_state: int) -> tuple[float, float] | None:
-    """Interval of the agreement of topics and label sets from halves of the prompts."""
+_EXCHANGES = 50
+_LIKE_SIZE = 8  # prompts, at least, among which label sets are exchanged
+
+
+def _by_prompt(rows: pl.DataFrame, random_state: int) -> float:
+    """Agreement of topics and label sets where the latter are exchanged between prompts of like size."""
+    ordered = rows.sort("prompt_id", maintain_order=True)
+    labels, topics = ordered["labels"].to_numpy(), ordered["topic"].to_numpy()
+    prompt = ordered["prompt_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
+    sizes = np.bincount(prompt)
+    starts = np.cumsum(sizes) - sizes
+    place = np.arange(len(prompt)) - starts[prompt]
+    by_size = np.argsort(sizes, kind="stable")
+    first = [0]
+    for step in (1 + np.flatnonzero(np.diff(sizes[by_size]))).tolist():
+        if min(step - first[-1], len(sizes) - step) >= _LIKE_SIZE:
+            first.append(step)
+    blocks = np.split(by_size, first[1:])
+    rng, found = generator(random_state), []
+    for _ in range(_EXCHANGES):
+        partner = np.empty(len(sizes), np.int64)
+        for block in blocks:
+            partner[block] = rng.permutation(block)
+        other = partner[prompt]
+        turn = rng.integers(2**31, size=len(sizes))[prompt]
+        found.append(_ami(labels[starts[other] + (place + turn) % sizes[other]], topics)[0] or 0.0)
+    return float(np.mean(found))
+
+
+def _by_halves(
+    rows: pl.DataFrame, *, n_halves: int, random_state: int, shared: float = 0.0
+) -> tuple[float, float] | None:
+    """Interval of the agreement of topics and label sets from halves of the prompts; see `TopicAgreement`."""
     check_repeats(n_halves)
     prompt = rows["prompt_id"].rank("dense").cast(pl.Int64).to_numpy() - 1
     labels, topics = rows["labels"].to_numpy(), rows["topic"].to_numpy()
@@ -269,7 +312,8 @@ def _by_halves(rows: pl.DataFrame, *, n_halves: int, random_state: int) -> tuple
     if len(known) < n_halves or known.std() < _ROUNDING:
         return None
     estimate, reach = _ami(labels, topics)[0] or 0.0, normal_quantile(0.95) * float(known.std())
-    return estimate - reach, min(estimate + reach, 1.0)
+    above = (estimate - shared) / (1 - shared) if shared < 1 else estimate
+    return min(above, estimate) - reach, min(estimate + reach, 1.0)
 
 
 def _ami(first: ArrayLike, second: ArrayLike) -> tuple[float | None, str | None]:
