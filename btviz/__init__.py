@@ -31,12 +31,14 @@ if TYPE_CHECKING:
         prompt_overlap,
         response_repeats,
         safe_share_by_rule,
+        split_shift,
         vote_splits,
     )
     from btviz.models import Probe, fit_probe, load_score_model
     from btviz.preference import (
         Orthogonality,
         agreement_correction,
+        category_mix,
         compare_categories,
         compare_releases,
         flags_against_safer,

@@ -9,7 +9,7 @@ import click
 
 from btviz.cli.annotators import stats_agreement, stats_annotators
 from btviz.cli.preference import orthogonality_command
-from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, table_rows
 from btviz.cli.scores import stats_artefacts, stats_scores
 
 if TYPE_CHECKING:
@@ -118,6 +118,117 @@ def stats_specifications(
     columns = [*varied, "n", "prompts", "estimate", "low", "high", "holds_printed"]
     print_table(table.select(columns).rows(), [name.replace("_", " ") for name in columns], title="Specifications")
     click.echo(f"\n{sentences.specifications(table, data_sets[0])}")
+
+
+@stats_group.command("compare")
+@click.argument("name")
+@click.argument("other", required=False)
+@click.option("--where", default="all", show_default=True, help="categories of all rows, or of unsafe ones")
+@click.option("--n-boot", default=2000, show_default=True, help="bootstrap replicates, drawn over prompts")
+@click.option("--seed", default=0, show_default=True, help="seed of bootstrap and exchanges")
+@json_option
+def stats_compare(name: str, other: str | None, *, where: str, n_boot: int, seed: int, as_json: bool) -> None:
+    """Compare NAME with OTHER: categories, and better and safer; without OTHER, its two splits.
+
+    OTHER may be a release whose rows are not here: then its published counts are taken.
+    """
+    from btviz import load, split_shift
+    from btviz.reports import sentences
+
+    ds = load(name)
+    if other is None:
+        shift = split_shift(ds, random_state=seed)
+        if as_json:
+            print_json({"shift": shift.to_dicts()})
+            return
+        columns = ["what", "share_a", "share_b", "difference", "low", "high", "p_value", "p_holm"]
+        first = shift.row(0, named=True)
+        heads = ["what", first["split_a"], first["split_b"], *columns[3:]]
+        print_table(table_rows(shift, columns), heads, title=f"Labels of two splits of {ds.population}")
+        print_reasons(shift)
+        click.echo(f"\n{sentences.shift(shift, ds)}")
+        return
+    _compare(ds, other, where=where, n_boot=n_boot, seed=seed, as_json=as_json)
+
+
+def _compare(ds: Dataset, other: str, *, where: str, n_boot: int, seed: int, as_json: bool) -> None:
+    """What two data sets can be compared in; what they cannot is said."""
+    from btviz import category_mix, compare_categories, compare_releases
+    from btviz.errors import UsageError
+    from btviz.reports import sentences
+
+    second = _here_or_published(other)
+    tables: dict[str, pl.DataFrame] = {}
+    reasons: dict[str, str] = {}
+    makers: dict[str, Callable[[], pl.DataFrame]] = {"category_mix": lambda: category_mix([ds, second], where=where)}
+    if not isinstance(second, str):
+        both = [ds, second]
+        makers["releases"] = lambda: compare_releases(both, n_boot=n_boot, random_state=seed)
+        makers["categories"] = lambda: compare_categories(ds, other=second, n_boot=n_boot, random_state=seed)
+    for key, make in makers.items():
+        try:
+            tables[key] = make()
+        except UsageError as error:
+            reasons[key] = str(error)
+    if as_json:
+        print_json({**{key: table.to_dicts() for key, table in tables.items()}, "lacking": reasons})
+        return
+    if (mix := tables.get("category_mix")) is not None:
+        _print_mix(mix)
+    for key, (columns, title) in _COMPARED.items():
+        if (table := tables.get(key)) is None:
+            continue
+        print_table(table_rows(table, columns), [column.replace("_", " ") for column in columns], title=title)
+        print_reasons(table)
+        click.echo("")
+    if mix is not None:
+        click.echo(sentences.mix(mix, ds.taxonomy))
+    for reason in reasons.values():
+        say(reason)
+
+
+_COMPARED = {
+    "releases": (
+        ["name", "against", "n", "prompts", "crude", "standardised", "low", "high"],
+        "P(better = safer), with the same mix of strata",
+    ),
+    "categories": (
+        ["category", "n", "n_other", "p", "p_other", "difference", "low", "high"],
+        "P(better = safer) by category",
+    ),
+}
+"""Tables of a comparison: their columns, and titles."""
+
+
+def _print_mix(mix: pl.DataFrame) -> None:
+    """One line a category: both shares, and their difference."""
+    import polars as pl
+
+    apart = mix.drop_nulls("against")
+    first, second = (mix.filter(pl.col("against").is_null(), name=apart[side][0]) for side in ("name", "against"))
+    columns = [apart["category"], first["share"], second["share"], *(apart[name] for name in ("share", "low", "high"))]
+    heads = ["category", "first", "second", "difference", "low", "high"]
+    rows = zip(*(column.to_list() for column in columns), strict=True)
+    counts = [f"{table['name'][0]} (n = {table['n'][0]:,}; {table['source'][0]})" for table in (first, second)]
+    where = "unsafe " if mix["where"][0] == "unsafe" else ""
+    print_table(rows, heads, title=f"Shares of {where}rows with each category: {' and '.join(counts)}")
+    print_reasons(apart)
+    click.echo("")
+
+
+def _here_or_published(name: str) -> Dataset | str:
+    """A data set; or the name of a release of which rows are not here."""
+    from btviz import load
+    from btviz.data import RELEASES
+    from btviz.errors import NotFoundError
+
+    try:
+        return load(name)
+    except NotFoundError:
+        if name not in RELEASES:
+            raise
+        say(f"Rows of {name} are not here: its published counts are taken. Get them: btviz data fetch {name}.")
+        return name
 
 
 _CHOICES = ("data", "split", "counted", "subset", "duplicates", "ties", "weighting", "coefficient")

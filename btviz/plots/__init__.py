@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from btviz.plots.labels.annotators import AGREEMENT, agreement, vote_splits
     from btviz.plots.labels.bars import category_shares, labels_per_item
     from btviz.plots.labels.matrix import COEFFICIENTS, association_matrix
+    from btviz.plots.labels.mix import category_mix
     from btviz.plots.labels.noise import annotator_noise
     from btviz.plots.labels.structure import category_dendrogram, category_network, factor_loadings, parallel_analysis
     from btviz.plots.labels.upset import label_sets

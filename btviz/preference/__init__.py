@@ -9,6 +9,7 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.preference.comparisons import lacking
     from btviz.preference.counts import counts_known, orthogonality_of_counts
+    from btviz.preference.mix import category_mix
     from btviz.preference.planning import power_plan
     from btviz.preference.releases import compare_categories, compare_releases, implied_trade_off
     from btviz.preference.reliability import agreement_correction, reliability_surface

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of
+from btviz.preference.mix import category_mix
 from btviz.preference.shares import (
     FEW_DECIDE,
     Floats,
@@ -29,6 +30,9 @@ from btviz.stats.resampling import Resampling, check_draws
 from btviz.stats.smooth import leaving_out
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.crosswalk import carried_over, counterparts
+
+COMPARED = ("p", "categories")
+"""What `compare_releases` compares."""
 
 OVER = ("strata", "categories")
 """What data sets are standardised over."""
@@ -64,14 +68,15 @@ class _Estimate:
 
 
 def compare_releases(
-    datasets: Sequence[Dataset],
+    datasets: Sequence[Dataset | str],
     *,
+    of: str = "p",
     over: str = "strata",
     strata: Sequence[str] = STRATA,
     n_boot: int = 2000,
     random_state: int = 0,
 ) -> pl.DataFrame:
-    """Compare P(better = safer) between data sets, crude and standardised over strata or categories.
+    """Compare data sets: P(better = safer), crude and standardised over strata or categories, or the mix of harms.
 
     The standard mix is the mean of the data sets' own shares of the groups, so that a
     difference does not come from one of them holding more forced comparisons, or more of one
@@ -79,8 +84,11 @@ def compare_releases(
 
     Parameters
     ----------
-    datasets : sequence of Dataset
-        Two or more, of which at least one comparison has both labels and both safety labels.
+    datasets : sequence of Dataset, or for the mix also names of releases
+        Two or more; for p, of which at least one comparison has both labels and both safety labels.
+    of : {"p", "categories"}
+        What is compared: P(better = safer), or how often each harm category occurs. The latter is
+        `btviz.category_mix`, which knows published counts too; the other options then play no part.
     over : {"strata", "categories"}
         Groups: by the safety of the two answers, or the harm categories of the first data set.
         Label sets of the others are carried over to these (see `btviz.taxonomy.crosswalk`); a comparison
@@ -98,7 +106,7 @@ def compare_releases(
         differences: `name`, `against`, `n` (comparisons in these groups), `prompts`, `crude`,
         `standardised`, `low`, `high` (95 % interval of `standardised`), `left_out` (list of the
         groups that are not in every data set, categories without a counterpart among them),
-        `undefined`.
+        `undefined`. Of categories: the table of `btviz.category_mix`.
 
     Raises
     ------
@@ -110,10 +118,24 @@ def compare_releases(
     choice(over, OVER, what="grouping")
     for name in strata:
         choice(name, STRATA, what="stratum")
+    if choice(of, COMPARED, what="what is compared") == "categories":
+        return category_mix(datasets)
+    return _standardised(_expected(datasets), over=over, strata=strata, resampling=Resampling(n_boot, random_state))
+
+
+def _expected(datasets: Sequence[Dataset | str]) -> list[Dataset]:
     for ds in datasets:
         expect_dataset(ds)
     if len(datasets) < 2:
         raise UsageError(f"{len(datasets)} data sets were to be compared; two are needed. Load another one.")
+    return [ds for ds in datasets if isinstance(ds, Dataset)]
+
+
+def _standardised(
+    datasets: Sequence[Dataset], *, over: str, strata: Sequence[str], resampling: Resampling
+) -> pl.DataFrame:
+    """The table of p."""
+    n_boot, random_state = resampling.n_boot, resampling.random_state
     names = list(strata) if over == "strata" else list(datasets[0].taxonomy.keys)
     members = [_members(ds, over=over, strata=strata, taxonomy=datasets[0].taxonomy) for ds in datasets]
     shares = np.array([ratio(member.sum(axis=0), member.sum()) for member, _ in members])

@@ -84,6 +84,18 @@ def share_interval(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -
     return shown(share_of_sums(part, whole, confidence=confidence))
 
 
+def difference_interval(first: ClusterInterval, second: ClusterInterval) -> tuple[Floats, Floats]:
+    """Ends of the first estimate less the second, from the ends of both (MOVER, Newcombe 1998, method 10).
+
+    For estimates that are independent of each other; wide rather than narrow where they rise together, as those of two
+    samples with the same clusters. Never of zero width where an interval of either is not.
+    """
+    gap = first.estimate - second.estimate
+    below = np.hypot(first.estimate - first.low, second.high - second.estimate)
+    above = np.hypot(first.high - first.estimate, second.estimate - second.low)
+    return gap - below, gap + above
+
+
 def independent_worth(hits: ArrayLike, n: ArrayLike) -> Floats:
     """Independent items that would give a share the variance it has, for each column of sums by cluster.
 

@@ -21,7 +21,15 @@ if TYPE_CHECKING:
         strata,
     )
     from btviz.reports.sentences.confounders import adjusted, flags, orders, reliability, scores, severity, trade_off
-    from btviz.reports.sentences.context import agreement, published_counts, published_numbers, specifications, verdicts
+    from btviz.reports.sentences.context import (
+        agreement,
+        mix,
+        published_counts,
+        published_numbers,
+        shift,
+        specifications,
+        verdicts,
+    )
     from btviz.reports.sentences.models import (
         accuracies,
         margins,

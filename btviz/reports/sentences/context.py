@@ -9,9 +9,10 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines, listed
+from btviz.reports.sentences.phrases import interval, lines, listed, p_value
 from btviz.stats.clustered import FEWEST_EFFECTIVE
-from btviz.taxonomy.findings import NUMBER, SHARE, Finding, Unit, extremes
+from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.findings import LEVEL, NUMBER, SHARE, Decision, Finding, Unit, extremes
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
@@ -194,3 +195,68 @@ def _held(known: pl.DataFrame, *, is_share: bool) -> str | None:
         f"The 95 % interval by prompt holds the printed {value} in {holding.height:,} of {with_interval.height:,}."
         + (f" What these have in common, and others have not: {listed(common)}." if common else "")
     )
+
+
+def shift(table: pl.DataFrame, ds: Dataset) -> str:
+    """Say whether two splits are exchangeable given their prompts, and which labels differ.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.split_shift`.
+    ds : Dataset
+        What was tested.
+
+    Returns
+    -------
+    str
+        Two or three lines.
+    """
+    row = table.row(0, named=True)
+    first, second = row["split_a"], row["split_b"]
+    prompts = (
+        f"In {name_of(ds)}, {first} and {second} share {row['prompts_shared']:,} of {row['prompts_a']:,} and "
+        f"{row['prompts_b']:,} prompts; {row['n_exchanged']:,} of {row['n_a'] + row['n_b']:,} rows can be exchanged."
+    )
+    if row["p_value"] is None:
+        return lines(prompts, f"Whether labels differ is not tested: {row['undefined']}.")
+    differing = table.filter(pl.col("p_holm") < LEVEL)["what"].to_list()
+    named = [title_of(what, ds.taxonomy) if what in ds.taxonomy.keys else "unsafe" for what in differing]
+    said = Decision.of_p(row["p_value"]).words(
+        below="", undecided="no shift of labels was shown", above="labels differ between the splits"
+    )
+    return lines(
+        prompts,
+        f"Given the prompts, {said} ({p_value(row['p_value'])}, chi-square of {row['label_sets']:,} label sets).",
+        f"By category, all tests taken together, there differ: {listed(named)}." if named else None,
+    )
+
+
+def mix(table: pl.DataFrame, taxonomy: Taxonomy) -> str:
+    """Say which harm categories are more frequent in one data set than in another.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `btviz.category_mix`.
+    taxonomy : Taxonomy
+        Of its categories.
+
+    Returns
+    -------
+    str
+        One line for each pair of data sets.
+    """
+    said = []
+    for (name, against), rows in table.drop_nulls("against").group_by("name", "against", maintain_order=True):
+        apart = (
+            rows.filter((pl.col("low_joint") > 0) | (pl.col("high_joint") < 0)).sort(pl.col("share").abs()).reverse()
+        )
+        parts = [
+            f"{title_of(row['category'], taxonomy)} by {100 * row['share']:+.1f} points"
+            f"{interval(row['low_joint'], row['high_joint'])}"
+            for row in apart.iter_rows(named=True)
+        ]
+        found = f"differ in {listed(parts)}" if parts else "differ in no category"
+        said.append(f"{name} and {against}, all differences taken together, {found}.")
+    return lines(*said)
