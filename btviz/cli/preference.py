@@ -19,7 +19,12 @@ if TYPE_CHECKING:
 
 _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
 
-_BESIDE = {"p_prompt_weighted": "p by prompt", "naive_low": "naive low", "naive_high": "naive high"}
+_BESIDE = {
+    "p_shrunken": "shrunken",
+    "p_prompt_weighted": "p by prompt",
+    "naive_low": "naive low",
+    "naive_high": "naive high",
+}
 """Columns that stand beside them for contrast, and what they are called."""
 
 

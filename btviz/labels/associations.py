@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
+from btviz.errors import choice
 from btviz.labels.population import Group, LabelHistogram, items_of, label_histogram
 from btviz.stats.association import (
     COEFFICIENTS,
@@ -27,7 +28,7 @@ from btviz.stats.association import (
     ratio,
 )
 from btviz.stats.binning import seriation
-from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, effective_number, phi_interval
+from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, PHI_INTERVALS, ClusterInterval, effective_number
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
 from btviz.stats.power import smallest_phi, worth_of_phi
 from btviz.stats.quantiles import two_sided_t_p
@@ -195,6 +196,7 @@ def cooccurrence_tests(
     *,
     population: str = "pairs",
     where: str = "all",
+    interval: str = "confidence",
     n_permutations: int = 9999,
     random_state: int = 0,
 ) -> pl.DataFrame:
@@ -210,6 +212,8 @@ def cooccurrence_tests(
         Test all items, or the unsafe ones only: two questions with two answers. An unsafe item was kept for having
         a category, which makes categories look opposed (Berkson's bias); so unsafe items are compared within sets of
         their other categories. One that has no other tells nothing: among those "neither of the two" cannot occur.
+    interval : {"confidence", "jeffreys"}
+        Of phi: `btviz.stats.clustered.phi_interval`, or `jeffreys_phi`, a Bayesian one for rare cells.
     n_permutations : int
         Shuffles of prompts, for all items. The smallest p-value is ``2 / (n_permutations + 1)``:
         fewer than 3,639 shuffles cannot pass Holm's bound on 91 tests at 0.05.
@@ -250,6 +254,7 @@ def cooccurrence_tests(
     UsageError
         If an option is unknown, or the data have not what it needs.
     """
+    of_phi = PHI_INTERVALS[choice(interval, PHI_INTERVALS, what="interval")]
     expect_dataset(ds)
     table = _distinct(cooccurrence(ds, population=population, where=where), ds.taxonomy)
     items = labelled_items(ds, population=population, where=where, random_state=random_state)
@@ -267,7 +272,7 @@ def cooccurrence_tests(
             "n_both_expected": (table["n_row"] * table["n_col"] / table["n"]).to_numpy(),
             "smallest_detectable": _detectable(items, row, col=col),
         }
-    return _with_tests(table, _intervals(items, row, col=col), tests=tests, where=where)
+    return _with_tests(table, _intervals(items, row, col=col, of_phi=of_phi), tests=tests, where=where)
 
 
 def _distinct(table: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
@@ -288,15 +293,17 @@ def labelled_items(ds: Dataset, *, population: str, where: str, random_state: in
     return LabelledItems(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())
 
 
-def _intervals(items: LabelledItems, row: Integers, *, col: Integers) -> dict[str, Any]:
+def _intervals(
+    items: LabelledItems, row: Integers, *, col: Integers, of_phi: Callable[..., ClusterInterval]
+) -> dict[str, Any]:
     """Intervals of phi by pair, one by one and all at once."""
     flags = np.column_stack([np.ones(len(items.flags), np.bool_), items.flags])
     sums = cluster_sums(flags.astype(np.float64), clusters=items.prompts)
     both = cluster_sums((items.flags[:, row] & items.flags[:, col]).astype(np.float64), clusters=items.prompts)
     n, of_row, of_col = sums[:, :1], sums[:, 1 + row], sums[:, 1 + col]
-    one = phi_interval(of_row, of_col, both=both, n=n)
+    one = of_phi(of_row, of_col, both=both, n=n)
     family = int(np.isfinite(one.low).sum())
-    joint = phi_interval(of_row, of_col, both=both, n=n, confidence=1 - 0.05 / max(family, 1))
+    joint = of_phi(of_row, of_col, both=both, n=n, confidence=1 - 0.05 / max(family, 1))
     totals = TwoByTwo(*(np.rint(of.sum(axis=0)).astype(np.int64) for of in (n, of_row, of_col, both)))
     return {
         "phi_low": one.low,

@@ -24,6 +24,7 @@ from btviz.stats.association import ratio
 from btviz.stats.measures import MEASURES, turned_around
 from btviz.stats.permutation import sign_flip
 from btviz.stats.resampling import Level, Resampling
+from btviz.stats.shrinkage import shrunken_shares
 
 WEIGHTINGS = {"comparisons": "each comparison once", "prompts": "each prompt once"}
 """What counts once, in words: a prompt that does shares its weight among its comparisons."""
@@ -120,8 +121,21 @@ def shares_of(ds: Dataset, question: Question, *, progress: Callable[[float], No
     levels = list(levels_of(comparisons))
     sums = level_sums(comparisons, levels)
     estimates = _weighted(sums, resampling) if question.weighting == "prompts" else share_table(sums, resampling)
+    estimates = estimates.with_columns(_shrunken(sums, levels))
     table = with_verdicts(estimates, comparisons, levels=levels, ds=ds, margin=Margin(question.margin))
     return Shares(comparisons, levels, sums, table)
+
+
+def _shrunken(sums: Sums, levels: Sequence[Level]) -> list[pl.Series]:
+    """Shares drawn towards those of the other levels of their grouping; null where there are fewer than three."""
+    found = np.full((3, len(levels)), np.nan)
+    groupings = np.array([level.grouping for level in levels])
+    for grouping in dict.fromkeys(groupings.tolist()):
+        places = np.flatnonzero(groupings == grouping)
+        drawn = shrunken_shares(sums.hits[:, places], sums.n[:, places])
+        found[:, places] = drawn.estimate, drawn.low, drawn.high
+    names = ("p_shrunken", "p_shrunken_low", "p_shrunken_high")
+    return [pl.Series(name, values).fill_nan(None) for name, values in zip(names, found, strict=True)]
 
 
 def answer_of(

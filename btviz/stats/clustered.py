@@ -14,14 +14,14 @@ Wilson's at the effective number of clusters. It is never of zero width, and at 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from btviz.stats.association import Floats, ratio, wilson
-from btviz.stats.quantiles import clopper_pearson, t_quantile
+from btviz.stats.quantiles import beta_quantile, clopper_pearson, t_quantile
 
 Bools = NDArray[np.bool_]
 
@@ -111,11 +111,47 @@ def independent_worth(hits: ArrayLike, n: ArrayLike) -> Floats:
     return np.where(few, effective_number(whole), np.minimum(worth, total))
 
 
+def jeffreys_share(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -> ClusterInterval:
+    """Bayesian interval of a share for rare cells, as `share_interval`.
+
+    Parameters
+    ----------
+    hits, n, confidence
+        As in `share_interval`.
+
+    Returns
+    -------
+    ClusterInterval
+        The estimate is the share itself. Ends are quantiles of Beta(h* + 1/2, n* - h* + 1/2), Jeffreys' prior with
+        effective counts: ``n* = p (1 - p) / variance`` where the variance can be estimated, at most the effective
+        clusters where it cannot, and ``h* = n* p``; the lower end is 0 where nothing is hit, the upper 1 where
+        everything is (Brown, Cai & DasGupta 2001).
+
+    Notes
+    -----
+    A credible interval: given the model, the share lies in it with the stated probability. Near a share of 0 or 1 it
+    is much shorter than Clopper-Pearson's, and covers about as stated on average over shares, not at each of them.
+    """
+    part, whole = np.broadcast_arrays(np.asarray(hits, np.float64), np.asarray(n, np.float64))
+    found = share_of_sums(part, whole, confidence=confidence)
+    p, worth = np.nan_to_num(found.estimate), independent_worth(part, whole)
+    tail = (1 - confidence) / 2
+    a, b = p * worth + 0.5, (1 - p) * worth + 0.5
+    known = np.isfinite(found.estimate)
+    low = np.where(p > 0, beta_quantile(tail, a=a, b=b), 0.0)
+    high = np.where(p < 1, beta_quantile(1 - tail, a=a, b=b), 1.0)
+    return shown(replace(found, low=np.where(known, low, np.nan), high=np.where(known, high, np.nan)))
+
+
 def shown(interval: ClusterInterval) -> ClusterInterval:
     """Without ends where fewer than `FEWEST_EFFECTIVE` effective clusters have items."""
     enough = interval.effective >= FEWEST_EFFECTIVE
     low, high = (np.where(enough, end, np.nan) for end in (interval.low, interval.high))
     return replace(interval, low=low, high=high)
+
+
+INTERVALS: Mapping[str, Callable[..., ClusterInterval]] = {"confidence": share_interval, "jeffreys": jeffreys_share}
+"""Intervals of shares by name."""
 
 
 def share_of_sums(part: Floats, whole: Floats, *, confidence: float) -> ClusterInterval:
@@ -314,6 +350,46 @@ def phi_interval(
         np.where(np.isfinite(estimate), np.where(bounded, *ends), np.nan) for ends in zip(flat, sloped, strict=True)
     )
     return shown(ClusterInterval(estimate, low, high, effective, rarer, bounded))
+
+
+def jeffreys_phi(
+    row: ArrayLike, col: ArrayLike, *, both: ArrayLike, n: ArrayLike, confidence: float = 0.95
+) -> ClusterInterval:
+    """Bayesian interval of phi for rare cells, as `phi_interval`.
+
+    Parameters
+    ----------
+    row, col, both, n, confidence
+        As in `phi_interval`.
+
+    Returns
+    -------
+    ClusterInterval
+        The estimate is phi itself. Ends are quantiles of phi among 20,000 draws of the four cells from their Dirichlet
+        posterior, 1/2 added to each effective count (Jeffreys' prior); effective counts are the shares of the cells
+        times the fewest independent items that any of the four shares is worth.
+    """
+    sums = np.stack(np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (n, row, col, both))), axis=-1)
+    estimate, items = _phi(sums.sum(axis=0)), sums[..., 0]
+    cells = [np.maximum(cell, 0.0) for cell in _cells(sums)]
+    shares = [share_of_sums(cell, items, confidence=confidence) for cell in cells]
+    worth = np.min([independent_worth(cell, items) for cell in cells], axis=0)
+    alphas = np.stack([np.nan_to_num(share.estimate) * worth + 0.5 for share in shares], axis=-1)
+    levels = [(1 - confidence) / 2, (1 + confidence) / 2]
+    ends = np.full((2, len(estimate)), np.nan)
+    rng = np.random.default_rng(0)
+    for place in np.flatnonzero(np.isfinite(estimate)):
+        a, b, c, d = rng.standard_gamma(alphas[place], (_DRAWS, 4)).T
+        ends[:, place] = np.quantile(_phi(np.stack([a + b + c + d, a + b, a + c, a], axis=-1)), levels)
+    rarer = np.min([effective_number(cell) for cell in cells], axis=0)
+    bounded = np.any([share.is_bounded for share in shares], axis=0)
+    return shown(ClusterInterval(estimate, ends[0], ends[1], effective_number(items), rarer, bounded))
+
+
+PHI_INTERVALS: Mapping[str, Callable[..., ClusterInterval]] = {"confidence": phi_interval, "jeffreys": jeffreys_phi}
+"""Intervals of phi by name."""
+
+_DRAWS = 20_000
 
 
 def _cells(sums: Floats) -> tuple[Floats, Floats, Floats, Floats]:

@@ -13,9 +13,10 @@ from numpy.typing import ArrayLike
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice, require
 from btviz.stats.association import Floats, ratio
-from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number, lift_interval, share_interval
+from btviz.stats.clustered import FEWEST_EFFECTIVE, INTERVALS, effective_number, lift_interval
 from btviz.stats.quantiles import normal_quantile
 from btviz.stats.resampling import check_repeats, cluster_sums, generator
+from btviz.stats.shrinkage import shrunken_shares
 from btviz.taxonomy.categories import Taxonomy
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.tables import labelled_pairs
@@ -25,7 +26,7 @@ _ROUNDING = 1e-9
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
 
 
-def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.DataFrame:
+def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all", interval: str = "confidence") -> pl.DataFrame:
     """Category profile of every topic, with lift and intervals.
 
     Parameters
@@ -36,6 +37,8 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
         From `fit_topics`.
     where : {"all", "unsafe"}
         Count all pairs, or the unsafe ones only.
+    interval : {"confidence", "jeffreys"}
+        Of shares: `btviz.stats.clustered.share_interval`, or its Bayesian form for rare cells.
 
     Returns
     -------
@@ -47,7 +50,10 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
           `prompts` (their prompts);
         - `share` = `n_category` / `n` (0 .. 1), `share_low`, `share_high`; `share_all`: the same
           over all pairs counted; `lift` = `share` / `share_all` (0 ..), `lift_low`, `lift_high`:
-          95 % intervals by prompt (`btviz.stats.clustered`), never of zero width;
+          95 % intervals by prompt (`btviz.stats.clustered`), never of zero width; `interval`: which of the share;
+        - `share_shrunken`, `share_shrunken_low`, `share_shrunken_high`: the share drawn towards those of the category
+          in all topics, the more the smaller the topic is, with its 95 % interval (`btviz.stats.shrinkage`); null
+          where a category is in no pair, or where fewer than 3 topics have pairs;
         - `lift_low_joint`, `lift_high_joint`: the same for all lifts at once, each at ``1 - 0.05 / family``
           (Bonferroni); `family`: lifts of the table that have an interval;
         - `few_prompts`: the topic's prompts weigh as little as fewer than 20 equal ones, so that there is no interval,
@@ -61,6 +67,7 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
         If an option is unknown, or no pair of a topic is labelled by category.
     """
     choice(where, ("all", "unsafe"), what="subset")
+    choice(interval, INTERVALS, what="interval")
     rows = labelled_pairs(ds, topics.assignments)
     if where == "unsafe":
         rows = rows.filter(~pl.col("is_safe"))
@@ -70,8 +77,11 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
             "that has a topic is labelled by category. Use data with labels."
         )
     names = {-1: "outliers", **dict(topics.topics.select("topic", "name").iter_rows())}
-    table = _beside_joint(_profiles(rows, sorted(set(topics.assignments["topic"])), ds.taxonomy))
+    numbers = sorted(set(topics.assignments["topic"]))
+    table = _beside_joint(_profiles(rows, numbers, taxonomy=ds.taxonomy, interval=interval))
+    table = table.hstack(_shrunken(rows, numbers, taxonomy=ds.taxonomy))
     stamp = {"n_all": pl.lit(rows.height, pl.Int64), "population": pl.lit(f"{ds.item}s"), "where": pl.lit(where)}
+    stamp["interval"] = pl.lit(interval)
     return (
         table.with_columns(cs.float().fill_nan(None))
         .with_columns(_undefined().alias("undefined"), **stamp, rule=pl.lit(RULE))
@@ -80,7 +90,23 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all") -> pl.D
     )
 
 
-def _profiles(rows: pl.DataFrame, numbers: list[int], taxonomy: Taxonomy) -> Callable[[float], pl.DataFrame]:
+def _shrunken(rows: pl.DataFrame, numbers: list[int], *, taxonomy: Taxonomy) -> list[pl.Series]:
+    """Shares of each category drawn towards its shares in all topics; one row a topic and category."""
+    inside = rows["topic"].to_numpy()[:, None] == np.array(numbers)
+    n = cluster_sums(inside.astype(np.float64), clusters=rows["prompt_id"].to_numpy())
+    found = []
+    for flag in taxonomy.flags(rows["labels"]).T:
+        hits = cluster_sums((inside & flag[:, None]).astype(np.float64), clusters=rows["prompt_id"].to_numpy())
+        drawn = shrunken_shares(hits, n)
+        found.append([drawn.estimate, drawn.low, drawn.high])
+    of_topics = np.array(found).transpose(1, 2, 0).reshape(3, -1)
+    names = ("share_shrunken", "share_shrunken_low", "share_shrunken_high")
+    return [pl.Series(name, values) for name, values in zip(names, of_topics, strict=True)]
+
+
+def _profiles(
+    rows: pl.DataFrame, numbers: list[int], *, taxonomy: Taxonomy, interval: str
+) -> Callable[[float], pl.DataFrame]:
     """Shares and lifts of all topics, as a function of the level of their intervals."""
     flags = taxonomy.flags(rows["labels"]).astype(np.float64)
     prompts, topics = rows["prompt_id"].to_numpy(), rows["topic"].to_numpy()
@@ -94,6 +120,7 @@ def _profiles(rows: pl.DataFrame, numbers: list[int], taxonomy: Taxonomy) -> Cal
                 everything=everything,
                 keys=taxonomy.keys,
                 confidence=confidence,
+                interval=interval,
             )
             for number in numbers
             for inside in [(topics == number).astype(np.float64)]
@@ -103,10 +130,10 @@ def _profiles(rows: pl.DataFrame, numbers: list[int], taxonomy: Taxonomy) -> Cal
 
 
 def _of_topic(
-    number: int, inside: Floats, *, everything: Floats, keys: Sequence[str], confidence: float
+    number: int, inside: Floats, *, everything: Floats, keys: Sequence[str], confidence: float, interval: str
 ) -> pl.DataFrame:
     """Profile of one topic from the sums by prompt of its pairs, and of all pairs, counted and by category."""
-    share = share_interval(inside[:, 1:], inside[:, :1], confidence=confidence)
+    share = INTERVALS[interval](inside[:, 1:], inside[:, :1], confidence=confidence)
     lift = lift_interval(inside[:, 1:], inside[:, :1], of=(everything[:, 1:], everything[:, :1]), confidence=confidence)
     counts = inside.sum(axis=0).astype(np.int64)
     totals = everything.sum(axis=0)
