@@ -19,7 +19,7 @@ from btviz.cli.stats import stats_compare
 from btviz.data import published_numbers
 from btviz.errors import UsageError
 from btviz.stats.association import wilson
-from btviz.stats.clustered import difference_interval, share_interval
+from btviz.stats.clustered import moved, share_interval
 
 SCHEMA = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
 
@@ -113,11 +113,11 @@ def test_differences_put_both_intervals_together_and_have_a_width_at_nought():
     """By hand: the distances to the ends add up as squares do."""
     hits, n = np.array([[1.0], [0.0], [0.0]] * 20), np.ones((60, 1))
     first, second = share_interval(hits, n), share_interval(0 * hits, n)
-    low, high = difference_interval(first, second)
+    low, high = moved(np.subtract, first, second)
     gap = 1 / 3
     assert low[0] == pytest.approx(gap - np.hypot(gap - first.low[0], second.high[0]))
     assert high[0] == pytest.approx(gap + (first.high[0] - gap))
-    low, high = difference_interval(second, second)
+    low, high = moved(np.subtract, second, second)
     assert low[0] < 0 < high[0]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from btviz.errors import UsageError
 from btviz.labels.population import answers, why_unlabelled
 from btviz.machine.progress import bar
 from btviz.stats.association import Floats, Integers, ratio
-from btviz.stats.clustered import FEWEST_EFFECTIVE, difference_interval, share_interval
+from btviz.stats.clustered import FEWEST_EFFECTIVE, moved, share_interval
 from btviz.stats.permutation import holm
 from btviz.stats.resampling import check_repeats, cluster_sums, generator
 
@@ -61,12 +62,16 @@ class _Exchange:
     group: Integers
     is_b: Bools
 
-    def draw(self, rng: np.random.Generator) -> Floats:
+    def draw(self, rng: np.random.Generator) -> Bools:
         """Whether each unit is in the second split, drawn anew within its group."""
-        order = np.lexsort((rng.random(len(self.group)), self.group))
-        drawn = np.empty(len(self.group))
-        drawn[order] = self.is_b[np.argsort(self.group, kind="stable")]
+        drawn = np.empty_like(self.is_b)
+        # one number sorts by group, and at random within it
+        drawn[np.argsort(self.group + rng.random(len(self.group)))] = self._by_group
         return drawn
+
+    @cached_property
+    def _by_group(self) -> Bools:
+        return self.is_b[np.argsort(self.group, kind="stable")]
 
 
 def split_shift(
@@ -91,7 +96,7 @@ def split_shift(
         One row for "label sets" together, one for "is_unsafe", and one per category: `what`, `split_a`, `split_b`,
         `n_a`, `n_b` (rows), `prompts_a`, `prompts_b`, `prompts_shared` (in both), `n_exchanged` (rows that can come to
         lie in the other split), `share_a`, `share_b` (0 .. 1), `difference` (first less second), `low`, `high` (95 %,
-        `btviz.stats.clustered.difference_interval`), `chi_squared` and `label_sets` (of the first row: the statistic
+        `btviz.stats.clustered.moved`), `chi_squared` and `label_sets` (of the first row: the statistic
         and the sets it is over, those of which fewer than 5 are expected in a split pooled), `p_value`, `p_holm`
         (of the rows but the first), `null` (what is tested, in words), `undefined`.
 
@@ -179,14 +184,17 @@ def _permuted(
     size = np.bincount(exchange.unit)
     carried = cluster_sums(flags.astype(np.float64), clusters=exchange.unit)
     totals, every = np.bincount(sets), carried.sum(axis=0)
+    pairs, times = np.unique(exchange.unit * len(totals) + sets, return_counts=True)
+    unit, label_set = np.divmod(pairs, len(totals))
 
-    def statistics(in_b: Floats) -> Floats:
-        n_b = float(size @ in_b)
+    def statistics(in_b: Bools) -> Floats:
+        n_b = float(size[in_b].sum())
         n_a = len(sets) - n_b
-        of_b = np.bincount(sets, in_b[exchange.unit], minlength=len(totals))
+        inside = in_b[unit]
+        of_b = np.bincount(label_set[inside], times[inside], minlength=len(totals))
         expected = totals * n_b / len(sets)
         squares = ratio((of_b - expected) ** 2, expected) + ratio((of_b - expected) ** 2, totals - expected)
-        hits = in_b @ carried
+        hits = carried[in_b].sum(axis=0)
         return np.concatenate([[np.nansum(squares)], ratio(every - hits, n_a) - ratio(hits, n_b)])
 
     rng = generator(random_state)
@@ -195,7 +203,7 @@ def _permuted(
         for repeat in range(n_permutations):
             drawn.append(statistics(exchange.draw(rng)))
             update(repeat + 1)
-    return statistics(exchange.is_b.astype(np.float64)), np.array(drawn)
+    return statistics(exchange.is_b), np.array(drawn)
 
 
 def _p_values(observed: Floats, null: Floats) -> Floats:
@@ -231,7 +239,7 @@ def _shares(flags: Bools, rows: pl.DataFrame, is_b: Bools) -> dict[str, Floats]:
             np.column_stack([np.ones(side.sum()), flags[side]]), clusters=rows["prompt_id"].to_numpy()[side]
         )
         sides.append(share_interval(sums[:, 1:], np.repeat(sums[:, :1], flags.shape[1], axis=1)))
-    low, high = difference_interval(*sides)
+    low, high = moved(np.subtract, *sides)
     shares = {"share_a": sides[0].estimate, "share_b": sides[1].estimate}
     return shares | {"difference": sides[0].estimate - sides[1].estimate, "low": low, "high": high}
 

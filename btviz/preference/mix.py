@@ -17,7 +17,7 @@ from btviz.errors import UsageError, choice
 from btviz.preference.shares import reasons_of
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import Floats, wilson
-from btviz.stats.clustered import ClusterInterval, difference_interval, share_interval
+from btviz.stats.clustered import ClusterInterval, moved, share_interval
 from btviz.stats.resampling import cluster_sums
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import carried_over, counterparts
@@ -240,7 +240,7 @@ def _shares(mix: _Mix, taxonomy: Taxonomy) -> Iterator[dict[str, Any]]:
 
 def _differences(first: _Mix, second: _Mix, *, taxonomy: Taxonomy) -> Iterator[dict[str, Any]]:
     """First less second."""
-    single, joint = (difference_interval(*two) for two in ((first.single, second.single), (first.joint, second.joint)))
+    single, joint = (moved(np.subtract, *two) for two in ((first.single, second.single), (first.joint, second.joint)))
     for place, key in enumerate(taxonomy.keys):
         reasons = [mix.undefined[place] for mix in (first, second)]
         named = [f"{mix.name}: {reason}" for mix, reason in zip((first, second), reasons, strict=True) if reason]

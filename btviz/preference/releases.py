@@ -24,7 +24,7 @@ from btviz.preference.shares import (
 )
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
-from btviz.stats.clustered import FEW_FREEDOM, FEW_RARER, FEWEST_EFFECTIVE, share_interval
+from btviz.stats.clustered import FEW_FREEDOM, FEW_RARER, FEWEST_EFFECTIVE, moved, share_interval
 from btviz.stats.quantiles import t_quantile
 from btviz.stats.resampling import Resampling, check_draws
 from btviz.stats.smooth import leaving_out
@@ -120,7 +120,7 @@ def compare_releases(
         choice(name, STRATA, what="stratum")
     if choice(of, COMPARED, what="what is compared") == "categories":
         return category_mix(datasets)
-    return _standardised(_expected(datasets), over=over, strata=strata, resampling=Resampling(n_boot, random_state))
+    return _standardised(_expected(datasets), over=over, strata=strata)
 
 
 def _expected(datasets: Sequence[Dataset | str]) -> list[Dataset]:
@@ -131,11 +131,8 @@ def _expected(datasets: Sequence[Dataset | str]) -> list[Dataset]:
     return [ds for ds in datasets if isinstance(ds, Dataset)]
 
 
-def _standardised(
-    datasets: Sequence[Dataset], *, over: str, strata: Sequence[str], resampling: Resampling
-) -> pl.DataFrame:
+def _standardised(datasets: Sequence[Dataset], *, over: str, strata: Sequence[str]) -> pl.DataFrame:
     """The table of p."""
-    n_boot, random_state = resampling.n_boot, resampling.random_state
     names = list(strata) if over == "strata" else list(datasets[0].taxonomy.keys)
     members = [_members(ds, over=over, strata=strata, taxonomy=datasets[0].taxonomy) for ds in datasets]
     shares = np.array([ratio(member.sum(axis=0), member.sum()) for member, _ in members])
@@ -281,9 +278,7 @@ def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, rando
     sums = [_by_category(data_set, ds.taxonomy) for data_set in (ds, other)]
     here, there = (share_interval(of_data.hits, of_data.n) for of_data in sums)
     gap = here.estimate - there.estimate
-    # ends of a difference of independent shares (Newcombe 1998)
-    low = gap - np.hypot(here.estimate - here.low, there.high - there.estimate)
-    high = gap + np.hypot(here.high - here.estimate, there.estimate - there.low)
+    low, high = moved(np.subtract, here, there)
     found = [reasons_of(one, nothing="no comparison has this category") for one in (here, there)]
     rows = []
     for place, category in enumerate(ds.taxonomy.keys):

@@ -84,18 +84,6 @@ def share_interval(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -
     return shown(share_of_sums(part, whole, confidence=confidence))
 
 
-def difference_interval(first: ClusterInterval, second: ClusterInterval) -> tuple[Floats, Floats]:
-    """Ends of the first estimate less the second, from the ends of both (MOVER, Newcombe 1998, method 10).
-
-    For estimates that are independent of each other; wide rather than narrow where they rise together, as those of two
-    samples with the same clusters. Never of zero width where an interval of either is not.
-    """
-    gap = first.estimate - second.estimate
-    below = np.hypot(first.estimate - first.low, second.high - second.estimate)
-    above = np.hypot(first.high - first.estimate, second.estimate - second.low)
-    return gap - below, gap + above
-
-
 def independent_worth(hits: ArrayLike, n: ArrayLike) -> Floats:
     """Independent items that would give a share the variance it has, for each column of sums by cluster.
 
@@ -421,7 +409,8 @@ def moved(function: Callable[..., Floats], *parts: ClusterInterval) -> tuple[Flo
     """Ends of a function of shares from theirs, by MOVER (Zou & Donner 2008), which takes them for independent.
 
     Each share is moved alone, to its ends and to where it comes nearest to one half, as products ``p (1 - p)`` turn
-    there; the squares of what that does to the function add up.
+    there; the squares of what that does to the function add up. Of a difference this is Newcombe's (1998, method 10):
+    wide rather than narrow where shares rise together, as those of two samples with the same clusters.
     """
     at = [part.estimate for part in parts]
     centre = function(*at)
