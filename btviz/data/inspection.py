@@ -16,7 +16,7 @@ from btviz.data.reading.frames import tables_of
 from btviz.data.reading.label_column import Labels, names_in
 from btviz.data.reading.mapping import mapped_fields
 from btviz.data.reading.parse import parsed_batch, shape_of
-from btviz.data.reading.proposals import Place, proposal
+from btviz.data.reading.proposals import NO_HEADER, Place, lacks_header, proposal
 from btviz.data.reading.recognition import recognise
 from btviz.data.reading.record import Batch
 from btviz.data.reading.shapes import unfolded
@@ -238,6 +238,9 @@ def _seen(beginning: _Beginning, *, taxonomy: Taxonomy | None, columns: Mapping[
         raise DataError(f"{place.name} was to be inspected; no row of it can be read. Look at it, or fetch it again.")
     layout, steps = shape_of(sample, taxonomy=taxonomy, columns=columns, path=place.path)
     seen = tuple(summaries(sample))
+    if layout is None and lacks_header(seen):  # a first line that is no header
+        seen = tuple(replace(summary, key=f"column {place}") for place, summary in enumerate(seen, 1))
+        return Inspection(place.name, beginning.form, len(sample.lines), seen, said=(NO_HEADER,), files=(place.name,))
     proposed = dict(columns or {}) or proposal(seen)
     command, call = place.lines(proposed) if "prompt" in proposed or columns else ("", "")
     bare = Inspection(

@@ -15,6 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.reading.archives import FREE_BYTES, RATIO, Truncated
+from btviz.data.reading.class_labels import METADATA, Features, features_of, named
 from btviz.data.reading.columnar import ROWS_AT_ONCE, batch_of_table, check_height, sound, unchanged, whole_of
 from btviz.data.reading.files import BLOCK_BYTES, Digest, pieces_of
 from btviz.data.reading.pages import PagesError
@@ -57,6 +58,19 @@ class _Table:
         at = self.place(field)
         return None if at is None else _Table(self.data, at + _number("<I", self.data, at))
 
+    def text(self, field: int) -> bytes:
+        at = self.place(field)
+        if at is None:
+            return b""
+        start = at + _number("<I", self.data, at)
+        return self.data[start + 4 : start + 4 + _number("<I", self.data, start)]
+
+    def tables(self, field: int) -> list[_Table]:
+        at = self.place(field)
+        start = 0 if at is None else at + _number("<I", self.data, at)
+        places = [] if at is None else range(start + 4, start + 4 + 4 * _number("<I", self.data, start), 4)
+        return [_Table(self.data, place + _number("<I", self.data, place)) for place in places]
+
     def structs(self, field: int, code: str) -> list[tuple[int, ...]]:
         at = self.place(field)
         if at is None:
@@ -82,6 +96,12 @@ def _length(code: str, data: bytes, at: int) -> int:
     if number < 0:
         raise PagesError("a length in it is less than nothing")
     return number
+
+
+def _features(schema: _Table | None) -> Features:
+    """What `datasets` says of the columns, in the metadata of a schema."""
+    pairs = [] if schema is None else schema.tables(2)
+    return features_of(next((pair.text(1) for pair in pairs if pair.text(0) == METADATA.encode()), None))
 
 
 @dataclass(frozen=True)
@@ -145,25 +165,25 @@ def file_batches(path: Path, *, packed: bool, rows: int | None = None, digest: D
     with unchanged(path, digest=digest):
         source = whole_of(path, "Arrow") if packed else path
         with sound(path, "Arrow"):
-            heights = _heights(source, _Bound(path))
+            heights, features = _heights(source, _Bound(path))
             check_height(path, sum(heights), size=len(source) if isinstance(source, bytes) else path.stat().st_size)
             table = pl.scan_ipc(source, glob=False)
             empty = table.head(0).collect()
         if not heights:
-            yield batch_of_table(empty, 0)
+            yield batch_of_table(named(empty, features), 0)
         start = 0
         for height in heights:
             with sound(path, "Arrow"):
                 part = table.slice(start, height if rows is None else min(height, rows - start)).collect()
             for at in range(0, max(part.height, 1), ROWS_AT_ONCE):
-                yield batch_of_table(part.slice(at, ROWS_AT_ONCE), start + at)
+                yield batch_of_table(named(part.slice(at, ROWS_AT_ONCE), features), start + at)
             start += height
             if rows is not None and start >= rows:
                 return
 
 
-def _heights(source: Path | bytes, bound: _Bound) -> list[int]:
-    """Rows of each part of an Arrow file, whose sizes are looked at."""
+def _heights(source: Path | bytes, bound: _Bound) -> tuple[list[int], Features]:
+    """Rows of each part of an Arrow file, whose sizes are looked at; and what is said of its columns."""
     heights = []
     with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as file:
         file.seek(-10, io.SEEK_END)
@@ -183,7 +203,7 @@ def _heights(source: Path | bytes, bound: _Bound) -> list[int]:
                 file.seek(place + head)
                 bound.check(message.unpacked(memoryview(file.read(body))))
                 heights += [message.rows] if field == 3 else []
-    return heights
+    return heights, _features(footer.table(1))
 
 
 def _unframed(data: bytes) -> bytes:
@@ -235,6 +255,7 @@ def stream_batches(path: Path, *, digest: Digest | None = None, progress: Progre
     known: list[bytes] = []  # the schema, and what codes of words stand for
     group: list[bytes] = []
     start, held = 0, 0
+    features: Features = {}
     damage: str | None = None
     while True:
         try:
@@ -245,11 +266,14 @@ def stream_batches(path: Path, *, digest: Digest | None = None, progress: Progre
         if group and (found is None or found[0].kind != _ROWS or held > BLOCK_BYTES):
             with sound(path, "Arrow"):
                 frame = pl.read_ipc_stream(io.BytesIO(b"".join((*known, *group, _END))))
-            yield batch_of_table(frame, start)
+            yield batch_of_table(named(frame, features), start)
             start += frame.height
             group, held = [], 0
         if found is None:
             break
+        if found[0].kind == _SCHEMA:
+            with sound(path, "Arrow"):
+                features = _features(_Table.root(_unframed(found[1])).table(2))
         (group if found[0].kind == _ROWS else known).append(found[1])
         held += len(found[1])
     for _ in pieces:  # what follows counts for the hash

@@ -11,6 +11,7 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.reading.archives import FREE_BYTES
+from btviz.data.reading.class_labels import METADATA, Features, features_of, named
 from btviz.data.reading.files import BLOCK_BYTES, Digest, opened, pieces_of
 from btviz.data.reading.pages import PagesError, heights_of
 from btviz.data.reading.record import Batch
@@ -51,14 +52,14 @@ def parquet_batches(
         heights = _heights(path, source)
         height = sum(heights)
         check_height(path, height, size=size)
-        table = _parquet_table(path, source)
+        table, features = _parquet_table(path, source), _features(path, source)
         at_once = max(1, min(ROWS_AT_ONCE, height * 2 * BLOCK_BYTES // max(size, 1)))
         for start, stop in _parts(heights or [0], at_once):
             if rows is not None and 0 < rows <= start:
                 return
             with sound(path, "Parquet"):
                 part = table.slice(start, (stop if rows is None else min(stop, rows)) - start).collect()
-            yield batch_of_table(part, start)
+            yield batch_of_table(named(part, features), start)
 
 
 def check_height(path: Path, height: int, *, size: int) -> None:
@@ -82,6 +83,13 @@ def _parts(heights: list[int], at_once: int) -> Iterator[tuple[int, int]]:
 def _heights(path: Path, source: Path | bytes) -> list[int]:
     with sound(path, "Parquet"), io.BytesIO(source) if isinstance(source, bytes) else source.open("rb") as file:
         return heights_of(file, file.seek(0, io.SEEK_END))
+
+
+def _features(path: Path, source: Path | bytes) -> Features:
+    """What `datasets` says of the columns."""
+    with sound(path, "Parquet"):
+        metadata = pl.read_parquet_metadata(io.BytesIO(source) if isinstance(source, bytes) else source)
+    return features_of(metadata.get(METADATA))
 
 
 def parquet_table(path: Path) -> pl.LazyFrame:

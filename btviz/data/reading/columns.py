@@ -25,13 +25,31 @@ FAULTS = pl.Schema({"row": pl.UInt32(), "kind": pl.String(), "detail": pl.String
 NO_FAULTS = FAULTS.to_frame()
 """Made once: most columns of most batches have none."""
 
-TRUE = ("true", "yes", "t", "y", "1", "1.0")
-FALSE = ("false", "no", "f", "n", "0", "0.0")
+TRUE = (
+    *("true", "yes", "t", "y", "1", "1.0"),
+    *("wahr", "vrai", "verdadero", "vero", "verdadeiro", "waar", "истина", "是", "真"),  # as Excel writes it elsewhere
+)
+FALSE = (
+    *("false", "no", "f", "n", "0", "0.0"),
+    *("falsch", "faux", "falso", "onwaar", "ложь", "否", "假"),
+)
 
 _SPELLED = {word: word in TRUE for word in (*TRUE, *FALSE)}
 
-SAFE = ("safe", "benign", "harmless", "unharmful", "not harmful", "non-harmful", "nontoxic", "non-toxic", "not toxic")
-UNSAFE = ("unsafe", "harmful", "toxic", "malicious", "not safe")
+SAFE = (
+    "safe",
+    "benign",
+    "harmless",
+    "unharmful",
+    "not harmful",
+    "non-harmful",
+    "nontoxic",
+    "non-toxic",
+    "not toxic",
+    "安全",
+    "无害",
+)
+UNSAFE = ("unsafe", "harmful", "toxic", "malicious", "not safe", "不安全", "有害", "违规")
 
 SHOWN = 40
 """Letters of a value that a message shows at most, where it may show any."""

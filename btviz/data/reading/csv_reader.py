@@ -28,7 +28,7 @@ _READ_AGAIN = 256 << 20
 
 _USUAL = (",", ";", "\t", "|")
 
-_NEVER = frozenset("\"'._-\r\n ")
+_NEVER = frozenset("\"'._-?\r\n ")
 """What stands in names of columns, and divides none."""
 
 _SEPARATOR_LINE = re.compile(r'"?sep=(.)"?\r?\n')
@@ -47,6 +47,8 @@ class Dialect:
     """Whether a space follows each separator."""
     skip: int = 0
     """Lines before the header."""
+    names: tuple[str, ...] = ()
+    """Of the columns, where no header names them."""
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Fields of each row; a row that is none raises `csv.Error`."""
@@ -219,7 +221,7 @@ def _fault(fields: list[str], width: int) -> Finding | None:
 def batches_of(blocks: Iterable[Block], dialect: Dialect, *, name: str) -> Iterator[Batch]:
     """Rows of a CSV as columns of text."""
     rows = rows_of(blocks, dialect)
-    header = _header(rows, name)
+    header = list(dialect.names) or _header(rows, name)
     if header is None:
         return
     first = True

@@ -14,13 +14,13 @@ from typing import Literal, TypeVar
 import polars as pl
 
 from btviz.data.reading import arrow, columnar, csv_reader, json_values
-from btviz.data.reading.archives import Truncated, packing_of
+from btviz.data.reading.archives import SUFFIXES, Truncated, packing_of
 from btviz.data.reading.csv_reader import Dialect, dialect_of
 from btviz.data.reading.files import Block, Digest, Head, format_of, head_of, line_blocks, pieces_of
 from btviz.data.reading.json_lines import LineReader
 from btviz.data.reading.json_text import items_of_line
 from btviz.data.reading.json_values import Plan, plan_of
-from btviz.data.reading.record import Batch, Finding, Progress, batch_of
+from btviz.data.reading.record import Batch, Finding, Progress, batch_of, is_sentence
 from btviz.data.reading.signatures import misnamed, refusal, refuse_documents, refuse_other_encoding, refuse_strange
 
 A = TypeVar("A")
@@ -35,6 +35,9 @@ _SAMPLE_BYTES = 1 << 20
 _PIECE = 4 << 20
 
 _VALUES_PIECE = 1 << 18  # an error is looked for in all of what is held
+
+_LIST = 5
+"""Lines of a text that may be a list of prompts; fewer may be a note."""
 
 _EVEN = 0.9
 """Share of the rows of a table that are as wide as its header, where the name does not say that it is one."""
@@ -103,11 +106,21 @@ def form_of(path: Path) -> Form:
         return Form(kind, newline, plan=plan, packed=packed, remark=remark)
     dialect, share = dialect_of(head.text.decode(errors="replace"), whole=head.whole)
     rows = head.text.replace(b"\r", b"\n").strip().count(b"\n")
+    if named is None and _is_list_of_prompts(path, head):
+        dialect, share = Dialect("\x1f", quote=None, names=("prompt",)), 1.0
     if start and (named in (".csv", ".tsv") or (share >= _EVEN and rows)):
         return Form("csv", dialect=dialect, packed=packed, remark=remark)
     if start and named is None:
         raise refusal(path, "text in which no table, and no JSON, is seen")
     return Form("values" if named == ".json" else "lines", newline, packed=packed, remark=remark)
+
+
+def _is_list_of_prompts(path: Path, head: Head) -> bool:
+    """Whether a text file, which its name says it is, is a list of prompts, one a line: sentences without a header."""
+    suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in SUFFIXES]
+    lines = [line.decode(errors="replace") for line in head.text.splitlines() if line.strip()]
+    named_so = suffixes[-1:] == [".txt"] and b"\x1f" not in head.text and b"\t" not in head.text
+    return named_so and len(lines) >= _LIST and sum(map(is_sentence, lines)) * 2 > len(lines) and is_sentence(lines[0])
 
 
 def _binary_form(start: bytes) -> Literal["parquet", "arrow", "arrow stream"] | None:
@@ -185,6 +198,8 @@ def batches(
     """
     if form.remark:
         yield then(batch_of([(None, Finding("misnamed file", form.remark))]))
+    if form.dialect is not None and form.dialect.names:
+        yield then(batch_of([(None, Finding("plain text", "each line is taken for a prompt"))]))
     if form.kind == "lines":
         yield from _of_lines(path, form, then=then, progress=progress, digest=digest)
         return

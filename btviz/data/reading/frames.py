@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 import polars as pl
 
+from btviz.data.reading.class_labels import METADATA, Features, features_of, named
 from btviz.data.reading.files import split_named
 from btviz.data.reading.record import ABSENT, Batch, Cells, Record, batch_of, cells_of
 from btviz.errors import UsageError
@@ -22,7 +23,10 @@ _SAMPLE_ROWS, _BATCH_ROWS = 1000, 50_000
 
 _PLAIN = (str, bool, int, float)
 
-_KINDS = "a Polars, pandas or Arrow table, a Dataset of `datasets`, a list of dicts, or a dict of these by split"
+_KINDS = (
+    "a Polars, pandas or Arrow table, a Dataset of `datasets`, a list of dicts, a list of prompts, or a dict of tables "
+    "by split"
+)
 
 
 @dataclass(frozen=True)
@@ -140,6 +144,8 @@ def _columns_of_dict(columns: Mapping[Any, Any]) -> dict[str, Cells]:
 
 def _columns_of_rows(rows: Iterable[Any]) -> dict[str, Cells]:
     items = list(rows)
+    if items and all(isinstance(item, str) for item in items):
+        return {"prompt": cells_of(items)}
     strange = next((item for item in items if not isinstance(item, Mapping)), None)
     if strange is not None:
         raise UsageError(f"A list of rows was to be read; one of them is a {type(strange).__name__}. Give {_KINDS}.")
@@ -152,15 +158,24 @@ def _columns_of_library(data: object) -> dict[str, Cells] | None:
     if type(data).__module__.partition(".")[0] == "pandas" and hasattr(data, "columns"):
         return _columns_of_pandas(data)
     if callable(getattr(data, "to_polars", None)):  # `datasets`, which applies what was selected and shuffled
-        return _columns_of(data.to_polars())  # type: ignore[attr-defined]  # just seen to be there
+        return _columns_of(named(data.to_polars(), _features_of(data)))  # type: ignore[attr-defined]  # just seen to be there
     if hasattr(data, "__arrow_c_stream__"):
-        return _columns_of(pl.DataFrame(data))
+        return _columns_of(named(pl.DataFrame(data), _features_of(data)))
     import narwhals  # noqa: PLC0415  # of no use to most
 
     frame = narwhals.from_native(data, pass_through=True)
     if isinstance(frame, narwhals.LazyFrame):
         frame = frame.collect()
     return _columns_of(frame.to_polars()) if isinstance(frame, narwhals.DataFrame) else None
+
+
+def _features_of(table: Any) -> Features:
+    """What `datasets` says of the columns of a table of its own, or of an Arrow table that comes from it."""
+    features = getattr(table, "features", None)
+    if callable(getattr(features, "to_dict", None)):
+        return features.to_dict()  # type: ignore[no-any-return, union-attr]  # just seen to be there
+    metadata = getattr(getattr(table, "schema", None), "metadata", None)
+    return features_of(metadata.get(METADATA.encode())) if isinstance(metadata, Mapping) else {}
 
 
 def _columns_of_pandas(frame: Any) -> dict[str, Cells]:

@@ -24,8 +24,7 @@ from btviz.data.reading.layouts import Layout
 from btviz.data.reading.proposals import Place, nothing_kept, of_doubtful_numbers, unrecognised
 from btviz.data.reading.recognition import LABELS, recognise
 from btviz.data.reading.record import Batch, Progress
-from btviz.data.reading.shapes import planned, unfolded
-from btviz.data.reading.shapes.unfolding import Unfolding
+from btviz.data.reading.shapes import Step, planned, renaming, unfolded
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy
@@ -128,10 +127,14 @@ def _blocks(rows: _Rows, *, taxonomy: Taxonomy | None, columns: Mapping[str, str
 
 def shape_of(
     sample: Batch, *, taxonomy: Taxonomy | None, columns: Mapping[str, str] | None, path: Path | None = None
-) -> tuple[Layout | None, list[Unfolding]]:
+) -> tuple[Layout | None, list[Step]]:
     """The layout of a file by a sample of its rows, None if none fits, and what makes its texts plain before."""
-    steps, mapping = planned(sample, columns, path=path)
+    steps: list[Step]
+    steps, mapping = planned(sample, columns, path=path)  # type: ignore[assignment]  # each of them is a step
     layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
+    if layout is None and not columns and (renamed := renaming(sample)) is not None:
+        layout, steps = shape_of(renamed.of(sample), taxonomy=taxonomy, columns=None, path=path)
+        return layout and replace(layout, said=(*renamed.said, *layout.said)), [renamed, *steps]
     if layout is None:
         return None, steps
     left = {key for step in steps for key in step.left if key in sample.columns}

@@ -15,7 +15,7 @@ from btviz.data.keys import is_key
 from btviz.data.reading.columns import SAFE, UNSAFE
 from btviz.data.reading.files import damage_of
 from btviz.data.reading.layouts import Layout, looks_like_label
-from btviz.data.reading.record import Batch, shown_columns
+from btviz.data.reading.record import Batch, is_sentence, shown_columns
 from btviz.data.reading.summaries import Summary, summaries
 from btviz.errors import DataError
 from btviz.taxonomy.spelling import plain_name
@@ -24,17 +24,20 @@ _TEXTS = {"texts", "words", "messages"}
 _LABELS = {"flags by name", "scores by name", "names", "words", "codes"}
 
 _NAMED: Mapping[str, str] = {
-    "prompt": r"prompt|question|instruction|query|request|problem|goal|behaviou?r|user|human|input|text|q",
-    "response": r"response|answer|completion|reply|output|generation|assistant|bot|model|target|a",
-    "severity": r"severity|level",
+    "prompt": r"prompt|question|instruction|query|request|problem|goal|behaviou?r|user|human|input|text|q"
+    r"|问题|提问|提示词|提示|指令|问",
+    "response": r"response|answer|completion|reply|output|generation|assistant|bot|model|target|a"
+    r"|回答|答案|回复|答复|答",
+    "severity": r"severity|level|严重程度",
     "better": r"better|preferred|preference|winner|helpful",
     "safer": r"safer|harmless",
-    "labels": r"categor(?:y|ies)|labels|hazards?|harms?|types?|violat\w*|class(?:es)?|topics?|tags|flags|scores",
+    "labels": r"categor(?:y|ies)|labels|hazards?|harms?|types?|violat\w*|class(?:es)?|topics?|tags|flags|scores"
+    r"|类别|分类|类型|标签",
 }
 """Words in the name of a column that speak for what it holds, the surest first."""
 
-_UNSAFE = re.compile(r"unsafe|harm|toxic|flag|violat|malicious|danger|bad|risk|jailbreak|offens|hate")
-_SAFE = re.compile(r"safe|benign|harmless|clean|acceptable")
+_UNSAFE = re.compile(r"unsafe|harm|toxic|flag|violat|malicious|danger|bad|risk|jailbreak|offens|hate|不安全|有害|违规")
+_SAFE = re.compile(r"safe|benign|harmless|clean|acceptable|安全|无害")
 _VERDICT = re.compile(r"label|verdict|safety|moderation|is_|judg|rating|class|annotation")
 _ORDER = re.compile(r"safer|better|preferred|response_?id")
 _SIDES = (("0", "1"), ("1", "2"), ("a", "b"), ("chosen", "rejected"), ("first", "second"), ("left", "right"))
@@ -63,10 +66,10 @@ def proposal(sample: Sequence[Summary]) -> dict[str, str]:
     safety = None if sides else _safety(free)
     if safety is not None:
         take("is_safe", safety[0], value=safety[1])
-    labels = None if sides else _best("labels", free, kinds=_LABELS)
-    take("labels", labels, value=None if labels is None else _labels(free[labels]))
     severity = None if sides else _best("severity", free, kinds={"codes", "flags", "words"})
     take("severity", severity, value=None if severity is None else _from_least(free[severity]))
+    labels = None if sides else _best("labels", free, kinds=_LABELS)
+    take("labels", labels, value=None if labels is None else _labels(free[labels]))
     return found
 
 
@@ -124,7 +127,7 @@ def _safety(free: Mapping[str, Summary]) -> tuple[str, str] | None:
 
 def _turned(name: str) -> bool:
     """Whether true speaks for unsafe, by the name of a column."""
-    return bool(re.search("unsafe|not_?safe", name)) or not (_SAFE.search(name) or name.startswith("is_ok"))
+    return bool(re.search("unsafe|not_?safe|不安全", name)) or not (_SAFE.search(name) or name.startswith("is_ok"))
 
 
 def _says_safe(summary: Summary) -> bool:
@@ -198,6 +201,8 @@ def unrecognised(place: Place, sample: Batch) -> DataError:
         return _without_rows(place)
     seen = summaries(sample)
     proposed = proposal(seen)
+    if lacks_header(seen):
+        return DataError(f"{place.name} was to be read; {NO_HEADER[0].lower()}{NO_HEADER[1:]}")
     asked = f"{place.name} was to be read; its columns {shown_columns([s.key for s in seen])} fit no known shape"
     if "prompt" in proposed:
         left = [s.key for s in seen if looks_like_label(s.key) and not _is_used(s, proposed)]
@@ -213,6 +218,19 @@ def unrecognised(place: Place, sample: Batch) -> DataError:
         f"{asked}, and none looks like a prompt ({held}). Say what they are, as in: "
         + place.line({"prompt": "COLUMN", "response": "COLUMN", "is_safe": "COLUMN"})
     )
+
+
+NO_HEADER = (
+    "Its columns are named by sentences, so that its first line seems to be no header. Write the names of its columns "
+    "above it, such as prompt,response; a list of prompts, one a line, is read if its name ends in .txt."
+)
+
+
+def lacks_header(sample: Sequence[Summary]) -> bool:
+    """Whether texts of a row seem to stand where names of columns belong: then none of them is shown."""
+    names = [_plain(summary.key) for summary in sample if not is_sentence(summary.key)]
+    known = re.compile(rf"(^|[_.\- ])(?:{_NAMED['prompt']}|{_NAMED['response']})([_.\- \d]|$)")
+    return len(names) < len(sample) and not any(map(known.search, names))
 
 
 def _scores_too(place: Place, keys: Sequence[str]) -> str:

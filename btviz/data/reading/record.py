@@ -170,6 +170,21 @@ def cells_of(values: list[Any]) -> Cells:
         return values
 
 
+def is_sentence(key: str) -> bool:
+    """Whether the name of a column may be a text of a row: then it shows in no message."""
+    words = len(key.split())
+    return (
+        words >= _SENTENCE
+        or len(key) > _LONGEST_NAME
+        or (words >= _FEW and key.rstrip().endswith(("?", ".", "!")))
+        or key.endswith(("\u3002", "\uff1f", "\uff01"))
+    )
+
+
+_SENTENCE, _FEW, _LONGEST_NAME = 5, 4, 60
+"""Words that make a sentence, those that do with a mark at the end, and letters of the longest name."""
+
+
 def shown_columns(names: Sequence[str]) -> str:
     """A dozen names of columns, as messages show them: without what may be a text.
 

@@ -97,13 +97,29 @@ def refuse_other_encoding(path: Path, head: Head) -> None:
     Which of them it is nobody can say for sure, and a wrong guess alters texts; so none is made.
     """
     strange = [byte for byte in head.text if byte > 0x7F]
-    pairs = re.search(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}", head.text)
-    if len(strange) > 1 and pairs is None and max(strange) < 0xFE:
+    text = head.text.decode(errors="replace")
+    broken = text.count("\ufffd")
+    # odd bytes in one row are damage
+    rows = [row for row in re.split(rb"[\r\n]|\},?\s*\{", head.text) if _IN_WORDS.search(row)]
+    if len(rows) > 1 and broken > sum(letter > "\x7f" for letter in text) - broken:
+        name, where = ("GB18030", "in China") if _is_chinese(head.text) else ("WINDOWS-1252", "in the West")
         raise DataError(
             f"{path.name} was to be read; its text is not UTF-8 but in an older encoding: a letter is the byte "
-            f"0x{strange[0]:02x}. Save it as UTF-8 (in Excel: CSV UTF-8), or, where it is of Windows in the West, run: "
-            f"iconv -f WINDOWS-1252 -t UTF-8 {path.name} > utf-8{path.suffix}"
+            f"0x{strange[0]:02x}. Save it as UTF-8 (in Excel: CSV UTF-8), or, where it is of Windows {where}, run: "
+            f"iconv -f {name} -t UTF-8 {path.name} > utf-8{path.suffix}"
         )
+
+
+_IN_WORDS = re.compile(rb"[A-Za-z][\x92\xc0-\xff]|[\xa1-\xff]{2}")
+"""Letters of older encodings, as they stand in words."""
+
+
+def _is_chinese(text: bytes) -> bool:
+    """Whether a text that is no UTF-8 is most likely Chinese: nearly all of its other letters come out as such."""
+    letters = [letter for letter in text.decode("gb18030", errors="replace") if letter > "\x7f"]
+    return sum("\u3000" <= letter <= "\u9fff" or "\uff00" <= letter <= "\uffef" for letter in letters) * 10 > 9 * len(
+        letters
+    )
 
 
 def refusal(path: Path, what: str, *, advice: str = "Name a file of JSON, CSV, Parquet or Arrow.") -> DataError:

@@ -260,8 +260,8 @@ _ENTRIES = (
         evidence="Keys, folders and licence: the authors' card. How turns are marked: the code of many who read it.",
         citation="https://arxiv.org/abs/2204.05862",
         note="Chosen is the more helpful answer in the folders helpful-*, the more harmless one in harmless-base: "
-        "files that lie in folders of these names are read so, and that is said. A file alone does not say which, so it "
-        "loads as `overall` unless you say. red-team-attempts is of another shape.",
+        "files that lie in folders of these names are read so, and that is said. A file alone does not say which, so "
+        "it loads as `overall` unless you say. red-team-attempts is of another shape.",
     ),
 )
 

@@ -6,14 +6,18 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from btviz.data.reading.known_layouts import LAYOUTS
 from btviz.data.reading.mapping import Order, meaning_of_chosen, used_keys
 from btviz.data.reading.record import Batch, shown_columns
 from btviz.data.reading.shapes.chat import CHAT_UNFOLDINGS, holds_chats
 from btviz.data.reading.shapes.comparisons import TWO_ANSWERS, choices, order_of
 from btviz.data.reading.shapes.neighbours import NEIGHBOUR_UNFOLDINGS
 from btviz.data.reading.shapes.ratings import rated
-from btviz.data.reading.shapes.unfolding import Row, Unfolding
+from btviz.data.reading.shapes.unfolding import Renaming, Row, Unfolding
 from btviz.errors import UsageError
+
+Step = Unfolding | Renaming
+"""What is done to the keys of a file before a layout reads them."""
 
 
 def planned(
@@ -66,7 +70,26 @@ def _named(named: Mapping[str, str], there: Sequence[str]) -> Unfolding:
     return Unfolding("columns as mapped", (), tuple(named), of_row, takes=(*keys, *left), left=left)
 
 
-def unfolded(batch: Batch, steps: Sequence[Unfolding]) -> Batch:
+def renaming(sample: Batch) -> Renaming | None:
+    """Keys of a sample that are known ones but for capitals, blanks and hyphens; None if there are none."""
+    heads = {key: key.partition(".") for key in sample.columns}
+    plain = {key: head.strip().lower().replace(" ", "_").replace("-", "_") for key, (head, _, _) in heads.items()}
+    keys = {
+        key: plain[key] + dot + rest
+        for key, (head, dot, rest) in heads.items()
+        if plain[key] != head and plain[key] in _KNOWN_KEYS
+    }
+    made = [keys.get(key, key) for key in sample.columns]
+    return Renaming(keys) if keys and len(set(made)) == len(made) else None
+
+
+_KNOWN_KEYS = frozenset(
+    {field.key.partition(".")[0] for layout in LAYOUTS for field in layout.fields}
+    | {key for step in (choices("overall"), *TWO_ANSWERS, *CHAT_UNFOLDINGS) for key in (*step.needs, *step.takes)}
+)
+
+
+def unfolded(batch: Batch, steps: Sequence[Step]) -> Batch:
     """A batch with its texts made plain."""
     for step in steps:
         batch = step.of(batch)

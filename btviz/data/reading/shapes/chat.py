@@ -23,7 +23,7 @@ QUESTIONS = ("prompt", "question", "query")
 
 def asked_by(cells: Mapping[str, Any]) -> Talk | None:
     """The question that a row asks outside its answers, with the turns before it; None where it has none."""
-    keys = [key for key in (*QUESTIONS, "instruction", *CHATS) if cells.get(key) is not None]
+    keys = [key for key in (*QUESTIONS, "instruction", *CHATS, "input") if cells.get(key) is not None]
     if not keys:
         return None
     talk = _instructed(cells) if keys[0] == "instruction" else talk_of(cells[keys[0]])

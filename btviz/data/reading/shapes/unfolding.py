@@ -119,6 +119,25 @@ class Unfolding:
         return rows, findings, kept
 
 
+@dataclass(frozen=True)
+class Renaming:
+    """Keys that are written otherwise than layouts know them, such as ``Is Safe``; a step like an `Unfolding`."""
+
+    keys: Mapping[str, str]
+    left: tuple[str, ...] = ()
+    canonical: Mapping[str, pl.DataType] = field(default_factory=dict)
+
+    @property
+    def said(self) -> tuple[str, ...]:
+        """What a user should know of it."""
+        renamed = ", ".join(f"{known} from {key!r}" for key, known in self.keys.items())
+        return (f"Columns are read whatever their capitals and blanks: {renamed}.",)
+
+    def of(self, batch: Batch) -> Batch:
+        """The batch with its columns under the keys that layouts know."""
+        return replace(batch, columns={self.keys.get(key, key): cells for key, cells in batch.columns.items()})
+
+
 def listed(cells: Cells) -> list[Any]:
     """The values of a column, as Python has them."""
     return cells if isinstance(cells, list) else cells.to_list()
