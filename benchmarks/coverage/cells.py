@@ -32,7 +32,8 @@ class Seen:
 
     def add(self, low: Floats, high: Floats, *, truth: float, effective: ArrayLike, bounded: ArrayLike = 0) -> None:
         """Count draws with their ends, NaN where none are shown."""
-        shown = np.isfinite(low) & np.isfinite(high)
+        shown = np.isfinite(low)
+        high = np.where(shown & ~np.isfinite(high), np.inf, high)
         self.draws += len(shown)
         self.shown += int(shown.sum())
         self.held += int(((low <= truth) & (truth <= high))[shown].sum())

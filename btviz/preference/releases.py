@@ -24,7 +24,7 @@ from btviz.preference.shares import (
 )
 from btviz.preference.verdicts import name_of
 from btviz.stats.association import ratio
-from btviz.stats.clustered import FEW_FREEDOM, FEW_RARER, FEWEST_EFFECTIVE, moved, share_interval
+from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, moved, share_interval
 from btviz.stats.quantiles import t_quantile
 from btviz.stats.resampling import Resampling, check_draws
 from btviz.stats.smooth import leaving_out
@@ -184,7 +184,7 @@ def _estimate(ds: Dataset, sums: Sums, *, mix: Floats) -> _Estimate:
         standardised=float(value[0]),
         error=float(error[0]),
         freedom=float(freedom[0]),
-        undefined=_no_interval(sums, k) or (None if error[0] > 0 and freedom[0] >= FEW_FREEDOM else FEW_DECIDE),
+        undefined=_no_interval(sums, k) or (None if error[0] > 0 else FEW_DECIDE),
     )
 
 

@@ -144,15 +144,15 @@ def _reason(value: float, low: float, effective: float, rarer: float, is_bounded
         return nothing
     if effective < FEWEST_EFFECTIVE:
         return f"its prompts weigh as much as {effective:.0f} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
-    if not math.isfinite(low):
-        return FEW_DECIDE
-    if not is_bounded:
+    if not (is_bounded or math.isnan(low)):
         return None
-    if value in {0.0, 1.0}:
+    if value in {0.0, 1.0} and math.isfinite(low):
         return f"all are alike: the interval is that of {effective:.0f} equal prompts"
-    why = f"the rarer outcome weighs as much as {rarer:.0f} prompts" if rarer < FEW_RARER else "few prompts weigh most"
+    if rarer >= FEW_RARER or math.isnan(low):
+        return FEW_DECIDE if math.isnan(low) else "few prompts decide this value, so its interval is a wide one"
+    why = f"the rarer outcome weighs as much as {rarer:.0f} prompts"
     return f"{why}: the interval takes the answers to one prompt for copies of each other, and is a wide one"
 
 
 FEW_DECIDE = "so few prompts decide this value that how it varies cannot be estimated, so it has no interval"
-"""Why a measure without a bounded interval has none."""
+"""Why a value that no prompt moves, or that does not exist without one, has no interval."""

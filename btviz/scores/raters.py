@@ -23,7 +23,7 @@ from btviz.stats.agreement import (
     rating_sums,
 )
 from btviz.stats.association import Floats, TwoByTwo, chi_squared_p, ratio
-from btviz.stats.clustered import FEW_FREEDOM, FEWEST_EFFECTIVE, effective_number, share_interval
+from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number, share_interval
 from btviz.stats.permutation import holm
 from btviz.stats.quantiles import two_sided_t_p
 from btviz.stats.resampling import check_draws, cluster_sums
@@ -244,10 +244,10 @@ _SIDES = ("low", "high")
 
 
 def _as_often(sums: Floats) -> float | None:
-    """P-value, by prompt, that two raters call as many answers safe; None where few prompts decide."""
+    """P-value, by prompt, that two raters call as many answers safe; None where few prompts inform."""
     differing = sums[:, 1] - sums[:, 2]
     gap, error, freedom = leaving_out(np.column_stack([sums[:, 0], differing]), lambda s: ratio(s[:, 1:], s[:, :1]))
-    if not error[0] > 0 or freedom[0] < FEW_FREEDOM or effective_number(sums[:, 0]) < FEWEST_EFFECTIVE:
+    if not error[0] > 0 or effective_number(sums[:, 0]) < FEWEST_EFFECTIVE:
         return None
     return float(two_sided_t_p(gap / error, df=freedom)[0])
 

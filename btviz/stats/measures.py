@@ -15,7 +15,15 @@ import numpy as np
 
 from btviz.stats.agreement import cohens_kappa_interval
 from btviz.stats.association import Floats, TwoByTwo, ratio
-from btviz.stats.clustered import ClusterInterval, phi_interval, share_interval
+from btviz.stats.clustered import (
+    FEW_RARER,
+    ClusterInterval,
+    effective_number,
+    phi_interval,
+    share_interval,
+    share_of_sums,
+    shown,
+)
 from btviz.stats.smooth import smooth_interval
 from btviz.stats.stratified import common_odds_ratio
 
@@ -60,14 +68,51 @@ class Measure:
             return phi_interval(*(part[:, None] for part in (better, safer)), both=both[:, None], n=n[:, None])
         if self.formula is _kappa:
             return cohens_kappa_interval(better, safer, both=both, n=n)
-        known = tables[:, :-1].sum(axis=(1, 2)) if self.is_stratified else n
-        kept = self.distinct(cells)
-        return smooth_interval(kept, lambda drawn: self.values(drawn)[:, None], scale="log", informative=known)
+        known = tables[:, :-1]
+        smooth = smooth_interval(
+            self.distinct(cells),
+            lambda drawn: self.values(drawn)[:, None],
+            scale="log",
+            informative=known.sum(axis=(1, 2)),
+        )
+        sides = known[..., [0, 3]].sum(axis=(1, 2)), known[..., [1, 2]].sum(axis=(1, 2))
+        rarer = np.minimum(*(effective_number(side) for side in sides)).reshape(1)
+        bounded = smooth.is_bounded | (rarer < FEW_RARER)
+        flat = _odds_ratio_of_shares(known, is_ordered=self.is_ordered)
+        exists = np.isfinite(smooth.estimate)
+        low, high = (
+            np.where(exists, np.where(bounded, *ends), np.nan)
+            for ends in zip(flat, (smooth.low, smooth.high), strict=True)
+        )
+        return shown(replace(smooth, low=low, high=high, rarer=rarer, is_bounded=bounded))
 
     def distinct(self, cells: Floats) -> Floats:
         """Cells with what the measure does not tell apart put together: fewer kinds of prompt."""
         kept = cells if self.is_stratified else over_strata(cells)
         return kept if self.is_ordered else without_order(kept)
+
+
+def _odds_ratio_of_shares(tables: Floats, *, is_ordered: bool) -> tuple[Floats, Floats]:
+    """Mantel-Haenszel odds ratio with all shares of agreement at their low ends, and at their high ends.
+
+    With u and w the shares of agreement where response_1 is better and where it is not, a stratum's odds ratio is
+    ``u w / ((1 - u) (1 - w))``. Prompts agree more or less often in all strata at once, so all shares move together.
+    The high end is NaN where it is infinite.
+    """
+    none, safer_only, better_only, both = np.moveaxis(tables, -1, 0)
+    better, worse = both + better_only, none + safer_only
+    if not is_ordered:
+        none = both = (none + both) / 2
+        better = worse = (better + worse) / 2
+    n = tables.sum(axis=(0, 2))
+    weight = np.nan_to_num(ratio(better.sum(axis=0) * worse.sum(axis=0), n))
+    shares = [share_of_sums(*pair, confidence=0.95) for pair in ((both, better), (none, worse))]
+    used = weight > 0
+    ends = []
+    for side in ("low", "high"):
+        u, w = (getattr(share, side)[used] for share in shares)
+        ends.append(ratio((weight[used] * u * w).sum(), (weight[used] * (1 - u) * (1 - w)).sum()).reshape(1))
+    return ends[0], ends[1]
 
 
 def _by_stratum(cells: Floats) -> Floats:

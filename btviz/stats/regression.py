@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from btviz.stats.association import Floats
-from btviz.stats.clustered import FEW_FREEDOM, freedom_of
+from btviz.stats.clustered import freedom_of
 from btviz.stats.resampling import cluster_sums
 
 
@@ -48,13 +48,12 @@ def moves_of(design: Floats, *, weight: ArrayLike, residual: ArrayLike, clusters
 def errors_of(moves: Floats, contrasts: ArrayLike) -> tuple[Floats, Floats]:
     """Standard errors of linear functions of coefficients, and their degrees of freedom, see `freedom_of`.
 
-    Contrasts have the shape (m, k). Both are NaN where fewer than `FEW_FREEDOM` degrees are left, as a few clusters
-    decide then.
+    Contrasts have the shape (m, k). Where few clusters decide, few degrees are left, and intervals are wide.
     """
     deviation = moves @ np.asarray(contrasts, np.float64).T
     count = max(len(deviation), 1)
     squares = (deviation - deviation.mean(axis=0)) ** 2
     freedom = freedom_of(squares, at_most=count - 1)
     error = np.sqrt(squares.sum(axis=0) * (count - 1) / count)
-    known = np.isfinite(error) & (freedom >= FEW_FREEDOM)
+    known = np.isfinite(error)
     return np.where(known, error, np.nan), np.where(known, freedom, np.nan)

@@ -185,7 +185,7 @@ def spearman_interval(
     ClusterInterval
         Of shape (1,), on the scale of Fisher's z, with the variance of the clusters' influences, each over ``1 - w``
         for its share w of the items, and Student's t. NaN where a score does not vary; ends where fewer than
-        `FEWEST_EFFECTIVE` effective clusters have items or few decide.
+        `FEWEST_EFFECTIVE` effective clusters have items. `is_bounded` says that few decide.
 
     Notes
     -----
@@ -209,12 +209,12 @@ def spearman_interval(
     squares = np.nan_to_num(ratio(np.bincount(number, influence / len(x)), 1 - weight)) ** 2
     freedom = freedom_of(squares[:, None], at_most=np.maximum(effective - 1, 0.0))
     error = np.sqrt(squares.sum())
-    bounded = (freedom < FEW_FREEDOM) | ~(error > _ROUNDING)
+    unmoved = ~(error > _ROUNDING)
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = t_quantile(confidence, df=freedom) * error / (1 - rho**2)
         ends = np.tanh(np.arctanh(rho) - reach), np.tanh(np.arctanh(rho) + reach)
-    low, high = (np.where((effective >= FEWEST_EFFECTIVE) & ~bounded, end, np.nan) for end in ends)
-    return ClusterInterval(rho, low, high, effective, effective, bounded)
+    low, high = (np.where((effective >= FEWEST_EFFECTIVE) & ~unmoved, end, np.nan) for end in ends)
+    return ClusterInterval(rho, low, high, effective, effective, unmoved | (freedom < FEW_FREEDOM))
 
 
 def _mean_above(values: Floats, of: Floats) -> Floats:

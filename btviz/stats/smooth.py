@@ -4,7 +4,8 @@ A percentile bootstrap covers too little where few clusters carry the rarer outc
 than others: at 50 prompts it holds kappa in 80 to 92 % of samples. Here clusters are left out one at a time (Tukey
 1958), which gives a variance and, from how unequal the clusters' squared deviations are, its degrees of freedom; the
 quantile is that of Student's t. Where few clusters decide there are two ways on: a measure of shares has the interval
-that follows from those of the shares (`moved`), and any other has none.
+that follows from those of the shares (`moved`), and any other a wide one, as its degrees of freedom are few. None is
+left out for that: an interval that is shown for lucky draws alone covers too little.
 """
 
 from __future__ import annotations
@@ -78,8 +79,9 @@ def smooth_interval(
     Returns
     -------
     ClusterInterval
-        Shape (m,). Ends are NaN where fewer than `FEWEST_EFFECTIVE` effective clusters inform, and where few of them
-        decide (`is_bounded`): less than `FEW_FREEDOM` degrees of freedom, or no value without some cluster.
+        Shape (m,). Ends are NaN where fewer than `FEWEST_EFFECTIVE` effective clusters inform, where no cluster moves
+        the value, and where it does not exist without some cluster. `is_bounded` says that few decide: less than
+        `FEW_FREEDOM` degrees of freedom are left.
     """
     table = np.asarray(sums, np.float64)
     weights = table[:, 0] if informative is None else np.asarray(informative, np.float64)
@@ -90,8 +92,9 @@ def smooth_interval(
         reach = t_quantile(confidence, df=freedom) * error
         ends = back(estimate - reach), back(estimate + reach)
         value = statistic(table.sum(axis=0, keepdims=True))[0]
-    few = ~((freedom >= FEW_FREEDOM) & (error > _ROUNDING))
-    low, high = (np.where(few, np.nan, end) for end in ends)
+    unmoved = ~(error > _ROUNDING)
+    few = unmoved | ~(freedom >= FEW_FREEDOM)
+    low, high = (np.where(unmoved, np.nan, end) for end in ends)
     number = np.full(len(value), effective)
     value = np.where(np.isfinite(value), value, np.nan)
     return shown(ClusterInterval(value, low, high, number, number, few))
