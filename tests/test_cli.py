@@ -164,6 +164,11 @@ def test_show_counts_what_is_there(released_file):
     text = done("data", "show", str(released_file)).stdout
     assert "share safe" in text
     assert "25.00 %" in text
+    (near,) = shown["near_duplicates"]
+    assert near["prompts"] == found["unique_prompts"]
+    assert "Prompts that say nearly what another says" in text
+    without = done("data", "show", str(released_file), "--no-near-duplicates", "--json").stdout
+    assert json.loads(without)["near_duplicates"] is None
 
 
 def test_show_prints_published_numbers_beside_real_ones(shared_data):

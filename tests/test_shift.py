@@ -165,6 +165,9 @@ def test_what_cannot_be_compared_is_said(make_dataset):
     ds = splits_of(make_dataset)
     with pytest.raises(UsageError, match="two are needed"):
         btviz.category_mix([ds])
+    bare = pl.DataFrame([("what is one", "two", "train", True, None)], schema=SCHEMA, orient="row")
+    with pytest.raises(UsageError, match="no row of it names a category"):
+        btviz.category_mix([ds, make_dataset(bare)])
     with pytest.raises(UsageError, match="counts cannot be carried over"):
         btviz.category_mix([ds, "pku-saferlhf"])
 

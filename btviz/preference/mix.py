@@ -123,6 +123,11 @@ def _mix(source: Dataset | str, taxonomy: Taxonomy, *, where: str, level: float)
     reached = {key for keys in kin.values() for key in keys}
     rows = source.annotations if source.annotations.height else _answers(source.preferences)
     known = rows.drop_nulls(["labels", "is_safe"])
+    if known.is_empty():
+        raise UsageError(
+            f"The category mix of {source.name!r} was asked for; no row of it names a category and says what is safe. "
+            "Use data that were labelled by category."
+        )
     counted = known if where == "all" else known.filter(~pl.col("is_safe"))
     carried = counted.select("prompt_id", carried_over(source.taxonomy, taxonomy).alias("labels"))
     flags = carried.select(taxonomy.has(key).alias(key) for key in taxonomy.keys).to_numpy()
