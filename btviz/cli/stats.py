@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.annotators import stats_agreement, stats_annotators
+from btviz.cli.noise import stats_noise
 from btviz.cli.preference import orthogonality_command
 from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, table_rows
 from btviz.cli.scores import stats_artefacts, stats_scores
@@ -237,6 +238,8 @@ _CHOICES = ("data", "split", "counted", "subset", "duplicates", "ties", "weighti
 stats_group.add_command(stats_agreement)
 
 stats_group.add_command(stats_annotators)
+
+stats_group.add_command(stats_noise)
 
 stats_group.add_command(orthogonality_command)
 

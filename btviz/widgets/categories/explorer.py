@@ -23,6 +23,8 @@ from btviz.plots import COEFFICIENTS, explorer
 from btviz.plots.interactive.categories import selection_contrast
 from btviz.session import ContentPolicy, Selection
 from btviz.taxonomy.categories import Category
+from btviz.texts import Embeddings
+from btviz.widgets.categories.noise import NoiseView
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector
 from btviz.widgets.parts.background import Background
@@ -52,9 +54,14 @@ class CategoryExplorer(InspectedView):
         Shared with other views; setting it from Python moves this one.
     policy : ContentPolicy, optional
         Decides which texts may be read; the one of this session by default.
+    embeddings : Embeddings, optional
+        Of pairs (``text="qa"``) or responses, for the tab of noisy labels; made there by default.
 
     Attributes
     ----------
+    noise : NoiseView
+        The tab of noisy labels: `find()` looks for labels that similar texts contradict, `table` holds them, and a
+        choice among its `candidates` becomes the selection.
     controls : Mapping
         The drop-down lists `population`, `where` and `coefficient`; setting their `value` from Python
         moves the picture, too.
@@ -70,7 +77,14 @@ class CategoryExplorer(InspectedView):
     >>> explorer.selected["n_unsafe"].mean()
     """
 
-    def __init__(self, ds: Dataset, *, selection: Selection | None = None, policy: ContentPolicy | None = None) -> None:
+    def __init__(
+        self,
+        ds: Dataset,
+        *,
+        selection: Selection | None = None,
+        policy: ContentPolicy | None = None,
+        embeddings: Embeddings | None = None,
+    ) -> None:
         self.ds = ds
         self._index = index_pairs(ds)
         self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
@@ -93,8 +107,13 @@ class CategoryExplorer(InspectedView):
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
         self.chart.layout.max_width = "100%"
         self.inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
-        views = ipywidgets.Box([self.chart, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
-        super().__init__([controls, views])
+        self.noise = self._part(NoiseView(ds, selection=self.selection, embeddings=embeddings))
+        tabs = ipywidgets.Tab(
+            [ipywidgets.VBox([controls, self.chart]), self.noise], titles=["Categories", "Noisy labels"]
+        )
+        tabs.layout.max_width = "100%"
+        views = ipywidgets.Box([tabs, self.inspector], layout=_WRAP | {"align_items": "flex-start"})
+        super().__init__([views])
 
     def click(self, row: str, col: str | None = None) -> None:
         """Choose the pairs behind a cell or, with one category, behind a bar.

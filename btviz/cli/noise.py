@@ -1,0 +1,69 @@
+"""`btviz stats noise`: labels that similar texts contradict, counted, and how well such a ranking finds errors."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, say
+
+if TYPE_CHECKING:
+    import polars as pl
+
+    from btviz.data import Dataset
+
+_QUALITY = ("precision", "precision_low", "precision_high", "chance", "recall", "recall_low", "recall_high")
+
+
+@click.command("noise")
+@click.argument("name")
+@click.option("--text", default="qa", show_default=True, help="response, or qa: prompt and response together.")
+@click.option("--encoder", default="minilm", show_default=True, help="As for btviz map.")
+@click.option("--min-contradiction", default=0.9, show_default=True, help="Least share of neighbours that contradict.")
+@click.option("--seed", default=0, show_default=True, help="Seed of the labels that are flipped on purpose.")
+@json_option
+def stats_noise(name: str, *, text: str, encoder: str, min_contradiction: float, seed: int, as_json: bool) -> None:
+    """Count labels of NAME that nearly all similar texts contradict: candidates for a second look.
+
+    Texts are embedded once and kept. Beside the counts stands how well the ranking finds labels flipped on purpose.
+    """
+    from btviz import load
+    from btviz.texts import embed, noisy_labels, planted_flips
+
+    ds = load(name)
+    say(f"Embedding texts of {ds.population}")
+    emb = embed(ds, text=text, encoder=encoder)
+    say("Comparing labels with those of similar texts")
+    found = noisy_labels(ds, emb, min_contradiction=min_contradiction, random_state=seed)
+    flips = planted_flips(ds, emb, at=(), min_contradiction=min_contradiction, random_state=seed)
+    if as_json:
+        print_json({"name": ds.name, "candidates": found.to_dicts(), "planted": flips.to_dicts()})
+        return
+    _print_noise(ds, found, flips)
+
+
+def _print_noise(ds: Dataset, found: pl.DataFrame, flips: pl.DataFrame) -> None:
+    counts = {(target, way): n for target, way, n in found.group_by("target", "direction").len().rows()}
+    named = flips.filter(flips["k"].is_null())
+    rows = [
+        [_name(ds, r), r["direction"], counts.get((r["target"], r["direction"]), 0), *_quality(r)]
+        for r in named.to_dicts()
+    ]
+    columns = ["label", "if wrong", "pairs", "precision", "low", "high", "chance", "recall", "low", "high"]
+    print_table(rows, columns, title=f"Labels that similar texts contradict, in {ds.population}")
+    click.echo(
+        f"\n{found.height:,} labels of {found['pair_id'].n_unique():,} pairs. Precision, chance and recall are of "
+        "labels flipped on purpose: the share of\nflips among those named, what labels in random order give, and the "
+        "share of flips that are named; 95 % intervals by prompt.\nThey say how the ranking finds random flips, "
+        "not how many candidates are wrong. A short list of missed harms is no sign that few\nwere missed.\n"
+    )
+    print_reasons(named)
+
+
+def _name(ds: Dataset, row: dict[str, Any]) -> str:
+    return ds.taxonomy[row["target"]].slug if row["target"] in ds.taxonomy.keys else str(row["target"])  # not a mapping
+
+
+def _quality(row: dict[str, Any]) -> list[Any]:
+    return [row[name] for name in _QUALITY]

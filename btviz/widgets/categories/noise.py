@@ -1,0 +1,140 @@
+"""The tab of noisy labels: those that similar texts contradict, by category and direction, and the pairs behind."""
+
+from __future__ import annotations
+
+from concurrent.futures import Future
+
+import ipywidgets
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.errors import BtvizError
+from btviz.session import Selection
+from btviz.taxonomy.words import percent
+from btviz.texts import Embeddings, embed, noisy_labels, planted_flips
+from btviz.widgets.parts.background import Background, Report
+from btviz.widgets.parts.chartview import ProgressLine, TableView
+from btviz.widgets.parts.view import View
+
+ENCODER = "minilm"
+"""Encoder of prompts with their answers, where no embeddings are given."""
+
+_WHAT = (
+    "Labels that nearly all similar texts of other prompts contradict: candidates for a second look, not errors found. "
+    "Choose a line to list its pairs beside it."
+)
+
+_COLUMNS = [
+    ("label", "text"),
+    ("direction", "text"),
+    ("pairs", "number"),
+    ("precision", "number"),
+    ("by chance", "number"),
+    ("recall", "number"),
+]
+
+_CAPTION = (
+    "How the ranking finds labels flipped on purpose: share of flips among those named (precision, with a 95 % "
+    "interval by prompt), what labels in random order give (by chance), and share of the flips that are named "
+    "(recall). A short list of missed harms is no sign that few were missed."
+)
+
+Found = tuple[pl.DataFrame, pl.DataFrame]
+
+
+class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
+    """List labels that similar texts contradict; a choice becomes the selection."""
+
+    def __init__(self, ds: Dataset, *, selection: Selection, embeddings: Embeddings | None = None) -> None:
+        self._ds, self._selection, self._embeddings = ds, selection, embeddings
+        self._found: Found | None = None
+        self._background = Background(self._progress)
+        self.button = ipywidgets.Button(description="Find noisy labels")
+        self.button.on_click(lambda _: self.find())
+        self.line = ProgressLine()
+        self.candidates = ipywidgets.Select(options=[], rows=10, layout={"width": "auto", "display": "none"})
+        self.candidates.observe(self._choose, names="value")
+        self.quality = TableView()
+        super().__init__(
+            [ipywidgets.HTML(f"<div>{_WHAT}</div>"), self.button, self.line, self.candidates, self.quality]
+        )
+        self._until_closed(self._background.close)
+
+    @property
+    def table(self) -> pl.DataFrame | None:
+        """What was found; see `btviz.noisy_labels`. None before it was looked for."""
+        self._background.wait()
+        return None if self._found is None else self._found[0]
+
+    def find(self) -> None:
+        """Look for them, beside the kernel; texts without embeddings are embedded first, and kept."""
+        self.button.disabled = True
+        self._background.run(self._work, on_done=self._done)
+
+    def _work(self, report: Report) -> Found:
+        report(None)
+        emb = self._embeddings or embed(self._ds, text="qa", encoder=ENCODER)
+        self._embeddings = emb
+        return noisy_labels(self._ds, emb), planted_flips(self._ds, emb, at=())
+
+    def _progress(self, share: float | None) -> None:
+        words = "Embedding texts" if self._embeddings is None else "Comparing labels with those of similar texts"
+        self.line.working(words, share=share)
+
+    def _done(self, future: Future[Found]) -> None:
+        self.button.disabled = False
+        try:
+            self._found = future.result()
+        except BtvizError as error:
+            self.line.said(str(error))
+            return
+        found, flips = self._found
+        n = found["pair_id"].n_unique()
+        self.line.said(f"{found.height:,} labels of {n:,} pairs are contradicted by nearly all of their neighbours.")
+        counts = found.group_by("target", "direction", maintain_order=True).len()
+        named = [(row, self._title(row[0])) for row in counts.rows()]
+        self.candidates.unobserve(self._choose, names="value")
+        self.candidates.options = [
+            (f"{title}: {direction}, {n:,} pair{'s' * (n != 1)}", (target, direction))
+            for (target, direction, n), title in named
+        ]
+        self.candidates.value = None
+        self.candidates.layout.display = None if named else "none"
+        self.candidates.observe(self._choose, names="value")
+        self._show_quality(flips.filter(pl.col("k").is_null()), counts)
+
+    def _show_quality(self, flips: pl.DataFrame, counts: pl.DataFrame) -> None:
+        number = {(target, direction): n for target, direction, n in counts.rows()}
+        rows = [
+            [
+                self._title(row["target"]),
+                row["direction"],
+                f"{number.get((row['target'], row['direction']), 0):,}",
+                _with_ends(row, "precision"),
+                _share(row["chance"]),
+                _with_ends(row, "recall"),
+            ]
+            for row in flips.to_dicts()
+        ]
+        self.quality.show(_COLUMNS, rows, caption=_CAPTION)
+
+    def _title(self, target: str) -> str:
+        return self._ds.taxonomy[target].title if target in self._ds.taxonomy.keys else "Safety"  # not a mapping
+
+    def _choose(self, change: dict[str, tuple[str, str] | None]) -> None:
+        if change["new"] is None or self._found is None:
+            return
+        target, direction = change["new"]
+        ids = self._found[0].filter(target=target, direction=direction)["pair_id"]
+        n = f"{len(ids):,} pair{'s' * (len(ids) != 1)}"
+        self._selection.set(ids, origin=f"Noisy labels, {self._title(target)}, {direction}: {n}")
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else percent(value)
+
+
+def _with_ends(row: dict[str, float | None], name: str) -> str:
+    low, high = row[f"{name}_low"], row[f"{name}_high"]
+    ends = "" if low is None or high is None else f" [{percent(low)}, {percent(high)}]"
+    return f"{_share(row[name])}{ends}"
