@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.data.catalog import add, adopted, find, load, remove, unkept_labels
+    from btviz.data.catalog import add, adopted, find, load, remove
     from btviz.data.dataset import Dataset, expect_answers
     from btviz.data.holdings import Held, inventory
     from btviz.data.inspection import Inspection, draft_taxonomy, inspect
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from btviz.data.releases import NEIGHBOURS, RELEASES, Neighbour, Release, fetch
     from btviz.data.releases.hub_cache import cached_release
     from btviz.data.releases.published import label_statistics, published_numbers
+    from btviz.data.stored import unkept_labels
     from btviz.data.synthetic import SYNTHETIC_NAMES, generate
     from btviz.data.synthetic.conversations import sample_conversations
     from btviz.data.tables import ANNOTATIONS

@@ -6,41 +6,34 @@ import difflib
 import os
 import warnings
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import polars as pl
-
 from btviz.data import synthetic
-from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
-from btviz.data.ingest import VERSION, HashedAsRead, Recipe, write_dataset
-from btviz.data.keys import keys_of
+from btviz.data.ingest import HashedAsRead, Held, Recipe
 from btviz.data.reading.files import format_of
 from btviz.data.releases import RELEASES
 from btviz.data.releases.hub_cache import (
     cache_folder,
     cached_release,
-    cached_repository,
-    cached_snapshot,
     repository_id,
 )
 from btviz.data.sources import (
     STANDARD_INPUT,
     Holding,
-    PassedOver,
     Source,
     holding_of,
     is_received,
     is_there,
+    kind_of,
     means_path,
-    name_of,
-    problems_of,
-    summary_of,
+    path_meant,
+    shown_name,
 )
-from btviz.data.tables import PROBLEMS, SCHEMAS, conform
-from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.data.stored import dataset_of, report_problems, synthetic_entry
+from btviz.errors import NotFoundError, UsageError
 from btviz.store import (
     Entry,
     Key,
@@ -52,8 +45,8 @@ from btviz.store import (
     remembered_sha256,
     update_document,
 )
-from btviz.taxonomy import TAXONOMIES, Taxonomy
-from btviz.taxonomy.taxonomy_file import own_taxonomy, taxonomy_of
+from btviz.taxonomy import Taxonomy
+from btviz.taxonomy.taxonomy_file import own_taxonomy
 
 
 def load(
@@ -108,29 +101,29 @@ def load(
     if not isinstance(name, str | os.PathLike):
         holding = Holding.of_tables(name)
         recipe = Recipe.of(holding, taxonomy=own_taxonomy(taxonomy), columns=columns)
-        ds = _dataset(recipe.entry(holding.tables), "table", recipe=recipe)
-        _report_problems(ds, strict=strict)
+        ds = _dataset_of(recipe, name="table", held=holding.tables)
+        report_problems(ds, strict=strict)
         return ds
     text = os.fspath(name)
     if not text:
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
-    path = _path_of(name)
+    path = path_meant(name, is_name=_is_name)
     if path is not None:
         own = own_taxonomy(taxonomy)
         held = HashedAsRead(taxonomy=own, columns=columns)
         recipe = Recipe.of(holding_of([path], hashed=held.hashed), taxonomy=own, columns=columns)
-        ds = _dataset(recipe.entry(held), _shown_name(text, path), recipe=recipe)
+        ds = _dataset_of(recipe, name=shown_name(text, path), held=held)
     elif text in synthetic.SYNTHETIC_NAMES:
         _refuse_other(text, taxonomy, has=None)
         _refuse_columns(text, columns, has={})
-        ds = _dataset(_synthetic_entry(text), text)
+        ds = dataset_of(synthetic_entry(text), name=text)
     elif (record := _record(text)) is not None:
         _refuse_other(text, taxonomy, has=None if "entry" in record else Recipe.of_document(record).taxonomy)
         _refuse_columns(text, columns, has=record.get("columns", {}))
         ds = _recorded(text, record)
     else:
         raise _no_such_name(text)
-    _report_problems(ds, strict=strict)
+    report_problems(ds, strict=strict)
     return ds
 
 
@@ -155,7 +148,10 @@ def find(name: str) -> Dataset | None:
     if means_path(name) or _is_name(name):
         return load(name)
     if is_there(Path(name)):
-        _say(f"{name!r} is taken for a new name, not for the {_kind(Path(name))} here; ./{name} would mean that.")
+        warnings.warn(
+            f"{name!r} is taken for a new name, not for the {kind_of(Path(name))} here; ./{name} would mean that.",
+            stacklevel=2,
+        )
     return None
 
 
@@ -181,7 +177,7 @@ def held_files(name: str | os.PathLike[str]) -> HeldFiles:
     text = os.fspath(name)
     if not text:
         raise UsageError("Files were to be inspected; the name is empty. Give a file, a folder or a name.")
-    path = None if text == STANDARD_INPUT else _path_of(name)
+    path = None if text == STANDARD_INPUT else path_meant(name, is_name=_is_name)
     if text == STANDARD_INPUT or path is not None:
         return HeldFiles(holding_of([path or text]))
     record = _record(text)
@@ -196,50 +192,8 @@ def held_files(name: str | os.PathLike[str]) -> HeldFiles:
     return HeldFiles(Holding(tuple(recipe.counted), tuple(recipe.passed)), recipe.taxonomy, dict(recipe.columns))
 
 
-def _path_of(argument: str | os.PathLike[str]) -> Path | None:
-    """The path that an argument means, None for a name; what could be both is said.
-
-    A name somebody has given wins unless the argument has a separator or the suffix of a file.
-    """
-    path = Path(argument).expanduser()
-    if not isinstance(argument, str):
-        return path if is_there(path) else None
-    if not means_path(argument):
-        if not is_there(path):
-            return None
-        if _is_name(argument):
-            _say(
-                f"{argument!r} is taken for the data set of that name, not for the {_kind(path)} here; ./{argument} "
-                "would mean that."
-            )
-            return None
-        _say(f"No data set is called {argument!r}: the {_kind(path)} of that name is read.")
-        return path
-    repo_id = repository_id(argument)
-    snapshot = None if repo_id is None else cached_snapshot(repo_id)
-    if not is_there(path):
-        return snapshot
-    if snapshot is not None:
-        _say(f"{argument!r} is taken for the {_kind(path)} here, not for the data set of that name in the hub's cache.")
-    return path
-
-
 def _is_name(text: str) -> bool:
     return text in synthetic.SYNTHETIC_NAMES or _record(text) is not None
-
-
-def _kind(path: Path) -> str:
-    return "folder" if path.is_dir() else "file"
-
-
-def _say(message: str) -> None:
-    warnings.warn(message, stacklevel=4)
-
-
-def _shown_name(argument: str, path: Path) -> str:
-    """Name of the data at a path: as it was asked for where that is a repository of the hub."""
-    asked = repository_id(argument)
-    return asked if asked is not None and asked == cached_repository(path) else name_of(path)
 
 
 def add(
@@ -313,7 +267,7 @@ def add(
         lambda known: {**known, name: merged(known.get(name)).document()},
     )
     ds = _recorded(name, changed[name])
-    _report_problems(ds, strict=False)
+    report_problems(ds, strict=False)
     return ds
 
 
@@ -404,11 +358,11 @@ def _release(name: str) -> str | None:
 def _recorded(name: str, record: dict[str, Any]) -> Dataset:
     """Data set of a name in the catalogue."""
     if "entry" in record:
-        return _dataset(_registered_entry(name, record["entry"]), name)
+        return dataset_of(_registered_entry(name, record["entry"]), name=name)
     recipe = Recipe.of_document(record)
     if Store().get(recipe.key) is None:
         _expect_unchanged(recipe, name)
-    return _dataset_of(recipe, name)
+    return _dataset_of(recipe, name=name)
 
 
 def _expect_unchanged(recipe: Recipe, name: str) -> None:
@@ -431,6 +385,10 @@ def _registered_entry(name: str, document: dict[str, Any]) -> Entry:
     return entry
 
 
+def _dataset_of(recipe: Recipe, *, name: str, held: Held | None = None) -> Dataset:
+    return dataset_of(recipe.entry(held), name=name, sources=recipe.counted, passed=recipe.passed)
+
+
 def _refuse_other(name: str, taxonomy: Taxonomy | str | os.PathLike[str] | None, *, has: Taxonomy | None) -> None:
     """Raise if a taxonomy is given for a name whose categories are others."""
     custom = own_taxonomy(taxonomy)
@@ -451,104 +409,6 @@ def _refuse_columns(name: str, columns: Mapping[str, str] | None, *, has: Mappin
         f"{name!r} was to be read with the columns {dict(columns)}; it has its own. Leave columns out, or add the "
         "files under another name (--replace forgets those that the name had)."
     )
-
-
-def _synthetic_entry(name: str) -> Entry:
-    def fill(draft: Any) -> None:
-        made = synthetic.generate(name)
-        tables = assemble(made.taxonomy, annotations=made.rows, comparisons=made.comparisons)
-        write_dataset(
-            draft,
-            tables=tables | {"problems": PROBLEMS.to_frame(), "targets": made.targets},
-            facts={
-                "taxonomy": made.taxonomy.name,
-                "release": None,
-                "is_synthetic": True,
-                "files": [],
-                "assumptions": dict(made.assumptions),
-            },
-        )
-
-    params = {"seed": 0, "assembled": VERSION}
-    return Store().build(Key("datasets", ("synthetic", name), params, synthetic.VERSION), fill)
-
-
-def _dataset_of(recipe: Recipe, name: str) -> Dataset:
-    return _dataset(recipe.entry(), name, recipe=recipe)
-
-
-def _dataset(entry: Entry, name: str, *, recipe: Recipe | None = None) -> Dataset:
-    """Data set of an entry; where its files lie, and what lies beside them, is no part of the entry."""
-    facts = entry.document("facts")
-    custom = facts.get("own_taxonomy")
-    passed = [] if recipe is None else recipe.passed
-    places = {} if recipe is None else {source.sha256: source.path for source in recipe.counted}
-    files = [file | {"path": places.get(file["sha256"], file["path"])} for file in facts["files"]]
-
-    def read(table: str) -> pl.DataFrame:
-        stored = _stored_table(entry, table)
-        return pl.concat([stored, problems_of(passed)]) if table == "problems" else stored
-
-    return Dataset(
-        name=name,
-        taxonomy=TAXONOMIES[facts["taxonomy"]]
-        if custom is None
-        else taxonomy_of(custom, file=f"the store, for {name}"),
-        fingerprint=facts["fingerprint"],
-        is_synthetic=facts["is_synthetic"],
-        release=facts["release"],
-        facts=facts | {"files": files, "passed_over": [*facts.get("passed_over", ()), *map(asdict, passed)]},
-        _read=read,
-    )
-
-
-def _stored_table(entry: Entry, name: str) -> pl.DataFrame:
-    """A table of the store; empty or null where the entry is older than the table or a column of it."""
-    if name == "keys" and "origins.parquet" in entry.names:
-        return keys_of(entry.table("origins"))
-    if name not in SCHEMAS:
-        return entry.table(name)
-    schema = SCHEMAS[name]
-    return conform(entry.table(name), schema) if f"{name}.parquet" in entry.names else schema.to_frame()
-
-
-def _report_problems(ds: Dataset, *, strict: bool) -> None:
-    """Say once per load that rows were rejected; with `strict`, refuse anything odd."""
-    if ds.labels_not_kept:
-        _say(f"{ds.name}: {unkept_labels(ds)}")
-    rejected = sum(file["rows_rejected"] for file in ds.facts["files"])
-    if strict and ds.problems.height:
-        first = ds.problems.row(0, named=True)
-        raise DataError(
-            f"{ds.name} was to be read with strict=True; {ds.problems.height:,} oddities were found, the first in "
-            f"{first['file']}, line {first['line']}: {first['kind']} ({first['detail']}). "
-            "Mend the file, or load it without strict and look at ds.problems."
-        )
-    if rejected:
-        read = sum(file["rows_in"] for file in ds.facts["files"])
-        _say(f"{ds.name}: {rejected:,} of {read:,} rows could not be kept; ds.problems names each by file and line.")
-    if ds.facts["passed_over"]:
-        passed = [PassedOver(**item) for item in ds.facts["passed_over"]]
-        _say(f"{ds.name}: passed over {summary_of(passed)}; ds.problems says why.")
-    for doubt in ds.facts.get("doubts", ()):
-        _say(f"{ds.name}: {doubt}.")
-
-
-def unkept_labels(ds: Dataset) -> str:
-    """Say that keys are not kept whose names are those of labels, and how they would be.
-
-    Parameters
-    ----------
-    ds : Dataset
-        Data with such keys.
-
-    Returns
-    -------
-    str
-        A sentence or two.
-    """
-    keys = ", ".join(repr(key[:40]) for key in ds.labels_not_kept)
-    return f"not kept, though named like labels: {keys}. If they are, map them with columns=, --columns."
 
 
 def _no_such_name(name: str) -> NotFoundError:

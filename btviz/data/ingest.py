@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Any
 
 import polars as pl
 
-from btviz.data.assemble import assemble, fingerprint_of, identifying
+from btviz.data.assemble import assemble
 from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.files import split_of
 from btviz.data.reading.frames import Table
@@ -20,16 +19,13 @@ from btviz.data.reading.record import Progress
 from btviz.data.reading.shapes.comparisons import order_of
 from btviz.data.releases import RELEASES
 from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, shown_path, summary_of
+from btviz.data.stored import VERSION, write_dataset
 from btviz.data.tables import PROBLEMS
 from btviz.errors import BtvizError, DataError
 from btviz.machine import bar
 from btviz.store import Draft, Entry, Key, Store, sha256
 from btviz.taxonomy import BEAVERTAILS, TAXONOMIES, Taxonomy
 from btviz.taxonomy.taxonomy_file import document_of, taxonomy_of
-
-VERSION = 14
-"""Raised when reading or assembling changes what is stored."""
-
 
 Held = Mapping[str, Table | Parsed]
 """What need not be read from files, by hash: tables in memory, and files that were parsed as they were hashed."""
@@ -346,15 +342,6 @@ def _as_documented(comparisons: pl.DataFrame | None, release: str | None) -> pl.
         return comparisons
     named = "better" in comparisons.columns and "overall" not in comparisons.columns
     return comparisons.rename({"better": "overall"}) if named else comparisons
-
-
-def write_dataset(draft: Draft, *, tables: dict[str, pl.DataFrame], facts: dict[str, Any]) -> None:
-    """Write the tables of a data set, and its facts with the fingerprint of its rows."""
-    with ThreadPoolExecutor() as pool:  # one table takes as long as all others
-        written = [pool.submit(draft.table, name, table) for name, table in tables.items()]
-        draft.document("facts", facts | {"fingerprint": fingerprint_of(identifying(tables))})
-    for writing in written:
-        writing.result()
 
 
 def _taxonomy_of(parsed: Iterable[tuple[Source, Parsed]], *, release: str | None) -> Taxonomy:

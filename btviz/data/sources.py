@@ -8,6 +8,7 @@ import os
 import re
 import stat
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -19,7 +20,7 @@ import polars as pl
 from btviz.data.reading.files import format_of, split_of
 from btviz.data.reading.formats import form_of
 from btviz.data.reading.frames import Table, tables_of
-from btviz.data.releases.hub_cache import cached_repository, snapshot_in
+from btviz.data.releases.hub_cache import cached_repository, cached_snapshot, repository_id, snapshot_in
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, StoreError, UsageError
 from btviz.store import data_dir, keep_stream, remembered_sha256
@@ -267,6 +268,51 @@ def name_of(path: Path) -> str:
         return repo_id.rpartition("/")[2]
     name = path.name or path.resolve().name  # "." has none
     return name.split(".")[0] or name
+
+
+def path_meant(argument: str | os.PathLike[str], *, is_name: Callable[[str], bool]) -> Path | None:
+    """The path that an argument means, None for a name; what could be both is said.
+
+    A name that somebody has given (`is_name`) wins unless the argument has a separator or the suffix of a file.
+    """
+    path = Path(argument).expanduser()
+    if not isinstance(argument, str):
+        return path if is_there(path) else None
+    if not means_path(argument):
+        if not is_there(path):
+            return None
+        if is_name(argument):
+            _say(
+                f"{argument!r} is taken for the data set of that name, not for the {kind_of(path)} here; ./{argument} "
+                "would mean that."
+            )
+            return None
+        _say(f"No data set is called {argument!r}: the {kind_of(path)} of that name is read.")
+        return path
+    repo_id = repository_id(argument)
+    snapshot = None if repo_id is None else cached_snapshot(repo_id)
+    if not is_there(path):
+        return snapshot
+    if snapshot is not None:
+        _say(
+            f"{argument!r} is taken for the {kind_of(path)} here, not for the data set of that name in the hub's cache."
+        )
+    return path
+
+
+def kind_of(path: Path) -> str:
+    """Whether a path is that of a folder or of a file, in a word."""
+    return "folder" if path.is_dir() else "file"
+
+
+def _say(message: str) -> None:
+    warnings.warn(message, stacklevel=4)
+
+
+def shown_name(argument: str, path: Path) -> str:
+    """Name of the data at a path: as it was asked for where that is a repository of the hub."""
+    asked = repository_id(argument)
+    return asked if asked is not None and asked == cached_repository(path) else name_of(path)
 
 
 class _Walk:
