@@ -184,6 +184,19 @@ def test_a_list_of_prompts_is_read_as_prompts(tmp_path: Path) -> None:
         btviz.load(tmp_path / "data")
 
 
+def test_a_table_named_txt_stays_a_table(tmp_path: Path) -> None:
+    rows = [row | {"category": "; ".join(row["category"])} for row in rows_of(8)]
+    for separator in (",", ";", "|"):
+        path = written(tmp_path / "rows.txt", rows, delimiter=separator)
+        assert btviz.load(path).fingerprint == btviz.load(rows_of(8)).fingerprint
+    flags = [
+        {key: value for key, value in row.items() if key != "category"}
+        | {f"category.{key}": key in row["category"] for key in BEAVERTAILS.keys}
+        for row in rows_of(8)
+    ]
+    assert btviz.load(written(tmp_path / "flat.txt", flags, delimiter=";")).annotations.height == 8
+
+
 SENTENCE = st.lists(st.sampled_from(["how", "is", "tea", "made", "of,", "a", '"kite"']), min_size=4, max_size=12).map(
     lambda words: f"{MARKER} {' '.join(words)}?"
 )

@@ -39,6 +39,9 @@ _VALUES_PIECE = 1 << 18  # an error is looked for in all of what is held
 _LIST = 5
 """Lines of a text that may be a list of prompts; fewer may be a note."""
 
+_WORDS = 4
+"""Of the first line of such a list, at least."""
+
 _EVEN = 0.9
 """Share of the rows of a table that are as wide as its header, where the name does not say that it is one."""
 
@@ -106,7 +109,7 @@ def form_of(path: Path) -> Form:
         return Form(kind, newline, plan=plan, packed=packed, remark=remark)
     dialect, share = dialect_of(head.text.decode(errors="replace"), whole=head.whole)
     rows = head.text.replace(b"\r", b"\n").strip().count(b"\n")
-    if named is None and _is_list_of_prompts(path, head):
+    if named is None and _is_list_of_prompts(path, head, dialect if share >= _EVEN else None):
         dialect, share = Dialect("\x1f", quote=None, names=("prompt",)), 1.0
     if start and (named in (".csv", ".tsv") or (share >= _EVEN and rows)):
         return Form("csv", dialect=dialect, packed=packed, remark=remark)
@@ -115,12 +118,18 @@ def form_of(path: Path) -> Form:
     return Form("values" if named == ".json" else "lines", newline, packed=packed, remark=remark)
 
 
-def _is_list_of_prompts(path: Path, head: Head) -> bool:
-    """Whether a text file, which its name says it is, is a list of prompts, one a line: sentences without a header."""
+def _is_list_of_prompts(path: Path, head: Head, dialect: Dialect | None) -> bool:
+    """Whether a text file, which its name says it is, is a list of prompts, one a line: sentences without a header.
+
+    Where it may be a table, in some dialect, its first line has to hold a sentence in the place of a name.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes if suffix.lower() not in SUFFIXES]
     lines = [line.decode(errors="replace") for line in head.text.splitlines() if line.strip()]
     named_so = suffixes[-1:] == [".txt"] and b"\x1f" not in head.text and b"\t" not in head.text
-    return named_so and len(lines) >= _LIST and sum(map(is_sentence, lines)) * 2 > len(lines) and is_sentence(lines[0])
+    if not named_so or len(lines) < _LIST:
+        return False
+    names = [lines[0]] if dialect is None else lines[0].split(dialect.separator)
+    return sum(map(is_sentence, lines)) * 2 > len(lines) and any(len(name.split()) >= _WORDS for name in names)
 
 
 def _binary_form(start: bytes) -> Literal["parquet", "arrow", "arrow stream"] | None:
