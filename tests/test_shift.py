@@ -161,6 +161,12 @@ def test_a_category_that_data_cannot_have_is_not_nought(samples):
     assert says(sentences.mix(table, samples["sample"].taxonomy), "sample", "all differences", "points")
 
 
+def test_data_of_one_name_are_told_apart(make_dataset):
+    table = btviz.category_mix([splits_of(make_dataset), splits_of(make_dataset, seed=1)])
+    assert table["name"].unique().sort().to_list() == ["tiny (no known release)", "tiny (no known release) (2)"]
+    assert table.drop_nulls("against")["against"].unique().to_list() == ["tiny (no known release) (2)"]
+
+
 def test_what_cannot_be_compared_is_said(make_dataset):
     ds = splits_of(make_dataset)
     with pytest.raises(UsageError, match="two are needed"):

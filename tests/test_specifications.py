@@ -129,7 +129,7 @@ def test_combinations_that_count_the_same_come_once(curve):
 def test_the_printed_value_is_held_or_not(curve):
     assert curve["printed"].unique().to_list() == [0.408]
     known = curve.drop_nulls(["estimate", "low"])
-    assert known["holds_printed"].to_list() == ((known["low"] <= 0.408) & (known["high"] >= 0.408)).to_list()
+    assert known["holds_printed"].to_list() == ((known["low"] <= 0.4085) & (known["high"] >= 0.4075)).to_list()
     rest = curve.filter(pl.col("estimate").is_null() | pl.col("low").is_null())
     assert rest["holds_printed"].count() == 0
     assert rest["undefined"].null_count() == 0

@@ -101,11 +101,18 @@ def category_mix(datasets: Sequence[Dataset | str], *, where: str = "all") -> pl
     taxonomy = _taxonomy(datasets[0])
     pairs = len(datasets) * (len(datasets) - 1) // 2
     level = 1 - 0.05 / (len(taxonomy) * pairs)
-    mixes = [_mix(each, taxonomy, where=where, level=level) for each in datasets]
+    mixes = _told_apart([_mix(each, taxonomy, where=where, level=level) for each in datasets])
     rows = [row for mix in mixes for row in _shares(mix, taxonomy)]
     rows += [row for two in combinations(mixes, 2) for row in _differences(*two, taxonomy=taxonomy)]
     table = pl.DataFrame(rows, schema={name: kind for name, kind in MIX.items() if name != "where"})
     return table.with_columns(pl.lit(where).alias("where"), pl.col(pl.Float64).fill_nan(None)).select(list(MIX))
+
+
+def _told_apart(mixes: list[_Mix]) -> list[_Mix]:
+    """Data sets of one name get a number after it."""
+    names = [mix.name for mix in mixes]
+    times = [names[:place].count(name) + 1 for place, name in enumerate(names)]
+    return [replace(mix, name=f"{mix.name} ({n})") if n > 1 else mix for mix, n in zip(mixes, times, strict=True)]
 
 
 def _taxonomy(source: Dataset | str) -> Taxonomy:

@@ -115,7 +115,8 @@ def specification_curve(
           and phi from `btviz.stats.clustered`; of other coefficients their values at the ends of phi's and the
           observed margins. "phi in the released order" is (1 + phi) / 2, which is p if the order tells nothing;
         - `n` (items), `prompts`; `equal_choices`: other combinations that count the very same items, not repeated;
-        - `printed`, `holds_printed`: whether the interval holds it; `undefined`: why a value is null.
+        - `printed`, `holds_printed`: whether the interval holds it, as far as it was rounded; `undefined`: why a value
+          is null.
 
     Raises
     ------
@@ -129,11 +130,11 @@ def specification_curve(
         raise UsageError("A specification curve of no data set was asked for. Give one, or several releases.")
     of = _usual(data_sets[0]) if of is None else choice(of, CLAIMS, what="quantity")
     couple = _couple(data_sets[0], categories) if of == "phi" else None
-    value = _printed(couple) if printed is None else printed
+    value, tolerance = _printed(couple) if printed is None else (printed, 0.0)
     rows = [row for each in data_sets for row in _rows(each, couple=couple)]
     known = pl.DataFrame(rows, schema_overrides={"estimate": pl.Float64, "low": pl.Float64, "high": pl.Float64})
     holds = pl.when(pl.col("low").is_not_null() & pl.col("estimate").is_not_null()).then(
-        pl.lit(value, pl.Float64).is_between("low", "high")
+        pl.lit(value, pl.Float64).is_between(pl.col("low") - tolerance, pl.col("high") + tolerance)
     )
     return (
         known.with_columns(pl.col(pl.Float64).fill_nan(None))
@@ -178,19 +179,19 @@ def printed_couple(taxonomy: Taxonomy) -> tuple[str, str] | None:
     return None
 
 
-def _printed(couple: tuple[str, str] | None) -> float | None:
-    """What was printed of two categories, in either order, or of p."""
+def _printed(couple: tuple[str, str] | None) -> tuple[float | None, float]:
+    """What was printed of two categories, in either order, or of p; and how far rounding may have moved it."""
     if couple is None:
         same, other = (
             published.find("pku-saferlhf", f"{which}_selection", split="train")["value"][0]
             for which in ("same", "different")
         )
-        return float(same / (same + other))
+        return float(same / (same + other)), 0.0
     for name in RELEASES:
-        for category, other, value in published.find(name, "phi").select("category", "other", "value").rows():
-            if {category, other} == set(couple):
-                return float(value)
-    return None
+        for row in published.find(name, "phi").iter_rows(named=True):
+            if {row["category"], row["other"]} == set(couple):
+                return float(row["value"]), float(row["tolerance"])
+    return None, 0.0
 
 
 def _why() -> pl.Expr:
