@@ -5,11 +5,15 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import polars as pl
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
 
+from btviz.cli.report import table_rows
+from btviz.stats.agreement import mcnemar
+from btviz.stats.association import TwoByTwo
 from btviz.stats.clustered import (
     FEWEST_EFFECTIVE,
     _ratio_variance,
@@ -28,6 +32,7 @@ from btviz.stats.quantiles import (
     two_sided_p,
     two_sided_t_p,
 )
+from btviz.stats.stratified import cochran_mantel_haenszel
 
 relaxed = settings(max_examples=60, deadline=None)
 positive = st.floats(0.05, 5e4)
@@ -64,6 +69,32 @@ def test_no_p_value_is_nought():
     np.testing.assert_allclose(two_sided_t_p(z, df=7.5), 2 * stats.t.sf(z, 7.5), rtol=1e-8)
     assert two_sided_t_p(1e9, df=1e5) == SMALLEST_P
     assert np.isnan([two_sided_p(math.nan), two_sided_t_p(2, df=0)]).all()
+
+
+def test_no_p_value_of_tables_is_nought():
+    n, row, col, both = (np.array([[count]]) for count in (20_000, 10_000, 10_000, 10_000))
+    strata = cochran_mantel_haenszel(TwoByTwo(n, row, col, both))
+    assert strata.p_value == SMALLEST_P
+    assert np.isnan(strata.homogeneity_p).all()
+    sides = mcnemar(TwoByTwo(*(np.array([count]) for count in (20_000, 5_000, 0, 0))))
+    assert (sides.p_value, sides.p_exact) == (SMALLEST_P, SMALLEST_P)
+    rows = table_rows(
+        pl.DataFrame({"p_value": [1e-300], "p_holm": [0.0004], "p": [0.0004]}), ["p_value", "p_holm", "p"]
+    )
+    assert rows == [["< 0.001", "< 0.001", 0.0004]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["items alike", "clusters"])
+def test_a_lift_holds_the_truth_where_nearly_all_hits_lie_here(kind: str):
+    """18 of 20 hits in a topic of half the prompts: 200 draws, three errors of 93 % are 5.4 points."""
+    rng = np.random.default_rng(17)
+    n = np.full((1000, 200), 1 if kind == "items alike" else 3)
+    here = rng.random(n.shape) < 0.5
+    hits = rng.binomial(n, np.where(here, 0.036, 0.004))
+    found = lift_interval(hits * here, n * here, of=(hits, n))
+    assert np.isfinite(found.low).all()
+    assert ((found.low <= 1.8) & (found.high >= 1.8)).mean() > 0.93 - 0.054
 
 
 # --- variance

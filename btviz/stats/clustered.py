@@ -230,6 +230,7 @@ def lift_interval(
     -----
     On the scale of the logarithm, by the jackknife over clusters with its own degrees of freedom; where few clusters
     vary, by MOVER (Donner & Zou 2012), which takes the two shares for independent and so is wide rather than narrow.
+    Where few hits lie elsewhere these decide, and the two shares are that of the hits and of all items which are here.
     """
     part, whole, all_hits, everything = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (hits, n, *of)))
     share, overall = (share_of_sums(a, b, confidence=confidence) for a, b in ((part, whole), (all_hits, everything)))
@@ -244,8 +245,14 @@ def lift_interval(
     with np.errstate(divide="ignore", invalid="ignore"):
         reach = t_quantile(confidence, df=freedom) * error
         sloped = (lift * np.exp(-reach), lift * np.exp(reach))
-    bounded = share.is_bounded | ~np.isfinite(reach)
-    flat = ratio_of(share, overall)
+    # the same lift is the topic's share of the hits over its share of all items: better where few hits lie elsewhere
+    of_hits, of_items = (share_of_sums(a, b, confidence=confidence) for a, b in ((part, all_hits), (whole, everything)))
+    few_elsewhere = ~share.is_bounded & of_hits.is_bounded
+    bounded = share.is_bounded | few_elsewhere | ~np.isfinite(reach)
+    flat = tuple(
+        np.where(few_elsewhere, *ends)
+        for ends in zip(ratio_of(of_hits, of_items), ratio_of(share, overall), strict=True)
+    )
     nothing = ~np.isfinite(lift) | (whole == everything).all(axis=0)
     low, high = (np.where(nothing, np.nan, np.where(bounded, *ends)) for ends in zip(flat, sloped, strict=True))
     return shown(ClusterInterval(lift, low, high, share.effective, share.rarer, bounded))
