@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
 
 import polars as pl
 
@@ -57,14 +58,18 @@ def assemble(
         _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
     )
     compared = with_ids(compared, response="response_1", suffix="_1")
-    labelled = annotations_of(rows).sort(ANNOTATION_ORDER)
-    tally = Tally.of(labelled, taxonomy)
-    sided = _preferences(compared)
-    pairs = _pairs(_unique_texts(rows, compared), tally.majority(), sided)
+    texts = _unique_texts(rows, compared)
+    with ThreadPoolExecutor(1) as pool:  # words take as long as labels
+        counted = pool.submit(texts.with_columns, word_counts("prompt", "response"))
+        labelled = annotations_of(rows).sort(ANNOTATION_ORDER)
+        tally = Tally.of(labelled, taxonomy)
+        votes = tally.votes()
+        sided = _preferences(compared)
+        labels = _labels(tally.majority(), sided)
     return {
         "annotations": labelled,
-        "pairs": pairs,
-        "votes": tally.votes(),
+        "pairs": _pairs(counted.result(), labels),
+        "votes": votes,
         "preferences": sided.drop_nulls(["pair_id_0", "pair_id_1"]),
         "prompts": _prompts(prompts, read, compared),
         "conversations": conversations_of(rows, compared),
@@ -108,13 +113,15 @@ def _asked(rows: pl.DataFrame, alone: pl.Expr) -> list[pl.DataFrame]:
     return [asked.filter("alone"), beside.unique()]
 
 
-def _pairs(texts: pl.DataFrame, annotated: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
-    """Pairs with the majority of their annotations or, without any, what all comparisons say of them."""
+def _labels(annotated: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
+    """Labels of pairs: the majority of their annotations or, without any, what all comparisons say of them."""
     only_compared = compared_labels(preferences).join(annotated, on="pair_id", how="anti")
-    labels = pl.concat([annotated, only_compared.select(annotated.columns)])
-    counts = word_counts("prompt", "response")
+    return pl.concat([annotated, only_compared.select(annotated.columns)])
+
+
+def _pairs(texts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
     none = (pl.col(name).fill_null(0) for name in ("n_annotations", "n_unsafe"))
-    return conform(texts.join(labels, on="pair_id", how="left").with_columns(*none, *counts), PAIRS).sort("pair_id")
+    return conform(texts.join(labels, on="pair_id", how="left").with_columns(*none), PAIRS).sort("pair_id")
 
 
 def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:

@@ -167,14 +167,21 @@ class Tailed:
 
     def _pieces(self, lines: pl.Series) -> list[pl.Series]:
         """Number of each line that has all marks in their order, its texts as they are between quotes, and its tail."""
-        at = [pl.col("line").str.find(mark, literal=True).cast(pl.Int64) for mark in self.marks]
+        first, *others = self.marks
+        at = (pl.col("line").str.find(mark, literal=True).cast(pl.Int64) for mark in others)
         found = (
             lines.to_frame("line")
             .with_row_index("row")
-            .with_columns(pl.col("line").cast(pl.Binary), *(place.alias(str(i)) for i, place in enumerate(at)))
+            .filter(pl.col("line").str.starts_with(first))
+            .with_columns(pl.col("line").cast(pl.Binary), *(place.alias(str(i)) for i, place in enumerate(at, 1)))
         )
-        spans = [(pl.col(str(i)) + len(mark.encode()), pl.col(str(i + 1))) for i, mark in enumerate(self.marks[:-1])]
-        cut = found.filter(pl.col("0") == 0, *(start <= end for start, end in spans))
+        ends = [pl.col(str(i + 1)) for i in range(len(others))]
+        starts = [
+            pl.lit(len(first.encode())),
+            *(end + len(mark.encode()) for end, mark in zip(ends, others, strict=True)),
+        ]
+        spans = list(zip(starts, ends, strict=False))  # what begins at the last mark is the tail
+        cut = found.filter(start <= end for start, end in spans)
         line = pl.col("line").bin  # which is cut by bytes, as places are counted
         texts = [line.slice(start, end - start) for start, end in spans]
         tail = line.slice(spans[-1][1] + len('",'))
