@@ -11,7 +11,7 @@ from btviz.plots.labels.bars import label_room
 from btviz.plots.style.captions import doubts, heading
 from btviz.plots.style.intervals import DOT, row_chart, span, value_axis
 from btviz.plots.style.rendering import HConcatChart
-from btviz.plots.style.theme import ACCENT, BLACK, MUTED, SEQUENTIAL, TEXT_SIZE, config, needed
+from btviz.plots.style.theme import ACCENT, BLACK, MUTED, SEQUENTIAL, TEXT_SIZE, TINY_SIZE, config, needed, text_width
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
 
@@ -23,6 +23,9 @@ _PANELS = {
 
 _GAP = 2.5
 """Between the panels, relative to a label."""
+
+_NARROW = 45.0
+"""Least room of a panel, in points, beside labels of the usual size."""
 
 _ENDINGS = ("", "_low", "_high", "_lowest", "_highest")
 
@@ -69,8 +72,7 @@ def annotator_noise(
     ordered = table.sort(pl.col("category") != META, -pl.col("prevalence_majority"), maintain_order=True)
     names = {META: "Unsafe", **titles(ordered["category"].filter(ordered["category"] != META), taxonomy=taxonomy)}
     names = {key: names[key] for key in ordered["category"]}
-    size, room = label_room([*names.values()], texts=[_UNDEFINED], width=width)
-    each = (room - 8 - _GAP * size * (len(_PANELS) - 1)) / len(_PANELS)
+    size, each = _panel_room([*names.values()], width=width)
     caption = f"{int(table['n_pairs'].max()):,} pairs with three votes or more"  # type: ignore[arg-type]
     caption = " · ".join(part for part in (source, caption) if part)
     note = (
@@ -83,10 +85,24 @@ def annotator_noise(
             for place, name in enumerate(_PANELS)
         ],
         spacing=_GAP * size,
-        title=heading("What annotators miss, and what they flag by mistake", caption, note, *_said(table), width=width),
+        title=heading(
+            "What annotators miss, and what they flag by mistake", caption, note, *_said(table), width=width, size=size
+        ),
         description=_description(ordered, names, caption=caption),
         config=config(size=size),
     )
+
+
+def _panel_room(names: list[str], *, width: str | float) -> tuple[float, float]:
+    """Size of the labels, and room for each panel: small labels where usual ones would leave too little."""
+    usual, room = label_room(names, texts=[_UNDEFINED], width=width)
+    longest = max(names, key=text_width)
+    each = {}
+    for size in (usual, TINY_SIZE):
+        gained = sum(text_width(text, size=usual) - text_width(text, size=size) for text in (longest, _UNDEFINED))
+        each[size] = max((room + gained - 8 - _GAP * size * (len(_PANELS) - 1)) / len(_PANELS), 20.0)
+    size = usual if each[usual] >= _NARROW else TINY_SIZE
+    return size, each[size]
 
 
 def _said(table: pl.DataFrame) -> list[str]:
@@ -108,6 +124,8 @@ def _panel(
     ends = span(drawn, [column for column in drawn.columns if column != "key"], within=(0.0, 0.05))
     scale = alt.Scale(domain=list(ends), nice=False)
     axis = value_axis(room=room, percents=True)
+    if room < _NARROW:
+        axis.values = list(ends)  # between them there is no room for another label
     base = row_chart(drawn, names)
     if not is_first:
         base = base.encode(y=alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=None))
@@ -119,9 +137,9 @@ def _panel(
         known.transform_filter("datum.low !== null")
         .mark_rule(strokeWidth=1.8, stroke=ACCENT)
         .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
-        known.mark_point(size=0.5 * DOT * (size / TEXT_SIZE) ** 2, opacity=1, fill=ACCENT).encode(
-            x=alt.X("value:Q", scale=scale)
-        ),
+        known.mark_point(
+            size=0.5 * DOT * (size / TEXT_SIZE) ** 2, opacity=1, fill=ACCENT, stroke=ACCENT, strokeWidth=0.5
+        ).encode(x=alt.X("value:Q", scale=scale)),
     ]
     if is_share:
         layers.append(

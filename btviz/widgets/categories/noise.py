@@ -21,7 +21,7 @@ ENCODER = "minilm"
 
 _WHAT = (
     "Labels that nearly all similar texts of other prompts contradict: candidates for a second look, not errors found. "
-    "Choose a line to list its pairs beside it."
+    "Choose a line to list its pairs."
 )
 
 _COLUMNS = [
@@ -62,9 +62,9 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
 
     @property
     def table(self) -> pl.DataFrame | None:
-        """What was found; see `btviz.noisy_labels`. None before it was looked for."""
-        self._background.wait()
-        return None if self._found is None else self._found[0]
+        """What was found; see `btviz.noisy_labels`. None before it was looked for; waits while it is."""
+        found: Found | None = self._background.wait()
+        return None if found is None else found[0]
 
     def find(self) -> None:
         """Look for them, beside the kernel; texts without embeddings are embedded first, and kept."""
