@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from btviz import load
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels.associations import NULLS, _conditional, _Items, cooccurrence, cooccurrence_tests
+from btviz.labels.associations import NULLS, LabelledItems, _conditional, cooccurrence, cooccurrence_tests
 from btviz.stats.association import TwoByTwo, chi_squared_p
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
 
@@ -264,7 +264,9 @@ def test_two_independent_categories_beside_exclusive_ones_are_rarely_called_asso
         own = rng.random((450, 2)) < rng.beta(0.6, 1.4, (150, 2))[prompts]
         flags = np.column_stack([exclusive[:, None] == np.arange(1, 5), own])
         unsafe = flags.any(axis=1)
-        found = _conditional(_Items(flags[unsafe], prompts[unsafe].astype(np.uint64)), np.array([4]), col=np.array([5]))
+        found = _conditional(
+            LabelledItems(flags[unsafe], prompts[unsafe].astype(np.uint64)), np.array([4]), col=np.array([5])
+        )
         rejected += bool(found["p_value"][0] < 0.05)
     assert rejected / draws <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / draws)
 

@@ -1,18 +1,23 @@
 """Structure of the categories: against scikit-learn's and statsmodels' parts, SciPy, plain loops, and known truths."""
 
 import itertools
+import json
 
 import numpy as np
 import polars as pl
 import pytest
-from chart_contents import rows_of
+from chart_contents import rows_of, words
+from click.testing import CliRunner
 from small_data import dataset_from_rows
 
 import btviz
 from btviz import plots
+from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.labels import Factoring, category_structure
 from btviz.machine.threads import one_core_each
+from btviz.reports import sentences
+from btviz.reports.figures.registry import FIGURES
 from btviz.stats import factors, ising
 from btviz.stats.association import TwoByTwo, tetrachoric
 
@@ -415,6 +420,64 @@ def test_pictures_show_what_was_found(ds, everything):
     assert f"{everything.n_factors}" in plots.parallel_analysis(everything.eigenvalues).title.text
     tree = [row for row in rows_of(plots.category_dendrogram(everything.merges)) if "y2" in row]
     assert len(tree) == 3 * everything.merges.height
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("key", ["category_network", "category_groups", "category_factors", "parallel_analysis"])
+def test_figures_of_a_release_are_drawn_of_one_computation(ds, everything, key):
+    known = {(category_structure,): everything}
+    assert "n = 800" in words(FIGURES[key].draw(ds, known=known))
+    assert set(known) == {(category_structure,)}
+
+
+@pytest.mark.slow
+def test_sentences_quote_no_estimate_without_its_interval(ds, everything):
+    said = " ".join(sentences.structure(everything, ds).split())
+    stable = everything.pairs.filter("is_stable")
+    assert f"{stable.height} of 10 pairs" in said
+    assert "n = 800, 400 prompts" in said
+    assert all("[" in part[:20] for part in said.split(", odds ratio ")[1:])
+    assert "of too few prompts for an interval" in said  # the pair that never meets
+    assert "Without part, because too few prompts vary in it" in said
+
+
+@pytest.mark.slow
+def test_the_command_prints_tables_and_sentences(ds, everything, monkeypatch):
+    monkeypatch.setattr(btviz, "load", lambda _: ds, raising=False)
+    monkeypatch.setattr(btviz, "category_structure", lambda *_, **__: everything, raising=False)
+    shown = CliRunner().invoke(app, ["stats", "structure", "mine"], catch_exceptions=False)
+    assert "log_odds_ratio" in shown.output
+    assert "Loadings" in shown.output
+    assert "pairs of categories are associated" in shown.output
+    document = json.loads(CliRunner().invoke(app, ["stats", "structure", "mine", "--json"]).output)
+    assert len(document["pairs"]) == 91
+    assert document["n_factors"] == everything.n_factors
+    refused = CliRunner().invoke(app, ["stats", "structure", "mine", "--empty-cells", "half"])
+    assert refused.exit_code
+
+
+@pytest.mark.slow
+def test_the_matrix_strikes_through_what_may_be_nothing(ds):
+    table = btviz.cooccurrence(ds, population="pairs", intervals=True)
+    tests = btviz.cooccurrence_tests(ds, n_permutations=1)
+    for row in tests.filter(pl.col("phi_low_joint").is_not_null()).to_dicts():
+        for pair in ((row["row"], row["col"]), (row["col"], row["row"])):
+            found = table.row(by_predicate=(pl.col("row") == pair[0]) & (pl.col("col") == pair[1]), named=True)
+            assert found["phi_low_joint"] == row["phi_low_joint"]
+            assert found["holds_zero"] == (row["phi_low_joint"] <= 0 <= row["phi_high_joint"])
+    keys = ds.taxonomy.keys
+    drawn = plots.association_matrix(table, taxonomy=ds.taxonomy)
+    struck = {(row["row"], row["col"]) for row in rows_of(drawn) if row.get("holds_zero")}
+    assert (keys[0], keys[3]) not in struck
+    assert (keys[0], keys[9]) in struck
+    assert f"all pairs at once: {len(struck) // 2}" in words(drawn)
+    assert not any(row.get("holds_zero") for row in rows_of(plots.association_matrix(btviz.cooccurrence(ds))))
+
+
+def test_intervals_need_a_whole_data_set(ds):
+    for arguments in ((ds.annotations.lazy(), None), (ds, "split")):
+        with pytest.raises(UsageError, match=r"Intervals of associations were asked for.*without `by`"):
+            btviz.cooccurrence(arguments[0], by=arguments[1], intervals=True)
 
 
 def test_options_are_checked(ds):

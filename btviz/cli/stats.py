@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from btviz.data import Dataset
+    from btviz.labels import CategoryStructure
 
 
 Command = Callable[..., Any]
@@ -66,14 +67,90 @@ def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str
     from btviz import cooccurrence, load
 
     ds = load(name)
-    table = cooccurrence(ds, population=population, where=where, by=by)
+    table = cooccurrence(ds, population=population, where=where, by=by, intervals=by is None)
     _say_population(ds, population)
     if as_json:
         print_json(table.to_dicts())
         return
     once = table.filter(pl.col("row_order") < pl.col("col_order")).sort("phi", descending=True, nulls_last=True)
     columns = ["row", "col", "n_both", "phi", "lift"]
+    if by is None:
+        once = once.with_columns(_around(once).alias("all at once"), (~pl.col("holds_zero")).alias("not 0"))
+        columns[4:4] = ["all at once", "not 0"]
     _print(ds, once.head(SHOWN), columns, by=by, title=f"The {SHOWN} strongest associations in {ds.population}")
+    if by is None:
+        click.echo(
+            f"All at once: {once['holds_zero'].count():,} intervals of phi by prompt that hold together in 95 %; "
+            f"{once.filter('holds_zero').height:,} of them reach across 0."
+        )
+
+
+def _around(table: pl.DataFrame) -> pl.Series:
+    """Ends of each interval as text; null where there is none."""
+    import polars as pl
+
+    ends = table.select("phi_low_joint", "phi_high_joint").rows()
+    return pl.Series([None if low is None else f"[{low:.2f}, {high:.2f}]" for low, high in ends], dtype=pl.String)
+
+
+@stats_group.command("structure")
+@click.argument("name")
+@click.option("--population", default="pairs", show_default=True, help="annotations, pairs or prompts")
+@click.option("--where", default="all", show_default=True, help="all or unsafe")
+@click.option("--max-false", default=1.0, show_default=True, help="associations that may be noise, expected")
+@click.option("--empty-cells", default="replaced", show_default=True, help="replaced, margins or added")
+@click.option("--shuffled", default="prompts", show_default=True, help="prompts, or items as fa.parallel in R does")
+@click.option("--factors", type=int, help="how many to extract; by default as many as exceed chance")
+@json_option
+def stats_structure(
+    name: str,
+    *,
+    population: str,
+    where: str,
+    max_false: float,
+    empty_cells: str,
+    shuffled: str,
+    factors: int | None,
+    as_json: bool,
+) -> None:
+    """Find which harm categories of NAME go together given all others, and the factors behind them."""
+    from btviz import Factoring, category_structure, load
+    from btviz.reports import sentences
+
+    ds = load(name)
+    method = Factoring(empty_cells=empty_cells, shuffled=shuffled, n_factors=factors)
+    found = category_structure(ds, population=population, where=where, max_false=max_false, factoring=method)
+    if as_json:
+        print_json(
+            {
+                **{part: getattr(found, part).to_dicts() for part in _STRUCTURE},
+                **{part: getattr(found, part) for part in ("n_factors", "n_factors_by_mean", "n_components")},
+                "doubts": list(found.doubts),
+            }
+        )
+        return
+    stable = found.pairs.filter("is_stable").sort("log_odds_ratio", descending=True)
+    columns = ["row", "col", "n_both", "phi", "selected", "log_odds_ratio", "low", "high"]
+    cells = [[_short(ds, column, row[column]) for column in columns] for row in stable.to_dicts()]
+    print_table(cells, columns, title=f"Associations given all other categories in {ds.population}")
+    click.echo("")
+    _print_loadings(ds, found)
+    click.echo(f"\n{sentences.structure(found, ds)}")
+
+
+_STRUCTURE = (
+    *("categories", "pairs", "selection", "eigenvalues", "loadings", "factor_correlations", "fit", "sensitivity"),
+    "merges",
+)
+
+
+def _print_loadings(ds: Dataset, found: CategoryStructure) -> None:
+    if found.loadings.is_empty():
+        return
+    wide = found.loadings.sort("order", "factor").pivot("factor", index=["category", "communality"], values="loading")
+    factors = [name for name in wide.columns if name not in {"category", "communality"}]
+    cells = [[ds.taxonomy[row[0]].slug, *row[1:]] for row in wide.select("category", *factors, "communality").rows()]
+    print_table(cells, ["category", *(f"F{name}" for name in factors), "h2"], title="Loadings")
 
 
 def _say_population(ds: Dataset, population: str | None) -> None:

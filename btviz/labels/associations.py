@@ -12,7 +12,7 @@ import polars.selectors as cs
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
-from btviz.errors import choice
+from btviz.errors import UsageError, choice
 from btviz.labels.population import Group, LabelHistogram, items_of, label_histogram
 from btviz.stats.association import (
     COEFFICIENTS,
@@ -127,6 +127,7 @@ def cooccurrence(
     where: str = "all",
     by: str | None = None,
     taxonomy: Taxonomy | None = None,
+    intervals: bool = False,
 ) -> pl.DataFrame:
     """Association of every two harm categories.
 
@@ -143,6 +144,8 @@ def cooccurrence(
         One block of rows for each value, named in the first column.
     taxonomy : Taxonomy, optional
         Default: the data set's own; BeaverTails for a lazy frame.
+    intervals : bool
+        Add intervals by prompt, a second's work; for a data set as a whole only.
 
     Returns
     -------
@@ -164,7 +167,9 @@ def cooccurrence(
           that is below 5;
         - `undefined`: why a value of this row is null;
         - `n_no_category`: unsafe items for which no category holds; `n_excluded`: items with
-          unknown or contradictory labels; `population`, `where`, `rule`.
+          unknown or contradictory labels; `population`, `where`, `rule`;
+        - with `intervals`, as in `cooccurrence_tests`: `phi_low_joint`, `phi_high_joint`, `family`; and `holds_zero`,
+          whether that interval holds 0, so that the pair may be independent (null without one).
 
     Raises
     ------
@@ -173,7 +178,16 @@ def cooccurrence(
     """
     histogram = label_histogram(ds, population=population, where=where, by=by, taxonomy=taxonomy)
     place = places(histogram)
-    return histogram.tabulate(lambda group: coefficients(group, place, conditioned=where == "unsafe"))
+    table = histogram.tabulate(lambda group: coefficients(group, place, conditioned=where == "unsafe"))
+    if not intervals:
+        return table
+    if not isinstance(ds, Dataset) or by is not None:
+        what = "a lazy frame" if by is None else f"a table by {by}"
+        raise UsageError(
+            f"Intervals of associations were asked for with {what}; they need the prompts of a whole data set. Give a "
+            "Dataset, without `by`."
+        )
+    return _with_intervals(table, ds, population=histogram.population, where=where)
 
 
 @dataclass(frozen=True, eq=False)
@@ -273,6 +287,22 @@ def cooccurrence_tests(
             "smallest_detectable": _detectable(items, row, col=col),
         }
     return _with_tests(table, _intervals(items, row, col=col, of_phi=of_phi), tests=tests, where=where)
+
+
+def _with_intervals(table: pl.DataFrame, ds: Dataset, *, population: str, where: str) -> pl.DataFrame:
+    """Add to both orders of each pair the ends of its interval for all pairs at once."""
+    keys = ds.taxonomy.keys
+    row, col = np.triu_indices(len(keys), 1)
+    items = labelled_items(ds, population=population, where=where, random_state=0)
+    found = _intervals(items, row, col=col, of_phi=PHI_INTERVALS["confidence"])
+    ends = {name: np.r_[found[name], found[name]] for name in ("phi_low_joint", "phi_high_joint", "family")}
+    both = pl.DataFrame(
+        {"row": [keys[bit] for bit in (*row, *col)], "col": [keys[bit] for bit in (*col, *row)], **ends}
+    ).with_columns(cs.float().fill_nan(None), pl.col("family").cast(pl.Int64))
+    holds = (pl.col("phi_low_joint") <= 0) & (pl.col("phi_high_joint") >= 0)
+    return table.join(
+        both.with_columns(holds.alias("holds_zero")), on=["row", "col"], how="left", maintain_order="left"
+    )
 
 
 def _distinct(table: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:

@@ -17,7 +17,7 @@ from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice, require
 from btviz.labels.associations import LabelledItems, labelled_items
 from btviz.labels.factors import Draw, Factoring, Scree, draws_of, factor_tables
-from btviz.labels.population import POPULATIONS, SUBSETS, items_of
+from btviz.labels.population import POPULATIONS, SUBSETS, label_histogram
 from btviz.machine.progress import bar
 from btviz.machine.threads import one_core_each
 from btviz.stats import ising
@@ -150,6 +150,7 @@ def category_structure(
     if not max_false > 0:
         raise UsageError(f"max_false={max_false} was asked for; it is a number of pairs above 0. Use 1.")
     method = Factoring() if factoring is None else factoring
+    histogram = label_histogram(ds, population=population, where=where)  # says why where no row names a category
     everything = labelled_items(ds, population=population, where="all", random_state=random_state)
     items, part = _counted(ds, everything, population=population, where=where, random_state=random_state)
     for module in ("scipy.optimize", "scipy.special", "scipy.cluster.hierarchy"):
@@ -167,7 +168,7 @@ def category_structure(
         "n_prompts": len(np.unique(items.prompts)),
         "population": population,
         "where": where,
-        "rule": _rule(ds, population=population, where=where),
+        "rule": histogram.rule + "; items without a category are left out" * (where == "unsafe"),
     }
     made = _Made(items, part, network, scree, where)
     tables = {name: _stamped(table, stamp) for name, table in made.tables(ds.taxonomy.keys).items()}
@@ -178,11 +179,6 @@ def category_structure(
         n_components=scree.n_components,
         doubts=made.doubts(asked=method.n_factors),
     )
-
-
-def _rule(ds: Dataset, *, population: str, where: str) -> str:
-    rule = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).rule
-    return rule if where == "all" else f"{rule}; unsafe items without a category are left out"
 
 
 @dataclass(frozen=True, eq=False)

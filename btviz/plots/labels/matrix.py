@@ -17,6 +17,7 @@ from btviz.plots.style.theme import (
     DIVERGING,
     FAINT,
     MUTED,
+    OTHERS,
     PADDING,
     PAPER,
     SEQUENTIAL,
@@ -33,6 +34,8 @@ from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import titles
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
+
+SLASH = "M-1,1L1,-1"
 
 WIDEST = 44.0
 """Widest cell, in points: a few categories need not fill a page."""
@@ -57,7 +60,8 @@ def association_matrix(
     Parameters
     ----------
     table : DataFrame
-        From `cooccurrence`: `row`, `col`, `row_order`, `col_order`, `n` and the coefficient.
+        From `cooccurrence`: `row`, `col`, `row_order`, `col_order`, `n` and the coefficient; with `holds_zero`, from
+        ``cooccurrence(ds, intervals=True)``, pairs whose interval holds 0 are struck through.
     coefficient : str, default "phi"
         Column to draw, one of `COEFFICIENTS`.
     order : {"similarity", "release"}
@@ -72,8 +76,8 @@ def association_matrix(
     Returns
     -------
     alt.LayerChart
-        Colour and number in each cell; a cross where the coefficient is undefined; grey on the
-        diagonal.
+        Colour and number in each cell; a stroke through it where 0 lies in the interval; a cross where the
+        coefficient is undefined; grey on the diagonal.
 
     Raises
     ------
@@ -117,11 +121,12 @@ def in_order(table: pl.DataFrame, *, order: str) -> list[str]:
 
 
 def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
-    """Cells off the diagonal: `row`, `col`, `value`, its `text`, whether it is `coloured` and `dark`."""
+    """Cells off the diagonal: `row`, `col`, `value`, its `text`, whether it is `coloured`, `dark` and `holds_zero`."""
     shown = COEFFICIENTS[choice(coefficient, COEFFICIENTS, what="coefficient")]
     needed(table, "row", "col", "row_order", "n", coefficient, call="cooccurrence")
     number = pl.col(coefficient).cast(pl.Float64)
     value = pl.when(number.is_finite()).then(number)
+    undecided = pl.col("holds_zero") if "holds_zero" in table.columns else pl.lit(value=False)
     off_diagonal = table.filter(pl.col("row") != pl.col("col"))
     limits = shown.limits(off_diagonal[coefficient])
     return off_diagonal.select(
@@ -131,6 +136,7 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
         value.alias("value"),
         value.map_elements(shown.text, return_dtype=pl.String).fill_null("").alias("text"),
         shown.is_dark(value, limits=limits).fill_null(value=False).alias("dark"),
+        undecided.fill_null(value=False).alias("holds_zero"),
     )
 
 
@@ -145,6 +151,9 @@ def layers(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str],
     charts = [
         base.mark_rect(stroke=PAPER, strokeWidth=edge, fill=PAPER),
         base.transform_filter("datum.coloured").mark_rect(stroke=PAPER, strokeWidth=edge).encode(color=fill),
+        base.transform_filter("datum.holds_zero && datum.value !== null").mark_point(
+            shape=SLASH, opacity=1, size=side * side * 0.7, stroke=OTHERS, strokeWidth=max(side / 40, 0.5)
+        ),
         unknown.mark_point(shape=CROSS, opacity=1, size=side * side * 0.04, stroke=MUTED, strokeWidth=side / 30),
     ]
     if side >= LEGIBLE:
@@ -173,7 +182,10 @@ def notes(drawn: pl.DataFrame) -> list[str]:
     """Lines that explain the cells without colour, where there are any."""
     missing = drawn["value"].null_count()
     zeros = drawn.filter(~pl.col("coloured"), pl.col("value") == 0).height
+    undecided = drawn.filter(pl.col("holds_zero"), pl.col("value").is_not_null()).height
+    struck = f"/ 0 in the 95 % interval of φ by prompt, all pairs at once: {undecided // 2}"
     return [
+        struck if undecided else "",
         f"× undefined: {missing} of {drawn.height} cells" if missing else "",
         "0 has no colour: it lies off the log scale" if zeros else "",
     ]

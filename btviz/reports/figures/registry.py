@@ -19,6 +19,7 @@ from btviz.labels.agreement import annotator_agreement, pair_votes, vote_splits
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts, label_sets, labels_per_item
 from btviz.labels.population import usual_population, why_unlabelled
+from btviz.labels.structure import category_structure
 from btviz.reports.specifications import printed_couple, specification_curve
 from btviz.scores.collection import ScoreCollection
 from btviz.scores.differences import score_margins
@@ -156,6 +157,11 @@ def _counting(where: str) -> Callable[[Dataset], dict[str, Any]]:
     return parameters
 
 
+def _with_intervals(where: str) -> Callable[[Dataset], dict[str, Any]]:
+    """The same, and which associations may be none."""
+    return lambda ds: _counting(where)(ds) | {"intervals": True}
+
+
 def _labels(ds: Dataset) -> str | None:
     lack = why_unlabelled(ds)
     if lack is not None:
@@ -213,7 +219,7 @@ FIGURES: dict[str, Figure[Dataset]] = {
         Figure(
             "association",
             "Association of harm categories",
-            DataTable(cooccurrence, parameters=_counting("all"), lacks=_labels),
+            DataTable(cooccurrence, parameters=_with_intervals("all"), lacks=_labels),
             plots.association_matrix,
             after="BeaverTails Fig 3",
             drawing=_MATRIX,
@@ -221,10 +227,35 @@ FIGURES: dict[str, Figure[Dataset]] = {
         Figure(
             "association_unsafe",
             "Association among unsafe items",
-            DataTable(cooccurrence, parameters=_counting("unsafe"), lacks=_labels),
+            DataTable(cooccurrence, parameters=_with_intervals("unsafe"), lacks=_labels),
             plots.association_matrix,
             after="BeaverTails Fig 3",
             drawing=_MATRIX,
+        ),
+        Figure(
+            "category_network",
+            "Categories given each other",
+            DataTable(category_structure, part="pairs", lacks=_labels),
+            plots.category_network,
+        ),
+        Figure(
+            "category_groups",
+            "Groups of categories",
+            DataTable(category_structure, part="merges", lacks=_labels),
+            plots.category_dendrogram,
+        ),
+        Figure(
+            "category_factors",
+            "Factors of categories",
+            DataTable(category_structure, part="loadings", lacks=_labels),
+            plots.factor_loadings,
+        ),
+        Figure(
+            "parallel_analysis",
+            "Factors beyond chance",
+            DataTable(category_structure, part="eigenvalues", lacks=_labels),
+            plots.parallel_analysis,
+            names_categories=False,
         ),
         Figure(
             "label_sets",

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from btviz.reports.sentences.categories import structure
     from btviz.reports.sentences.comparisons import (
         by_group,
         chance,

@@ -89,6 +89,8 @@ class CategoryExplorer(InspectedView):
         self._index = index_pairs(ds)
         self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
         self._tables: dict[tuple[str, str], tuple[pl.DataFrame, pl.DataFrame]] = {}
+        self._struck: set[tuple[str, str]] = set()
+        self._background = Background(lambda _: None)
         self._clicked: tuple[Category, ...] = ()
         self._clicking = False
         self.controls: Mapping[str, ipywidgets.Dropdown] = MappingProxyType(
@@ -102,8 +104,9 @@ class CategoryExplorer(InspectedView):
         for name in ("population", "where"):
             self.controls[name].observe(self._recount, names="value")
         self.controls["coefficient"].observe(self._redraw, names="value")
-        self._until_closed(self.selection.observe(self._selection_moved))
+        self._until_closed(self.selection.observe(self._selection_moved), self._background.close)
         self._selection_moved()
+        self._strike()
         controls = ipywidgets.Box([*self.controls.values()], layout=_WRAP)
         self.chart.layout.max_width = "100%"
         self.inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
@@ -158,12 +161,27 @@ class CategoryExplorer(InspectedView):
             taxonomy=self.ds.taxonomy,
         )
 
+    def _strike(self) -> None:
+        """Strike through what may be 0, once that is known: a second's work, for which no picture waits."""
+        chosen = (self._chosen("population"), self._chosen("where"))
+        if chosen not in self._struck:
+            self._background.run(
+                lambda _: cooccurrence(self.ds, population=chosen[0], where=chosen[1], intervals=True),
+                on_done=lambda future: self._draw_struck(chosen, future),
+            )
+
+    def _draw_struck(self, chosen: tuple[str, str], future: Future[pl.DataFrame]) -> None:
+        self._struck.add(chosen)
+        self._tables[chosen] = (future.result(), self._tables[chosen][1])
+        self._redraw()
+
     def _redraw(self, _: object = None) -> None:
         self.chart.draw(self._drawn())
 
     def _recount(self, _: object) -> None:
         self._offer_coefficients()
         self._redraw()
+        self._strike()
         if self._clicked:
             self.click(*(category.key for category in self._clicked))
 
