@@ -186,7 +186,7 @@ def test_record_says_where_a_figure_comes_from(everything, written):
     assert record["table"] == {
         "function": "btviz.cooccurrence",
         "part": None,
-        "parameters": {"population": "annotations", "where": "unsafe"},
+        "parameters": {"population": "annotations", "where": "unsafe", "intervals": True},
     }
     assert record["plot"]["function"] == "btviz.plots.association_matrix"
     assert record["plot"]["parameters"] == {"coefficient": "phi", "order": "similarity"}
