@@ -154,6 +154,10 @@ def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted)
     ends = f"[{lengths['low']:.2f}, {lengths['high']:.2f}]"
     assert says(said, f"from lengths alone {lengths['auc']:.2f} {ends} over {planted.pairs.height:,} pairs")
     assert says(said, "Of 1 categories" if "Of 1 categories" in said else "categor")
+    nothing = found.filter(baseline="source")
+    assert says(
+        sentences.artefacts(nothing, planted), "nothing is told from parts of pairs: no answering model is named"
+    )
     chart = plots.artefact_forest(found, source="made", taxonomy=planted.taxonomy)
     panels = [
         panel["title"]["text"] for panel in chart.to_dict()["hconcat" if "hconcat" in chart.to_dict() else "concat"]

@@ -142,6 +142,8 @@ def artefacts(table: pl.DataFrame, ds: Dataset) -> str:
         A line for safety, *better* and *safer* each, as far as the table has them; one for the categories.
     """
     known = table.drop_nulls("auc")
+    if known.is_empty():
+        return lines(f"In {name_of(ds)}, nothing is told from parts of pairs: {table['undefined'][0]}.")
     said = [_told(known.filter(outcome=outcome), what) for outcome, what in _TOLD.items()]
     return lines(
         f"In {name_of(ds)}, predicted for prompts that were held out, where an AUC of one half is chance:",
