@@ -75,7 +75,9 @@ def test_few_prompts_are_said(four):
     assert outliers["few_prompts"].all()
     absent = table.filter(pl.col("n_category") == 0, pl.col("share_all") > 0, pl.col("topic") >= 0)
     assert absent["few_prompts"].all()
-    assert not table.filter(pl.col("lift") > 1, pl.col("topic") >= 0)["few_prompts"].all()
+    planted = table.filter(pl.col("lift") > 1, pl.col("topic") >= 0)
+    assert planted["few_prompts"].all()  # next to no pair of these categories lies elsewhere
+    assert (planted["lift_low"] > 1).all()
 
 
 @pytest.mark.slow
@@ -135,7 +137,7 @@ def test_agreement_is_that_of_scikit_learn_over_unsafe_pairs(four):
 def test_agreement_with_shuffled_labels_is_chance(four):
     ds, _, _, _, topics = four
     mixed = ds.pairs.with_columns(pl.col("labels", "is_safe").shuffle(seed=1))
-    other = replace(ds, _read={"pairs": mixed}.__getitem__)
+    other = replace(ds, _read={"pairs": mixed, "prompts": ds.prompts}.__getitem__)
     agreement = btviz.topic_agreement(other, topics, n_boot=200)
     joined = mixed.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
     assert abs(agreement.ami) < 0.1
@@ -159,7 +161,7 @@ def test_the_first_category_is_the_lowest_bit(four):
     doubled = ds.pairs.with_columns(
         labels=pl.when(pl.col("pair_id") % 3 == 0).then(pl.col("labels") | 1 << 9).otherwise("labels")
     )
-    other = replace(ds, _read={"pairs": doubled}.__getitem__)
+    other = replace(ds, _read={"pairs": doubled, "prompts": ds.prompts}.__getitem__)
     agreement = btviz.topic_agreement(other, topics, n_boot=40)
     joined = doubled.join(topics.assignments, on="pair_id").filter(~pl.col("is_safe"))
     first = [min(bit for bit in range(14) if mask >> bit & 1) if mask else None for mask in joined["labels"]]
