@@ -85,7 +85,7 @@ def verdict(share: Finding, *, level: str, named: str, margin: Margin, detectabl
     if share.value is None:
         return f"{kind}: in {place}, {share.doubt}"
     observed = f"in {place}, the better answer is the safer one in {share}"
-    side = share.against(HALF).words(below="less", undecided="", above="more")
+    side = "more" if share.value > HALF else "less"
     forced = "; there the safety labels force which answer is safer" if level == "mixed" else ""
     return Decision({ASSOCIATED: 1, ORTHOGONAL: -1, UNDECIDED: 0}[kind]).words(
         below=f"{kind}: {observed}; the whole interval lies inside the margin of {margin}",

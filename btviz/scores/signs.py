@@ -122,8 +122,10 @@ def _checked(part: ModelScores, ds: Dataset) -> SignCheck:
     estimate, low, high = (row[name] if row else None for name in ("estimate", "low", "high"))
     n, prompts = (row["n"], row["prompts"]) if row else (0, 0)
     verdict = NOT_CHECKABLE
-    if low is not None and high is not None:
-        verdict = REVERSED if high < 0.5 else AGREES if low > 0.5 else DOUBTFUL
+    if row and low is not None and high is not None:
+        verdict = (
+            Finding.of(row, "estimate", items="").against(0.5).words(below=REVERSED, undecided=DOUBTFUL, above=AGREES)
+        )
     reason = _sentence(part, statistic, verdict, row=row or {"undefined": _LACKING[part.kind]})
     return SignCheck(part.model, part.kind, statistic, estimate, low, high, n, prompts, verdict, reason)
 

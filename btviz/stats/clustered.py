@@ -131,6 +131,37 @@ def jeffreys_share(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) -
     return shown(replace(found, low=np.where(known, low, np.nan), high=np.where(known, high, np.nan)))
 
 
+def median_interval(values: ArrayLike, *, clusters: ArrayLike, confidence: float = 0.95) -> tuple[float, float, float]:
+    """Median of items and its interval by cluster (Woodruff 1952).
+
+    The share of items up to the median has the interval of a share, and its ends are levels of the quantiles that are
+    the ends of the median's.
+
+    Parameters
+    ----------
+    values : array of float, shape (n,)
+        Finite, at least one.
+    clusters : array, shape (n,)
+        Cluster of each item.
+    confidence : float
+        Level, 0 .. 1.
+
+    Returns
+    -------
+    tuple of three floats
+        Median, low and high; ends are NaN where a share has no interval.
+    """
+    numbers, codes = np.asarray(values, np.float64), np.unique(np.asarray(clusters), return_inverse=True)[1]
+    middle = float(np.median(numbers))
+    below = (numbers < middle) + (numbers == middle) / 2
+    found = share_interval(np.bincount(codes, below)[:, None], np.bincount(codes)[:, None], confidence=confidence)
+    levels = (float(found.low[0]), float(found.high[0]))
+    if not np.isfinite(levels).all():
+        return middle, np.nan, np.nan
+    low, high = np.quantile(numbers, levels)
+    return middle, float(low), float(high)
+
+
 def shown(interval: ClusterInterval) -> ClusterInterval:
     """Without ends where fewer than `FEWEST_EFFECTIVE` effective clusters have items."""
     enough = interval.effective >= FEWEST_EFFECTIVE

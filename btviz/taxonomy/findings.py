@@ -29,6 +29,7 @@ class Unit(NamedTuple):
 
 
 SHARE = Unit(100, 1, " %", " of ")
+RATE = Unit(100, 1, " %", " over ")
 POINTS = Unit(100, 1, " points", " over ")
 NUMBER = Unit(1, 2, "", " over ")
 SMALL = Unit(1, 3, "", " over ")
@@ -112,7 +113,7 @@ class Finding:
         return f"[{ends}]"
 
     def _number(self, value: float) -> str:
-        if self.unit is SHARE and 0 < value < 0.0005:
+        if self.unit.name == SHARE.name and 0 < value < 0.0005:
             return "< 0.1 %"  # rounding would hide that there is one
         return f"{self.unit.scale * value:.{self.unit.digits}f}{self.unit.name}"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Protocol
 
@@ -10,8 +11,9 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import lines, listed
+from btviz.stats.clustered import median_interval
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, SHARE, SMALL, Finding, Unit, extremes
+from btviz.taxonomy.findings import NOT_DECIDED, NUMBER, RATE, SHARE, SMALL, Finding, Unit, extremes
 from btviz.taxonomy.words import title_of
 
 _COUNTED = {
@@ -99,15 +101,24 @@ def middles(scores: pl.DataFrame, ds: Dataset) -> str:
         A line a model.
     """
     known = scores.filter(pl.col("kind") != "moderation").drop_nulls("score")
-    labelled = known.join(ds.pairs.select("pair_id", "is_safe"), on="pair_id").drop_nulls("is_safe")
+    labelled = known.join(ds.pairs.select("pair_id", "prompt_id", "is_safe"), on="pair_id").drop_nulls("is_safe")
     said = []
     for part in labelled.sort("kind", "model").partition_by("model", "kind", maintain_order=True):
-        middle = part.group_by("is_safe").agg(pl.col("score").median(), pl.len()).sort("is_safe", descending=True)
         groups = [
-            f"{'safe' if safe else 'unsafe'} answers {score:.2f} (n = {n:,})" for safe, score, n in middle.iter_rows()
+            f"{name} answers {_median(part.filter(is_safe=is_safe))}"
+            for is_safe, name in ((True, "safe"), (False, "unsafe"))
+            if is_safe in part["is_safe"]
         ]
         said.append(f"{part['model'][0]}: the median {part['kind'][0]} of {listed(groups)}.")
     return lines(f"In {name_of(ds)}:", *(said or ["no scored answer has a safety label."]))
+
+
+def _median(answers: pl.DataFrame) -> Finding:
+    values, prompt = answers["score"].to_numpy(), answers["prompt_id"].to_numpy()
+    value, low, high = median_interval(values, clusters=prompt)
+    why = None if math.isfinite(low) else f"its {answers['prompt_id'].n_unique():,} prompts are too few or too uneven"
+    ends = [end if math.isfinite(end) else None for end in (low, high)]
+    return Finding(value, ends[0], ends[1], len(values), "answers", why, NUMBER)
 
 
 def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
@@ -134,7 +145,7 @@ def accuracies(metrics: pl.DataFrame, ds: Dataset) -> str:
     apart = metrics.filter(metric="auc", grouping="all").filter(pl.col("kind") != "moderation")
     said += [
         f"{row['model']}: of pairs of an unsafe and a safe answer, the unsafe one scores higher in "
-        f"{_found(row, 'answers')}, {row['support']:,} of them unsafe."
+        f"{_found(row, 'answers', RATE)}, {row['support']:,} of them unsafe."
         for row in apart.iter_rows(named=True)
         if row["estimate"] is not None
     ]
@@ -238,16 +249,13 @@ def moderation(metrics: pl.DataFrame, ds: Dataset) -> str:
     for part in results.partition_by("model", maintain_order=True):
         overall = part.filter(pl.col("target").is_null(), pl.col("unit") == "pair")
         rates = [
-            f"{_RATES.get(row['metric'], row['metric'])} {_found(row, 'answers')}"
+            f"{_RATES.get(row['metric'], row['metric'])} {_found(row, 'answers', RATE)}"
             for row in overall.iter_rows(named=True)
         ]
         said.append(f"{part['model'][0]}, any category against unsafe{_flagged(overall)}: {'; '.join(rates)}.")
         by = part.filter(pl.col("target").is_not_null(), pl.col("metric") == "f1")
         ends = extremes(
-            [
-                (title_of(row["target"], ds.taxonomy), _found(row, f"answers, {row['support']:,} of them such harm"))
-                for row in by.iter_rows(named=True)
-            ],
+            [(title_of(row["target"], ds.taxonomy), _by_support(row)) for row in by.iter_rows(named=True)],
             what="categories",
         )
         said.append(f"By category, F1 runs {ends}." if ends else None)
@@ -316,6 +324,10 @@ def turns(drift: pl.DataFrame, *, of: str) -> str:
 
 def _found(row: dict[str, Any], items: str, unit: Unit = SHARE) -> Finding:
     return Finding.of(row, "estimate", items=items, unit=unit)
+
+
+def _by_support(row: dict[str, Any]) -> Finding:
+    return _found(row, f"answers, {row['support']:,} of them such harm", RATE)
 
 
 def _asked(row: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -10,7 +11,7 @@ from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, lines
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import NUMBER, Finding, extremes
+from btviz.taxonomy.findings import NUMBER, RATE, Finding, extremes
 from btviz.taxonomy.words import percent
 
 
@@ -69,7 +70,7 @@ def transferred(table: pl.DataFrame, ds: Dataset, *, to: Dataset) -> str:
         None
         if auc is None or auc["estimate"] is None
         else f"Of pairs of an unsafe and a safe answer, the unsafe one costs more in "
-        f"{_rate(auc, 'answers')}, {auc['support']:,} of them unsafe.",
+        f"{Finding.of(auc, 'estimate', items='answers', unit=RATE)}, {auc['support']:,} of them unsafe.",
         _at_zero(at_zero),
         _categories(table, to.taxonomy),
     )
@@ -165,15 +166,21 @@ def _told_categories(known: pl.DataFrame, ds: Dataset) -> str | None:
     rows = known.filter(~pl.col("outcome").is_in(list(_TOLD)), baseline="prompt").drop_nulls("low_joint")
     if rows.is_empty():
         return None
-    told = rows.filter(pl.col("low_joint") > HALF)
+    told = sum(_told_at_once(row) for row in rows.to_dicts())
     ends = extremes(
         ((ds.taxonomy[row["outcome"]].title, _area(row)) for row in rows.to_dicts()),
         what="categories",
     )
     return (
-        f"Of {rows.height:,} categories with an interval the prompt alone tells {told.height:,} better than chance, "
+        f"Of {rows.height:,} categories with an interval the prompt alone tells {told:,} better than chance, "
         f"all intervals at once{'' if ends is None else f'; their AUC goes {ends}'}."
     )
+
+
+def _told_at_once(row: dict[str, Any]) -> bool:
+    """Whether the interval that holds together with those of all categories lies above chance."""
+    joint = replace(_area(row), low=row["low_joint"], high=row["high_joint"])
+    return joint.against(HALF).side > 0
 
 
 def _area(row: dict[str, Any]) -> Finding:
