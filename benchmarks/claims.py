@@ -22,11 +22,11 @@ import numpy as np
 import polars as pl
 
 import btviz
-from btviz import sentences
 from btviz.data.dataset import Dataset
 from btviz.data.synthetic.conversations import sample_conversations
 from btviz.preference import flags_against_safer, implied_trade_off, quadrants, simulate_scores
 from btviz.preference.shares import reasons_of
+from btviz.reports import sentences
 from btviz.scores.conversations import turn_drift, turn_scores
 from btviz.scores.differences import margin_summary, score_margins
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants

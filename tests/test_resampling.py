@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from btviz.errors import UsageError
-from btviz.stats.permutation import benjamini_hochberg, holm, sign_flip
+from btviz.stats.permutation import benjamini_hochberg, holm, sign_flip, studentised_p
 from btviz.stats.resampling import bootstrap, cluster_sums, reweighted
 
 relaxed = settings(max_examples=60)
@@ -365,3 +365,33 @@ def test_equal_columns_are_drawn_alike_and_change_nothing():
     assert (wide[:, :3] == plain).all()
     assert (wide[:, 4:] == wide[:, [1, 2, 0]]).all()
     assert not wide[:, 3].any()
+
+
+def test_the_studentised_test_is_the_bootstrap_of_t():
+    """Reference: clusters drawn one by one in a plain loop."""
+    draw = np.random.default_rng(5)
+    sums = draw.integers(-3, 5, 40).astype(float)
+    n, mean = len(sums), sums.mean()
+    observed = abs(mean) / (sums.std(ddof=1) / np.sqrt(n))
+    exceeding = 0
+    for _ in range(4000):
+        drawn = sums[draw.integers(n, size=n)]
+        exceeding += abs(drawn.mean() - mean) / (drawn.std(ddof=1) / np.sqrt(n)) >= observed
+    assert studentised_p(sums, n_boot=8000) == pytest.approx(exceeding / 4000, abs=0.02)
+    assert studentised_p(-sums, n_boot=8000) == pytest.approx(studentised_p(sums, n_boot=8000), abs=0.02)
+    assert np.isnan(studentised_p(np.ones(9)))
+    assert np.isnan(studentised_p(np.zeros(0)))
+    assert studentised_p(np.r_[np.ones(30), np.zeros(10)], n_boot=199) == 1 / 200
+    assert studentised_p(np.r_[np.ones(99), 2.0], n_boot=199) > 0.2  # one cluster decides how much they vary
+
+
+def test_sizes_that_tell_of_the_outcome_mislead_sign_flips_but_not_the_studentised_test():
+    """50 prompts: one in ten has 18 items that all miss, the others 2 that all hit, so hits and misses balance."""
+    draws, rejected = 400, np.zeros(2)
+    for draw in np.random.default_rng(0).spawn(draws):
+        sums = np.where(draw.random(50) < 0.1, -18.0, 2.0)
+        flipped, studentised = sign_flip(sums, n_flips=199).p_value, studentised_p(sums, n_boot=199)
+        rejected += np.array([flipped, studentised]) <= 0.05
+    error = np.sqrt(0.05 * 0.95 / draws)
+    assert rejected[0] / draws > 0.05 + 2 * error
+    assert rejected[1] / draws <= 0.05 + 3 * error

@@ -69,9 +69,7 @@ def test_middles_are_medians(ds, scores):
     joined = scores.filter(kind="cost").join(ds.pairs, on="pair_id")
     safe, unsafe = (joined.filter(is_safe=value)["score"].median() for value in (True, False))
     said = sentences.middles(scores, ds)
-    assert says(
-        said, "median cost", f"safe answers {safe:.2f}", "n = 2,425", f"unsafe answers {unsafe:.2f}", "n = 2,575"
-    )
+    assert says(said, "median cost", f"safe answers {safe:.2f}", "2,425", f"unsafe answers {unsafe:.2f}", "2,575")
     assert "no scored answer" in sentences.middles(scores.clear(), ds)
 
 

@@ -41,7 +41,8 @@ class Orthogonality:
         `grouping`, `level`, `n` (comparisons), `prompts`, `p` = P(better = safer) by
         comparison, `p_low` and `p_high` (95 % by prompt, `btviz.stats.clustered`), `p_value` (sign
         flips by prompt, of p = 1/2), `p_holm` (adjusted for all rows of the table: the chance that
-        any of them is called other than 1/2 by error stays below the level), `verdict` (sentence
+        any of them is called other than 1/2 by error stays below the level), `p_studentised` (where
+        prompt sizes tell of the outcome, `p_value` rejects too often and this one does not), `verdict` (sentence
         against the margin), `conclusion` (associated,
         practically orthogonal or undecided; null for synthetic data), `p_prompt_weighted`,
         `p_shrunken` with `_low`, `_high` (p drawn towards those of the other levels of its grouping, the more the fewer

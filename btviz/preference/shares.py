@@ -14,7 +14,7 @@ from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.stats.association import ratio, wilson
 from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, ClusterInterval, independent_worth, share_interval
 from btviz.stats.measures import CELLS
-from btviz.stats.permutation import SignFlip, holm, sign_flip
+from btviz.stats.permutation import SignFlip, holm, sign_flip, studentised_p
 from btviz.stats.power import smallest_share_effect
 from btviz.stats.quantiles import two_sided_p
 from btviz.stats.resampling import Level, Resampling, cluster_sums, members
@@ -56,16 +56,16 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
     """Shares of hits, one row per level.
 
     Columns: `n`, `prompts`, `p`, `p_low` and `p_high` (95 % by prompt, `btviz.stats.clustered`), `p_value` (sign flips
-    of p = 1/2), `p_holm` (adjusted for all rows of the table that have one), `p_prompt_weighted`, `naive_low`,
-    `naive_high`, `naive_p_value`, `effective_prompts` (equal prompts that would weigh as much),
+    of p = 1/2), `p_holm` (adjusted for all rows of the table that have one), `p_studentised` (of p = 1/2 without the
+    symmetry that sign flips need, `stats.permutation.studentised_p`), `p_prompt_weighted`, `naive_low`, `naive_high`, `naive_p_value`, `effective_prompts` (equal prompts that would weigh as much),
     `smallest_detectable` (least |2p - 1| that a test of p = 1/2 with these prompts finds in 80 % of samples, at a level
     of 5 %, two-sided; null where none is large enough), `undefined`.
     """
-    n, hits, prompts = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts
+    n, hits, prompts, levels = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts, range(sums.n.shape[1])
     interval = share_interval(sums.hits, sums.n)
     naive_low, naive_high = wilson(hits, n=n)
     p_values = []
-    for level in range(len(n)):
+    for level in levels:
         p_values.append(flips(sums, level, resampling=resampling).p_value if prompts[level] else np.nan)
         resampling.report((level + 1) / len(n))
     table = {
@@ -76,6 +76,7 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
         "p_high": interval.high,
         "p_value": p_values,
         "p_holm": holm(np.array(p_values, np.float64)),
+        "p_studentised": [studentised_p(sums.signed(level), random_state=resampling.random_state) for level in levels],
         "p_prompt_weighted": _prompt_weighted(sums),
         "naive_low": naive_low,
         "naive_high": naive_high,

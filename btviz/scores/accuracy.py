@@ -24,7 +24,11 @@ N_THRESHOLDS = 41
 
 
 def pair_accuracy(compared: pl.DataFrame, *, label: str, higher: bool, taxonomy: Taxonomy) -> pl.DataFrame:
-    """Share of comparisons whose answers a score puts in the order of a label; ties are wrong."""
+    """Share of comparisons whose answers a score puts in the order of a label; ties are wrong.
+
+    Every comparison counts by the label of its own row, so one that occurs twice with opposite labels is right once and
+    wrong once: the rule of `btviz.score_metrics` for whatever counts comparisons; `score_ceilings` says what is left.
+    """
     known = compared.drop_nulls(label)
     lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
     right = lead > 0 if higher else lead < 0
@@ -35,7 +39,10 @@ def pair_accuracy(compared: pl.DataFrame, *, label: str, higher: bool, taxonomy:
 
 
 def sign_accuracy(answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy) -> pl.DataFrame:
-    """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong."""
+    """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong.
+
+    Both ways to count of `btviz.score_metrics`: answers of comparisons by the label of their row, and pairs by theirs.
+    """
     columns = ("prompt_id", "score", "is_safe", "labels", "severity", "source", "split", "topic")
     tables = []
     for unit, frame in ((ANSWER, both_answers(compared, *columns)), (PAIR, answers)):
@@ -113,7 +120,11 @@ NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apa
 
 
 def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling) -> pl.DataFrame:
-    """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers."""
+    """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers.
+
+    An answer counts once, by the label of its pair; one whose rows contradict each other without a majority has none,
+    and is left out, as it is from all that counts pairs (`btviz.score_metrics`).
+    """
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     levels = _contrasts(answer_levels(known, taxonomy), unsafe)

@@ -83,6 +83,12 @@ def score_metrics(
           `recall`, `false_positive_rate`, `accuracy`;
         - moderation: `precision`, `recall`, `f1`, `false_positive_rate`, `auc`.
 
+        Labels that contradict each other are treated by one rule, which `unit` tells. What counts comparisons, or
+        answers of comparisons, takes each row by its own label: opposite labels count once each, and no score is right
+        about both (`btviz.score_ceilings`). What counts pairs takes one label each, that of the majority; a pair whose
+        rows contradict each other without one has no label, and is left out. So `pair_accuracy` keeps rows whose
+        answers `auc` leaves out, and `n` of both says how many there are.
+
         All are strict: equal scores, and a cost of exactly 0, count as wrong. Of a cost that may have its boundary
         elsewhere than at 0 (column `boundary` of its scores), what presumes that is null, and `undefined` says so.
 

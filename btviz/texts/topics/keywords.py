@@ -215,7 +215,7 @@ class TopicWords:
 def heaviest(
     weights: Any, telling: Any, *, most: int
 ) -> list[tuple[NDArray[np.integer[Any]], NDArray[np.floating[Any]]]]:
-    """Of each row of c-TF-IDF the words (columns) that set it apart, with their weights, the heaviest first."""
+    """Of each row of c-TF-IDF (reduced frequent words) the words (columns) that set it apart, the heaviest first."""
     told = weights.multiply(telling).tocsr()
     best = []
     for row in range(told.shape[0]):
