@@ -57,9 +57,10 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
 
     Columns: `n`, `prompts`, `p`, `p_low` and `p_high` (95 % by prompt, `btviz.stats.clustered`), `p_value` (sign flips
     of p = 1/2), `p_holm` (adjusted for all rows of the table that have one), `p_studentised` (of p = 1/2 without the
-    symmetry that sign flips need, `stats.permutation.studentised_p`), `p_prompt_weighted`, `naive_low`, `naive_high`, `naive_p_value`, `effective_prompts` (equal prompts that would weigh as much),
-    `smallest_detectable` (least |2p - 1| that a test of p = 1/2 with these prompts finds in 80 % of samples, at a level
-    of 5 %, two-sided; null where none is large enough), `undefined`.
+    symmetry that sign flips need, `stats.permutation.studentised_p`), `p_prompt_weighted`, `naive_low`, `naive_high`,
+    `naive_p_value`, `effective_prompts` (equal prompts that would weigh as much), `smallest_detectable` (least
+    |2p - 1| that a test of p = 1/2 with these prompts finds in 80 % of samples, at a level of 5 %, two-sided; null
+    where none is large enough), `undefined`.
     """
     n, hits, prompts, levels = sums.n.sum(axis=0), sums.hits.sum(axis=0), sums.prompts, range(sums.n.shape[1])
     interval = share_interval(sums.hits, sums.n)

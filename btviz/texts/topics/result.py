@@ -26,8 +26,8 @@ class Topics:
     topics : DataFrame
         One row per topic, the largest first: `topic` (0, 1, ...), `n_pairs`, `n_texts`
         (distinct texts), `n_prompts`, `name` (first words), `keywords` (list, best first),
-        `weights` (their c-TF-IDF with reduced frequent words), `n_labelled` (pairs whose labels are known), `share_unsafe`,
-        `top_category` (released key), ``share_<slug>`` of each category (0 .. 1).
+        `weights` (their c-TF-IDF with reduced frequent words), `n_labelled` (pairs whose labels are
+        known), `share_unsafe`, `top_category` (released key), ``share_<slug>`` of each category (0 .. 1).
     assignments : DataFrame
         One row per pair, sorted by `pair_id`: `pair_id`, `topic` (-1 = outlier), `probability`
         (0 .. 1, 0 for outliers), `reassigned` (an outlier that was given the nearest topic).
@@ -195,14 +195,14 @@ def fit_topics(
     """Find what the dense regions of a data map are about.
 
     Distinct texts are clustered by the density of the map (HDBSCAN*, by excess of mass), at
-    several smallest topic sizes. Words come from BERTopic on these clusters and vectors: the variant of c-TF-IDF
-    with reduced frequent words, ``sqrt(f / n) log(1 + A / F)`` for f of the n words of a topic, F in all topics and a
-    mean of A words a topic, where plain c-TF-IDF has no root; then maximal marginal relevance among the best 30, with the mean vector of the texts that
-    have a word for the word's own, and that of a topic's texts for the topic's. A keyword is a
-    word of its script (clauses without blanks are divided by dictionary, as in
-    `btviz.data.words`), is in two prompts and in two texts of the topic, and is twice as common
-    there as in all other texts with words of its script; function words of some twenty languages
-    are none. No model is loaded and nothing is fetched.
+    several smallest topic sizes. Words come from BERTopic on these clusters and vectors: the variant of
+    c-TF-IDF with reduced frequent words, ``sqrt(f / n) log(1 + A / F)`` for a word with f of the n words of a
+    topic, F in all topics and a mean of A words a topic, where plain c-TF-IDF has no root; then maximal
+    marginal relevance among the best 30, with the mean vector of the texts that have a word for the word's own,
+    and that of a topic's texts for the topic's. A keyword is a word of its script (clauses without blanks are
+    divided by dictionary, as in `btviz.data.words`), is in two prompts and in two texts of the topic, and is
+    twice as common there as in all other texts with words of its script; function words of some twenty
+    languages are none. No model is loaded and nothing is fetched.
 
     Parameters
     ----------

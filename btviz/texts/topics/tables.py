@@ -119,7 +119,7 @@ def _merges(texts: Integers, n_pairs: Integers, *, model: Any, counted: CountedT
 def _words_of_unions(
     texts: Integers, unions: Sequence[list[int]], *, model: Any, counted: CountedTexts, n_words: int
 ) -> list[list[str]]:
-    """Best words by c-TF-IDF with reduced frequent words, with the weights of words that BERTopic learnt from the topics."""
+    """Best words by c-TF-IDF (reduced frequent words), with the weights of words that BERTopic learnt from topics."""
     groups = [np.flatnonzero(np.isin(texts, union)) for union in unions]
     counts = counted.transform([" ".join(map(str, group)) for group in groups])
     weights = model.ctfidf_model.transform(counts.astype(np.float64))
