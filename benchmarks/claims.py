@@ -40,6 +40,7 @@ Rng = np.random.Generator
 CLAIM_NOTHING = {
     "attainable": "counts labels that contradict each other, and what follows for any score",
     "data": "says what the data are and counts them",
+    "plan": "says how many prompts assumed effects would take",
     "published_counts": "restates the verdicts on published counts, which carry their doubt and no interval by prompt",
     "published_numbers": "counts comparisons of numbers with what was printed",
     "saying_why": "prints a reason in place of an error",
@@ -153,6 +154,8 @@ def compared(ds: Dataset, rng: Rng) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "by_group", lambda: sentences.by_group(found, drawn)
     yield "chance", lambda: sentences.chance(found, drawn)
     yield "adjusted", lambda: sentences.adjusted(found.adjusted, drawn)
+    order = btviz.severity_order(drawn)
+    yield "severity", lambda: sentences.severity(order, drawn)
     yield "orders", lambda: sentences.orders(found.cycles, drawn)
     yield "flags", lambda: sentences.flags(flags_against_safer(drawn, n_boot=N_BOOT), drawn)
     single = preferences(ds, rng)
@@ -270,8 +273,21 @@ def categories(ds: Dataset, rng: Rng) -> Iterator[tuple[str, Callable[[], str]]]
         for row in share_rows(rng, p=0.4, names=[*keys, "is_safe"])
     ]
     yield "agreement", lambda: sentences.agreement(pl.DataFrame(alphas), ds)
+    split = rng.choice(["train", "test"], ds.annotations.height)
+    halves = with_tables(ds, annotations=ds.annotations.with_columns(split=pl.Series(split)))
+    moved_labels = btviz.split_shift(halves, n_permutations=99, random_state=int(rng.integers(2**31)))
+    yield "shift", lambda: sentences.shift(moved_labels, halves)
+    mixed = btviz.category_mix([part(ds, rng, "half"), part(ds, rng, "another half")])
+    yield "mix", lambda: sentences.mix(mixed, ds.taxonomy)
     told = [area(rng, outcome, among=len(keys)) for outcome in ("unsafe", "better", "safer", *keys)]
     yield "artefacts", lambda: sentences.artefacts(pl.DataFrame(told), ds)
+
+
+def part(ds: Dataset, rng: Rng, name: str) -> Dataset:
+    """Annotations of half of the prompts, drawn at random, under a name."""
+    prompts = rng.permutation(ds.annotations["prompt_id"].unique().sort().to_numpy())
+    rows = ds.annotations.filter(pl.col("prompt_id").is_in(prompts[: len(prompts) // 2].tolist()))
+    return dataclasses.replace(with_tables(ds, annotations=rows), name=name)
 
 
 def area(rng: Rng, outcome: str, *, among: int) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import interval, lines, listed, p_value
 from btviz.stats.clustered import FEWEST_EFFECTIVE
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import LEVEL, NUMBER, SHARE, Decision, Finding, Unit, extremes
+from btviz.taxonomy.findings import NUMBER, POINTS, SHARE, Decision, Finding, Unit, extremes
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
@@ -220,7 +220,8 @@ def shift(table: pl.DataFrame, ds: Dataset) -> str:
     )
     if row["p_value"] is None:
         return lines(prompts, f"Whether labels differ is not tested: {row['undefined']}.")
-    differing = table.filter(pl.col("p_holm") < LEVEL)["what"].to_list()
+    tested = table.drop_nulls("p_holm").select("what", "p_holm").rows()
+    differing = [what for what, adjusted in tested if Decision.of_p(adjusted).side]
     named = [title_of(what, ds.taxonomy) if what in ds.taxonomy.keys else "unsafe" for what in differing]
     said = Decision.of_p(row["p_value"]).words(
         below="", undecided="no shift of labels was shown", above="labels differ between the splits"
@@ -249,14 +250,23 @@ def mix(table: pl.DataFrame, taxonomy: Taxonomy) -> str:
     """
     said = []
     for (name, against), rows in table.drop_nulls("against").group_by("name", "against", maintain_order=True):
-        apart = (
-            rows.filter((pl.col("low_joint") > 0) | (pl.col("high_joint") < 0)).sort(pl.col("share").abs()).reverse()
-        )
+        apart = [row for row in rows.sort(pl.col("share").abs(), descending=True).to_dicts() if _differs(row)]
+        counted = [_rows_of(table, each) for each in (name, against)]
         parts = [
             f"{title_of(row['category'], taxonomy)} by {100 * row['share']:+.1f} points"
             f"{interval(row['low_joint'], row['high_joint'])}"
-            for row in apart.iter_rows(named=True)
+            for row in apart
         ]
         found = f"differ in {listed(parts)}" if parts else "differ in no category"
-        said.append(f"{name} and {against}, all differences taken together, {found}.")
+        said.append(f"{name} and {against}, all differences taken together, {found} ({' and '.join(counted)} rows).")
     return lines(*said)
+
+
+def _differs(row: dict[str, Any]) -> bool:
+    """Whether the interval of a difference that holds together with all others leaves out 0."""
+    joint = Finding(row["share"], row["low_joint"], row["high_joint"], 0, "rows", row["undefined"], POINTS)
+    return joint.against(0).side != 0
+
+
+def _rows_of(table: pl.DataFrame, name: str) -> str:
+    return f"{table.filter(pl.col('against').is_null(), name=name)['n'].max() or 0:,}"
