@@ -50,6 +50,12 @@ CLAIM_NOTHING = {
 }
 """Functions that decide nothing about data, and why."""
 
+CLAIM_BY_SELECTION = {
+    "structure": "names stable pairs and states how many of them are expected to be noise, by the bound of "
+    "`btviz.category_structure`",
+}
+"""Functions whose claims have an error rate of their own, which they state."""
+
 N_BOOT = 200
 PROMPTS = 120
 

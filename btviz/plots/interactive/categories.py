@@ -74,7 +74,7 @@ def explorer(
             *notes(drawn),
             width=EXPLORER_SIDE + EXPLORER_BARS,
         ),
-        description=describe(drawn, COEFFICIENTS[coefficient], names=_titles(categories), caption=caption),
+        description=describe(table, coefficient, names=_titles(categories), caption=caption),
     )
 
 
@@ -221,7 +221,7 @@ def selection_contrast(
         _matrix(table, coefficient, categories=categories, side=CONTRAST_SIDE),
         _contrast_bars(contrast, categories=categories),
         title=heading("Harm categories of the selection", *lines, width=CONTRAST_SIDE + CONTRAST_BARS),
-        description=_description(contrast, names=_titles(categories), caption=caption),
+        description=_description(names=_titles(categories), caption=caption),
     )
 
 
@@ -266,11 +266,6 @@ def _contrast_bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]
     return alt.LayerChart(layer=[*others, *selected, clickable], width=CONTRAST_BARS, height=CONTRAST_SIDE)
 
 
-def _description(contrast: pl.DataFrame, *, names: Mapping[str, str], caption: str) -> str:
-    highest = contrast.drop_nulls("lift").sort("lift", descending=True)
-    most = ""
-    if highest.height:
-        row = highest.row(0, named=True)
-        most = f" Highest lift: {names[row['category']]}, {row['lift']:.2g}."
+def _description(*, names: Mapping[str, str], caption: str) -> str:
     what = f"Shares of {len(names)} harm categories in a selection and in the rest, and their associations"
-    return f"{what} ({caption}).{most}"
+    return f"{what} ({caption})."

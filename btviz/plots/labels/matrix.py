@@ -31,6 +31,7 @@ from btviz.plots.style.theme import (
 )
 from btviz.stats import association
 from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.findings import NUMBER, Finding, extremes
 from btviz.taxonomy.words import titles
 
 CROSS = "M-1,-1L1,1M-1,1L1,-1"
@@ -96,7 +97,7 @@ def association_matrix(
         height=side * len(names),
         view={"fill": FAINT},
         title=heading("Which harm categories occur together", caption, *notes(drawn), width=width),
-        description=describe(drawn, shown, names=names, caption=caption),
+        description=describe(table, coefficient, names=names, caption=caption),
         config=config(size=size),
     )
 
@@ -191,14 +192,21 @@ def notes(drawn: pl.DataFrame) -> list[str]:
     ]
 
 
-def describe(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str], caption: str) -> str:
-    """Text for those who do not see the picture."""
-    highest = drawn.drop_nulls("value").sort("value", descending=True)
-    most = ""
-    if highest.height:
-        row = highest.row(0, named=True)
-        most = f" Highest: {names[row['row']]} with {names[row['col']]}, {row['text']}."
-    return f"Matrix of {shown.title} between {len(names)} harm categories ({caption}).{most}"
+def describe(table: pl.DataFrame, coefficient: str, *, names: Mapping[str, str], caption: str) -> str:
+    """Text for those who do not see the picture: a coefficient with intervals has its ends named, and no other."""
+    range_of = ""
+    if f"{coefficient}_low" in table.columns:
+        once = table.filter(pl.col("row") < pl.col("col"))
+        found = [
+            (
+                f"{names[row['row']]} with {names[row['col']]}",
+                Finding.of(row, coefficient, items=row.get("population") or "items", unit=NUMBER),
+            )
+            for row in once.iter_rows(named=True)
+        ]
+        ends = extremes(found, what="pairs")
+        range_of = f" It goes {ends}." if ends else ""
+    return f"Matrix of {COEFFICIENTS[coefficient].title} between {len(names)} harm categories ({caption}).{range_of}"
 
 
 DARK_DIVERGING, DARK_SEQUENTIAL = 0.69, 0.75

@@ -269,4 +269,5 @@ def _differs(row: dict[str, Any]) -> bool:
 
 
 def _rows_of(table: pl.DataFrame, name: str) -> str:
-    return f"{table.filter(pl.col('against').is_null(), name=name)['n'].max() or 0:,}"
+    counts = table.filter(pl.col("against").is_null(), name=name)["n"].to_list()
+    return f"{max(counts, default=0):,}"
