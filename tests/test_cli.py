@@ -244,7 +244,7 @@ def test_figures_that_cannot_be_drawn_are_an_error_where_there_is_no_other(tmp_p
     prompts = tmp_path / "asked.jsonl"
     prompts.write_text('{"prompt": "what is tea"}\n')
     result = call("figures", str(prompts), "--out", str(tmp_path / "out"), "--json")
-    assert (result.exit_code, result.stdout) == (2, "")
+    assert (result.exit_code, result.stdout) == (4, "")
     assert "holds prompts without answers" in result.stderr
     shown = done("demo", str(prompts), "--out", str(tmp_path / "out")).stdout
     assert shown.count("not drawn") == len(FIGURES) + len(SCORE_FIGURES)

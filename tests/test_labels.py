@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 import btviz
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ANNOTATIONS
-from btviz.errors import UsageError
+from btviz.errors import DataError, UsageError
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts, label_sets, labels_per_item
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
@@ -428,7 +428,7 @@ def test_prompts_without_answers_have_no_statistics(tmp_path):
     file = tmp_path / "asked.jsonl"
     file.write_text('{"prompt": "what is tea"}\n{"prompt": "what is spring"}\n')
     for population in ("annotations", "pairs", "prompts"):
-        with pytest.raises(UsageError, match="holds prompts without answers"):
+        with pytest.raises(DataError, match="holds prompts without answers"):
             btviz.category_counts(btviz.load(file), population=population)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from btviz.cli.report import json_option, print_json, print_table, say
-from btviz.errors import UsageError
+from btviz.errors import DataError, UsageError
 from btviz.store import figures_dir
 
 if TYPE_CHECKING:
@@ -43,7 +43,8 @@ def figures_command(
     folder = out or figures_dir() / ds.name
     manifest = draw(ds, folder, scores=_scores_of(ds, models), override_sign=override_sign)
     if not manifest["file"].count():
-        raise UsageError(f"Figures of {ds.name!r} were asked for; none could be drawn. {manifest['not_drawn'][0]}")
+        fault = DataError if ds.item == "prompt" else UsageError
+        raise fault(f"Figures of {ds.name!r} were asked for; none could be drawn. {manifest['not_drawn'][0]}")
     if as_json:
         print_json({"name": ds.name, "is_synthetic": ds.is_synthetic, "files": manifest.to_dicts()})
         return

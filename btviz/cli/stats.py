@@ -232,7 +232,7 @@ def stats_compare(name: str, other: str | None, *, where: str, n_boot: int, seed
 def _compare(ds: Dataset, other: str, *, where: str, n_boot: int, seed: int, as_json: bool) -> None:
     """What two data sets can be compared in; what they cannot is said."""
     from btviz import category_mix, compare_categories, compare_releases
-    from btviz.errors import UsageError
+    from btviz.errors import DataError, UsageError
     from btviz.reports import sentences
 
     second = _here_or_published(other)
@@ -246,7 +246,7 @@ def _compare(ds: Dataset, other: str, *, where: str, n_boot: int, seed: int, as_
     for key, make in makers.items():
         try:
             tables[key] = make()
-        except UsageError as error:
+        except (DataError, UsageError) as error:
             reasons[key] = str(error)
     if as_json:
         print_json({**{key: table.to_dicts() for key, table in tables.items()}, "lacking": reasons})

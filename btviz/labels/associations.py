@@ -175,6 +175,8 @@ def cooccurrence(
     ------
     UsageError
         If an option is unknown, or the data have not what it needs.
+    DataError
+        If they are prompts without answers.
     """
     histogram = label_histogram(ds, population=population, where=where, by=by, taxonomy=taxonomy)
     place = places(histogram)
@@ -267,6 +269,8 @@ def cooccurrence_tests(
     ------
     UsageError
         If an option is unknown, or the data have not what it needs.
+    DataError
+        If they are prompts without answers.
     """
     of_phi = PHI_INTERVALS[choice(interval, PHI_INTERVALS, what="interval")]
     expect_dataset(ds)

@@ -53,6 +53,8 @@ def category_counts(
     ------
     UsageError
         If an option is unknown, or the data have not what it needs.
+    DataError
+        If they are prompts without answers.
     """
     histogram = label_histogram(ds, population=population, where=where, by=by, taxonomy=taxonomy)
     keys = histogram.taxonomy.keys
@@ -96,6 +98,8 @@ def label_sets(
     ------
     UsageError
         If an option is unknown, or the data have not what it needs.
+    DataError
+        If they are prompts without answers.
     """
     histogram = label_histogram(ds, population=population, where=where, by=by, taxonomy=taxonomy)
     members = histogram.taxonomy.members
@@ -142,6 +146,8 @@ def labels_per_item(
     ------
     UsageError
         If an option is unknown, or the data have not what it needs.
+    DataError
+        If they are prompts without answers.
     """
     histogram = label_histogram(ds, population=population, where=where, by=by, taxonomy=taxonomy)
     sizes = [np.bitwise_count(group.labels) for group in histogram.groups]

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
 from btviz.data.votes import majority
-from btviz.errors import UsageError, choice
+from btviz.errors import DataError, UsageError, choice
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 POPULATIONS = ("annotations", "pairs", "prompts")
@@ -206,7 +206,8 @@ def items_of(
 def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxonomy) -> tuple[str, pl.LazyFrame]:
     lack = why_unlabelled(ds)
     if lack is not None:
-        raise UsageError(
+        fault = DataError if ds.item == "prompt" else UsageError  # prompts alone are data of another kind
+        raise fault(
             f"Statistics of categories were asked for of {ds.name!r}; {lack}, and what is counted is labelled answers."
             f"{_of_prompts(ds)} "
             "Use data whose answers are labelled, or name the columns that hold the labels (--columns)."

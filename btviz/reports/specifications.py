@@ -122,6 +122,8 @@ def specification_curve(
     ------
     UsageError
         If an option is unknown, or the data have not what it needs.
+    DataError
+        If they are prompts without answers.
     """
     data_sets = [ds] if isinstance(ds, Dataset) else list(ds)
     for each in data_sets:

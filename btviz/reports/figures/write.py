@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import UsageError, choice
+from btviz.errors import DataError, UsageError, choice
 from btviz.plots.style.rendering import FORMATS, announce_boxes, render, undrawn
 from btviz.plots.topics.datamap import topic_map
 from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known, Subject, origin
@@ -215,7 +215,7 @@ def _written(
     row: dict[str, str | None] = {"figure": figure.key, "title": figure.title, "after": figure.after}
     try:
         chart = figure.draw(subject, known=known)
-    except UsageError as error:  # these data have not what this figure shows
+    except (DataError, UsageError) as error:  # these data have not what this figure shows
         return [{**row, "not_drawn": str(error)}]
     *pictures, _ = save_figure(chart, out / figure.key, provenance=figure.provenance(subject))
     return _rows(row, pictures)

@@ -53,8 +53,8 @@ export function scaleSlider(model, act) {
   const words = element("span", { class: "btviz-quiet btviz-scale" });
   const say = () => {
     const [smallest, n] = scales()[Number(slider.value)] ?? [];
-    const { scale, outliers } = model.get("state");
-    const loose = smallest === scale && outliers != null ? `, ${percent(outliers)} of pairs in none` : "";
+    const { scale, outliers, item } = model.get("state");
+    const loose = smallest === scale && outliers != null ? `, ${percent(outliers)} of ${item}s in none` : "";
     words.replaceChildren(`${plural(n ?? 0, "topic")} of ${smallest}+ texts${loose}`);
   };
   /** @type {HTMLInputElement} */
