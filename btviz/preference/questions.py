@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
-from btviz.errors import NotFoundError, choice
+from btviz.errors import MissingExtraError, NotFoundError, choice
 from btviz.preference.comparisons import STRATA, Comparisons, comparisons_of, levels_of
 from btviz.preference.shares import (
     Sums,
@@ -127,12 +127,18 @@ def shares_of(ds: Dataset, question: Question, *, progress: Callable[[float], No
 
 
 def _shrunken(sums: Sums, levels: Sequence[Level]) -> list[pl.Series]:
-    """Shares drawn towards those of the other levels of their grouping; null where there are fewer than three."""
+    """Shares drawn towards those of the other levels of their grouping.
+
+    Null where there are fewer than three levels, and without the package that this needs.
+    """
     found = np.full((3, len(levels)), np.nan)
     groupings = np.array([level.grouping for level in levels])
     for grouping in dict.fromkeys(groupings.tolist()):
         places = np.flatnonzero(groupings == grouping)
-        drawn = shrunken_shares(sums.hits[:, places], sums.n[:, places])
+        try:
+            drawn = shrunken_shares(sums.hits[:, places], sums.n[:, places])
+        except MissingExtraError:
+            break
         found[:, places] = drawn.estimate, drawn.low, drawn.high
     names = ("p_shrunken", "p_shrunken_low", "p_shrunken_high")
     return [pl.Series(name, values).fill_nan(None) for name, values in zip(names, found, strict=True)]

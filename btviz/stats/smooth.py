@@ -1,11 +1,11 @@
 """Intervals of smooth measures of sums by cluster: any function, by the jackknife on a scale where it is near normal.
 
 A percentile bootstrap covers too little where few clusters carry the rarer outcome, and where some weigh much more
-than others: at 50 prompts it holds kappa in 80 to 92 % of samples. Here clusters are left out one at a time (Tukey
-1958), which gives a variance and, from how unequal the clusters' squared deviations are, its degrees of freedom; the
-quantile is that of Student's t. Where few clusters decide there are two ways on: a measure of shares has the interval
-that follows from those of the shares (`moved`), and any other a wide one, as its degrees of freedom are few. None is
-left out for that: an interval that is shown for lucky draws alone covers too little.
+than others. Here clusters are left out one at a time (Tukey 1958), which gives a variance and, from how unequal the
+clusters' squared deviations are, its degrees of freedom; the quantile is that of Student's t. Where few clusters decide
+there are two ways on: a measure of shares has the interval that follows from those of the shares (`moved`), and any
+other a wide one, as its degrees of freedom are few. None is left out for that: an interval that is shown for lucky
+draws alone covers too little.
 """
 
 from __future__ import annotations
