@@ -41,6 +41,7 @@ _THICKEST = 5.5
 _RING = 120.0
 _NODE = 9.0
 _LINE = 10.0
+_ROOMY = 24.0  # narrowest cell for numbers of the usual size
 _ABOVE = 26.0  # room above and below the ring
 
 
@@ -263,6 +264,7 @@ def factor_loadings(
     room = points(width) - 2 * PADDING - max(map(text_width, names.values())) - 8
     side = max(min(34.0, room / (m + 1)), LEGIBLE)
     text = pl.col("loading").map_elements(shown.text, return_dtype=pl.String)
+    size = TEXT_SIZE if side >= _ROOMY else TEXT_SIZE * 0.8
     drawn = table.select(
         "category",
         "loading",
@@ -282,8 +284,8 @@ def factor_loadings(
             base.mark_rect(stroke=PAPER, strokeWidth=1).encode(
                 color=alt.Color("loading:Q").scale(shown.scale(limits)).legend(legend)
             ),
-            base.mark_text(fontSize=TEXT_SIZE).encode(text="text:N", color=ink),
-            communalities.mark_text(fontSize=TEXT_SIZE, fill=MUTED).encode(text="text:N"),
+            base.mark_text(fontSize=size).encode(text="text:N", color=ink),
+            communalities.mark_text(fontSize=size, fill=MUTED).encode(text="text:N"),
         ],
         width=side * (m + 1),
         height=17.0 * len(names),
@@ -429,7 +431,7 @@ def category_dendrogram(
     axis = alt.Axis(values=list(range(len(order))), labelExpr=lookup(places))
     ends = alt.Scale(domain=[1, min(0.0, *brackets["to"])], nice=False)
     base = alt.Chart(brackets).encode(y=alt.Y("y:Q", scale=down, axis=axis, title=None))
-    across = alt.X("from:Q", scale=ends, title="Mean φ between the two groups", axis=alt.Axis(tickCount=6, grid=True,
+    across = alt.X("from:Q", scale=ends, title="Mean φ between the two groups", axis=alt.Axis(tickCount=6 if room > 200 else 3, grid=True,
                    gridColor=FAINT))  # fmt: skip
     return LayerChart(
         layer=[base.mark_rule(stroke=INK, strokeWidth=1.2).encode(x=across, x2="to:Q", y2="y2:Q")],
