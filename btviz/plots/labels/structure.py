@@ -431,8 +431,8 @@ def category_dendrogram(
     axis = alt.Axis(values=list(range(len(order))), labelExpr=lookup(places))
     ends = alt.Scale(domain=[1, min(0.0, *brackets["to"])], nice=False)
     base = alt.Chart(brackets).encode(y=alt.Y("y:Q", scale=down, axis=axis, title=None))
-    across = alt.X("from:Q", scale=ends, title="Mean φ between the two groups", axis=alt.Axis(tickCount=6 if room > 200 else 3, grid=True,
-                   gridColor=FAINT))  # fmt: skip
+    grid = alt.Axis(tickCount=6 if room > 200 else 3, grid=True, gridColor=FAINT)
+    across = alt.X("from:Q", scale=ends, title="Mean φ between the two groups", axis=grid)
     return LayerChart(
         layer=[base.mark_rule(stroke=INK, strokeWidth=1.2).encode(x=across, x2="to:Q", y2="y2:Q")],
         width=room,
