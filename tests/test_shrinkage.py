@@ -156,4 +156,6 @@ def test_groups_of_comparisons_are_drawn_together(samples):
     pooled = table.filter(grouping="all")["p"][0]
     assert abs(rare["p_shrunken"] - pooled) < abs(rare["p"] - pooled)
     assert rare["p_low"] is None
+    assert table.filter(grouping="all")["undefined_shrunken"][0].startswith("there are 1 groups")
+    assert rare["undefined_shrunken"] is None
     assert rare["p_shrunken_low"] < rare["p_shrunken"] < rare["p_shrunken_high"]

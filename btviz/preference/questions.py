@@ -127,21 +127,24 @@ def shares_of(ds: Dataset, question: Question, *, progress: Callable[[float], No
 
 
 def _shrunken(sums: Sums, levels: Sequence[Level]) -> list[pl.Series]:
-    """Shares drawn towards those of the other levels of their grouping.
-
-    Null where there are fewer than three levels, and without the package that this needs.
-    """
+    """Shares drawn towards those of the other levels of their grouping, or why there are none."""
     found = np.full((3, len(levels)), np.nan)
+    reasons: list[str | None] = [None] * len(levels)
     groupings = np.array([level.grouping for level in levels])
     for grouping in dict.fromkeys(groupings.tolist()):
         places = np.flatnonzero(groupings == grouping)
         try:
             drawn = shrunken_shares(sums.hits[:, places], sums.n[:, places])
-        except MissingExtraError:
-            break
-        found[:, places] = drawn.estimate, drawn.low, drawn.high
+        except MissingExtraError as error:
+            why: str | None = str(error)
+        else:
+            found[:, places] = drawn.estimate, drawn.low, drawn.high
+            why = drawn.undefined
+        for place in places:
+            reasons[place] = why or (None if sums.n[:, place].any() else "no comparison has both labels")
     names = ("p_shrunken", "p_shrunken_low", "p_shrunken_high")
-    return [pl.Series(name, values).fill_nan(None) for name, values in zip(names, found, strict=True)]
+    values = [pl.Series(name, row).fill_nan(None) for name, row in zip(names, found, strict=True)]
+    return [*values, pl.Series("undefined_shrunken", reasons, pl.String)]
 
 
 def answer_of(

@@ -46,7 +46,8 @@ class Orthogonality:
         against the margin), `conclusion` (associated,
         practically orthogonal or undecided; null for synthetic data), `p_prompt_weighted`,
         `p_shrunken` with `_low`, `_high` (p drawn towards those of the other levels of its grouping, the more the fewer
-        comparisons it has, `btviz.stats.shrinkage`; null where a grouping has fewer than 3 levels with comparisons),
+        comparisons it has, `btviz.stats.shrinkage`; null where a grouping has fewer than 3 levels
+        with comparisons, as `undefined_shrunken` says),
         `naive_low`, `naive_high`, `naive_p_value` (comparisons taken for independent),
         `effective_prompts` (equal prompts that would weigh as much), `smallest_detectable` (least
         |2p - 1| that these prompts show with 80 % power, at a level of 5 %, two-sided), `rule_broken` (comparisons with

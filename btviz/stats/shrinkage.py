@@ -103,7 +103,8 @@ def shrunken_shares(hits: ArrayLike, n: ArrayLike, *, confidence: float = 0.95) 
 
 def _why_not(share: Floats) -> str | None:
     if len(share) < FEWEST_GROUPS:
-        return f"{len(share)} groups have items, and what they have in common is learnt from {FEWEST_GROUPS} or more"
+        n = len(share)
+        return f"there are {n} groups with items, and what they have in common is learnt from {FEWEST_GROUPS} or more"
     return "all items of all groups are alike" if share.max() == 0 or share.min() == 1 else None
 
 

@@ -23,6 +23,8 @@ from btviz.texts.topics.tables import labelled_pairs
 
 _ROUNDING = 1e-9
 
+NO_PAIR = "no pair of this topic is counted"
+
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
 
 
@@ -53,7 +55,7 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all", interva
           95 % intervals by prompt (`btviz.stats.clustered`), never of zero width; `interval`: which of the share;
         - `share_shrunken`, `share_shrunken_low`, `share_shrunken_high`: the share drawn towards those of the category
           in all topics, the more the smaller the topic is, with its 95 % interval (`btviz.stats.shrinkage`); null
-          where a category is in no pair, or where fewer than 3 topics have pairs;
+          where a category is in no pair, or where fewer than 3 topics have pairs, as `undefined_shrunken` says;
         - `lift_low_joint`, `lift_high_joint`: the same for all lifts at once, each at ``1 - 0.05 / family``
           (Bonferroni); `family`: lifts of the table that have an interval;
         - `few_prompts`: the topic's prompts weigh as little as fewer than 20 equal ones, so that there is no interval,
@@ -94,14 +96,18 @@ def _shrunken(rows: pl.DataFrame, numbers: list[int], *, taxonomy: Taxonomy) -> 
     """Shares of each category drawn towards its shares in all topics; one row a topic and category."""
     inside = rows["topic"].to_numpy()[:, None] == np.array(numbers)
     n = cluster_sums(inside.astype(np.float64), clusters=rows["prompt_id"].to_numpy())
-    found = []
+    found: list[list[Floats]] = []
+    reasons: list[list[str | None]] = []
     for flag in taxonomy.flags(rows["labels"]).T:
         hits = cluster_sums((inside & flag[:, None]).astype(np.float64), clusters=rows["prompt_id"].to_numpy())
         drawn = shrunken_shares(hits, n)
         found.append([drawn.estimate, drawn.low, drawn.high])
+        reasons.append([drawn.undefined or (None if there else NO_PAIR) for there in np.count_nonzero(n, axis=0)])
     of_topics = np.array(found).transpose(1, 2, 0).reshape(3, -1)
     names = ("share_shrunken", "share_shrunken_low", "share_shrunken_high")
-    return [pl.Series(name, values) for name, values in zip(names, of_topics, strict=True)]
+    of_rows = [why for of_topic in zip(*reasons, strict=True) for why in of_topic]
+    shares = [pl.Series(name, values) for name, values in zip(names, of_topics, strict=True)]
+    return [*shares, pl.Series("undefined_shrunken", of_rows, pl.String)]
 
 
 def _profiles(
@@ -173,7 +179,7 @@ def _undefined() -> pl.Expr:
     )
     return (
         pl.when(pl.col("n") == 0)
-        .then(pl.lit("no pair of this topic is counted"))
+        .then(pl.lit(NO_PAIR))
         .when(pl.col("lift").is_null())
         .then(pl.lit("no pair has this category"))
         .when(pl.col("lift_low").is_null() & (pl.col("effective") >= FEWEST_EFFECTIVE))
