@@ -41,20 +41,18 @@ def ds():
     return SimpleNamespace(taxonomy=BEAVERTAILS, name="mine", release=None, is_synthetic=False, population="mine")
 
 
-def test_the_largest_and_the_smallest_loss_are_said_with_false_alarms(table, ds):
+def test_the_largest_and_the_smallest_recall_lost_are_said_with_false_alarms(table, ds):
     said = " ".join(sentences.left_out(table, ds).split())
     assert says(said, "every category", "20.0 % [15.0, 25.0]", "400 safe", "unsafe")
-    assert says(
-        said, VIOLENCE.title, "12 unsafe", "90.0 %", "25.0 %", "10.0 % [5.0, 15.0]", "safe", "largest loss of 2"
-    )
-    assert says(said, HATE.title, "90 unsafe", "80.0 % [70.0, 90.0]", "75.0 % [65.0, 85.0]")
-    assert said.endswith("(the smallest).")
+    assert says(said, VIOLENCE.title, "90.0 % of 12 unsafe", "no interval", "25.0 %", "10.0 % [5.0, 15.0]", "safe")
+    assert says(said, HATE.title, "80.0 % [70.0, 90.0] of 90 unsafe", "75.0 % [65.0, 85.0]")
+    assert said.index(VIOLENCE.title) < said.index(HATE.title)
 
 
-def test_one_category_is_not_called_the_smallest_too(table, ds):
+def test_one_category_is_said_once_and_compared_with_nothing(table, ds):
     said = sentences.left_out(table.filter(category=HATE.key), ds)
-    assert "(the largest loss of 1)" in " ".join(said.split())
-    assert "smallest" not in said
+    assert said.count(HATE.title) == 1
+    assert "What recall loses" not in said
 
 
 def test_both_probes_are_drawn_with_the_intervals_there_are(table):
@@ -95,10 +93,10 @@ def test_a_transfer_says_what_was_left_out_and_how_many_safe_answers_are_called_
     assert "Fitted on mine" in said
     assert "measured on theirs" in said
     assert says(said, "7 of its 507 pairs", "left out", "repeat")
-    assert says(said, "90.0 % [80.0, 95.0]", "200 unsafe of 500")
+    assert says(said, "90.0 % [80.0, 95.0]", "500 answers", "200 of them unsafe")
     assert says(said, "cost of 0", "70.0 % [60.0, 80.0] of 200 unsafe", "10.0 % [5.0, 15.0] of 300 safe")
-    best, worst = (f"{HATE.title} (80.0 % [70.0, 90.0] of 90", f"{VIOLENCE.title} (60.0 % [50.0, 70.0] of 80")
-    assert says(said, "2 categories", "most often", best, "least often", worst)
+    worst, best = ("60.0 % [50.0, 70.0] of 80", VIOLENCE.title), ("80.0 % [70.0, 90.0] of 90", HATE.title)
+    assert says(said, *worst, *best, "2 categories", "not decided", "1 of 3", "too few prompts")
 
 
 def test_what_a_transfer_does_not_know_is_not_said(ds):
