@@ -248,7 +248,7 @@ def chance(found: Orthogonality, ds: Dataset) -> str:
     return lines(
         f"In {name_of(ds)}, were harmlessness turned around in random prompts, the share would lie from {percent(low)} "
         f"to {percent(high)} in 95 % of {turns.height:,} turns.",
-        f"Observed was {Finding.of(total, 'p', items='comparisons')} ({p_value(total['p_value'])} of such turns).",
+        f"Observed was {Finding.of(total, 'p', items='comparisons')} ({p_value(total['p_value'])}).",
     )
 
 

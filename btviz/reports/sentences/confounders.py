@@ -138,7 +138,7 @@ def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
     str
         Two lines.
     """
-    known = surface.drop_nulls("corrected").filter(~pl.col("refuted"))["corrected"].sort()
+    known = surface.drop_nulls("corrected").filter(~pl.col("refuted"))["corrected"].clip(-1, 1).sort()
     left = f" The others would make 2p - 1 anything from {known[0]:.2f} to {known[-1]:.2f}." if len(known) else ""
     if surface.is_empty():
         return lines(f"In {name_of(ds)}, no assumption on the errors was tried.")
