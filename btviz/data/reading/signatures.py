@@ -100,7 +100,8 @@ def refuse_other_encoding(path: Path, head: Head) -> None:
     text = head.text.decode(errors="replace")
     broken = text.count("\ufffd")
     # odd bytes in one row are damage
-    rows = [row for row in re.split(rb"[\r\n]|\},?\s*\{", head.text) if _IN_WORDS.search(row)]
+    ends = rb"\n" if b"\n" in head.text.strip() else rb"\r|\},?\s*\{"
+    rows = [row for row in re.split(ends, head.text) if _IN_WORDS.search(row)]
     if len(rows) > 1 and broken > sum(letter > "\x7f" for letter in text) - broken:
         name, where = ("GB18030", "in China") if _is_chinese(head.text) else ("WINDOWS-1252", "in the West")
         raise DataError(
