@@ -221,7 +221,10 @@ def scored(ds: Dataset, rng: Rng) -> Iterator[tuple[str, Callable[[], str]]]:
     yield "policies", lambda: sentences.policies(met, drawn)
     talks = sample_conversations()
     cost = scores_of(SimpleNamespace(pairs=talks.unique("pair_id").with_columns(prompt_id="pair_id")), rng, kind="cost")
-    drift = turn_drift(turn_scores(talks, cost), n_boot=N_BOOT)
+    talked = turn_scores(talks, cost)
+    talk = np.unique(talked["conversation_id"].to_numpy(), return_inverse=True)[1]  # the sample's share answers
+    drawn_scores = rng.normal(size=int(talk.max()) + 1)[talk] + rng.normal(size=len(talk))
+    drift = turn_drift(talked.with_columns(score=pl.Series(drawn_scores)))
     yield "turns", lambda: sentences.turns(drift, of="talks")
     simulated = simulate_scores(between=0.0, within=0.0, prompts=PROMPTS, random_state=int(rng.integers(2**31)))
     associated = btviz.score_association(simulated, n_boot=N_BOOT)
