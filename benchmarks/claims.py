@@ -142,6 +142,13 @@ def preferences(ds: Dataset, rng: Rng, *, p: float = 0.5) -> Dataset:
     rows = ds.preferences
     chosen = rng.permutation(rows["prompt_id"].unique().sort().to_numpy())[:PROMPTS]
     rows = rows.filter(pl.col("prompt_id").is_in(chosen.tolist()))
+    swapped = pl.Series(rng.random(rows.height) < 0.5)  # or the positions of the sample's own labels would stay
+    sides = [name.removesuffix("_0") for name in rows.columns if name.endswith("_0")]
+    rows = rows.with_columns(
+        pl.when(swapped).then(f"{name}_{1 - side}").otherwise(f"{name}_{side}").alias(f"{name}_{side}")
+        for name in sides
+        for side in (0, 1)
+    )
     prompt = np.unique(rows["prompt_id"].to_numpy(), return_inverse=True)[1]
     better = rng.random(rows.height) < rng.beta(2, 2, PROMPTS)[prompt]
     same = rng.random(rows.height) < rng.beta(8 * p, 8 * (1 - p), PROMPTS)[prompt]
