@@ -28,6 +28,7 @@ VIEWS = {
     "PreferenceInspector": btviz.widgets.PreferenceInspector,
     "OrthogonalityLab": btviz.widgets.OrthogonalityLab,
     "PreferenceSimulator": lambda ds, **shared: btviz.widgets.PreferenceSimulator(),
+    "PowerPlanner": lambda ds, **shared: btviz.widgets.PowerPlanner(ds),
     "ScoreExplorer": btviz.widgets.ScoreExplorer,
 }
 

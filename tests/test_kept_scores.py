@@ -54,7 +54,7 @@ def test_a_table_is_kept_and_takes_the_place_of_the_one_before(ds):
 
 
 def test_a_reversed_score_is_not_kept_unless_told_otherwise(ds):
-    with pytest.raises(DataError, match=r"points the other way.*n = 120"):
+    with pytest.raises(DataError, match=r"points the other way.*over 120 items of 60 prompts"):
         btviz.keep_scores(ds, costs(ds, sign=-1.0))
     assert btviz.kept_scores(ds).is_empty()
     with pytest.warns(SignWarning, match="points the other way"):

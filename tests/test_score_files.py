@@ -193,7 +193,7 @@ def test_a_cost_that_points_the_right_way_passes(labelled):
 
 def test_a_reversed_cost_is_refused_with_its_figures_and_can_be_overridden(labelled):
     table = unsafe_cost(labelled, slope=-2)
-    with pytest.raises(DataError, match=r"AUC\(cost, unsafe\) is 0\.\d+ \[0\.\d+, 0\.\d+\], n = 240"):
+    with pytest.raises(DataError, match=r"AUC\(cost, unsafe\) is 0\.\d+ \[0\.\d+, 0\.\d+\] over 240 items"):
         check_sign(table, labelled, n_boot=200)
     with pytest.warns(SignWarning, match="points the other way"):
         (check,) = check_sign(table, labelled, n_boot=200, override=True)

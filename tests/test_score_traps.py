@@ -340,8 +340,8 @@ def test_prompts_without_answers_are_not_scored(tmp_path):
     rows = [{"prompt": f"ask {i}", "category": BEAVERTAILS.keys[0], "category_id": 0} for i in range(5)]
     file, folder = written(tmp_path / "asked.jsonl", rows), made.beaver(tmp_path / "tiny-cost")
     run = CliRunner().invoke(app, ["score", str(file), "--model", str(folder)])
-    assert run.exit_code != 0
-    assert "it has none" in run.stderr
+    assert run.exit_code == 4
+    assert "5 prompts without answers" in run.stderr
     explorer = ScoreExplorer(btviz.load(str(file)))
     explorer.score_with(folder)
     assert "no answer to score" in state_of(explorer)
