@@ -46,8 +46,11 @@ def _print_shape(seen: Inspection) -> None:
     rows = [[s.key, s.words, _examples(s.labels), ", ".join(sources.get(s.key, []))] for s in seen.columns]
     print_table(rows, ["column", "holds", "labels, with rows", "becomes"])
     click.echo("")
-    if seen.layout is None:
-        click.echo("It fits no known shape. Its columns look like this:")
+    if not seen.n_rows:
+        click.echo("It has columns, and no row.")
+    elif seen.layout is None:
+        like = "Its columns look like this:" if seen.command else "None of its columns looks like a prompt."
+        click.echo(f"It fits no known shape. {like}")
     else:
         click.echo(
             f"Read as {seen.layout}, for the table {seen.table}: {seen.kept:,} rows kept, {seen.rejected:,} rejected."

@@ -197,7 +197,7 @@ def looks(sample: Sequence[Summary], columns: Mapping[str, str]) -> str:
 
 def unrecognised(place: Place, sample: Batch) -> DataError:
     """Say of a file that no shape fits what its columns look like, and propose a mapping."""
-    if not sample.columns:
+    if not len(sample.lines) or not sample.columns:
         return _without_rows(place)
     seen = summaries(sample)
     proposed = proposal(seen)

@@ -116,7 +116,7 @@ def _members(column: Column) -> list[str]:
 
 def summary_of(key: str, column: Column) -> Summary:
     """What one column holds."""
-    found = parts(column)
+    found = [part for part in parts(column) if part.height]  # a table may have columns and no rows
     types: dict[str, int] = {}
     for part in found:
         name = NAMES[part.kind].removeprefix("a ").removeprefix("an ")
