@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz import plots, widgets
+    from btviz import data, plots, widgets
     from btviz.data import Dataset, inspect, load, scan
     from btviz.errors import BtvizError
     from btviz.labels import (
