@@ -195,6 +195,7 @@ def _print_bias(result: Orthogonality) -> None:
     shares = ["label", *_SHARES]
     known = result.bias.filter(result.bias["n"] > 0)
     print_table(table_rows(known, shares), shares, title="How often each label names response_1")
+    print_reasons(known)
 
 
 def _print_pooled(pooled: pl.DataFrame) -> None:

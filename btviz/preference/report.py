@@ -202,8 +202,18 @@ LABELS = ("better", "safer", "is_safe")
 """Labels whose bias is reported; for `is_safe` among comparisons with exactly one safe answer."""
 
 
+ORDERED = (
+    "all comparisons name the same response, as where a file puts the chosen one first: its order then says nothing of "
+    "what annotators saw"
+)
+
+
 def bias_table(preferences: pl.DataFrame, resampling: Resampling) -> pl.DataFrame:
-    """How often each label names response_1."""
+    """How often each label names response_1.
+
+    Where each comparison names the same response there is no test and no interval: files of chosen and rejected answers
+    are written in the order of the label, which no annotator saw.
+    """
     one_safe = pl.col("is_safe_0") != pl.col("is_safe_1")
     second = {
         "better": pl.col("better").cast(pl.Boolean),
@@ -219,8 +229,18 @@ def bias_table(preferences: pl.DataFrame, resampling: Resampling) -> pl.DataFram
         ),
         resampling,
     )
-    nothing = pl.when(pl.col("n") == 0).then(pl.lit("no comparison has this label")).otherwise("undefined")
-    return table.select(pl.Series("label", LABELS), pl.all().exclude("undefined"), nothing.alias("undefined"))
+    ordered = pl.col("p").is_in([0.0, 1.0])
+    why = (
+        pl.when(pl.col("n") == 0)
+        .then(pl.lit("no comparison has this label"))
+        .when(ordered)
+        .then(pl.lit(ORDERED))
+        .otherwise("undefined")
+    )
+    told = [pl.when(~ordered).then(name).alias(name) for name in ("p_low", "p_high", "p_value")]
+    return table.with_columns(pl.Series("label", LABELS), *told, why.alias("undefined")).select(
+        "label", pl.all().exclude("label", "undefined"), "undefined"
+    )
 
 
 RANKS = ("better", "worse")
