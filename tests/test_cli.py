@@ -127,7 +127,7 @@ def test_add_says_what_it_could_not_keep(released_file):
         file.write("{broken\n")
     result = done("data", "add", "mine", str(released_file))
     assert "1 of 5 rows could not be kept" in result.stderr
-    assert "1 oddities were found" in result.stderr
+    assert "Oddities were found, 1 in all" in result.stderr
     assert "5" in result.stdout
 
 

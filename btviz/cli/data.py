@@ -345,7 +345,7 @@ def data_add(
     for sentence in _said(ds):
         say(sentence)
     if ds.problems.height:
-        say(f"{ds.problems.height:,} oddities were found; see: btviz data show {name}")
+        say(f"Oddities were found, {ds.problems.height:,} in all; see: btviz data show {name}")
     click.echo(f'\n{ds.name} is {_known_as(ds)}. Load it with btviz.load("{ds.name}").')
 
 

@@ -242,7 +242,12 @@ def _pair_ids(ds: Dataset, pairs: Selection | pl.Series | pl.DataFrame | pl.Expr
 def _some_rows(ds: Dataset, tables: list[Table], shape: Shape) -> list[Table]:
     if any(table.rows.height for table in tables):
         return [table for table in tables if table.rows.height]
-    held = " and ".join(f"{n:,} {name}" for name in shape.sources if (n := all_rows(ds, name).height)) or "no row"
+    held = " and ".join(f"{n:,} {name}" for name in shape.sources if (n := all_rows(ds, name).height))
+    if not held:
+        raise UsageError(
+            f"Rows of {ds.name} were to be exported as {shape.form!r}; that form is made of "
+            f"{' and '.join(shape.sources)}, and there are none. Choose another form: released, parquet, csv."
+        )
     skipped = ", ".join(f"{n:,} because {reason}" for table in tables for reason, n in table.skipped.items())
     found = f"all that are asked for are skipped ({skipped})" if skipped else f"of its {held} none is asked for"
     raise UsageError(
