@@ -224,7 +224,7 @@ def test_rare_categories_say_why_they_have_no_model_and_what_is_open_all_the_sam
     table = annotator_noise(samples["sample"], n_boot=50).table
     rare = table.filter(pl.col("prevalence").is_null())
     assert rare["category"].to_list() == ["self_harm"]
-    assert says(rare["undefined"][0], "too rare", "15 prompts", "20")
+    assert says(rare["undefined"][0], "too rare", "14 prompts", "20")
     assert rare["prevalence_highest"][0] < 0.05
     assert says(table["doubt"][0], "fit exactly, whatever the truth")
     assert says(table.filter(category=LIE.key)["doubt"][0], "most of its votes against it")

@@ -147,6 +147,7 @@ def test_contradictions_are_found_with_their_arithmetic(ledger: Ledger) -> None:
     figure = {row["claim"].split(":")[0]: row["finding"] for row in found.iter_rows(named=True)}
     assert figure["controversial_topics,politics"] == figure["sexually_explicit,adult_content"] == "contradicts"
     assert figure["animal_abuse"] == figure["terrorism,organized_crime"] == "contradicts"  # 4.7 and 4.2 % are printed
+    assert figure["misinformation_regarding_ethics,laws_and_safety"] == "undecided"  # outside its own interval alone
     assert figure["child_abuse"] == figure["self_harm"] == "consistent"
     assert figure["mean prompt words"] == figure["mean response words"] == "consistent"
     assert figure["rows of beavertails-30k"] == figure["unique prompts of beavertails-30k"] == "consistent"

@@ -30,8 +30,8 @@ _BESIDE = {
 
 @click.command("orthogonality")
 @click.argument("name")
-@click.option("--n-boot", default=2000, show_default=True, help="bootstrap replicates, drawn over prompts")
-@click.option("--seed", default=0, show_default=True, help="seed of bootstrap and sign flips")
+@click.option("--n-boot", default=2000, show_default=True, help="of no influence: intervals are in closed form")
+@click.option("--seed", default=0, show_default=True, help="seed of the tests")
 @click.option("--margin", default=0.1, show_default=True, help="bound on |2p - 1| that counts as orthogonal")
 @json_option
 def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, as_json: bool) -> None:
@@ -129,8 +129,9 @@ def _cycles(result: Orthogonality) -> dict[str, int]:
 
 def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: bool) -> None:
     table = result.table
-    columns = ["grouping", "level", *_SHARES, *_BESIDE]
+    columns = ["grouping", "level", *_SHARES, "p_holm", *_BESIDE]
     print_table(table_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
+    print_reasons(table.filter(table["p_low"].is_null()))
     click.echo("")
     for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
         if grouping in {"all", "stratum"}:
@@ -159,6 +160,7 @@ def _print_order(order: SeverityOrder, ds: Dataset) -> None:
         columns = ["criterion", "n_recorded", "n_equal", "n_incomparable", "n_against", *_SHARES]
         title = "Does safer point to the less harmful answer? p: share of the n comparisons that a criterion orders"
         print_table(table_rows(order.direction, columns), columns, title=f"{title}, of {ds.population}")
+        print_reasons(order.direction.filter(order.direction["p_low"].is_null()))
         opposite = order.contradictions.filter(order.contradictions["n"] > 0)
         for first, second, n_opposite, n in opposite.select("first", "second", "n_opposite", "n").rows():
             click.echo(f"{first.capitalize()} and {second} order {n:,} comparisons both, {n_opposite:,} oppositely.")

@@ -31,7 +31,12 @@ _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
 @click.argument("name")
 @click.option("--threshold", type=float, help="probability above which moderators flag; by default as each records")
 @click.option("--before", metavar="POLICY", help="policy that others are compared with; by default the first by name")
-@click.option("--n-boot", default=1000, show_default=True, help="bootstrap replicates, drawn over prompts")
+@click.option(
+    "--n-boot",
+    default=1000,
+    show_default=True,
+    help="replicates for Kolmogorov-Smirnov distances; no other interval draws any",
+)
 @click.option("--seed", default=0, show_default=True, help="seed of the bootstrap")
 @json_option
 def stats_scores(

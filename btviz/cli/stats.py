@@ -61,7 +61,7 @@ def stats_categories(name: str, *, population: str | None, where: str, by: str |
 @stats_group.command("cooccurrence")
 @_with_options
 def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str | None, as_json: bool) -> None:
-    """Associate every two harm categories of NAME; the strongest are shown, --json has all."""
+    """Associate every two harm categories of NAME; the strongest, either way, are shown, --json has all."""
     import polars as pl
 
     from btviz import cooccurrence, load
@@ -72,7 +72,9 @@ def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str
     if as_json:
         print_json(table.to_dicts())
         return
-    once = table.filter(pl.col("row_order") < pl.col("col_order")).sort("phi", descending=True, nulls_last=True)
+    once = table.filter(pl.col("row_order") < pl.col("col_order")).sort(
+        pl.col("phi").abs(), descending=True, nulls_last=True
+    )
     columns = ["row", "col", "n_both", "phi", "lift"]
     if by is None:
         once = once.with_columns(_around(once).alias("all at once"), (~pl.col("holds_zero")).alias("not 0"))
@@ -82,6 +84,11 @@ def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str
         click.echo(
             f"All at once: {once['holds_zero'].count():,} intervals of phi by prompt that hold together in 95 %; "
             f"{once.filter('holds_zero').height:,} of them reach across 0."
+        )
+    if where == "unsafe":
+        click.echo(
+            "An unsafe item has some category, so that phi of independent ones lies below 0 here: an interval below 0\n"
+            "does not show that two avoid each other. btviz.cooccurrence_tests tests pairs given the other categories."
         )
 
 
@@ -202,8 +209,8 @@ def stats_specifications(
 @click.argument("name")
 @click.argument("other", required=False)
 @click.option("--where", default="all", show_default=True, help="categories of all rows, or of unsafe ones")
-@click.option("--n-boot", default=2000, show_default=True, help="bootstrap replicates, drawn over prompts")
-@click.option("--seed", default=0, show_default=True, help="seed of bootstrap and exchanges")
+@click.option("--n-boot", default=2000, show_default=True, help="of no influence: intervals are in closed form")
+@click.option("--seed", default=0, show_default=True, help="seed of the exchanges between splits")
 @json_option
 def stats_compare(name: str, other: str | None, *, where: str, n_boot: int, seed: int, as_json: bool) -> None:
     """Compare NAME with OTHER: categories, and better and safer; without OTHER, its two splits.

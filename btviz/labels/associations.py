@@ -446,11 +446,11 @@ def _with_tests(
 
 def _too_few(effective: pl.Series) -> str:
     worth = effective.cast(pl.Float64).sum() / max(effective.len(), 1)
-    return f"the prompts weigh as much as {worth:.0f} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+    return f"the prompts weigh as much as {int(worth)} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
 
 
 def _no_test() -> pl.Expr:
     return pl.format(
         "{} items with both are expected among those with another category, and the test needs " + str(_FEW),
-        pl.col("n_both_expected").round(1),
+        (pl.col("n_both_expected") * 10).floor() / 10,  # rounded up, 4.97 would be as many as are needed
     )

@@ -97,7 +97,7 @@ def compare_releases(
         Strata whose comparisons enter: without "mixed", the labels are compared where neither
         is forced.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over the prompts of each data set, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------
@@ -255,7 +255,7 @@ def compare_categories(ds: Dataset, *, other: Dataset, n_boot: int = 2000, rando
         Data sets with comparisons. Label sets of `other` are carried over to the categories
         of `ds`, where theirs differ; see `btviz.taxonomy.crosswalk`.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over the prompts of each data set, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------

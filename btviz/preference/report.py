@@ -101,9 +101,9 @@ def orthogonality(
         about which counts were published, which is "pku-saferlhf": where its rows are not here, these answer as far as
         they can, see `Orthogonality.counted_from`.
     n_boot : int
-        Bootstrap replicates, drawn over prompts.
+        Checked, and of no influence: intervals are in closed form, and the tests draw as many as they need.
     random_state : int
-        Seed of bootstrap and sign flips.
+        Seed of the sign flips and of the studentised test.
     margin : float
         Bound on |2p - 1| below which labels count as practically orthogonal, 0 .. 1.
 
@@ -310,7 +310,7 @@ def flags_against_safer(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
         A data set with comparisons; those count whose answers have different numbers of
         categories, as released in their own row.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked, and seed of the sign flips; intervals are in closed form.
 
     Returns
     -------

@@ -145,11 +145,11 @@ def _reason(value: float, low: float, effective: float, rarer: float, is_bounded
     if not math.isfinite(value):
         return nothing
     if effective < FEWEST_EFFECTIVE:
-        return f"its prompts weigh as much as {effective:.0f} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+        return f"its prompts weigh as much as {int(effective)} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
     if not (is_bounded or math.isnan(low)):
         return None
     if value in {0.0, 1.0} and math.isfinite(low):
-        return f"all are alike: the interval is that of {effective:.0f} equal prompts"
+        return f"all are alike: the interval is that of {int(effective)} equal prompts"
     if rarer >= FEW_RARER or math.isnan(low):
         return FEW_DECIDE if math.isnan(low) else "few prompts decide this value, so its interval is a wide one"
     why = f"the rarer outcome weighs as much as {rarer:.0f} prompts"

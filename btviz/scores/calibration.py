@@ -166,12 +166,12 @@ def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> Logistic
     reason = None if np.isfinite(error).all() else FEW_DECIDE
     if worth < FEWEST_EFFECTIVE:
         error = np.full(2, np.nan)
-        reason = TOO_FEW.format(worth, FEWEST_EFFECTIVE)
+        reason = TOO_FEW.format(int(worth), FEWEST_EFFECTIVE)
     half = t_quantile(0.95, df=freedom) * error
     return LogisticFit(coefficients, coefficients - half, coefficients + half, reason)
 
 
-TOO_FEW = "the prompts of the rarer outcome weigh as much as {:.0f} equal ones, and an interval needs {}"
+TOO_FEW = "the prompts of the rarer outcome weigh as much as {} equal ones, and an interval needs {}"
 """Why a regression has no interval."""
 
 

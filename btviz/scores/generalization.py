@@ -52,7 +52,7 @@ def leave_one_category_out(
     n_folds, l2, random_state
         As for `fit_probe`.
     n_boot : int, optional
-        Bootstrap replicates, drawn over prompts.
+        Bootstrap replicates of the Kolmogorov-Smirnov distance, drawn over prompts.
 
     Returns
     -------
@@ -115,7 +115,7 @@ def transfer_metrics(
     l2, random_state
         As for `fit_probe`.
     n_boot : int, optional
-        Bootstrap replicates, drawn over prompts.
+        Bootstrap replicates of the Kolmogorov-Smirnov distance, drawn over prompts.
 
     Returns
     -------

@@ -73,7 +73,7 @@ def reward_against_cost(plane: pl.DataFrame, *, n_boot: int = 2000, random_state
     plane : DataFrame
         From `reward_and_cost`.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked, and seed of the sign flips; intervals are in closed form.
 
     Returns
     -------

@@ -80,7 +80,7 @@ def check_sign(
     override : bool
         Go on where a score is reversed: warn instead of raising.
     n_boot, random_state : int
-        Bootstrap replicates, drawn over prompts, and seed.
+        Checked; intervals are in closed form.
 
     Returns
     -------

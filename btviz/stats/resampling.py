@@ -1,4 +1,4 @@
-"""Resampling of clusters: the one bootstrap from which every interval comes.
+"""Resampling of clusters: the one bootstrap of whatever has no interval in closed form.
 
 Answers to one prompt are not independent, so prompts are resampled, not items. Clusters are drawn
 with replacement by `draws`; from there a statistic is either a function of sums (`bootstrap`: each

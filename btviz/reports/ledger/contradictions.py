@@ -7,7 +7,7 @@ to hide one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,7 @@ from btviz.preference.reliability import agreement_correction
 from btviz.stats.association import TwoByTwo, phi, wilson
 from btviz.taxonomy import percent
 from btviz.taxonomy.categories import PKU_SAFERLHF
+from btviz.taxonomy.findings import Finding as Estimated
 
 CONTRADICTIONS = pl.Schema(dict.fromkeys(("id", "claim", "arithmetic", "finding", "rests_on"), pl.String()))
 """Columns of the table of findings."""
@@ -99,17 +100,36 @@ def _direction(row: Mapping[str, Any], null: float) -> tuple[str, str]:
 def _of_samples(numbers: pl.DataFrame, name: str) -> Iterator[Finding]:
     """Printed shares and means that lie outside the interval of a part of the release."""
     held = numbers.filter(pl.col("quantity").is_in(["category_share", "mean_prompt_words", "mean_response_words"]))
-    for row in held.drop_nulls("low").iter_rows(named=True):
-        inside = row["low"] - row["tolerance"] <= row["published"] <= row["high"] + row["tolerance"]
+    held = held.drop_nulls("low")
+    for row in held.iter_rows(named=True):
+        verdict, wide = _of_several(row, among=held.height)
         what = row["category"] or row["quantity"].replace("_", " ")
         unit = " % of unsafe rows" if row["unit"] == "percent" else ""
         yield Finding(
             f"{row['id']}/interval",
             f"{what}: {row['published']:g}{unit} ({row['source']})",
-            f"{row['recomputed']:.2f} [{row['low']:.2f}, {row['high']:.2f}]",
-            CONSISTENT if inside else CONTRADICTS,
+            f"{row['recomputed']:.2f} [{row['low']:.2f}, {row['high']:.2f}], all {held.height} at once "
+            f"[{wide.low:.2f}, {wide.high:.2f}]",
+            verdict,
             f"rows of {name}",
         )
+
+
+def _of_several(row: Mapping[str, Any], *, among: int) -> tuple[str, Estimated]:
+    """The verdict on one of several printed values, and the interval that holds at once with those of the others.
+
+    A value contradicts only that interval: of so many, one in twenty lies outside its own by chance alone. One
+    between the two is undecided.
+    """
+    alone = Estimated(row["recomputed"], row["low"], row["high"], 0, "")
+    wide = alone.widened(among)
+    if row["unit"] == "percent":
+        wide = replace(wide, low=max(wide.low or 0.0, 0.0), high=min(wide.high or 0.0, 100.0))
+    inside, inside_wide = (
+        (found.low or 0.0) - row["tolerance"] <= row["published"] <= (found.high or 0.0) + row["tolerance"]
+        for found in (alone, wide)
+    )
+    return (CONSISTENT if inside else UNDECIDED if inside_wide else CONTRADICTS), wide
 
 
 def findings_in_print(release: str) -> Iterator[Finding]:

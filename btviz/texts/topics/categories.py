@@ -175,7 +175,7 @@ def _beside_joint(profiles: Callable[[float], pl.DataFrame]) -> pl.DataFrame:
 def _undefined() -> pl.Expr:
     too_few = pl.format(
         "its prompts weigh as much as {} equal ones, and an interval needs " + str(FEWEST_EFFECTIVE),
-        pl.col("effective").round(0).cast(pl.Int64),
+        pl.col("effective").floor().cast(pl.Int64),
     )
     return (
         pl.when(pl.col("n") == 0)
