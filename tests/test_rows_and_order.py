@@ -1,4 +1,4 @@
-"""Tables with columns and no rows, and files in the order of their label."""
+"""Tables with columns and no rows, files of one row, scores of any range, and files in the order of their label."""
 
 from __future__ import annotations
 
@@ -44,3 +44,15 @@ def test_answers_that_are_written_in_the_order_of_choice_show_no_bias_of_positio
 def test_prompts_are_no_comparisons_to_be_exported(tmp_path):
     with pytest.raises(UsageError, match="made of preferences, and there are none"):
         btviz.export(btviz.load([f"What is {i}?" for i in range(9)]), tmp_path / "x.jsonl", form="dpo", texts=True)
+
+
+def test_one_row_in_an_older_encoding_is_named(tmp_path):
+    (tmp_path / "one.jsonl").write_bytes('{"prompt": "Café?", "response": "Ça va."}\n'.encode("latin-1"))
+    with pytest.raises(DataError, match="older encoding"):
+        btviz.load(tmp_path / "one.jsonl")
+
+
+@pytest.mark.parametrize(("scale", "proposed"), [(1, {"is_safe": "harmless_score>0.5"}), (9, {})])
+def test_a_cut_of_one_half_is_proposed_for_scores_from_0_to_1_alone(scale, proposed):
+    rows = [{"question": f"q {i}?", "answer": f"a {i}", "harmless_score": scale * i / 20} for i in range(20)]
+    assert btviz.inspect(rows).proposal == {"prompt": "question", "response": "answer", **proposed}

@@ -120,9 +120,15 @@ def _safety(free: Mapping[str, Summary]) -> tuple[str, str] | None:
             fits = _says_safe(summary) if pattern is None else bool(pattern.search(name) and not _ORDER.search(name))
             if fits and (summary.holds == "flags" or _says_safe(summary)):
                 return key, key + ":unsafe" * (summary.holds == "flags" and _turned(name))
-            if fits and summary.holds == "scores" and (_UNSAFE.search(name) or _SAFE.search(name)):
+            named = _UNSAFE.search(name) or _SAFE.search(name)
+            if fits and named and summary.holds == "scores" and _are_shares(summary):
                 return key, f"{key}>0.5" + ":unsafe" * _turned(name)
     return None
+
+
+def _are_shares(summary: Summary) -> bool:
+    """Whether scores lie between 0 and 1, where 0.5 is a cut to begin with; of others nobody can say one."""
+    return summary.low is not None and summary.high is not None and summary.low >= 0 and summary.high <= 1
 
 
 def _turned(name: str) -> bool:

@@ -99,10 +99,11 @@ def refuse_other_encoding(path: Path, head: Head) -> None:
     strange = [byte for byte in head.text if byte > 0x7F]
     text = head.text.decode(errors="replace")
     broken = text.count("\ufffd")
-    # odd bytes in one row are damage
+    # odd bytes in one row of several are damage
     ends = rb"\n" if b"\n" in head.text.strip() else rb"\r|\},?\s*\{"
-    rows = [row for row in re.split(ends, head.text) if _IN_WORDS.search(row)]
-    if len(rows) > 1 and broken > sum(letter > "\x7f" for letter in text) - broken:
+    rows = [row for row in re.split(ends, head.text) if row.strip()]
+    odd = sum(map(bool, map(_IN_WORDS.search, rows)))
+    if odd > min(1, len(rows) - 1) and broken > sum(letter > "\x7f" for letter in text) - broken:
         name, where = ("GB18030", "in China") if _is_chinese(head.text) else ("WINDOWS-1252", "in the West")
         raise DataError(
             f"{path.name} was to be read; its text is not UTF-8 but in an older encoding: a letter is the byte "
