@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -28,7 +29,7 @@ _AGREEMENT_COLUMNS = {
 @click.argument("name")
 @json_option
 def stats_agreement(name: str, *, as_json: bool) -> None:
-    """Measure how far the annotators of NAME agree; --json has intervals and counts."""
+    """Measure how far the annotators of NAME agree, with intervals by prompt; --json has counts, too."""
     from btviz import load
     from btviz.labels import annotator_agreement, safe_share_by_rule
 
@@ -46,7 +47,7 @@ def stats_agreement(name: str, *, as_json: bool) -> None:
 
 def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> None:
     rows = [
-        [_target_name(ds, row["category"]), *(row[name] for name in _AGREEMENT_COLUMNS.values())]
+        [_target_name(ds, row["category"]), *(_with_interval(row, name) for name in _AGREEMENT_COLUMNS.values())]
         for row in table.to_dicts()
     ]
     safety = table.row(-1, named=True)
@@ -61,6 +62,12 @@ def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> N
     )
     shares = [[row["share_safe"], row["meaning"]] for row in rules.to_dicts()]
     print_table(shares, ["safe", "rule"])
+
+
+def _with_interval(row: Mapping[str, Any], name: str) -> Any:
+    """A coefficient with its interval, as text; as it is where it has none, like what was published."""
+    value, low, high = (row.get(column) for column in (name, f"{name}_low", f"{name}_high"))
+    return value if value is None or low is None else f"{value:.3f} [{low:.3f}, {high:.3f}]"
 
 
 def _target_name(ds: Dataset, target: str) -> str:
