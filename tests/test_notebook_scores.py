@@ -65,7 +65,7 @@ def test_one_line_takes_a_model_in_place_of_a_probe(notebook, tmp_path, monkeypa
     said = printed(execute(copy))
     assert says(said, "cost", "1,080 of 1,080", "tiny-beaver-cost")
     assert says(said, "reward", "1,080 of 1,080", "reward probe")
-    assert "tiny-beaver-cost: the cost changes by" in said  # turns, by a model that reads conversations
+    assert says(said, "tiny-beaver-cost: the change of the cost per turn is")  # by a model that reads conversations
 
 
 def test_no_number_in_its_words_is_about_data(notebook):

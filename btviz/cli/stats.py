@@ -139,7 +139,8 @@ def stats_structure(
     stable = found.pairs.filter("is_stable").sort("log_odds_ratio", descending=True)
     columns = ["row", "col", "n_both", "phi", "selected", "log_odds_ratio", "low", "high"]
     cells = [[_short(ds, column, row[column]) for column in columns] for row in stable.to_dicts()]
-    print_table(cells, columns, title=f"Associations given all other categories in {ds.population}")
+    headings = [column.removesuffix("_ratio") for column in columns]  # 80 columns hold no more
+    print_table(cells, headings, title=f"Associations given all other categories in {ds.population}")
     click.echo("")
     _print_loadings(ds, found)
     click.echo(f"\n{sentences.structure(found, ds)}")

@@ -224,6 +224,16 @@ def _told(edges: pl.DataFrame, *, names: Mapping[str, str], caption: str) -> str
     return f"Network of {len(names)} harm categories with {edges.height} lines ({caption}).{most}"
 
 
+def _in_colour(limits: tuple[float, float], *, length: float) -> alt.Color:
+    legend = COEFFICIENTS["phi"].legend(limits, length=length)
+    legend.title = "Loading"
+    return alt.Color("loading:Q").scale(COEFFICIENTS["phi"].scale(limits)).legend(legend)
+
+
+def _as_text(column: str) -> pl.Expr:
+    return pl.col(column).map_elements(COEFFICIENTS["phi"].text, return_dtype=pl.String)
+
+
 def factor_loadings(
     table: pl.DataFrame,
     *,
@@ -263,26 +273,24 @@ def factor_loadings(
     m = len(set(table["factor"]))
     room = points(width) - 2 * PADDING - max(map(text_width, names.values())) - 8
     side = max(min(34.0, room / (m + 1)), LEGIBLE)
-    text = pl.col("loading").map_elements(shown.text, return_dtype=pl.String)
     size = TEXT_SIZE if side >= _ROOMY else TEXT_SIZE * 0.8
     drawn = table.select(
         "category",
         "loading",
         pl.format("F{}", "factor").alias("column"),
-        text.alias("text"),
+        _as_text("loading").alias("text"),
         shown.is_dark(pl.col("loading"), limits=limits).alias("dark"),
     )
-    explained = pl.col("communality").map_elements(shown.text, return_dtype=pl.String)
-    beside = table.unique("category").select("category", pl.lit("h²").alias("column"), explained.alias("text"))
+    beside = table.unique("category").select(
+        "category", pl.lit("h²").alias("column"), _as_text("communality").alias("text")
+    )
     columns = [*(f"F{place}" for place in range(1, m + 1)), "h²"]
-    legend = shown.legend(limits, length=min(180, side * (m + 1)))
-    legend.title = "Loading"
     base, communalities = (_on_factors(rows, names=names, columns=columns) for rows in (drawn, beside))
     ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
     return LayerChart(
         layer=[
             base.mark_rect(stroke=PAPER, strokeWidth=1).encode(
-                color=alt.Color("loading:Q").scale(shown.scale(limits)).legend(legend)
+                color=_in_colour(limits, length=min(180, side * (m + 1)))
             ),
             base.mark_text(fontSize=size).encode(text="text:N", color=ink),
             communalities.mark_text(fontSize=size, fill=MUTED).encode(text="text:N"),
