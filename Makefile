@@ -62,7 +62,8 @@ lab: $(READY)  ## open JupyterLab on the notebooks
 	$(BIN)/btviz lab
 
 # Each worker begins with a part of the tests and takes over from the others when it is done.
-PYTEST := $(BIN)/python -m pytest -n logical --maxprocesses 4 --dist worksteal
+# Tests wait for browsers, kernels and servers for much of their time, so that three keep two cores busy.
+PYTEST := $(BIN)/python -m pytest -n 3 --dist worksteal
 
 quick: $(READY)  ## the tests that need no browser, execute no notebook and are not slow
 	$(PYTEST) --ignore tests/browser -m 'not browser and not notebook and not slow'

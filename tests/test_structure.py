@@ -102,7 +102,7 @@ def test_factors_are_those_of_statsmodels():
         turned = factors.factors(matrix, 2, rotation=rotation)
         common = turned.loadings @ turned.correlations @ turned.loadings.T
         assert common == pytest.approx(ours.loadings @ ours.loadings.T, abs=1e-6)
-    fit = factors.fit_of(matrix, ours, n=500, was_smoothed=False)
+    fit = factors.fit_of(matrix, ours, n=500)
     residual = matrix - ours.loadings @ ours.loadings.T
     assert fit.rmsr == pytest.approx(np.sqrt(np.mean([residual[i, j] ** 2 for i in range(6) for j in range(i)])))
     assert fit.freedom == 4

@@ -169,8 +169,10 @@ def _sensitivity(rules: list[tuple[str, float]], analysed: list[_Parallel]) -> p
 
 _NO_DETERMINANT = (
     "the tetrachoric matrix was no matrix of correlations before smoothing, so its determinant, on which chi-square, "
-    "TLI, RMSEA and CFI rest, is what smoothing made it"
+    "TLI, RMSEA and CFI rest, is what smoothing made it; they are printed as R's psych prints them, and rmsr does not "
+    "rest on it"
 )
+_IMPROPER = "the factors imply a matrix that is not positive definite (Heywood cases), so that it has no likelihood"
 
 
 def _extracted(
@@ -178,7 +180,7 @@ def _extracted(
 ) -> dict[str, pl.DataFrame]:
     most = most_factors(len(keys))
     m = min(n_factors, most)
-    why = None if m == n_factors else f"{n_factors} factors leave no degree of freedom; at most {most} do"
+    doubt, why = None, None if m == n_factors else f"{n_factors} factors leave no degree of freedom; at most {most} do"
     if m == 0:
         why = "no eigenvalue exceeds chance" if most else "so few categories leave no degree of freedom to any factor"
         fit = dict.fromkeys(("freedom", "rmsr", "chi_squared", "tli", "rmsea", "cfi"))
@@ -188,8 +190,9 @@ def _extracted(
         found = factors(seen.smoothed, m, rotation=rotation)
         loadings, between, communalities = found.loadings, found.correlations, found.communalities
         was_smoothed = bool(seen.least_eigenvalue < np.finfo(np.float64).eps)
-        fit = asdict(fit_of(seen.smoothed, found, n=n, was_smoothed=was_smoothed))
-        why = why or (_NO_DETERMINANT if was_smoothed else None)
+        fit = asdict(fit_of(seen.smoothed, found, n=n))
+        doubt = _NO_DETERMINANT if was_smoothed else None
+        why = why or (_IMPROPER if np.isnan(fit["tli"]) else None)
     category, factor = (axis.ravel() for axis in np.indices(loadings.shape))
     one, other = np.triu_indices(m, 1)
     numbers = {name: pl.Int64 if name == "freedom" else pl.Float64 for name in fit}
@@ -206,6 +209,7 @@ def _extracted(
             {"factor": one + 1, "other": other + 1, "correlation": between[one, other]}
         ),
         "fit": pl.DataFrame(
-            [{"n_factors": m, **fit, "undefined": why}], schema_overrides={**numbers, "undefined": pl.String}
+            [{"n_factors": m, **fit, "doubt": doubt, "undefined": why}],
+            schema_overrides={**numbers, "doubt": pl.String, "undefined": pl.String},
         ),
     }

@@ -31,6 +31,8 @@ from btviz.stats.resampling import cluster_sums, generator
 SELECTED = 1 / 3
 """Share of all pairs that a half selects: room for as many as are real, at a small bound on those that are not."""
 
+_TOO_RARE = "a category of the pair is too rare to take part"
+_TOO_FEW = "an interval needs more prompts with both categories, or with one of them alone"
 _FEWEST = 3  # categories: with two there is nothing else to be given
 
 
@@ -51,8 +53,10 @@ class CategoryStructure:
         `n_both`, `n_informative` (items that tell of both), `phi` (-1 .. 1); `selected` (0 .. 1, share of the halves
         that select the pair) and `is_stable`; of stable pairs `log_odds_ratio` given all other categories, `low`,
         `high` (95 %, by prompt), `low_joint`, `high_joint` (for all `selection.n_pairs` at once, Bonferroni),
-        `sign_differs` (from that of phi); `tetrachoric`, `tetrachoric_smoothed` (-1 .. 1) and `has_empty_cell`;
-        `undefined`.
+        `sign_differs` (from that of phi); of all pairs `partial`, the log odds ratio given all others where no pair is
+        taken for absent, `partial_low`, `partial_high` (95 %, by prompt), `partial_sign_differs` (from that of phi),
+        `partial_undefined` (why it has no interval); `tetrachoric`, `tetrachoric_smoothed` (-1 .. 1) and
+        `has_empty_cell`; `undefined`.
     selection : DataFrame
         One row: `n_halves`, `penalty` (on the scale of phi), `n_pairs`, `n_selected` (pairs a half selects, on
         average), `threshold` (share from which a pair is stable), `n_stable`, `expected_false` and
@@ -71,8 +75,8 @@ class CategoryStructure:
     factor_correlations : DataFrame
         One row a pair of factors: `factor`, `other`, `correlation`.
     fit : DataFrame
-        One row: `n_factors`, `freedom`, `rmsr`, `chi_squared`, `tli`, `rmsea`, `cfi`, `undefined`; see
-        `btviz.stats.factors.Fit`.
+        One row: `n_factors`, `freedom`, `rmsr`, `chi_squared`, `tli`, `rmsea`, `cfi`, `doubt` (of the last four, where
+        the matrix had to be smoothed), `undefined`; see `btviz.stats.factors.Fit`.
     sensitivity : DataFrame
         One row a rule for empty cells: `empty_cells`, `added`, `n_empty` (pairs), `mean_filled` (their mean
         correlation), `least_eigenvalue` (before smoothing), `largest_change` (of a correlation, by smoothing),
@@ -229,6 +233,7 @@ class _Network:
     stability: ising.Stability
     stable: Integers
     refit: ising.Refit
+    full: ising.Refit
 
 
 def _network(
@@ -250,7 +255,9 @@ def _network(
         progress=progress,
     )
     stable = np.flatnonzero(found.share >= found.threshold)
-    return _Network(sets, found, stable, ising.refit(sets, (row[stable], col[stable])))
+    return _Network(
+        sets, found, stable, ising.refit(sets, (row[stable], col[stable])), full=ising.refit(sets, (row, col))
+    )
 
 
 def _without_association(
@@ -375,6 +382,7 @@ class _Made:
             "selected": found.share,
             "is_stable": found.share >= found.threshold,
             **self._refitted(above),
+            **self._partial(above),
             "tetrachoric": matrix.raw[above],
             "tetrachoric_smoothed": matrix.smoothed[above],
             "has_empty_cell": matrix.has_empty[above],
@@ -385,7 +393,18 @@ class _Made:
             columns[name] = pl.Series(name, spread.tolist(), pl.Boolean if values.dtype == np.bool_ else None)
         table = pl.DataFrame(columns).with_columns(cs.float().fill_nan(None))
         differs = pl.col("is_stable") & (pl.col("log_odds_ratio") * pl.col("phi") < 0)
-        return table.with_columns(differs.alias("sign_differs"), self._why_not(known).alias("undefined"))
+        no_partial = (
+            pl.when(~pl.lit(pl.Series(known)))
+            .then(pl.lit(_TOO_RARE))
+            .when(pl.col("partial_low").is_null())
+            .then(pl.lit(_TOO_FEW))
+        )
+        return table.with_columns(
+            differs.alias("sign_differs"),
+            (pl.col("partial") * pl.col("phi") < 0).alias("partial_sign_differs"),
+            no_partial.alias("partial_undefined"),
+            self._why_not(known).alias("undefined"),
+        )
 
     def _informative(self, row: Integers, col: Integers) -> Integers:
         """Items that have another category than the one, and another than the other; all, unless only unsafe count."""
@@ -409,6 +428,14 @@ class _Made:
             spread[name][self.network.stable] = values
         return spread
 
+    def _partial(self, above: tuple[Integers, Integers]) -> dict[str, Floats]:
+        """Of all pairs, the log odds ratio given all others and its interval, with no pair taken for absent."""
+        fit = self.network.full
+        few = self._few_prompts(above) | (fit.freedom < FEW_FREEDOM)
+        reach = np.where(few, np.nan, t_quantile(0.95, df=fit.freedom) * fit.error)
+        value = fit.log_odds_ratio
+        return {"partial": value, "partial_low": value - reach, "partial_high": value + reach}
+
     def _few_prompts(self, above: tuple[Integers, Integers]) -> NDArray[np.bool_]:
         """Whether one of the four cells occurs in too few effective prompts for a variance."""
         flags = self.items.flags[:, self.part.bits]
@@ -422,11 +449,11 @@ class _Made:
         threshold = self.network.stability.threshold
         return (
             pl.when(~pl.lit(pl.Series(known)))
-            .then(pl.lit("a category of the pair is too rare to take part"))
+            .then(pl.lit(_TOO_RARE))
             .when(~pl.col("is_stable"))
             .then(pl.format("selected in {} of the halves, below {}", pl.col("selected").round(2), pl.lit(threshold)))
             .when(pl.col("low").is_null())
-            .then(pl.lit("an interval needs more prompts with both categories, or with one of them alone"))
+            .then(pl.lit(_TOO_FEW))
         )
 
     def _merges(self) -> pl.DataFrame:

@@ -283,8 +283,9 @@ class Fit:
 
     `rmsr` is the root mean square of the residuals off the diagonal. The others come from the discrepancy of maximum
     likelihood with Bartlett's correction, as in psych; they take items for independent and the matrix for one of
-    Pearson's correlations, so they describe and do not test. NaN where the matrix had to be smoothed, for its
-    determinant is then what smoothing made it.
+    Pearson's correlations, so they describe and do not test. Of a smoothed matrix they mostly say how far smoothing
+    had to go, because its determinant is what smoothing made it. NaN where factors leave no degree of freedom, or
+    imply a matrix that is not positive definite.
     """
 
     freedom: int
@@ -295,7 +296,7 @@ class Fit:
     cfi: float
 
 
-def fit_of(matrix: Floats, found: Factors, *, n: int, was_smoothed: bool) -> Fit:
+def fit_of(matrix: Floats, found: Factors, *, n: int) -> Fit:
     """Measures of fit; Tucker & Lewis (1973), Steiger (1990), Bentler (1990)."""
     k, m = found.loadings.shape
     common = found.loadings @ found.correlations @ found.loadings.T
@@ -303,7 +304,7 @@ def fit_of(matrix: Floats, found: Factors, *, n: int, was_smoothed: bool) -> Fit
     rmsr = math.sqrt(float((residual**2).mean()))
     freedom = _freedom(k, m)
     implied = common + np.diag(1 - common.diagonal())
-    if was_smoothed or freedom < 1 or np.linalg.eigvalsh(implied)[0] <= 0:
+    if freedom < 1 or np.linalg.eigvalsh(implied)[0] <= 0:
         return Fit(freedom, rmsr, *[math.nan] * 4)
     log_det = np.linalg.slogdet(matrix)[1]
     gap = np.linalg.slogdet(implied)[1] - log_det + np.trace(np.linalg.solve(implied, matrix)) - k

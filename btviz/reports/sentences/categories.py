@@ -43,6 +43,7 @@ def structure(found: CategoryStructure, ds: Dataset) -> str:
         _strongest(stable.filter(pl.col("log_odds_ratio") > 0), ds, way="More often together"),
         _strongest(stable.filter(pl.col("log_odds_ratio") < 0), ds, way="Less often together"),
         _signs(stable, ds),
+        _partial_signs(found.pairs),
         _factors(found),
         _absent(found, ds),
         *(f"{doubt[0].upper()}{doubt[1:]}." for doubt in found.doubts),
@@ -79,12 +80,36 @@ def _signs(stable: pl.DataFrame, ds: Dataset) -> str | None:
     return f"Of {stable.height} signs {differing.height} differ from that of phi: {named}."
 
 
+def _partial_signs(pairs: pl.DataFrame) -> str:
+    """How many signs of all pairs differ from phi's, by how much is known of the pair."""
+    known = pairs.drop_nulls("partial_low")
+    sure = known.filter("partial_sign_differs", (pl.col("partial_low") > 0) | (pl.col("partial_high") < 0))
+    return (
+        f"With no pair taken for absent, the sign given all others differs from that of phi in "
+        f"{known['partial_sign_differs'].sum()} of {known.height} pairs with an interval; {sure.height} of these "
+        "intervals exclude 0."
+    )
+
+
 def _factors(found: CategoryStructure) -> str:
-    draws, rmsr = found.eigenvalues["n_draws"][0], found.fit["rmsr"][0]
+    draws, fit = found.eigenvalues["n_draws"][0], found.fit.row(0, named=True)
+    rmsr = fit["rmsr"]
     left = "" if rmsr is None else f", which leave residuals of {rmsr:.3f} (root mean square)"
     return (
         f"{found.n_factors} factors of the tetrachoric correlations exceed 95 % of {draws} draws without association"
         f"{left}; {found.n_factors_by_mean} exceed their mean, and {found.n_components} components exceed 95 %."
+        f"{_measures(fit)}"
+    )
+
+
+def _measures(fit: dict[str, Any]) -> str:
+    if fit["tli"] is None:
+        return ""
+    said = f" TLI {fit['tli']:.2f}, RMSEA {fit['rmsea']:.3f}, CFI {fit['cfi']:.2f}"
+    return (
+        f"{said}; they say little, as smoothing made the determinant on which they rest."
+        if fit["doubt"]
+        else f"{said}."
     )
 
 
