@@ -260,7 +260,7 @@ def test_picture_and_command_say_the_same(noise, make_dataset, kept_samples):
         btviz.plots.annotator_noise(noise.table.with_columns(pl.lit(None, pl.Float64).alias("prevalence")))
     result = CliRunner().invoke(app, ["stats", "annotators", "sample", "--n-boot", "50"])
     assert "two latent classes" in result.stdout
-    assert says(result.stdout, "too rare", "15 prompts")
+    assert says(result.stdout, "too rare", "14 prompts")
     assert "Doubtful (misinformation)" in result.stdout
     document = json.loads(CliRunner().invoke(app, ["stats", "annotators", "sample", "--n-boot", "50", "--json"]).stdout)
     assert set(document) == {"name", "table", "across_votes", "posterior"}

@@ -71,8 +71,8 @@ def test_every_cell_ran(notebook):
     assert last > 0
     said = notebook.page.locator(".jp-OutputArea-output[data-mime-type='application/vnd.jupyter.stdout']")
     assert "not synthetic" in said.first.text_content()
-    p, low, high = notebook.kernel("found.table.filter(grouping='all').select('p', 'p_low', 'p_high').row(0)")
-    verdict = f"{100 * p:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of the comparisons"
+    p, low, high, n = notebook.kernel("found.table.filter(grouping='all').select('p', 'p_low', 'p_high', 'n').row(0)")
+    verdict = f"{100 * p:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {n:,} comparisons"
     everything = " ".join(said.all_text_contents())
     assert says(everything, "All comparisons", "associated", "compared (no known release)", "better", "safer", verdict)
 
