@@ -398,6 +398,12 @@ def test_every_table_names_its_population_and_its_n(everything):
         table = getattr(everything, name)
         assert {"n", "n_prompts", "population", "where", "rule"} <= set(table.columns), name
         assert not any(table[column].is_nan().any() for column in table.columns if table[column].dtype == pl.Float64)
+    pairs = everything.pairs.drop_nulls("partial_low")
+    assert 0 < pairs.height < everything.pairs["partial"].count() == 10
+    assert (pairs["partial_low"] < pairs["partial"]).all()
+    assert everything.pairs.filter(
+        pl.col("partial_low").is_null() != pl.col("partial_undefined").is_not_null()
+    ).is_empty()
     assert everything.sensitivity.select("empty_cells", "added").row(0) == ("replaced", 0.5)
     assert everything.sensitivity["n_empty"].to_list() == [1] * 5
     assert any("empty cell" in doubt for doubt in everything.doubts)
