@@ -50,13 +50,14 @@ def _print_noise(ds: Dataset, found: pl.DataFrame, flips: pl.DataFrame) -> None:
         [_name(ds, r), r["direction"], counts.get((r["target"], r["direction"]), 0), *_quality(r)]
         for r in named.to_dicts()
     ]
-    columns = ["label", "if wrong", "pairs", "precision", "low", "high", "chance", "recall", "low", "high"]
+    columns = ["label", "if wrong", "named", "of flips: precision", "low", "high", "chance", "recall", "low", "high"]
     print_table(rows, columns, title=f"Labels that similar texts contradict, in {ds.population}")
     click.echo(
-        f"\n{found.height:,} labels of {found['pair_id'].n_unique():,} pairs. Precision, chance and recall are of "
-        "labels flipped on purpose: the share of\nflips among those named, what labels in random order give, and the "
-        "share of flips that are named; 95 % intervals by prompt.\nThey say how the ranking finds random flips, "
-        "not how many candidates are wrong. A short list of missed harms is no sign that few\nwere missed.\n"
+        f"\n{found.height:,} labels of {found['pair_id'].n_unique():,} pairs are named. Precision, chance and recall "
+        "are of other labels,\nwhich were flipped on purpose: the share of flips among what is named then, what labels "
+        "in random\norder give, and the share of flips that are named; 95 % intervals by prompt. They say how the "
+        "ranking\nfinds random flips, not how many candidates are wrong. A short list of missed harms is no sign that "
+        "few\nwere missed.\n"
     )
     print_reasons(named)
 

@@ -37,7 +37,7 @@ _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
     show_default=True,
     help="replicates for Kolmogorov-Smirnov distances; no other interval draws any",
 )
-@click.option("--seed", default=0, show_default=True, help="seed of the bootstrap")
+@click.option("--seed", default=0, show_default=True, help="seed of replicates and permutations")
 @json_option
 def stats_scores(
     name: str, *, threshold: float | None, before: str | None, n_boot: int, seed: int, as_json: bool

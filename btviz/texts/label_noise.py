@@ -273,7 +273,7 @@ def _share_of(
         column: None if np.isnan(end) else float(end)
         for column, end in zip((name, f"{name}_low", f"{name}_high"), ends, strict=True)
     }
-    worth = f"its labels are worth {found.effective[0]:.0f} equal prompts, {FEWEST_EFFECTIVE} are needed"
+    worth = f"its labels are worth fewer than {FEWEST_EFFECTIVE} equal prompts"
     return values, None if np.isfinite(found.low[0]) else f"no interval of the {name}: {worth}"
 
 
