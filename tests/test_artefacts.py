@@ -8,19 +8,18 @@ import math
 import numpy as np
 import polars as pl
 import pytest
-import scipy.sparse
 from click.testing import CliRunner
 from made_comparisons import ENCODER, TOPICS, comparisons
 from sklearn.metrics import roc_auc_score
 from wording import says
 
 import btviz
+from benchmarks.artefacts import null_misses
 from btviz import plots, sentences
 from btviz.cli.app import app
 from btviz.errors import DataError, UsageError
-from btviz.models.probes.fit import grouped_folds
-from btviz.scores.artefacts import ARTEFACTS, _Features, _held_out, _Task
-from btviz.stats.separation import auc_difference, auc_interval
+from btviz.scores.artefacts import ARTEFACTS
+from btviz.stats.separation import auc_difference
 
 
 @pytest.fixture(scope="module")
@@ -124,28 +123,12 @@ def test_a_difference_of_areas_is_that_of_delong():
     assert (found[2] - found[1]) / 2 == pytest.approx(1.96 * error, rel=0.02)
 
 
-def null_misses(rng, *, draws, columns):
-    """How often an interval lies wholly above, or below, one half though the columns tell nothing."""
-    above = below = 0
-    for _ in range(draws):
-        prompt = np.repeat(np.arange(60), rng.integers(1, 5, 60))
-        shared = rng.normal(size=(60, columns + 1))[prompt] + rng.normal(size=(len(prompt), columns + 1))
-        label = shared[:, 0] > 0
-        fold = grouped_folds(prompt.astype(np.uint64), n_folds=5, random_state=int(rng.integers(1_000_000)))
-        items = scipy.sparse.csr_array(scipy.sparse.eye_array(len(prompt)))
-        task = _Task("pair", ("made",), items, label[:, None], np.arange(len(prompt)), prompt.astype(np.uint64))
-        score = _held_out(task, _Features("made", shared[:, 1:]), groups=prompt.astype(np.uint64), fold=fold)[:, 0]
-        found = auc_interval(score, label, clusters=prompt, is_cross_fitted=True)
-        above += bool(found.low[0] > 0.5)
-        below += bool(found.high[0] < 0.5)
-    return above, below
-
-
 @pytest.mark.slow
 def test_columns_that_tell_nothing_are_seldom_said_to_tell_something():
-    """One Monte-Carlo standard error at 5 % and 120 draws is 2.0 points; fixed scores would miss in about 16 %."""
-    missed = sum(null_misses(np.random.default_rng(2), draws=120, columns=3))
-    assert missed / 120 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 120)
+    """One Monte-Carlo standard error at 5 % and 120 draws is 2.0 points; fixed scores miss in about 16 %."""
+    seen = null_misses(np.random.default_rng(2), draws=120, columns=3)
+    assert (seen.above + seen.below) / 120 <= 0.05 + 2 * math.sqrt(0.05 * 0.95 / 120)
+    assert seen.fixed / 120 > 0.05 + 2 * math.sqrt(0.05 * 0.95 / 120)
 
 
 def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted):
@@ -168,11 +151,30 @@ def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted)
 
 
 @pytest.mark.slow
-def test_the_command_prints_what_was_read_and_the_document_every_row(kept_samples):
-    options = ["stats", "artefacts", "sample", "--outcome", "unsafe"]
-    result = CliRunner().invoke(app, options)
-    assert result.exit_code == 0, result.output
-    assert says(result.output, "held out by prompt; n: units of sample (synthetic sample)")
-    assert says(result.output, "no answering model is named")
-    document = json.loads(CliRunner().invoke(app, [*options, "--json"]).stdout)
+def test_the_command_prints_a_row_an_outcome_and_all_of_them_if_asked(planted, found, monkeypatch):
+    monkeypatch.setattr(btviz, "load", lambda _: planted, raising=False)
+    monkeypatch.setattr(btviz, "artefact_baselines", lambda *_, **__: found, raising=False)
+    shown = CliRunner().invoke(app, ["stats", "artefacts", "mine"], catch_exceptions=False).output
+    rows = [line.split() for line in shown.splitlines()]
+    unsafe, lengths = next(cells for cells in rows if cells[:1] == ["unsafe"]), row(found, "unsafe", "lengths")
+    whole = row(found, "unsafe", "qa")
+    numbers = [f"{each[name]:.3f}" for each in (lengths, whole) for name in ("auc", "low", "high")]
+    assert unsafe == ["unsafe", str(lengths["support"]), "lengths", *numbers, f"{lengths['gain']:.3f}"]
+    assert says(shown, "– source: no answering model is named")
+    slugs = [category.slug for category in planted.taxonomy.categories]
+    never = next(line for line in shown.splitlines() if "fewer than 10 groups" in line)
+    assert never.startswith(f"– {slugs[0]}, ")  # names the rows with dashes
+    assert slugs[1] not in never
+    assert len(shown.splitlines()) < 35
+    everything = CliRunner().invoke(app, ["stats", "artefacts", "mine", "--all"], catch_exceptions=False).output
+    assert len(everything.splitlines()) > 60
+    document = json.loads(CliRunner().invoke(app, ["stats", "artefacts", "mine", "--json"]).stdout)
+    assert len(document["artefacts"]) == found.height
+
+
+@pytest.mark.slow
+def test_the_command_reads_what_is_asked_for(kept_samples):
+    document = json.loads(
+        CliRunner().invoke(app, ["stats", "artefacts", "sample", "--outcome", "unsafe", "--json"]).stdout
+    )
     assert [entry["baseline"] for entry in document["artefacts"]] == ["prompt", "lengths", "refusal", "source", "qa"]

@@ -12,7 +12,6 @@ import click
 
 from btviz.cli.report import json_option, plain, print_json, print_reasons, print_table, table_rows
 from btviz.errors import BtvizError, NotFoundError, UsageError, choice
-from btviz.taxonomy import title_of
 
 if TYPE_CHECKING:
     import polars as pl
@@ -142,48 +141,6 @@ def _meeting(policies: pl.DataFrame, first: str, second: str) -> list[pl.DataFra
 
 _ARTEFACTS = ("outcome", "unit", "baseline", "n", "support", "prompts", "base_rate", "auc", "low", "high", "gain")
 
-
-@click.command("artefacts")
-@click.argument("name")
-@click.option("--encoder", help="what prompts and pairs are read by: words, static, minilm or a model; else by TF-IDF")
-@click.option("--outcome", "outcomes", multiple=True, help="unsafe, better, safer or a category; by default all")
-@click.option("--seed", default=0, show_default=True, help="seed of the folds")
-@json_option
-def stats_artefacts(name: str, *, encoder: str | None, outcomes: tuple[str, ...], seed: int, as_json: bool) -> None:
-    """Predict the labels of NAME from the prompt, lengths, refusal or the answering model alone."""
-    from btviz import artefact_baselines, embed, load
-
-    ds = load(name)
-    emb = None if encoder is None else embed(ds, text="qa", encoder=encoder)
-    table = artefact_baselines(ds, emb, outcomes=outcomes or None, random_state=seed)
-    if as_json:
-        print_json({"name": ds.name, "is_synthetic": ds.is_synthetic, "artefacts": table.to_dicts()})
-        return
-    print_artefacts(table, ds)
-
-
-def print_artefacts(table: pl.DataFrame, ds: Dataset) -> None:
-    """Print how far labels are told by parts of pairs, what was read, and why there are dashes."""
-    import polars as pl
-
-    title = (
-        f"Area under the ROC curve of labels told from parts of pairs, held out by prompt; n: units of {ds.population}"
-    )
-    shown = table.filter(pl.col("auc").is_not_null() | (pl.col("baseline") != "source"))
-    named = shown.with_columns(
-        pl.col("outcome").map_elements(lambda key: title_of(key, ds.taxonomy), return_dtype=pl.String)
-    )
-    print_table(table_rows(named, _ARTEFACTS), _ARTEFACTS, title=title)
-    click.echo("\nAn area of 0.5 is chance; gain: that of prompt and answer together less this one.")
-    for baseline, features in table.select("baseline", "features").unique(maintain_order=True).rows():
-        click.echo(plain(f"{baseline}: {features}."))
-    print_reasons(table)
-
-
-if TYPE_CHECKING:
-    import polars as pl
-
-    from btviz.data import Dataset
 
 EVALUATION = "beavertails-evaluation"
 

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.annotators import stats_agreement, stats_annotators
+from btviz.cli.artefacts import stats_artefacts
 from btviz.cli.noise import stats_noise
 from btviz.cli.preference import orthogonality_command
 from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, table_rows
-from btviz.cli.scores import stats_artefacts, stats_scores
+from btviz.cli.scores import stats_scores
 
 if TYPE_CHECKING:
     import polars as pl

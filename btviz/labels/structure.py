@@ -17,22 +17,17 @@ from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice, require
 from btviz.labels.associations import LabelledItems, labelled_items
 from btviz.labels.factors import Draw, Factoring, Scree, draws_of, factor_tables
+from btviz.labels.network import TOO_RARE, CategoryNetwork, category_network, no_interval
 from btviz.labels.population import POPULATIONS, SUBSETS, label_histogram
 from btviz.machine.progress import bar
 from btviz.machine.threads import one_core_each
 from btviz.stats import ising
 from btviz.stats.association import Floats, Integers, TwoByTwo, drawn_share, phi, ratio
 from btviz.stats.binning import seriation
-from btviz.stats.clustered import FEW_FREEDOM, FEW_RARER, effective_number
+from btviz.stats.clustered import FEW_RARER, effective_number
 from btviz.stats.factors import shuffled_counts
-from btviz.stats.quantiles import t_quantile
 from btviz.stats.resampling import cluster_sums, generator
 
-SELECTED = 1 / 3
-"""Share of all pairs that a half selects: room for as many as are real, at a small bound on those that are not."""
-
-_TOO_RARE = "a category of the pair is too rare to take part"
-_TOO_FEW = "an interval needs more prompts with both categories, or with one of them alone"
 _FEWEST = 3  # categories: with two there is nothing else to be given
 
 
@@ -52,10 +47,14 @@ class CategoryStructure:
         One row a pair, k (k - 1) / 2 in all: `row`, `col`, their places `row_order` and `col_order`, `n_row`, `n_col`,
         `n_both`, `n_informative` (items that tell of both), `phi` (-1 .. 1); `selected` (0 .. 1, share of the halves
         that select the pair) and `is_stable`; of stable pairs `log_odds_ratio` given all other categories, `low`,
-        `high` (95 %, by prompt), `low_joint`, `high_joint` (for all `selection.n_pairs` at once, Bonferroni),
+        `high` (95 %, by prompt; an end is null where nothing bounds it), `low_joint`, `high_joint` (for all
+        `selection.n_pairs` at once, Bonferroni),
         `sign_differs` (from that of phi); of all pairs `partial`, the log odds ratio given all others where no pair is
         taken for absent, `partial_low`, `partial_high` (95 %, by prompt), `partial_sign_differs` (from that of phi),
-        `partial_undefined` (why it has no interval); `tetrachoric`, `tetrachoric_smoothed` (-1 .. 1) and
+        `partial_undefined` (why it lacks an end); `few_prompts`, whether one of the four cells occurs in fewer than 8
+        effective prompts, or a few prompts decide, so that intervals are wide ones of the odds ratio among items with
+        the same other categories, as if answers to one prompt were copies of each other;
+        `tetrachoric`, `tetrachoric_smoothed` (-1 .. 1) and
         `has_empty_cell`; `undefined`.
     selection : DataFrame
         One row: `n_halves`, `penalty` (on the scale of phi), `n_pairs`, `n_selected` (pairs a half selects, on
@@ -144,8 +143,9 @@ def category_structure(
     -----
     Pairs: l1-penalised pseudo-likelihood of a pairwise log-linear (Ising) model (Ravikumar, Wainwright & Lafferty
     2010, with one coefficient a pair), at one penalty in 50 complementary pairs of halves of the prompts (Shah &
-    Samworth 2013), then refitted without penalty on the stable pairs. Factors: `btviz.stats.factors`. The tree joins
-    by mean phi between groups (average linkage).
+    Samworth 2013), then refitted without penalty on the stable pairs. Intervals of few prompts:
+    `btviz.stats.ising.given_others`. Factors: `btviz.stats.factors`. The tree joins by mean phi between groups
+    (average linkage).
     """
     expect_dataset(ds)
     choice(population, POPULATIONS, what="population")
@@ -161,7 +161,9 @@ def category_structure(
         require(module, extra="stats")  # `one_core_each` reaches what is loaded by then
     total = ising.STEPS + draws_of(method)
     with one_core_each(), bar("Categories given each other", total=total) as update:
-        network = _network(items, part, where=where, max_false=max_false, random_state=random_state, progress=update)
+        network = category_network(
+            items, part.bits, where=where, max_false=max_false, random_state=random_state, progress=update
+        )
         draw = _without_association(items, part, everything=everything, method=method, where=where, seed=random_state)
         scree = factor_tables(
             part.joint(items), len(items.flags), keys=part.keys, method=method, draw=draw,
@@ -225,41 +227,6 @@ def _taking_part(items: LabelledItems, *, keys: Sequence[str]) -> _Part:
     return _Part(bits, tuple(keys[bit] for bit in bits.tolist()), effective.reshape(2, -1)[0])
 
 
-@dataclass(frozen=True, eq=False)
-class _Network:
-    """Selection and refit of the pairs among the categories that take part."""
-
-    sets: ising.LabelSets
-    stability: ising.Stability
-    stable: Integers
-    refit: ising.Refit
-    full: ising.Refit
-
-
-def _network(
-    items: LabelledItems,
-    part: _Part,
-    *,
-    where: str,
-    max_false: float,
-    random_state: int,
-    progress: Callable[[int], None],
-) -> _Network:
-    sets = ising.label_sets(items.flags[:, part.bits], clusters=items.prompts, kept_for_any=where == "unsafe")
-    row, col = np.triu_indices(len(part.bits), 1)
-    found = ising.stability(
-        sets,
-        n_selected=len(row) * SELECTED,
-        most_false=max_false,
-        random_state=random_state,
-        progress=progress,
-    )
-    stable = np.flatnonzero(found.share >= found.threshold)
-    return _Network(
-        sets, found, stable, ising.refit(sets, (row[stable], col[stable])), full=ising.refit(sets, (row, col))
-    )
-
-
 def _without_association(
     items: LabelledItems, part: _Part, *, everything: LabelledItems, method: Factoring, where: str, seed: int
 ) -> Draw:
@@ -296,7 +263,7 @@ class _Made:
 
     items: LabelledItems
     part: _Part
-    network: _Network
+    network: CategoryNetwork
     scree: Scree
     where: str
 
@@ -326,7 +293,7 @@ class _Made:
         return {
             "categories": self._categories(keys).join(places, on="category", how="left", maintain_order="left"),
             "pairs": self._pairs(keys),
-            "selection": self._selection(),
+            "selection": self.network.selection(),
             **tables,
             "merges": self._merges(),
         }
@@ -346,21 +313,6 @@ class _Made:
             }
         ).with_columns(pl.when(~pl.col("category").is_in(list(self.part.keys))).then(why).alias("undefined"))
 
-    def _selection(self) -> pl.DataFrame:
-        found = self.network.stability
-        return pl.DataFrame(
-            {
-                "n_halves": [found.n_halves],
-                "penalty": [found.penalty],
-                "n_pairs": [len(found.share)],
-                "n_selected": [found.n_selected],
-                "threshold": [found.threshold],
-                "n_stable": [len(self.network.stable)],
-                "expected_false": [found.expected_false],
-                "expected_false_at_worst": [found.expected_false_at_worst],
-            }
-        )
-
     def _pairs(self, keys: Sequence[str]) -> pl.DataFrame:
         flags, place = self.items.flags, {bit: place for place, bit in enumerate(self.part.bits.tolist())}
         row, col = np.triu_indices(len(keys), 1)
@@ -375,14 +327,10 @@ class _Made:
             "n_both": (flags[:, row] & flags[:, col]).sum(axis=0),
             "n_informative": self._informative(row, col),
         }
-        above = np.triu_indices(len(self.part.bits), 1)
-        found, matrix = self.network.stability, self.scree.matrix
+        above, matrix = self.network.above, self.scree.matrix
         of_known = {
             "phi": self.phi[above],
-            "selected": found.share,
-            "is_stable": found.share >= found.threshold,
-            **self._refitted(above),
-            **self._partial(above),
+            **self.network.columns(),
             "tetrachoric": matrix.raw[above],
             "tetrachoric_smoothed": matrix.smoothed[above],
             "has_empty_cell": matrix.has_empty[above],
@@ -390,20 +338,24 @@ class _Made:
         for name, values in of_known.items():
             spread = np.full(len(row), None, object)
             spread[known] = values
-            columns[name] = pl.Series(name, spread.tolist(), pl.Boolean if values.dtype == np.bool_ else None)
-        table = pl.DataFrame(columns).with_columns(cs.float().fill_nan(None))
-        differs = pl.col("is_stable") & (pl.col("log_odds_ratio") * pl.col("phi") < 0)
-        no_partial = (
-            pl.when(~pl.lit(pl.Series(known)))
-            .then(pl.lit(_TOO_RARE))
-            .when(pl.col("partial_low").is_null())
-            .then(pl.lit(_TOO_FEW))
+            columns[name] = pl.Series(name, spread.tolist(), pl.Boolean if values.dtype == np.bool_ else pl.Float64)
+        number = cs.float()
+        table = pl.DataFrame(columns).with_columns(pl.when(number.is_finite()).then(number))
+        return self._explained(table, known)
+
+    def _explained(self, table: pl.DataFrame, known: NDArray[np.bool_]) -> pl.DataFrame:
+        """Add which signs differ from phi's, and why something is null."""
+        too_rare = pl.when(~pl.lit(pl.Series(known))).then(pl.lit(TOO_RARE))
+        unstable = pl.format(
+            "selected in {} of the halves, below {}",
+            pl.col("selected").round(2),
+            pl.lit(self.network.stability.threshold),
         )
         return table.with_columns(
-            differs.alias("sign_differs"),
+            (pl.col("is_stable") & (pl.col("log_odds_ratio") * pl.col("phi") < 0)).alias("sign_differs"),
             (pl.col("partial") * pl.col("phi") < 0).alias("partial_sign_differs"),
-            no_partial.alias("partial_undefined"),
-            self._why_not(known).alias("undefined"),
+            too_rare.otherwise(no_interval("partial_")).alias("partial_undefined"),
+            too_rare.when(~pl.col("is_stable")).then(unstable).otherwise(no_interval()).alias("undefined"),
         )
 
     def _informative(self, row: Integers, col: Integers) -> Integers:
@@ -414,47 +366,6 @@ class _Made:
         pair = self.items.flags[:, row].astype(np.int64) + self.items.flags[:, col]
         informative: Integers = ((of_item[:, None] > pair) | (pair == 2)).sum(axis=0)
         return informative
-
-    def _refitted(self, above: tuple[Integers, Integers]) -> dict[str, Floats]:
-        n_pairs, fit = len(above[0]), self.network.refit
-        few = self._few_prompts(above)[self.network.stable] | (fit.freedom < FEW_FREEDOM)
-        columns = {"log_odds_ratio": fit.log_odds_ratio}
-        for suffix, confidence in (("", 0.95), ("_joint", 1 - 0.05 / max(n_pairs, 1))):
-            reach = np.where(few, np.nan, t_quantile(confidence, df=fit.freedom) * fit.error)
-            columns |= {f"low{suffix}": fit.log_odds_ratio - reach, f"high{suffix}": fit.log_odds_ratio + reach}
-        spread = {}
-        for name, values in columns.items():
-            spread[name] = np.full(n_pairs, np.nan)
-            spread[name][self.network.stable] = values
-        return spread
-
-    def _partial(self, above: tuple[Integers, Integers]) -> dict[str, Floats]:
-        """Of all pairs, the log odds ratio given all others and its interval, with no pair taken for absent."""
-        fit = self.network.full
-        few = self._few_prompts(above) | (fit.freedom < FEW_FREEDOM)
-        reach = np.where(few, np.nan, t_quantile(0.95, df=fit.freedom) * fit.error)
-        value = fit.log_odds_ratio
-        return {"partial": value, "partial_low": value - reach, "partial_high": value + reach}
-
-    def _few_prompts(self, above: tuple[Integers, Integers]) -> NDArray[np.bool_]:
-        """Whether one of the four cells occurs in too few effective prompts for a variance."""
-        flags = self.items.flags[:, self.part.bits]
-        one, other = flags[:, above[0]], flags[:, above[1]]
-        cells = (one & other, one & ~other, ~one & other, ~one & ~other)
-        rarer = [effective_number(cluster_sums(cell, clusters=self.items.prompts)) for cell in cells]
-        few: NDArray[np.bool_] = np.min(rarer, axis=0) < FEW_RARER
-        return few
-
-    def _why_not(self, known: NDArray[np.bool_]) -> pl.Expr:
-        threshold = self.network.stability.threshold
-        return (
-            pl.when(~pl.lit(pl.Series(known)))
-            .then(pl.lit(_TOO_RARE))
-            .when(~pl.col("is_stable"))
-            .then(pl.format("selected in {} of the halves, below {}", pl.col("selected").round(2), pl.lit(threshold)))
-            .when(pl.col("low").is_null())
-            .then(pl.lit(_TOO_FEW))
-        )
 
     def _merges(self) -> pl.DataFrame:
         hierarchy = require("scipy.cluster.hierarchy", extra="stats")

@@ -20,9 +20,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from btviz.errors import require
-from btviz.stats.association import Floats, Integers, ratio
-from btviz.stats.clustered import freedom_of
+from btviz.stats.association import Floats, Integers, TwoByTwo, ratio
+from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number, freedom_of
 from btviz.stats.resampling import generator
+from btviz.stats.stratified import conditional_interval
 
 COMPLEMENTARY = 50
 """Complementary pairs of halves; twice as many halves."""
@@ -307,3 +308,40 @@ def _curvature(design: Floats, weight: Floats, *, values: Floats, is_coupling: N
     # an intercept of a label that never occurs among informative items would have no curvature
     curvature: Floats = (flat * weight.reshape(-1, 1)).T @ flat + np.diag(prior + ~is_coupling * 1e-9)
     return curvature
+
+
+def given_others(
+    sets: LabelSets, pairs: tuple[Integers, Integers], *, confidence: float = 0.95
+) -> tuple[Floats, Floats]:
+    """Intervals of couplings from few items: of the odds ratio within items with the same other labels.
+
+    That ratio is the same among all of these, whatever the other couplings are, so no other pair is fitted. Items of
+    a cluster are taken for copies of each other, see `btviz.stats.stratified.conditional_interval`.
+
+    Returns
+    -------
+    tuple of two arrays, shape (chosen,)
+        Ends of the log odds ratio; infinite where nothing bounds it, NaN where fewer than 20 effective clusters tell.
+    """
+    ends = []
+    for one, other in zip(*(labels.tolist() for labels in pairs), strict=True):
+        others = sets.masks.copy()
+        others[:, [one, other]] = False
+        tells = np.asarray(others.any(axis=1) | (not sets.kept_for_any), np.bool_)
+        stratum = np.unique(others[tells], axis=0, return_inverse=True)[1].ravel()
+        counts, first, second = sets.counts[tells], sets.masks[tells, one], sets.masks[tells, other]
+        parts = (np.bincount(stratum, counts * of) for of in (np.ones(len(counts)), first, second, first & second))
+        of_cluster = np.bincount(sets.cluster, tells[sets.place])
+        effective = float(effective_number(of_cluster))
+        if effective < FEWEST_EFFECTIVE:
+            ends.append((np.nan, np.nan))
+            continue
+        ends.append(
+            conditional_interval(
+                TwoByTwo(*(np.rint(part).astype(np.int64) for part in parts)),
+                design_effect=float(of_cluster.sum()) / effective,
+                confidence=confidence,
+            )
+        )
+    low, high = np.array(ends, np.float64).reshape(-1, 2).T
+    return low, high

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from btviz.errors import require
 from btviz.stats.association import SMALLEST_P, Floats, TwoByTwo, ratio
+from btviz.stats.quantiles import normal_quantile
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +75,97 @@ def cochran_mantel_haenszel(tables: TwoByTwo) -> Stratified:
     p_value = np.maximum(special.chdtrc(1, statistic), SMALLEST_P)
     homogeneity_p = np.maximum(special.chdtrc(np.maximum(n_strata - 1, 1), homogeneity), SMALLEST_P)
     return Stratified(common, _log_odds_se(tables), statistic, p_value, homogeneity, homogeneity_p, n_strata)
+
+
+def conditional_interval(
+    tables: TwoByTwo, *, design_effect: float = 1.0, confidence: float = 0.95
+) -> tuple[float, float]:
+    """Interval of the logarithm of the odds ratio common to all strata, given their margins, where counts are small.
+
+    Margins tell nothing of the odds ratio, so given these the joint count of a stratum is noncentral hypergeometric
+    (Cornfield 1956, Gart 1970). An end is where the sum of the joint counts, half an item less extreme, lies as many
+    standard deviations from its mean as the normal quantile; means and variances are exact. Where items are not
+    independent, the variance and the correction are larger by `design_effect`: of copies, items over their effective
+    number.
+
+    Parameters
+    ----------
+    tables : TwoByTwo
+        Counts of strata, shape (S,).
+    design_effect : float
+        Variance of the joint count over that of independent items, 1 or more.
+    confidence : float
+        Level, 0 .. 1.
+
+    Returns
+    -------
+    tuple of two floats
+        An end is infinite where the joint count is, but for the correction, the least or largest that the margins
+        allow.
+    """
+    n, row, col, both = (
+        np.atleast_1d(count).astype(np.int64) for count in (tables.n, tables.row, tables.col, tables.both)
+    )
+    tells = np.atleast_1d(tables.has_contrast)
+    n, row, col, both = n[tells], row[tells], col[tells], both[tells]
+    least, most = np.maximum(0, row + col - n), np.minimum(row, col)
+    counts = _JointCounts.of(n, row=row, col=col, least=least, most=most)
+    reach = normal_quantile(confidence) * math.sqrt(design_effect)
+    seen, half = float(both.sum()), design_effect / 2
+
+    def end(side: int) -> float:
+        """Where the count leaves the mean behind on one side: 1 for the low end, -1 for the high one."""
+        if side * (seen - (least if side > 0 else most).sum()) <= half:
+            return -side * math.inf
+        low, high = -_WIDEST, _WIDEST
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            mean, variance = counts.moments(middle)
+            above = side * (seen - mean) - half > reach * math.sqrt(variance)
+            low, high = (middle, high) if above == (side > 0) else (low, middle)
+        return (low + high) / 2
+
+    return end(1), end(-1)
+
+
+_WIDEST, _STEPS = 40.0, 60
+
+
+@dataclass(frozen=True, eq=False)
+class _JointCounts:
+    """Joint counts that the margins of strata allow, one after another, with the logarithm of their weights."""
+
+    count: Floats
+    weight: Floats
+    starts: NDArray[np.int64]
+    sizes: NDArray[np.int64]
+
+    @classmethod
+    def of(
+        cls,
+        n: NDArray[np.int64],
+        *,
+        row: NDArray[np.int64],
+        col: NDArray[np.int64],
+        least: NDArray[np.int64],
+        most: NDArray[np.int64],
+    ) -> _JointCounts:
+        log_factorial = require("scipy.special", extra="stats").gammaln
+        sizes = most - least + 1
+        starts = np.cumsum(sizes) - sizes
+        n, row, col = (np.repeat(values, sizes) for values in (n, row, col))
+        count = np.arange(sizes.sum()) - np.repeat(starts - least, sizes)
+        cells = (count, row - count, col - count, n - row - col + count)
+        return cls(count.astype(np.float64), -sum(log_factorial(cell + 1.0) for cell in cells), starts, sizes)
+
+    def moments(self, log_odds: float) -> tuple[float, float]:
+        """Mean and variance of the sum over strata."""
+        logarithm = self.weight + self.count * log_odds
+        share = np.exp(logarithm - np.repeat(np.maximum.reduceat(logarithm, self.starts), self.sizes))
+        share /= np.repeat(np.add.reduceat(share, self.starts), self.sizes)
+        mean = np.add.reduceat(share * self.count, self.starts)
+        apart = self.count - np.repeat(mean, self.sizes)
+        return float(mean.sum()), float((share * apart**2).sum())
 
 
 def _mantel_haenszel(tables: TwoByTwo) -> tuple[Floats, Floats]:

@@ -58,7 +58,7 @@ def _strongest(pairs: pl.DataFrame, ds: Dataset, *, way: str) -> str | None:
     """The strongest pairs with their odds ratios and intervals; those without an interval are counted alone."""
     if pairs.is_empty():
         return None
-    known = pairs.drop_nulls("low").sort(pl.col("log_odds_ratio").abs(), descending=True)
+    known = _with_interval(pairs).sort(pl.col("log_odds_ratio").abs(), descending=True)
     parts = [f"{_names(row, ds)}, {_odds(row)}" for row in known.head(_STRONGEST).to_dicts()]
     if (more := known.height - len(parts)) > 0:
         parts.append(f"{more} more")
@@ -68,8 +68,14 @@ def _strongest(pairs: pl.DataFrame, ds: Dataset, *, way: str) -> str | None:
 
 
 def _odds(row: dict[str, Any]) -> str:
-    ends = [math.exp(row[name]) for name in ("low", "high")]
-    return f"odds ratio {math.exp(row['log_odds_ratio']):.2f}{interval(*ends, scale=1, digits=2)}"
+    low, high = (None if row[name] is None else math.exp(row[name]) for name in ("low", "high"))
+    ends = f"above {low:.2f}" if high is None else interval(low or 0.0, high, scale=1, digits=2).strip()
+    return f"odds ratio {math.exp(row['log_odds_ratio']):.2f} {f'[{ends}]' if high is None else ends}"
+
+
+def _with_interval(pairs: pl.DataFrame, *, prefix: str = "") -> pl.DataFrame:
+    """Pairs of which at least one end is known; nothing bounds the other."""
+    return pairs.filter(pl.any_horizontal(pl.col(f"{prefix}low", f"{prefix}high").is_not_null()))
 
 
 def _signs(stable: pl.DataFrame, ds: Dataset) -> str | None:
@@ -82,7 +88,7 @@ def _signs(stable: pl.DataFrame, ds: Dataset) -> str | None:
 
 def _partial_signs(pairs: pl.DataFrame) -> str:
     """How many signs of all pairs differ from phi's, by how much is known of the pair."""
-    known = pairs.drop_nulls("partial_low")
+    known = _with_interval(pairs, prefix="partial_")
     sure = known.filter("partial_sign_differs", (pl.col("partial_low") > 0) | (pl.col("partial_high") < 0))
     return (
         f"With no pair taken for absent, the sign given all others differs from that of phi in "
