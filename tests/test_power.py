@@ -10,16 +10,25 @@ import pytest
 from chart_contents import rows_of, words
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import norm, poisson
+from scipy.optimize import brentq
+from scipy.stats import hypergeom, nchypergeom_fisher, norm, poisson
 from statsmodels.stats.power import TTestPower
 from wording import says
 
 import btviz
 from btviz.errors import UsageError
 from btviz.preference.verdicts import Margin, verdict
+from btviz.stats.association import TwoByTwo
 from btviz.stats.clustered import independent_worth, share_interval
 from btviz.stats.permutation import permute_clusters
-from btviz.stats.power import independent_for_share, smallest_phi, smallest_share_effect, worth_of_phi
+from btviz.stats.power import (
+    independent_for_share,
+    smallest_negative_phi,
+    smallest_phi,
+    smallest_share_effect,
+    worth_of_phi,
+)
+from btviz.stats.stratified import detectable_odds_ratios
 from btviz.taxonomy.findings import Finding
 
 
@@ -181,7 +190,17 @@ def test_tables_hold_the_smallest_detectable_effects(samples):
     known = tests.drop_nulls("smallest_detectable")
     assert known.height
     assert (known["smallest_detectable"] > 0).all()
-    assert btviz.cooccurrence_tests(ds, where="unsafe")["smallest_detectable"].count() == 0
+    assert (tests["smallest_detectable_negative"].drop_nulls() < 0).all()
+    assert (tests["odds_ratio_detectable_above"].drop_nulls() > 1).all()
+    of_dashes = tests.filter(pl.any_horizontal(pl.col("^odds_ratio_detectable_.*$").is_null()))
+    assert of_dashes["detectable_undefined"].null_count() == 0
+    unsafe = btviz.cooccurrence_tests(ds, where="unsafe")
+    assert unsafe["smallest_detectable"].count() == unsafe["smallest_detectable_negative"].count() == 0
+    assert unsafe["detectable_undefined"].null_count() == 0
+    tested = unsafe.drop_nulls("p_value")
+    assert (tested["odds_ratio_detectable_above"].drop_nulls() > 1).all()
+    assert (tested["odds_ratio_detectable_below"].drop_nulls() < 1).all()
+    assert tested["odds_ratio_detectable_above"].count() > 0
     assert tests.schema["smallest_detectable"] == pl.Float64
 
 
@@ -208,3 +227,41 @@ def test_the_curve_of_a_plan_says_its_ends():
     assert f"{plan['prompts'][0]:,} for 0.1, {plan['prompts'][1]:,} for 0.3" in chart.description
     assert {row["effect"] for row in rows_of(chart)} == {0.1, 0.3}
     assert "made up" in words(chart)
+
+
+@pytest.mark.parametrize(
+    ("n", "row", "col"), [(1000, 300, 200), (1000, 100, 80), (1000, 50, 100), (3000, 150, 120), (400, 80, 80)]
+)
+def test_a_negative_phi_that_is_called_detectable_is_found_in_four_of_five_samples(n, row, col):
+    """Exact power of the lower tail of the hypergeometric distribution, at margins that are given."""
+    phi = float(smallest_negative_phi(row / n, col / n, worth=(n, n)))
+    sought = row * col / n + phi * math.sqrt(row * (n - row) * col * (n - col)) / n
+    null, odds = hypergeom(n, row, col), 1.0
+    odds = brentq(lambda log: nchypergeom_fisher(n, row, col, math.exp(log)).mean() - sought, -12, 1)
+    most = next(k for k in range(row) if null.cdf(k) > 0.025) - 1
+    assert nchypergeom_fisher(n, row, col, math.exp(odds)).cdf(most) == pytest.approx(0.8, abs=0.05)
+
+
+def test_no_negative_phi_is_detectable_where_none_at_all_would_not_show():
+    assert math.isnan(smallest_negative_phi(0.06, 0.06, worth=(1000, 1000)))  # 3.6 are expected: none in 2.7 %
+    assert smallest_negative_phi(0.062, 0.062, worth=(1000, 1000)) < 0  # 3.8: none in 2.1 %
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("side", [0, 1])
+def test_an_odds_ratio_that_is_called_detectable_is_found_within_strata(side):
+    """Noncentral hypergeometric counts in three strata, 2,000 draws: 80 % within two Monte-Carlo errors and steps."""
+    n, row, col = np.array([200, 120, 60]), np.array([60, 30, 20]), np.array([50, 40, 15])
+    strata = TwoByTwo(n, row, col, np.zeros(3, np.int64))
+    found = detectable_odds_ratios(strata, reach=(1.96, 0.8416))[side]
+    assert (found > 1) == bool(side)
+    laws = [hypergeom(*margins) for margins in zip(n, row, col, strict=True)]
+    mean, spread = sum(law.mean() for law in laws), math.sqrt(sum(law.var() for law in laws))
+    rng = np.random.default_rng(3)
+    drawn = sum(nchypergeom_fisher(*m, found).rvs(2000, random_state=rng) for m in zip(n, row, col, strict=True))
+    power = np.mean(np.abs(drawn - mean) > 1.96 * spread)
+    assert power == pytest.approx(0.8, abs=0.05)
+    # copies of each other count once
+    halved = TwoByTwo(n // 2, row // 2, col // 2, np.zeros(3, np.int64))
+    twice = detectable_odds_ratios(strata, reach=(1.96, 0.8416), design_effects=(2, 2))[side]
+    assert twice == pytest.approx(detectable_odds_ratios(halved, reach=(1.96, 0.8416))[side], rel=0.05)

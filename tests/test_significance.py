@@ -16,7 +16,8 @@ from hypothesis import strategies as st
 from btviz import load
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.labels.associations import NULLS, LabelledItems, _conditional, cooccurrence, cooccurrence_tests
+from btviz.labels.associations import NULLS, _conditional, cooccurrence, cooccurrence_tests
+from btviz.labels.population import LabelledItems
 from btviz.stats.association import TwoByTwo, chi_squared_p
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
 

@@ -170,14 +170,27 @@ def test_repeated_comparisons_are_pooled_by_the_rule_that_is_named(compared):
 
 @pytest.mark.slow
 def test_the_picture_shows_every_choice_and_says_what_holds(voted, curve):
-    chart = plots.specification_curve(curve, source="made up", taxonomy=voted.taxonomy)
+    part = curve.drop_nulls("estimate")[::3]
+    chart = plots.specification_curve(part, source="made up", taxonomy=voted.taxonomy)
     written = words(chart)
-    held = int(curve["holds_printed"].sum())
-    assert f"in {held} of {curve['holds_printed'].count()}" in written
+    held = int(part["holds_printed"].sum())
+    assert f"in {held} of {part['holds_printed'].count()}" in written
     assert "φ / most it could be" in written
     places = {row["place"] for row in rows_of(chart) if "key" in row}
-    assert places == set(range(curve["estimate"].count()))
+    assert places == set(range(part.height))
     assert not {row.get("label") for row in rows_of(chart)} - {None}
+
+
+@pytest.mark.slow
+def test_options_of_many_specifications_are_drawn_at_their_estimates(voted, curve):
+    assert curve["estimate"].count() > 100
+    shown = rows_of(plots.specification_curve(curve, source="made up", taxonomy=voted.taxonomy))
+    ticks = [row for row in shown if "key" in row and "place" in row]
+    dots = {row["key"]: row["estimate"] for row in shown if "key" in row and "place" not in row}
+    assert {row["estimate"] for row in ticks} == set(curve["estimate"].drop_nulls())
+    for option in ("phi", "tetrachoric"):
+        of_option = curve.filter(coefficient=option)["estimate"].drop_nulls()
+        assert dots[f"coefficient/{option}"] == pytest.approx(of_option.median())
 
 
 @pytest.mark.slow
@@ -185,14 +198,22 @@ def test_sentence_and_command_say_how_many_hold(voted, curve, kept_samples):
     said = sentences.specifications(curve, voted)
     held = int(curve["holds_printed"].sum())
     assert says(said, "printed 0.408", f"{held} of {curve['holds_printed'].count()}")
-    shown = CliRunner().invoke(stats_specifications, ["sample-saferlhf", "--of", "p", "--json"], catch_exceptions=False)
-    document = json.loads(shown.stdout)
+    asked = ["sample-saferlhf", "--of", "p"]
+    document = json.loads(CliRunner().invoke(stats_specifications, [*asked, "--json"], catch_exceptions=False).stdout)
     assert {row["of"] for row in document} == {"p"}
     assert {row["split"] for row in document} == {"all", "test", "train"}
+    shown = CliRunner().invoke(stats_specifications, asked, catch_exceptions=False).stdout
+    estimates = [row["estimate"] for row in document if row["split"] == "test" and row["estimate"] is not None]
+    line = next(line.split() for line in shown.splitlines() if " test " in f" {line} ")
+    ends = [f"{value:.3f}" for value in (min(estimates), np.median(estimates), max(estimates))]
+    assert line[-7:-3] == [str(len(estimates)), *ends]
+    assert len(shown.splitlines()) < 30
+    everything = CliRunner().invoke(stats_specifications, [*asked, "--all"], catch_exceptions=False).stdout
+    assert len(everything.splitlines()) > len(document)
 
 
 def test_what_is_missing_is_said(compared):
-    with pytest.raises(UsageError, match="no row of it names a category"):
+    with pytest.raises(UsageError, match=r"no row of it names a category.*--of p in the shell"):
         btviz.specification_curve(compared, of="phi", categories=KEYS)
     with pytest.raises(UsageError, match="quantity"):
         btviz.specification_curve(compared, of="lift")

@@ -8,7 +8,7 @@ import click
 
 from btviz.cli.report import json_option, print_json, print_reasons, print_table, table_rows
 from btviz.errors import NotFoundError
-from btviz.taxonomy import percent
+from btviz.taxonomy import folded, percent
 
 if TYPE_CHECKING:
     import polars as pl
@@ -74,8 +74,11 @@ def _report_counts(counted: Orthogonality, name: str, *, as_json: bool) -> None:
         print_json(about | document)
         return
     click.echo(
-        f"No rows of {name} are here. What follows is counted from what was published about the train split of "
-        f"{RELEASES[name].title} ({counted.counted_from}). For its rows: btviz data fetch {name}.\n"
+        folded(
+            f"No rows of {name} are here. What follows is counted from what was published about the train split of "
+            f"{RELEASES[name].title} ({counted.counted_from}). For its rows: btviz data fetch {name}."
+        )
+        + "\n"
     )
     columns = ["grouping", "level", "n", "p", "naive_low", "naive_high", "smallest_worth"]
     print_table(
@@ -83,13 +86,22 @@ def _report_counts(counted: Orthogonality, name: str, *, as_json: bool) -> None:
     )
     click.echo("")
     for level, verdict in counted.table.select("level", "verdict").rows():
-        click.echo(f"{level}: {verdict}.")
+        click.echo(folded(f"{level}: {verdict}."))
     known = counted.bias.filter(label="is_safe").row(0, named=True)
     click.echo(
-        f"Of {known['n']:,} comparisons with one safe answer, response_1 is the safe one in {percent(known['p'])}.\n\n"
-        "What these counts cannot tell: intervals by prompt, because nobody knows which comparisons share one (naive\n"
-        "intervals hold the sampling error of independent comparisons, and nothing else); p within a stratum, a\n"
-        "category, a severity or a model, but for the bounds above; the position bias of better and of safer.\n"
+        folded(
+            f"Of {known['n']:,} comparisons with one safe answer, response_1 is the safe one in {percent(known['p'])}."
+        )
+    )
+    click.echo(
+        "\n"
+        + folded(
+            "What these counts cannot tell: intervals by prompt, because nobody knows which comparisons share one "
+            "(naive intervals hold the sampling error of independent comparisons, and nothing else); p within a "
+            "stratum, a category, a severity or a model, but for the bounds above; the position bias of better and of "
+            "safer."
+        )
+        + "\n"
     )
     _print_severity(severity, title=f"Severity by category in {RELEASES[name].title}, train; n: answers of comparisons")
 
@@ -135,11 +147,13 @@ def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: boo
     click.echo("")
     for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
         if grouping in {"all", "stratum"}:
-            click.echo(f"{level}: {verdict}.")
+            click.echo(folded(f"{level}: {verdict}."))
     for broken, n in table.filter(grouping="stratum", level="mixed").select("rule_broken", "n").rows():
-        click.echo(f"Of {n:,} mixed comparisons, {broken:,} break the rule: they call the unsafe answer the safer one.")
+        click.echo(
+            folded(f"Of {n:,} mixed comparisons, {broken:,} break the rule: they call the unsafe answer the safer one.")
+        )
     if not is_synthetic and (corrected := _correction(result)) is not None:
-        click.echo(f"Errors of the labels: {corrected['verdict'][0]}.")
+        click.echo(folded(f"Errors of the labels: {corrected['verdict'][0]}."))
     click.echo("")
     _print_bias(result)
     click.echo("")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,8 +11,18 @@ from btviz.cli.annotators import stats_agreement, stats_annotators
 from btviz.cli.artefacts import stats_artefacts
 from btviz.cli.noise import stats_noise
 from btviz.cli.preference import orthogonality_command
-from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, table_rows
+from btviz.cli.report import (
+    ABSENT,
+    format_cell,
+    json_option,
+    print_json,
+    print_reasons,
+    print_table,
+    say,
+    table_rows,
+)
 from btviz.cli.scores import stats_scores
+from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -65,10 +75,12 @@ def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str
     """Associate every two harm categories of NAME; the strongest, either way, are shown, --json has all."""
     import polars as pl
 
-    from btviz import cooccurrence, load
+    from btviz import cooccurrence, cooccurrence_tests, load
 
     ds = load(name)
     table = cooccurrence(ds, population=population, where=where, by=by, intervals=by is None)
+    if by is None and where == "unsafe":
+        table = _with_tests(table, cooccurrence_tests(ds, population=table["population"][0], where=where))
     _say_population(ds, population)
     if as_json:
         print_json(table.to_dicts())
@@ -78,27 +90,68 @@ def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str
     )
     columns = ["row", "col", "n_both", "phi", "lift"]
     if by is None:
-        once = once.with_columns(_around(once).alias("all at once"), (~pl.col("holds_zero")).alias("not 0"))
-        columns[4:4] = ["all at once", "not 0"]
+        once, columns = _judged(once, where=where)
     _print(ds, once.head(SHOWN), columns, by=by, title=f"The {SHOWN} strongest associations in {ds.population}")
     if by is None:
         click.echo(
             f"All at once: {once['holds_zero'].count():,} intervals of phi by prompt that hold together in 95 %; "
             f"{once.filter('holds_zero').height:,} of them reach across 0."
         )
-    if where == "unsafe":
-        click.echo(
-            "An unsafe item has some category, so that phi of independent ones lies below 0 here: an interval below 0\n"
-            "does not show that two avoid each other. btviz.cooccurrence_tests tests pairs given the other categories."
-        )
+        click.echo(folded(_COULD_SHOW[where]))
 
 
-def _around(table: pl.DataFrame) -> pl.Series:
-    """Ends of each interval as text; null where there is none."""
+_COULD_SHOW = {
+    "all": "Could show: of pairs that are not decided, phi below and above 0, and nearest to it, that a test of these "
+    "prompts would find in 80 % of samples; a dash where it would find none that the margins allow.",
+    "unsafe": "An unsafe item has some category, so that phi of independent ones lies below 0 here: an interval below "
+    "0 does not show that two avoid each other. The odds ratio and p_holm, adjusted for all pairs tested, are of items "
+    "with the same other categories, at least one; a dash where fewer than 5 joint items are expected. Could show: "
+    "where p_holm is above 0.05, the odds ratios below and above 1 that this test would find in 80 % of samples.",
+}
+
+
+def _judged(once: pl.DataFrame, *, where: str) -> tuple[pl.DataFrame, list[str]]:
+    """Pairs with their intervals or tests, and what undecided ones could have shown, as text; and the columns."""
     import polars as pl
 
-    ends = table.select("phi_low_joint", "phi_high_joint").rows()
-    return pl.Series([None if low is None else f"[{low:.2f}, {high:.2f}]" for low, high in ends], dtype=pl.String)
+    joint = _ends(once, "phi_low_joint", "phi_high_joint", around="[]").alias("all at once")
+    if where == "all":
+        could = _ends(once, "smallest_detectable_negative", "smallest_detectable")
+        shown = once.with_columns(
+            joint, (~pl.col("holds_zero")).alias("not 0"), pl.when("holds_zero").then(could).alias("could show")
+        )
+        return shown, ["row", "col", "n_both", "phi", "all at once", "not 0", "could show", "lift"]
+    could = _ends(once, "odds_ratio_detectable_below", "odds_ratio_detectable_above")
+    shown = once.with_columns(
+        joint,
+        pl.when(pl.col("p_holm") > _LEVEL).then(could).alias("could show"),
+        pl.Series("p_holm", [format_cell(row[0]) for row in table_rows(once, ["p_holm"])]),
+        pl.col("odds_ratio_conditional").alias("odds ratio"),
+    )
+    return shown, ["row", "col", "n_both", "phi", "all at once", "odds ratio", "p_holm", "could show"]
+
+
+_LEVEL = 0.05
+
+
+def _ends(table: pl.DataFrame, low: str, high: str, *, around: str = "") -> pl.Series:
+    """Both ends of each row as text, a dash for one that is null; null where both are."""
+    import polars as pl
+
+    start, end = tuple(around) if around else ("", "")
+    ends = [tuple(None if x is None else f"{x:.2f}" for x in pair) for pair in table.select(low, high).rows()]
+    texts = [None if pair == (None, None) else f"{start}{pair[0] or ABSENT}, {pair[1] or ABSENT}{end}" for pair in ends]
+    return pl.Series(texts, dtype=pl.String)
+
+
+def _with_tests(table: pl.DataFrame, tests: pl.DataFrame) -> pl.DataFrame:
+    """Add the tests of each pair to both of its orders."""
+    import polars as pl
+
+    columns = ["odds_ratio_conditional", "p_holm", "odds_ratio_detectable_below", "odds_ratio_detectable_above"]
+    turned = tests.select(pl.col("col").alias("row"), pl.col("row").alias("col"), *columns)
+    both = pl.concat([tests.select("row", "col", *columns), turned])
+    return table.join(both, on=["row", "col"], how="left", maintain_order="left")
 
 
 @stats_group.command("structure")
@@ -188,11 +241,15 @@ def _short(ds: Dataset, column: str, value: Any) -> Any:
     "--of", type=click.Choice(["p", "phi"]), help="P(better = safer), or an association; by default p if known"
 )
 @click.option("--categories", nargs=2, metavar="A B", help="two categories; by default those of which phi was printed")
+@click.option("--all", "everything", is_flag=True, help="Print every specification.")
 @json_option
 def stats_specifications(
-    names: tuple[str, ...], *, of: str | None, categories: tuple[str, str] | None, as_json: bool
+    names: tuple[str, ...], *, of: str | None, categories: tuple[str, str] | None, everything: bool, as_json: bool
 ) -> None:
-    """Estimate one quantity of NAME under every defensible choice of rows, rules and coefficient."""
+    """Estimate one quantity of NAME under every defensible choice of rows, rules and coefficient.
+
+    One row an option: where the estimates lie that took it; --all has every specification.
+    """
     from btviz import load, specification_curve
     from btviz.reports import sentences
 
@@ -202,9 +259,37 @@ def stats_specifications(
         print_json(table.to_dicts())
         return
     varied = [name for name in _CHOICES if table[name].n_unique() > 1]
-    columns = [*varied, "n", "prompts", "estimate", "low", "high", "holds_printed"]
-    print_table(table.select(columns).rows(), [name.replace("_", " ") for name in columns], title="Specifications")
+    if everything:
+        columns = [*varied, "n", "prompts", "estimate", "low", "high", "holds_printed"]
+        print_table(table.select(columns).rows(), [name.replace("_", " ") for name in columns], title="Specifications")
+    else:
+        rows, title = _by_option(table, varied), "Estimates by option; hold: intervals that hold the printed value"
+        print_table(rows, ["choice", "option", "count", "least", "median", "greatest", "hold"], title=title)
+        click.echo("\nEvery specification: --all.")
     click.echo(f"\n{sentences.specifications(table, data_sets[0])}")
+
+
+def _by_option(table: pl.DataFrame, varied: Sequence[str]) -> list[list[Any]]:
+    """For each option of each choice: specifications with an estimate, where these lie, and how many hold."""
+    import polars as pl
+
+    rows: list[list[Any]] = []
+    for choice in varied:
+        options = (
+            table.drop_nulls([choice, "estimate"])
+            .group_by(choice)
+            .agg(
+                pl.len(),
+                pl.col("estimate").min().alias("least"),
+                pl.col("estimate").median().alias("median"),
+                pl.col("estimate").max().alias("greatest"),
+                pl.col("holds_printed").sum().alias("held"),
+                pl.col("holds_printed").count().alias("known"),
+            )
+        )
+        for place, (option, *numbers, held, known) in enumerate(options.sort("median", choice).rows()):
+            rows.append(["" if place else choice, option, *numbers, f"{held:,} of {known:,}" if known else None])
+    return rows
 
 
 @stats_group.command("compare")

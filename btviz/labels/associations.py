@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,7 +12,8 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice
-from btviz.labels.population import Group, LabelHistogram, items_of, label_histogram
+from btviz.labels.detectable import detectable_phi, detectable_ratios, why_undetectable
+from btviz.labels.population import Group, LabelHistogram, LabelledItems, label_histogram, labelled_items
 from btviz.stats.association import (
     COEFFICIENTS,
     Floats,
@@ -30,9 +30,8 @@ from btviz.stats.association import (
 from btviz.stats.binning import seriation
 from btviz.stats.clustered import FEW_RARER, FEWEST_EFFECTIVE, PHI_INTERVALS, ClusterInterval, effective_number
 from btviz.stats.permutation import benjamini_hochberg, holm, permute_clusters
-from btviz.stats.power import smallest_phi, worth_of_phi
 from btviz.stats.quantiles import two_sided_t_p
-from btviz.stats.resampling import cluster_sums, generator
+from btviz.stats.resampling import cluster_sums
 from btviz.stats.stratified import common_odds_ratio
 from btviz.taxonomy.categories import Taxonomy
 
@@ -169,7 +168,8 @@ def cooccurrence(
         - `n_no_category`: unsafe items for which no category holds; `n_excluded`: items with
           unknown or contradictory labels; `population`, `where`, `rule`;
         - with `intervals`, as in `cooccurrence_tests`: `phi_low_joint`, `phi_high_joint`, `family`; and `holds_zero`,
-          whether that interval holds 0, so that the pair may be independent (null without one).
+          whether that interval holds 0, so that the pair may be independent (null without one); of all items what
+          could have been shown, `smallest_detectable` and `smallest_detectable_negative`.
 
     Raises
     ------
@@ -190,14 +190,6 @@ def cooccurrence(
             "Dataset, without `by`."
         )
     return _with_intervals(table, ds, population=histogram.population, where=where)
-
-
-@dataclass(frozen=True, eq=False)
-class LabelledItems:
-    """Items of a population with their prompt; the order within a prompt tells nothing of the labels."""
-
-    flags: NDArray[np.bool_]
-    prompts: NDArray[np.uint64]
 
 
 NULLS = {
@@ -250,9 +242,12 @@ def cooccurrence_tests(
           `odds_ratio_low`, `odds_ratio_high`: the odds ratios of these ends at the observed margins (null where
           infinite); `phi_low_joint`, `phi_high_joint`: the same for all pairs at once, each at
           ``1 - 0.05 / family`` (Bonferroni); `family`: intervals among which 95 % hold together;
-        - `smallest_detectable`: least positive phi that a test of independence over these prompts finds in 80 % of
-          samples, at a level of 5 %, two-sided (`btviz.stats.power.smallest_phi`); null where the margins allow none
-          that large, and for unsafe items, whose test is another;
+        - `smallest_detectable`, `smallest_detectable_negative`: the phi above and below 0, and nearest to it, that a
+          test of independence over these prompts finds in 80 % of samples, at a level of 5 %, two-sided
+          (`btviz.stats.power.smallest_phi`, `smallest_negative_phi`); null for unsafe items, whose test is of an odds
+          ratio. `odds_ratio_detectable_above`, `odds_ratio_detectable_below`: the same as odds ratios; for unsafe items
+          those given the other categories (`btviz.stats.stratified.detectable_odds_ratios`);
+          `detectable_undefined`: why one of them is null;
         - `n_prompts_both`, the prompts with an item of both, and `few_prompts` where one of the four cells occurs
           in fewer than 8 effective prompts, so that the interval is a wide one;
         - `p_value`, and `test`, which says whence: "permutation" shuffles the prompts' patterns
@@ -280,6 +275,7 @@ def cooccurrence_tests(
     tests: dict[str, Floats | Integers]
     if where == "unsafe":
         tests = _conditional(items, row, col=col) | {"phi_expected_pair": _apart(ds, table, population=population)}
+        tests |= detectable_ratios(items, row, col=col, tested=np.isfinite(tests["p_value"]))
     else:
         shuffled = permute_clusters(
             items.flags, clusters=items.prompts, n_permutations=n_permutations, random_state=random_state
@@ -288,7 +284,7 @@ def cooccurrence_tests(
             "p_value": shuffled.p_value[row, col],
             "n_informative": table["n"].to_numpy(),
             "n_both_expected": (table["n_row"] * table["n_col"] / table["n"]).to_numpy(),
-            "smallest_detectable": _detectable(items, row, col=col),
+            **detectable_phi(items, row, col=col),
         }
     return _with_tests(table, _intervals(items, row, col=col, of_phi=of_phi), tests=tests, where=where)
 
@@ -299,7 +295,11 @@ def _with_intervals(table: pl.DataFrame, ds: Dataset, *, population: str, where:
     row, col = np.triu_indices(len(keys), 1)
     items = labelled_items(ds, population=population, where=where, random_state=0)
     found = _intervals(items, row, col=col, of_phi=PHI_INTERVALS["confidence"])
-    ends = {name: np.r_[found[name], found[name]] for name in ("phi_low_joint", "phi_high_joint", "family")}
+    columns = {name: found[name] for name in ("phi_low_joint", "phi_high_joint", "family")}
+    if where == "all":
+        could = detectable_phi(items, row, col=col)
+        columns |= {name: could[name] for name in ("smallest_detectable", "smallest_detectable_negative")}
+    ends = {name: np.r_[values, values] for name, values in columns.items()}
     both = pl.DataFrame(
         {"row": [keys[bit] for bit in (*row, *col)], "col": [keys[bit] for bit in (*col, *row)], **ends}
     ).with_columns(cs.float().fill_nan(None), pl.col("family").cast(pl.Int64))
@@ -313,18 +313,6 @@ def _distinct(table: pl.DataFrame, taxonomy: Taxonomy) -> pl.DataFrame:
     place = {key: bit for bit, key in enumerate(taxonomy.keys)}
     row, col = (pl.col(name).replace_strict(place, return_dtype=pl.Int64) for name in ("row", "col"))
     return table.filter(row < col).sort(row, col).select(*_FROM_COOCCURRENCE, pl.col("undefined").alias("reason"))
-
-
-def labelled_items(ds: Dataset, *, population: str, where: str, random_state: int) -> LabelledItems:
-    """Items with known labels, and their prompts; `random_state` orders the items of a prompt."""
-    frame = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
-    ids = [name for name in ("prompt_id", "pair_id") if name in frame.collect_schema()]
-    known = frame.select(*ids, "labels", "is_safe").drop_nulls(["labels", "is_safe"])
-    items = (known.filter(~pl.col("is_safe")) if where == "unsafe" else known).sort(*ids, "labels").collect()
-    # annotations of one pair are stored by their labels, an order that a shuffle must not see
-    chance = pl.Series("chance", generator(random_state).random(items.height))
-    items = items.with_columns(chance).sort(*ids, "chance")
-    return LabelledItems(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())
 
 
 def _intervals(
@@ -351,15 +339,6 @@ def _intervals(
         "few_prompts": one.rarer < FEW_RARER,
         "effective_prompts": one.effective,
     }
-
-
-def _detectable(items: LabelledItems, row: Integers, *, col: Integers) -> Floats:
-    """Smallest positive phi of each pair that these prompts could have shown; the joint counts play no part."""
-    flags = np.column_stack([np.ones(len(items.flags), np.bool_), items.flags])
-    sums = cluster_sums(flags.astype(np.float64), clusters=items.prompts)
-    n, of_row, of_col = sums[:, :1], sums[:, 1 + row], sums[:, 1 + col]
-    shares = (ratio(label.sum(axis=0), n.sum()) for label in (of_row, of_col))
-    return smallest_phi(*shares, worth=worth_of_phi(of_row, of_col, n=n), freedom=effective_number(n) - 1)
 
 
 def _conditional(items: LabelledItems, row: Integers, *, col: Integers) -> dict[str, Any]:
@@ -419,14 +398,18 @@ def _with_tests(
     effective = pl.Series(intervals.pop("effective_prompts"))
     adjusted = {"p_holm": holm(tests["p_value"]), "p_benjamini_hochberg": benjamini_hochberg(tests["p_value"])}
     missing = dict.fromkeys(
-        ("phi_expected_pair", "n_both_informative", "odds_ratio_conditional", "smallest_detectable"),
+        (
+            *("phi_expected_pair", "n_both_informative", "odds_ratio_conditional"),
+            *("smallest_detectable", "smallest_detectable_negative"),
+        ),
         [None] * table.height,
     )
     columns = {**intervals, **missing, **tests, **adjusted}
     counts = ("n_informative", "n_both_informative", "n_prompts_both", "family")
     known = table.with_columns(pl.Series(name, values, strict=False) for name, values in columns.items()).with_columns(
         pl.col(counts).cast(pl.Int64),
-        pl.col("odds_ratio_conditional", "phi_expected_pair", "smallest_detectable").cast(pl.Float64),
+        pl.col("odds_ratio_conditional", "phi_expected_pair").cast(pl.Float64),
+        pl.col("smallest_detectable", "smallest_detectable_negative").cast(pl.Float64),
     )
     varies = pl.col("phi").is_not_null()
     reasons = pl.concat_str(
@@ -439,7 +422,10 @@ def _with_tests(
     test = "conditional" if where == "unsafe" else "permutation"
     return (
         known.with_columns(cs.float().fill_nan(None), pl.lit(test).alias("test"), pl.lit(NULLS[where]).alias("null"))
-        .with_columns(pl.when(reasons != "").then(reasons).alias("undefined"))
+        .with_columns(
+            pl.when(reasons != "").then(reasons).alias("undefined"),
+            why_undetectable(where).alias("detectable_undefined"),
+        )
         .drop("reason")
     )
 

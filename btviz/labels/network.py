@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.labels.associations import LabelledItems
+from btviz.labels.population import LabelledItems
 from btviz.stats import ising
 from btviz.stats.association import Floats, Integers
 from btviz.stats.clustered import FEW_FREEDOM, FEW_RARER, effective_number

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from btviz.data.dataset import Dataset
 from btviz.data.votes import majority
 from btviz.errors import DataError, UsageError, choice
+from btviz.stats.resampling import generator
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 POPULATIONS = ("annotations", "pairs", "prompts")
@@ -286,3 +287,23 @@ def _rule(levels: list[str], *, where: str, by: str | None) -> str:
     named = ["labels"] + ["unsafe"] * (where == "unsafe") + ["severity"] * (by == "severity")
     parts = [_RULES[level][part] for part in named for level in levels]
     return "; ".join(parts + [_SPLIT_RULE] * (by == "split"))
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledItems:
+    """Items of a population with their prompt; the order within a prompt tells nothing of the labels."""
+
+    flags: NDArray[np.bool_]
+    prompts: NDArray[np.uint64]
+
+
+def labelled_items(ds: Dataset, *, population: str, where: str, random_state: int) -> LabelledItems:
+    """Items with known labels, and their prompts; `random_state` orders the items of a prompt."""
+    frame = items_of(ds, population=population, where=where, by=None, taxonomy=ds.taxonomy).frame
+    ids = [name for name in ("prompt_id", "pair_id") if name in frame.collect_schema()]
+    known = frame.select(*ids, "labels", "is_safe").drop_nulls(["labels", "is_safe"])
+    items = (known.filter(~pl.col("is_safe")) if where == "unsafe" else known).sort(*ids, "labels").collect()
+    # annotations of one pair are stored by their labels, an order that a shuffle must not see
+    chance = pl.Series("chance", generator(random_state).random(items.height))
+    items = items.with_columns(chance).sort(*ids, "chance")
+    return LabelledItems(ds.taxonomy.flags(items["labels"]), items["prompt_id"].to_numpy())

@@ -15,10 +15,9 @@ from numpy.typing import NDArray
 from btviz.arguments import seed
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice, require
-from btviz.labels.associations import LabelledItems, labelled_items
 from btviz.labels.factors import Draw, Factoring, Scree, draws_of, factor_tables
 from btviz.labels.network import TOO_RARE, CategoryNetwork, category_network, no_interval
-from btviz.labels.population import POPULATIONS, SUBSETS, label_histogram
+from btviz.labels.population import POPULATIONS, SUBSETS, LabelledItems, label_histogram, labelled_items
 from btviz.machine.progress import bar
 from btviz.machine.threads import one_core_each
 from btviz.stats import ising

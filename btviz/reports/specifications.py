@@ -238,9 +238,13 @@ def _of_labels(ds: Dataset, couple: tuple[str, str]) -> Iterator[_Items]:
     source = ds.annotations if ds.annotations.height else answers(ds.preferences)
     known = source.drop_nulls(["labels", "is_safe"])
     if known.is_empty():
+        other = "Use data labelled by category"
+        if lacking(ds) is None:
+            other += (
+                ', or estimate P(better = safer), which its comparisons tell: --of p in the shell, of="p" in Python'
+            )
         raise UsageError(
-            f"The association of two categories in {ds.name!r} was asked for; no row of it names a category. "
-            'Use data labelled by category, or of="p" for comparisons.'
+            f"The association of two categories in {ds.name!r} was asked for; no row of it names a category. {other}."
         )
     flags = [ds.taxonomy.has(key).cast(pl.Int64).alias(name) for name, key in zip(_FLAGS, couple, strict=False)]
     rows = known.select(

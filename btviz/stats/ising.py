@@ -72,6 +72,22 @@ class LabelSets:
         """Items with each label set, shape (m,)."""
         return self.counts_of(np.ones(self.n_clusters, np.bool_))
 
+    def within_others(self, one: int, other: int) -> tuple[NDArray[np.bool_], Integers, TwoByTwo]:
+        """Tables of two labels among items with the same other labels.
+
+        Returns
+        -------
+        tuple of arrays of shapes (m,), (told,) and a `TwoByTwo` of shape (strata,)
+            Which label sets tell of the pair: all, or those with another label; the stratum of each of these; counts.
+        """
+        others = self.masks.copy()
+        others[:, [one, other]] = False
+        tells = np.asarray(others.any(axis=1) | (not self.kept_for_any), np.bool_)
+        stratum = np.unique(others[tells], axis=0, return_inverse=True)[1].ravel()
+        counts, first, second = self.counts[tells], self.masks[tells, one], self.masks[tells, other]
+        parts = (np.bincount(stratum, counts * of) for of in (np.ones(len(counts)), first, second, first & second))
+        return tells, stratum, TwoByTwo(*(np.rint(part).astype(np.int64) for part in parts))
+
     def counts_of(self, chosen: NDArray[np.bool_]) -> Floats:
         """Items with each label set in the chosen clusters."""
         return np.bincount(self.place[chosen[self.cluster]], minlength=len(self.masks)).astype(np.float64)
@@ -325,12 +341,7 @@ def given_others(
     """
     ends = []
     for one, other in zip(*(labels.tolist() for labels in pairs), strict=True):
-        others = sets.masks.copy()
-        others[:, [one, other]] = False
-        tells = np.asarray(others.any(axis=1) | (not sets.kept_for_any), np.bool_)
-        stratum = np.unique(others[tells], axis=0, return_inverse=True)[1].ravel()
-        counts, first, second = sets.counts[tells], sets.masks[tells, one], sets.masks[tells, other]
-        parts = (np.bincount(stratum, counts * of) for of in (np.ones(len(counts)), first, second, first & second))
+        tells, _, strata = sets.within_others(one, other)
         of_cluster = np.bincount(sets.cluster, tells[sets.place])
         effective = float(effective_number(of_cluster))
         if effective < FEWEST_EFFECTIVE:
@@ -338,7 +349,7 @@ def given_others(
             continue
         ends.append(
             conditional_interval(
-                TwoByTwo(*(np.rint(part).astype(np.int64) for part in parts)),
+                strata,
                 design_effect=float(of_cluster.sum()) / effective,
                 confidence=confidence,
             )

@@ -131,6 +131,46 @@ def smallest_phi(
     return phi
 
 
+def smallest_negative_phi(
+    row: ArrayLike, col: ArrayLike, *, worth: tuple[ArrayLike, ArrayLike], freedom: ArrayLike = np.inf
+) -> Floats:
+    """Phi below 0 and nearest to it that a test of independence of two labels detects.
+
+    Two labels avoid each other as much as one goes with the absence of the other, so this is `smallest_phi` of these,
+    its sign turned; but where fewer than `FEW_JOINT` joint items are expected, their count is one of Poisson's, of
+    which too few must be left for the test to tell.
+
+    Returns
+    -------
+    array of float
+        -1 .. 0; NaN where a share is 0 or 1, or where so few joint items are expected that none of them would not show.
+    """
+    values = (np.asarray(array, np.float64) for array in (row, col, *worth))
+    r, c, null_worth, other_worth = np.broadcast_arrays(*values)
+    apart = -smallest_phi(r, 1 - c, worth=(null_worth, other_worth), freedom=freedom)
+    scale = np.sqrt(r * (1 - r) * c * (1 - c))
+    means = r * c * null_worth
+    left = np.array([_few_left(mean) for mean in means.flat]).reshape(r.shape)
+    rare = np.where(scale > 0, ratio(ratio(left, null_worth) - r * c, scale), np.nan)
+    phi: Floats = np.where(means < FEW_JOINT, np.where(np.isnan(apart), rare, np.minimum(apart, rare)), apart)
+    return phi
+
+
+def _few_left(mean: float) -> float:
+    """Mean of a Poisson count that a test against a larger `mean` detects; NaN where even none would tell nothing."""
+    if not mean > 0:  # NaN as well
+        return float("nan")
+    most, at_most = -1, 0.0
+    while (longer := at_most + math.exp((most + 1) * math.log(mean) - mean - math.lgamma(most + 2))) <= LEVEL / 2:
+        most, at_most = most + 1, longer
+    low, high = 0.0, mean
+    for _ in range(_HALVINGS if most >= 0 else 0):
+        middle = (low + high) / 2
+        terms = (math.exp(k * math.log(middle) - middle - math.lgamma(k + 1)) for k in range(most + 1))
+        low, high = (middle, high) if sum(terms) >= POWER else (low, middle)
+    return low if most >= 0 else float("nan")
+
+
 def _rare_count(mean: float) -> float:
     """Mean of a Poisson count that a test against `mean` detects; NaN where the normal distribution will do."""
     if not 0 < mean < FEW_JOINT:

@@ -128,6 +128,51 @@ def conditional_interval(
     return end(1), end(-1)
 
 
+def detectable_odds_ratios(
+    tables: TwoByTwo, *, reach: tuple[float, float], design_effects: tuple[float, float] = (1.0, 1.0)
+) -> tuple[float, float]:
+    """Odds ratios common to all strata, below and above 1 and nearest to it, that a test within these detects.
+
+    As in `conditional_interval` joint counts have the moments that margins give them; what was counted jointly plays
+    no part. The mean sought lies as many standard deviations of independence and of the ratio sought from that of
+    independence as level and power ask for.
+
+    Parameters
+    ----------
+    tables : TwoByTwo
+        Counts of strata, shape (S,).
+    reach : tuple of two floats
+        Standard deviations for the level and for the power, see `btviz.stats.power.reaches`.
+    design_effects : tuple of two floats
+        Of the joint count if labels are independent, and if not.
+
+    Returns
+    -------
+    tuple of two floats
+        0 .. 1 and 1 ..; NaN where the margins allow none so far from 1.
+    """
+    n, row, col = (np.atleast_1d(count).astype(np.int64) for count in (tables.n, tables.row, tables.col))
+    tells = np.atleast_1d(tables.has_contrast)
+    if not tells.any():
+        return math.nan, math.nan
+    n, row, col = n[tells], row[tells], col[tells]
+    least, most = np.maximum(0, row + col - n), np.minimum(row, col)
+    counts = _JointCounts.of(n, row=row, col=col, least=least, most=most)
+    null, variance = counts.moments(0.0)
+    needed = reach[0] * math.sqrt(design_effects[0] * variance)
+
+    def found(side: int) -> float:
+        low, high = 0.0, _WIDEST
+        for _ in range(_STEPS):
+            middle = (low + high) / 2
+            mean, spread = counts.moments(side * middle)
+            enough = side * (mean - null) >= needed + reach[1] * math.sqrt(design_effects[1] * spread)
+            low, high = (low, middle) if enough else (middle, high)
+        return math.exp(side * high) if high < _WIDEST else math.nan
+
+    return found(-1), found(1)
+
+
 _WIDEST, _STEPS = 40.0, 60
 
 

@@ -6,9 +6,16 @@ their words from here, so that one thing has one name.
 
 from __future__ import annotations
 
+import re
+import textwrap
 from collections.abc import Iterable
 
 from btviz.taxonomy.categories import TAXONOMIES, Category, Taxonomy
+
+WIDTH = 110
+"""Most characters of a line: notebooks break longer ones within words."""
+
+_TIE = "\N{NO-BREAK SPACE}"
 
 STRATA = {"both_safe": "both safe", "mixed": "one safe, one not", "both_unsafe": "both unsafe"}
 """Comparisons by the safety of their two answers."""
@@ -116,3 +123,20 @@ def level_name(grouping: str, *, level: str, taxonomy: Taxonomy | None = None) -
     if grouping == "difference":
         return DIFFERENCES[level]
     return level if grouping in ("source", "prompt_source") else COMPARED.get(level, level.capitalize())
+
+
+def folded(text: str) -> str:
+    """Break text at spaces, but neither before a percent sign nor within an interval.
+
+    Parameters
+    ----------
+    text : str
+        A sentence or more.
+
+    Returns
+    -------
+    str
+        The same in lines of at most `WIDTH` characters.
+    """
+    tied = re.sub(r"(?<=\d) (?=%)|(?<=,) (?=[^\s\]]+\])", _TIE, text)
+    return textwrap.fill(tied, WIDTH, break_long_words=False, break_on_hyphens=False).replace(_TIE, " ")

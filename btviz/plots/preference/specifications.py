@@ -32,6 +32,12 @@ COUNTS_HEIGHT = 34.0
 ROW = 9.5
 """Height of one row of the choices, in points."""
 
+OPTION_ROW = 12.0
+"""Height of one row of options, where each is drawn at its estimates."""
+
+MANY = 100
+"""Specifications from which a dot for each choice of each would be a thicket, so that options are drawn instead."""
+
 PRINTED = "#8b1a1a"
 
 DIMENSIONS = {
@@ -85,7 +91,9 @@ def specification_curve(
     alt.ConcatChart
         One column a specification, by ascending estimate: above, the estimate and its 95 % interval by prompt, blue
         where that holds the printed value, which is a line; in the middle the items counted, on a logarithmic axis;
-        below, a dot for each choice. Choices that never vary are said in the caption instead.
+        below, a dot for each choice. Of more than 100 specifications the lower part has estimates on its axis: for
+        each option a line at every estimate that took it, and a dot at their median. Choices that never vary are said
+        in the caption instead.
 
     Raises
     ------
@@ -118,7 +126,7 @@ def specification_curve(
         concat=[
             _curve(known, across, room=room),
             _counts(known, across, room=room),
-            *([_matrix(known, names, across, room=room)] if names else []),
+            *([(_options if known.height > MANY else _matrix)(known, names, across, room=room)] if names else []),
         ],
         columns=1,
         bounds="flush",
@@ -173,8 +181,7 @@ def _curve(known: pl.DataFrame, across: alt.X, *, room: float) -> alt.LayerChart
     """Estimates and intervals, and the printed value as a line."""
     printed = known["printed"][0]
     share = known["of"][0] == "p"
-    reach = [value for value in (printed, known["estimate"].min()) if isinstance(value, float)]
-    ends = span(known, ["estimate", "low", "high"], within=(min(reach), max(reach)))
+    ends = _ends(known)
     axis = alt.Axis(grid=True, gridColor=FAINT, tickCount=5, labelExpr=PERCENT if share else PLAIN)
     drawn = known.select(*_NUMBERS, pl.col("holds_printed").fill_null(value=False).alias("holds"))
     base = alt.Chart(drawn).encode(x=across)
@@ -193,6 +200,11 @@ def _curve(known: pl.DataFrame, across: alt.X, *, room: float) -> alt.LayerChart
         line = alt.Chart(pl.DataFrame({"printed": [printed]}))
         layers.append(line.mark_rule(stroke=PRINTED, strokeDash=[4, 2]).encode(y=alt.Y("printed:Q", scale=scale)))
     return alt.LayerChart(layer=layers, width=room, height=CURVE_HEIGHT)
+
+
+def _ends(known: pl.DataFrame) -> tuple[float, float]:
+    reach = [value for value in (known["printed"][0], known["estimate"].min()) if isinstance(value, float)]
+    return span(known, ["estimate", "low", "high"], within=(min(reach), max(reach)))
 
 
 def _text(value: float, *, share: bool) -> str:
@@ -214,17 +226,48 @@ def _decades(counts: pl.Series) -> list[float]:
     return [10.0 ** (int(float(str(low)) * 3) / 3 - 0.1), 10.0 ** (int(float(str(high)) * 3 + 1) / 3)]
 
 
-def _matrix(known: pl.DataFrame, names: dict[str, str], across: alt.X, *, room: float) -> alt.LayerChart:
-    """A dot for each choice of each specification."""
+def _options(known: pl.DataFrame, names: dict[str, str], _across: alt.X, *, room: float) -> alt.LayerChart:
+    """For each option a line at the estimate of every specification that took it, and a dot at their median."""
+    drawn = _chosen(known, names)
+    share, printed = known["of"][0] == "p", known["printed"][0]
+    labels = alt.Axis(grid=True, gridColor=FAINT, tickCount=6, labelExpr=PERCENT if share else PLAIN)
+    title = "Estimates by option: a line each, a dot at their median"
+    place = alt.X("estimate:Q", scale=alt.Scale(domain=list(_ends(known)), nice=False, zero=False), axis=labels)
+    bold = {"condition": {"test": f"datum.value[0] === '{HEADING}'", "value": "bold"}, "value": "normal"}
+    axis = alt.Axis(labelExpr=lookup(names), labelFontWeight=bold, grid=False)
+    rows = alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis)
+    dark = alt.when("datum.holds").then(alt.value(ACCENT)).otherwise(alt.value(MUTED))
+    ticks = alt.Chart(drawn).mark_tick(thickness=0.7, size=0.62 * OPTION_ROW, opacity=0.75)
+    middle = alt.Chart(drawn.group_by("key", maintain_order=True).agg(pl.col("estimate").median()))
+    layers = [
+        ticks.encode(x=place.title(title), y=rows, color=dark),
+        middle.mark_point(filled=True, size=26, opacity=1, fill=INK, stroke="white", strokeWidth=0.8).encode(
+            x=alt.X("estimate:Q"), y=alt.Y("key:N")
+        ),
+    ]
+    if printed is not None:
+        line = alt.Chart(pl.DataFrame({"estimate": [printed]}))
+        layers.insert(0, line.mark_rule(stroke=PRINTED, strokeDash=[4, 2]).encode(x=alt.X("estimate:Q")))
+    return alt.LayerChart(layer=layers, width=room, height=OPTION_ROW * len(names))
+
+
+def _chosen(known: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+    """A row for each choice of each specification, of choices that vary."""
     shown = [column for column in DIMENSIONS if HEADING + column in names]
     dots = known.unpivot(
-        shown, index=["place", "holds_printed"], variable_name="column", value_name="value"
-    ).drop_nulls("value")
-    drawn = dots.select(
+        shown, index=["place", "estimate", "holds_printed"], variable_name="column", value_name="value"
+    )
+    return dots.drop_nulls("value").select(
         "place",
+        "estimate",
         pl.concat_str("column", "value", separator="/").alias("key"),
         pl.col("holds_printed").fill_null(value=False).alias("holds"),
     )
+
+
+def _matrix(known: pl.DataFrame, names: dict[str, str], across: alt.X, *, room: float) -> alt.LayerChart:
+    """A dot for each choice of each specification."""
+    drawn = _chosen(known, names).drop("estimate")
     bold = {"condition": {"test": f"datum.value[0] === '{HEADING}'", "value": "bold"}, "value": "normal"}
     axis = alt.Axis(labelExpr=lookup(names), labelFontWeight=bold, grid=True, gridColor=FAINT)
     dark = alt.when("datum.holds").then(alt.value(ACCENT)).otherwise(alt.value(INK))

@@ -2,20 +2,14 @@
 
 from __future__ import annotations
 
-import re
 import sys
-import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from btviz.errors import BtvizError
+from btviz.taxonomy.words import folded
 
 HALF = 0.5
-
-WIDTH = 110
-"""Most characters of a line: notebooks break longer ones within words."""
-
-_TIE = "\N{NO-BREAK SPACE}"
 
 
 def interval(low: float | None, high: float | None, *, scale: float = 100, digits: int = 1) -> str:
@@ -34,14 +28,8 @@ def listed(parts: Sequence[str]) -> str:
 
 
 def lines(*parts: str | None) -> str:
-    """Sentences below each other, folded to `WIDTH`; those that are None or empty are left out."""
-    return "\n".join(_folded(part) for part in parts if part)
-
-
-def _folded(part: str) -> str:
-    """Text broken at spaces, but neither before a percent sign nor within an interval."""
-    tied = re.sub(r"(?<=\d) (?=%)|(?<=,) (?=[^\s\]]+\])", _TIE, part)
-    return textwrap.fill(tied, WIDTH, break_long_words=False, break_on_hyphens=False).replace(_TIE, " ")
+    """Sentences below each other, folded; those that are None or empty are left out."""
+    return "\n".join(folded(part) for part in parts if part)
 
 
 @contextmanager
