@@ -7,6 +7,7 @@ import math
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -52,10 +53,12 @@ def lasso_browser(folder: Path) -> float:
         cell = nbformat.v4.new_code_cell(CELL)
         notebook = nbformat.v4.new_notebook(cells=[cell], metadata={"kernelspec": KERNEL})
         nbformat.write(notebook, Path(place) / "lasso.ipynb")
-        settings = {"BTVIZ_DATA_DIR": str(folder)}
-        with driver.running_lab(Path(place), settings=settings) as lab, lab.notebook("lasso.ipynb") as opened:
+        with ExitStack() as running:
+            server = running.enter_context(driver.running_server(Path(place)))
+            lab = driver.Lab(server, running.enter_context(driver.running_browser()))
+            opened = running.enter_context(lab.notebook("lasso.ipynb"))
             with stage("data, topics and first picture"):
-                opened.run_all()
+                opened.run_all(BTVIZ_DATA_DIR=folder)
                 opened.page.wait_for_function(DRAWN, timeout=300_000)
             return max(_lassos(opened))
 

@@ -10,6 +10,8 @@ import polars as pl
 import pytest
 from fake_front import Front, chart_of, inside
 from hostile import readable
+from hypothesis import given
+from hypothesis import strategies as st
 from made_topics import made_topics
 from wording import says
 
@@ -22,9 +24,10 @@ from btviz.session.selection import Selection, hex_id
 from btviz.texts.embedding import CallableEncoder
 from btviz.widgets import TopicExplorer
 from btviz.widgets.inspector.index import index_pairs
+from btviz.widgets.topics import mapview
 from btviz.widgets.topics.colouring import GREY, UNKNOWN, by_category, by_score, by_topic
 from btviz.widgets.topics.mapview import GRID, UNSELECTED
-from btviz.widgets.topics.places import places_of
+from btviz.widgets.topics.places import Places, places_of
 
 UNMEASURED = pl.DataFrame({**{name: [None] for name in QUALITY}, "texts": ["all"]})
 HOSTILE = "<img src=x onerror=alert(1)> $x^2$"
@@ -323,3 +326,82 @@ def test_points_inside_a_polygon_are_those_of_a_plain_test(made):
     assert places.inside(band).tolist() == np.flatnonzero(abs(places.xy[:, 0]) < 0.5).tolist()
     assert np.abs(places.xy).max() <= 1
     assert places.inside([]).tolist() == []
+
+
+@given(seed=st.integers(0, 10_000), n_corners=st.integers(3, 12))
+def test_a_lasso_encloses_what_the_even_odd_rule_says(seed, n_corners):
+    draw = np.random.default_rng(seed)
+    places = Places(draw.integers(-5, 6, (300, 2)).astype(np.float32), np.empty(0, np.intp))  # many at one height
+    corners = draw.integers(-6, 7, (n_corners, 2)) / 2
+    x, y = places.xy.T.astype(float)
+    is_inside = np.zeros(len(places), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        if y0 != y1:
+            is_inside ^= ((y0 > y) != (y1 > y)) & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
+    assert places.inside(corners).tolist() == np.flatnonzero(is_inside).tolist()
+
+
+def test_an_overview_takes_every_lone_place_and_a_near_view_all_that_fit():
+    draw = np.random.default_rng(0)
+    lone = np.column_stack([np.linspace(-0.9, 0.9, 40), np.full(40, -0.9)])
+    crowd = draw.normal(0.5, 0.05, (2_000, 2))
+    places = Places(np.concatenate([lone, crowd]).astype(np.float32), np.empty(0, np.intp))
+    overview = places.shown(500)
+    assert len(overview) == len(set(overview)) == 500
+    assert set(range(40)) <= set(overview)
+    assert places.shown(5_000).tolist() == [*range(2_040)]
+    box = (0.475, 0.525, 0.425, 0.475)
+    x, y = places.xy.T
+    near = np.flatnonzero((abs(x - 0.5) < 0.024) & (abs(y - 0.45) < 0.024))
+    assert 0 < len(near) < 500
+    assert set(near) <= set(places.shown(500, box=box))
+
+
+@pytest.fixture
+def part(made, monkeypatch):
+    """An explorer that draws only some of its points."""
+    monkeypatch.setattr(mapview, "MOST_DRAWN", 8)
+    ds, _, points, topics = made
+    explorer = TopicExplorer(ds, points=points, topics=topics, policy=ContentPolicy())
+    assert len(explorer.panel.places) > 8
+    return explorer
+
+
+def around(places):
+    """A closed line around some places."""
+    (left, bottom), (right, top) = places.min(axis=0) - 1e-4, places.max(axis=0) + 1e-4
+    return [[left, bottom], [right, bottom], [right, top], [left, top]]
+
+
+def test_where_some_points_are_drawn_a_lasso_chooses_all_it_encloses(part):
+    places, scatter = part.panel.places, part.map.scatter
+    assert (part.map.state["drawn"], len(scatter.points)) == (8, 8)
+    assert scatter.background_image.startswith("data:image/png")
+    front = Front(part.map)
+    scatter.selection = np.arange(3, dtype=np.uint32)  # what the page finds among the points drawn
+    assert part.selection.pair_ids is None
+    front.tell("lasso", polygon=[[-1, -1], [1, -1], [1, 1], [-1, 1]])
+    assert chosen(part) == set(part.ds.pairs["pair_id"])
+    assert len(scatter.selection) == 8
+    inside = places.inside(corners := around(places.xy[:6]))
+    assert len(inside) > len(np.intersect1d(inside, places.shown(8)))
+    front.tell("lasso", polygon=corners, leaves=True)
+    outside = np.setdiff1d(np.arange(len(places)), inside)
+    assert chosen(part) == set(part.ds.pairs["pair_id"][places.rows_at(outside)])
+    front.tell("lasso", polygon=corners, joins=True)
+    assert chosen(part) == set(part.ds.pairs["pair_id"])
+
+
+def test_points_in_sight_are_drawn_and_a_click_finds_its_place(part):
+    places, scatter = part.panel.places, part.map.scatter
+    part.click(0)
+    x, y = places.xy[np.setdiff1d(np.arange(len(places)), places.shown(8))[0]]
+    box = [float(x) - 0.01, float(x) + 0.01, float(y) - 0.01, float(y) + 0.01]
+    Front(part.map).tell("sight", box=box)
+    [number] = np.flatnonzero((scatter.points[:, 0] == x) & (scatter.points[:, 1] == y))
+    marked = {tuple(scatter.points[k, :2]) for k in scatter.selection}
+    of_topic = places.xy[places.at_rows(index_pairs(part.ds).rows_of(part.selection.pair_ids))]
+    assert marked == {tuple(place) for place in of_topic} & {tuple(place) for place in scatter.points[:, :2]}
+    scatter.selection = np.array([number], np.uint32)
+    [place] = np.flatnonzero((places.xy == [x, y]).all(axis=1))
+    assert chosen(part) == set(part.ds.pairs["pair_id"][places.rows_at([place])])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from concurrent.futures import Future
 from functools import cache
@@ -13,13 +14,13 @@ import anywidget
 import numpy as np
 import polars as pl
 import traitlets
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from btviz.arguments import expect_table
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, UsageError, choice, require
 from btviz.plots.style.theme import GROUPS
-from btviz.plots.topics.datamap import QUALITY
+from btviz.plots.topics.datamap import QUALITY, png
 from btviz.texts.embedding import PLURALS, TEXTS, language_note
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.stability import STABLE
@@ -40,6 +41,18 @@ MOST_COLOURS = 16
 
 GRID = 96
 """Cells to a side of the density picture."""
+
+MOST_DRAWN = 40_000
+"""Points drawn at once: without a graphics card a browser takes a tenth of a second for so many."""
+
+SHADE = 192
+"""Cells to a side of the shade under the points, where not all are drawn."""
+
+PALEST, DARKEST = 250, 215
+"""Grey of the shade."""
+
+WHOLE = (-1.0, 1.0, -1.0, 1.0)
+"""What is in sight at first: left, right, bottom and top."""
 
 
 class MapView(View, anywidget.AnyWidget):
@@ -64,13 +77,15 @@ class MapView(View, anywidget.AnyWidget):
         on_message: Callable[[Message], None],
     ) -> None:
         library = front.library("scatter", lambda: str(_jscatter().widget.JupyterScatter._esm))
-        super().__init__(library=library, scatter=_scatter(places))
         self._places, self._on_message = places, on_message
+        self._drawn = places.shown(MOST_DRAWN)
+        super().__init__(library=library, scatter=_scatter(places, self._drawn))
         self._colouring: Colouring | None = None
         self._chosen: NDArray[np.intp] | None = None
         self._draws_density = False
         self._echo = False
-        self.scatter.observe(self._lassoed, names="selection")
+        self.tell({"drawn": len(self._drawn)})
+        self.scatter.observe(self._selected, names="selection")
         self.scatter.observe(self._pointed_at, names="hovering")
         self.on_msg(self._answer)
 
@@ -92,26 +107,56 @@ class MapView(View, anywidget.AnyWidget):
         """Colour the places anew."""
         before, self._colouring = self._colouring, colouring
         if before is None or not np.array_equal(before.codes, colouring.codes):
-            points = np.zeros((len(self._places), 4), np.float32)
-            points[:, :2], points[:, 2] = self._places.xy, colouring.codes
-            self.scatter.points = points
-            self.scatter.point_order = np.argsort(colouring.codes, kind="stable").astype(
-                np.uint32
-            )  # grey below colours
+            self._set_points(colouring, moved=False)
         self._set_colours()
+
+    def look_at(self, box: tuple[float, float, float, float]) -> None:
+        """Draw what is in sight: all points of it, if they are few enough; left, right, bottom and top."""
+        if self._colouring is None or not self._is_partial:
+            return
+        drawn = self._places.shown(MOST_DRAWN, box=box)
+        if np.array_equal(drawn, self._drawn):
+            return
+        self._drawn = drawn
+        with self.scatter.hold_sync():
+            self._set_points(self._colouring, moved=True)
+            self._mark()
+
+    @property
+    def _is_partial(self) -> bool:
+        """Whether more points are on the map than are drawn."""
+        return len(self._drawn) < len(self._places)
+
+    def _set_points(self, colouring: Colouring, *, moved: bool) -> None:
+        """Points that stand elsewhere than before neither fly there nor are looked for where others stood."""
+        points = np.zeros((len(self._drawn), 4), np.float32)
+        points[:, :2], points[:, 2] = self._places.xy[self._drawn], colouring.codes[self._drawn]
+        with self.scatter.hold_sync():
+            self.scatter.non_spatial_points_update = not moved
+            self.scatter.transition_points = not moved
+            self.scatter.points = points
+            grey_below = np.argsort(points[:, 2], kind="stable")
+            self.scatter.point_order = grey_below.astype(np.uint32)
 
     def choose(self, places: NDArray[np.intp] | None) -> None:
         """Mark some places, the others stay in grey; None marks nothing."""
         self._chosen = places
-        wanted = np.empty(0, np.uint32) if places is None else places.astype(np.uint32)
         self._set_colours()
+        self._mark()
+        self._draw_density()
+
+    def _mark(self) -> None:
+        wanted = np.empty(0, np.uint32)
+        if self._chosen is not None:
+            is_chosen = np.zeros(len(self._places), np.bool_)
+            is_chosen[self._chosen] = True
+            wanted = np.flatnonzero(is_chosen[self._drawn]).astype(np.uint32)
         if not np.array_equal(self._marked(), wanted):
             self._echo = True
             try:
                 self.scatter.selection = wanted
             finally:
                 self._echo = False
-        self._draw_density()
 
     def _marked(self) -> NDArray[np.uint32]:
         marked = self.scatter.selection
@@ -128,13 +173,30 @@ class MapView(View, anywidget.AnyWidget):
             self.scatter.color_selected = _rgba(colours)
             self.scatter.color_hover = _rgba(colours)
 
-    def _lassoed(self, change: Mapping[str, Any]) -> None:
-        if self._echo:
+    def _selected(self, change: Mapping[str, Any]) -> None:
+        """A click, or a lasso among points that are all drawn; else its line comes as a message."""
+        numbers = () if change["new"] is None else change["new"]
+        if self._echo or (self._is_partial and len(numbers) > 1):
             return
-        self._on_message({"kind": "lasso", "places": [] if change["new"] is None else change["new"]})
+        self._on_message({"kind": "lasso", "places": self._places_of(numbers)})
+
+    def _places_of(self, numbers: ArrayLike) -> ArrayLike:
+        """Places of some points, by their numbers among those drawn."""
+        drawn = np.asarray(numbers)
+        is_known = np.issubdtype(drawn.dtype, np.integer) and ((drawn >= 0) & (drawn < len(self._drawn))).all()
+        return self._drawn[drawn] if is_known and self._is_partial else numbers
 
     def _pointed_at(self, change: Mapping[str, Any]) -> None:
-        self._on_message({"kind": "point", "place": change["new"]})
+        number = change["new"]
+        self._on_message({"kind": "point", "place": None if number is None else int(self._drawn[number])})
+
+    def _enclosed(self, message: Message) -> NDArray[np.intp]:
+        """Places inside a line, with or without those chosen before."""
+        inside = self._places.inside(message["polygon"])
+        before = np.empty(0, np.intp) if self._chosen is None else self._chosen
+        if message.get("joins"):
+            return np.union1d(before, inside)
+        return np.setdiff1d(before, inside) if message.get("leaves") else inside
 
     def _answer(self, _: object, message: Message, __: object) -> None:
         self.send({"kind": "heard"})
@@ -142,7 +204,9 @@ class MapView(View, anywidget.AnyWidget):
             self._draws_density = True
             self._draw_density()
         elif message["kind"] == "lasso":
-            self._on_message({"kind": "lasso", "places": self._places.inside(message["polygon"])})
+            self._on_message({"kind": "lasso", "places": self._enclosed(message)})
+        elif message["kind"] == "sight":
+            self.look_at(message["box"])
         else:
             self._on_message(message)
 
@@ -172,11 +236,11 @@ def _widget(plot: Any) -> Any:
     return FunctionType(make.__code__, make.__globals__ | {"JupyterScatter": _points()})(plot)
 
 
-def _scatter(places: Places) -> Any:
-    n = len(places)
+def _scatter(places: Places, drawn: NDArray[np.intp]) -> Any:
+    n = len(drawn)
     plot = _jscatter().Scatter(
-        x=places.xy[:, 0],
-        y=places.xy[:, 1],
+        x=places.xy[drawn, 0],
+        y=places.xy[drawn, 1],
         x_scale=(-1, 1),
         y_scale=(-1, 1),
         height=HEIGHT,
@@ -196,7 +260,8 @@ def _scatter(places: Places) -> Any:
     made = _widget(plot)
     made.color_by = "valueA"
     made.color_scale, made.color_domain = "categorical", {str(code): code for code in range(MOST_COLOURS)}
-    made.non_spatial_points_update = True
+    if n < len(places):
+        made.background_image = _shade(places.xy)
     made.toolbar_buttons = ["pan_zoom", "lasso", "lasso_type", "divider", "reset"]
     return made
 
@@ -206,9 +271,21 @@ def _rgba(colours: list[str]) -> list[list[float]]:
 
 
 def _picture(xy: NDArray[np.float32]) -> bytes:
-    counts = np.histogram2d(-xy[:, 1], xy[:, 0], bins=GRID, range=[[-1, 1], [-1, 1]])[0]
+    return _shares_of_255(xy, cells=GRID).tobytes()
+
+
+def _shares_of_255(xy: NDArray[np.float32], *, cells: int) -> NDArray[np.uint8]:
+    """How many points lie in each cell, from the upper left, as a logarithm."""
+    counts = np.histogram2d(-xy[:, 1], xy[:, 0], bins=cells, range=[[-1, 1], [-1, 1]])[0]
     shade = np.log1p(counts)
-    return (255 * shade / (shade.max() or 1)).astype(np.uint8).tobytes()
+    return (255 * shade / (shade.max() or 1)).astype(np.uint8)
+
+
+def _shade(xy: NDArray[np.float32]) -> str:
+    """Address of a grey picture of where all points lie."""
+    shares = _shares_of_255(xy, cells=SHADE)
+    grey = np.where(shares, PALEST - (PALEST - DARKEST) * (shares / 255), 255).astype(np.uint8)
+    return f"data:image/png;base64,{b64encode(png(np.repeat(grey[..., None], 3, axis=2))).decode()}"
 
 
 class MapJobs:

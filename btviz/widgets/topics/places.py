@@ -24,6 +24,9 @@ Floats = NDArray[np.float64]
 MARGIN = 1.04
 """Room around the outermost places."""
 
+CELLS = 128
+"""To a side of the map, where only some of its places are drawn."""
+
 
 @dataclass(frozen=True, eq=False)
 class Places:
@@ -62,15 +65,54 @@ class Places:
         return np.flatnonzero(chosen[self.of_row])
 
     def inside(self, polygon: ArrayLike) -> Rows:
-        """Places inside a closed polygon, by the even-odd rule."""
+        """Places inside a closed polygon, by the even-odd rule; each side meets only the places at its own height."""
         corners = np.asarray(polygon, np.float64).reshape(-1, 2)
-        x, y = self.xy.T.astype(np.float64)
-        inside = np.zeros(len(self), np.bool_)
+        order, x, y = self._by_height
+        is_inside = np.zeros(len(self), np.bool_)
         for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
-            crosses = (y0 > y) != (y1 > y)
-            if y0 != y1:
-                inside ^= crosses & (x < x0 + (y - y0) * (x1 - x0) / (y1 - y0))
-        return np.flatnonzero(inside)
+            if y0 == y1:
+                continue
+            beside = slice(*np.searchsorted(y, sorted((y0, y1))))
+            is_inside[beside] ^= x[beside] < x0 + (y[beside] - y0) * (x1 - x0) / (y1 - y0)
+        return np.sort(order[is_inside])
+
+    @cached_property
+    def _by_height(self) -> tuple[Rows, Floats, Floats]:
+        """Places from the lowest to the highest, and where they are."""
+        order = np.argsort(self.xy[:, 1], kind="stable")
+        x, y = self.xy[order].T.astype(np.float64)
+        return order, x, y
+
+    def shown(self, most: int, *, box: tuple[float, float, float, float] | None = None) -> Rows:
+        """The places to draw where not all can be, ascending: in a box all that fit, then those of the overview.
+
+        Parameters
+        ----------
+        most : int
+            How many are drawn, if there are so many.
+        box : tuple of float, optional
+            What is in sight: left, right, bottom and top.
+        """
+        order = self._by_rarity
+        if box is not None:
+            left, right, bottom, top = box
+            x, y = self.xy[order].T
+            is_near = (x >= left) & (x <= right) & (y >= bottom) & (y <= top)
+            order = np.concatenate([order[is_near], order[~is_near]])
+        return np.sort(order[:most])
+
+    @cached_property
+    def _by_rarity(self) -> Rows:
+        """Places as an overview takes them: of each cell about as many as the square root of what it holds.
+
+        So every lone place is drawn, and what is dense looks dense still.
+        """
+        cell = np.clip(((self.xy + 1) / 2 * CELLS).astype(np.intp), 0, CELLS - 1) @ np.array([CELLS, 1])
+        shuffled = np.random.default_rng(0).permutation(len(self))
+        order = shuffled[np.argsort(cell[shuffled], kind="stable")]
+        held = np.bincount(cell, minlength=CELLS**2)
+        rank = np.arange(len(self)) - (np.cumsum(held) - held)[cell[order]]
+        return order[np.argsort(rank / np.sqrt(held[cell[order]]), kind="stable")]
 
     def mean(self, values: ArrayLike, *, known: NDArray[np.bool_] | None = None) -> Floats:
         """Mean over the pairs at each place; NaN where none is known."""

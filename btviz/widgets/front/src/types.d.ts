@@ -178,7 +178,7 @@ export interface ScatterApi {
   get(name: string): any;
   set(properties: object): unknown;
   draw(...drawn: any[]): Promise<unknown>;
-  subscribe(event: string, listener: () => void): unknown;
+  subscribe(event: string, listener: (event: any) => void): unknown;
 }
 
 export interface ScatterLibrary {

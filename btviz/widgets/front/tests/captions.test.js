@@ -76,7 +76,19 @@ test("unstable topics are counted in the right number", () => {
 });
 
 test("a map says what is on it, and how much is not", () => {
-  const state = { population: "sample", item: "pair", pairs: 181, points: 91, texts: "prompts", unplaced: 0 };
+  const state = {
+    population: "sample",
+    item: "pair",
+    pairs: 181,
+    points: 91,
+    drawn: 91,
+    texts: "prompts",
+    unplaced: 0,
+  };
   assert.equal(titleOf(state), "sample · n = 181 pairs at 91 points, one for each of their distinct prompts");
   assert.match(titleOf({ ...state, unplaced: 9 }), / · 9 pairs are not on the map$/);
+  assert.match(
+    titleOf({ ...state, drawn: 40 }),
+    / · 40 points are drawn on a shade of all: come near to see every one$/,
+  );
 });

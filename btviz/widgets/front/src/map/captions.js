@@ -49,12 +49,15 @@ export function unstableLine({ unstable, n_topics: n }) {
 /**
  * What is on the map, in words.
  *
- * @param {{ population: string, item: string, pairs: number, points: number, texts: string, unplaced: number }} state
+ * @param {{ population: string, item: string, pairs: number, points: number, drawn: number, texts: string,
+ *   unplaced: number }} state
  */
-export function titleOf({ population, item, pairs, points, texts, unplaced }) {
+export function titleOf({ population, item, pairs, points, drawn, texts, unplaced }) {
   const rest = unplaced ? ` · ${count(unplaced)} ${item}s are not on the map` : "";
+  const part =
+    drawn < points ? ` · ${count(drawn)} points are drawn on a shade of all: come near to see every one` : "";
   const places = `${plural(pairs, item)} at ${plural(points, "point")}`;
-  return `${population} · n = ${places}, one for each of their distinct ${texts}${rest}`;
+  return `${population} · n = ${places}, one for each of their distinct ${texts}${rest}${part}`;
 }
 
 /**

@@ -90,7 +90,7 @@ function render(view) {
   async function draw() {
     if (!hasWebgl()) return drawDensity("This browser has no WebGL.");
     try {
-      ({ where, toggleLasso } = await drawPoints(view, { stage, labels }));
+      ({ where, toggleLasso } = await drawPoints(view, { stage, labels, send: speak.send }));
       labels.place();
     } catch (error) {
       console.error(error);

@@ -8,6 +8,7 @@ import { containerIn, frames, noClickAfterDrag, oneDrawAtATime } from "./scatter
 
 const AROUND = 1.06; // how much farther the camera stands than the points reach
 const NEAREST = 200; // how many times nearer one can scroll
+const RESTS = 150; // milliseconds without a move, after which the points in sight are asked for
 
 /**
  * Stand back as far as the points reach, and let nobody lose the map by scrolling.
@@ -42,11 +43,39 @@ function letThrough(names, { canvas, points, signal }) {
 }
 
 /**
+ * Where more points are on the map than are drawn, Python finds what is in sight and what a lasso encloses.
+ *
+ * @param {ScatterApi} api
+ * @param {{ send: (message: object) => void, signal: AbortSignal }} parts
+ */
+function askForPoints(api, { send, signal }) {
+  let [joins, leaves] = [false, false];
+  let timer = 0;
+  const released = (/** @type {MouseEvent} */ event) => {
+    [joins, leaves] = [event.metaKey, event.altKey];
+  };
+  window.addEventListener("mouseup", released, { signal, capture: true });
+  api.subscribe("lassoEnd", ({ coordinates }) =>
+    send({ kind: "lasso", polygon: coordinates, joins, leaves }),
+  );
+  const ask = () => {
+    const box = [...api.get("xScale").domain(), ...api.get("yScale").domain()];
+    send({ kind: "sight", box });
+  };
+  api.subscribe("view", () => {
+    clearTimeout(timer);
+    timer = setTimeout(ask, RESTS);
+  });
+  signal.addEventListener("abort", () => clearTimeout(timer));
+}
+
+/**
  * @param {View} view
- * @param {{ stage: HTMLElement, labels: { node: HTMLElement, place: () => void } }} parts
+ * @param {{ stage: HTMLElement, labels: { node: HTMLElement, place: () => void },
+ *   send: (message: object) => void }} parts
  * @returns {Promise<{ where: (x: number, y: number) => number[], toggleLasso: () => void }>}
  */
-export async function drawPoints({ model, host, signal }, { stage, labels }) {
+export async function drawPoints({ model, host, signal }, { stage, labels, send }) {
   const points = await host.getModel(model.get("scatter"));
   await survive({ model: points });
   /** @type {ScatterLibrary} */
@@ -68,6 +97,8 @@ export async function drawPoints({ model, host, signal }, { stage, labels }) {
   const canvas = /** @type {HTMLElement} */ (container.querySelector("canvas"));
   new ResizeObserver(() => requestAnimationFrame(labels.place)).observe(canvas);
   letThrough(labels.node, { canvas, points, signal });
+  const { drawn, points: n } = model.get("state");
+  if (drawn < n) askForPoints(api, { send, signal });
   return {
     where: (x, y) => [api.get("xScale")(x), api.get("yScale")(y)],
     toggleLasso() {
