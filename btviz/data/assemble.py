@@ -15,7 +15,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
 
@@ -26,12 +26,13 @@ from btviz.data.tables import (
     PAIRS,
     PREFERENCES,
     PROMPTS,
+    Texts,
     annotations_of,
     conform,
     with_ids,
 )
 from btviz.data.votes import Tally
-from btviz.data.words import word_counts
+from btviz.data.words import count_words
 from btviz.taxonomy.categories import Taxonomy
 
 ORDERS = ("better", "safer", "overall")
@@ -53,28 +54,40 @@ def assemble(
     read = _or_empty(annotations, "prompt", "response")
     if "response" not in read.columns:
         read = read.with_columns(pl.lit(None, pl.String).alias("response"))
-    rows = with_ids(read.filter(pl.col("response").is_not_null()))
-    compared = with_ids(
-        _or_empty(comparisons, "prompt", "response_0", "response_1"), response="response_0", suffix="_0"
-    )
-    compared = with_ids(compared, response="response_1", suffix="_1")
-    texts = _unique_texts(rows, compared)
-    with ThreadPoolExecutor(1) as pool:  # words take as long as labels
-        counted = pool.submit(texts.with_columns, word_counts("prompt", "response"))
+    compared = _or_empty(comparisons, "prompt", "response_0", "response_1")
+    with ThreadPoolExecutor(1) as pool:  # words take as long as ids and labels
+        rows, words = _identified(read.filter(pl.col("response").is_not_null()), {"": "response"}, pool=pool)
+        compared, compared_words = _identified(compared, {"_0": "response_0", "_1": "response_1"}, pool=pool)
         labelled = annotations_of(rows).sort(ANNOTATION_ORDER)
         tally = Tally.of(labelled, taxonomy)
         votes = tally.votes()
         sided = _preferences(compared)
         labels = _labels(tally.majority(), sided)
+        texts = _unique_texts(rows.with_columns(words.result()), compared.with_columns(compared_words.result()))
     return {
         "annotations": labelled,
-        "pairs": _pairs(counted.result(), labels),
+        "pairs": _pairs(texts, labels),
         "votes": votes,
         "preferences": sided.drop_nulls(["pair_id_0", "pair_id_1"]),
         "prompts": _prompts(prompts, read, compared),
         "conversations": conversations_of(rows, compared),
         "origins": origins(rows, compared),
     }
+
+
+def _identified(
+    frame: pl.DataFrame, answers: Mapping[str, str], *, pool: ThreadPoolExecutor
+) -> tuple[pl.DataFrame, Future[list[pl.Series]]]:
+    """Rows with their ids, and their columns of words as these are counted; `answers` by the ends of their ids."""
+    texts = {name: Texts.of(frame[name]) for name in ("prompt", *answers.values())}
+    words = pool.submit(_words, texts)
+    for suffix, answer in answers.items():
+        frame = with_ids(frame, response=answer, suffix=suffix, texts=texts)
+    return frame, words
+
+
+def _words(texts: Mapping[str, Texts]) -> list[pl.Series]:
+    return [count_words(text.distinct).gather(text.places).alias(f"{name}_words") for name, text in texts.items()]
 
 
 def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
@@ -125,8 +138,9 @@ def _pairs(texts: pl.DataFrame, labels: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
-    """Every answered pair once, with its texts; of several answering models the first by name."""
-    columns = ["pair_id", "prompt_id", "prompt", "response", "source"]
+    """Every answered pair once, with its texts and their words; of several answering models the first by name."""
+    firsts = ["prompt_id", "prompt", "response", "prompt_words", "response_words"]
+    columns = ["pair_id", *firsts, "source"]
     named = [rows if "source" in rows.columns else rows.with_columns(pl.lit(None, pl.String).alias("source"))]
     for i in "01":
         source = pl.col(f"source_{i}") if f"source_{i}" in compared.columns else pl.lit(None, pl.String)
@@ -134,6 +148,7 @@ def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
             compared.with_columns(
                 pl.col(f"pair_id_{i}").alias("pair_id"),
                 pl.col(f"response_{i}").alias("response"),
+                pl.col(f"response_{i}_words").alias("response_words"),
                 source.alias("source"),
             )
         )
@@ -141,7 +156,7 @@ def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     if not frames:
         return PAIRS.to_frame().select(columns)
     texts = pl.concat(frames).drop_nulls("pair_id")
-    return texts.group_by("pair_id").agg(pl.col("prompt_id", "prompt", "response").first(), pl.col("source").min())
+    return texts.group_by("pair_id").agg(pl.col(firsts).first(), pl.col("source").min())
 
 
 def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:

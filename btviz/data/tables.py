@@ -6,9 +6,12 @@ Rows of `annotations` are what a release holds; `pairs` and `votes` are function
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from btviz.data.words import word_counts
 
@@ -115,42 +118,94 @@ _PAIR = hashlib.blake2b(digest_size=8, person=b"btviz:pair")
 
 def prompt_id(prompt: str) -> int:
     """64-bit identifier of a prompt: a function of its text alone, the same for ever."""
-    return int.from_bytes(_digest(prompt.encode()), "little")
+    return int.from_bytes(_digest(_PROMPT, prompt.encode()), "little")
 
 
 def pair_id(prompt: str, response: str) -> int:
-    """64-bit identifier of a (prompt, response) pair; the length keeps the two texts apart."""
-    return int.from_bytes(_digest(prompt.encode(), response.encode()), "little")
+    """64-bit identifier of a (prompt, response) pair."""
+    return int.from_bytes(_digest(_begun(prompt.encode()), response.encode()), "little")
 
 
-def _digest(prompt: bytes, *response: bytes) -> bytes:
-    """Hash of a prompt or, with a response, of the pair."""
-    state = (_PAIR if response else _PROMPT).copy()  # a third of the time of a new one
-    state.update(b"".join((len(prompt).to_bytes(8, "little"), prompt, *response)) if response else prompt)
+def _digest(start: hashlib.blake2b, text: bytes) -> bytes:
+    """Hash of a text after what was hashed before."""
+    state = start.copy()  # a third of the time of a new one
+    state.update(text)
     return state.digest()
 
 
-def with_ids(frame: pl.DataFrame, *, response: str = "response", suffix: str = "") -> pl.DataFrame:
+def _begun(prompt: bytes) -> hashlib.blake2b:
+    """The hash of a pair after its prompt, whose length keeps the two texts apart."""
+    state = _PAIR.copy()
+    state.update(len(prompt).to_bytes(8, "little") + prompt)
+    return state
+
+
+@dataclass(frozen=True, eq=False)
+class Texts:
+    """A column of texts as the distinct ones and which of them each row has, so that what takes time is done once.
+
+    Attributes
+    ----------
+    distinct : Series
+        Each text once, and null if there is one.
+    places : ndarray
+        Place of each row's text in `distinct`.
+    """
+
+    distinct: pl.Series
+    places: NDArray[np.uint32]
+
+    @classmethod
+    def of(cls, column: pl.Series) -> Texts:
+        """Find the distinct texts of a column."""
+        # grouping and scattering is several times faster than a join on long texts, or than grouping two columns
+        groups = column.alias("text").to_frame().with_row_index("row").group_by("text").agg("row")
+        places = np.empty(len(column), np.uint32)
+        counts = groups["row"].list.len().to_numpy()
+        places[groups["row"].explode().to_numpy()] = np.repeat(np.arange(groups.height, dtype=np.uint32), counts)
+        return cls(groups["text"], places)
+
+    def encoded(self) -> list[bytes]:
+        """The distinct texts as bytes; none where one is null."""
+        encoded: list[bytes] = self.distinct.fill_null("").cast(pl.Binary).to_list()
+        return encoded
+
+    def are_missing(self) -> pl.Series:
+        """Whether each row has no text."""
+        return self.distinct.is_null().gather(self.places)
+
+
+def with_ids(
+    frame: pl.DataFrame, *, response: str = "response", suffix: str = "", texts: Mapping[str, Texts] | None = None
+) -> pl.DataFrame:
     """Add `prompt_id` and ``pair_id<suffix>`` to a frame of texts.
 
     Each distinct text is hashed once, whatever the number of rows. Without an answer there is no pair, and its id is
-    null: answers that are missing are not one and the same.
+    null: answers that are missing are not one and the same. `texts` are those of its columns, if they are known.
     """
+    texts = texts or {name: Texts.of(frame[name]) for name in ("prompt", response)}
+    prompts, answers = texts["prompt"], texts[response]
+    prompt_texts, is_missing = prompts.encoded(), prompts.are_missing()
     if "prompt_id" not in frame.columns:
-        frame = _with_hash(frame, ["prompt"], name="prompt_id")
-    return _with_hash(frame, ["prompt", response], name=f"pair_id{suffix}")
+        ids = _numbers(_digest(_PROMPT, prompt) for prompt in prompt_texts)[prompts.places]
+        frame = frame.with_columns(pl.Series("prompt_id", ids, ID).set(is_missing, None))
+    pairs, places = np.unique(prompts.places.astype(np.uint64) << 32 | answers.places, return_inverse=True)
+    ids = _numbers(_pair_digests(prompt_texts, answers.encoded(), pairs))[places]
+    is_missing |= answers.are_missing()
+    return frame.with_columns(pl.Series(f"pair_id{suffix}", ids, ID).set(is_missing, None))
 
 
-def _with_hash(frame: pl.DataFrame, texts: list[str], *, name: str) -> pl.DataFrame:
-    # grouping and scattering is several times faster than a join on long texts
-    groups = frame.select(texts).with_row_index("row").group_by(texts).agg("row")
-    data = (groups[text].fill_null("").cast(pl.Binary).to_list() for text in texts)
-    ids = np.frombuffer(b"".join(map(_digest, *data)), "<u8")
-    hashed = np.empty(frame.height, np.uint64)
-    hashed[groups["row"].explode().to_numpy()] = np.repeat(ids, groups["row"].list.len().to_numpy())
-    column = pl.Series(name, hashed, ID)
-    missing = frame.select(pl.any_horizontal(pl.col(texts).is_null()).alias("missing"))["missing"]
-    return frame.with_columns(column.set(missing, None) if missing.any() else column)
+def _pair_digests(prompts: list[bytes], answers: list[bytes], pairs: NDArray[np.uint64]) -> Iterator[bytes]:
+    """Hashes of pairs, each of which is the place of its prompt and that of its answer, by prompts."""
+    last, begun = -1, _PAIR
+    for prompt, answer in zip((pairs >> 32).tolist(), (pairs & 0xFFFFFFFF).tolist(), strict=True):
+        if prompt != last:
+            last, begun = prompt, _begun(prompts[prompt])
+        yield _digest(begun, answers[answer])
+
+
+def _numbers(digests: Iterable[bytes]) -> NDArray[np.uint64]:
+    return np.frombuffer(b"".join(digests), "<u8")
 
 
 def annotations_of(rows: pl.DataFrame) -> pl.DataFrame:

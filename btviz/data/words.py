@@ -62,7 +62,8 @@ def _count_in_ascii(texts: pl.Series) -> pl.Series:
     counts = [np.zeros(0, np.uint32)]
     for part in texts.to_frame().iter_slices(_AT_ONCE):
         column = part.to_series()
-        is_in_word = np.frombuffer("\n".join(["", *column, ""]).encode().translate(_IN_WORDS), np.bool_)
+        joined = column.str.join("\n").item()
+        is_in_word = np.frombuffer(f"\n{joined}\n".encode().translate(_IN_WORDS), np.bool_)
         begins = is_in_word[1:] > is_in_word[:-1]
         sizes = column.str.len_bytes().to_numpy().astype(np.int64) + 1  # with the line end after each
         counts.append(np.add.reduceat(begins, sizes.cumsum() - sizes, dtype=np.uint32))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from btviz.data.reading.archives import SUFFIXES, Truncated, packing_of, unpacked
 from btviz.errors import DataError, NotFoundError
@@ -30,6 +31,8 @@ FORMATS = (".jsonl", ".ndjson", ".json", ".csv", ".tsv", ".parquet", ".arrow", "
 _HASHED_AT_ONCE = 1 << 20
 
 _HASHES_AHEAD = 4
+
+_COUNTED_AT_ONCE = 1 << 17
 
 SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
 
@@ -308,9 +311,18 @@ class _Cutter:
 
     def _block(self, data: bytes) -> Block:
         block = Block(self._line, data)
-        # several times faster than bytes.count
-        self._line += int(np.count_nonzero(np.frombuffer(data, np.uint8) == NEWLINE))
+        self._line += count_bytes(data, lambda codes: codes == NEWLINE)
         return block
+
+
+def count_bytes(data: bytes, test: Callable[[NDArray[np.uint8]], NDArray[np.bool_]]) -> int:
+    """How many bytes pass a test; several times faster than ``bytes.count``.
+
+    Some are tested at a time: flags of all would take memory that is new each time, which costs more than the test.
+    """
+    codes = np.frombuffer(data, np.uint8)
+    starts = range(0, len(codes), _COUNTED_AT_ONCE)
+    return sum(int(np.count_nonzero(test(codes[start : start + _COUNTED_AT_ONCE]))) for start in starts)
 
 
 def damage_of(path: Path) -> str | None:

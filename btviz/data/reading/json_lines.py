@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from btviz.data.reading.files import LONGEST_ROW, NEWLINE, Block
+from btviz.data.reading.files import LONGEST_ROW, NEWLINE, Block, count_bytes
 from btviz.data.reading.json_text import items_of_line
 from btviz.data.reading.record import Batch, Cells, Finding, Item, batch_of, batched
 
@@ -312,8 +312,7 @@ def slowly(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
 
 def _has_controls(data: bytes) -> bool:
     """Whether there are characters of control other than line ends."""
-    codes = np.frombuffer(data, np.uint8)
-    return bool(np.count_nonzero(codes < ord(" ")) > np.count_nonzero(codes == NEWLINE))
+    return count_bytes(data, lambda codes: codes < ord(" ")) > count_bytes(data, lambda codes: codes == NEWLINE)
 
 
 def _lines(block: Block) -> tuple[pl.Series, pl.Series, list[tuple[int, bytes]]]:
