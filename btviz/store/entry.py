@@ -15,8 +15,10 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -200,14 +202,11 @@ def seal(draft: Draft, key: Key) -> None:
     any later write moves it, whatever the resolution of the clock.
     """
     sealed = (int(time.time()) - 2) // 2 * 2  # even: FAT counts in twos
-    files: dict[str, JSON] = {}
-    for file in sorted(draft.path.iterdir()):
-        check_name(file.name, what="a file of an entry")
-        if file.is_symlink() or not file.is_file():
-            raise UsageError(f"An entry holds plain files; {file.name!r} is none. Write its files one by one.")
-        files[file.name] = {"size": file.stat().st_size, "blake2b": hash_file(file)}
-        settle(file, sealed)
-        sync(file)
+    found = sorted(draft.path.iterdir())
+    with ThreadPoolExecutor() as pool:  # the disk takes its time for each file, whatever its size
+        files: dict[str, JSON] = dict(
+            zip((file.name for file in found), pool.map(partial(_sealed, sealed=sealed), found), strict=True)
+        )
     manifest: dict[str, JSON] = {
         "digest": key.digest,
         "key": key.to_document(),
@@ -221,3 +220,14 @@ def seal(draft: Draft, key: Key) -> None:
     target.write_bytes(encode(manifest, what=MANIFEST))
     sync(target)
     sync(draft.path)
+
+
+def _sealed(file: Path, *, sealed: int) -> JSON:
+    """Flush a file of a draft and give it its time of change; what the manifest says of it."""
+    check_name(file.name, what="a file of an entry")
+    if file.is_symlink() or not file.is_file():
+        raise UsageError(f"An entry holds plain files; {file.name!r} is none. Write its files one by one.")
+    described: JSON = {"size": file.stat().st_size, "blake2b": hash_file(file)}
+    settle(file, sealed)
+    sync(file)
+    return described
