@@ -11,10 +11,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import btviz
 from btviz.data import catalog, ingest
-from btviz.data.tables import SCHEMAS, pair_id, prompt_id
+from btviz.data.tables import SCHEMAS, pair_id, prompt_id, with_ids
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.store import StoreWarning, disk
 from btviz.taxonomy.categories import BEAVERTAILS
@@ -81,6 +83,19 @@ def test_votes_are_counted_per_category(train: Path) -> None:
 def test_ids_are_functions_of_the_texts_and_never_change() -> None:
     assert pair_id("ab", "c") != pair_id("a", "bc")
     assert (prompt_id("what is tea"), pair_id("what is tea", "a drink")) == PINNED_IDS
+
+
+@given(
+    texts=st.lists(
+        st.tuples(st.none() | st.sampled_from(["", "a", "ab", "tea\0", "\u00e9"]), st.none() | st.text(max_size=2)),
+        max_size=9,
+    )
+)
+def test_ids_of_many_rows_are_those_of_each(texts: list[tuple[str | None, str | None]]) -> None:
+    schema = {"prompt": pl.String(), "response": pl.String()}
+    ids = with_ids(pl.DataFrame(texts, schema=schema, orient="row"))
+    assert ids["prompt_id"].to_list() == [None if prompt is None else prompt_id(prompt) for prompt, _ in texts]
+    assert ids["pair_id"].to_list() == [None if None in pair else pair_id(*map(str, pair)) for pair in texts]
 
 
 PINNED_IDS = (10678947796019745600, 10426687737832265887)

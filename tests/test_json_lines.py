@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btviz.data.reading.files import Block
+from btviz.data.reading import files
+from btviz.data.reading.files import Block, Digest
 from btviz.data.reading.json_lines import LineReader, Tailed
 from btviz.data.reading.parse import Parsed, parsed_batch, shape_of
 from btviz.data.reading.record import batch_of
+from btviz.store import sha256
 from btviz.taxonomy.categories import BEAVERTAILS
 
 SLOW = LineReader(None, is_dense=False, tailed=None)
@@ -102,11 +104,55 @@ def test_lines_that_are_cut_at_marks_are_what_python_reads(found: list[bytes], w
 def test_most_lines_of_a_file_are_cut_at_marks(which: int) -> None:
     reader = READERS[which]
     assert reader.tailed is not None
-    fits, columns = reader.tailed.read(
-        pl.Series([each.decode() for each in sample(*WRITINGS[which])]), has_controls=False
-    )
+    rows = pl.Series([each.decode() for each in sample(*WRITINGS[which])])
+    fits, batch = reader.tailed.read(rows, numbers=pl.Series(range(12), dtype=pl.UInt64), has_controls=False)
     assert fits.all()
-    assert columns["response"].to_list() == ['a "warm"\ndrink'] * 12
+    assert batch.columns["response"].to_list() == ['a "warm"\ndrink'] * 12
+    assert batch.spread().columns["is_safe"].to_list() == [True, False, False] * 4
+
+
+@settings(max_examples=40)
+@given(
+    found=st.lists(st.binary(max_size=12).map(lambda data: data.replace(b"\n", b"")), max_size=30),
+    size=st.integers(1, 64),
+    ending=st.booleans(),
+)
+def test_blocks_are_the_file_cut_at_line_ends(
+    tmp_path_factory: pytest.TempPathFactory, found: list[bytes], size: int, *, ending: bool
+) -> None:
+    data = b"x" + b"\n".join(found) + b"\n" * ending
+    path, digest = tmp_path_factory.mktemp("cut") / "a.jsonl", Digest()
+    path.write_bytes(data)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_NEAR", 8)
+        patch.setattr(files, "_HASHED_AT_ONCE", 4)
+        blocks = list(files.line_blocks(path, size=size, digest=digest))
+    assert b"".join(block.data for block in blocks) == data
+    assert all(block.data.endswith(b"\n") for block in blocks[:-1])
+    assert [block.first_line for block in blocks] == [
+        1 + sum(block.line_ends for block in blocks[:i]) for i in range(len(blocks))
+    ]
+    assert digest.sha256 == sha256(path)
+
+
+def test_a_column_that_is_partly_among_texts_is_one_object() -> None:
+    flags = {f"category.{key}": False for key in BEAVERTAILS.keys}
+    first, *others = flags
+    rows = [
+        {first: str(i % 2 == 0), "prompt": f"tea {i}", "response": "a drink", "is_safe": False}
+        | dict.fromkeys(others, i % 2 == 1)
+        for i in range(12)
+    ]
+    data = b"\n".join(json.dumps(row).encode() for row in rows)
+    layout, _ = shape_of(batch_of(enumerate(rows, 1)), taxonomy=None, columns=None)
+    reader = LineReader.of(Block(1, data))
+    assert layout is not None
+    assert reader.tailed is not None
+    (batch,) = reader.read(Block(1, data))
+    assert batch.recurring is not None
+    slow = [parsed_batch(layout, each, file="a") for each in SLOW.read(Block(1, data))]
+    assert parsed_batch(layout, batch, file="a").rows.equals(slow[0].rows)
+    assert slow[0].rows["labels"].to_list() == [1, 2**14 - 2] * 6
 
 
 def test_a_block_without_such_lines_is_read_otherwise() -> None:

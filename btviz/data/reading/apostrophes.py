@@ -35,6 +35,8 @@ def guarded(cells: pl.DataFrame) -> pl.DataFrame:
 
 def unguarded(batch: Batch) -> Batch:
     """Take the apostrophes off again, and the column that tells where they are."""
+    if batch.recurring is not None and ADDED in batch.recurring.columns:
+        batch = batch.spread()
     added = batch.columns.get(ADDED)
     if not isinstance(added, pl.Series) or added.dtype != pl.String:
         return batch

@@ -45,6 +45,9 @@ class Objects:
     @classmethod
     def of_rows(cls, rows: Sequence[Mapping[str, Any]]) -> Objects:
         """Members of objects, each only where it occurs: many objects may share few of their keys."""
+        keys = list(rows[0]) if rows else []
+        if all(isinstance(key, str) for key in keys) and all(list(row) == keys for row in rows):  # as in most files
+            return cls(len(rows), {key: (None, [row[key] for row in rows]) for key in keys})
         places: dict[str, tuple[list[int], list[Any]]] = {}
         for place, row in enumerate(rows):
             for key, value in row.items():
@@ -135,7 +138,7 @@ def _part(series: pl.Series, rows: pl.Series | None) -> Part:
     dtype, height = series.dtype, len(series)
     if isinstance(dtype, pl.Struct):
         members: dict[str, tuple[pl.Series | None, Cells]] = {
-            name: (None, series.struct.field(name)) for name in dtype.to_schema()
+            column.name: (None, column) for column in series.struct.unnest()
         }
         return Part("object", rows, height, nested=Objects(height, members))
     if isinstance(dtype, (pl.List, pl.Array)):

@@ -62,6 +62,15 @@ class Reading:
     values: pl.Series
     faults: pl.DataFrame = field(default_factory=lambda: NO_FAULTS)
 
+    def spread(self, places: pl.Series) -> Reading:
+        """What comes of rows each of which is one of those that were read."""
+        values = self.values.gather(places)
+        if self.faults.is_empty():
+            return Reading(values)
+        rows = pl.DataFrame({"row": places, "at": pl.int_range(len(places), dtype=pl.UInt32, eager=True)})
+        found = rows.join(self.faults, on="row", maintain_order="left_right")
+        return Reading(values, found.with_columns(row="at").select(list(FAULTS)))
+
 
 class Reader(Protocol):
     """What reads the cells of one key."""

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO
 
@@ -23,6 +24,9 @@ NEWLINE = ord("\n")
 
 BLOCK_BYTES = 8 << 20
 
+_LINES_AT_ONCE = 16 << 20
+"""Bytes of lines that are read together: what each block costs besides is as much as some megabytes of it."""
+
 LONGEST_ROW = 64 << 20
 """Bytes of the longest row that is read; with what becomes of it, it must fit into memory several times."""
 
@@ -33,6 +37,9 @@ _HASHED_AT_ONCE = 1 << 20
 _HASHES_AHEAD = 4
 
 _COUNTED_AT_ONCE = 1 << 17
+
+_NEAR = 1 << 14
+"""Bytes before the end of a piece in which a line may end."""
 
 SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
 
@@ -100,6 +107,15 @@ class RawFile:
         """Return the first bytes, which will be read again."""
         self._load(max(size, _HASHED_AT_ONCE))
         return bytes(self._held[:size])
+
+    def reach(self, size: int) -> int:
+        """About so many bytes, at the end of which a line ends if one does near it: then nothing is cut and joined."""
+        if self._held:
+            return size
+        self.file.seek(self._loaded + max(size - _NEAR, 0))
+        near = self.file.read(min(size, _NEAR))
+        self.file.seek(self._loaded)
+        return size - len(near) + near.rfind(b"\n") + 1 if len(near) == _NEAR and b"\n" in near else size
 
     def tell(self) -> int:
         """Bytes read so far."""
@@ -177,7 +193,7 @@ def pieces_of(
     """
     with opened(path, digest=digest) as raw:
         packing = packing_of(raw.peek(16))
-        pieces = iter(lambda: raw.read(size), b"")
+        pieces = iter(lambda: raw.read(raw.reach(size)), b"")
         if packing is not None:
             pieces = _gathered(unpacked(raw, packing, size=size, name=path.name), size=size)
         try:
@@ -255,11 +271,16 @@ class Block:
     skipped: int = 0
     """Bytes of the one line of this block, if it is too long to be read."""
 
+    @cached_property
+    def line_ends(self) -> int:
+        """How many lines end in it."""
+        return count_bytes(self.data, lambda codes: codes == NEWLINE)
+
 
 def line_blocks(
     path: Path,
     *,
-    size: int = BLOCK_BYTES,
+    size: int = _LINES_AT_ONCE,
     progress: Callable[[int], None] | None = None,
     digest: Digest | None = None,
     newline: str = "\n",
@@ -293,7 +314,8 @@ class _Cutter:
             piece = piece[end:]
         cut = piece.rfind(b"\n") + 1
         if cut:
-            yield self._block(b"".join((*self._parts, memoryview(piece)[:cut])))
+            is_whole = cut == len(piece) and not self._parts
+            yield self._block(piece if is_whole else b"".join((*self._parts, memoryview(piece)[:cut])))
             self._parts, self._held = [], 0
         self._hold(piece[cut:])
 
@@ -311,7 +333,7 @@ class _Cutter:
 
     def _block(self, data: bytes) -> Block:
         block = Block(self._line, data)
-        self._line += count_bytes(data, lambda codes: codes == NEWLINE)
+        self._line += block.line_ends
         return block
 
 

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from btviz.data.reading.files import LONGEST_ROW, NEWLINE, Block, count_bytes
+from btviz.data.reading.files import LONGEST_ROW, Block, count_bytes
 from btviz.data.reading.json_text import items_of_line
-from btviz.data.reading.record import Batch, Cells, Finding, Item, batch_of, batched
+from btviz.data.reading.record import Batch, Finding, Item, Recurring, batch_of, batched
+from btviz.data.tables import Texts
 
 SAMPLE_LINES = 100
 
@@ -154,16 +155,18 @@ class Tailed:
         marks = max(writings, key=lambda marks: sum(line.startswith(marks[0].encode()) for line in lines))
         return cls(keys, marks, tail)
 
-    def read(self, lines: pl.Series, *, has_controls: bool) -> tuple[pl.Series, dict[str, Cells]]:
-        """Which lines are such rows, and the values of these by key; `has_controls` where texts may have some."""
+    def read(self, lines: pl.Series, *, numbers: pl.Series, has_controls: bool) -> tuple[pl.Series, Batch]:
+        """Which lines are such rows, and these; `numbers` of all lines, `has_controls` where texts may have some."""
         rows, *texts, tails = self._pieces(lines)
         place, members = self._members(tails)
         values = [_text(text, has_controls=has_controls) for text in texts]
         fits = functools.reduce(operator.and_, (series.is_not_null() for series in (place, *values)))
         flags = np.zeros(len(lines), np.bool_)
         flags[rows.filter(fits).to_numpy()] = True
-        columns = [*(value.filter(fits) for value in values), *members[place.filter(fits)]]
-        return pl.Series(flags), dict(zip((*self.keys, *members.columns), columns, strict=True))
+        cut = pl.Series(flags)
+        recurring = Recurring(place.filter(fits), members.to_dict())
+        found = {key: value.filter(fits) for key, value in zip(self.keys, values, strict=True)}
+        return cut, Batch(numbers.filter(cut), {**found}, recurring=recurring)
 
     def _pieces(self, lines: pl.Series) -> list[pl.Series]:
         """Number of each line that has all marks in their order, its texts as they are between quotes, and its tail."""
@@ -190,10 +193,11 @@ class Tailed:
 
     def _members(self, tails: pl.Series) -> tuple[pl.Series, pl.DataFrame]:
         """Rows of the distinct tails, and which of them each tail is; null where it is none."""
-        distinct = tails.unique().to_frame("tail").with_columns(row=pl.lit("{") + pl.col("tail"))
-        known = distinct.filter(pl.col("row").str.contains(self.tail.pattern)).with_row_index("place")
-        places = tails.to_frame("tail").join(known, on="tail", how="left", maintain_order="left")["place"]
-        return places, self.tail.read(_joined(known["row"]), height=known.height)
+        texts = Texts.of(tails)
+        rows = "{" + texts.distinct
+        fits = rows.str.contains(self.tail.pattern)
+        place = (fits.cast(pl.UInt32).cum_sum() - 1).set(~fits, None)
+        return place.gather(texts.places), self.tail.read(_joined(rows.filter(fits)), height=int(fits.sum()))
 
 
 def _marks(keys: Sequence[str], comma: str, colon: str) -> tuple[str, ...]:
@@ -248,9 +252,9 @@ class LineReader:
         count = len(lines) if not broken else -1
         grammar = self.grammar
         if self.tailed is not None and len(lines):
-            cut, columns = self.tailed.read(lines, has_controls=_has_controls(block.data))
+            cut, batch = self.tailed.read(lines, numbers=numbers, has_controls=_has_controls(block))
             if cut.any():
-                yield Batch(numbers.filter(cut), columns)
+                yield batch
                 numbers, lines = numbers.filter(~cut), lines.filter(~cut)
         rows = self._attempt(block.data) if self.is_dense and len(lines) == count else None
         if rows is not None and rows.height == len(lines):
@@ -310,16 +314,16 @@ def slowly(lines: Iterable[tuple[int, bytes]]) -> Iterator[Batch]:
             yield batch
 
 
-def _has_controls(data: bytes) -> bool:
+def _has_controls(block: Block) -> bool:
     """Whether there are characters of control other than line ends."""
-    return count_bytes(data, lambda codes: codes < ord(" ")) > count_bytes(data, lambda codes: codes == NEWLINE)
+    return count_bytes(block.data, lambda codes: codes < ord(" ")) > block.line_ends
 
 
 def _lines(block: Block) -> tuple[pl.Series, pl.Series, list[tuple[int, bytes]]]:
     """Lines of a block that are not blank, with their numbers; and apart from them those that are no UTF-8."""
     broken: list[tuple[int, bytes]] = []
     try:
-        lines = pl.read_lines(io.BytesIO(block.data), name="line")["line"]
+        lines = pl.read_lines(block.data, name="line")["line"]
     except pl.exceptions.ComputeError:  # some byte is not UTF-8
         texts: list[str | None] = []
         for number, line in enumerate(block.data.split(b"\n"), block.first_line):

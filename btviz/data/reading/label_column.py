@@ -6,18 +6,16 @@ A cell may hold an object with a flag or a score for each category, a list of na
 
 from __future__ import annotations
 
-import functools
-import operator
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import polars as pl
 
 from btviz.data.reading.cells import Column, Lists, Objects, Part, everywhere, parts
 from btviz.data.reading.columns import (
-    FAULTS,
     NO_FAULTS,
     Cut,
     Flag,
@@ -109,10 +107,9 @@ class Labels:
         readings = iter(read(self, [cell], name=name) for cell in nested)
         known = [self._of_text(cell, name=name) if isinstance(cell, str) else next(readings) for cell in cells]
         place = texts.replace_strict(distinct, pl.int_range(len(distinct), dtype=pl.UInt32, eager=True))
-        values = pl.concat([reading.values for reading in known]).gather(place)
+        values = pl.concat([reading.values for reading in known])
         faults = pl.concat([r.faults.with_columns(row=pl.lit(i, pl.UInt32)) for i, r in enumerate(known)])
-        rows = pl.DataFrame({"row": place, "at": pl.int_range(len(texts), dtype=pl.UInt32, eager=True)})
-        return Reading(values, rows.join(faults, on="row").with_columns(row="at").select(list(FAULTS)))
+        return Reading(values, faults).spread(place)
 
     def _of_text(self, text: str, *, name: str) -> Reading:
         one = Part("string", None, 1)
@@ -142,7 +139,7 @@ class Labels:
         return _without_lost(found, faults)
 
     def _of_objects(self, objects: Objects) -> Reading:
-        masks: list[pl.Expr] = []
+        masks = np.zeros(objects.height, np.uint32)
         faults, named = [NO_FAULTS], self._members(objects)
         for category in self.taxonomy.categories:
             if not named.get(category.bit) and not self.is_partial:
@@ -152,14 +149,12 @@ class Labels:
                 if column is None:
                     continue
                 reading = read(Flag(cut=self.cut), column, name=f"category {printed(category.key)}")
-                masks.append(pl.when(reading.values).then(1 << category.bit).otherwise(0).cast(MASK))
+                masks |= reading.values.fill_null(value=False).to_numpy().astype(np.uint32) << category.bit
                 faults.append(self._of_missing(reading.faults, category.key))
         known = {member for members in named.values() for member in members}
         others = [] if self.is_among_others else [name for name in objects.members if name not in known]
         faults += [self._of_unknown(objects, name) for name in others]
-        none = pl.lit(repeated(0, objects.height, dtype=MASK))
-        together = pl.select(functools.reduce(operator.or_, masks, none)).to_series()
-        return _without_lost(together, pl.concat(faults))
+        return _without_lost(pl.Series(masks, dtype=MASK), pl.concat(faults))
 
     def _members(self, objects: Objects) -> Mapping[int, list[str]]:
         """Members of objects that name a category, by its bit."""

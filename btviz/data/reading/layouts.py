@@ -118,7 +118,9 @@ class Layout:
         height = len(batch.lines)
         readings = [(field, self._read(field, batch)) for field in self.fields]
         problems = [self._rated(field, reading) for field, reading in readings]
+        extra = [key for key in (batch.recurring.columns if batch.recurring else ()) if not self.knows(key)]
         problems += [self._extra(key, cells) for key, cells in batch.columns.items() if not self.knows(key)]
+        problems += [faults_where(everywhere(height), kind="extra key", detail=printed(k), lost=False) for k in extra]
         of_rows = pl.concat([NO_FAULTS, *problems])
         rejected = of_rows.filter("lost")["row"].unique()
         columns = [reading.values.cast(field.reader.dtype).alias(field.column) for field, reading in readings]
@@ -139,6 +141,10 @@ class Layout:
 
     def _read(self, field: Field, batch: Batch) -> Reading:
         column = column_at(batch.columns, field.key)
+        if batch.recurring is not None and (distinct := column_at(batch.recurring.columns, field.key)) is not None:
+            if column is not None:  # an object of which each holds a part
+                return self._read(field, batch.spread())
+            return read(field.reader, distinct, name=field.key).spread(batch.recurring.places)
         return read(field.reader, [ABSENT] * len(batch.lines) if column is None else column, name=field.key)
 
     @staticmethod

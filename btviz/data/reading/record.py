@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import polars as pl
@@ -58,6 +58,14 @@ Cells = pl.Series | list[Any]
 """Values of one key: a series if all are of one type (a null is a null of the file), else Python's, and `ABSENT`."""
 
 
+@dataclass(frozen=True, eq=False)
+class Recurring:
+    """Columns whose rows recur: each distinct row once, and which of them each row of a batch is."""
+
+    places: pl.Series
+    columns: dict[str, pl.Series]
+
+
 @dataclass(frozen=True)
 class Batch:
     """Rows as columns, before anything is known of their meaning.
@@ -67,18 +75,28 @@ class Batch:
     lines : Series
         UInt64: the line of each row, or its number (from 1) where the form has no lines.
     columns : dict
-        Values by key, each as long as `lines`, in the order of first occurrence.
+        Values by key, each as long as `lines`, in the order of first occurrence; without those in `recurring`.
     findings : list
         What was found that belongs to a line (None: to the file). One that rejects counts for a row that is not
         among `lines`; the others speak of rows that are.
     canonical : dict
         Canonical columns that are made already, by whatever made the texts of the rows plain.
+    recurring : Recurring, optional
+        Further columns, each distinct row of which is read once.
     """
 
     lines: pl.Series
     columns: dict[str, Cells]
     findings: list[tuple[int | None, Finding]] = field(default_factory=list)
     canonical: dict[str, pl.Series] = field(default_factory=dict)
+    recurring: Recurring | None = None
+
+    def spread(self) -> Batch:
+        """The same rows with all columns in `columns`."""
+        if self.recurring is None:
+            return self
+        others = {key: column.gather(self.recurring.places) for key, column in self.recurring.columns.items()}
+        return replace(self, columns={**self.columns, **others}, recurring=None)
 
 
 _ROWS_AT_ONCE = 5_000

@@ -92,5 +92,5 @@ _KNOWN_KEYS = frozenset(
 def unfolded(batch: Batch, steps: Sequence[Step]) -> Batch:
     """A batch with its texts made plain."""
     for step in steps:
-        batch = step.of(batch)
+        batch = step.of(batch.spread())
     return batch
