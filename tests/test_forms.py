@@ -32,7 +32,7 @@ Rows = list[Row]
 
 
 def read(path: Path) -> list[Batch]:
-    return list(batches(path, form_of(path), then=lambda batch: batch))
+    return list(batches(path, form_of(path), then=Batch.spread))
 
 
 def rows_in(batch: Batch) -> Rows:

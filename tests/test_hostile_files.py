@@ -37,7 +37,7 @@ ROWS: list[dict[str, Any]] = [{"prompt": f"tea {i}", "n": i, "c": {"a": True, "b
 
 
 def read(path: Path) -> list[Batch]:
-    return list(batches(path, form_of(path), then=lambda batch: batch))
+    return list(batches(path, form_of(path), then=Batch.spread))
 
 
 def prompts_of(found: list[Batch]) -> list[Any]:

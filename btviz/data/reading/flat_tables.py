@@ -40,7 +40,7 @@ def read_frame(path: Path) -> pl.DataFrame:
         raise DataError(f"The file {path} was to be read; it is a folder. Name the files in it.")
     if not path.is_file():
         raise NotFoundError(f"The file {path} was to be read; it is not there. Check the spelling and the folder.")
-    found = list(batches(path, form_of(path), then=unguarded))
+    found = list(batches(path, form_of(path), then=lambda batch: unguarded(batch.spread())))
     _refuse_faults(path, found)
     rows = pl.concat([pl.Series("line", [], pl.UInt64), *(batch.lines for batch in found)])
     names = list(dict.fromkeys(key for batch in found for key in batch.columns))

@@ -203,6 +203,7 @@ def batches(
     """What `then` makes of the rows of a file, some thousands at a time, read a few batches ahead in threads.
 
     Batches come in the order of the file, but those that were read of the same lines may interleave: sort by line.
+    Some columns may be among those that recur: `Batch.spread` puts them with the others.
     Rows in the file = rows of all batches + findings that reject. `digest` then holds the hash of what was read.
     """
     if form.remark:
