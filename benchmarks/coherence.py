@@ -10,8 +10,8 @@ import polars as pl
 
 from btviz.data.words import words_of
 from btviz.errors import require
-from btviz.texts.topics.density import Floats
 from btviz.texts.topics.keywords import KEYWORD
+from btviz.texts.topics.partition import Floats
 
 
 def npmi_coherence(keywords: Sequence[Sequence[str]], *, texts: Sequence[str]) -> Floats:

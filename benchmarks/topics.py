@@ -20,7 +20,7 @@ STORED = ("maps", "neighbors", "topic-layers", "topics")
 
 def import_both() -> None:
     """Import and compile what both sides import and compile at their first call."""
-    import fast_plscan  # noqa: F401
+    import graspologic_native  # noqa: F401
     import hdbscan  # noqa: F401
 
     from btviz.texts.topics.tables import load_bertopic
@@ -35,9 +35,9 @@ def ours(ds: Any, emb: Any) -> Any:
     with stage("neighbours"):
         btviz.nearest_neighbors(emb)
     with stage("map"):
-        points = btviz.fit_data_map(emb)
+        btviz.fit_data_map(emb)
     with stage("topics and words"):
-        return btviz.fit_topics(ds, points, embeddings=emb)
+        return btviz.fit_topics(ds, embeddings=emb)
 
 
 def theirs(texts: list[str], vectors: Any, *, init: str | None) -> Any:
@@ -124,10 +124,10 @@ def topics_words(folder: Path) -> float:
     import btviz
 
     ds, emb = PROMPTS.load()
-    points = btviz.fit_data_map(emb)
+    btviz.fit_data_map(emb)
     import_both()
     forget(folder, "topic-layers", "topics")
-    return timed(lambda: btviz.fit_topics(ds, points, embeddings=emb))
+    return timed(lambda: btviz.fit_topics(ds, embeddings=emb))
 
 
 def bertopic_real(folder: Path) -> float:

@@ -22,11 +22,11 @@ def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}"):
         flags = {"probability": pl.lit(1.0), "reassigned": pl.lit(value=False)}
         return subject.select("pair_id").with_columns(topic, **flags)
 
-    def tables(scale):
+    def table(scale):
         if scale not in at:
             raise UsageError("no such scale")
         counts = [int((at[scale] == topic).sum()) for topic in range({2: 3, 5: 2}[scale])]
-        topics = pl.DataFrame(
+        return pl.DataFrame(
             {
                 "topic": range(len(counts)),
                 "n_pairs": counts,
@@ -36,10 +36,11 @@ def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}"):
                 "share_unsafe": [0.5] * len(counts),
             }
         )
-        return SimpleNamespace(topics=topics, hierarchy=pl.DataFrame())
 
     summary = pl.DataFrame({"scale": [2, 5], "n_topics": [3, 2], "outlier_share": [0.0, 0.3], "first": [True, False]})
-    layers = SimpleNamespace(assignments=assignments, by_scale={2: None, 5: None}, summary=lambda: summary)
+    layers = SimpleNamespace(
+        assignments=assignments, by_scale={2: None, 5: None}, summary=lambda: summary, choice=pl.DataFrame()
+    )
     facts = {"data": ds.population, "text": "prompt", "encoder": "by hand"}
-    book = SimpleNamespace(layers=layers, tables=tables, facts=facts, embeddings=emb)
+    book = SimpleNamespace(layers=layers, topics=table, hierarchy=pl.DataFrame(), facts=facts, embeddings=emb)
     return ds, emb, points, topics_at(book, 2)

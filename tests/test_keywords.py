@@ -87,7 +87,7 @@ def test_planted_words_are_found_and_no_clause_is(script, make_dataset):
     }
     prompts[sentence.format(doings.split()[0], rare, places[0])] = 0
     ds, emb, points, truth = laid_out(make_dataset, prompts)
-    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=10)
+    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=1)
     assert topics.topics.height == 5
     by_topic = emb.pairs.join(topics.assignments, on="pair_id").select("text_id", "topic")
     for row in topics.topics.iter_rows(named=True):
@@ -114,7 +114,7 @@ def test_planted_words_are_found_where_scripts_are_mixed(each, make_dataset):
             prompts |= dict.fromkeys(said, len(planted))
             planted.append(marker.lower())
     ds, emb, points, truth = laid_out(make_dataset, prompts)
-    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=10)
+    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=1)
     by_topic = emb.pairs.join(topics.assignments, on="pair_id").select("text_id", "topic")
     assert topics.topics.height == len(planted)
     for row in topics.topics.iter_rows(named=True):
@@ -158,7 +158,7 @@ def test_a_word_is_no_longer_than_words_of_its_script_are(word, is_one):
 def test_what_one_prompt_says_names_nothing(make_dataset):
     prompts = {f"How do I mend my {thing} {n}?": s for s, thing in enumerate(("kite", "lamp")) for n in range(20)}
     ds, emb, points, _ = laid_out(make_dataset, prompts | {"How do I mend my Zanzibarian zither?": 0}, answers=3)
-    keywords = btviz.fit_topics(ds, points, embeddings=emb, scale=10).topics["keywords"].to_list()
+    keywords = btviz.fit_topics(ds, points, embeddings=emb, scale=1).topics["keywords"].to_list()
     assert sorted(keywords) == [["kite"], ["lamp"]]  # "mend" is in both
 
 

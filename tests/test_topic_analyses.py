@@ -12,7 +12,8 @@ import btviz
 import btviz.texts.topics.stability as stability_module
 from benchmarks.coherence import npmi_coherence
 from btviz.errors import UsageError
-from btviz.texts.topics.stability import matched_overlaps, subsample
+from btviz.texts.topics.refits import matched_overlaps
+from btviz.texts.topics.stability import subsamples
 from btviz.texts.topics.tables import load_bertopic
 
 
@@ -23,8 +24,8 @@ def quiet_bertopic():
 
 @pytest.fixture
 def four(make_dataset):
-    ds, emb, points, truth = planted(make_dataset, subjects=4, each=60, loose=10)
-    return ds, emb, points, truth, btviz.fit_topics(ds, points, embeddings=emb, scale=30)
+    ds, emb, points, truth = planted(make_dataset, subjects=4, each=60, loose=8)  # fewer than a topic has
+    return ds, emb, points, truth, btviz.fit_topics(ds, points, embeddings=emb, scale=1)
 
 
 @pytest.mark.slow
@@ -200,72 +201,41 @@ def test_overlaps_by_hand():
     assert matched_overlaps(np.array([0, 0]), np.array([0, 0]), k=2).tolist() == [1, 0]
 
 
-def test_subsample_keeps_whole_prompts(four):
-    ds, emb, _, _, _ = four
-    part = subsample(ds, emb, share=0.8, rng=np.random.default_rng(0))
-    prompts = ds.pairs.filter(pl.col("pair_id").is_in(part.pairs["pair_id"].implode()))["prompt_id"].unique()
-    assert len(prompts) == round(0.8 * ds.pairs["prompt_id"].n_unique())
-    assert part.pairs.height == ds.pairs.filter(pl.col("prompt_id").is_in(prompts.implode())).height
-    assert part.fingerprint != emb.fingerprint
-    row = int(np.flatnonzero(emb.text_ids == part.text_ids[3])[0])
-    np.testing.assert_array_equal(part.vectors[3], emb.vectors[row])
+def test_parts_keep_whole_prompts():
+    prompts = np.repeat(np.arange(50), 3)
+    parts = subsamples(prompts, n_parts=3, share=0.8, random_state=0)
+    for rows in parts:
+        kept = np.unique(prompts[rows])
+        assert len(kept) == 40
+        assert rows.tolist() == np.flatnonzero(np.isin(prompts, kept)).tolist()
+    assert len({rows.tobytes() for rows in parts}) == 3
 
 
-def test_planted_topics_are_stable_and_a_torn_one_is_marked(four, monkeypatch):
-    ds, emb, points, truth, topics = four
-    calls = []
-
-    def fake_map(part, *, random_state, landmarks):
-        """The planted map; under a new seed the texts of the first subject lie among the others."""
-        assert landmarks is None
-        calls.append((random_state, part.pairs.height))
-        placed = part.pairs.join(points, on="pair_id", maintain_order="left")
-        if random_state == 0:
-            return placed
-        subject = np.array([truth[text] for text in part.text_ids])
-        rng = np.random.default_rng(random_state)
-        target = {int(text): 12 * rng.integers(1, 4) for text in part.text_ids[subject == 0]}
-        x = [x + target.get(text, 0) for text, x in placed.select("text_id", "x").iter_rows()]
-        y = [y + 7 * (target.get(text, 0) // 12 % 2) for text, y in placed.select("text_id", "y").iter_rows()]
-        return placed.with_columns(x=pl.Series(x), y=pl.Series(y))
-
-    monkeypatch.setattr(stability_module, "fit_data_map", fake_map)
-    table = btviz.topic_stability(ds, topics, embeddings=emb, n_seeds=3, n_subsamples=2)
-    assert [seed for seed, _ in calls] == [1, 2, 3, 0, 0]
-    assert all(height < emb.pairs.height for _, height in calls[3:])
-    of_topic = emb.pairs.join(topics.assignments, on="pair_id").filter(pl.col("topic") >= 0)
-    (torn,) = {topic for text, topic in of_topic.select("text_id", "topic").iter_rows() if truth[text] == 0}
-    assert table.filter("unstable")["topic"].to_list() == [torn]
-    assert (table.filter(~pl.col("unstable"))["stability"] > 0.8).all()
-    rows = table.select("overlap_seed", "overlap_subsample", "stability").rows()
-    assert [(3 * seed + 2 * part) / 5 for seed, part, _ in rows] == pytest.approx([mean for *_, mean in rows])
-    monkeypatch.setattr(stability_module, "fit_data_map", None)  # the second call reads the store
-    assert btviz.topic_stability(ds, topics, embeddings=emb, n_seeds=3, n_subsamples=2).equals(table)
-
-
-def test_topics_of_a_landmark_map_are_compared_with_those_of_others(four, monkeypatch):
-    ds, emb, points, _, topics = four
-    asked = []
-
-    def fake_map(part, *, random_state, landmarks):
-        asked.append((random_state, landmarks))
-        return part.pairs.join(points, on="pair_id", maintain_order="left")
-
-    monkeypatch.setattr(stability_module, "fit_data_map", fake_map)
-    runs = {"n_seeds": 1, "n_subsamples": 1}
-    btviz.topic_stability(ds, topics, embeddings=emb, landmarks=40, **runs)
-    assert asked == [(1, 40), (0, 32)]
-    btviz.topic_stability(ds, topics, embeddings=emb, **runs)
-    assert asked[2:] == [(1, None), (0, None)]
-    btviz.topic_stability(ds, topics, embeddings=emb, landmarks=10, **runs)
-    assert asked[4:] == [(1, 10), (0, 10)]  # the fewest that a map takes
-    with pytest.raises(UsageError, match="landmarks=9"):
-        btviz.topic_stability(ds, topics, embeddings=emb, landmarks=9)
+def test_planted_topics_come_back_and_a_made_up_one_is_marked(four, monkeypatch):
+    ds, emb, _, _, topics = four
+    runs = {"n_seeds": 2, "n_subsamples": 3}
+    table = btviz.topic_stability(ds, topics, embeddings=emb, **runs)
+    assert not table["unstable"].any()
+    assert (table["stability"] > 0.9).all()
+    assert (table["overlap_seed"] > 0.9).all()
+    assert table["overlap_all"].unique().item() == pytest.approx(table["stability"].mean())
+    assert table.row(0, named=True)["overlap_null"] < 0.6 < table.row(0, named=True)["overlap_kmeans"]
+    assert table["n_compared"].unique().to_list() == [len(emb)]
+    # half of the first topic is put into the second
+    moved = topics.assignments.with_columns(
+        topic=pl.when((pl.col("topic") == 0) & (pl.col("pair_id") % 2 == 0)).then(1).otherwise("topic")
+    )
+    torn = replace(topics, assignments=moved, facts={**topics.facts, "made": "up"})
+    marked = btviz.topic_stability(ds, torn, embeddings=emb, n_seeds=0, n_subsamples=2)
+    assert marked.filter("unstable")["topic"].to_list() == [0]
+    assert marked["overlap_seed"].null_count() == marked.height
+    monkeypatch.setattr(stability_module, "_table", None)  # the second call reads the store
+    assert btviz.topic_stability(ds, topics, embeddings=emb, **runs).equals(table)
 
 
 def test_stability_refuses_what_it_cannot_answer(four):
     ds, emb, points, _, topics = four
-    for options in ({"share": 1.0}, {"share": 0.0}, {"n_seeds": 0, "n_subsamples": 0}, {"n_seeds": -1}):
+    for options in ({"share": 1.0}, {"share": 0.0}, {"n_subsamples": 0}, {"n_seeds": -1}):
         with pytest.raises(UsageError, match=r"w(as|ere) asked for"):
             btviz.topic_stability(ds, topics, embeddings=emb, **options)
     given = btviz.fit_topics(ds, points, embeddings=emb, reassign_outliers=True)

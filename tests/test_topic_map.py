@@ -9,7 +9,6 @@ import random
 import re
 from pathlib import Path
 
-import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 from pypdf import PdfReader
@@ -135,19 +134,6 @@ def test_another_scale_and_landmarks(again):
     assert document["scale"] == 4
     assert document["neighbors"]["n_texts"] == 60
     assert {row["texts"] for row in document["quality"]} == {"all", "landmarks", "placed"}
-
-
-def test_a_landmark_map_is_compared_with_landmark_maps(again, monkeypatch):
-    asked = []
-
-    def asks(ds, topics, *, embeddings, landmarks):
-        asked.append(landmarks)
-        return topics.topics.select("topic", stability=pl.lit(1.0))
-
-    monkeypatch.setattr(btviz.texts, "topic_stability", asks)
-    again("--scale", "4", "--landmarks", "60", "--stability", "--json")
-    again("--stability", "--json")
-    assert asked == [60, None]
 
 
 def test_topics_that_come_back_are_told_when_asked(again, first):

@@ -9,9 +9,20 @@ from topic_data import SUBJECTS, planted
 import btviz
 from btviz.errors import NotFoundError, StoreError, UsageError
 from btviz.texts.topics.book import FittedBook
-from btviz.texts.topics.density import density_tree, offered_scales, usual_scale
 from btviz.texts.topics.keywords import CountedTexts, keywords_in
 from btviz.texts.topics.layers import fit_layers
+from btviz.texts.topics.partition import (
+    FEWEST_TEXTS,
+    Rule,
+    communities,
+    divided,
+    inside_shares,
+    joined,
+    shared_neighbors,
+    suitable_neighbors,
+    topics_of,
+)
+from btviz.texts.topics.refits import fitting_numbers, nearest_in, nearest_within, without_structure
 from btviz.texts.topics.tables import fit_bertopic, load_bertopic, names_of
 
 
@@ -22,7 +33,7 @@ def quiet_bertopic():
 
 @pytest.fixture
 def six(make_dataset):
-    return planted(make_dataset, loose=12)
+    return planted(make_dataset, loose=8)  # fewer than a topic has
 
 
 def subjects_by_topic(topics, emb, truth):
@@ -33,67 +44,95 @@ def subjects_by_topic(topics, emb, truth):
     return found
 
 
-# Density ----------------------------------------------------------------------------------------
+# Communities ------------------------------------------------------------------------------------
 
 
-def blobs(seed=3):
+def groups(n_groups=6, each=40, *, spread=0.12, seed=3):
+    """Unit vectors around a few directions, and the direction of each."""
     rng = np.random.default_rng(seed)
-    dense = [rng.normal(centre, 1, (60, 2)) for centre in rng.uniform(-15, 15, (12, 2))]
-    return np.concatenate([*dense, rng.uniform(-18, 18, (80, 2))]).astype(np.float32)
+    vectors = np.repeat(np.eye(n_groups, 24), each, axis=0) + rng.normal(0, spread, (n_groups * each, 24))
+    return vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.repeat(np.arange(n_groups), each)
 
 
-@pytest.mark.parametrize("size", [10, 15, 30])
-def test_clusters_are_those_of_hdbscan(size):
-    from sklearn.cluster import HDBSCAN
+def test_shared_neighbors_by_hand():
+    # sets with each text itself: {0, 1, 2}, {1, 0, 2}, {2, 0, 1}, {3, 2, 1}; the last is among nobody's nearest
+    graph = shared_neighbors(np.array([[1, 2], [0, 2], [0, 1], [2, 1]])).toarray()
+    assert graph == pytest.approx(np.array([[0, 1, 1, 0], [1, 0, 1, 0.5], [1, 1, 0, 0.5], [0, 0.5, 0.5, 0]]))
+    short = shared_neighbors(np.array([[1, -1], [0, -1], [0, 1]])).toarray()  # -1 is no text
+    assert short == pytest.approx(np.array([[0, 1, 2 / 3], [1, 0, 2 / 3], [2 / 3, 2 / 3, 0]]))
+    assert shared_neighbors(np.empty((3, 0), np.int32)).nnz == 0
+
+
+def test_shared_neighbors_are_those_of_sets():
+    vectors, _ = groups()
+    nearest = nearest_in(vectors, 7)
+    sets = [{row, *near} for row, near in enumerate(nearest.tolist())]
+    tied = [[j in sets[i] or i in sets[j] for j in range(len(sets))] for i in range(len(sets))]
+    wanted = [[len(a & b) / len(a | b) * (i != j) * tied[i][j] for j, b in enumerate(sets)] for i, a in enumerate(sets)]
+    np.testing.assert_allclose(shared_neighbors(nearest).toarray(), wanted, atol=1e-7)
+
+
+def test_planted_groups_are_communities_joined_and_divided():
     from sklearn.metrics import adjusted_rand_score
 
-    places = blobs()
-    ours = density_tree(places).cut(size)
-    # scikit-learn counts the point itself among its neighbours
-    reference = HDBSCAN(
-        min_cluster_size=size, min_samples=3, max_cluster_size=max(80, 4 * size), algorithm="brute", copy=True
-    ).fit(places.astype(np.float64))
-    assert ours.labels.max() == reference.labels_.max()
-    assert adjusted_rand_score(ours.labels, reference.labels_) > 0.99
-    # equal distances may be joined in another order, which moves a point or two, and the end of a cluster
-    assert np.mean(np.abs(ours.probabilities - reference.probabilities_) < 1e-6) > 0.9
+    vectors, truth = groups()
+    graph = shared_neighbors(nearest_in(vectors, 9))
+    labels = communities(graph, 1, random_state=0)
+    assert adjusted_rand_score(truth, labels) == 1
+    fine = divided(graph, labels, 8, random_state=0)
+    assert fine.max() > labels.max()
+    assert len(set(zip(fine.tolist(), labels.tolist(), strict=True))) == fine.max() + 1  # each lies in one
+    again = joined(graph, fine, 1)
+    assert len(set(zip(fine.tolist(), again.tolist(), strict=True))) == fine.max() + 1
+    assert sorted(set(again)) == list(range(again.max() + 1))
+    assert adjusted_rand_score(truth, again) == 1
+    assert joined(graph, fine, 1e9).tolist() == fine.tolist()
 
 
-def test_hand_made_clusters():
-    line = np.array([[x, 0] for x in (0, 1, 2, 3, 100, 101, 102, 103, 1000)], np.float32)
-    clusters = density_tree(line).cut(3)
-    assert len(set(clusters.labels[:4])) == len(set(clusters.labels[4:8])) == 1
-    assert sorted({int(clusters.labels[0]), int(clusters.labels[4])}) == [0, 1]
-    assert clusters.labels[8] == -1
-    assert clusters.probabilities[8] == 0
+def test_probabilities_are_shares_of_ties_and_the_limit_makes_outliers():
+    vectors, truth = groups(spread=0.3)
+    graph = shared_neighbors(nearest_in(vectors, 9))
+    dense = graph.toarray()
+    wanted = [dense[row, truth == group].sum() / dense[row].sum() for row, group in enumerate(truth)]
+    assert inside_shares(graph, truth) == pytest.approx(wanted)
+    loose, strict = (topics_of(graph, truth, min_probability=limit) for limit in (0.0, 0.8))
+    assert (loose.labels == truth).all()
+    assert (strict.labels >= 0).tolist() == [share >= 0.8 for share in wanted]
+    assert strict.probabilities[strict.labels < 0].sum() == 0
 
 
-@pytest.mark.parametrize("n", [0, 1, 2, 3, 9])
-def test_too_few_points_are_outliers(n):
-    clusters = density_tree(np.arange(2 * n, dtype=np.float32).reshape(n, 2)).cut(5)
-    assert clusters.labels.tolist() == [-1] * n
+def test_small_communities_are_outliers():
+    vectors, truth = groups(3, FEWEST_TEXTS)
+    graph = shared_neighbors(nearest_in(vectors, 4))
+    labels = np.where(np.arange(len(truth)) == 0, 1, truth)  # the first group lacks a text
+    found = topics_of(graph, labels, min_probability=0.0).labels
+    assert set(found[labels == 0]) == {-1}
+    assert sorted(set(found)) == [-1, 0, 1]
 
 
-def test_points_at_one_place_divide_into_nothing():
-    assert set(density_tree(np.zeros((50, 2), np.float32)).cut(5).labels) <= {-1}
+def test_nearest_within_a_part_are_those_found_anew():
+    vectors, _ = groups()
+    rows = np.sort(np.random.default_rng(1).permutation(len(vectors))[:190])
+    within = nearest_within(nearest_in(vectors, 30), rows, k=7)
+    np.testing.assert_array_equal(within, nearest_in(vectors[rows], 7))
+    assert (nearest_within(nearest_in(vectors, 3), rows, k=7)[:, 3:] == -1).all()
 
 
-def test_a_topic_of_nearly_everything_is_divided():
-    """Two far strays and a cloud of many groups: the widest gap alone would give two clusters."""
-    rng = np.random.default_rng(0)
-    cloud = [rng.normal((3 * i, 3 * j), 0.3, (40, 2)) for i in range(5) for j in range(4)]
-    places = np.concatenate([*cloud, rng.normal((500, 500), 0.3, (25, 2))]).astype(np.float32)
-    labels = density_tree(places).cut(20).labels
-    assert labels.max() + 1 == 21
-    assert np.bincount(labels[labels >= 0]).max() <= 0.1 * len(places)
+def test_a_cloud_without_structure_has_the_same_mean_and_covariance():
+    vectors, _ = groups(each=400)
+    cloud = without_structure(vectors, random_state=0)
+    assert np.linalg.norm(cloud, axis=1) == pytest.approx(np.ones(len(cloud)))
+    shorter = (
+        vectors.mean(axis=0) * np.dot(cloud.mean(axis=0), vectors.mean(axis=0)) / (vectors.mean(axis=0) ** 2).sum()
+    )
+    np.testing.assert_allclose(cloud.mean(axis=0), shorter, atol=0.03)
+    wanted, found = np.cov(vectors.T), np.cov(cloud.T)
+    assert np.corrcoef(wanted.ravel(), found.ravel())[0, 1] > 0.98
 
 
-def test_usual_scale_grows_with_the_root():
-    assert [usual_scale(n) for n in (9, 700, 3_000, 17_000, 100_000)] == [5, 15, 30, 70, 150]
-    assert offered_scales(3_000) == (10, 15, 20, 30, 50, 70, 100, 150)
-    assert 25 in offered_scales(3_000, scale=25)
-    with pytest.raises(UsageError, match="at least 2"):
-        offered_scales(3_000, scale=1)
+def test_how_many_neighbors_and_topics_suit():
+    assert [suitable_neighbors(n) for n in (1, 2, 9, 180, 2_526, 100_000)] == [1, 1, 5, 8, 30, 30]
+    assert [fitting_numbers(n) for n in (9, 180, 2_526, 100_000)] == [(2, 3), (5, 13), (20, 50), (20, 316)]
 
 
 # Topics -----------------------------------------------------------------------------------------
@@ -101,14 +140,14 @@ def test_usual_scale_grows_with_the_root():
 
 def test_planted_subjects_are_found_with_their_words(six):
     ds, emb, points, truth = six
-    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=20)
+    topics = btviz.fit_topics(ds, points, embeddings=emb)
     assert topics.topics.height == 6
     found = subjects_by_topic(topics, emb, truth)
     for row in topics.topics.iter_rows(named=True):
         (subject,) = found[row["topic"]] - {-1}
         planted_words = set(list(SUBJECTS.values())[subject].split())
         assert set(row["keywords"][:5]) <= planted_words
-        assert set(row["name"].split(", ")) <= planted_words
+        assert row["name"] == f"{ds.taxonomy.categories[subject].slug.replace('-', ' ')} 1"
         assert row["top_category"] == ds.taxonomy.keys[subject]
     assert 0 < topics.outlier_share < 0.1
 
@@ -131,8 +170,8 @@ def test_columns_are_the_contract_and_counts_add_up(six):
 
 
 def test_equal_sizes_are_numbered_by_the_smallest_text_id(make_dataset):
-    _, emb, points, _ = planted(make_dataset, subjects=5, each=20)
-    layer = fit_layers(points, emb, scale=15).layer(15)
+    ds, emb, _, _ = planted(make_dataset, subjects=5, each=20)
+    layer = fit_layers(ds, emb, rule=Rule(), scale=1).layer(1)
     sizes = np.bincount(layer.topics[layer.topics >= 0])
     first = [emb.text_ids[layer.topics == topic].min() for topic in range(len(sizes))]
     order = sorted(range(len(sizes)), key=lambda topic: (-sizes[topic], first[topic]))
@@ -145,7 +184,7 @@ def test_rows_in_another_order_give_the_same_topics(six, monkeypatch, tmp_path):
     one = btviz.fit_topics(ds, points, embeddings=emb)
     monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path / "another"))  # nothing is read from the store
     other = btviz.fit_topics(ds, points.sample(fraction=1, shuffle=True, seed=7), embeddings=emb)
-    for table in ("topics", "assignments", "hierarchy", "layers"):
+    for table in ("topics", "assignments", "hierarchy", "layers", "choice"):
         assert getattr(one, table).equals(getattr(other, table))
 
 
@@ -157,7 +196,7 @@ def test_second_call_reads_the_store(six, monkeypatch):
         raise AssertionError("computed again")
 
     monkeypatch.setattr(FittedBook, "_make_layers", never)
-    monkeypatch.setattr(FittedBook, "_make_tables", never)
+    monkeypatch.setattr(FittedBook, "_make_table", never)
     assert btviz.fit_topics(ds, points, embeddings=emb).topics.equals(one.topics)
     with pytest.raises(AssertionError, match="again"):
         btviz.fit_topics(ds, points, embeddings=emb, scale=9)
@@ -165,17 +204,17 @@ def test_second_call_reads_the_store(six, monkeypatch):
 
 def test_another_scale(six):
     ds, emb, points, _ = six
-    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=12)
-    assert topics.scale == 12
-    assert 12 in topics.scales
+    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=2)
+    assert topics.scale == 2
+    assert len(topics.scales) > 1
     for scale in topics.scales:
         other = topics.at(scale)
         row = topics.layers.filter(pl.col("scale") == scale).row(0, named=True)
         assert (other.scale, other.topics.height) == (scale, row["n_topics"])
         assert other.outlier_share == pytest.approx(row["outlier_share"])
-        inside = other.topics["n_texts"]
-        assert inside.is_empty() or inside.min() >= scale
-    assert topics.at(12) is topics
+        assert other.topics["n_texts"].min() >= FEWEST_TEXTS
+    assert topics.layers["n_topics"].is_sorted()
+    assert topics.at(2) is topics
     with pytest.raises(UsageError, match="fit_topics"):
         topics.at(13)
 
@@ -194,18 +233,45 @@ def test_outliers_are_reassigned_with_a_flag(six):
     assert "reassigned" not in repr(plain)
 
 
-def test_hierarchy_joins_every_topic_once(six):
-    ds, emb, points, _ = six
-    topics = btviz.fit_topics(ds, points, embeddings=emb)
-    tree, k = topics.hierarchy, topics.topics.height
-    assert tree["node"].to_list() == list(range(k, 2 * k - 1))
-    assert sorted([*tree["left"], *tree["right"]]) == list(range(2 * k - 2))
-    assert tree["distance"].is_sorted()
-    assert tree["topics"][-1].to_list() == list(range(k))
-    assert tree["n_pairs"][-1] == topics.topics["n_pairs"].sum()
-    union = tree.row(0, named=True)
-    words = {word for topic in union["topics"] for word in topics.topics["keywords"][topic]}
-    assert len(set(union["keywords"][:4]) & words) == 4
+def test_hierarchy_puts_every_topic_into_one_of_the_scale_before(six):
+    ds, emb, _, _ = six
+    topics = btviz.fit_topics(ds, embeddings=emb, scale=2)
+    tree = topics.hierarchy
+    assert tree["node"].to_list() == list(range(tree.height))
+    assert tree["scale"].is_sorted()
+    assert tree.group_by("scale", maintain_order=True).len().rows() == topics.layers.select("scale", "n_topics").rows()
+    assert tree.filter(scale=topics.scales[0])["parent"].null_count() == topics.layers["n_topics"][0]
+    for scale, before in zip(topics.scales[1:], topics.scales, strict=False):
+        both = topics.at(scale).assignments.join(topics.at(before).assignments, on="pair_id", suffix="_before")
+        pairs = both.filter(pl.col("topic") >= 0, pl.col("topic_before") >= 0).select("topic", "topic_before").unique()
+        above = dict(tree.filter(scale=before).select("topic", "node").iter_rows())
+        wanted = {topic: above[parent] for topic, parent in pairs.iter_rows()}
+        assert len(wanted) == pairs.height
+        assert dict(tree.filter(scale=scale).select("topic", "parent").iter_rows()) == wanted
+    names = tree.filter(scale=2).select("name", "n_pairs", "n_texts")
+    assert names.rows() == topics.topics.select("name", "n_pairs", "n_texts").rows()
+
+
+def test_the_choice_of_the_scale_is_told(six):
+    ds, emb, _, _ = six
+    topics = btviz.fit_topics(ds, embeddings=emb)
+    tried = topics.choice.filter(half="chosen on")
+    excess = tried["overlap"] - tried["overlap_null"]
+    assert topics.scale == tried["scale"][excess.arg_max()]
+    reported = topics.choice.filter(half="reported on")
+    assert reported["scale"].to_list() == [topics.scale]
+    assert reported["overlap"].item() > 0.7  # the subjects come back
+    assert topics.choice["n_texts"].unique().to_list() == [len(emb) // 2]
+    assert btviz.fit_topics(ds, embeddings=emb, scale=3).choice.is_empty()
+
+
+def test_a_limit_of_probability_is_a_parameter(six):
+    ds, emb, _, _ = six
+    loose, strict = (btviz.fit_topics(ds, embeddings=emb, scale=4, min_probability=limit) for limit in (0.0, 0.7))
+    assert loose.outlier_share < strict.outlier_share
+    assert strict.assignments.filter(pl.col("topic") >= 0)["probability"].min() >= 0.7
+    with pytest.raises(UsageError, match="Use 0 to 1"):
+        btviz.fit_topics(ds, embeddings=emb, min_probability=1.5)
 
 
 # Words and BERTopic -----------------------------------------------------------------------------
@@ -219,8 +285,8 @@ def test_words_are_those_of_bertopic_on_the_texts(six):
     from bertopic.vectorizers import ClassTfidfTransformer
     from sklearn.feature_extraction.text import CountVectorizer
 
-    ds, emb, points, _ = six
-    labels = fit_layers(points, emb).layer(5).topics
+    ds, emb, _, _ = six
+    labels = fit_layers(ds, emb, rule=Rule(), scale=1).layer(1).topics
     texts = ds.pairs.unique("prompt_id").sort("prompt_id").select("prompt", "prompt_id")
     one_prompt = texts.select(pl.col("prompt").alias("text"), first_prompt="prompt_id", last_prompt="prompt_id")
     counted = CountedTexts(one_prompt, emb.vectors)
@@ -275,13 +341,17 @@ def test_importing_bertopic_leaves_warnings_alone():
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_names_are_distinct_and_contractions_are_stop_words():
-    assert names_of([["a", "b", "c", "d"], ["a", "b", "c", "e"], [], []]) == [
-        "a, b, c",
-        "a, b, c, e",
-        "no words",
-        "no words (3)",
-    ]
+def test_names_are_neutral_and_unique(six):
+    ds = six[0]
+    kinds = {
+        "top_category": ["privacy_violation", None, "privacy_violation", None, None],
+        "n_labelled": [3, 2, 2, 0, 0],
+    }
+    names = names_of(pl.DataFrame(kinds), taxonomy=ds.taxonomy)
+    assert names == ["privacy 1", "no category 1", "privacy 2", "topic 1", "topic 2"]
+
+
+def test_contractions_are_stop_words():
     words = keywords_in(pl.Series(["Don't you think it’s the neighbour's cat? He could've 42 x2 cats"]))["word"]
     assert words.to_list() == ["neighbour's", "cat", "x2", "cats"]
 
@@ -352,6 +422,7 @@ def test_a_handful_of_texts_are_outliers(make_dataset, each):
     topics = btviz.fit_topics(ds, points, embeddings=emb)
     assert topics.topics.is_empty()
     assert topics.outlier_share == 1
+    assert topics.choice.is_empty()
     assert topics.hierarchy.is_empty()
     with pytest.raises(UsageError, match="no topic"):
         topics.bertopic()
@@ -372,20 +443,12 @@ def test_all_outliers_can_be_saved_described_and_reassigned(make_dataset, tmp_pa
     assert agreement.undescribed.is_empty()
 
 
-def test_small_topics_on_request(make_dataset):
-    ds, emb, points, truth = planted(make_dataset, subjects=3, each=3)
-    topics = btviz.fit_topics(ds, points, embeddings=emb, scale=3)
-    assert topics.topics["n_texts"].to_list() == [3, 3, 3]
-    assert all(len(found) == 1 for found in subjects_by_topic(topics, emb, truth).values())
-
-
 def test_texts_without_a_word_that_counts(make_dataset):
     ds, emb, points, _ = planted(make_dataset, subjects=2, each=20)
     pairs = ds.pairs.with_columns(prompt=pl.lit("what is it"))
     wordless = replace(ds, _read=lambda name: pairs if name == "pairs" else ds.table(name))
     topics = btviz.fit_topics(wordless, points, embeddings=emb)
     assert topics.topics["keywords"].to_list() == [[], []]
-    assert topics.topics["name"].to_list() == ["no words", "no words (1)"]
 
 
 def test_a_map_or_embeddings_of_other_data_are_refused(six, tiny):

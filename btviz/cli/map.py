@@ -30,9 +30,13 @@ _TRUST_COLUMNS = ("value", "standard_error", "n_judged")
     help="minilm and static (distilled from it in seconds, then quick) know English, words counts the words of any "
     "language; else a folder, or the name of a model on the hub.",
 )
-@click.option("--scale", type=int, help="Fewest texts of a topic; by default what suits their number.")
+@click.option(
+    "--scale",
+    type=int,
+    help="Resolution of topics, 1 or more: the larger, the more topics. By default where they come back most.",
+)
 @click.option("--landmarks", type=int, help="Lay out that many texts only, and place the others beside them.")
-@click.option("--stability", is_flag=True, help="Also fit five times more, and say which topics come back.")
+@click.option("--stability", is_flag=True, help="Also find topics in parts of the prompts, and say which come back.")
 @click.option("--engine", default="local", show_default=True, help="Where texts are embedded: local or ray.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write a figure of it to.")
 @json_option
@@ -59,7 +63,7 @@ def map_command(  # noqa: PLR0913  # one for each option
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
     result = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
     files = [] if out is None else _draw(result, out)
-    again = _again(result, landmarks) if stability else None
+    again = _again(result) if stability else None
     if as_json:
         print_json({**_document(result), "stability": None if again is None else again.to_dicts(), "files": files})
         return
@@ -103,11 +107,11 @@ def _document(result: TopicMap) -> dict[str, Any]:
     }
 
 
-def _again(result: TopicMap, landmarks: int | None) -> pl.DataFrame:
+def _again(result: TopicMap) -> pl.DataFrame:
     from btviz.texts import topic_stability
 
-    say("Fitting map and topics again, to see which topics come back")
-    return topic_stability(result.ds, result.topics, embeddings=result.embeddings, landmarks=landmarks)
+    say("Finding topics again in parts of the prompts, to see which come back")
+    return topic_stability(result.ds, result.topics, embeddings=result.embeddings)
 
 
 def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
@@ -127,11 +131,11 @@ def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
     click.echo("")
     here = pl.when(pl.col("scale") == topics.scale).then(pl.lit("shown here"))
     scales = topics.layers.select("scale", "n_topics", "outlier_share", here.fill_null("").alias("here"))
-    print_table(scales.rows(), ["fewest texts", "topics", "outliers", ""], title="Topics by --scale")
+    print_table(scales.rows(), ["scale", "topics", "outliers", ""], title="Topics by --scale")
     click.echo("")
     some = topics.topics.head(SHOWN)
     title = "Topics" if some.height == topics.topics.height else f"The largest of {topics.topics.height} topics"
-    shown = {"n_pairs": f"{result.ds.item}s", "share_unsafe": "unsafe", "name": "words"}
+    shown = {"n_pairs": f"{result.ds.item}s", "share_unsafe": "unsafe", "name": "name"}
     if again is not None:
         some = some.join(again.select("topic", "stability"), on="topic", maintain_order="left")
         shown["stability"] = "found again"

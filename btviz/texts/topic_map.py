@@ -10,6 +10,7 @@ from typing import Any
 
 import polars as pl
 
+from btviz.arguments import whole_number
 from btviz.data.dataset import Dataset
 from btviz.texts.datamap import fit_data_map, map_quality
 from btviz.texts.datamap.fit import check_layout, drawn, subset
@@ -17,7 +18,6 @@ from btviz.texts.embedding import Embeddings, Encoder, embed
 from btviz.texts.embedding.engines import Engine
 from btviz.texts.neighbors import Neighbors, nearest_neighbors
 from btviz.texts.topics import Topics, fit_topics
-from btviz.texts.topics.density import offered_scales
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,7 +99,8 @@ def make_topic_map(
         If the data hold no texts.
     """
     check_layout(random_state=random_state, landmarks=landmarks)
-    offered_scales(0, scale=scale)
+    if scale is not None:
+        whole_number(scale, name="scale", least=1)
     say = progress or (lambda _: None)
     clock = _Clock(say)
     with clock.stage("embedding", f"Embedding each {text} of {ds.population}"):
@@ -112,7 +113,7 @@ def make_topic_map(
     with clock.stage("quality", "Judging the map"):
         quality = map_quality(points, emb)
     with clock.stage("topics", "Finding topics"):
-        topics = fit_topics(ds, points, embeddings=emb, scale=scale, random_state=random_state)
+        topics = fit_topics(ds, embeddings=emb, scale=scale, random_state=random_state)
     return TopicMap(ds, emb, graph, points, quality, topics, clock.seconds)
 
 

@@ -12,15 +12,16 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, UsageError, require
-from btviz.store import Draft, Entry, Key, Store, fingerprint, open_saved
+from btviz.store import Draft, Entry, Key, Store, open_saved
 from btviz.texts.embedding.result import Embeddings
 from btviz.texts.topics.keywords import CountedTexts
 from btviz.texts.topics.layers import Layer, Layers, fit_layers, texts_of
-from btviz.texts.topics.tables import Tables, fit_bertopic, load_bertopic, tables_of
+from btviz.texts.topics.partition import Rule
+from btviz.texts.topics.tables import fit_bertopic, hierarchy_of, load_bertopic, table_of
 
 KIND = "topics"
 
-VERSION = 4
+VERSION = 5
 
 
 class Book(Protocol):
@@ -38,7 +39,11 @@ class Book(Protocol):
     def embeddings(self) -> Embeddings | None:
         """Vectors that the topics were fitted on, where they are at hand."""
 
-    def tables(self, scale: int) -> Tables:
+    @property
+    def hierarchy(self) -> pl.DataFrame:
+        """Topics of every scale, and the topic that each is a part of."""
+
+    def topics(self, scale: int) -> pl.DataFrame:
         """Words, sizes and categories of the topics at one scale."""
 
     def bertopic(self, scale: int) -> Any:
@@ -48,12 +53,10 @@ class Book(Protocol):
 class FittedBook:
     """Topics of a data set that is at hand; what was computed once is read from the store."""
 
-    def __init__(
-        self, ds: Dataset, points: pl.DataFrame, *, embeddings: Embeddings, options: Mapping[str, Any]
-    ) -> None:
-        self._ds, self._points, self._embeddings, self._options = ds, points, embeddings, options
-        inputs = (ds.fingerprint, embeddings.fingerprint, _fingerprint(points))
-        fitted = {name: options[name] for name in ("scale", "reassign_outliers")}
+    def __init__(self, ds: Dataset, *, embeddings: Embeddings, options: Mapping[str, Any]) -> None:
+        self._ds, self._embeddings, self._options = ds, embeddings, options
+        inputs = (ds.fingerprint, embeddings.fingerprint)
+        fitted = {name: value for name, value in options.items() if name != "n_words"}
         self._layers_key = Key("topic-layers", inputs, fitted, VERSION)
         self._inputs = inputs
 
@@ -65,7 +68,16 @@ class FittedBook:
     @cached_property
     def layers(self) -> Layers:
         """Topics of the texts at every scale."""
-        return read_layers(Store().build(self._layers_key, self._make_layers))
+        return read_layers(self._entry)
+
+    @cached_property
+    def hierarchy(self) -> pl.DataFrame:
+        """Topics of every scale, and the topic that each is a part of."""
+        return self._entry.table("hierarchy")
+
+    @cached_property
+    def _entry(self) -> Entry:
+        return Store().build(self._layers_key, self._make_layers)
 
     @cached_property
     def facts(self) -> Mapping[str, Any]:
@@ -74,7 +86,6 @@ class FittedBook:
             "data": self._ds.population,
             "dataset": self._inputs[0],
             "embeddings": self._inputs[1],
-            "points": self._inputs[2],
             "text": self._embeddings.text,
             "encoder": self._embeddings.encoder,
             "taxonomy": self._ds.taxonomy.name,
@@ -85,10 +96,10 @@ class FittedBook:
         """What the topics at one scale are a function of."""
         return Key(KIND, (self._layers_key.digest,), {"scale": scale, "n_words": self._options["n_words"]}, VERSION)
 
-    def tables(self, scale: int) -> Tables:
+    def topics(self, scale: int) -> pl.DataFrame:
         """Words, sizes and categories of the topics at one scale, fitted or from the store."""
         self.layers.layer(scale)
-        return read_tables(Store().build(self.key(scale), lambda draft: self._make_tables(draft, scale)))
+        return Store().build(self.key(scale), lambda draft: self._make_table(draft, scale)).table("topics")
 
     def bertopic(self, scale: int) -> Any:
         """BERTopic with the texts that represent each topic."""
@@ -118,14 +129,16 @@ class FittedBook:
         return fit_bertopic(self._counted, labels, n_words=self._options["n_words"])
 
     def _make_layers(self, draft: Draft) -> None:
-        fitted = {name: self._options[name] for name in ("scale", "reassign_outliers")}
-        write_layers(draft, fit_layers(self._points, self._embeddings, **fitted))
+        texts_of(self._ds, self._embeddings)  # they must be of this data set
+        options = self._options
+        rule = Rule(min_probability=options["min_probability"], random_state=options["random_state"])
+        fitted = {"rule": rule, "scale": options["scale"], "reassign_outliers": options["reassign_outliers"]}
+        layers = fit_layers(self._ds, self._embeddings, **fitted)
+        write_layers(draft, layers)
+        draft.table("hierarchy", hierarchy_of(self._ds, layers))
 
-    def _make_tables(self, draft: Draft, scale: int) -> None:
-        options = {"model": self._model(scale), "counted": self._counted, "n_words": self._options["n_words"]}
-        tables = tables_of(self._ds, self.layers, scale=scale, **options)
-        draft.table("topics", tables.topics)
-        draft.table("hierarchy", tables.hierarchy)
+    def _make_table(self, draft: Draft, scale: int) -> None:
+        draft.table("topics", table_of(self._ds, self.layers, scale=scale, model=self._model(scale)))
 
 
 class SavedBook:
@@ -143,10 +156,15 @@ class SavedBook:
         """Topics of the texts at every scale."""
         return read_layers(self._entry)
 
-    def tables(self, scale: int) -> Tables:
+    @cached_property
+    def hierarchy(self) -> pl.DataFrame:
+        """Topics of every scale, and the topic that each is a part of."""
+        return self._entry.table("hierarchy")
+
+    def topics(self, scale: int) -> pl.DataFrame:
         """Words, sizes and categories of the topics at one scale."""
         self.layers.layer(scale)
-        return read_tables(self._entry, ending=f"-{scale}")
+        return self._entry.table(f"topics-{scale}")
 
     def bertopic(self, scale: int) -> Any:
         """BERTopic as saved, without the texts that represent each topic."""
@@ -169,12 +187,11 @@ def write_book(draft: Draft, book: Book, *, scale: int) -> None:
     The folder can be given to ``bertopic.BERTopic.load`` as it is.
     """
     write_layers(draft, book.layers)
+    draft.table("hierarchy", book.hierarchy)
     for each in book.layers.by_scale:
-        tables = book.tables(each)
-        draft.table(f"topics-{each}", tables.topics)
-        draft.table(f"hierarchy-{each}", tables.hierarchy)
+        draft.table(f"topics-{each}", book.topics(each))
     draft.document("btviz", {"facts": dict(book.facts), "scale": scale})
-    if book.tables(scale).topics.height:
+    if book.topics(scale).height:
         book.bertopic(scale).save(
             str(draft.path), serialization="safetensors", save_embedding_model=True, save_ctfidf=True
         )
@@ -191,6 +208,7 @@ def write_layers(draft: Draft, layers: Layers) -> None:
         }
     draft.table("texts", pl.DataFrame(columns))
     draft.table("pairs", layers.pairs)
+    draft.table("choice", layers.choice)
     draft.document("layers", {"scales": list(layers.by_scale), "first": layers.first})
 
 
@@ -201,14 +219,4 @@ def read_layers(entry: Entry) -> Layers:
         scale: Layer(*(texts[f"{name}_{scale}"].to_numpy() for name in ("topic", "probability", "reassigned")))
         for scale in document["scales"]
     }
-    return Layers(texts["text_id"].to_numpy(), entry.table("pairs"), by_scale, document["first"])
-
-
-def read_tables(entry: Entry, *, ending: str = "") -> Tables:
-    """Tables of one scale of an entry."""
-    return Tables(entry.table(f"topics{ending}"), entry.table(f"hierarchy{ending}"))
-
-
-def _fingerprint(points: pl.DataFrame) -> str:
-    ordered = points.select("pair_id", "x", "y").sort("pair_id")
-    return fingerprint(*(ordered[name].to_numpy().tobytes() for name in ordered.columns), str(ordered.schema))
+    return Layers(texts["text_id"].to_numpy(), entry.table("pairs"), by_scale, document["first"], entry.table("choice"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,23 @@ from numpy.typing import NDArray
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.texts.embedding.result import TEXTS, Embeddings
-from btviz.texts.topics.density import Integers, cut_all, density_tree, first_scale
+from btviz.texts.neighbors import nearest_neighbors
+from btviz.texts.topics.partition import (
+    FEWEST_TEXTS,
+    Communities,
+    Integers,
+    Rule,
+    communities,
+    divided,
+    joined,
+    shared_neighbors,
+    suitable_neighbors,
+    topics_of,
+)
+from btviz.texts.topics.refits import HALF_AT_MOST, SCALES, TABLE, Choice, choose_scale
+
+FEWEST_TO_CHOOSE = 4 * FEWEST_TEXTS
+"""Texts whose halves could have topics to choose a scale by; fewer are shown at the coarsest one."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,6 +49,7 @@ class Layers:
     pairs: pl.DataFrame
     by_scale: Mapping[int, Layer]
     first: int
+    choice: pl.DataFrame
 
     def layer(self, scale: int) -> Layer:
         """Topics at one scale."""
@@ -52,6 +70,19 @@ class Layers:
             pl.Series("reassigned", layer.reassigned[row], pl.Boolean),
         )
 
+    def tree(self) -> pl.DataFrame:
+        """One row per topic of every scale: `node`, `scale`, `topic`, `parent` (node at the next coarser scale)."""
+        rows: list[tuple[int, int, int, int | None]] = []
+        above: Integers | None = None
+        for scale, layer in self.by_scale.items():
+            start = len(rows)
+            for topic in range(int(layer.topics.max(initial=-1)) + 1):
+                parent = None if above is None else _most_frequent(above[layer.topics == topic])
+                rows.append((start + topic, scale, topic, parent))
+            above = np.where(layer.topics >= 0, layer.topics + start, -1)
+        schema = {"node": pl.Int64, "scale": pl.Int64, "topic": pl.Int64, "parent": pl.Int64}
+        return pl.DataFrame(rows, schema=schema, orient="row")
+
     def summary(self) -> pl.DataFrame:
         """One row per scale: `scale`, `n_topics`, `outlier_share` (of pairs, 0 .. 1, null without), `first`."""
         rows = []
@@ -62,20 +93,63 @@ class Layers:
         return pl.DataFrame(rows, schema=schema, orient="row")
 
 
+def _most_frequent(nodes: Integers) -> int | None:
+    """The node that most texts have, outliers apart; without any it is None."""
+    known = nodes[nodes >= 0]
+    return int(np.bincount(known).argmax()) if len(known) else None
+
+
 def fit_layers(
-    points: pl.DataFrame, embeddings: Embeddings, *, scale: int | None = None, reassign_outliers: bool = False
+    ds: Dataset, embeddings: Embeddings, *, rule: Rule, scale: int | None = None, reassign_outliers: bool = False
 ) -> Layers:
-    """Cluster distinct texts by the density of the map, at several scales."""
-    cuts = cut_all(density_tree(places_of(points, embeddings)), scale=scale)
+    """Find communities of distinct texts at the scale that suits them, join them to fewer and divide them into more."""
+    choice = None if scale is not None or len(embeddings) < FEWEST_TO_CHOOSE else _choice(ds, embeddings, rule=rule)
+    first = (scale or SCALES[0]) if choice is None else choice.scale
+    nearest = nearest_neighbors(embeddings, suitable_neighbors(len(embeddings))).indices
+    graph = shared_neighbors(nearest)
     n_pairs = np.bincount(embeddings.rows, minlength=len(embeddings))
     by_scale = {}
-    for size, clusters in cuts.items():
-        layer = Layer(clusters.labels, clusters.probabilities, np.zeros(len(embeddings), np.bool_))
+    for size, found in _nested(graph, first, rule=rule).items():
+        layer = Layer(found.labels, found.probabilities, np.zeros(len(embeddings), np.bool_))
         if reassign_outliers:
             layer = _with_outliers(layer, embeddings.vectors)
         by_scale[size] = replace(layer, topics=_numbered(layer.topics, n_pairs))
-    first = scale if scale is not None else first_scale(cuts, n=len(embeddings))
-    return Layers(embeddings.text_ids, embeddings.pairs, by_scale, first)
+    table = pl.DataFrame(schema=TABLE) if choice is None else choice.table
+    return Layers(embeddings.text_ids, embeddings.pairs, by_scale, first, table)
+
+
+def _choice(ds: Dataset, embeddings: Embeddings, *, rule: Rule) -> Choice:
+    """Scale by halves of the prompts; a text of several prompts goes with the first of them."""
+    prompts = embeddings.pairs.join(ds.items.select("pair_id", "prompt_id"), on="pair_id", how="left")
+    of_text = prompts.group_by("text_id").agg(pl.col("prompt_id").min()).sort("text_id")["prompt_id"].to_numpy()
+    distinct, of_row = np.unique(of_text, return_inverse=True)
+    place = np.random.default_rng(rule.random_state).permutation(len(distinct))[of_row]
+    order, middle = np.argsort(place, kind="stable"), int(np.sum(2 * place < len(distinct)))
+    rows = (order[:middle][:HALF_AT_MOST], order[middle:][:HALF_AT_MOST])
+    halves = tuple(embeddings.vectors[np.sort(each)] for each in rows)
+    return choose_scale((halves[0], halves[1]), n=len(embeddings), rule=rule)
+
+
+def _nested(graph: Any, first: int, *, rule: Rule) -> dict[int, Communities]:
+    """Topics at the first scale, unions of them at smaller and parts of them at larger ones, by scale.
+
+    A scale is left out if it has no more topics than the one before.
+    """
+    own = communities(graph, first, random_state=rule.random_state)
+    found = {first: topics_of(graph, own, min_probability=rule.min_probability)}
+    labels, number = own, found[first].n_topics
+    for scale in sorted((scale for scale in SCALES if scale < first), reverse=True):
+        labels = joined(graph, labels, scale)
+        topics = topics_of(graph, labels, min_probability=rule.min_probability)
+        if 1 < topics.n_topics < number:
+            found[scale], number = topics, topics.n_topics
+    labels, number = own, found[first].n_topics
+    for scale in (scale for scale in SCALES if scale > first):
+        labels = divided(graph, labels, scale, random_state=rule.random_state)
+        topics = topics_of(graph, labels, min_probability=rule.min_probability)
+        if topics.n_topics > number:
+            found[scale], number = topics, topics.n_topics
+    return dict(sorted(found.items()))
 
 
 def _numbered(labels: Integers, n_pairs: Integers) -> Integers:

@@ -1,4 +1,4 @@
-"""`fit_topics`, and what it gives: `Topics`, what a map's dense regions are about, at one scale and at the others."""
+"""`fit_topics`, and what it gives: `Topics`, what groups of like texts are about, at one scale and at the others."""
 
 from __future__ import annotations
 
@@ -11,10 +11,13 @@ import polars as pl
 
 from btviz.arguments import seed, whole_number
 from btviz.data.dataset import Dataset
+from btviz.errors import UsageError
 from btviz.store import Key, fingerprint, save_entry
 from btviz.texts.datamap.fit import expect_points
 from btviz.texts.embedding.result import Embeddings
 from btviz.texts.topics.book import KIND, VERSION, Book, FittedBook, SavedBook, write_book
+from btviz.texts.topics.layers import places_of
+from btviz.texts.topics.partition import MIN_PROBABILITY
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,30 +28,38 @@ class Topics:
     ----------
     topics : DataFrame
         One row per topic, the largest first: `topic` (0, 1, ...), `n_pairs`, `n_texts`
-        (distinct texts), `n_prompts`, `name` (first words), `keywords` (list, best first),
+        (distinct texts), `n_prompts`, `name` (most frequent category and a number: neutral and
+        unique), `keywords` (distinctive words, list, best first),
         `weights` (their c-TF-IDF with reduced frequent words), `n_labelled` (pairs whose labels are
         known), `share_unsafe`, `top_category` (released key), ``share_<slug>`` of each category (0 .. 1).
     assignments : DataFrame
         One row per pair, sorted by `pair_id`: `pair_id`, `topic` (-1 = outlier), `probability`
-        (0 .. 1, 0 for outliers), `reassigned` (an outlier that was given the nearest topic).
+        (share of the text's ties to neighbours that lie inside its topic, 0 .. 1, 0 for outliers),
+        `reassigned` (an outlier that was given the nearest topic).
     hierarchy : DataFrame
-        How topics join, the closest first; one row per union: `node` (k, k + 1, ... after the
-        k topics), `left`, `right` (topics or nodes), `distance` (mean cosine distance of their
-        topics' vectors, 0 .. 2), `n_pairs`, `topics` (list), `name`, `keywords`.
+        Topics of all scales, and which is a part of which; one row per topic of a scale, the
+        coarsest scale first: `node` (0, 1, ...), `scale`, `topic`, `parent` (node at the next
+        coarser scale, null at the coarsest), `name`, `n_pairs`, `n_texts`, `share_unsafe`, `top_category`.
     scale : int
-        Fewest texts of a topic.
+        Resolution of modularity: the larger, the more topics.
     scales : tuple of int
         Scales that `at` knows, ascending.
     layers : DataFrame
         One row per scale: `scale`, `n_topics`, `outlier_share`, `first` (shown first).
+    choice : DataFrame
+        Why that scale is shown first; one row per scale that competed, and one for the other half
+        of the prompts: `scale`, `half` ("chosen on", "reported on"), `n_texts`, `n_topics`, `overlap`
+        (mean over topics and 4 parts of 80 %, as in `topic_stability`), `overlap_null` and
+        `n_topics_null` (of as many random vectors with the same mean and covariance). Without rows
+        where the scale was asked for, or where there are fewer than 40 texts.
     facts : Mapping
-        `data`, `text`, `encoder`, `taxonomy`, `scale` (asked for), `reassign_outliers`,
-        `random_state`, `n_words`, and fingerprints of `dataset`, `embeddings` and `points`.
+        `data`, `text`, `encoder`, `taxonomy`, `scale` (asked for), `min_probability`,
+        `reassign_outliers`, `random_state`, `n_words`, and fingerprints of `dataset` and `embeddings`.
 
     Examples
     --------
-    >>> topics = btviz.fit_topics(ds, points, embeddings=emb)  # doctest: +SKIP
-    >>> topics.at(50).topics.select("n_pairs", "name")  # doctest: +SKIP
+    >>> topics = btviz.fit_topics(ds, embeddings=emb)  # doctest: +SKIP
+    >>> topics.at(8).topics.select("n_pairs", "name")  # doctest: +SKIP
     """
 
     topics: pl.DataFrame
@@ -57,6 +68,7 @@ class Topics:
     scale: int
     scales: tuple[int, ...]
     layers: pl.DataFrame
+    choice: pl.DataFrame
     facts: Mapping[str, Any]
     _book: Book = field(repr=False)
 
@@ -80,8 +92,8 @@ class Topics:
         outliers = "no pairs" if self.outlier_share is None else f"{self.outlier_share:.0%} outliers"
         reassigned = int(self.assignments["reassigned"].sum())
         return (
-            f"<Topics of each {self.facts['text']} of {self.facts['data']}: {self.topics.height} of at least "
-            f"{self.scale} texts; {outliers}{f'; {reassigned:,} outliers reassigned' if reassigned else ''}>"
+            f"<Topics of each {self.facts['text']} of {self.facts['data']}: {self.topics.height} at scale "
+            f"{self.scale}; {outliers}{f'; {reassigned:,} outliers reassigned' if reassigned else ''}>"
         )
 
     def at(self, scale: int) -> Topics:
@@ -97,8 +109,8 @@ class Topics:
         UsageError
             If that scale was not fitted.
         """
-        smallest = whole_number(scale, name="scale", least=2)
-        return self if smallest == self.scale else topics_at(self._book, smallest)
+        asked = whole_number(scale, name="scale", least=1)
+        return self if asked == self.scale else topics_at(self._book, asked)
 
     def bertopic(self) -> Any:
         """BERTopic fitted on these topics.
@@ -145,14 +157,15 @@ class Topics:
 
 def topics_at(book: Book, scale: int) -> Topics:
     """Topics at one scale of a book."""
-    layers, tables = book.layers, book.tables(scale)
+    layers = book.layers
     return Topics(
-        topics=tables.topics,
+        topics=book.topics(scale),
         assignments=layers.assignments(scale),
-        hierarchy=tables.hierarchy,
+        hierarchy=book.hierarchy,
         scale=scale,
         scales=tuple(layers.by_scale),
         layers=layers.summary(),
+        choice=layers.choice,
         facts=book.facts,
         _book=book,
     )
@@ -184,18 +197,26 @@ def load_topics(folder: str | Path) -> Topics:
 
 def fit_topics(
     ds: Dataset,
-    points: pl.DataFrame,
+    points: pl.DataFrame | None = None,
     *,
     embeddings: Embeddings,
     random_state: int = 0,
     scale: int | None = None,
+    min_probability: float = MIN_PROBABILITY,
     reassign_outliers: bool = False,
     n_words: int = 10,
 ) -> Topics:
-    """Find what the dense regions of a data map are about.
+    """Find groups of like texts, and what they are about.
 
-    Distinct texts are clustered by the density of the map (HDBSCAN*, by excess of mass), at
-    several smallest topic sizes. Words come from BERTopic on these clusters and vectors: the variant of
+    Each text is tied to its nearest others, near ``0.6 sqrt(n)`` of them, at most 30, by the Jaccard
+    index of their sets of nearest texts; topics are the communities of that graph by the Leiden algorithm
+    for modularity with a resolution, the scale. The scale shown first is the one at which topics come
+    back from parts of the prompts most, beyond those of random vectors of the same mean and covariance,
+    of 1, 2, 3, 4, 5, 6, 8 and 12, as far as it gives at least ``0.4 sqrt(n)`` (at most 20) and at most
+    ``sqrt(n)`` topics: chosen on half of the prompts and reported on the other (`Topics.choice`), on
+    at most 3,000 texts of each. Coarser scales join its topics, finer ones divide them (`Topics.hierarchy`).
+
+    Words come from BERTopic on these clusters and vectors: the variant of
     c-TF-IDF with reduced frequent words, ``sqrt(f / n) log(1 + A / F)`` for a word with f of the n words of a
     topic, F in all topics and a mean of A words a topic, where plain c-TF-IDF has no root; then maximal
     marginal relevance among the best 30, with the mean vector of the texts that have a word for the word's own,
@@ -207,16 +228,18 @@ def fit_topics(
     Parameters
     ----------
     ds : Dataset
-        The data set; its labels give each topic's categories.
-    points : DataFrame
-        `pair_id`, `x`, `y`, from `fit_data_map`; rows in any order.
+        The data set; its labels give each topic's name and categories.
+    points : DataFrame, optional
+        A map from `fit_data_map`, to check that it is one of these embeddings. Topics do not depend on it.
     embeddings : Embeddings
-        The vectors that the map was made of.
+        The vectors whose neighbours make the topics.
     random_state : int
-        Recorded in `facts`. Nothing is drawn at random: the same map gives the same topics.
+        Seed of the Leiden algorithm, and of the halves and parts by which the scale is chosen.
     scale : int, optional
-        Fewest texts of a topic, 2 or more. By default near ``0.5 sqrt(n)`` for n texts, or the
-        next smaller one with three topics or more.
+        Resolution, 1 or more: the larger, the more topics.
+    min_probability : float
+        Share of a text's ties, 0 .. 1, that must lie inside its topic; below it a text is an
+        outlier, as are those of communities of fewer than 10 texts.
     reassign_outliers : bool
         Give every outlier the topic whose mean vector is nearest, and mark it as `reassigned`.
     n_words : int
@@ -225,19 +248,27 @@ def fit_topics(
     Returns
     -------
     Topics
-        Numbered by pairs, then by smallest text id; a second call reads them from the store.
+        Numbered by pairs, then by smallest text id; a second call reads them from the store. The same
+        for any order of rows and any number of threads.
 
     Raises
     ------
     UsageError
         If the map or the embeddings are not of this data set, or an option is out of its range.
     """
-    expect_points(points)
+    if points is not None:
+        expect_points(points)
+        places_of(points, embeddings)
+    if not 0 <= min_probability <= 1:
+        raise UsageError(
+            f"min_probability={min_probability} was asked for; it is a share of a text's ties. Use 0 to 1, say 0.2."
+        )
     options = {
-        "scale": None if scale is None else whole_number(scale, name="scale", least=2),
+        "scale": None if scale is None else whole_number(scale, name="scale", least=1),
+        "min_probability": float(min_probability),
         "reassign_outliers": reassign_outliers,
         "random_state": seed(random_state),
         "n_words": whole_number(n_words, name="n_words", least=1, most=30),  # the most that relevance picks among
     }
-    book = FittedBook(ds, points, embeddings=embeddings, options=options)
+    book = FittedBook(ds, embeddings=embeddings, options=options)
     return topics_at(book, book.layers.first)

@@ -1,4 +1,4 @@
-"""Tables of topics at one scale: sizes, words, names, categories, and how topics join into larger ones.
+"""Tables of topics: sizes, names, words and categories at one scale, and how those of a scale divide at the next.
 
 Words come through BERTopic, on clusters and vectors that are given to it. It joins the texts of a topic
 and counts their words anew for every set of clusters. Here the words of each text are counted once, and
@@ -9,8 +9,7 @@ every scale at once, and no text in it.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
 from types import SimpleNamespace
 from typing import Any
 
@@ -21,110 +20,68 @@ import polars.selectors as cs
 from btviz.data.dataset import Dataset
 from btviz.errors import require
 from btviz.stats.association import ratio
-from btviz.texts.topics.density import Integers
-from btviz.texts.topics.keywords import NO_WORDS, CountedTexts, TopicWords, heaviest
-from btviz.texts.topics.layers import Layers, mean_vectors
+from btviz.taxonomy.categories import Taxonomy
+from btviz.texts.topics.keywords import NO_WORDS, CountedTexts, TopicWords
+from btviz.texts.topics.layers import Layers
+from btviz.texts.topics.partition import Integers
 
-WORDS_IN_NAME = 3
 
-WORDLESS = "no words"
-
-HIERARCHY = pl.Schema(
-    {
-        "node": pl.Int64(),
-        "left": pl.Int64(),
-        "right": pl.Int64(),
-        "distance": pl.Float64(),
-        "n_pairs": pl.Int64(),
-        "topics": pl.List(pl.Int64()),
-        "name": pl.String(),
-        "keywords": pl.List(pl.String()),
+def table_of(ds: Dataset, layers: Layers, *, scale: int, model: Any) -> pl.DataFrame:
+    """Table of the topics at one scale; see `btviz.texts.topics.result.Topics`."""
+    counts = counts_of(ds, layers, scale=scale)
+    words = [keywords_of(model, topic) for topic in counts["topic"]]
+    of_topic = {
+        "keywords": pl.Series([[w for w, _ in weighted] for weighted in words], dtype=pl.List(pl.String)),
+        "weights": pl.Series([[v for _, v in weighted] for weighted in words], dtype=pl.List(pl.Float64)),
     }
-)
+    place = counts.columns.index("name") + 1
+    return counts.select(
+        *counts.columns[:place], *(column.alias(name) for name, column in of_topic.items()), *counts.columns[place:]
+    )
 
 
-@dataclass(frozen=True, eq=False)
-class Tables:
-    """What is known of the topics at one scale; see `btviz.texts.topics.result.Topics`."""
-
-    topics: pl.DataFrame
-    hierarchy: pl.DataFrame
-
-
-def tables_of(ds: Dataset, layers: Layers, *, scale: int, model: Any, counted: CountedTexts, n_words: int) -> Tables:
-    """Tables of the topics at one scale."""
+def counts_of(ds: Dataset, layers: Layers, *, scale: int) -> pl.DataFrame:
+    """Sizes, names and categories of the topics at one scale."""
     texts, assignments = layers.layer(scale).topics, layers.assignments(scale)
     k = int(texts.max(initial=-1)) + 1
-    words = [keywords_of(model, topic) for topic in range(k)]
     prompts = assignments.join(ds.items.select("pair_id", "prompt_id"), on="pair_id").filter(pl.col("topic") >= 0)
     n_prompts = prompts.group_by("topic").agg(pl.col("prompt_id").n_unique()).sort("topic")["prompt_id"]
-    n_pairs = np.bincount(prompts["topic"], minlength=k)
+    shares = category_shares(ds, assignments, n_topics=k)
     table = pl.DataFrame(
         {
             "topic": pl.Series(range(k), dtype=pl.Int64),
-            "n_pairs": pl.Series(n_pairs, dtype=pl.Int64),
+            "n_pairs": pl.Series(np.bincount(prompts["topic"], minlength=k), dtype=pl.Int64),
             "n_texts": pl.Series(np.bincount(texts[texts >= 0], minlength=k), dtype=pl.Int64),
             "n_prompts": n_prompts.cast(pl.Int64),
-            "name": pl.Series(names_of([[word for word, _ in weighted] for weighted in words]), dtype=pl.String),
-            "keywords": pl.Series([[w for w, _ in weighted] for weighted in words], dtype=pl.List(pl.String)),
-            "weights": pl.Series([[v for _, v in weighted] for weighted in words], dtype=pl.List(pl.Float64)),
+            "name": pl.Series(names_of(shares, taxonomy=ds.taxonomy), dtype=pl.String),
         }
     )
-    shares = category_shares(ds, assignments, n_topics=k)
-    merges = _merges(texts, n_pairs, model=model, counted=counted, n_words=n_words)
-    return Tables(pl.concat([table, shares], how="horizontal"), merges)
+    return pl.concat([table, shares], how="horizontal")
 
 
-def names_of(words: Sequence[Sequence[str]]) -> list[str]:
-    """Name each topic by its first words, with one word more where two would be called the same."""
-    names: list[str] = []
-    for keywords in words:
-        longer = [
-            ", ".join(keywords[:n]) or WORDLESS for n in range(WORDS_IN_NAME, max(WORDS_IN_NAME, len(keywords)) + 1)
-        ]
-        free = (name for name in longer if name not in names)
-        names.append(next(free, f"{longer[-1]} ({len(names)})"))
+def names_of(shares: pl.DataFrame, *, taxonomy: Taxonomy) -> list[str]:
+    """Name each topic by its most frequent category and a number, the largest first; no word of a text is in it."""
+    titles = {category.key: category.slug.replace("-", " ") for category in taxonomy.categories}
+    kinds = [
+        titles[key] if key is not None else "no category" if labelled else "topic"
+        for key, labelled in shares.select("top_category", "n_labelled").iter_rows()
+    ]
+    met: Counter[str] = Counter()
+    names = []
+    for kind in kinds:
+        met[kind] += 1
+        names.append(f"{kind} {met[kind]}")
     return names
 
 
-def _merges(texts: Integers, n_pairs: Integers, *, model: Any, counted: CountedTexts, n_words: int) -> pl.DataFrame:
-    """Average linkage of the topics' mean vectors by cosine distance, with words of each union."""
-    k = len(n_pairs)
-    if k < 2:
-        return pl.DataFrame(schema=HIERARCHY)
-    scipy_hierarchy = require("scipy.cluster.hierarchy", extra="topics")
-    means = mean_vectors(texts, counted.vectors).astype(np.float64)
-    apart = np.clip(1 - means @ means.T, 0, 2)
-    linkage = scipy_hierarchy.linkage(apart[np.triu_indices(k, 1)], method="average")
-    members = [[topic] for topic in range(k)]
-    for left, right in linkage[:, :2].astype(int):
-        members.append(sorted(members[left] + members[right]))
-    unions = members[k:]
-    words = _words_of_unions(texts, unions, model=model, counted=counted, n_words=n_words)
-    return pl.DataFrame(
-        {
-            "node": range(k, 2 * k - 1),
-            "left": linkage[:, :2].min(axis=1).astype(int),
-            "right": linkage[:, :2].max(axis=1).astype(int),
-            "distance": linkage[:, 2],
-            "n_pairs": [int(n_pairs[union].sum()) for union in unions],
-            "topics": unions,
-            "name": [", ".join(keywords[:WORDS_IN_NAME]) or WORDLESS for keywords in words],
-            "keywords": words,
-        },
-        schema=HIERARCHY,
-    )
-
-
-def _words_of_unions(
-    texts: Integers, unions: Sequence[list[int]], *, model: Any, counted: CountedTexts, n_words: int
-) -> list[list[str]]:
-    """Best words by c-TF-IDF (reduced frequent words), with the weights of words that BERTopic learnt from topics."""
-    groups = [np.flatnonzero(np.isin(texts, union)) for union in unions]
-    counts = counted.transform([" ".join(map(str, group)) for group in groups])
-    weights = model.ctfidf_model.transform(counts.astype(np.float64))
-    best = heaviest(weights, counted.telling(groups), most=n_words)
-    return [counted.words.gather(places).to_list() for places, _ in best]
+def hierarchy_of(ds: Dataset, layers: Layers) -> pl.DataFrame:
+    """Topics of every scale with the topic that each is a part of; see `btviz.texts.topics.result.Topics`."""
+    columns = ("scale", "topic", "name", "n_pairs", "n_texts", "share_unsafe", "top_category")
+    of_scale = [
+        counts_of(ds, layers, scale=scale).with_columns(pl.lit(scale, pl.Int64).alias("scale")).select(columns)
+        for scale in layers.by_scale
+    ]
+    return layers.tree().join(pl.concat(of_scale), on=["scale", "topic"], how="left", maintain_order="left")
 
 
 def fit_bertopic(counted: CountedTexts, labels: Integers, *, n_words: int) -> Any:

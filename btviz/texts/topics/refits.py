@@ -1,0 +1,192 @@
+"""Topics found anew in parts of the texts, in clouds without structure; and the scale that they speak for."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from btviz.errors import require
+from btviz.texts.neighbors.grid import Grid, nearest_others
+from btviz.texts.topics.partition import Floats, Integers, Rule, suitable_neighbors, topics_in
+
+SHARE = 0.8
+"""Share of the prompts in each part."""
+
+SCALES = (1, 2, 3, 4, 5, 6, 8, 12)
+"""Resolutions that are looked at."""
+
+HALF_AT_MOST = 3_000
+"""Texts of each half on which the scale is chosen."""
+
+_FEWEST_NEIGHBORS = 5
+
+_PARTS = 4
+
+_GRAINS = 2.0**8  # to which normal deviates are rounded, so that sums of their products with vectors are exact
+
+_SCALE = 2.0**21
+
+Rows = NDArray[np.intp]
+
+Nearest = NDArray[np.integer[Any]]
+
+
+def nearest_in(vectors: NDArray[np.floating[Any]], k: int) -> Nearest:
+    """The k nearest others of each vector, or as many as there are."""
+    k = min(k, len(vectors) - 1)
+    if k < 1:
+        return np.empty((len(vectors), 0), np.int32)
+    return np.concatenate([near for near, _ in nearest_others(Grid.of(vectors), vectors, k=k)])
+
+
+def nearest_within(nearest: Nearest, rows: Rows, *, k: int) -> Nearest:
+    """The k nearest others of some texts among each other, from longer lists of all texts.
+
+    Where a list ends too soon, the last places hold -1.
+    """
+    place = np.full(len(nearest) + 1, -1, np.int32)  # the last place is that of -1
+    place[rows] = np.arange(len(rows))
+    inside = place[nearest[rows]]
+    rank = np.cumsum(inside >= 0, axis=1) - 1
+    kept = (inside >= 0) & (rank < k)
+    within = np.full((len(rows), k), -1, np.int32)
+    within[np.nonzero(kept)[0], rank[kept]] = inside[kept]
+    return within
+
+
+def list_length(k: int, *, share: float) -> int:
+    """Nearest texts to know of all texts, so that a part nearly always holds its share of k: 4 deviations more."""
+    wanted = k * share
+    return math.ceil((wanted + 4 * math.sqrt(wanted * (1 - share)) + 2) / share)
+
+
+def share_of(k: int, share: float) -> int:
+    """Neighbours in a part, of k in all texts."""
+    return max(min(_FEWEST_NEIGHBORS, k), round(k * share))
+
+
+def random_parts(n: int, *, n_parts: int, share: float, random_state: int) -> list[Rows]:
+    """Rows of random parts of n texts, ascending."""
+    rng = np.random.default_rng(random_state)
+    return [np.sort(rng.permutation(n)[: round(share * n)]) for _ in range(n_parts)]
+
+
+def matched_overlaps(before: Integers, again: Integers, *, k: int) -> Floats:
+    """Jaccard index of each of k clusters with the cluster it is matched to."""
+    m = int(again.max(initial=-1)) + 1
+    if not k or not m:
+        return np.zeros(k)
+    both: NDArray[np.int64] = np.zeros((k + 1, m + 1), np.int64)
+    np.add.at(both, (before, again), 1)  # -1 is the last row, and the last column
+    union = both.sum(axis=1)[:k, None] + both.sum(axis=0)[None, :m] - both[:k, :m]
+    jaccard = both[:k, :m] / np.maximum(union, 1)
+    optimise = require("scipy.optimize", extra="topics")
+    row, column = optimise.linear_sum_assignment(jaccard, maximize=True)
+    overlaps = np.zeros(k)
+    overlaps[row] = jaccard[row, column]
+    return overlaps
+
+
+def overlaps_in_parts(labels: Integers, parts: Sequence[Rows], *, again: Callable[[Rows], Integers]) -> Floats:
+    """Overlap of each topic with the one it is matched to in each part; shape (parts, topics)."""
+    k = int(labels.max(initial=-1)) + 1
+    return np.array([matched_overlaps(labels[rows], again(rows), k=k) for rows in parts]).reshape(len(parts), k)
+
+
+def without_structure(vectors: NDArray[np.floating[Any]], *, random_state: int) -> Floats:
+    """As many unit vectors from a normal distribution with the same mean and covariance.
+
+    Sums of the products are exact, so that they are the same on any number of threads.
+    """
+    points = np.rint(np.asarray(vectors, np.float64) * _SCALE)
+    n = len(points)
+    mean = np.rint(points.sum(axis=0) / n)
+    deviates = np.random.default_rng(random_state).standard_normal((n, n))
+    cloud = (np.rint(deviates * _GRAINS) @ (points - mean)) / (_GRAINS * math.sqrt(n)) + mean
+    return np.asarray(cloud / np.sqrt(np.einsum("ij,ij->i", cloud, cloud))[:, None])
+
+
+@dataclass(frozen=True, eq=False)
+class Choice:
+    """The scale to show first, and why."""
+
+    scale: int
+    table: pl.DataFrame
+
+
+TABLE = pl.Schema(
+    {
+        "scale": pl.Int64(),
+        "half": pl.String(),
+        "n_texts": pl.Int64(),
+        "n_topics": pl.Int64(),
+        "overlap": pl.Float64(),
+        "overlap_null": pl.Float64(),
+        "n_topics_null": pl.Int64(),
+    }
+)
+
+
+def fitting_numbers(n: int) -> tuple[int, int]:
+    """Fewest and most topics that suit n texts: ``0.4 sqrt(n)``, 2 to 20, and ``sqrt(n)``, at least 2."""
+    root = math.sqrt(n)
+    return max(2, min(20, round(0.4 * root))), max(2, round(root))
+
+
+def choose_scale(halves: tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]], *, n: int, rule: Rule) -> Choice:
+    """Choose the resolution at which topics of the first half come back most, beyond those of a cloud.
+
+    Only resolutions with a number of topics that suits the texts compete; the nearest to it where none has.
+    What the one chosen reaches in the second half is in the table.
+    """
+    first, second = (_Half(vectors, n=n, rule=rule) for vectors in halves)
+    numbers = {scale: int(first.labels(scale).max(initial=-1)) + 1 for scale in SCALES}
+    fewest, most = fitting_numbers(2 * len(halves[0]))
+    fitting = [scale for scale in SCALES if fewest <= numbers[scale] <= most]
+    if not fitting:
+        away = {scale: max(fewest - number, number - most) for scale, number in numbers.items()}
+        fitting = [min(SCALES, key=lambda scale: away[scale])]
+    rows = [(scale, "chosen on", *first.judged(scale)) for scale in fitting]
+    scale = max(rows, key=lambda row: (row[4] or 0.0) - (row[5] or 0.0))[0]
+    rows.append((scale, "reported on", *second.judged(scale)))
+    return Choice(scale, pl.DataFrame(rows, schema=TABLE, orient="row"))
+
+
+class _Half:
+    """Half of the texts, and a cloud like it."""
+
+    def __init__(self, vectors: NDArray[np.floating[Any]], *, n: int, rule: Rule) -> None:
+        self._rule, self._vectors = rule, vectors
+        self._k = share_of(suitable_neighbors(n), max(0.5, len(vectors) / max(n, 1)))
+        self._nearest: dict[bool, Nearest] = {}
+
+    def nearest(self, *, null: bool) -> Nearest:
+        if null not in self._nearest:
+            vectors = without_structure(self._vectors, random_state=self._rule.random_state) if null else self._vectors
+            self._nearest[null] = nearest_in(vectors, list_length(self._k, share=SHARE))
+        return self._nearest[null]
+
+    def labels(self, scale: int, *, null: bool = False) -> Integers:
+        return topics_in(self.nearest(null=null)[:, : self._k], scale, rule=self._rule, trials=1).labels
+
+    def judged(self, scale: int) -> tuple[int, int, float | None, float | None, int]:
+        """Texts, topics, mean overlap of topics, the same of a cloud, and the topics of the cloud."""
+        (k, overlap), (k_null, overlap_null) = (self._overlap(scale, null=null) for null in (False, True))
+        return len(self._vectors), k, overlap, overlap_null, k_null
+
+    def _overlap(self, scale: int, *, null: bool) -> tuple[int, float | None]:
+        nearest, labels = self.nearest(null=null), self.labels(scale, null=null)
+        fewer = share_of(self._k, SHARE)
+
+        def again(rows: Rows) -> Integers:
+            return topics_in(nearest_within(nearest, rows, k=fewer), scale, rule=self._rule, trials=1).labels
+
+        parts = random_parts(len(nearest), n_parts=_PARTS, share=SHARE, random_state=self._rule.random_state)
+        overlaps = overlaps_in_parts(labels, parts, again=again)
+        return overlaps.shape[1], float(overlaps.mean()) if overlaps.size else None
