@@ -219,7 +219,9 @@ def test_planted_topics_come_back_and_a_made_up_one_is_marked(four, monkeypatch)
     assert (table["stability"] > 0.9).all()
     assert (table["overlap_seed"] > 0.9).all()
     assert table["overlap_all"].unique().item() == pytest.approx(table["stability"].mean())
-    assert table.row(0, named=True)["overlap_null"] < 0.6 < table.row(0, named=True)["overlap_kmeans"]
+    beside = table.row(0, named=True)
+    assert beside["overlap_null"] < beside["overlap_all"] - 0.2
+    assert beside["overlap_kmeans"] > 0.6
     assert table["n_compared"].unique().to_list() == [len(emb)]
     # half of the first topic is put into the second
     moved = topics.assignments.with_columns(
