@@ -18,6 +18,7 @@ import btviz
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.labels import AnnotatorNoise, annotator_noise
+from btviz.reports.figures.registry import FIGURES
 from btviz.stats import latent_class as lc
 from btviz.taxonomy.categories import BEAVERTAILS
 
@@ -247,6 +248,12 @@ def test_intervals_hold_what_was_planted():
 
 
 # --- shown
+
+
+@pytest.mark.slow
+def test_the_figure_is_drawn_of_the_table(noise, tiny):
+    drawn = FIGURES["annotators"].draw(tiny, known={(annotator_noise,): noise})
+    assert "pairs with three votes or more" in words(drawn)
 
 
 @pytest.mark.slow

@@ -32,8 +32,10 @@ def words(pdf):
     return " ".join(PdfReader(io.BytesIO(pdf), strict=True).pages[0].extract_text().split())
 
 
-DRAWN = [key for key, figure in figures.FIGURES.items() if figure.table.function is not btviz.category_structure]
-"""Figures that a few prompts have; the structure of categories needs more, see test_structure.py."""
+_NEED_MORE = (btviz.category_structure, btviz.annotator_noise)
+
+DRAWN = [key for key, figure in figures.FIGURES.items() if figure.table.function not in _NEED_MORE]
+"""Figures that a few prompts have; the others are drawn in test_structure.py and test_annotator_noise.py."""
 
 
 @pytest.fixture(scope="module")
@@ -312,10 +314,17 @@ def test_figures_of_comparisons_count_the_compared_answers(tmp_path):
     written = figures.write_all(btviz.load(comparisons(tmp_path)), tmp_path / "out")
     missing = written.drop_nulls("not_drawn").filter(pl.col("figure").is_in(figures.FIGURES))
     structure = ["category_network", "category_groups", "category_factors", "parallel_analysis"]
-    assert missing["figure"].to_list() == [*structure, "agreement", "disputed", "votes", "specifications_phi"]
+    assert missing["figure"].to_list() == [
+        *structure,
+        "agreement",
+        "disputed",
+        "annotators",
+        "votes",
+        "specifications_phi",
+    ]
     assert missing["not_drawn"][:4].str.contains("vary over 8 or more effective prompts").all()
-    assert missing["not_drawn"][4:7].str.contains("comparisons are released without the votes of several people").all()
-    assert "No specification has an estimate" in missing["not_drawn"][7]
+    assert missing["not_drawn"][4:8].str.contains("comparisons are released without the votes of several people").all()
+    assert "No specification has an estimate" in missing["not_drawn"][8]
     assert "comparisons · pairs, all · n = 4" in words((tmp_path / "out" / "association.pdf").read_bytes())
     record = json.loads((tmp_path / "out" / "association.provenance.json").read_text())
     assert record["table"]["parameters"] == {"population": "pairs", "where": "all", "intervals": True}

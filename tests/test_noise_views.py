@@ -13,10 +13,11 @@ from made_embeddings import embeddings_of
 
 from btviz.cli import app
 from btviz.session.content import ContentPolicy
+from btviz.session.selection import hex_id
 from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.texts.embedding import Embeddings
 from btviz.widgets import CategoryExplorer
-from btviz.widgets.parts.chartview import ProgressLine, TableView
+from btviz.widgets.parts.chartview import ProgressLine
 
 COLUMNS = {"prompt": pl.String, "response": pl.String, "split": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
 LIE = BEAVERTAILS["misinformation"]
@@ -52,13 +53,20 @@ def test_the_tab_lists_candidates_and_a_choice_shows_their_pairs(explorer):
     explorer.noise.candidates.value = offered[words]
     assert explorer.selected.height == 2
     assert set(explorer.selected["pair_id"]) == set(table.filter(target=LIE.key)["pair_id"])
-    assert explorer.selection.origin == f"Noisy labels, {LIE.title}, false alarm: 2 pairs"
+    ranked = table.filter(target=LIE.key).sort("rank")
+    assert explorer.selected["pair_id"].to_list() == ranked["pair_id"].to_list()
+    assert explorer.selection.pair_ids.is_sorted()
+    says = "the most contradicted first"
+    assert explorer.selection.origin == f"Noisy labels, {LIE.title}, false alarm: 2 pairs, {says}"
+    shown = explorer.noise.ranking.content["rows"]
+    assert [row[:2] for row in shown] == [[str(place + 1), hex_id(n)] for place, n in enumerate(ranked["pair_id"])]
+    assert [row[3] for row in shown] == [f"{n}" for n in ranked["n_neighbors"]]
     assert "contradicted by nearly all" in part(explorer, ProgressLine).state["words"]
 
 
 def test_quality_stands_beside_it_by_direction_and_no_text_is_saved(explorer):
     explorer.noise.find()
-    content = part(explorer, TableView).content
+    content = explorer.noise.quality.content
     assert [name for name, _ in content["columns"]][:2] == ["label", "direction"]
     rows = {(row[0], row[1]): row[2:] for row in content["rows"]}
     number, precision, chance, _ = rows[LIE.title, "false alarm"]

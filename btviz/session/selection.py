@@ -57,6 +57,7 @@ class Choice:
     pair_ids: pl.Series | None = None
     origin: str = "All pairs"
     expression: str = "pl.lit(True)"
+    ranked: pl.Series | None = None
 
 
 class Selection(Observable):
@@ -86,6 +87,11 @@ class Selection(Observable):
         return self._choice.pair_ids
 
     @property
+    def ranked(self) -> pl.Series | None:
+        """The same ids in the order that they were given in; None where that tells nothing."""
+        return self._choice.ranked
+
+    @property
     def origin(self) -> str:
         """Where the pairs came from, in words."""
         return self._choice.origin
@@ -101,6 +107,7 @@ class Selection(Observable):
         *,
         origin: str = "Chosen in Python",
         expression: str | None = None,
+        in_order: bool = False,
     ) -> None:
         """Choose pairs and tell every view that observes.
 
@@ -113,14 +120,17 @@ class Selection(Observable):
         expression : str, optional
             Code of a Polars expression over `pairs` that gives the same pairs. Without it the
             ids are written out, or, if there are more than 20, taken from ``selection.pair_ids``.
+        in_order : bool
+            List them in the order given, a ranking; else in that of the data.
 
         Raises
         ------
         UsageError
             If the ids are not 64-bit unsigned numbers.
         """
-        ids = _ids(pair_ids)
-        self._choice = Choice(ids, origin, expression or _listed(ids))
+        given = _ids(pair_ids)
+        ids = given.sort()
+        self._choice = Choice(ids, origin, expression or _listed(ids), given if in_order else None)
         self._changed()
 
     def clear(self) -> None:
@@ -217,7 +227,7 @@ def _ids(pair_ids: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
         ) from error
     if series.null_count():
         raise UsageError("A selection takes pair ids; some of those given are null. Drop them first.")
-    return series.unique().sort()
+    return series.unique(maintain_order=True)
 
 
 def _series(values: Iterable[int]) -> pl.Series:

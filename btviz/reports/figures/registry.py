@@ -18,6 +18,7 @@ from btviz.errors import UsageError
 from btviz.labels.agreement import annotator_agreement, pair_votes, vote_splits
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_counts, label_sets, labels_per_item
+from btviz.labels.noise import annotator_noise
 from btviz.labels.population import usual_population, why_unlabelled
 from btviz.labels.structure import category_structure
 from btviz.reports.specifications import printed_couple, specification_curve
@@ -278,6 +279,12 @@ FIGURES: dict[str, Figure[Dataset]] = {
             DataTable(annotator_agreement, lacks=_votes),
             plots.agreement,
             drawing={"coefficient": "disputed"},
+        ),
+        Figure(
+            "annotators",
+            "Errors of annotators",
+            DataTable(annotator_noise, part="table", lacks=_votes),
+            plots.annotator_noise,
         ),
         Figure("votes", "Votes on a pair", DataTable(vote_splits, lacks=_votes), plots.vote_splits),
         Figure(

@@ -9,7 +9,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError
-from btviz.session import Selection
+from btviz.session import Selection, hex_id
 from btviz.taxonomy.words import percent
 from btviz.texts import Embeddings, embed, noisy_labels, planted_flips
 from btviz.widgets.parts.background import Background, Report
@@ -21,8 +21,13 @@ ENCODER = "minilm"
 
 _WHAT = (
     "Labels that nearly all similar texts of other prompts contradict: candidates for a second look, not errors found. "
-    "Choose a line to list its pairs."
+    "Choose a line to list its pairs, the most contradicted first."
 )
+
+SHOWN = 20
+"""Ranks that the table of the chosen line has; the list of pairs has them all."""
+
+_RANKS = [("rank", "number"), ("pair", "text"), ("contradicted by", "number"), ("neighbours", "number")]
 
 _COLUMNS = [
     ("label", "text"),
@@ -54,9 +59,13 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
         self.line = ProgressLine()
         self.candidates = ipywidgets.Select(options=[], rows=10, layout={"width": "auto", "display": "none"})
         self.candidates.observe(self._choose, names="value")
+        self.ranking = TableView()
         self.quality = TableView()
         super().__init__(
-            [ipywidgets.HTML(f"<div>{_WHAT}</div>"), self.button, self.line, self.candidates, self.quality]
+            [
+                ipywidgets.HTML(f"<div>{_WHAT}</div>"),
+                *(self.button, self.line, self.candidates, self.ranking, self.quality),
+            ]
         )
         self._until_closed(self._background.close)
 
@@ -99,6 +108,7 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
             for (target, direction, n), title in named
         ]
         self.candidates.value = None
+        self.ranking.clear()
         self.candidates.layout.display = None if named else "none"
         self.candidates.observe(self._choose, names="value")
         self._show_quality(flips.filter(pl.col("k").is_null()), counts)
@@ -125,9 +135,22 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
         if change["new"] is None or self._found is None:
             return
         target, direction = change["new"]
-        ids = self._found[0].filter(target=target, direction=direction)["pair_id"]
-        n = f"{len(ids):,} pair{'s' * (len(ids) != 1)}"
-        self._selection.set(ids, origin=f"Noisy labels, {self._title(target)}, {direction}: {n}")
+        chosen = self._found[0].filter(target=target, direction=direction).sort("rank")
+        n = f"{chosen.height:,} pair{'s' * (chosen.height != 1)}"
+        origin = f"Noisy labels, {self._title(target)}, {direction}: {n}, the most contradicted first"
+        self._show_ranks(chosen)
+        self._selection.set(chosen["pair_id"], origin=origin, in_order=True)
+
+    def _show_ranks(self, chosen: pl.DataFrame) -> None:
+        """The first ranks, as they are listed below: how many of the similar texts contradict each label."""
+        first = chosen.head(SHOWN).select("pair_id", "contradiction", "n_neighbors").rows()
+        rows = [
+            [str(place), hex_id(pair_id), percent(share), f"{n:,}"]
+            for place, (pair_id, share, n) in enumerate(first, start=1)
+        ]
+        rest = chosen.height - len(rows)
+        caption = f"Share of the similar texts that contradict the label{f'; {rest:,} more are listed' * (rest > 0)}."
+        self.ranking.show(_RANKS, rows, caption=caption)
 
 
 def _share(value: float | None) -> str:

@@ -84,6 +84,14 @@ class PairIndex:
         known: Rows = rows[self.pair_ids[rows] == wanted]
         return known
 
+    def rows_in_order(self, pair_ids: pl.Series) -> Rows:
+        """Rows of the ids that the data set holds, in the order of the ids."""
+        rows, ids = self.rows_of(pair_ids), pair_ids.to_numpy()
+        sorter = np.argsort(ids)
+        place = sorter[np.searchsorted(ids[sorter], self.pair_ids[rows])]
+        ordered: Rows = rows[np.argsort(place)]
+        return ordered
+
     def same_prompt(self, row: int) -> Rows:
         """Rows of all pairs with the prompt of one of them, itself included."""
         return np.flatnonzero(self.prompt_ids == self.prompt_ids[row])

@@ -106,8 +106,10 @@ class Listing:
     def refresh(self) -> None:
         """Find the rows anew, from the first page on."""
         chosen = self._selection.pair_ids
-        everything = np.arange(len(self._index))
+        everything, ranked = np.arange(len(self._index)), self._selection.ranked
         self._chosen = everything if chosen is None else self._index.rows_of(chosen)
+        if ranked is not None:
+            self._chosen = self._index.rows_in_order(ranked)
         self.rows = self._narrowed()
         self.place = Place(size=self.place.size)
 
@@ -132,7 +134,7 @@ class Listing:
             self.filters = Filter()
             self._selection.set([pair_id], origin=f"Opened by id {hex_id(pair_id)}")
             self.refresh()
-        self.turn_to(int(np.searchsorted(self.rows, row)))
+        self.turn_to(int(np.flatnonzero(self.rows == row)[0]))
         self.place.focus = row
 
     def look_at_prompt(self, pair_id: int | None) -> None:
