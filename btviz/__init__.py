@@ -70,6 +70,7 @@ if TYPE_CHECKING:
     from btviz.texts import (
         CallableEncoder,
         Embeddings,
+        MapStage,
         Neighbors,
         TopicAgreement,
         Topics,

@@ -1,11 +1,14 @@
-"""The data map of embeddings: UMAP on the graph of neighbours, from a start by principal components.
+"""The data map of embeddings: a layout of the graph of neighbours, coarse at first.
 
 Of more texts than a layout can hold a sample is laid out, and the others are placed beside it.
 """
 
 from __future__ import annotations
 
+import time
 import warnings
+from collections.abc import Callable
+from dataclasses import dataclass
 from importlib.metadata import version
 
 import numpy as np
@@ -13,17 +16,42 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.arguments import expect_table, seed, whole_number
-from btviz.errors import UsageError, require
+from btviz.errors import UsageError, choice, require
 from btviz.machine.progress import bar, tqdm_options
 from btviz.store import Draft, Key, Store, fingerprint
+from btviz.texts.datamap.layout import EPOCHS, REFINING, lay_out, membership_graph, spread
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import Neighbors, nearest_neighbors
-from btviz.texts.neighbors.grid import Grid, blocks
+from btviz.texts.neighbors.grid import Grid, blocks, nearest_others
 
 FEWEST_LANDMARKS = 10
 
-VERSION = 3
+VERSION = 4
 """Raised when the same vectors would get another map."""
+
+METHODS = ("parallel", "umap")
+
+COARSE = 3000
+"""Texts of the coarse map, where there are more than twice as many."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapStage:
+    """A map under way.
+
+    Attributes
+    ----------
+    points : DataFrame
+        `pair_id`, `x`, `y`, as of `fit_data_map`: of the coarse map only the pairs of its texts.
+    share : float
+        How much of the layout is done, 0 .. 1; 1 for the finished map.
+    words : str
+        What is being done, to be shown.
+    """
+
+    points: pl.DataFrame
+    share: float
+    words: str
 
 
 def fit_data_map(
@@ -33,13 +61,16 @@ def fit_data_map(
     n_neighbors: int = 15,
     min_dist: float = 0.0,
     landmarks: int | None = None,
+    method: str = "parallel",
+    on_stage: Callable[[MapStage], object] | None = None,
 ) -> pl.DataFrame:
     """Lay texts out in the plane such that similar ones lie together.
 
-    UMAP on the graph of `btviz.nearest_neighbors`, started from principal components. Every
-    distinct text is laid out once, sorted by id: the same data in any row order give the same
-    map on one machine, and pairs that share a text share a point. The map is stored, and read
-    when asked for again. Distances between far groups, and the axes, mean nothing;
+    UMAP's forces on the graph of `btviz.nearest_neighbors`, started from principal components; of
+    more than 6,000 texts, from a coarse map of 3,000 of them. Every
+    distinct text is laid out once, sorted by id: the same data in any row order, on any number of
+    threads, give the same map on one machine, and pairs that share a text share a point. The map is
+    stored, and read when asked for again. Distances between far groups, and the axes, mean nothing;
     `btviz.map_quality` measures how well near ones are kept.
 
     Parameters
@@ -58,6 +89,13 @@ def fit_data_map(
         Lay out only that many texts, drawn by the seed, and place each other one beside the
         nearest of these: for more texts than memory or patience allow. The map is then coarser;
         `btviz.map_quality` says by how much, for landmarks and others apart.
+    method : {"parallel", "umap"}
+        "parallel" moves all texts at once, on all cores. "umap" has umap-learn move one pair of
+        texts after the other, on one thread: the reference that the other is measured against.
+    on_stage : callable, optional
+        Called with a `MapStage` while the map is made: with the coarse map, as it is refined
+        (a few times a second at most), and with the finished one. What it raises ends the layout,
+        and nothing is stored.
 
     Returns
     -------
@@ -70,27 +108,34 @@ def fit_data_map(
     UsageError
         If an option is out of its range.
     """
-    check_layout(random_state=random_state, n_neighbors=n_neighbors, min_dist=min_dist, landmarks=landmarks)
+    check_layout(
+        random_state=random_state, n_neighbors=n_neighbors, min_dist=min_dist, landmarks=landmarks, method=method
+    )
     chosen = int(landmarks) if landmarks is not None and landmarks < len(emb) else None
     params: dict[str, int | float | str | None] = {
         "random_state": int(random_state),
         "n_neighbors": int(n_neighbors),
         "min_dist": float(min_dist),
         "landmarks": chosen,
-        "umap": version("umap-learn"),
+        "method": method,
     }
+    if method == "umap":
+        params["umap"] = version("umap-learn")
+    plan = _Plan(int(n_neighbors), float(min_dist), int(random_state), method, _Watch(on_stage))
 
     def make(draft: Draft) -> None:
-        options = {"n_neighbors": n_neighbors, "random_state": random_state}
         if chosen is None:
-            draft.array("points", _whole(emb, min_dist=min_dist, **options))
+            draft.array("points", _whole(emb, plan))
             return
         rows = drawn(emb, chosen, random_state=random_state)
         draft.array("landmarks", rows)
-        draft.array("points", _around(emb, rows, min_dist=min_dist, **options))
+        sample = subset(emb, rows)
+        draft.array("points", _around(emb, sample, rows=rows, points=_whole(sample, plan)))
 
     entry = Store().build(Key("maps", (emb.fingerprint,), params, version=VERSION), make)
     table = _per_pair(emb, entry.array("points"))
+    if on_stage is not None:
+        on_stage(MapStage(table, 1.0, f"Map of {len(emb):,} texts"))
     if landmarks is None:
         return table
     is_landmark = np.ones(len(emb), bool) if chosen is None else np.isin(np.arange(len(emb)), entry.array("landmarks"))
@@ -98,28 +143,107 @@ def fit_data_map(
 
 
 def check_layout(
-    *, random_state: int = 0, n_neighbors: int = 15, min_dist: float = 0.0, landmarks: int | None = None
+    *,
+    random_state: int = 0,
+    n_neighbors: int = 15,
+    min_dist: float = 0.0,
+    landmarks: int | None = None,
+    method: str = "parallel",
 ) -> None:
     """Check the options of `fit_data_map`, before anything that takes time."""
     seed(random_state)
     whole_number(n_neighbors, name="n_neighbors", least=2)
+    choice(method, METHODS, what="method")
     if not 0 <= min_dist <= 1:
         raise UsageError(f"A map was asked for with min_dist {min_dist}. Use 0 to 1.")
     if landmarks is not None:
         whole_number(landmarks, name="landmarks", least=FEWEST_LANDMARKS)
 
 
-def _whole(emb: Embeddings, *, n_neighbors: int, min_dist: float, random_state: int) -> npt.NDArray[np.float32]:
-    graph = nearest_neighbors(emb, n_neighbors)
-    first = start(emb.vectors, random_state=random_state)
-    return lay_out(first, graph, n_neighbors=n_neighbors, min_dist=min_dist, random_state=random_state)
+class _Watch:
+    """Shows stages to whoever looks on, seldom enough to cost little."""
+
+    def __init__(self, on_stage: Callable[[MapStage], object] | None) -> None:
+        self._on_stage, self._next = on_stage, 0.0
+
+    def show(self, emb: Embeddings, points: Points, *, share: float, words: str) -> None:
+        """Show a map, unless the last one was shown just now."""
+        if self._on_stage is None or (now := time.monotonic()) < self._next:
+            return
+        self._on_stage(MapStage(_per_pair(emb, points), share, words))
+        done = time.monotonic()
+        self._next = done + max(EVERY_SECONDS, (done - now) / SHARE_OF_SHOWING)
 
 
-def _around(
-    emb: Embeddings, rows: npt.NDArray[np.int64], *, n_neighbors: int, min_dist: float, random_state: int
-) -> npt.NDArray[np.float32]:
+EVERY_SECONDS = 0.25
+
+SHARE_OF_SHOWING = 0.1  # of the time of a layout, at most
+
+
+@dataclass(frozen=True)
+class _Plan:
+    n_neighbors: int
+    min_dist: float
+    random_state: int
+    method: str
+    watch: _Watch
+
+
+def _whole(emb: Embeddings, plan: _Plan) -> Points:
+    """Place of each text; fewer than three stay at the start, for they have no graph worth laying out."""
+    if len(emb) < _FEWEST:
+        return start(emb.vectors, random_state=plan.random_state)
+    if plan.method == "umap":
+        first = start(emb.vectors, random_state=plan.random_state)
+        return umap_layout(first, nearest_neighbors(emb, plan.n_neighbors), plan)
+    rows, coarse = _coarse(emb, plan) if len(emb) > 2 * COARSE else (None, None)
+    graph = nearest_neighbors(emb, plan.n_neighbors)
+    k = _others(plan, of=len(emb))
+    edges = membership_graph(graph.indices[:, :k], graph.distances[:, :k])
+    if rows is None or coarse is None:
+        first, epochs = start(emb.vectors, random_state=plan.random_state), EPOCHS
+    else:
+        first, epochs = spread(coarse, edges, rows=rows, random_state=plan.random_state), REFINING
+    return lay_out(
+        first,
+        edges,
+        min_dist=plan.min_dist,
+        random_state=plan.random_state,
+        epochs=epochs,
+        on_epoch=_shown(emb, plan, epochs=epochs, words=f"Laying out {len(emb):,} texts"),
+    )
+
+
+def _coarse(emb: Embeddings, plan: _Plan) -> tuple[npt.NDArray[np.int64], Points]:
+    """Rows and places of some texts, laid out alone: neighbours of so few are found at once."""
+    rows = drawn(emb, COARSE, random_state=plan.random_state)
     sample = subset(emb, rows)
-    points = _whole(sample, n_neighbors=n_neighbors, min_dist=min_dist, random_state=random_state)
+    found = [*nearest_others(Grid.of(sample.vectors), sample.vectors, k=_others(plan, of=COARSE))]
+    indices, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    words = f"Coarse map of {COARSE:,} of {len(emb):,} texts"
+    points = lay_out(
+        start(sample.vectors, random_state=plan.random_state),
+        membership_graph(indices, distances),
+        min_dist=plan.min_dist,
+        random_state=plan.random_state,
+        on_epoch=_shown(sample, plan, epochs=EPOCHS, words=words),
+    )
+    return rows, points
+
+
+def _shown(emb: Embeddings, plan: _Plan, *, epochs: int, words: str) -> Callable[[int, Points], None]:
+    def show(epoch: int, points: Points) -> None:
+        plan.watch.show(emb, points, share=epoch / epochs, words=words)
+
+    return show
+
+
+def _others(plan: _Plan, *, of: int) -> int:
+    """Neighbours of each text: as UMAP counts them, it is its own first."""
+    return max(min(plan.n_neighbors, of - 1), 2) - 1
+
+
+def _around(emb: Embeddings, sample: Embeddings, *, rows: npt.NDArray[np.int64], points: Points) -> Points:
     placed = place(emb.vectors, sample.vectors, points=points)
     placed[rows] = points
     return placed
@@ -139,14 +263,6 @@ _STEP = 2.0**-10  # the start is rounded to this
 _BLOCK = 8192
 
 _FEWEST = 3  # texts that have a graph worth laying out
-
-_NEGATIVES, _EPOCHS = 10, 120
-"""Points that each edge pushes away, and passes over the edges; UMAP's own are 5 and 500, of many texts 200.
-
-A map of the 3,021 pairs of ``30k_test`` so takes two fifths of the time and keeps more: trustworthiness 0.923
-instead of 0.915, of 15 neighbours 38.1 % instead of 37.8 % (means of four and of three seeds). Compared with
-200 epochs of 5, it takes as long and keeps 0.017 and 2.1 points more.
-"""
 
 Points = npt.NDArray[np.float32]
 
@@ -177,33 +293,33 @@ def start(vectors: npt.NDArray[np.float32], *, random_state: int) -> Points:
     return np.asarray(plane + noise, np.float32)
 
 
-def lay_out(points: Points, graph: Neighbors, *, n_neighbors: int, min_dist: float, random_state: int) -> Points:
-    """Move points such that neighbours come together (UMAP; McInnes, Healy & Melville 2018).
+_NEGATIVES, _EPOCHS = 10, 120
+"""Points that each edge pushes away, and passes over the edges, by umap-learn.
 
-    As UMAP counts neighbours, each text is its own first. The layout runs on one thread, and is a function of
-    all this on one machine; fewer than three points stay where they are.
-    """
-    n = len(points)
-    if n < _FEWEST:
-        return points
-    k = max(min(n_neighbors, n - 1), 2)
-    self_first = np.arange(n, dtype=np.int32)[:, None]
+Its own are 5 and 500, of many texts 200; with these it took two fifths of the time, and kept more neighbours.
+"""
+
+
+def umap_layout(points: Points, graph: Neighbors, plan: _Plan) -> Points:
+    """Move points such that neighbours come together, by umap-learn on one thread."""
+    k = _others(plan, of=len(points))
+    self_first = np.arange(len(points), dtype=np.int32)[:, None]
     with warnings.catch_warnings():
         # It misses a package for another kind of map, and says that new points cannot be added.
         warnings.filterwarnings("ignore", category=ImportWarning)
         warnings.filterwarnings("ignore", message="precomputed_knn", category=UserWarning)
         umap = require("umap", extra="topics")
         model = umap.UMAP(
-            n_neighbors=k,
-            min_dist=min_dist,
-            random_state=random_state,
+            n_neighbors=k + 1,
+            min_dist=plan.min_dist,
+            random_state=plan.random_state,
             n_jobs=1,
             n_epochs=_EPOCHS,
             negative_sample_rate=_NEGATIVES,
             init=points,
             precomputed_knn=(
-                np.hstack([self_first, graph.indices[:, : k - 1]]),
-                np.hstack([np.zeros_like(self_first, np.float32), graph.distances[:, : k - 1]]),
+                np.hstack([self_first, graph.indices[:, :k]]),
+                np.hstack([np.zeros_like(self_first, np.float32), graph.distances[:, :k]]),
             ),
             tqdm_kwds=tqdm_options("Laying out the map"),
         )
