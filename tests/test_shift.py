@@ -192,3 +192,30 @@ def test_the_command_compares_two_data_sets_and_two_splits(kept_samples):
     splits = called("sample-saferlhf")
     assert says(splits, "train and test share")
     assert "p holm" in splits or "p_holm" in splits
+
+
+def test_the_mix_of_a_release_with_counts_by_severity_is_that_of_its_answers(make_dataset):
+    """By hand from what was published of the train split: 76,125 of 147,814 answers above level 0."""
+    for where, answers in (("all", 147_814), ("unsafe", 76_125)):
+        table = btviz.category_mix(["pku-saferlhf", "pku-saferlhf"], where=where)
+        one = table.filter(pl.col("against").is_null(), category="Insulting Behavior").row(0, named=True)
+        assert (one["n_category"], one["n"]) == (7_852, answers)
+        assert one["share"] == pytest.approx(7_852 / answers)
+        assert one["low"] < one["share"] < one["high"]
+        assert "train split" in one["source"]
+    assert table.filter(pl.col("against").is_not_null())["share"].unique().to_list() == [0.0]
+
+
+@pytest.mark.slow
+def test_comparing_data_without_categories_is_one_sentence(make_dataset, monkeypatch):
+    rows = [
+        {"prompt": f"what is {n}", "response_0": "one", "response_1": "two", "split": "train", "safer": n % 2}
+        for n in range(6)
+    ]
+    empty = pl.DataFrame(schema={"prompt": pl.String, "response": pl.String})
+    bare = make_dataset(empty, comparisons=pl.DataFrame(rows, schema_overrides={"safer": pl.UInt8}))
+    full = btviz.load("sample-saferlhf")
+    monkeypatch.setattr(btviz, "load", lambda name: bare if name == "bare" else full, raising=False)
+    shown = CliRunner().invoke(stats_compare, ["bare", "full"], catch_exceptions=False).output
+    assert shown.count("no comparison of") == 1
+    assert "–" not in shown

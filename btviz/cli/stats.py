@@ -342,6 +342,14 @@ def _compare(ds: Dataset, other: str, *, where: str, n_boot: int, seed: int, as_
             tables[key] = make()
         except (DataError, UsageError) as error:
             reasons[key] = str(error)
+    if (by_category := tables.get("categories")) is not None:
+        for side, of in (("p", ds.name), ("p_other", other)):
+            if not by_category[side].count():
+                reasons["categories"] = (
+                    f"P(better = safer) by category was to be compared; no comparison of {of!r} with a category tells "
+                    "both labels. Use data that do."
+                )
+                tables.pop("categories", None)
     if as_json:
         print_json({**{key: table.to_dicts() for key, table in tables.items()}, "lacking": reasons})
         return
@@ -383,7 +391,8 @@ def _print_mix(mix: pl.DataFrame) -> None:
     rows = zip(*(column.to_list() for column in columns), strict=True)
     counts = [f"{table['name'][0]} (n = {table['n'][0]:,}; {table['source'][0]})" for table in (first, second)]
     where = "unsafe " if mix["where"][0] == "unsafe" else ""
-    print_table(rows, heads, title=f"Shares of {where}rows with each category: {' and '.join(counts)}")
+    title = folded(f"Shares of {where}rows with each category: {' and '.join(counts)}")
+    print_table(rows, heads, title=title)
     print_reasons(apart)
     click.echo("")
 

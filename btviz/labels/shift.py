@@ -146,7 +146,8 @@ def _rows(ds: Dataset, splits: tuple[str, str] | None) -> tuple[pl.DataFrame, st
     two = tuple(sorted(present, key=lambda split: split != "train")) if splits is None else splits
     if len(two) != 2 or two[0] == two[1] or not set(two) <= set(present):
         raise UsageError(
-            f"{asked}; it compares two splits, and there are {present}. Name two: splits=('train', 'test')."
+            f"{asked}; it compares two splits, and there are here: {', '.join(present) or 'none'}. Name two that the "
+            "data have: splits=('train', 'test')."
         )
     rows = known.filter(pl.col("split").is_in(two)).sort("prompt_id", "pair_id", "split", "labels", "unsafe")
     return rows, two[0], two[1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -69,7 +70,7 @@ def category_mix(datasets: Sequence[Dataset | str], *, where: str = "all") -> pl
     datasets : sequence of Dataset or str
         Two or more. A Dataset is counted by its rows: annotations, or both answers of each comparison where it has
         none. A str is the name of a release whose rows are not here, of which counts were published: "beavertails-30k"
-        (Figure 1), "beavertails-330k" (train split).
+        (Figure 1), "beavertails-330k" and "pku-saferlhf" (train splits).
     where : {"all", "unsafe"}
         Shares of all rows, or of the unsafe ones.
 
@@ -207,6 +208,8 @@ def _whole(shares: Floats, *, prompts: float) -> Callable[[float], ClusterInterv
 
 def _published(name: str, taxonomy: Taxonomy, *, where: str) -> tuple[Floats, int, float, str | None]:
     """Rows with each category, all rows, their prompts, and the split, as they were published."""
+    if (by_severity := _by_severity(name, taxonomy, where=where)) is not None:
+        return by_severity
     counted = published.find(name, "category_count").filter(population="annotations")
     shares = published.find(name, "category_share").filter(population="annotations", where="unsafe")
     printed = counted if counted.height else shares
@@ -223,6 +226,28 @@ def _published(name: str, taxonomy: Taxonomy, *, where: str) -> tuple[Floats, in
     if where == "unsafe":  # of how many prompts unsafe rows are was not published: at least of as large a share
         n, prompts = n * unsafe, prompts * unsafe
     return counts, round(n), prompts, split
+
+
+def _by_severity(name: str, taxonomy: Taxonomy, *, where: str) -> tuple[Floats, int, float, str] | None:
+    """The same from counts by severity of both answers of comparisons, where level 0 is what is safe.
+
+    Prompts were counted in the release as a whole: of its split there are taken to be as many as it has of the rows.
+    """
+    counted = published.find(name, "category_severity_count")
+    if set(counted["category"]) != set(taxonomy.keys):
+        return None
+    split = str(counted["split"][0])
+    levels = published.find(name, "severity_count", split=split)
+    answers, safe = (
+        float(levels["value"].sum()),
+        float(levels.filter(pl.col("level").cast(pl.Int64) == 0)["value"].sum()),
+    )
+    rows = published.find(name, "rows").drop_nulls("split")
+    of_split = float(rows.filter(split=split)["value"].sum()) / float(rows["value"].sum())
+    prompts = math.floor(_number(name, "unique_prompts", split=None) * of_split)
+    counts = np.array([counted.filter(category=key)["value"].sum() for key in taxonomy.keys], np.float64)
+    kept = (answers - safe) / answers if where == "unsafe" else 1.0
+    return counts, round(answers * kept), prompts * kept, split
 
 
 def _number(name: str, quantity: str, *, split: str | None) -> float:
