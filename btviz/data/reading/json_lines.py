@@ -209,7 +209,7 @@ def _marks(keys: Sequence[str], comma: str, colon: str) -> tuple[str, ...]:
 
 def _text(raw: pl.Series, *, has_controls: bool) -> pl.Series:
     """Texts that JSON writes so between quotes, null where it would not; what needs no escape is as it is."""
-    escaped = raw.str.contains("\\", literal=True) | raw.str.contains('"', literal=True)
+    escaped = raw.str.contains(r'[\\"]')
     if has_controls:
         escaped |= raw.str.contains(r"[\x00-\x1f]")
     if not escaped.any():
