@@ -24,7 +24,7 @@ NEWLINE = ord("\n")
 
 BLOCK_BYTES = 8 << 20
 
-_LINES_AT_ONCE = 16 << 20
+_LINES_AT_ONCE = 12 << 20
 """Bytes of lines that are read together: what each block costs besides is as much as some megabytes of it."""
 
 LONGEST_ROW = 64 << 20
