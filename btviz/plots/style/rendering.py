@@ -11,6 +11,7 @@ import io
 import re
 import unicodedata
 import warnings
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.resources import as_file, files
 from typing import Any
@@ -74,9 +75,7 @@ def _converter() -> Any:
 
 def svg(chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
     """Draw a chart as SVG that carries the glyphs it uses."""
-    bare = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
-    start = bare.index(">", bare.index("<svg")) + 1
-    return _scaled(_told(bare[:start], chart), scale) + _style(bare) + bare[start:]
+    return _finished(_bare(chart), chart, scale=scale)
 
 
 def render(chart: alt.TopLevelMixin, *, format: str) -> bytes:  # noqa: A002 - the word for it
@@ -84,14 +83,31 @@ def render(chart: alt.TopLevelMixin, *, format: str) -> bytes:  # noqa: A002 - t
 
     Letters that the font does not have are drawn by fonts of this machine, or as boxes with a `GlyphWarning`.
     """
-    choice(format, FORMATS, what="figure format")
-    if format == "svg":
-        return svg(chart).encode()
-    image = _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
-    announce_boxes(undrawn(_texts(image)))
-    if format == "pdf":
-        return renumbered(_converter().svg_to_pdf(image))
-    return bytes(_converter().svg_to_png(image, ppi=PNG_INCH))
+    return rendered(chart, formats=[format])[format]
+
+
+def rendered(chart: alt.TopLevelMixin, *, formats: Sequence[str]) -> dict[str, bytes]:
+    """Draw a chart once, and give that in some of `FORMATS`, as `render` does in one."""
+    for name in formats:
+        choice(name, FORMATS, what="figure format")
+    bare = _bare(chart)
+    if set(formats) - {"svg"}:
+        announce_boxes(undrawn(_texts(bare)))
+    written: dict[str, Callable[[], bytes]] = {
+        "svg": lambda: _finished(bare, chart).encode(),
+        "pdf": lambda: renumbered(_converter().svg_to_pdf(bare)),
+        "png": lambda: bytes(_converter().svg_to_png(bare, ppi=PNG_INCH)),
+    }
+    return {name: written[name]() for name in formats}
+
+
+def _bare(chart: alt.TopLevelMixin) -> str:
+    return _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
+
+
+def _finished(bare: str, chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
+    start = bare.index(">", bare.index("<svg")) + 1
+    return _scaled(_told(bare[:start], chart), scale) + _style(bare) + bare[start:]
 
 
 def _with_steady_ids(image: str) -> str:

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import DataError, UsageError, choice
-from btviz.plots.style.rendering import FORMATS, announce_boxes, render, undrawn
+from btviz.errors import DataError, UsageError
+from btviz.plots.style.rendering import FORMATS, announce_boxes, rendered, undrawn
 from btviz.plots.topics.datamap import topic_map
 from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known, Subject, origin
 from btviz.scores.collection import ScoreCollection
@@ -76,9 +76,7 @@ def save_figure(
     StoreError
         If the files cannot be written.
     """
-    for name in formats:
-        choice(name, FORMATS, what="figure format")
-    return _saved({name: render(chart, format=name) for name in formats}, Path(path), provenance=provenance)
+    return _saved(rendered(chart, formats=formats), Path(path), provenance=provenance)
 
 
 def _saved(pictures: Mapping[str, bytes], path: Path, *, provenance: Mapping[str, Any] | None) -> list[Path]:
@@ -195,8 +193,8 @@ def _drawn_topic_map(made: TopicMap) -> Entry:
     def make(draft: Draft) -> None:
         said = {"source": made.ds.population, "text": text, "item": made.ds.item}
         chart = topic_map(made.placed, topics.topics, quality=made.quality, **said)
-        for name in FORMATS:
-            draft.blob(f"map.{name}", render(chart, format=name))
+        for name, picture in rendered(chart, formats=FORMATS).items():
+            draft.blob(f"map.{name}", picture)
 
     return Store().build(key, make)
 
