@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -70,6 +71,7 @@ def beta_quantile(level: ArrayLike, *, a: ArrayLike, b: ArrayLike) -> Floats:
     return _each(_quantile, level, a, b)
 
 
+@lru_cache(maxsize=4096)  # views ask for those of the same counts with every click
 def _quantile(level: float, a: float, b: float) -> float:
     low, high, at = 0.0, 1.0, a / (a + b)
     log_norm = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b)

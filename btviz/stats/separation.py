@@ -325,10 +325,11 @@ def ks_permutation(
 
 def _distances(labels: Bools, last: Integers) -> Floats:
     """Distance of each row of labels, in ascending order of their score, at the last of each run of ties."""
-    hits = np.cumsum(labels, axis=1)
-    n_hits, place = hits[:, -1:], np.arange(1, labels.shape[1] + 1)
-    gaps = ratio(hits, n_hits) - ratio(place - hits, labels.shape[1] - n_hits)
-    distance: Floats = np.abs(gaps[:, last]).max(axis=1)
+    hits = np.cumsum(labels, axis=1)[:, last]  # both classes are there, however they were exchanged
+    n_hits = labels.sum(axis=1, keepdims=True)
+    gaps = hits / n_hits
+    gaps -= (last + 1 - hits) / (labels.shape[1] - n_hits)
+    distance: Floats = np.abs(gaps, out=gaps).max(axis=1)
     return distance
 
 

@@ -45,6 +45,7 @@ OTHER_SPELLINGS: Mapping[str, Mapping[str, str]] = {
 """How authors spell categories elsewhere, in the papers and in what their models print: slugs, by taxonomy."""
 
 
+@lru_cache(maxsize=4096)  # a sample of rows is read against each known taxonomy
 def plain_name(name: str) -> str:
     """A name without capitals, and with one blank for each run of blanks, hyphens, underscores and full stops."""
     return " ".join(re.split(r"[\s_.\-]+", name.casefold())).strip()

@@ -160,7 +160,7 @@ def _explorer_bars(counts: pl.DataFrame, *, categories: Mapping[str, Category]) 
     return alt.LayerChart(
         layer=[
             base.mark_bar(height={"band": 0.72}).encode(x=x, fill=fill),
-            base.mark_text(align="left", dx=4).encode(x=x, text="text:N"),
+            base.mark_text(align="left", dx=4).encode(x=x, text=alt.Text("text:N")),
             base.mark_rect(opacity=0, cursor="pointer").encode(tooltip=says).add_params(bar),
         ],
         width=EXPLORER_BARS,
@@ -259,7 +259,7 @@ def _contrast_bars(contrast: pl.DataFrame, *, categories: Mapping[str, Category]
     height = 0.4 if has_rest else 0.66
     selected = [
         base.mark_bar(height={"band": height}, yOffset=-5 if has_rest else 0, fill=ACCENT).encode(x=selected_x),
-        base.mark_text(align="left", dx=4, dy=-5 if has_rest else 0).encode(x=selected_x, text="text:N"),
+        base.mark_text(align="left", dx=4, dy=-5 if has_rest else 0).encode(x=selected_x, text=alt.Text("text:N")),
     ]
     others = [base.mark_bar(height={"band": 0.22}, yOffset=6, fill=OTHERS).encode(x=rest_x)] if has_rest else []
     clickable = base.mark_rect(opacity=0, cursor="pointer").encode(tooltip=says).add_params(bar)

@@ -238,10 +238,10 @@ def _vote_layers(drawn: pl.DataFrame, names: dict[str, str], *, room: float, siz
     fill = alt.Color("votes:N").scale(domain=list(named), range=list(colours)).legend(legend)
     x = alt.X("from:Q").scale(domain=[0, 1], nice=False).axis(axis).title("Share of flagged pairs")
     return [
-        base.mark_bar(height={"band": 0.72}, stroke=PAPER, strokeWidth=0.5).encode(x=x, x2="to:Q", color=fill),
+        base.mark_bar(height={"band": 0.72}, stroke=PAPER, strokeWidth=0.5).encode(x=x, x2=alt.X2("to:Q"), color=fill),
         base.transform_filter("datum.text !== null")
         .mark_text(align="left", fontSize=size, fill=MUTED)
-        .encode(x=alt.value(room + 8), text="text:N"),
+        .encode(x=alt.value(room + 8), text=alt.Text("text:N")),
     ]
 
 

@@ -71,7 +71,7 @@ def category_shares(
     return LayerChart(
         layer=[
             base.mark_bar(height={"band": 0.72}),
-            base.mark_text(align="left", dx=4, fontSize=size).encode(text="text:N"),
+            base.mark_text(align="left", dx=4, fontSize=size).encode(text=alt.Text("text:N")),
         ],
         width=room,
         height=2.1 * size * drawn.height,
@@ -158,8 +158,8 @@ def labels_per_item(table: pl.DataFrame, *, source: str | None = None, width: st
     return LayerChart(
         layer=[
             base.mark_bar(width={"band": 0.72}).encode(fill=fill),
-            base.mark_text(baseline="bottom", dy=-TEXT_SIZE - 4, fontSize=TEXT_SIZE).encode(text="text:N"),
-            base.mark_text(baseline="bottom", dy=-2).encode(text="count:N"),
+            base.mark_text(baseline="bottom", dy=-TEXT_SIZE - 4, fontSize=TEXT_SIZE).encode(text=alt.Text("text:N")),
+            base.mark_text(baseline="bottom", dy=-2).encode(text=alt.Text("count:N")),
         ],
         width=alt.Step(step),
         height=HEIGHT,

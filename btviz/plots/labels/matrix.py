@@ -159,7 +159,7 @@ def layers(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str],
     ]
     if side >= LEGIBLE:
         ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
-        charts.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text="text:N", color=ink))
+        charts.append(base.mark_text(fontSize=min(side * 0.34, 9)).encode(text=alt.Text("text:N"), color=ink))
     return charts
 
 

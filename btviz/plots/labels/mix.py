@@ -101,7 +101,9 @@ def _layers(drawn: pl.DataFrame, rows: list[str], *, names: list[str], size: flo
         layers += [
             base.transform_filter("datum.low !== null && datum.low > 0")
             .mark_rule(strokeWidth=1.4, yOffset=offset)
-            .encode(x=alt.X("low:Q", scale=scale), x2="high:Q", color=alt.Color("name:N", scale=colours, legend=key)),
+            .encode(
+                x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q"), color=alt.Color("name:N", scale=colours, legend=key)
+            ),
             base.mark_point(filled=True, size=26, opacity=1, yOffset=offset).encode(
                 x=alt.X("share:Q", scale=scale, axis=axis, title="Share of rows"),
                 color=alt.Color("name:N", scale=colours, legend=key),

@@ -133,10 +133,10 @@ def _panel(
     layers = [
         base.transform_filter("datum.lowest !== null")
         .mark_bar(height={"band": 0.62}, fill=SEQUENTIAL[1])
-        .encode(x=alt.X("lowest:Q", scale=scale, axis=axis, title=None), x2="highest:Q"),
+        .encode(x=alt.X("lowest:Q", scale=scale, axis=axis, title=None), x2=alt.X2("highest:Q")),
         known.transform_filter("datum.low !== null")
         .mark_rule(strokeWidth=1.8, stroke=ACCENT)
-        .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        .encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")),
         known.mark_point(
             size=0.5 * DOT * (size / TEXT_SIZE) ** 2, opacity=1, fill=ACCENT, stroke=ACCENT, strokeWidth=0.5
         ).encode(x=alt.X("value:Q", scale=scale)),
@@ -148,7 +148,9 @@ def _panel(
     if name == [*_PANELS][-1]:
         missing = base.transform_filter("datum.value === null").transform_calculate(text=f"'{_UNDEFINED}'")
         layers.append(
-            missing.mark_text(align="left", fontSize=size, fill=MUTED).encode(x=alt.value(room + 8), text="text:N")
+            missing.mark_text(align="left", fontSize=size, fill=MUTED).encode(
+                x=alt.value(room + 8), text=alt.Text("text:N")
+            )
         )
     title = alt.TitleParams(_PANELS[name], fontSize=size, fontWeight="bold", anchor="start", frame="group", offset=4)
     return alt.LayerChart(layer=layers, width=room, height=1.9 * size * len(names), title=title)

@@ -169,7 +169,10 @@ def _lines(edges: pl.DataFrame, *, half: tuple[float, float]) -> list[alt.Chart]
     charts = []
     for sign, dash in DASHES.items():
         base = alt.Chart(edges.filter(sign=sign)).encode(
-            x=alt.X("x:Q", scale=across, axis=None), y=alt.Y("y:Q", scale=down, axis=None), x2="x2:Q", y2="y2:Q"
+            x=alt.X("x:Q", scale=across, axis=None),
+            y=alt.Y("y:Q", scale=down, axis=None),
+            x2=alt.X2("x2:Q"),
+            y2=alt.Y2("y2:Q"),
         )
         charts.append(
             base.mark_rule(stroke=INK, strokeDash=dash, opacity=0.75).encode(
@@ -188,7 +191,7 @@ def _dots(nodes: pl.DataFrame, *, half: tuple[float, float]) -> list[alt.Chart]:
         some = alt.Chart(nodes.filter(align=align)).encode(
             x=alt.X("label_x:Q", scale=across, axis=None),
             y=alt.Y("label_y:Q", scale=down, axis=None),
-            text="name:N",
+            text=alt.Text("name:N"),
         )
         charts.append(some.mark_text(align=align, baseline="middle", fontSize=TEXT_SIZE))
     return charts
@@ -208,8 +211,8 @@ def _key(room: float, ring: float) -> list[alt.Chart]:
         line = base.mark_rule(stroke=INK, strokeDash=dash, strokeWidth=size * _WIDTH, opacity=0.75)
         label = base.mark_text(align="left", baseline="middle", fontSize=TEXT_SIZE, fill=MUTED)
         charts += [
-            line.encode(x=alt.X("x:Q", scale=across, axis=None), x2="x2:Q"),
-            label.encode(x=alt.X("at:Q", scale=across, axis=None), text="text:N"),
+            line.encode(x=alt.X("x:Q", scale=across, axis=None), x2=alt.X2("x2:Q")),
+            label.encode(x=alt.X("at:Q", scale=across, axis=None), text=alt.Text("text:N")),
         ]
         left += taken + 12
     return charts
@@ -292,8 +295,8 @@ def factor_loadings(
             base.mark_rect(stroke=PAPER, strokeWidth=1).encode(
                 color=_in_colour(limits, length=min(180, side * (m + 1)))
             ),
-            base.mark_text(fontSize=size).encode(text="text:N", color=ink),
-            communalities.mark_text(fontSize=size, fill=MUTED).encode(text="text:N"),
+            base.mark_text(fontSize=size).encode(text=alt.Text("text:N"), color=ink),
+            communalities.mark_text(fontSize=size, fill=MUTED).encode(text=alt.Text("text:N")),
         ],
         width=side * (m + 1),
         height=17.0 * len(names),
@@ -364,7 +367,7 @@ def parallel_analysis(
             line("factor_mean").mark_line(stroke=MUTED, strokeWidth=1, strokeDash=[1, 2]),
             line("factor").mark_point(shape="circle", size=36, opacity=1, stroke=INK, strokeWidth=1).encode(fill=fill),
             tags.mark_text(align="left", fontSize=size, fill=MUTED).encode(
-                x=alt.value(room + 4), y=alt.Y("y:Q"), text="text:N"
+                x=alt.value(room + 4), y=alt.Y("y:Q"), text=alt.Text("text:N")
             ),
         ],
         width=room,
@@ -442,7 +445,7 @@ def category_dendrogram(
     grid = alt.Axis(tickCount=6 if room > 200 else 3, grid=True, gridColor=FAINT)
     across = alt.X("from:Q", scale=ends, title="Mean φ between the two groups", axis=grid)
     return LayerChart(
-        layer=[base.mark_rule(stroke=INK, strokeWidth=1.2).encode(x=across, x2="to:Q", y2="y2:Q")],
+        layer=[base.mark_rule(stroke=INK, strokeWidth=1.2).encode(x=across, x2=alt.X2("to:Q"), y2=alt.Y2("y2:Q"))],
         width=room,
         height=16.0 * len(order),
         title=heading("How categories group", caption, "Joined by mean φ, the highest first", width=width),

@@ -148,7 +148,7 @@ def _legend(*, size: float) -> alt.LayerChart:
     left = base.mark_text(
         align="right", baseline="bottom", lineHeight=1.2 * size, x=right, y=bottom - 1.2 * size, color=MUTED
     )
-    return alt.LayerChart(layer=[left.encode(text="text:N")], width=right, height=bottom)
+    return alt.LayerChart(layer=[left.encode(text=alt.Text("text:N"))], width=right, height=bottom)
 
 
 def _counts(drawn: pl.DataFrame, *, size: float, step: float) -> alt.LayerChart:
@@ -164,7 +164,7 @@ def _counts(drawn: pl.DataFrame, *, size: float, step: float) -> alt.LayerChart:
         if upright
         else base.mark_text(baseline="bottom", dy=-2)
     )
-    layer = [base.mark_bar(width={"band": 0.7}), number.encode(text="text:N")]
+    layer = [base.mark_bar(width={"band": 0.7}), number.encode(text=alt.Text("text:N"))]
     return alt.LayerChart(layer=layer, width=step * drawn.height, height=_height(size))
 
 
@@ -179,7 +179,7 @@ def _bars(totals: pl.DataFrame, *, names: Mapping[str, str], size: float) -> alt
     )
     layer = [
         base.mark_bar(height={"band": 0.66}, fill=OTHERS),
-        base.mark_text(align="right", dx=-3).encode(text="text:N"),
+        base.mark_text(align="right", dx=-3).encode(text=alt.Text("text:N")),
     ]
     return alt.LayerChart(layer=layer, width=_totals_width(size), height=1.9 * size * len(names))
 
@@ -196,7 +196,7 @@ def _dots(drawn: pl.DataFrame, *, names: Mapping[str, str], size: float, step: f
     layer = [
         stripes.encode(y=y),
         alt.Chart(empty).mark_circle(size=area, color=FAINT, opacity=1).encode(x=x, y=y),
-        dots.mark_line(color=ACCENT, strokeWidth=size / 5).encode(detail="place:O"),
+        dots.mark_line(color=ACCENT, strokeWidth=size / 5).encode(detail=alt.Detail("place:O")),
         dots.mark_circle(size=area, color=ACCENT, opacity=1),
     ]
     return alt.LayerChart(layer=layer, width=step * drawn.height, height=1.9 * size * len(names))

@@ -127,7 +127,7 @@ def _panel(
     )
     return alt.LayerChart(
         layer=[
-            base.mark_rule().encode(x=x, x2="high:Q", stroke=stroke, strokeWidth=heavy),
+            base.mark_rule().encode(x=x, x2=alt.X2("high:Q"), stroke=stroke, strokeWidth=heavy),
             _ruled(lines, "solid", []).encode(x=at),
             _ruled(lines, "dashed", [3, 2]).encode(x=at),
             dot.encode(x=alt.X("estimate:Q", scale=scale), stroke=stroke),

@@ -192,13 +192,13 @@ def _layers(drawn: pl.DataFrame, frame: Frame, *, margin: float) -> list[alt.Cha
     scale = frame.scale(frame.ends(drawn, *_VALUES, reach=(at - band, at + band)))
     base = row_chart(drawn, frame.names)
     middle = alt.Chart(pl.DataFrame({"from": [at - band], "to": [at + band], "at": [at]}))
-    shaded = middle.mark_rect(fill=FAINT).encode(x=alt.X("from:Q", scale=scale), x2="to:Q")
+    shaded = middle.mark_rect(fill=FAINT).encode(x=alt.X("from:Q", scale=scale), x2=alt.X2("to:Q"))
     layers = [
         *([shaded] if frame.measure.per_margin else []),
         middle.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x=alt.X("at:Q", scale=scale)),
         base.transform_filter("datum.naive_low !== null")
         .mark_rule(stroke=OTHERS, strokeWidth=0.9, yOffset=0.45 * frame.size)
-        .encode(x=alt.X("naive_low:Q", scale=scale), x2="naive_high:Q"),
+        .encode(x=alt.X("naive_low:Q", scale=scale), x2=alt.X2("naive_high:Q")),
         *marks(base, x=frame.across("value", scale), scale=scale, room=frame.room, size=frame.size),
     ]
     return [_chosen(base, frame), *layers, _clickable(base, frame)] if frame.left else layers

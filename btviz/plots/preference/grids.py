@@ -97,8 +97,8 @@ def _count_layers(drawn: pl.DataFrame) -> list[alt.Chart]:
     fill = alt.Color("share:Q").scale(domain=stops, range=list(COLOURS)).legend(None)
     return [
         base.mark_rect(stroke=PAPER, strokeWidth=2).encode(color=fill),
-        base.mark_text(fontSize=1.6 * TEXT_SIZE, dy=-5, fill=BLACK).encode(text="count:N"),
-        base.mark_text(fontSize=TEXT_SIZE, dy=10, fill=BLACK).encode(text="text:N"),
+        base.mark_text(fontSize=1.6 * TEXT_SIZE, dy=-5, fill=BLACK).encode(text=alt.Text("count:N")),
+        base.mark_text(fontSize=TEXT_SIZE, dy=10, fill=BLACK).encode(text=alt.Text("text:N")),
     ]
 
 

@@ -124,14 +124,17 @@ def null_layers(
     of_bars, of_seen = alt.Chart(bars), alt.Chart(seen)
     return [
         of_bars.mark_rect(fill=OTHERS, stroke=None).encode(
-            x=frame.across("from", scale), x2="to:Q", y=alt.Y("foot:Q", scale=down, axis=labels, title=None), y2="top:Q"
+            x=frame.across("from", scale),
+            x2=alt.X2("to:Q"),
+            y=alt.Y("foot:Q", scale=down, axis=labels, title=None),
+            y2=alt.Y2("top:Q"),
         ),
         of_seen.mark_rule(stroke=FAINT).encode(y=foot),
         of_seen.mark_rule(stroke=ACCENT, strokeWidth=1.8).encode(
-            x=alt.X("observed:Q", scale=scale), y=foot, y2="end:Q"
+            x=alt.X("observed:Q", scale=scale), y=foot, y2=alt.Y2("end:Q")
         ),
         of_seen.mark_text(align="left", baseline="bottom", fontSize=frame.size, fill=MUTED).encode(
-            x=alt.value(frame.room + 8), y=foot, text="text:N"
+            x=alt.value(frame.room + 8), y=foot, text=alt.Text("text:N")
         ),
     ]
 

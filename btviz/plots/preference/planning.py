@@ -80,9 +80,9 @@ def _layers(table: pl.DataFrame, chosen: float | None, *, room: float, size: flo
     if here:
         line = alt.Chart(pl.DataFrame({"prompts": [here], "text": [f"{here:,} prompts here"]}))
         layers += [
-            line.mark_rule(stroke=MUTED, strokeDash=[4, 2]).encode(y="prompts:Q"),
+            line.mark_rule(stroke=MUTED, strokeDash=[4, 2]).encode(y=alt.Y("prompts:Q")),
             line.mark_text(align="right", baseline="bottom", dy=-2, fill=MUTED, fontSize=size).encode(
-                x=alt.value(room), y="prompts:Q", text="text:N"
+                x=alt.value(room), y=alt.Y("prompts:Q"), text=alt.Text("text:N")
             ),
         ]
     if chosen is not None:
@@ -90,7 +90,7 @@ def _layers(table: pl.DataFrame, chosen: float | None, *, room: float, size: flo
         layers.append(
             alt.Chart(marked)
             .mark_point(filled=True, size=60, fill=ACCENT, opacity=1)
-            .encode(x="effect:Q", y="prompts:Q")
+            .encode(x=alt.X("effect:Q"), y=alt.Y("prompts:Q"))
         )
     return layers
 

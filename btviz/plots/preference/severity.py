@@ -135,12 +135,12 @@ def _layers(drawn: pl.DataFrame, names: list[str]) -> list[alt.Chart]:
     white = alt.when("datum.dark").then(alt.value(PAPER)).otherwise(alt.value(INK))
     return [
         base.mark_bar(stroke=MUTED, strokeWidth=0.4).encode(
-            x=x, x2="to:Q", fill=alt.Fill("severity:N", scale=scale, legend=legend)
+            x=x, x2=alt.X2("to:Q"), fill=alt.Fill("severity:N", scale=scale, legend=legend)
         ),
         base.transform_filter("datum.text !== null")
         .transform_calculate(middle="(datum.from + datum.to) / 2")
         .mark_text(fontSize=TINY_SIZE)
-        .encode(x=alt.X("middle:Q"), text="text:N", color=white),
+        .encode(x=alt.X("middle:Q"), text=alt.Text("text:N"), color=white),
     ]
 
 

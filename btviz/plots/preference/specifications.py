@@ -193,7 +193,7 @@ def _curve(known: pl.DataFrame, across: alt.X, *, room: float) -> alt.LayerChart
     layers = [
         base.transform_filter("datum.low !== null")
         .mark_rule(strokeWidth=min(1.4, max(0.5, 0.3 * room / known.height)))
-        .encode(y=alt.Y("low:Q", scale=scale, axis=axis, title=title), y2="high:Q", stroke=colour),
+        .encode(y=alt.Y("low:Q", scale=scale, axis=axis, title=title), y2=alt.Y2("high:Q"), stroke=colour),
         base.mark_point(size=size, filled=True, opacity=1).encode(y=alt.Y("estimate:Q", scale=scale), fill=dark),
     ]
     if printed is not None:

@@ -95,7 +95,7 @@ def roc(
             diagonal.mark_line(stroke=MUTED, strokeDash=[3, 2], strokeWidth=0.8).encode(x=x, y=y),
             alt.Chart(drawn.select("name", "false", "true"))
             .mark_line(strokeWidth=1.5)
-            .encode(x=x, y=y, color=colour, order="false:Q"),
+            .encode(x=x, y=y, color=colour, order=alt.Order("false:Q")),
             zero.encode(x=x, y=y, stroke=alt.Stroke("name:N", scale=colours, legend=None)),
         ],
         width=side,
@@ -191,7 +191,7 @@ def _reliability(part: pl.DataFrame, *, room: float) -> alt.LayerChart:
     return alt.LayerChart(
         layer=[
             curve.mark_line(stroke=MUTED, strokeWidth=1).encode(x=x, y=alt.Y("p:Q")),
-            base.mark_rule(stroke=ACCENT, strokeWidth=1.4).encode(x=x, y=alt.Y("low:Q"), y2="high:Q"),
+            base.mark_rule(stroke=ACCENT, strokeWidth=1.4).encode(x=x, y=alt.Y("low:Q"), y2=alt.Y2("high:Q")),
             base.mark_point(size=26, opacity=1, stroke=ACCENT, strokeWidth=1.2).encode(x=x, y=y, fill=fill),
         ],
         width=room,
@@ -319,7 +319,7 @@ def _panel(drawn: pl.DataFrame, metric: str, *, names: list[str], room: float, i
         layers += [
             base.transform_filter("datum.low !== null")
             .mark_rule(strokeWidth=1.6, yOffset=offset)
-            .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+            .encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")),
             base.mark_point(size=26, opacity=1, strokeWidth=1.3, yOffset=offset).encode(x=x, fill=fill),
         ]
     return alt.LayerChart(layer=layers, width=room, height=ROW * len(names))

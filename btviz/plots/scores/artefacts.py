@@ -136,7 +136,7 @@ def _panel(
         .encode(x=alt.X("whole:Q", scale=scale)),
         base.transform_filter("datum.low !== null")
         .mark_rule(strokeWidth=1.6, stroke=ACCENT)
-        .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        .encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")),
         base.mark_point(size=24, opacity=1, stroke=ACCENT, strokeWidth=1.2).encode(x=x, fill=fill),
     ]
     title = alt.TitleParams(text=PARTS[baseline], fontSize=TEXT_SIZE, frame="group", anchor="start", offset=4)

@@ -155,7 +155,7 @@ def _panel(part: pl.DataFrame, *, form: str, colours: dict[str, str], room: floa
     has_zero = part.filter(pl.col("left") <= 0, pl.col("right") >= 0).height > 0
     if has_zero and (parts_at_zero(part).all() or "label" in part.columns):
         zero = alt.Chart(pl.DataFrame({"at": [0.0]}))
-        layers.append(zero.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x="at:Q"))
+        layers.append(zero.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x=alt.X("at:Q")))
     heads = alt.TitleParams(
         text=f"{first['model']}{place}", subtitle=lines, fontSize=TEXT_SIZE, offset=4, frame="group", anchor="start"
     )
@@ -200,9 +200,9 @@ def curves(part: pl.DataFrame, *, form: str, colours: Mapping[str, str]) -> list
     base = alt.Chart(drawn)
     if form == "histogram":
         bars = base.mark_rect(opacity=0.55)
-        return [bars.encode(x=_x("left:Q", part), x2="right:Q", y=y, y2=alt.datum(0), fill=colour)]
+        return [bars.encode(x=_x("left:Q", part), x2=alt.X2("right:Q"), y=y, y2=alt.datum(0), fill=colour)]
     x = _x("at:Q", part)
-    line = base.mark_line(strokeWidth=1.4).encode(x=x, y=y, color=colour, order="at:Q")
+    line = base.mark_line(strokeWidth=1.4).encode(x=x, y=y, color=colour, order=alt.Order("at:Q"))
     if form == "ecdf":
         return [line]
     area = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("height:Q", stack=None), fill=colour)
@@ -218,7 +218,7 @@ def violins(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Chart
     fill = alt.Color("group:N", scale=_palette(groups, colours), legend=None)
     body = alt.Chart(_outlines(part, groups)).mark_area(opacity=0.55)
     across = alt.Y("low:Q", scale=down, axis=axis, title=None, stack=None)
-    shape = body.encode(x=_x("at:Q", part), y=across, y2="high:Q", fill=fill, detail="group:N")
+    shape = body.encode(x=_x("at:Q", part), y=across, y2=alt.Y2("high:Q"), fill=fill, detail=alt.Detail("group:N"))
     return [shape, *_quartile_marks(part, groups, down)]
 
 
@@ -245,7 +245,7 @@ def _quartile_marks(part: pl.DataFrame, groups: list[str], down: alt.Scale) -> l
         orient="row",
     )
     y = alt.Y("place:Q", scale=down, title=None)
-    box = alt.Chart(marks).mark_rule(stroke=INK, strokeWidth=1.6).encode(x=alt.X("q25:Q"), x2="q75:Q", y=y)
+    box = alt.Chart(marks).mark_rule(stroke=INK, strokeWidth=1.6).encode(x=alt.X("q25:Q"), x2=alt.X2("q75:Q"), y=y)
     dot = alt.Chart(marks).mark_point(filled=True, fill=INK, size=22, opacity=1).encode(x=alt.X("q50:Q"), y=y)
     return [box, dot]
 

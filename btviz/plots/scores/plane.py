@@ -103,9 +103,9 @@ def _cells(table: pl.DataFrame, corners: pl.DataFrame, *, side: float) -> alt.La
         .mark_rect()
         .encode(
             x=alt.X("reward_low:Q", scale=across, axis=plain, title=KINDS["reward"]),
-            x2="reward_high:Q",
+            x2=alt.X2("reward_high:Q"),
             y=alt.Y("cost_low:Q", scale=up, axis=plain, title=KINDS["cost"]),
-            y2="cost_high:Q",
+            y2=alt.Y2("cost_high:Q"),
             fill=alt.Fill("count:Q", scale=shade, legend=legend),
         )
     )
@@ -132,7 +132,7 @@ def _corners(corners: pl.DataFrame, *, side: float) -> list[alt.Chart]:
             base = alt.Chart(pl.DataFrame({"text": [text]})).encode(
                 x=alt.value(side - 4 if is_right else 4),
                 y=alt.value(10 + 11 * line if is_top else side - 16 + 11 * line),
-                text="text:N",
+                text=alt.Text("text:N"),
             )
             align: Literal["left", "right"] = "right" if is_right else "left"
             weight: Literal["normal", "bold"] = "normal" if line else "bold"
@@ -148,10 +148,12 @@ def _marginal(table: pl.DataFrame, kind: str, *, side: float) -> alt.Chart:
     along, height = _domain(table, kind), alt.datum(0)
     if kind == "reward":
         x, y = alt.X("low:Q", scale=along, axis=None), alt.Y("count:Q", axis=None)
-        above: alt.Chart = drawn.encode(x=x, x2="high:Q", y=y, y2=height).properties(width=side, height=MARGINAL)
+        above: alt.Chart = drawn.encode(x=x, x2=alt.X2("high:Q"), y=y, y2=height).properties(
+            width=side, height=MARGINAL
+        )
         return above
     x, y = alt.X("count:Q", axis=None), alt.Y("low:Q", scale=along, axis=None)
-    beside: alt.Chart = drawn.encode(x=x, x2=height, y=y, y2="high:Q").properties(width=MARGINAL, height=side)
+    beside: alt.Chart = drawn.encode(x=x, x2=height, y=y, y2=alt.Y2("high:Q")).properties(width=MARGINAL, height=side)
     return beside
 
 

@@ -156,7 +156,7 @@ def _agreement(known: pl.DataFrame, names: list[str], *, room: float) -> alt.Lay
     interval = base.transform_filter("datum.low !== null").mark_rule(stroke=ACCENT, strokeWidth=1.8)
     return alt.LayerChart(
         layer=[
-            interval.encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+            interval.encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")),
             base.mark_point(size=28, fill=ACCENT, stroke=ACCENT, opacity=1).encode(x=x),
             *points_of,
         ],

@@ -128,7 +128,7 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
         if rows.height:
             ridge = alt.Chart(rows).mark_area(fill=fill, fillOpacity=1, line={"stroke": PAPER, "strokeWidth": 0.9})
             layers.append(
-                ridge.encode(x=x, y=alt.Y("top:Q", scale=down, axis=shown, title=None, stack=None), y2="foot:Q")
+                ridge.encode(x=x, y=alt.Y("top:Q", scale=down, axis=shown, title=None, stack=None), y2=alt.Y2("foot:Q"))
             )
     low, high = span_of(part)
     if parts_at_zero(part).all() and low <= 0 <= high:

@@ -47,11 +47,11 @@ def marks(base: alt.Chart, *, x: alt.X, scale: alt.Scale, room: float, size: flo
     return [
         known.transform_filter("datum.low !== null")
         .mark_rule(strokeWidth=1.8, stroke=ACCENT)
-        .encode(x=alt.X("low:Q", scale=scale), x2="high:Q"),
+        .encode(x=alt.X("low:Q", scale=scale), x2=alt.X2("high:Q")),
         known.mark_point(size=DOT * (size / TEXT_SIZE) ** 2, opacity=1, stroke=ACCENT, strokeWidth=1.2).encode(
             x=x, fill=fill
         ),
-        base.mark_text(align="left", fontSize=size, fill=MUTED).encode(x=alt.value(room + 8), text="text:N"),
+        base.mark_text(align="left", fontSize=size, fill=MUTED).encode(x=alt.value(room + 8), text=alt.Text("text:N")),
     ]
 
 

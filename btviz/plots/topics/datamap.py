@@ -226,18 +226,27 @@ def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame) -> 
         return []
     box = alt.Chart(pl.DataFrame(boxes, ["left", "top", "right", "bottom", "bar", "colour"], orient="row"))
     drawn = [
-        box.mark_rect(fill=PAPER, opacity=0.82).encode(x="left:Q", x2="right:Q", y="top:Q", y2="bottom:Q"),
+        box.mark_rect(fill=PAPER, opacity=0.82).encode(
+            x=alt.X("left:Q"), x2=alt.X2("right:Q"), y=alt.Y("top:Q"), y2=alt.Y2("bottom:Q")
+        ),
         box.mark_rect().encode(
-            x="left:Q", x2="bar:Q", y="top:Q", y2="bottom:Q", fill=alt.Fill("colour:N", scale=None, legend=None)
+            x=alt.X("left:Q"),
+            x2=alt.X2("bar:Q"),
+            y=alt.Y("top:Q"),
+            y2=alt.Y2("bottom:Q"),
+            fill=alt.Fill("colour:N", scale=None, legend=None),
         ),
         alt.Chart(pl.DataFrame(words, ["left", "middle", "line"], orient="row"))
         .mark_text(align="left", baseline="middle", fontSize=NAME_SIZE, fill=INK)
-        .encode(x="left:Q", y="middle:Q", text="line:N"),
+        .encode(x=alt.X("left:Q"), y=alt.Y("middle:Q"), text=alt.Text("line:N")),
     ]
     if lines:
         leader = alt.Chart(pl.DataFrame(lines, ["x", "y", "to_x", "to_y"], orient="row"))
         drawn.insert(
-            0, leader.mark_rule(stroke=MUTED, strokeWidth=0.5).encode(x="x:Q", y="y:Q", x2="to_x:Q", y2="to_y:Q")
+            0,
+            leader.mark_rule(stroke=MUTED, strokeWidth=0.5).encode(
+                x=alt.X("x:Q"), y=alt.Y("y:Q"), x2=alt.X2("to_x:Q"), y2=alt.Y2("to_y:Q")
+            ),
         )
     return drawn
 

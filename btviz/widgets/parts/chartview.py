@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 
 import altair as alt
@@ -65,6 +66,7 @@ def _packed(spec: dict[str, Any]) -> str:
     return front.packed(json.dumps(spec)) if spec else ""
 
 
+@cache
 def _vega() -> str:
     """Module of the drawing library that vl-convert brings."""
     return str(vl_convert.javascript_bundle("export { vegaEmbed };"))
