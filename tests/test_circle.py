@@ -22,7 +22,7 @@ from btviz.taxonomy import BEAVERTAILS, PKU_SAFERLHF
 COMPARED = ("annotations", "preferences", "prompts", "pairs", "votes", "conversations")
 
 # each example writes and reads files, so a failing one is shown as it was found
-QUICK = settings(max_examples=4, phases=[Phase.explicit, Phase.reuse, Phase.generate])
+QUICK = settings(max_examples=3, phases=[Phase.explicit, Phase.reuse, Phase.generate])
 
 
 def one_data_set() -> tuple[pl.DataFrame, pl.DataFrame]:

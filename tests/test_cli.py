@@ -261,18 +261,6 @@ def test_figures_go_to_a_folder_of_their_own(released_file, tmp_path, monkeypatc
 
 
 @pytest.mark.slow
-def test_the_demo_ends_by_saying_what_it_made_and_how_to_open_it(tmp_path):
-    result = done("demo", "--out", str(tmp_path))
-    rows = [line.split() for line in result.stdout.splitlines()]
-    assert ["pairs", "5,000"] in rows
-    assert ["associations", "of", "two", "182"] in rows
-    *_, picture, lab = result.stdout.splitlines()
-    assert Path(picture.split()[-1]).is_file()
-    assert "btviz lab" in lab
-    assert "Drawing: Label sets" in result.stderr
-
-
-@pytest.mark.slow
 @pytest.mark.usefixtures("one_figure")
 def test_the_demo_fetches_a_released_data_set_first(released_file, tmp_path, monkeypatch):
     asked = []

@@ -125,7 +125,8 @@ def test_a_terminal_says_why_there_are_dashes():
     replace_scores(ds, some)
     reasons = {row["undefined"] for row in said("sample")["metrics"] if row["grouping"] == "all"} - {None}
     assert any("an interval needs 20" in reason for reason in reasons)
-    assert all(f"–: {reason}.\n" in said("sample", as_json=False) for reason in reasons)
+    text = said("sample", as_json=False)
+    assert all(f"–: {reason}.\n" in text for reason in reasons)
 
 
 @pytest.mark.slow

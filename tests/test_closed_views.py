@@ -11,6 +11,7 @@ import weakref
 import patience
 import polars as pl
 import pytest
+from hostile import write_comparisons, write_release
 from ipywidgets.widgets import widget as registry
 from jupyter_client import KernelManager
 from made_topics import made_topics
@@ -150,6 +151,9 @@ count()
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory):
     """Runs code in a kernel, as the cell of a notebook, and gives what it prints."""
+    answers, compared = tmp_path_factory.mktemp("data") / "answers.jsonl", tmp_path_factory.mktemp("data") / "two.jsonl"
+    write_release(answers)
+    write_comparisons(compared, prompts=12)
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:  # a socket's path holds about 100 characters
         manager = KernelManager(kernel_name="python3", transport="ipc", ip=f"{folder}/socket")
         manager.start_kernel()
@@ -172,7 +176,7 @@ def cells(tmp_path_factory):
                 if message["msg_type"] == "status" and message["content"]["execution_state"] == "idle":
                     return printed
 
-        run("import btviz; ds = btviz.load('sample')")
+        run(f"import btviz; ds, other = btviz.load({str(answers)!r}), btviz.load({str(compared)!r})")
         yield run
         client.stop_channels()
         manager.shutdown_kernel(now=True)
@@ -207,7 +211,7 @@ def test_other_views_stay_while_a_cell_runs_again(cells):
 
 @pytest.mark.notebook
 def test_a_cell_that_only_turns_to_another_release_closes_no_list_of_the_lab(cells):
-    cells("lab = btviz.widgets.OrthogonalityLab(ds, others=[btviz.load('sample-saferlhf')])", "d1")
+    cells("lab = btviz.widgets.OrthogonalityLab(ds, others=[other])", "d1")
     cells("names = [name for _, name in lab.controls['release'].options]; lists = []")
     for number in (1, 0, 1):
         cells(f"lab.controls['release'].value = names[{number}]; lists.append(lab.inspector)", "d2")

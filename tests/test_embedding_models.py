@@ -2,6 +2,7 @@ import json
 import shutil
 import subprocess
 import sys
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -12,7 +13,8 @@ from btviz.texts.embedding import embed, load_encoder, text_id
 from btviz.texts.embedding import encoders as minilm
 from btviz.texts.embedding.transformer import TransformerEncoder, check_folder, hash_folder, token_table
 
-pytest.importorskip("sentence_transformers", reason="sentence-transformers is not installed")
+if find_spec("sentence_transformers") is None:  # importing it takes seconds, in each process that only collects
+    pytest.skip("sentence-transformers is not installed", allow_module_level=True)
 FOLDER = minilm.minilm_folder()
 
 WORDS = [

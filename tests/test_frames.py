@@ -135,7 +135,7 @@ VALUES = st.one_of(
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(values=st.lists(VALUES, min_size=1, max_size=4), key=st.sampled_from(sorted(ROWS[0])))
 @pytest.mark.filterwarnings("ignore:table")
 def test_any_value_in_any_field_is_kept_or_reported(values: list[Any], key: str) -> None:

@@ -212,7 +212,7 @@ TEXT = st.text(st.sampled_from("ab ,;:'\"{}[]()\n?.é☕"), min_size=1, max_size
 
 
 @pytest.mark.slow
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(TEXT, min_size=1, max_size=4),
     key=st.sampled_from(["prompt", "label", "category", "is_safe", "tags", "x"]),
@@ -338,7 +338,7 @@ def shown(path: Path, content: str) -> None:
 
 
 @pytest.mark.slow
-@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(rows=st.lists(OBJECT, min_size=1, max_size=5))
 def test_any_value_in_any_field_is_reported_or_refused(tmp_path: Path, rows: list[dict[str, Any]]) -> None:
     shown(tmp_path / "rows.jsonl", "\n".join(map(json.dumps, rows)))

@@ -78,9 +78,16 @@ def test_the_command_line_starts_light(spy):
 
 
 @pytest.mark.slow
-def test_the_demo_calls_nobody(spy, tmp_path):
-    run(spy, "-m", "btviz", "demo", "--out", str(tmp_path / "figures"))
+def test_the_demo_calls_nobody_and_ends_by_saying_what_it_made_and_how_to_open_it(spy, tmp_path):
+    result = run(spy, "-m", "btviz", "demo", "--out", str(tmp_path / "figures"))
     assert spy.attempts() == []
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["pairs", "5,000"] in rows
+    assert ["associations", "of", "two", "182"] in rows
+    *_, picture, lab = result.stdout.splitlines()
+    assert Path(picture.split()[-1]).is_file()
+    assert "btviz lab" in lab
+    assert "Drawing: Label sets" in result.stderr
 
 
 def test_lab_environment_adds_to_what_is_there():

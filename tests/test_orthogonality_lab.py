@@ -13,6 +13,7 @@ from wording import says
 
 import btviz
 from btviz.errors import NotFoundError
+from btviz.preference import shares
 from btviz.preference.questions import Question, answer_of
 from btviz.session.content import ContentPolicy
 from btviz.session.selection import Selection
@@ -30,6 +31,7 @@ def samples(samples):
 @pytest.fixture(autouse=True)
 def few_replicates(monkeypatch):
     monkeypatch.setattr(module, "REPLICATES", (200, 500, 2_000))
+    monkeypatch.setattr(shares, "FLIPS", 999)
 
 
 @pytest.fixture

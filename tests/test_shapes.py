@@ -306,7 +306,7 @@ SHAPES = {**CHATS, **CHOICES, **DESIRED, **NEIGHBOURS}
 
 
 @pytest.mark.slow
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=40, deadline=None)
 @given(data=st.data())
 def test_any_value_in_any_key_costs_at_most_its_row(tmp_path, data):
     name = data.draw(st.sampled_from(sorted(SHAPES)))
