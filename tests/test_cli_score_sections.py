@@ -57,7 +57,9 @@ def same(rows, table):
 @pytest.mark.slow
 def test_each_section_is_the_table_of_its_function():
     ds = btviz.load("sample-saferlhf")
-    replace_scores(ds, made(ds, "cost", "other", "reward", "guard"))
+    some = ds.pairs.sort("prompt_id")["pair_id"].head(ds.pairs.height // 3)  # whole prompts but one
+    scored = made(ds, "cost", "other", "reward", "guard").filter(pl.col("pair_id").is_in(some.implode()))
+    replace_scores(ds, scored)
     own, found = kept_scores(ds), said(ds.name)
     verdicts = safety_verdicts(own, ds)
     raters = ["Human", "first", "guard", "second"]
