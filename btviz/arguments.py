@@ -7,7 +7,7 @@ from numbers import Integral
 
 import polars as pl
 
-from btviz.errors import UsageError
+from btviz.errors import UsageError, a_type
 
 LARGEST_SEED = 2**32 - 1
 """What NumPy's older generators take, which UMAP uses."""
@@ -28,7 +28,7 @@ def whole_number(value: object, *, name: str, least: int, most: int | None = Non
     if isinstance(value, bool) or not isinstance(value, Integral):
         description = repr(value)
         if len(description) > _LONGEST:  # it may hold texts of the data
-            description = f"a {type(value).__name__}"
+            description = a_type(value)
         raise UsageError(f"{name}={description} was asked for; that is no whole number. Use one {use}.")
     number = int(value)
     if number < least or (most is not None and number > most):
@@ -46,7 +46,7 @@ def expect_table(table: object, columns: Mapping[str, str], *, name: str, source
     """Check that something is a table with some columns."""
     advice = f"Give what {source} returns."
     if not isinstance(table, pl.DataFrame):
-        raise UsageError(f"A table was to be passed as {name}; this is a {type(table).__name__}. {advice}")
+        raise UsageError(f"A table was to be passed as {name}; this is {a_type(table)}. {advice}")
     missing = sorted(set(columns) - set(table.columns))
     if missing:
         raise UsageError(
@@ -73,7 +73,7 @@ def paired_texts(prompts: Sequence[str], responses: Sequence[str]) -> tuple[list
     for name, texts in zip(("prompt", "response"), pairs, strict=True):
         for number, text in enumerate(texts):
             if not isinstance(text, str) or not _is_whole(text):
-                problem = "cut in a character" if isinstance(text, str) else f"a {type(text).__name__}"
+                problem = "cut in a character" if isinstance(text, str) else a_type(text)
                 raise UsageError(
                     f"Texts were to be scored; the {name} at place {number:,} is {problem}. Give whole texts."
                 )

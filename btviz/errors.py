@@ -119,3 +119,9 @@ def choice(value: str, options: Iterable[str], *, what: str) -> str:
     near = difflib.get_close_matches(str(value), known, n=1)
     hint = f"Did you mean {near[0]!r}?" if near else "Use one of those."
     raise UsageError(f"There is no {what} {value!r}; there are {known}. {hint}")
+
+
+def a_type(value: object) -> str:
+    """What a value is, as a message says it: "an int", "a list"."""
+    name = type(value).__name__
+    return f"{'an' if name[0] in 'aeiouAEIOU' else 'a'} {name}"

@@ -92,7 +92,7 @@ def test_a_share_without_an_interval_refutes_nothing(tmp_path: Path) -> None:
 
 def test_data_without_comparisons_are_not_measured(tmp_path: Path) -> None:
     file = tmp_path / "asked.jsonl"
-    file.write_text(json.dumps({"prompt": "what is tea"}))
+    file.write_text(json.dumps({"prompt": "what is tea", "response": "a drink", "is_safe": True}))
     printed = called(str(file)).stdout
     assert says(printed, "nothing is measured", "no comparison has both labels")
     assert "three or more answers" not in printed

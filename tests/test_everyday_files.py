@@ -215,3 +215,105 @@ def test_the_first_row_of_a_file_without_a_header_shows_nowhere(
         result = CliRunner().invoke(app, [*command, str(path)])
         assert result.exit_code in (0, 4)
         assert MARKER not in result.output + result.stderr
+
+
+def camel(key: str) -> str:
+    first, *rest = key.replace(",", "_").split("_")
+    return first + "".join(word.title() for word in rest)
+
+
+@pytest.mark.parametrize("form", ["objects", "columns", "names", "bracketed"])
+def test_categories_in_camel_case_are_those_in_snake_case(form, tmp_path):
+    flags = [{key: i % 14 == bit for bit, key in enumerate(BEAVERTAILS.keys)} for i in range(20)]
+    texts = [{"prompt": f"what is tea {i}", "response": f"drink {i}"} for i in range(20)]
+    expected = btviz.load([row | {"category": f, "is_safe": False} for row, f in zip(texts, flags, strict=True)])
+    made = {
+        "objects": [{"category": {camel(key): flag for key, flag in f.items()}} for f in flags],
+        "columns": [{camel(key): flag for key, flag in f.items()} for f in flags],
+        "names": [{"category": [camel(key) for key, flag in f.items() if flag]} for f in flags],
+        "bracketed": [{f"category[{key}]": flag for key, flag in f.items()} for f in flags],
+    }[form]
+    file = tmp_path / "camel.jsonl"
+    rows = [row | labels | {"isSafe": False} for row, labels in zip(texts, made, strict=True)]
+    file.write_text("\n".join(map(json.dumps, rows)))
+    assert btviz.load(file).annotations.equals(expected.annotations)
+
+
+def test_an_unknown_category_is_named_and_a_long_text_is_not(tmp_path):
+    for name, shown in (("gardening", "'gardening'"), ("a text of more than a few words", "is a string")):
+        rows = rows_of(9)
+        rows[4]["category"] = name
+        (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+        with pytest.warns(UserWarning, match="1 of 9 rows"):
+            ds = btviz.load(tmp_path / "x.jsonl")
+        detail = ds.problems.filter(kind="unknown category")["detail"][0]
+        assert shown in detail
+
+
+@pytest.mark.parametrize("separator", [",", ";"])
+@pytest.mark.parametrize("above", ["# made on a day\n", "# made, by; hand\n#\n\n"])
+def test_comments_above_a_header_are_passed_over_and_reported(separator, above, tmp_path):
+    rows = "\n".join(separator.join([f"tea {i}", f"cup {i}", str(i % 2)]) for i in range(9))
+    (tmp_path / "x.csv").write_text(above + separator.join(["prompt", "response", "is_safe"]) + "\n" + rows)
+    ds = btviz.load(tmp_path / "x.csv")
+    assert ds.annotations.height == 9
+    assert ds.problems["kind"].to_list() == ["comment"]
+
+
+def test_categories_as_numbers_mean_the_same_in_a_table_of_text(tmp_path):
+    rows = [{"prompt": f"tea {i}", "response": f"cup {i}", "category": i % 14, "is_safe": False} for i in range(20)]
+    pl.DataFrame(rows).write_csv(tmp_path / "x.csv")
+    (tmp_path / "x.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    typed, text = (btviz.load(tmp_path / name) for name in ("x.jsonl", "x.csv"))
+    assert text.annotations.equals(typed.annotations)
+    assert text.annotations["labels"].n_unique() == 14
+
+
+def test_lists_of_texts_and_text_sequences_are_read(tmp_path):
+    (tmp_path / "texts.json").write_text(json.dumps([f"what is tea {i}?" for i in range(9)]))
+    assert btviz.load(tmp_path / "texts.json").prompts.height == 9
+    (tmp_path / "rows.json").write_text("".join(f"\x1e{json.dumps(row)}\n" for row in rows_of(9)))
+    assert btviz.load(tmp_path / "rows.json").annotations.equals(btviz.load(rows_of(9)).annotations)
+
+
+@pytest.mark.parametrize(("line", "command"), [(json.dumps, "fromjson"), (lambda text: text, "ast.literal_eval")])
+def test_rows_that_are_written_as_texts_are_refused_with_the_command_that_mends_them(line, command, tmp_path):
+    rows = [line(json.dumps(row) if line is json.dumps else repr(row)) for row in rows_of(9)]
+    (tmp_path / "x.jsonl").write_text("\n".join(rows))
+    with pytest.raises(DataError, match=command) as told:
+        btviz.load(tmp_path / "x.jsonl")
+    assert MARKER not in str(told.value)
+
+
+def test_whatever_stands_in_a_list_of_one_line_counts(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps([*rows_of(3), "text", None, 5, [1]]))
+    with pytest.warns(UserWarning, match="4 of 7 rows"):
+        ds = btviz.load(tmp_path / "x.json")
+    (file,) = ds.facts["files"]
+    assert [file[name] for name in ("rows_in", "rows_kept", "rows_rejected")] == [7, 3, 4]
+
+
+def test_red_team_attempts_are_chats_whose_ratings_are_of_the_whole(tmp_path):
+    beside = {
+        "min_harmlessness_score_transcript": -1.5, "num_params": "13B", "model_type": "rlhf", "rating": 2.0,
+        "task_description": "asked of tea", "task_description_harmlessness_score": 0.5, "red_team_member_id": 1,
+        "is_upworker": False, "tags": None,
+    }  # fmt: skip
+    talk = "\n\nHuman: what is tea {0}?\n\nAssistant: a drink\n\nHuman: and milk?\n\nAssistant: {0} cups\n\n"
+    (tmp_path / "x.json").write_text(json.dumps([beside | {"transcript": talk.format(i)} for i in range(9)]))
+    ds = btviz.load(tmp_path / "x.json")
+    assert (ds.pairs.height, ds.conversations.height, ds.labels_not_kept) == (9, 18, ())
+    (line,) = [said for said in ds.facts["files"][0]["said"] if "--columns" in said]
+    assert "min_harmlessness_score_transcript>0" in line
+    safety = {"prompt": "transcript", "is_safe": "min_harmlessness_score_transcript>0"}
+    assert btviz.load(tmp_path / "x.json", columns=safety).annotations["is_safe"].to_list() == [False] * 9
+
+
+def test_standard_input_is_shown_and_not_kept(tmp_path):
+    sent = "\n".join(map(json.dumps, rows_of(9))).encode()
+    shown = CliRunner().invoke(app, ["data", "show", "-"], input=sent)
+    assert shown.exit_code == 0, shown.output
+    assert "standard input" in shown.output
+    strange = CliRunner().invoke(app, ["data", "show", "-"], input=b'{"prompt": "a?", "response": "b", "harmful": 1}\n')
+    assert strange.exit_code == 4
+    assert "btviz data add NAME - --columns" in strange.output

@@ -182,7 +182,7 @@ def test_a_majority_counts_those_who_spoke():
 
 def test_what_needs_labels_says_so(unlabelled, tmp_path):
     for call in (category_counts, btviz.cooccurrence, btviz.label_sets):
-        with pytest.raises(UsageError) as told:
+        with pytest.raises(DataError) as told:
             call(unlabelled)
         assert says(str(told.value), "no labels", "80 answers")
     table = annotator_agreement(unlabelled)
@@ -193,10 +193,14 @@ def test_what_needs_labels_says_so(unlabelled, tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "exit_code", "words"),
     [
-        (["stats", "categories"], 2, ["no labels"]),
-        (["stats", "cooccurrence"], 2, ["no labels"]),
-        (["stats", "agreement"], 0, ["not measured"]),
-        (["stats", "orthogonality"], 0, ["no comparisons"]),
+        (["stats", "categories"], 4, ["no labels"]),
+        (["stats", "cooccurrence"], 4, ["no labels"]),
+        (["stats", "agreement"], 4, ["no labels"]),
+        (["stats", "annotators"], 4, ["no labels"]),
+        (["stats", "noise"], 4, ["no labels"]),
+        (["stats", "compare"], 4, ["no labels"]),
+        (["stats", "specifications"], 4, ["no labels"]),
+        (["stats", "orthogonality"], 4, ["no labels"]),
         (["figures", "--out", "figures"], 2, ["no labels"]),
         (["score", "--probes"], 4, ["cost probe", "no comparison"]),
         (["data", "show"], 0, ["unlabelled pairs"]),

@@ -31,9 +31,10 @@ _AGREEMENT_COLUMNS = {
 def stats_agreement(name: str, *, as_json: bool) -> None:
     """Measure how far the annotators of NAME agree, with intervals by prompt; --json has counts, too."""
     from btviz import load
-    from btviz.labels import annotator_agreement, safe_share_by_rule
+    from btviz.labels import annotator_agreement, expect_labelled, safe_share_by_rule
 
     ds = load(name)
+    expect_labelled(ds, what="Agreements of annotators")
     table, rules = annotator_agreement(ds), safe_share_by_rule(ds)
     if as_json:
         print_json({"agreement": table.to_dicts(), "safe_share_by_rule": rules.to_dicts()})
@@ -96,9 +97,10 @@ _NOISE_COLUMNS = {
 def stats_annotators(name: str, *, n_boot: int, seed: int, as_json: bool) -> None:
     """Estimate what annotators of NAME miss and flag by mistake; needs three votes a pair."""
     from btviz import load
-    from btviz.labels import annotator_noise
+    from btviz.labels import annotator_noise, expect_labelled
 
     ds = load(name)
+    expect_labelled(ds, what="Errors of annotators")
     noise = annotator_noise(ds, n_boot=n_boot, random_state=seed)
     if as_json:
         tables = ("table", "across_votes", "posterior")

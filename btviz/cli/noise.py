@@ -29,9 +29,11 @@ def stats_noise(name: str, *, text: str, encoder: str, min_contradiction: float,
     Texts are embedded once and kept. Beside the counts stands how well the ranking finds labels flipped on purpose.
     """
     from btviz import load
+    from btviz.labels import expect_labelled
     from btviz.texts import embed, noisy_labels, planted_flips
 
     ds = load(name)
+    expect_labelled(ds, what="Doubtful labels")
     say(f"Embedding texts of {ds.population}")
     emb = embed(ds, text=text, encoder=encoder)
     say("Comparing labels with those of similar texts")

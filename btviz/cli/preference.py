@@ -37,6 +37,7 @@ _BESIDE = {
 def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, as_json: bool) -> None:
     """Measure how often the better of two answers in NAME is the safer one."""
     from btviz import load
+    from btviz.labels import expect_labelled
     from btviz.preference import counts_known, lacking, orthogonality, severity_order
 
     try:
@@ -47,6 +48,8 @@ def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, a
         counted = orthogonality(name, n_boot=n_boot, random_state=seed, margin=margin)
         _report_counts(counted, name, as_json=as_json)
         return
+    if ds.preferences.is_empty():
+        expect_labelled(ds, what="Comparisons by better and safer")
     result = orthogonality(ds, n_boot=n_boot, random_state=seed, margin=margin)
     order = severity_order(ds, random_state=seed)
     if as_json:

@@ -251,9 +251,13 @@ def stats_specifications(
     One row an option: where the estimates lie that took it; --all has every specification.
     """
     from btviz import load, specification_curve
+    from btviz.labels import expect_labelled
     from btviz.reports import sentences
 
     data_sets = [load(name) for name in names]
+    for ds in data_sets:
+        if ds.preferences.is_empty():
+            expect_labelled(ds, what="Specifications")
     table = specification_curve(data_sets, of=of, categories=categories)
     if as_json:
         print_json(table.to_dicts())

@@ -24,11 +24,15 @@ from btviz.data.keys import origins
 from btviz.data.tables import (
     ANNOTATION_ORDER,
     PAIRS,
+    PLACE,
+    PLACES,
     PREFERENCES,
     PROMPTS,
     Texts,
+    UNLABELLED,
     annotations_of,
     conform,
+    says_something,
     with_ids,
 )
 from btviz.data.votes import Tally
@@ -54,25 +58,37 @@ def assemble(
     read = _or_empty(annotations, "prompt", "response")
     if "response" not in read.columns:
         read = read.with_columns(pl.lit(None, pl.String).alias("response"))
-    compared = _or_empty(comparisons, "prompt", "response_0", "response_1")
+    read = read.with_row_index(PLACE)
+    compared = _or_empty(comparisons, "prompt", "response_0", "response_1").with_row_index(PLACE)
     with ThreadPoolExecutor(1) as pool:  # words take as long as ids and labels
         rows, words = _identified(read.filter(pl.col("response").is_not_null()), {"": "response"}, pool=pool)
         compared, compared_words = _identified(compared, {"_0": "response_0", "_1": "response_1"}, pool=pool)
-        labelled = annotations_of(rows).sort(ANNOTATION_ORDER)
+        labelled = annotations_of(rows, more=[PLACE]).sort(*ANNOTATION_ORDER, PLACE)
         tally = Tally.of(labelled, taxonomy)
         votes = tally.votes()
         sided = _preferences(compared)
         labels = _labels(tally.majority(), sided)
         texts = _unique_texts(rows.with_columns(words.result()), compared.with_columns(compared_words.result()))
-    return {
+    ordered = {
         "annotations": labelled,
-        "pairs": _pairs(texts, labels),
-        "votes": votes,
         "preferences": sided.drop_nulls(["pair_id_0", "pair_id_1"]),
         "prompts": _prompts(prompts, read, compared),
+    }
+    return {
+        **{name: table.drop(PLACE) for name, table in ordered.items()},
+        "pairs": _pairs(texts, labels),
+        "votes": votes,
         "conversations": conversations_of(rows, compared),
         "origins": origins(rows, compared),
+        "places": _places(ordered, rows),
     }
+
+
+def _places(ordered: Mapping[str, pl.DataFrame], rows: pl.DataFrame) -> pl.DataFrame:
+    """Where the rows of each table stood; of answers of which a row says nothing, the pair, too."""
+    frames = [table.select(pl.lit(name).alias("table"), PLACE) for name, table in ordered.items()]
+    silent = rows.filter(~says_something(rows)).select(pl.lit(UNLABELLED).alias("table"), PLACE, "pair_id")
+    return conform(pl.concat([*frames, silent], how="diagonal"), PLACES)
 
 
 def _identified(
@@ -97,19 +113,21 @@ def _or_empty(frame: pl.DataFrame | None, *texts: str) -> pl.DataFrame:
 def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
     kinds = [kind for kind in ORDERS if kind in compared.columns]
     untied = compared.with_columns(pl.when(pl.col(kind) >= 0).then(kind).alias(kind) for kind in kinds)
-    return conform(untied, PREFERENCES).sort("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS)
+    placed = conform(untied, pl.Schema({**PREFERENCES, PLACE: PLACES[PLACE]}))
+    return placed.sort("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS, PLACE)
 
 
 def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
     """Prompts of their own, those of rows without an answer, and each labelled prompt of the other rows once."""
     no_answer = pl.all_horizontal(pl.col("response_0", "response_1").is_null())
     frames = [prompts, *_asked(rows, pl.col("response").is_null()), *_asked(compared, no_answer)]
-    whole = [frame for frame in frames if frame is not None and frame.height]
+    whole = [frame.drop(PLACE, strict=False) for frame in frames if frame is not None and frame.height]
+    placed = pl.Schema({**PROMPTS, PLACE: PLACES[PLACE]})
     if not whole:
-        return PROMPTS.to_frame()
+        return placed.to_frame()
     blank = pl.lit("").alias("response")
-    ids = with_ids(pl.concat(whole, how="diagonal").with_columns(blank)).drop("pair_id", "response")
-    return conform(ids, PROMPTS).sort("prompt_id", "split", "labels", "is_safe")
+    rows = pl.concat(whole, how="diagonal").with_row_index(PLACE).with_columns(blank)
+    return conform(with_ids(rows), placed).sort("prompt_id", "split", "labels", "is_safe", PLACE)
 
 
 def _asked(rows: pl.DataFrame, alone: pl.Expr) -> list[pl.DataFrame]:
@@ -117,13 +135,15 @@ def _asked(rows: pl.DataFrame, alone: pl.Expr) -> list[pl.DataFrame]:
     labels = {"labels": "prompt_labels", "is_safe": "prompt_is_safe"}
     asked = rows.select(
         "prompt",
+        PLACE,
         alone.alias("alone"),
         *(pl.col(name) for name in ("split",) if name in rows.columns),
         *(pl.col(source).alias(name) for name, source in labels.items() if source in rows.columns),
     )
     labelled = [pl.col(name).is_not_null() for name in labels if name in asked.columns]
     beside = asked.filter(~pl.col("alone") & pl.any_horizontal(pl.lit(value=False), *labelled))
-    return [asked.filter("alone"), beside.unique()]
+    named = [name for name in asked.columns if name != PLACE]
+    return [asked.filter("alone"), beside.unique(named, keep="first", maintain_order=True)]
 
 
 def _labels(annotated: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:

@@ -63,10 +63,10 @@ def load(
     name : str, path-like, or a table in memory
         "sample", "replica", "sample-saferlhf", "replica-saferlhf" (synthetic, made on the
         spot); a name given to ``btviz data add`` or ``btviz data fetch``; the path of a file
-        or of a folder of files; OWNER/NAME of a data set in the hub's cache. A name that somebody has given wins
-        over a file or folder that is called so, unless it is written with a separator, ``./name``, or with the
-        suffix of a file. Or a table of Polars, pandas, Arrow, `datasets` or any library that narwhals knows, a list
-        of dicts, or a dict of tables by split.
+        or of a folder of files; "-" for standard input; OWNER/NAME of a data set in the hub's cache. A name that
+        somebody has given wins over a file or folder that is called so, unless it is written with a separator,
+        ``./name``, or with the suffix of a file. Or a table of Polars, pandas, Arrow, `datasets` or any library that
+        narwhals knows, a list of dicts, or a dict of tables by split.
     strict : bool
         Raise if reading found anything odd, instead of keeping what can be kept.
     taxonomy : Taxonomy or path-like, optional
@@ -107,6 +107,8 @@ def load(
     text = os.fspath(name)
     if not text:
         raise UsageError("A data set was to be loaded; its name is empty. Give a name, a file or a folder.")
+    if text == STANDARD_INPUT:
+        return _of_standard_input(strict=strict, taxonomy=taxonomy, columns=columns)
     path = path_meant(name, is_name=_is_name)
     if path is not None:
         own = own_taxonomy(taxonomy)
@@ -123,6 +125,20 @@ def load(
         ds = _recorded(text, record)
     else:
         raise _no_such_name(text)
+    report_problems(ds, strict=strict)
+    return ds
+
+
+def _of_standard_input(
+    *, strict: bool, taxonomy: Taxonomy | str | os.PathLike[str] | None, columns: Mapping[str, str] | None
+) -> Dataset:
+    """Load what is sent; its rows are in the store, and what was sent is not kept, for no name owns it."""
+    holding = holding_of([STANDARD_INPUT])
+    try:
+        recipe = Recipe.of(holding, taxonomy=own_taxonomy(taxonomy), columns=columns)
+        ds = _dataset_of(recipe, name="standard input")
+    finally:
+        drop_received(holding.sources)
     report_problems(ds, strict=strict)
     return ds
 

@@ -12,7 +12,7 @@ from btviz.data.reading.files import split_named
 from btviz.data.releases.published import published_rows
 from btviz.data.releases.registry import RELEASES
 from btviz.data.tables import SCHEMAS, items_of
-from btviz.errors import DataError, UsageError, choice
+from btviz.errors import DataError, UsageError, a_type, choice
 from btviz.taxonomy.categories import Taxonomy
 
 
@@ -60,7 +60,7 @@ class Dataset:
 
     def table(self, name: str) -> pl.DataFrame:
         """One table by name; see `btviz.data.tables.SCHEMAS` for names and columns."""
-        choice(name, [*SCHEMAS, "problems", "targets"], what="table")
+        choice(name, [*SCHEMAS, "problems", "targets", "places"], what="table")
         if name not in self._cache:
             self._cache[name] = self._read(name)
         return self._cache[name]
@@ -161,7 +161,7 @@ def expect_dataset(ds: object) -> None:
 
 def not_a_dataset(ds: object) -> UsageError:
     """What to raise where something else than a data set was passed."""
-    description = f"the text {ds!r}" if isinstance(ds, str) else f"a {type(ds).__name__}"
+    description = f"the text {ds!r}" if isinstance(ds, str) else a_type(ds)
     return UsageError(f"A data set was to be passed, and this is {description}. Pass what btviz.load(...) gives.")
 
 

@@ -15,10 +15,21 @@ from btviz.data.copies import FileRows, copies_of
 from btviz.data.reading.files import split_of
 from btviz.data.reading.frames import Table
 from btviz.data.reading.parse import Parsed, labels_by_answer, parse
+from btviz.data.reading.proposals import Place
 from btviz.data.reading.record import Progress
 from btviz.data.reading.shapes.comparisons import order_of
 from btviz.data.releases import RELEASES
-from btviz.data.sources import Holding, PassedOver, Source, labelled, problems_of, shown_path, summary_of
+from btviz.data.sources import (
+    STANDARD_INPUT,
+    Holding,
+    PassedOver,
+    Source,
+    is_received,
+    labelled,
+    problems_of,
+    shown_path,
+    summary_of,
+)
 from btviz.data.stored import VERSION, write_dataset
 from btviz.data.tables import PROBLEMS
 from btviz.errors import BtvizError, DataError
@@ -267,7 +278,10 @@ def _parsed(source: Source, recipe: Recipe, *, progress: Progress) -> Parsed:
     except DataError as error:
         if path.name == Path(source.label).name:
             raise
-        raise DataError(str(error).replace(path.name, source.label)) from error  # by the name that people know
+        said = str(error)
+        for shown in (str(path), Place(path.name, path).shown) if is_received(source) else ():
+            said = said.replace(shown, STANDARD_INPUT)  # it can be sent again, and is not kept
+        raise DataError(said.replace(path.name, source.label)) from error  # by the name that people know
     if parsed.sha256 != source.sha256:
         raise DataError(
             f"{source.label} was to be read; it was changed while it was read, so that nobody could say what was. "

@@ -15,13 +15,13 @@ from btviz.data.assemble import assemble, fingerprint_of, identifying
 from btviz.data.dataset import Dataset
 from btviz.data.keys import keys_of
 from btviz.data.sources import PassedOver, Source, problems_of, summary_of
-from btviz.data.tables import PROBLEMS, SCHEMAS, conform
+from btviz.data.tables import PLACES, PROBLEMS, SCHEMAS, conform
 from btviz.errors import DataError
 from btviz.store import Draft, Entry, Key, Store
 from btviz.taxonomy import TAXONOMIES
 from btviz.taxonomy.taxonomy_file import taxonomy_of
 
-VERSION = 14
+VERSION = 15
 """Raised when reading or assembling changes what is stored."""
 
 
@@ -86,6 +86,8 @@ def _stored_table(entry: Entry, name: str) -> pl.DataFrame:
     """A table of the store; empty or null where the entry is older than the table or a column of it."""
     if name == "keys" and "origins.parquet" in entry.names:
         return keys_of(entry.table("origins"))
+    if name == "places" and "places.parquet" not in entry.names:
+        return PLACES.to_frame()
     if name not in SCHEMAS:
         return entry.table(name)
     schema = SCHEMAS[name]

@@ -6,7 +6,7 @@ Rows of `annotations` are what a release holds; `pairs` and `votes` are function
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -109,6 +109,14 @@ SCHEMAS = {
 }
 """Column names and types of every table, by table name."""
 
+PLACE = "place"
+
+UNLABELLED = "unlabelled"
+
+PLACES = pl.Schema({"table": pl.String(), PLACE: pl.UInt32(), "pair_id": ID})
+"""Where rows stood in the files: a row for each of `annotations`, `preferences` and `prompts`, in their order; and one
+for each row that says nothing of its answer (`UNLABELLED`), with its pair."""
+
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
 
 
@@ -208,12 +216,17 @@ def _numbers(digests: Iterable[bytes]) -> NDArray[np.uint64]:
     return np.frombuffer(b"".join(digests), "<u8")
 
 
-def annotations_of(rows: pl.DataFrame) -> pl.DataFrame:
-    """Rows of the table `annotations`: those that have an answer and say something of it."""
+def annotations_of(rows: pl.DataFrame, *, more: Sequence[str] = ()) -> pl.DataFrame:
+    """Rows of the table `annotations`: those that label their answer; with `more` of their columns."""
+    schema = pl.Schema({**ANNOTATIONS, **{name: rows.schema[name] for name in more}})
+    return conform(rows.filter(says_something(rows)), schema)
+
+
+def says_something(rows: pl.DataFrame) -> pl.Expr:
+    """Which rows have an answer and label it."""
     said = [pl.col(name).is_not_null() for name in ("is_safe", "labels", "severity") if name in rows.columns]
     answered = [pl.col("response").is_not_null()] if "response" in rows.columns else []
-    is_one = pl.all_horizontal(*answered, pl.any_horizontal(*said)) if said and answered else pl.lit(value=False)
-    return conform(rows.filter(is_one), ANNOTATIONS)
+    return pl.all_horizontal(*answered, pl.any_horizontal(*said)) if said and answered else pl.lit(value=False)
 
 
 def items_of(pairs: pl.DataFrame, prompts: pl.DataFrame) -> pl.DataFrame:

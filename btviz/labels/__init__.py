@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from btviz.labels.factors import Factoring
     from btviz.labels.noise import AnnotatorNoise, annotator_noise
     from btviz.labels.overlap import prompt_overlap, response_repeats
+    from btviz.labels.population import expect_labelled
     from btviz.labels.shift import split_shift
     from btviz.labels.structure import CategoryStructure, category_structure
 

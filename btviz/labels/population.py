@@ -153,6 +153,28 @@ def why_unlabelled(ds: Dataset) -> str | None:
     return f"it holds prompts without answers, {ds.prompts.height:,} of them" if ds.prompts.height else None
 
 
+def expect_labelled(ds: Dataset, *, what: str) -> None:
+    """Check that some answer has a label, which every statistic of labels needs.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is to be counted.
+    what : str
+        What was asked for, in the plural: "Statistics of categories".
+
+    Raises
+    ------
+    DataError
+        If it holds prompts alone, or answers of which nobody says anything.
+    """
+    if (lack := why_unlabelled(ds)) is not None:
+        raise DataError(
+            f"{what} were asked for of {ds.name!r}; {lack}, and what is counted is labelled answers.{_of_prompts(ds)} "
+            "Use data whose answers are labelled, or name the columns that hold the labels (--columns)."
+        )
+
+
 def _of_prompts(source: Dataset | pl.LazyFrame) -> str:
     """Where categories of prompts are counted, if there are any: they are not those of answers."""
     named = isinstance(source, Dataset) and source.prompts["labels"].count()
@@ -205,14 +227,7 @@ def items_of(
 
 
 def _of_dataset(ds: Dataset, *, population: str, by: str | None, taxonomy: Taxonomy) -> tuple[str, pl.LazyFrame]:
-    lack = why_unlabelled(ds)
-    if lack is not None:
-        fault = DataError if ds.item == "prompt" else UsageError  # prompts alone are data of another kind
-        raise fault(
-            f"Statistics of categories were asked for of {ds.name!r}; {lack}, and what is counted is labelled answers."
-            f"{_of_prompts(ds)} "
-            "Use data whose answers are labelled, or name the columns that hold the labels (--columns)."
-        )
+    expect_labelled(ds, what="Statistics of categories")
     if not ds.annotations.is_empty() or ds.preferences.is_empty():
         if population == "annotations" or by == "split":
             annotations = ds.annotations.lazy()

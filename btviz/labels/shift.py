@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError
-from btviz.labels.population import answers, why_unlabelled
+from btviz.labels.population import answers, expect_labelled
 from btviz.machine.progress import bar
 from btviz.stats.association import Floats, Integers, ratio
 from btviz.stats.clustered import FEWEST_EFFECTIVE, moved, share_interval
@@ -136,8 +136,7 @@ def split_shift(
 
 def _rows(ds: Dataset, splits: tuple[str, str] | None) -> tuple[pl.DataFrame, str, str]:
     asked = f"The shift between splits of {ds.name!r} was asked for"
-    if (lack := why_unlabelled(ds)) is not None:
-        raise UsageError(f"{asked}; {lack}. Use data whose answers are labelled.")
+    expect_labelled(ds, what="Labels of two splits")
     source = ds.annotations if ds.annotations.height else answers(ds.preferences)
     known = source.drop_nulls(["is_safe", "split"]).with_columns(
         pl.col("labels").fill_null(0), (~pl.col("is_safe")).alias("unsafe")

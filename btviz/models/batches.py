@@ -11,7 +11,7 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.data.tables import ID
-from btviz.errors import UsageError
+from btviz.errors import UsageError, a_type
 from btviz.machine.memory import Room
 from btviz.models.protocol import ScoreModel
 from btviz.models.templates import Encoded
@@ -93,7 +93,7 @@ def _as_scores(output: object, model: ScoreModel, *, n_rows: int) -> Floats:
         scores = np.asarray(output, np.float32)
     except (TypeError, ValueError, RuntimeError) as error:  # the last is PyTorch's of a tensor that records its past
         raise UsageError(
-            f"Asked {model.name!r} for {n_rows:,} scores; it gave a {type(output).__name__} that holds something else. "
+            f"Asked {model.name!r} for {n_rows:,} scores; it gave {a_type(output)} that holds something else. "
             f"Its score has to give float32 of shape {expected}."
         ) from error
     if model.kind != "moderation" and scores.shape == (n_rows, 1):

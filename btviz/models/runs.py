@@ -17,7 +17,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
-from btviz.errors import UsageError, choice
+from btviz.errors import UsageError, a_type, choice
 from btviz.machine.progress import bar
 from btviz.models.batches import PLAN, Batch, budget_of, inputs_of, lengths_of, plan_batches
 from btviz.models.engines import ENGINES, Engine, LocalEngine, RayEngine
@@ -65,7 +65,7 @@ def models_of(model: ModelSource | Sequence[ModelSource]) -> list[ModelSource]:
     for each in models:
         if not isinstance(each, str | Path | ScoreModel):
             raise UsageError(
-                f"Asked to score with a {type(each).__name__}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
+                f"Asked to score with {a_type(each)}; a score model has {', '.join(_OF_A_MODEL)}. Give one "
                 "from load_score_model or fit_probe, the name of one, or one of yours with all of these."
             )
         if isinstance(each, ScoreModel):

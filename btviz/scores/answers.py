@@ -10,7 +10,7 @@ import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import UsageError, choice
+from btviz.errors import UsageError, a_type, choice
 from btviz.models.protocol import BOUNDARIES, BOUNDARY, KINDS, OPTIONAL, PRESUMED, SCORES, THRESHOLD, UNKNOWN, as_scores
 from btviz.preference.comparisons import Comparisons, levels_of, with_strata
 from btviz.stats.resampling import Level
@@ -58,7 +58,7 @@ def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
     """
     if not isinstance(scores, pl.DataFrame):
         raise UsageError(
-            f"A table of scores was to be passed, and this is a {type(scores).__name__}. "
+            f"A table of scores was to be passed, and this is {a_type(scores)}. "
             "Pass a Polars DataFrame, as btviz.score and btviz.kept_scores give."
         )
     needed = [name for name in SCORES if name not in OPTIONAL]

@@ -13,7 +13,7 @@ import polars as pl
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.data.writing.encoding import ENDINGS, Encoding
 from btviz.data.writing.files import File, folder_files, is_own, saved_dataset, single_file, unnamed_among_named
-from btviz.data.writing.released import ALONE, SUBSETS, Wanted, all_rows
+from btviz.data.writing.released import SUBSETS, Wanted, all_rows
 from btviz.data.writing.shapes import FORMS, RELEASED, Shape, Table
 from btviz.errors import UsageError, choice
 from btviz.session.selection import Selection
@@ -282,11 +282,6 @@ def _remarks(ds: Dataset, wanted: Wanted, shape: Shape, *, files: Sequence[File]
         yield f"{absent.sum():,} pairs asked for are not in the data."
     if ds.taxonomy not in (*TAXONOMIES.values(), *NEIGHBOUR_TAXONOMIES.values()) and not shape.compares:
         yield f"The categories are those of {ds.taxonomy.name!r}: who reads the labels needs its file, too."
-    if any(file.table == ALONE for file in files) and (n := all_rows(ds, ALONE)["is_safe"].count()):
-        yield (
-            f"{n:,} labelled answers stood in comparisons whose other answer is missing; they are written as answers "
-            "with labels of their own."
-        )
     if shape.texts and (n := sum(map(unnamed_among_named, files))):
         yield (
             f"{n:,} rows without categories are in one file with rows that have some, where btviz takes a row without "

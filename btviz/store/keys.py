@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias, cast
 
-from btviz.errors import UsageError
+from btviz.errors import UsageError, a_type
 
 JSON: TypeAlias = "str | int | float | bool | Mapping[str, JSON] | Sequence[JSON] | None"
 Part: TypeAlias = "str | bytes | int | float | bool | Mapping[str, Part] | Sequence[Part] | None"
@@ -118,7 +118,7 @@ def _encode(value: Part) -> bytes:
             tag, body = b"M", b"".join(sorted(_encode(name) + _encode(item) for name, item in value.items()))
         case _:
             raise UsageError(
-                f"A fingerprint was asked of a {type(value).__name__}; it takes text, bytes, int, float, bool, "
+                f"A fingerprint was asked of {a_type(value)}; it takes text, bytes, int, float, bool, "
                 "None, lists, and mappings with text keys. Convert it first."
             )
     return tag + len(body).to_bytes(8, "big") + body

@@ -1,6 +1,7 @@
 """Categories by whatever files call them: key, slug, title, other spellings, and lists of names in one text.
 
-Two spellings are the same where they differ in capitals, blanks, hyphens and underscores only. A name may hold the
+Two spellings are the same where they differ in capitals, blanks, hyphens and underscores only; a name without any
+mark, as camelCase is, where its letters are those of one category. A name may hold the
 very mark that divides a list of names (``hate_speech,offensive_language``): then the taxonomy decides, and the longest
 name that leaves a reading of the rest is taken.
 """
@@ -61,13 +62,28 @@ def _bits(taxonomy: Taxonomy, dividers: str) -> dict[tuple[str, ...], int]:
     return {_pieces(name, dividers): bit for name, bit in (*others, *named)}
 
 
+@lru_cache(maxsize=64)
+def _letters(taxonomy: Taxonomy) -> dict[str, int]:
+    """Bits of categories by the letters of their names alone; without those that two categories have."""
+    bits: dict[str, set[int]] = {}
+    for pieces, bit in _bits(taxonomy, DIVIDERS).items():
+        bits.setdefault(_unmarked("".join(pieces)), set()).add(bit)
+    return {letters: next(iter(found)) for letters, found in bits.items() if len(found) == 1}
+
+
+def _unmarked(name: str) -> str:
+    return re.sub(r"[\W_]+", "", name)
+
+
 def _pieces(text: str, dividers: str) -> tuple[str, ...]:
     return tuple(plain_name(piece) for piece in re.split(f"[{re.escape(dividers)}]", text))
 
 
 def bit_of(name: str, taxonomy: Taxonomy) -> int | None:
     """The bit of the category that a name spells; None if it spells none."""
-    return _bits(taxonomy, DIVIDERS).get(_pieces(name, DIVIDERS))
+    pieces = _pieces(name.strip("[]() "), DIVIDERS)
+    bit = _bits(taxonomy, DIVIDERS).get(pieces)
+    return _letters(taxonomy).get(_unmarked(pieces[0])) if bit is None and len(pieces) == 1 else bit
 
 
 def bits_of(text: str, taxonomy: Taxonomy, *, dividers: str = DIVIDERS) -> set[int] | None:
@@ -95,6 +111,8 @@ def bits_of(text: str, taxonomy: Taxonomy, *, dividers: str = DIVIDERS) -> set[i
     for start in range(len(pieces) - 1, -1, -1):
         for end in range(min(len(pieces), start + longest), start, -1):
             bit, rest = names.get(pieces[start:end]), readings[end]
+            if bit is None and end == start + 1:
+                bit = _letters(taxonomy).get(_unmarked(pieces[start]))
             if bit is not None and rest is not None:
                 readings[start] = {bit, *rest}
                 break

@@ -49,6 +49,8 @@ class Dialect:
     """Lines before the header."""
     names: tuple[str, ...] = ()
     """Of the columns, where no header names them."""
+    comments: int = 0
+    """Lines that begin with #, among those before the header."""
 
     def reader(self, lines: Iterable[str]) -> Iterator[list[str]]:
         """Fields of each row; a row that is none raises `csv.Error`."""
@@ -73,6 +75,21 @@ def dialect_of(start: str, *, whole: bool) -> tuple[Dialect, float]:
     if named:
         return Dialect(named[1], skip=1), 1.0
     lines = list(io.StringIO(start, newline=""))[: None if whole else -1] or [start]  # other marks end no line
+    best, share = _best_dialect(start, lines)
+    above = len(list(itertools.takewhile(lambda line: line[:1] == "#" or not line.strip(), lines)))
+    if not 0 < above < len(lines) or (share >= _EVEN and len(lines) > 2):
+        return best, share
+    below, share_below = _best_dialect(start, lines[above:])
+    if share_below < _EVEN or share_below <= share:
+        return best, share
+    return replace(below, skip=above, comments=sum(line[:1] == "#" for line in lines[:above])), share_below
+
+
+_EVEN = 0.9
+"""Share of rows as wide as their header that leaves no doubt that what stands above it are comments."""
+
+
+def _best_dialect(start: str, lines: list[str]) -> tuple[Dialect, float]:
     header = re.sub(r'"[^"]*"', "", lines[0])
     others = {mark for mark in header if unicodedata.category(mark)[0] in "PSC"} - _NEVER - set(_USUAL)
     scores = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +19,7 @@ from btviz.data.reading.archives import SUFFIXES, Truncated, packing_of
 from btviz.data.reading.csv_reader import Dialect, dialect_of
 from btviz.data.reading.files import Block, Digest, Head, format_of, head_of, line_blocks, pieces_of
 from btviz.data.reading.json_lines import LineReader
-from btviz.data.reading.json_text import items_of_line
+from btviz.data.reading.json_text import BLANKS, items_of_line
 from btviz.data.reading.json_values import Plan, plan_of
 from btviz.data.reading.record import Batch, Finding, Progress, batch_of, is_sentence
 from btviz.data.reading.signatures import misnamed, refusal, refuse_documents, refuse_other_encoding, refuse_strange
@@ -96,13 +97,15 @@ def form_of(path: Path) -> Form:
     refuse_strange(path, head)
     refuse_other_encoding(path, head)
     newline = "\r" if b"\r" in head.text and b"\n" not in head.text else "\n"
-    start = head.text.decode(errors="replace").lstrip("\ufeff \t\r\n")
+    start = head.text.decode(errors="replace").lstrip("\ufeff" + BLANKS)
     remark, named = misnamed(path, head), format_of(path)
+    _refuse_texts_in_lines(path, head, newline=newline)
     is_table = named in (".csv", ".tsv") and start[:1] not in ("{", "[")  # a row of a table may begin with {}, too
     if start[:1] != "[" and not is_table and _is_of_lines(head, newline=newline):
         return Form("lines", newline, packed=packed, remark=remark)
     if start[:1] == "[":
-        return Form("values", newline, packed=packed, remark=remark)
+        first = plan_of(iter([head.text]))  # a list that goes on is of what it begins with
+        return Form("values", newline, plan=first, packed=packed, remark=remark)
     if start[:1] == "{":
         plan = plan_of(pieces_of(path, size=_VALUES_PIECE, newline=newline))
         kind: Literal["lines", "values"] = "lines" if plan.kind == "lines" else "values"
@@ -116,6 +119,35 @@ def form_of(path: Path) -> Form:
     if start and named is None:
         raise refusal(path, "text in which no table, and no JSON, is seen")
     return Form("values" if named == ".json" else "lines", newline, packed=packed, remark=remark)
+
+
+def _refuse_texts_in_lines(path: Path, head: Head, *, newline: str) -> None:
+    """Raise where most lines are JSON texts or dicts of Python, which are no rows, with the command that makes rows."""
+    lines = [line.strip() for line in head.text.split(newline.encode())[:_VOTES] if line.strip()]
+    if len(lines) > 1 and sum(line.startswith(b"{'") and line.endswith(b"}") for line in lines) * 2 > len(lines):
+        raise refusal(
+            path,
+            "a list of dicts as Python prints them",
+            advice='Write it again as JSON lines (json.dumps), or run: python -c "import ast, json, sys\n'
+            f'for row in sys.stdin: print(json.dumps(ast.literal_eval(row)))" < {path.name} > rows.jsonl',
+        )
+    if format_of(path) in (".csv", ".tsv"):
+        return
+    texts = [text for line in lines if line[:1] == b'"' for text in [_json_text(line)] if text is not None]
+    if len(lines) > 1 and len(texts) * 2 > len(lines):
+        are_rows = sum(text.lstrip()[:1] in ("{", "[") for text in texts) * 2 > len(texts)
+        what, use = (
+            ("rows written as texts, that is, as JSON twice", "fromjson") if are_rows else ("texts", "{prompt: .}")
+        )
+        raise refusal(path, f"lines of JSON, but of {what}", advice=f"Run: jq -c '{use}' {path.name} > rows.jsonl")
+
+
+def _json_text(line: bytes) -> str | None:
+    try:
+        value = json.loads(line)
+    except ValueError:
+        return None
+    return value if isinstance(value, str) else None
 
 
 def _is_list_of_prompts(path: Path, head: Head, dialect: Dialect | None) -> bool:
@@ -146,7 +178,9 @@ def _is_of_lines(head: Head, *, newline: str) -> bool:
     lines = [line for line in head.text.strip(b" \t\r\n").split(ending, _VOTES)[:_VOTES] if line.strip()]
     if not head.whole and len(lines) < _VOTES:
         lines = lines[:-1]
-    begin = [line for line in lines if line.lstrip(b"\xef\xbb\xbf \t\r").startswith((b"{", b"["))]  # a CSV may hold {}
+    begin = [
+        line for line in lines if line.lstrip(b"\xef\xbb\xbf" + BLANKS.encode()).startswith((b"{", b"["))
+    ]  # a CSV may hold {}
     objects = sum(any(isinstance(item, dict) for item in items_of_line(line)) for line in begin)
     return 0 < objects * 2 >= len(lines) and (len(lines) > 1 or not head.whole)
 
@@ -208,6 +242,8 @@ def batches(
     """
     if form.remark:
         yield then(batch_of([(None, Finding("misnamed file", form.remark))]))
+    if form.dialect is not None and form.dialect.comments:
+        yield then(batch_of([(None, Finding("comment", f"{form.dialect.comments:,} lines that begin with #"))]))
     if form.dialect is not None and form.dialect.names:
         yield then(batch_of([(None, Finding("plain text", "each line is taken for a prompt"))]))
     if form.kind == "lines":

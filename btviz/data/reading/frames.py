@@ -14,7 +14,7 @@ import polars as pl
 from btviz.data.reading.class_labels import METADATA, Features, features_of, named
 from btviz.data.reading.files import split_named
 from btviz.data.reading.record import ABSENT, Batch, Cells, Record, batch_of, cells_of
-from btviz.errors import UsageError
+from btviz.errors import UsageError, a_type
 from btviz.store import table_bytes_as
 
 T = TypeVar("T")
@@ -126,7 +126,7 @@ def _columns_of(data: object) -> dict[str, Cells]:
         return _columns_of_rows(data) if columns is None else columns
     columns = _columns_of_library(data)
     if columns is None:
-        raise UsageError(f"A table was to be read, and this is a {type(data).__name__}. Give {_KINDS}.")
+        raise UsageError(f"A table was to be read, and this is {a_type(data)}. Give {_KINDS}.")
     return columns
 
 
@@ -148,7 +148,7 @@ def _columns_of_rows(rows: Iterable[Any]) -> dict[str, Cells]:
         return {"prompt": cells_of(items)}
     strange = next((item for item in items if not isinstance(item, Mapping)), None)
     if strange is not None:
-        raise UsageError(f"A list of rows was to be read; one of them is a {type(strange).__name__}. Give {_KINDS}.")
+        raise UsageError(f"A list of rows was to be read; one of them is {a_type(strange)}. Give {_KINDS}.")
     records = (Record((str(key), _plain(value)) for key, value in item.items()) for item in items)
     return batch_of(enumerate(records, 1)).columns
 

@@ -22,7 +22,10 @@ _MOST_WASTED = 64 << 20  # and four times what was read; what is damaged so much
 
 _MOST_FAILURES = 10_000  # without a sound value in between
 
-_BETWEEN = re.compile(r"[ \t\r\n,\ufeff]*")
+_BETWEEN = re.compile(r"[ \t\r\n,\ufeff\x1e]*")
+
+BLANKS = " \t\r\n\x1e"
+"""What may stand around a row; the last of these begins each text of a JSON text sequence."""
 
 _JUNK = re.compile(r"[^,\[\]{}\n]*")
 
@@ -55,7 +58,7 @@ def items_of_line(line: bytes) -> Iterator[Item]:
         return
     decoder = Decoder()
     try:
-        text = line.decode().strip(" \t\r\n")
+        text = line.decode().strip(BLANKS)
         value, end = decoder.decode(text, 0)
     except UnicodeDecodeError as error:
         yield Finding("invalid UTF-8", f"at byte {error.start:,} of the line", rejects=True)

@@ -59,17 +59,22 @@ class Plan:
     """How the rows of a file are to be read.
 
     `rows`: objects, or lists of objects, one after the other. `lines`: the same, each on a line. `lists`: those in the
-    lists under `keys`. `viewer`: the same, each under "row" there. `table`: lists of values under "data", whose columns
-    are `keys`. `columns`: an object or a list of values for each column. `index`: an object of objects, each a row.
+    lists under `keys`. `viewer`: the same, each under "row" there. `texts`: a list of texts, each a
+    prompt. `table`: lists of values under "data", whose columns are `keys`. `columns`: an object or a list of values
+    for each column. `index`: an object of objects, each a row.
     """
 
-    kind: Literal["rows", "lines", "lists", "viewer", "table", "columns", "index"] = "rows"
+    kind: Literal["rows", "lines", "lists", "texts", "viewer", "table", "columns", "index"] = "rows"
     keys: tuple[str, ...] = ()
 
 
 def plan_of(pieces: Iterable[bytes]) -> Plan:
     """Tell how rows are written, from all of the text: an object's last member may be the one that counts."""
     window = Window(pieces)
+    if window.peek() == "[":
+        some = list(itertools.islice(_elements(window, window.value), _LOOKED_AT))
+        texts = [item for item in some if isinstance(item, str) and item.lstrip()[:1] not in ("{", "[")]
+        return Plan("texts") if len(texts) * 2 > len(some) else Plan()
     if window.peek() != "{":
         return Plan()
     first = window.line
@@ -183,8 +188,21 @@ def batches_of(pieces: Iterable[bytes], plan: Plan, *, path: Path) -> Iterator[B
     window = Window(pieces)
     if plan.kind == "columns" and window.peek() == "{":
         yield from _of_columns(window, path)
-    items = _planned(window, plan) if plan.kind not in ("rows", "columns") and window.peek() == "{" else iter(())
+    if plan.kind == "texts" and window.peek() == "[":
+        yield from batched(_of_texts(window), letters=lambda: window.letters)
+    items = (
+        _planned(window, plan) if plan.kind not in ("rows", "columns", "texts") and window.peek() == "{" else iter(())
+    )
     yield from batched(itertools.chain(items, rows_of(window)), letters=lambda: window.letters)
+
+
+def _of_texts(window: Window) -> Iterator[tuple[int | None, Item]]:
+    """Prompts of a list of texts; what else stands in it is a row, or none."""
+    yield None, Finding("plain text", "each text of the list is taken for a prompt")
+    line = window.line
+    for value in _elements(window, window.value):
+        yield from ((line, item) for item in ([{"prompt": value}] if isinstance(value, str) else items_of(value)))
+        line = window.line
 
 
 def _planned(window: Window, plan: Plan) -> Iterator[tuple[int | None, Item]]:

@@ -17,6 +17,7 @@ import polars as pl
 from btviz.data.reading.cells import Column, Lists, Objects, Part, everywhere, parts
 from btviz.data.reading.columns import (
     NO_FAULTS,
+    SHOWN,
     Cut,
     Flag,
     Reading,
@@ -125,7 +126,7 @@ class Labels:
         ):
             return self._of_lists(_one_list([int(float(p)) for p in _divided(text, self.dividers)]), name=name)
         if bits is None:
-            return nothing(one, self.dtype, kind="unknown category", detail=f"{name} is a string")
+            return nothing(one, self.dtype, kind="unknown category", detail=_unknown(text, name=name))
         return Reading(repeated(sum(1 << bit for bit in bits), 1, dtype=MASK))
 
     def _of_lists(self, lists: Lists, *, name: str) -> Reading:
@@ -227,6 +228,8 @@ def numbers_in(column: Column) -> list[float]:
             cells = [_spelled(text) for text in part.values.unique()]
             lists = [cell for cell in cells if isinstance(cell, list)]
             numbers += numbers_in(lists) if lists else []
+            divided = [_divided(cell, DIVIDERS) for cell in cells if isinstance(cell, str)]
+            numbers += [float(piece) for pieces in divided if all(map(_is_number, pieces)) for piece in pieces]
     return numbers
 
 
@@ -250,6 +253,16 @@ def names_in(column: Column, *, dividers: str = "") -> list[str]:
             nested = [cell for cell in cells if not isinstance(cell, str)]
             names |= dict.fromkeys(names_in(nested, dividers=dividers)) if nested else {}
     return list(names)
+
+
+def _unknown(text: str, *, name: str) -> str:
+    """A fault of a name that no category has: shown where it is one, and no text that a row may hold."""
+    is_name = len(text.split()) <= _NAME_WORDS and len(text) <= SHOWN
+    return f"{name} is {printed(text)}" if is_name else f"{name} is a string"
+
+
+_NAME_WORDS = 4
+"""Words of a name of a category at most, of one that may be shown."""
 
 
 def _without_lost(masks: pl.Series, faults: pl.DataFrame) -> Reading:

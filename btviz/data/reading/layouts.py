@@ -174,10 +174,10 @@ class Layout:
 
 def _of_findings(batch: Batch) -> tuple[pl.DataFrame, int]:
     """Findings as problems, and how many rows are none by them."""
-    rejected = [line for line, finding in batch.findings if finding.rejects]
+    rejected = [line for line, finding in batch.findings if finding.rejects]  # one line may hold a whole array
     lost = set(rejected) - {None}
     rows = [(line, f.kind, "rejected" if f.rejects or line in lost else "kept", f.detail) for line, f in batch.findings]
-    return pl.DataFrame(rows, schema=FOUND, orient="row"), len(lost) + rejected.count(None)
+    return pl.DataFrame(rows, schema=FOUND, orient="row"), len(rejected)
 
 
 def _has_part(field: Field, key: str) -> bool:
@@ -192,7 +192,7 @@ def _has_part(field: Field, key: str) -> bool:
 _LABEL = re.compile(
     r"(^|[_.\- ])(labels?|chosen|rejected|is|categor\w*|scores?|harm\w*|unsafe|safe\w*|severity\w*|better|prefer\w*"
     r"|toxic\w*|flag\w*|violat\w*|ratings?|rank\w*|rewards?(?!_model)|costs?|annotat\w*|moderation|verdict|risk\w*|overall)"
-    r"([_.\- ]|$)"
+    r"([_.\- \[/:]|$)"
 )
 
 

@@ -42,7 +42,7 @@ from btviz.data.reading.known_layouts import ORDER_OR_TIE, SEVERITY
 from btviz.data.reading.label_column import Labels, Unflagged
 from btviz.data.reading.layouts import Field, Layout, Without
 from btviz.data.reading.record import Batch, shown_columns
-from btviz.errors import UsageError, choice
+from btviz.errors import UsageError, a_type, choice
 
 Order = Literal["better", "safer", "overall"]
 """What a comparison may say of its two answers."""
@@ -111,8 +111,7 @@ def check_mapping(columns: Mapping[str, str]) -> None:
     """Raise a UsageError where a mapping is none, or has a column that does not exist here."""
     if not isinstance(columns, Mapping):
         raise UsageError(
-            f"Columns were to be mapped; a {type(columns).__name__} was given. Give a dict, such as "
-            '{"prompt": "question"}.'
+            f'Columns were to be mapped; {a_type(columns)} was given. Give a dict, such as {{"prompt": "question"}}.'
         )
     for column, value in columns.items():
         choice(column, COLUMNS, what="column to map")

@@ -132,9 +132,10 @@ def shape_of(
     steps: list[Step]
     steps, mapping = planned(sample, columns, path=path)  # type: ignore[assignment]  # each of them is a step
     layout = recognise(unfolded(sample, steps), taxonomy=taxonomy, columns=mapping)
-    if layout is None and not columns and (renamed := renaming(sample)) is not None:
-        layout, steps = shape_of(renamed.of(sample), taxonomy=taxonomy, columns=None, path=path)
-        return layout and replace(layout, said=(*renamed.said, *layout.said)), [renamed, *steps]
+    if not columns and (renamed := renaming(sample)) is not None:
+        other, more = shape_of(renamed.of(sample), taxonomy=taxonomy, columns=None, path=path)
+        if layout is None or (other is not None and len(other.labels_not_kept) < len(layout.labels_not_kept)):
+            return other and replace(other, said=(*renamed.said, *other.said)), [renamed, *more]
     if layout is None:
         return None, steps
     left = {key for step in steps for key in step.left if key in sample.columns}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -204,7 +205,7 @@ def looks(sample: Sequence[Summary], columns: Mapping[str, str]) -> str:
 def unrecognised(place: Place, sample: Batch) -> DataError:
     """Say of a file that no shape fits what its columns look like, and propose a mapping."""
     if not len(sample.lines) or not sample.columns:
-        return _without_rows(place)
+        return _without_rows(place, sample)
     seen = summaries(sample)
     proposed = proposal(seen)
     if lacks_header(seen):
@@ -246,16 +247,20 @@ def _scores_too(place: Place, keys: Sequence[str]) -> str:
     return place.command("If these are scores of answers that you have loaded: btviz score NAME --from FILE. ")
 
 
-def _without_rows(place: Place) -> DataError:
+def _without_rows(place: Place, sample: Batch) -> DataError:
     damage = None if place.path is None else damage_of(place.path)
     if damage is not None:
         return DataError(
             f"{place.name} was to be read; its archive is damaged before the first whole row ({damage}). Fetch or copy "
             "it again."
         )
+    counts = Counter(f"{f.kind} ({f.detail})" for _, f in sample.findings if f.rejects)
+    found = "; ".join(f"{what} in {n:,}" for what, n in counts.most_common(3))
+    narrow = any(re.search(r"the header has 1$", f.detail) for _, f in sample.findings)
+    header = " Its first line is no header: delete what stands above the names of the columns." * narrow
     return DataError(
-        f"{place.name} was to be read; no row of it can be read. Rows are JSON objects, or rows of a table with their "
-        "names in the first line. Look at the file, or fetch it again."
+        f"{place.name} was to be read; no row of it can be read: {found or 'it holds none'}. Rows are JSON objects, or "
+        f"rows of a table with their names in the first line.{header} Look at the file, or fetch it again."
     )
 
 

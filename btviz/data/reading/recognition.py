@@ -20,7 +20,7 @@ from btviz.data.reading.shapes.neighbours import NEIGHBOUR_LAYOUTS
 from btviz.data.reading.summaries import KNOWN_TAXONOMIES
 from btviz.errors import UsageError
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, Taxonomy
-from btviz.taxonomy.spelling import best_taxonomy, bit_of, bits_of
+from btviz.taxonomy.spelling import DIVIDERS, best_taxonomy, bit_of, bits_of
 
 EMPTY = "Categories are names in a text: where it is empty, none is named."
 
@@ -101,7 +101,7 @@ def _patterns(sample: Batch, taxonomy: Taxonomy) -> Iterator[str]:
     """What stands before the names of all categories of a taxonomy in the keys of columns, with a star for the name."""
     heads: dict[str, set[int]] = {}
     for key in sample.columns:
-        starts = [0, *(mark.end() for mark in re.finditer(r"[_.\-/: ]+", key))]
+        starts = [0, *(mark.end() for mark in re.finditer(r"[_.\-/: \[(]+|(?<=[a-z])(?=[A-Z])", key))]
         for start in starts:
             if (bit := bit_of(key[start:], taxonomy)) is not None:
                 heads.setdefault(key[:start], set()).add(bit)
@@ -198,7 +198,7 @@ def _with_numbers(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> L
     """Where categories are numbers and nothing else, tell whether they begin at 0 or at 1, or that nobody can."""
     for each in layout.fields:
         column = column_at(sample.columns, each.key) if isinstance(each.reader, Labels) else None
-        if not isinstance(each.reader, Labels) or column is None or each.reader.first is not None or names_in(column):
+        if not isinstance(each.reader, Labels) or column is None or each.reader.first is not None or _has_names(column):
             continue
         numbers = numbers_in(column)
         if not numbers:
@@ -211,6 +211,11 @@ def _with_numbers(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> L
         said = f"Categories are numbers, taken for those of {theirs.name} from {first} on."
         return replace(layout, fields=tuple(fields), said=(*layout.said, said)).with_taxonomy(theirs)
     return layout
+
+
+def _has_names(column: Column) -> bool:
+    """Whether something in a column names a category: a table of text has its numbers as texts."""
+    return any(not piece.strip().removesuffix(".0").isdecimal() for piece in names_in(column, dividers=DIVIDERS))
 
 
 def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> Layout:

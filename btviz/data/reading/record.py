@@ -32,10 +32,13 @@ class Record(dict[str, Any]):
             self[key] = value
 
     def findings(self) -> list[Finding]:
-        """One finding per repeated key; a repeat that differs leaves no honest value."""
+        """One finding per repeated key; a repeat that differs leaves no honest value, and the row is lost but once."""
+        first = next((place for place, (_, differs) in enumerate(self.repeated) if differs), None)
         return [
-            Finding("repeated key", f"{key!s:.60}, {'differing' if differs else 'equal'} values", rejects=differs)
-            for key, differs in self.repeated
+            Finding(
+                "repeated key", f"{key!s:.60}, {'differing' if differs else 'equal'} values", rejects=place == first
+            )
+            for place, (key, differs) in enumerate(self.repeated)
         ]
 
 

@@ -11,14 +11,14 @@ import polars as pl
 from btviz.data.assemble import ORDERS, alone, compared_labels
 from btviz.data.dataset import Dataset
 from btviz.data.keys import LINE, key_names, side_of, with_keys
-from btviz.data.tables import ID
+from btviz.data.tables import ID, PLACE, PREFERENCES, UNLABELLED, conform
 from btviz.data.votes import Tally
 from btviz.data.writing.turns import answered_in_messages, asked_in_messages, with_history
 from btviz.errors import choice
 from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy
 
 ALONE = "answers"
-"""Answers that are in `pairs` alone: without labels, or once compared with an answer that is missing."""
+"""Rows that say nothing of their answer."""
 
 SUBSETS = ("all", "safe", "unsafe")
 
@@ -82,18 +82,56 @@ class Wanted:
 
 
 def wanted_rows(ds: Dataset, population: str, *, wanted: Wanted) -> pl.DataFrame:
-    """Canonical rows of a population that are asked for, without texts."""
+    """Canonical rows of a population that are asked for, without texts, in the order of the files."""
     if population == "pairs":
         return wanted.of(_pairs(ds, wanted))
+    rows = all_rows(ds, population)
     if population == ALONE:  # of these, a split is not kept
-        none = ds.pairs.clear() if wanted.splits is not None and None not in wanted.splits else all_rows(ds, population)
-        return wanted.of(none.select("pair_id", "prompt_id", "is_safe", "labels", "severity"))
-    return wanted.of(wanted.of_split(ds.table(population)))
+        none = rows.clear() if wanted.splits is not None and None not in wanted.splits else rows
+        return wanted.of(none)
+    return wanted.of(wanted.of_split(rows))
 
 
 def all_rows(ds: Dataset, population: str) -> pl.DataFrame:
-    """Every row of a population."""
-    return alone(ds.pairs, ds.preferences) if population == ALONE else ds.table(population)
+    """Every row of a population, in the order of the files where that is known."""
+    if population == ALONE:
+        return _unlabelled(ds)
+    rows = ds.table(population)
+    places = ds.table("places").filter(pl.col("table") == population)[PLACE]
+    ordered = rows[places.arg_sort()] if len(places) == rows.height else rows
+    return pl.concat([ordered, _halves(ds)]) if population == "preferences" else ordered
+
+
+_SAID = ("is_safe", "labels", "severity")
+
+
+def _unlabelled(ds: Dataset) -> pl.DataFrame:
+    """Rows that say nothing of an answer, as often as there are any; where that is not known, each answer once."""
+    silent = ds.table("places").filter(pl.col("table") == UNLABELLED).sort(PLACE).select("pair_id")
+    rest = alone(ds.pairs, ds.preferences).filter(_says_nothing()).select("pair_id")
+    rows = pl.concat([silent, rest.filter(~pl.col("pair_id").is_in(silent["pair_id"].implode()))])
+    nothing = (pl.lit(None).cast(ds.pairs.schema[name]).alias(name) for name in _SAID)
+    prompts = ds.pairs.select("pair_id", "prompt_id")
+    return rows.join(prompts, on="pair_id", how="left", maintain_order="left").with_columns(*nothing)
+
+
+def _halves(ds: Dataset) -> pl.DataFrame:
+    """Comparisons with an answer that is missing: what they say of the other one, in the place that it had."""
+    labelled = alone(ds.pairs, ds.preferences).filter(~_says_nothing())
+    if labelled.is_empty():
+        return ds.preferences.clear()
+    second = ds.keys.filter(pl.col("key") == f"{LINE}_1")["pair_id"].unique()
+    is_second = pl.col("pair_id").is_in(second.implode())
+    sided = []
+    for side, of_side in zip(SIDES, (~is_second, is_second), strict=True):
+        names = {name: f"{name}_{side}" for name in ("pair_id", *_SAID)}
+        part = labelled.filter(of_side).select("prompt_id", *(pl.col(name).alias(new) for name, new in names.items()))
+        sided.append(conform(part, PREFERENCES))
+    return pl.concat(sided)
+
+
+def _says_nothing() -> pl.Expr:
+    return pl.all_horizontal(pl.col(_SAID).is_null())
 
 
 def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:

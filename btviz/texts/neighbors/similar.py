@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.arguments import whole_number
 from btviz.data.dataset import Dataset
-from btviz.errors import NotFoundError, UsageError
+from btviz.errors import NotFoundError, UsageError, a_type
 from btviz.stats.components import components
 from btviz.texts.embedding import Embeddings, embed
 from btviz.texts.neighbors.graph import Neighbors, nearest_neighbors
@@ -114,7 +114,7 @@ def _as_ids(ids: Ids, *, what: str) -> npt.NDArray[np.uint64]:
         return ids.to_numpy()
     if not isinstance(ids, Iterable):
         raise UsageError(
-            f"Texts similar to a {type(ids).__name__} were asked for; that is no list of {what}. Give a list of ids."
+            f"Texts similar to {a_type(ids)} were asked for; that is no list of {what}. Give a list of ids."
         )
     numbers = [whole_number(number, name=f"an id of {what}", least=0, most=_LARGEST_ID) for number in ids]
     return np.array(numbers, np.uint64)

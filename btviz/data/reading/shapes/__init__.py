@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -71,9 +72,9 @@ def _named(named: Mapping[str, str], there: Sequence[str]) -> Unfolding:
 
 
 def renaming(sample: Batch) -> Renaming | None:
-    """Keys of a sample that are known ones but for capitals, blanks and hyphens; None if there are none."""
+    """Keys of a sample that are known ones but for capitals, camelCase, blanks, hyphens and a # at the beginning."""
     heads = {key: key.partition(".") for key in sample.columns}
-    plain = {key: head.strip().lower().replace(" ", "_").replace("-", "_") for key, (head, _, _) in heads.items()}
+    plain = {key: _plain(head) for key, (head, _, _) in heads.items()}
     keys = {
         key: plain[key] + dot + rest
         for key, (head, dot, rest) in heads.items()
@@ -81,6 +82,13 @@ def renaming(sample: Batch) -> Renaming | None:
     }
     made = [keys.get(key, key) for key in sample.columns]
     return Renaming(keys) if keys and len(set(made)) == len(made) else None
+
+
+def _plain(key: str) -> str:
+    words = key.strip().lstrip("#").strip()
+    if re.search(r"[a-z][A-Z]", words):
+        words = re.sub(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[a-z])(?=\d)", "_", words)
+    return words.lower().replace(" ", "_").replace("-", "_")
 
 
 _KNOWN_KEYS = frozenset(

@@ -116,17 +116,25 @@ _OF_CHATS = (
 )
 
 
-_OF_TRANSCRIPTS = ("min_harmlessness_score_transcript", "task_description_harmlessness_score", "rating", "tags")
+_OF_TRANSCRIPTS = (
+    *("min_harmlessness_score_transcript", "task_description_harmlessness_score", "rating", "tags"),
+    *("task_description", "red_team_member_id", "is_upworker", "num_params", "model_type"),
+)
 """What HH-RLHF's red-team attempts say of a transcript as a whole: nothing of the last answer."""
+
+_ATTEMPTS = (
+    "Of each red-team attempt rating (how well the attacker thought it went, higher is more) and "
+    "min_harmlessness_score_transcript (a model's score, lower is more harmful) are of the whole transcript, not of "
+    "its last answer, and are not kept. If one of them is to say whether that is safe, choose the cut: --columns "
+    "prompt=transcript 'is_safe=min_harmlessness_score_transcript>0'"
+)
 
 
 def _chat_under(key: str) -> Unfolding:
-    beside = _OF_TRANSCRIPTS if key == "transcript" else ()
     return Unfolding(
         name=f"chats ({key})",
         needs=(key,),
-        takes=("prompt", *beside),  # the first question again, and what is said of whole transcripts
-        left=beside,
+        takes=("prompt",),  # the first question again
         makes=("prompt", "response"),
         of_row=_of_chat,
         canonical={"turns": TURNS},
@@ -134,6 +142,18 @@ def _chat_under(key: str) -> Unfolding:
         fits=lambda sample: "response" not in sample.columns and holds_chats(sample, key),
     )
 
+
+ATTEMPTS = Unfolding(
+    name="red-team attempts (HH-RLHF)",
+    needs=("transcript", "rating"),
+    takes=("prompt", *_OF_TRANSCRIPTS),
+    left=_OF_TRANSCRIPTS,
+    makes=("prompt", "response"),
+    of_row=_of_chat,
+    canonical={"turns": TURNS},
+    said=(_OF_CHATS, _ATTEMPTS),
+    fits=lambda sample: "response" not in sample.columns and holds_chats(sample, "transcript"),
+)
 
 _DESIRED = (
     "Whether an answer is desired ({key}) is neither its safety nor a comparison of two, and is not kept. If it means "
@@ -206,4 +226,4 @@ TURNS_IN_ROWS = Unfolding(
     said=("Each turn is a pair; ds.conversations has them in their order.",),
 )
 
-CHAT_UNFOLDINGS = (TURNS_IN_ROWS, *DESIRED, *map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, PROMPTS)
+CHAT_UNFOLDINGS = (TURNS_IN_ROWS, ATTEMPTS, *DESIRED, *map(_chat_under, CHATS), COMPLETIONS, INSTRUCTIONS, PROMPTS)

@@ -25,9 +25,10 @@ export const hidden = (what, part) => element("div", { class: "btviz-hidden", "d
  *
  * @param {string} part
  * @param {string[]} categories
+ * @param {boolean} alone  whether the prompt has no answer
  */
-function stays(part, categories) {
-  const carrier = part === "prompt" ? "an answer to it is labelled " : "";
+function stays(part, categories, alone) {
+  const carrier = part === "prompt" ? (alone ? "it is labelled " : "an answer to it is labelled ") : "";
   return `Stays hidden: ${carrier}${categories.join(", ")}. To read it, allow that under “Always hidden”.`;
 }
 
@@ -43,7 +44,7 @@ export function textBlock(part, shown) {
   const title = element("span", { class: "btviz-label" }, TITLES[part]);
   const block = element("div", { class: "btviz-text" }, title);
   if (found?.text == null) {
-    block.append(hidden(found?.withheld.length ? stays(part, found.withheld) : "Hidden", part));
+    block.append(hidden(found?.withheld.length ? stays(part, found.withheld, shown?.length === 1) : "Hidden", part));
     return block;
   }
   block.append(element("div", { class: "btviz-words", "data-part": part, dir: "auto" }, found.text));
