@@ -306,7 +306,9 @@ def test_red_team_attempts_are_chats_whose_ratings_are_of_the_whole(tmp_path):
     (line,) = [said for said in ds.facts["files"][0]["said"] if "--columns" in said]
     assert "min_harmlessness_score_transcript>0" in line
     safety = {"prompt": "transcript", "is_safe": "min_harmlessness_score_transcript>0"}
-    assert btviz.load(tmp_path / "x.json", columns=safety).annotations["is_safe"].to_list() == [False] * 9
+    with pytest.warns(UserWarning, match="rating"):
+        labelled = btviz.load(tmp_path / "x.json", columns=safety)
+    assert labelled.annotations["is_safe"].to_list() == [False] * 9
 
 
 def test_standard_input_is_shown_and_not_kept(tmp_path):
