@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from chart_contents import rows_of, words
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy.optimize import brentq
@@ -16,6 +17,7 @@ from statsmodels.stats.power import TTestPower
 from wording import says
 
 import btviz
+from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.preference.verdicts import Margin, verdict
 from btviz.stats.association import TwoByTwo
@@ -265,3 +267,21 @@ def test_an_odds_ratio_that_is_called_detectable_is_found_within_strata(side):
     halved = TwoByTwo(n // 2, row // 2, col // 2, np.zeros(3, np.int64))
     twice = detectable_odds_ratios(strata, reach=(1.96, 0.8416), design_effects=(2, 2))[side]
     assert twice == pytest.approx(detectable_odds_ratios(halved, reach=(1.96, 0.8416))[side], rel=0.05)
+
+
+@pytest.mark.slow
+def test_the_command_says_what_undecided_pairs_could_have_shown(samples, monkeypatch):
+    ds = samples["sample"]
+    monkeypatch.setattr(btviz, "load", lambda _: ds, raising=False)
+    monkeypatch.setattr("btviz.cli.stats.SHOWN", 91)
+    for where, low, high in (
+        ("all", "smallest_detectable_negative", "smallest_detectable"),
+        ("unsafe", "odds_ratio_detectable_below", "odds_ratio_detectable_above"),
+    ):
+        shown = CliRunner().invoke(app, ["stats", "cooccurrence", "mine", "--where", where], catch_exceptions=False)
+        assert "could show" in shown.output
+        assert "in 80 % of samples" in " ".join(shown.output.split())
+        assert ("p_holm" in shown.output) == (where == "unsafe")
+        tests = btviz.cooccurrence_tests(ds, population="annotations", where=where, n_permutations=1)
+        ends = {f"{a:.2f}, {b:.2f}" for a, b in tests.select(low, high).drop_nulls().rows()}
+        assert any(pair in shown.output for pair in ends)
