@@ -1,4 +1,4 @@
-"""Ceilings of accuracy: against the best of all scores, found by trying every one."""
+"""Labels that contradict each other: ceilings, against the best of all scores, and metrics without them."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 import btviz
 from btviz import sentences
+from btviz.scores.accuracy import pair_accuracy
+from btviz.scores.answers import by_model, judged_comparisons
 
 TEXTS = 4
 
@@ -90,6 +92,60 @@ def test_without_a_cycle_the_ceiling_of_comparisons_is_reached():
     assert (safer["n"], safer["n_distinct"], safer["n_contradictory"], safer["ceiling"]) == (5, 3, 1, 0.6)
     assert best_order(rows, "safer") == (3, 5)
     assert (signs["n"], signs["n_distinct"], signs["n_contradictory"], signs["ceiling"]) == (10, 4, 0, 1.0)
+
+
+def scores_of(ids, kind="cost"):
+    """Scores that are all different."""
+    made = ids.to_frame("pair_id").with_columns(score=pl.int_range(pl.len()).cast(pl.Float64) - 1.5)
+    named = {"model": "m", "kind": kind, "target": None}
+    return made.with_columns(pl.lit(value, pl.String).alias(name) for name, value in named.items())
+
+
+def without_contradictions(rows, label):
+    """Comparisons with a label of which no row of the same two answers names the other, by plain loops."""
+    named = {}
+    for row in rows:
+        if row[label] is not None:
+            both = frozenset((row["pair_id_0"], row["pair_id_1"]))
+            named.setdefault(both, set()).add(row[f"pair_id_{row[label]}"])
+    known = [row for row in rows if row[label] is not None]
+    kept = [row for row in known if len(named[frozenset((row["pair_id_0"], row["pair_id_1"]))]) == 1]
+    return kept, len(known) - len(kept)
+
+
+@pytest.mark.slow
+@settings(max_examples=30)
+@given(comparisons)
+def test_two_answers_with_opposite_labels_have_no_order(rows):
+    ds = compared(rows)
+    table = judged_comparisons(next(by_model(scores_of(saferlhf().pairs["pair_id"].head(TEXTS)))), ds)
+    for label in ("better", "safer"):
+        kept, left_out = without_contradictions(rows, label)
+        right = [row[f"pair_id_{row[label]}"] < row[f"pair_id_{1 - row[label]}"] for row in kept]
+        found = pair_accuracy(table, label=label, higher=False, taxonomy=ds.taxonomy).row(0, named=True)
+        assert (found["grouping"], found["n"], found["n_contradictory"]) == ("all", len(kept), left_out)
+        assert found["estimate"] == (pytest.approx(sum(right) / len(right)) if right else None)
+
+
+@pytest.mark.slow
+def test_every_metric_of_real_comparisons_leaves_out_what_contradicts_itself(shared_data):
+    """Counted here by plain loops: 3,759 answers, 371 of them safe in one row and unsafe in another."""
+    ds = btviz.load(shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl")
+    found = btviz.score_metrics(scores_of(ds.pairs["pair_id"]), ds, n_boot=39).filter(grouping="all")
+    rows = ds.preferences.to_dicts()
+    says = {}
+    for row in rows:
+        for side in (0, 1):
+            says.setdefault(row[f"pair_id_{side}"], set()).add(row[f"is_safe_{side}"])
+    sides = [len(says[row[f"pair_id_{side}"]]) for row in rows for side in (0, 1)]
+    kept, left_out = without_contradictions(rows, "safer")
+    counts = {(row["metric"], row["unit"]): (row["n"], row["n_contradictory"]) for row in found.to_dicts()}
+    answers = (sum(len(said) == 1 for said in says.values()), 371)
+    assert counts["pair_accuracy", "comparison"] == (len(kept), left_out)
+    assert counts["sign_accuracy", "answer of a comparison"] == (sides.count(1), sides.count(2))
+    for metric in ("sign_accuracy", "auc", "ks_distance", "calibration_slope"):
+        assert counts[metric, "pair"] == answers
+    assert (*answers, len(kept), left_out) == (3388, 371, 3882, 232)
 
 
 def test_real_comparisons_contradict_each_other(shared_data):

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import btviz
 from benchmarks.claims import CLAIM_BY_SELECTION, CLAIM_NOTHING, Seen, claims_of, tried
 from btviz import sentences
 from btviz.stats.clustered import median_interval
@@ -115,6 +119,66 @@ def test_the_widened_interval_is_that_of_bonferroni():
     found = Finding(0.0, -1.959964, 1.959964, 9, "answers", unit=NUMBER).widened(14)
     assert found.high == pytest.approx(2.913, abs=0.001)  # quantile of the normal at 1 - 0.025 / 14
     assert found.low == pytest.approx(-found.high)
+
+
+@given(value=UNIT, below=UNIT, above=UNIT, among=st.integers(2, 400))
+def test_a_widened_interval_of_a_share_holds_the_narrow_one_and_never_leaves_0_to_1(value, below, above, among):
+    found = Finding(value, value * below, value + (1 - value) * above, 90, "answers")
+    wide = found.widened(among)
+    assert 0 <= wide.low <= found.low + 1e-9
+    assert found.high - 1e-9 <= wide.high <= 1
+    if 0.01 < value < 0.99:  # nearer to a bound, 2p - 1 is rounded more coarsely than p
+        gap = Finding(2 * value - 1, 2 * found.low - 1, 2 * found.high - 1, 90, "answers", unit=POINTS).widened(among)
+        assert (gap.low, gap.high) == pytest.approx((2 * wide.low - 1, 2 * wide.high - 1), abs=1e-6)
+
+
+def test_a_widened_interval_of_nothing_is_exact():
+    """0 of 40 and 40 of 40: Clopper and Pearson at 1 - 0.05 / 14."""
+    exact = 1 - (0.025 / 14) ** (1 / 40)
+    none = Finding(0.0, 0.0, 1 - 0.025 ** (1 / 40), 40, "answers").widened(14)
+    every = Finding(1.0, 0.025 ** (1 / 40), 1.0, 40, "answers").widened(14)
+    assert (none.low, none.high) == pytest.approx((0, exact))
+    assert (every.low, every.high) == pytest.approx((1 - exact, 1))
+
+
+def test_a_widened_interval_of_a_share_is_that_of_its_log_odds():
+    p, n = 0.03, 400
+    error = 1 / np.sqrt(n * p * (1 - p))
+    at = {k: 1 / (1 + np.exp(-np.log(p / (1 - p)) - k * error)) for k in (-2.913, -1.959964, 1.959964, 2.913)}
+    wide = Finding(p, at[-1.959964], at[1.959964], n, "answers").widened(14)
+    assert (wide.low, wide.high) == pytest.approx((at[-2.913], at[2.913]), rel=1e-3)
+
+
+def by_hand(source):
+    """Lines that open a bracket before a value, which is how an interval is written without a `Finding`."""
+    opened = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.JoinedStr):
+            parts = zip(node.values, node.values[1:], strict=False)
+            opened += [
+                text.lineno
+                for text, value in parts
+                if isinstance(text, ast.Constant)
+                and str(text.value).rstrip().endswith("[")
+                and isinstance(value, ast.FormattedValue)
+            ]
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and "[{" in node.value:
+            opened.append(node.lineno)
+    return opened
+
+
+SENTENCES = sorted((Path(btviz.__file__).parent / "reports" / "sentences").glob("*.py"))
+
+
+def test_no_sentence_writes_an_interval_by_hand():
+    assert len(SENTENCES) > 5
+    assert {file.name: found for file in SENTENCES if (found := by_hand(file.read_text("utf-8")))} == {}
+
+
+@pytest.mark.parametrize("made", ['f"p in [{low}, {high}]"', '" [{}, {}]".format(low, high)', 'f"{p:.1f} [{low}"'])
+def test_an_interval_by_hand_is_found(made):
+    assert by_hand(made) == [1]
+    assert by_hand('f"{found} and [none]"') == []
 
 
 def test_the_difference_of_two_is_that_of_newcombe():

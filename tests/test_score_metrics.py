@@ -84,7 +84,7 @@ def test_default_thresholds_hold_zero_at_any_scale(made):
         assert thresholds[20] == 0
 
 
-def test_sign_accuracy_of_comparisons_uses_the_labels_of_their_own_rows(made):
+def test_sign_accuracy_counts_an_answer_as_often_as_it_is_compared(made):
     ds, table, metrics, _ = made
     cost = dict(table.filter(model="cost").select("pair_id", "score").rows())
     right = [

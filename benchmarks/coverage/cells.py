@@ -15,7 +15,7 @@ from btviz.stats import clustered, separation, smooth
 from btviz.stats.association import Floats, Integers
 
 SIZES = ("single", "equal", "uneven", "one has 30 %", "five have 60 %")
-CELLS = 2_000_000
+CELLS = 200_000
 
 COLUMNS = ("cell", "effective prompts", "shown", "covers, if shown", "covers, of all", "bounded")
 

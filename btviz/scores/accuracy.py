@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.scores.answers import answer_levels, both_answers, comparison_levels
-from btviz.scores.intervals import METRICS, Bools, ratio_rows
+from btviz.scores.intervals import METRICS, Bools, ratio_rows, with_contradictory
 from btviz.stats.clustered import FEWEST_EFFECTIVE, ClusterInterval
 from btviz.stats.ordering import roc_points
 from btviz.stats.resampling import Level, Resampling
@@ -26,8 +26,8 @@ N_THRESHOLDS = 41
 def pair_accuracy(compared: pl.DataFrame, *, label: str, higher: bool, taxonomy: Taxonomy) -> pl.DataFrame:
     """Share of comparisons whose answers a score puts in the order of a label; ties are wrong.
 
-    Every comparison counts by the label of its own row, so one that occurs twice with opposite labels is right once and
-    wrong once: the rule of `btviz.score_metrics` for whatever counts comparisons; `score_ceilings` says what is left.
+    Two answers whose rows name opposite ones have no order, and none of these rows counts: the rule of
+    `btviz.score_metrics`; `n_contradictory` says how many these are.
     """
     known = compared.drop_nulls(label)
     lead = (known["score_1"] - known["score_0"]).to_numpy() * np.where(known[label].to_numpy() == 1, 1, -1)
@@ -35,17 +35,21 @@ def pair_accuracy(compared: pl.DataFrame, *, label: str, higher: bool, taxonomy:
     rows = ratio_rows(
         right, of=np.ones(known.height), levels=comparison_levels(known, taxonomy), prompt=known["prompt_id"].to_numpy()
     )
+    left_out = compared.filter(f"contradicts_{label}")
+    rows = with_contradictory(rows, left_out, comparison_levels(left_out, taxonomy))
     return rows.with_columns(pl.lit(COMPARISON).alias("unit"))
 
 
 def sign_accuracy(answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Taxonomy) -> pl.DataFrame:
     """Share of answers on whose side of 0 the cost is: above for unsafe, below for safe; 0 is wrong.
 
-    Both ways to count of `btviz.score_metrics`: answers of comparisons by the label of their row, and pairs by theirs.
+    Both ways to count of `btviz.score_metrics`: each answer as often as it is compared, or once. Its label is the same.
     """
-    columns = ("prompt_id", "score", "is_safe", "labels", "severity", "source", "split", "topic")
+    columns = ("pair_id", "prompt_id", "score", "labels", "severity", "source", "split", "topic")
+    truths = answers.select("pair_id", "is_safe", "contradicts_is_safe")
+    as_compared = both_answers(compared, *columns).join(truths, on="pair_id", how="left", maintain_order="left")
     tables = []
-    for unit, frame in ((ANSWER, both_answers(compared, *columns)), (PAIR, answers)):
+    for unit, frame in ((ANSWER, as_compared), (PAIR, answers)):
         known = frame.drop_nulls("is_safe")
         if known.is_empty() and unit == ANSWER:
             continue
@@ -55,6 +59,8 @@ def sign_accuracy(answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Ta
             levels=answer_levels(known, taxonomy),
             prompt=known["prompt_id"].to_numpy(),
         )
+        left_out = frame.filter("contradicts_is_safe")
+        rows = with_contradictory(rows, left_out, answer_levels(left_out, taxonomy))
         tables.append(rows.with_columns(pl.lit(unit).alias("unit")))
     return pl.concat(tables).with_columns(pl.lit("sign_accuracy").alias("metric"))
 
@@ -96,7 +102,8 @@ def threshold_rows(answers: pl.DataFrame) -> pl.DataFrame:
                 pl.lit(metric).alias("metric"), pl.Series("threshold", values, pl.Float64)
             )
         )
-    return pl.concat(tables).with_columns(pl.lit(PAIR).alias("unit"))
+    rows = with_contradictory(pl.concat(tables), answers.filter("contradicts_is_safe"), [])
+    return rows.with_columns(pl.lit(PAIR).alias("unit"))
 
 
 def _by_threshold(hit: np.ndarray, levels: list[Level], known: pl.DataFrame) -> pl.DataFrame:
@@ -122,22 +129,21 @@ NO_CONTRAST = "no safe or no unsafe answer here, so there is nothing to tell apa
 def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Resampling) -> pl.DataFrame:
     """AUC and Kolmogorov-Smirnov distance between unsafe and safe answers.
 
-    An answer counts once, by the label of its pair; one whose rows contradict each other without a majority has none,
-    and is left out, as it is from all that counts pairs (`btviz.score_metrics`).
+    An answer counts once, by the label of its pair; one whose rows contradict each other has none, and is left out, as
+    it is from every metric (`btviz.score_metrics`).
     """
     known = answers.drop_nulls("is_safe")
     unsafe = ~known["is_safe"].to_numpy().astype(bool)
     levels = _contrasts(answer_levels(known, taxonomy), unsafe)
     family = Counter(level.grouping for level in levels)
-    tables = [
-        row
-        for level in levels
-        for row in (
-            auc_row(known, unsafe, level=level, family=family[level.grouping]),
-            _ks_row(known, unsafe, level=level, resampling=resampling),
-        )
-    ]
-    return pl.concat(tables, how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))
+    tables = []
+    for level in levels:
+        area = _area(known, unsafe, level)
+        tables.append(auc_row(known, unsafe, level=level, family=family[level.grouping], area=area))
+        tables.append(_ks_row(known, unsafe, level=level, area=area, resampling=resampling))
+    left_out = answers.filter("contradicts_is_safe")
+    rows = with_contradictory(pl.concat(tables, how="diagonal"), left_out, answer_levels(left_out, taxonomy))
+    return rows.with_columns(pl.lit(PAIR).alias("unit"))
 
 
 N_EXCHANGES = 999
@@ -145,10 +151,19 @@ N_EXCHANGES = 999
 
 
 def auc_row(
-    answers: pl.DataFrame, positive: Bools, *, level: Level, missing: str = NO_CONTRAST, family: int = 1
+    answers: pl.DataFrame,
+    positive: Bools,
+    *,
+    level: Level,
+    missing: str = NO_CONTRAST,
+    family: int = 1,
+    area: ClusterInterval | None = None,
 ) -> pl.DataFrame:
-    """AUC at one level, of as many as are in its family, `positive` being the class that should score high."""
-    area = _area(answers, positive, level)
+    """AUC at one level, of as many as are in its family, `positive` being the class that should score high.
+
+    `area` is its own interval, where that is known already.
+    """
+    area = _area(answers, positive, level) if area is None else area
     ends = (float(area.estimate[0]), float(area.low[0]), float(area.high[0]))
     row = {"metric": "auc", "undefined": why_not(area, missing)}
     joint = area if family == 1 else _area(answers, positive, level, confidence=1 - 0.05 / family)
@@ -159,7 +174,9 @@ def auc_row(
     )
 
 
-def _ks_row(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling: Resampling) -> pl.DataFrame:
+def _ks_row(
+    answers: pl.DataFrame, positive: Bools, *, level: Level, area: ClusterInterval, resampling: Resampling
+) -> pl.DataFrame:
     inside, seed = level.member, resampling.random_state
     score, label, prompt = (
         answers["score"].to_numpy()[inside],
@@ -170,7 +187,7 @@ def _ks_row(answers: pl.DataFrame, positive: Bools, *, level: Level, resampling:
     exchanged = np.nan
     if level.grouping == "all":
         exchanged = ks_permutation(score, label, clusters=prompt, n_permutations=N_EXCHANGES, random_state=seed)
-    why = _why_no_ends(_area(answers, positive, level)) if np.isfinite(ends[0]) else NO_CONTRAST
+    why = _why_no_ends(area) if np.isfinite(ends[0]) else NO_CONTRAST
     row = {"metric": "ks_distance", "undefined": why}
     return _separation_row(row, answers, positive, level=level, ends=ends, p_value=exchanged)
 
@@ -273,7 +290,9 @@ CEILINGS = pl.Schema(
 
 
 def score_ceilings(ds: Dataset) -> pl.DataFrame:
-    """Accuracy that no score of the texts can exceed.
+    """Accuracy that no score of the texts can exceed where each row counts by its own label.
+
+    So accuracies are printed; `btviz.score_metrics` leaves out what contradicts itself, and has no such ceiling.
 
     A score gives the same answer the same number every time. Where rows repeat an answer, or a
     comparison, with opposite labels, no score is right about all of them: at best it is right

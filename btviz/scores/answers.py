@@ -147,16 +147,35 @@ def _doubt(part: pl.DataFrame) -> str | None:
 def judged_answers(
     scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None, annotations: bool = False
 ) -> pl.DataFrame:
-    """Scored answers with their majority labels, or once for each annotation with that one's labels and split."""
+    """Scored answers with their majority labels, or once for each annotation with that one's labels and split.
+
+    Of answers that count once, `contradicts_is_safe` and `contradicts_labels` tell where such a label is null because
+    comparisons of the answer say opposite things of it.
+    """
     pairs = ds.pairs.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "source")
     if annotations:
         annotated = ds.annotations.select("pair_id", "prompt_id", "is_safe", "labels", "severity", "split")
         labelled = annotated.join(pairs.select("pair_id", "source"), on="pair_id", how="left", maintain_order="left")
     else:
-        labelled = pairs.join(splits_of(ds), on="pair_id", how="left", maintain_order="left")
+        known = pairs.join(_contradicted(ds.preferences), on="pair_id", how="left", maintain_order="left")
+        known = known.with_columns(
+            (pl.col(name).is_null() & pl.col(f"contradicts_{name}").fill_null(value=False)).alias(f"contradicts_{name}")
+            for name in _OF_ANSWERS
+        )
+        labelled = known.join(splits_of(ds), on="pair_id", how="left", maintain_order="left")
     frame = labelled.join(scored.scores, on="pair_id", how="inner", maintain_order="left")
     frame = frame.select("pair_id", "score", pl.exclude("pair_id", "score", "split"), "split")
     return frame.join(_topics(topics), on="pair_id", how="left", maintain_order="left")
+
+
+_OF_ANSWERS = ("is_safe", "labels")
+_OF_COMPARISONS = ("better", "safer")
+
+
+def _contradicted(comparisons: pl.DataFrame) -> pl.DataFrame:
+    """Whether rows of an answer differ in its safety, or in its categories."""
+    rows = both_answers(comparisons, "pair_id", *_OF_ANSWERS).group_by("pair_id")
+    return rows.agg((pl.col(name).drop_nulls().n_unique() > 1).alias(f"contradicts_{name}") for name in _OF_ANSWERS)
 
 
 def splits_of(ds: Dataset) -> pl.DataFrame:
@@ -174,13 +193,32 @@ def both_answers(comparisons: pl.DataFrame, *columns: str) -> pl.DataFrame:
 
 
 def judged_comparisons(scored: ModelScores, ds: Dataset, *, topics: pl.DataFrame | None = None) -> pl.DataFrame:
-    """Comparisons of which both answers were scored."""
-    frame = with_strata(ds.preferences)
+    """Comparisons of which both answers were scored, with the orders on which all rows of the two answers agree.
+
+    `better` and `safer` are null where rows of the same two answers, in either place, name opposite ones;
+    `contradicts_better` and `contradicts_safer` tell that this is why.
+    """
+    frame = _agreed(with_strata(ds.preferences))
     known = scored.scores.join(_topics(topics), on="pair_id", how="left")
     for side in (0, 1):
         side_scores = known.rename({name: f"{name}_{side}" for name in known.columns})
         frame = frame.join(side_scores, on=f"pair_id_{side}", how="left", maintain_order="left")
     return frame.drop_nulls(["score_0", "score_1"])
+
+
+def _agreed(comparisons: pl.DataFrame) -> pl.DataFrame:
+    first, second = pl.col("pair_id_0"), pl.col("pair_id_1")
+    both = (pl.min_horizontal(first, second), pl.max_horizontal(first, second))
+    named = {
+        name: pl.when(pl.col(name) == 0).then(first).when(pl.col(name) == 1).then(second) for name in _OF_COMPARISONS
+    }
+    opposite = [
+        (pl.col(name).is_not_null() & (answer.drop_nulls().n_unique().over(*both) > 1)).alias(f"contradicts_{name}")
+        for name, answer in named.items()
+    ]
+    return comparisons.with_columns(opposite).with_columns(
+        pl.when(~pl.col(f"contradicts_{name}")).then(name).alias(name) for name in _OF_COMPARISONS
+    )
 
 
 def _topics(topics: pl.DataFrame | None) -> pl.DataFrame:

@@ -36,6 +36,7 @@ METRICS = pl.Schema(
         "low_joint": pl.Float64(),
         "high_joint": pl.Float64(),
         "family": pl.Int64(),
+        "n_contradictory": pl.Int64(),
     }
 )
 """Columns of the table of metrics."""
@@ -80,6 +81,21 @@ def ratio_rows(hits: ArrayLike, *, of: ArrayLike, levels: Sequence[Level], promp
     return pl.DataFrame(rows).with_columns(
         pl.col(pl.Float64).fill_nan(None), pl.col("n", "prompts", "family").cast(pl.Int64)
     )
+
+
+def with_contradictory(rows: pl.DataFrame, left_out: pl.DataFrame, levels: Sequence[Level]) -> pl.DataFrame:
+    """Add `n_contradictory`: what is left out at each level because its rows contradict each other.
+
+    `left_out` are these items, `levels` theirs; all of them are left out at every threshold.
+    """
+    counts = pl.DataFrame(
+        [(level.grouping, level.name, int(level.member.sum())) for level in levels],
+        schema={"grouping": pl.String(), "level": pl.String(), "n_contradictory": METRICS["n_contradictory"]},
+        orient="row",
+    )
+    of_level = pl.when(pl.col("grouping") == "threshold").then(left_out.height).otherwise("n_contradictory")
+    joined = rows.join(counts, on=["grouping", "level"], how="left", maintain_order="left")
+    return joined.with_columns(of_level.fill_null(0).cast(pl.Int64).alias("n_contradictory"))
 
 
 def _by_level(values: ArrayLike) -> Floats:

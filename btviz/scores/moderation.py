@@ -12,7 +12,7 @@ from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, auc_row
 from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
-from btviz.scores.intervals import NOTHING, Bools, interval_columns, ratio_rows
+from btviz.scores.intervals import NOTHING, Bools, interval_columns, ratio_rows, with_contradictory
 from btviz.stats.resampling import Level
 from btviz.stats.separation import spearman_interval
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
@@ -64,12 +64,14 @@ def moderation_rows(
             truth = known.select(pl.any_horizontal([ds.taxonomy.has(key) for key in truths[target]])).to_series()
             made = _Decisions(known, truth.to_numpy(), known["score"].to_numpy() > threshold)
             named = {"target": target, "against": ", ".join(ds.taxonomy[key].slug for key in truths[target])}
-            tables.append(_of_target(made, ds).with_columns(pl.lit(v).alias(k) for k, v in named.items()))
+            left_out = answers.filter("contradicts_labels")
+            rows = with_contradictory(_of_target(made, ds), left_out, answer_levels(left_out, ds.taxonomy))
+            tables.append(rows.with_columns(pl.lit(v).alias(k) for k, v in named.items()))
             decisions.append(made)
         elif target == SEVERITY:
             tables.append(_severity_rows(answers, ds).with_columns(pl.lit(target).alias("target")))
     if harmful := flagging(by_target):
-        tables += _overall(by_target, harmful, ds=ds, threshold=threshold)
+        tables.append(_overall(by_target, harmful, ds=ds, threshold=threshold))
     if decisions:
         tables.append(_together(decisions))
     if not tables:
@@ -136,7 +138,7 @@ def _overall(
     *,
     ds: Dataset,
     threshold: float,
-) -> list[pl.DataFrame]:
+) -> pl.DataFrame:
     """Any of the harmful targets flagged, against unsafe; each has to have its score."""
     answers = pl.concat([by_target[target] for target in harmful])
     highest = answers.group_by("pair_id").agg(pl.col("score").max(), pl.len().alias("targets"))
@@ -148,7 +150,9 @@ def _overall(
     levels = [level for level in every if level.grouping in _OF_ITEMS]
     harms = [level for level in every if level.grouping in AGAINST_SAFE and (level.member & made.truth).any()]
     recalls = _rates(made, harms).filter(metric="recall") if harms else pl.DataFrame()
-    return [_rates(made, levels), recalls, _ranked(made, levels[:1], missing=NO_CONTRAST)]
+    left_out = frame.filter("contradicts_is_safe")
+    rows = pl.concat([_rates(made, levels), recalls, _ranked(made, levels[:1], missing=NO_CONTRAST)], how="diagonal")
+    return with_contradictory(rows, left_out, answer_levels(left_out, ds.taxonomy))
 
 
 def _together(decisions: list[_Decisions]) -> pl.DataFrame:

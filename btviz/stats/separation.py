@@ -143,10 +143,18 @@ def auc_difference(
 
 
 def _placements(values: Floats, label: Bools) -> Floats:
-    """Share of the other class that lies on the right side of each item: its mean over either class is the area."""
-    right = np.empty(len(values))
-    right[label] = _share_below(values[label], of=values[~label])
-    right[~label] = 1 - _share_below(values[~label], of=values[label])
+    """Share of the other class that lies on the right side of each item: its mean over either class is the area.
+
+    Counted at the runs of equal values in one ascending order; within a run half of the other class is below.
+    """
+    order = np.argsort(values)
+    last = np.flatnonzero(np.append(np.diff(values[order]) > 0, True))
+    run = np.empty(len(values), np.int64)
+    run[order] = np.repeat(np.arange(len(last)), np.diff(last, prepend=-1))
+    hits = np.cumsum(label[order])[last]
+    misses = last + 1 - hits
+    hits_below, misses_below = (up_to - np.diff(up_to, prepend=0) / 2 for up_to in (hits, misses))
+    right: Floats = np.where(label, (misses_below / misses[-1])[run], (1 - hits_below / hits[-1])[run])
     return right
 
 

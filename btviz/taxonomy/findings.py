@@ -20,17 +20,22 @@ NOT_DECIDED = "not decided"
 
 
 class Unit(NamedTuple):
-    """How numbers of a kind are written: a factor, digits, what follows, and what leads to the number of items."""
+    """How numbers of a kind are written: a factor, digits, what follows, and what leads to the number of items.
+
+    `least` and `most` are the values that one can have at all.
+    """
 
     scale: float
     digits: int
     name: str
     leads: str
+    least: float = -math.inf
+    most: float = math.inf
 
 
-SHARE = Unit(100, 1, " %", " of ")
-RATE = Unit(100, 1, " %", " over ")
-POINTS = Unit(100, 1, " points", " over ")
+SHARE = Unit(100, 1, " %", " of ", 0, 1)
+RATE = Unit(100, 1, " %", " over ", 0, 1)
+POINTS = Unit(100, 1, " points", " over ", -1, 1)
 NUMBER = Unit(1, 2, "", " over ")
 SMALL = Unit(1, 3, "", " over ")
 
@@ -106,9 +111,11 @@ class Finding:
 
     @property
     def interval(self) -> str:
-        """Ends of the interval: ``[55.1, 62.8]``; empty where there is none."""
+        """Ends of the interval: ``[55.1, 62.8]``, ``[above 55.1]`` if nothing bounds it; empty where there is none."""
         if self.low is None or self.high is None:
             return ""
+        if math.isinf(self.high):
+            return f"[above {self.unit.scale * self.low:.{self.unit.digits}f}]"
         ends = ", ".join(f"{self.unit.scale * end:.{self.unit.digits}f}" for end in (self.low, self.high))
         return f"[{ends}]"
 
@@ -125,12 +132,15 @@ class Finding:
         return Decision(int(wide.low > value) - int(wide.high < value))
 
     def widened(self, among: int) -> Finding:
-        """The same with the interval of level 1 - 0.05 / among, so that all of them hold at once (Bonferroni)."""
-        if not self.has_interval or among < 2:
+        """The same with the interval of level 1 - 0.05 / among, so that all of them hold at once (Bonferroni).
+
+        Ends move as those of a normal interval do, on the scale of the log-odds between the least and the most that
+        the unit allows, which they so never leave. Where the value is such a bound they move as exact ones do.
+        """
+        if self.value is None or self.low is None or self.high is None or among < 2:
             return self
-        value, low, high = (float(end or 0.0) for end in (self.value, self.low, self.high))
-        times = _quantile(LEVEL / among) / _quantile(LEVEL)
-        return replace(self, low=value - times * (value - low), high=value + times * (high - value))
+        low, high = (_further(self.value, end, among=among, unit=self.unit) for end in (self.low, self.high))
+        return replace(self, low=low, high=high)
 
     def less(self, other: Finding, *, unit: Unit = POINTS) -> Finding:
         """Difference of two by MOVER (Zou and Donner 2008): as if independent, so wide where they go together."""
@@ -142,6 +152,26 @@ class Finding:
         down = math.hypot(self.value - (self.low or 0.0), (other.high or 0.0) - other.value)
         up = math.hypot((self.high or 0.0) - self.value, other.value - (other.low or 0.0))
         return Finding(gap, gap - down, gap + up, self.n, self.items, doubt, unit)
+
+
+_LARGEST_LOG = 700.0  # of what exp still takes
+
+
+def _further(value: float, end: float, *, among: int, unit: Unit) -> float:
+    """An end of an interval moved away from the value, to the level for so many intervals."""
+    times = _quantile(LEVEL / among) / _quantile(LEVEL)
+    if not (math.isfinite(unit.least) and math.isfinite(unit.most)):
+        return value + times * (end - value)
+    width = unit.most - unit.least
+    share, at = (min(max((number - unit.least) / width, 0.0), 1.0) for number in (value, end))
+    if share in {0.0, 1.0}:  # 0 of n: 1 - (level / 2)**(1 / n), Clopper and Pearson 1934
+        left = abs(share - at)
+        moved: float = 1 - (1 - left) ** (math.log(LEVEL / among / 2) / math.log(LEVEL / 2))
+        return unit.least + width * abs(share - moved)
+    if at in {0.0, 1.0}:
+        return unit.least + width * at
+    odds = [math.log(part / (1 - part)) for part in (share, at)]
+    return unit.least + width / (1 + math.exp(min(-odds[0] - times * (odds[1] - odds[0]), _LARGEST_LOG)))
 
 
 def _quantile(level: float) -> float:

@@ -7,7 +7,7 @@ to hide one.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -20,7 +20,6 @@ from btviz.preference.reliability import agreement_correction
 from btviz.stats.association import TwoByTwo, phi, wilson
 from btviz.taxonomy import percent
 from btviz.taxonomy.categories import PKU_SAFERLHF
-from btviz.taxonomy.findings import Finding as Estimated
 
 CONTRADICTIONS = pl.Schema(dict.fromkeys(("id", "claim", "arithmetic", "finding", "rests_on"), pl.String()))
 """Columns of the table of findings."""
@@ -99,37 +98,30 @@ def _direction(row: Mapping[str, Any], null: float) -> tuple[str, str]:
 
 def _of_samples(numbers: pl.DataFrame, name: str) -> Iterator[Finding]:
     """Printed shares and means that lie outside the interval of a part of the release."""
-    held = numbers.filter(pl.col("quantity").is_in(["category_share", "mean_prompt_words", "mean_response_words"]))
-    held = held.drop_nulls("low")
-    for row in held.iter_rows(named=True):
-        verdict, wide = _of_several(row, among=held.height)
+    for row in numbers.drop_nulls("low_joint").iter_rows(named=True):
         what = row["category"] or row["quantity"].replace("_", " ")
         unit = " % of unsafe rows" if row["unit"] == "percent" else ""
         yield Finding(
             f"{row['id']}/interval",
             f"{what}: {row['published']:g}{unit} ({row['source']})",
-            f"{row['recomputed']:.2f} [{row['low']:.2f}, {row['high']:.2f}], all {held.height} at once "
-            f"[{wide.low:.2f}, {wide.high:.2f}]",
-            verdict,
+            f"{row['recomputed']:.2f} [{row['low']:.2f}, {row['high']:.2f}], all {row['family']} at once "
+            f"[{row['low_joint']:.2f}, {row['high_joint']:.2f}]",
+            _of_several(row),
             f"rows of {name}",
         )
 
 
-def _of_several(row: Mapping[str, Any], *, among: int) -> tuple[str, Estimated]:
-    """The verdict on one of several printed values, and the interval that holds at once with those of the others.
+def _of_several(row: Mapping[str, Any]) -> str:
+    """The verdict on one of several printed values.
 
-    A value contradicts only that interval: of so many, one in twenty lies outside its own by chance alone. One
-    between the two is undecided.
+    A value contradicts only the interval that holds at once with those of the others: of so many, one in twenty lies
+    outside its own by chance alone. One between the two is undecided.
     """
-    alone = Estimated(row["recomputed"], row["low"], row["high"], 0, "")
-    wide = alone.widened(among)
-    if row["unit"] == "percent":
-        wide = replace(wide, low=max(wide.low or 0.0, 0.0), high=min(wide.high or 0.0, 100.0))
     inside, inside_wide = (
-        (found.low or 0.0) - row["tolerance"] <= row["published"] <= (found.high or 0.0) + row["tolerance"]
-        for found in (alone, wide)
+        row[low] - row["tolerance"] <= row["published"] <= row[high] + row["tolerance"]
+        for low, high in (("low", "high"), ("low_joint", "high_joint"))
     )
-    return (CONSISTENT if inside else UNDECIDED if inside_wide else CONTRADICTS), wide
+    return CONSISTENT if inside else UNDECIDED if inside_wide else CONTRADICTS
 
 
 def findings_in_print(release: str) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -16,6 +16,7 @@ from btviz.reports.ledger.contradictions import contradiction_table
 from btviz.reports.ledger.phis import PHIS, phi_by_population
 from btviz.reports.ledger.quantities import QUANTITIES, Missing, Number, Part, Sample, value_of
 from btviz.stats.resampling import check_draws
+from btviz.taxonomy.findings import LEVEL
 
 KINDS = ("agrees", "differs", "partial", "needs data", "not computable", "synthetic")
 """What a verdict begins with, shortened."""
@@ -36,6 +37,9 @@ NUMBERS = pl.Schema(
         "difference": pl.Float64(),
         "low": pl.Float64(),
         "high": pl.Float64(),
+        "low_joint": pl.Float64(),
+        "high_joint": pl.Float64(),
+        "family": pl.Int64(),
         "tolerance": pl.Float64(),
         "kind": pl.String(),
         "verdict": pl.String(),
@@ -127,7 +131,8 @@ def check(ds: Dataset, *, n_boot: int = 2000, random_state: int = 0) -> pl.DataF
         One row per published number, those about the whole release first: `id`, `quantity`,
         `category`, `other`, `level`, `population`, `where`, `split` (null: the whole release),
         `unit`, `published`, `recomputed`, `difference`, `low` and `high` (95 %, by
-        prompt; of partial statistics), `tolerance`, `kind` (one of
+        prompt; of partial statistics), `low_joint` and `high_joint` (ends that hold for all `family` shares and means
+        at once, by Bonferroni: a printed one is contradicted outside these alone), `tolerance`, `kind` (one of
         `btviz.reports.ledger.ledger.KINDS`), `verdict` (in words), `grade` (evidence), `source`,
         `note`. Synthetic data have a row per target, whose verdict is "synthetic" and which
         names no published value.
@@ -190,7 +195,24 @@ def number_table(ds: Dataset) -> pl.DataFrame:
         _held(number, holdings, parts=parts)
         for number in published.published_numbers(ds.release).rename({"value": "published"}).iter_rows(named=True)
     ]
-    return pl.DataFrame(rows, schema=NUMBERS)
+    return pl.DataFrame(_with_joint_ends(rows), schema=NUMBERS)
+
+
+_COMPARED_TOGETHER = ("category_share", "mean_prompt_words", "mean_response_words")
+
+
+def _with_joint_ends(rows: Sequence[Mapping[str, object]]) -> list[dict[str, object]]:
+    """Rows without their samples, and with the ends of shares and means that hold for all of them at once."""
+    samples = [row.get("sample") if row["quantity"] in _COMPARED_TOGETHER else None for row in rows]
+    family = sum(sample is not None for sample in samples)
+    made = []
+    for row, sample in zip(rows, samples, strict=True):
+        plain = {name: value for name, value in row.items() if name != "sample"}
+        if isinstance(sample, Sample):
+            wide = sample.intervals(confidence=1 - LEVEL / family)
+            plain |= {"low_joint": float(wide.low[0]), "high_joint": float(wide.high[0]), "family": family}
+        made.append(plain)
+    return made
 
 
 def _held(number: Number, holdings: Holdings, *, parts: Mapping[str | None, Part]) -> dict[str, object]:
@@ -231,7 +253,7 @@ def _partial(number: Number, quantity_value: float | Sample, *, holdings: Holdin
     side = "inside" if low - slack <= number["published"] <= high + slack else "outside"
     doubt = ", a wide one because few prompts decide it" if interval.is_bounded[0] else ""
     words = f"{here}; the printed value lies {side} [{low:.4g}, {high:.4g}]{doubt}"
-    return {"kind": "partial", "verdict": words, "low": low, "high": high}
+    return {"kind": "partial", "verdict": words, "low": low, "high": high, "sample": quantity_value}
 
 
 def _missing(missing: Missing) -> dict[str, object]:

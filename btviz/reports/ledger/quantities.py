@@ -33,7 +33,7 @@ class Sample:
     values: Floats
     prompt: NDArray[np.uint64]
     statistic: Statistic
-    interval: Callable[[Floats], ClusterInterval]
+    interval: Callable[[Floats, float], ClusterInterval]
 
     @property
     def value(self) -> float:
@@ -45,9 +45,9 @@ class Sample:
         """Sums of the values by prompt, shape (prompts, k)."""
         return cluster_sums(self.values, clusters=self.prompt)
 
-    def intervals(self) -> ClusterInterval:
-        """95 % interval of each value of the statistic, by prompt."""
-        return self.interval(self.sums)
+    def intervals(self, *, confidence: float = 0.95) -> ClusterInterval:
+        """Interval of each value of the statistic, by prompt."""
+        return self.interval(self.sums, confidence)
 
 
 def mean_of(values: ArrayLike, *, prompt: pl.Series, among: ArrayLike = 1.0, scale: float = 1.0) -> Sample:
@@ -59,10 +59,10 @@ def mean_of(values: ArrayLike, *, prompt: pl.Series, among: ArrayLike = 1.0, sca
     def statistic(sums: Floats) -> Floats:
         return scale * ratio(sums[:, :1], sums[:, 1:2])
 
-    def interval(sums: Floats) -> ClusterInterval:
+    def interval(sums: Floats, confidence: float) -> ClusterInterval:
         if not is_share:
-            return smooth_interval(sums, statistic, informative=sums[:, 1])
-        share = share_interval(sums[:, :1], sums[:, 1:])
+            return smooth_interval(sums, statistic, informative=sums[:, 1], confidence=confidence)
+        share = share_interval(sums[:, :1], sums[:, 1:], confidence=confidence)
         return replace(share, estimate=scale * share.estimate, low=scale * share.low, high=scale * share.high)
 
     return Sample(columns, prompt.to_numpy(), statistic, interval)
@@ -87,9 +87,9 @@ def phis_of(rows: pl.DataFrame, *, taxonomy: Taxonomy, couples: Sequence[tuple[i
         row, col, both, n = (part.astype(np.int64) for part in parts(sums))
         return phi(TwoByTwo(n, row, col, both))
 
-    def interval(sums: Floats) -> ClusterInterval:
+    def interval(sums: Floats, confidence: float) -> ClusterInterval:
         row, col, both, n = parts(sums)
-        return phi_interval(row, col, both=both, n=n)
+        return phi_interval(row, col, both=both, n=n, confidence=confidence)
 
     return Sample(values, rows["prompt_id"].to_numpy(), statistic, interval)
 

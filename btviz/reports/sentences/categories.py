@@ -10,7 +10,8 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.labels.structure import CategoryStructure
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines, listed
+from btviz.reports.sentences.phrases import lines, listed
+from btviz.taxonomy.findings import NUMBER, Finding
 from btviz.taxonomy.words import title_of
 
 _STRONGEST = 3
@@ -68,9 +69,10 @@ def _strongest(pairs: pl.DataFrame, ds: Dataset, *, way: str) -> str | None:
 
 
 def _odds(row: dict[str, Any]) -> str:
-    low, high = (None if row[name] is None else math.exp(row[name]) for name in ("low", "high"))
-    ends = f"above {low:.2f}" if high is None else interval(low or 0.0, high, scale=1, digits=2).strip()
-    return f"odds ratio {math.exp(row['log_odds_ratio']):.2f} {f'[{ends}]' if high is None else ends}"
+    ends = (("low", 0.0), ("high", math.inf))
+    low, high = (beyond if row[name] is None else math.exp(row[name]) for name, beyond in ends)
+    n, value = row["n_informative"], math.exp(row["log_odds_ratio"])
+    return f"odds ratio {Finding(value, low, high, n, 'informative items', row['undefined'], NUMBER)}"
 
 
 def _with_interval(pairs: pl.DataFrame, *, prefix: str = "") -> pl.DataFrame:

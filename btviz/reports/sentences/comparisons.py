@@ -11,7 +11,7 @@ from btviz.preference import Orthogonality
 from btviz.preference.questions import Answer
 from btviz.preference.simulated import SimulatedPreferences
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import HALF, interval, lines, listed, p_value
+from btviz.reports.sentences.phrases import HALF, lines, listed, p_value
 from btviz.stats.association import wilson
 from btviz.stats.clustered import FEWEST_EFFECTIVE
 from btviz.stats.measures import MEASURES
@@ -273,6 +273,11 @@ def simulation(found: SimulatedPreferences) -> str:
         else "labels without errors tend to it"
     )
     few = planted.prompts < FEWEST_EFFECTIVE
+    why = f"fewer than {FEWEST_EFFECTIVE} prompts" if few else None
+    by_prompt, naive_one = (
+        Finding(first["estimate"], first[f"{of}low"], first[f"{of}high"], planted.n, "comparisons", why)
+        for of in ("", "naive_")
+    )
     held, naive, missed = (
         _held(coverage, found.samples.height)
         for coverage in (found.coverage, found.naive_coverage, found.coverage_of_p)
@@ -280,14 +285,13 @@ def simulation(found: SimulatedPreferences) -> str:
     also = f", and the planted p lies in {missed} of those by prompt" if planted.noise else ""
     return lines(
         f"Planted: p = {percent(planted.p)}; {moved}.",
-        f"One sample, {planted.n:,} comparisons of {planted.prompts:,} prompts: {percent(first['estimate'])}"
-        f"{interval(first['low'], first['high'])} by prompt;"
-        f"{interval(first['naive_low'], first['naive_high'])} as if comparisons were independent.",
+        f"One sample of {planted.prompts:,} prompts, by prompt: {by_prompt}; as if comparisons were independent: "
+        f"{naive_one}.",
         f"{truth} lies in the naive interval in {naive}."
         if few
         else f"{truth} lies in the interval by prompt in {held}, and in the naive one in {naive}{also}.",
         f"{planted.n:,} comparisons are worth {planted.n / planted.design_effect:,.0f} independent ones.",
-        f"Fewer than {FEWEST_EFFECTIVE} prompts: no interval is given." if few else None,
+        f"Fewer than {FEWEST_EFFECTIVE} prompts: no interval by prompt is given." if few else None,
     )
 
 

@@ -144,7 +144,7 @@ def reliability(surface: pl.DataFrame, ds: Dataset) -> str:
         return lines(f"In {name_of(ds)}, no assumption on the errors was tried.")
     p, low, high = surface.select("p", "p_low", "p_high").row(0)
     held = (
-        f"any p in [{100 * low:.1f}, {100 * high:.1f}] %"
+        f"any p in {Finding(p, low, high, 0, 'comparisons').interval} %"
         if low is not None
         else f"p = {percent(p)}, taken for exact because no interval of it was given"
     )

@@ -9,10 +9,10 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.preference import Orthogonality
 from btviz.preference.verdicts import name_of
-from btviz.reports.sentences.phrases import interval, lines, listed, p_value
+from btviz.reports.sentences.phrases import lines, listed, p_value
 from btviz.stats.clustered import FEWEST_EFFECTIVE
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import NUMBER, POINTS, SHARE, Decision, Finding, Unit, extremes
+from btviz.taxonomy.findings import NUMBER, POINTS, SHARE, SMALL, Decision, Finding, Unit, extremes
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
@@ -162,8 +162,7 @@ def specifications(table: pl.DataFrame, ds: Dataset) -> str:
     if not is_share:
         asked = " and ".join(title_of(table[name][0], ds.taxonomy) for name in ("row", "col"))
     ends = [
-        _number(row["estimate"], is_share=is_share)
-        + interval(row["low"], row["high"], scale=100 if is_share else 1, digits=1 if is_share else 3)
+        Finding.of(row, "estimate", items="items", unit=SHARE if is_share else SMALL)
         for row in (known.row(0, named=True), known.row(-1, named=True))
     ]
     fewest, most = known.select(pl.col("n").min().alias("fewest"), pl.col("n").max().alias("most")).row(0)
@@ -250,24 +249,23 @@ def mix(table: pl.DataFrame, taxonomy: Taxonomy) -> str:
     """
     said = []
     for (name, against), rows in table.drop_nulls("against").group_by("name", "against", maintain_order=True):
-        apart = [row for row in rows.sort(pl.col("share").abs(), descending=True).to_dicts() if _differs(row)]
         counted = [_rows_of(table, each) for each in (name, against)]
+        known = [(row["category"], _joint(row, sum(counted))) for row in rows.sort(pl.col("share").abs()).to_dicts()]
         parts = [
-            f"{title_of(row['category'], taxonomy)} by {100 * row['share']:+.1f} points"
-            f"{interval(row['low_joint'], row['high_joint'])}"
-            for row in apart
+            f"{title_of(category, taxonomy)} by {found}"
+            for category, found in reversed(known)
+            if found.against(0).side != 0
         ]
         found = f"differ in {listed(parts)}" if parts else "differ in no category"
-        said.append(f"{name} and {against}, all differences taken together, {found} ({' and '.join(counted)} rows).")
+        rows_of = " and ".join(f"{n:,}" for n in counted)
+        said.append(f"{name} and {against}, all differences taken together, {found} ({rows_of} rows).")
     return lines(*said)
 
 
-def _differs(row: dict[str, Any]) -> bool:
-    """Whether the interval of a difference that holds together with all others leaves out 0."""
-    joint = Finding(row["share"], row["low_joint"], row["high_joint"], 0, "rows", row["undefined"], POINTS)
-    return joint.against(0).side != 0
+def _joint(row: dict[str, Any], n: int) -> Finding:
+    """A difference with the interval that holds together with all others."""
+    return Finding(row["share"], row["low_joint"], row["high_joint"], n, "rows of both", row["undefined"], POINTS)
 
 
-def _rows_of(table: pl.DataFrame, name: str) -> str:
-    counts = table.filter(pl.col("against").is_null(), name=name)["n"].to_list()
-    return f"{max(counts, default=0):,}"
+def _rows_of(table: pl.DataFrame, name: str) -> int:
+    return max(table.filter(pl.col("against").is_null(), name=name)["n"].to_list(), default=0)

@@ -1,4 +1,4 @@
-"""Parts of sentences: intervals, p-values, lists; and reasons in place of errors, so that a notebook runs on."""
+"""Parts of sentences: p-values, lists; and reasons in place of errors, so that a notebook runs on."""
 
 from __future__ import annotations
 
@@ -10,11 +10,6 @@ from btviz.errors import BtvizError
 from btviz.taxonomy.words import folded
 
 HALF = 0.5
-
-
-def interval(low: float | None, high: float | None, *, scale: float = 100, digits: int = 1) -> str:
-    """Interval with a space before it, or nothing where there is none."""
-    return "" if low is None or high is None else f" [{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
 
 
 def p_value(value: float) -> str:
