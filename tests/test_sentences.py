@@ -18,11 +18,12 @@ from btviz.preference import flags_against_safer, implied_trade_off, quadrants, 
 from btviz.reports.ledger.ledger import KINDS
 from btviz.reports.sentences import context, phrases
 from btviz.stats.association import wilson
+from btviz.taxonomy import words as taxonomy_words
 
 
 @pytest.fixture(autouse=True)
 def _unfolded(monkeypatch):
-    monkeypatch.setattr(phrases, "WIDTH", 10_000)
+    monkeypatch.setattr(taxonomy_words, "WIDTH", 10_000)
 
 
 @pytest.fixture(scope="module")
@@ -364,7 +365,7 @@ def test_a_reason_takes_the_place_of_an_error(capsys):
 def test_lines_are_folded_at_spaces_but_not_within_a_number(monkeypatch):
     said = "the share is 75.9 % [73.4, 78.2] of 1,549 comparisons"
     for width in range(14, 60):
-        monkeypatch.setattr(phrases, "WIDTH", width)
+        monkeypatch.setattr(taxonomy_words, "WIDTH", width)
         folded = phrases.lines(said, None, "", "end").splitlines()
         assert max(map(len, folded)) <= width
         assert " ".join(folded) == f"{said} end"
