@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from btviz.preference.adjusted import _long_tails
 from btviz.stats.agreement import COEFFICIENTS, coefficient_interval, cohens_kappa_interval, rating_sums
 from btviz.stats.association import Floats, ratio
 from btviz.stats.measures import MEASURES
-from btviz.stats.regression import errors_of, moves_of
+from btviz.stats.regression import errors_of, moves_of, worth_of
 from btviz.stats.resampling import cluster_sums
 from btviz.stats.separation import spearman_interval
 from btviz.stats.smooth import leaving_out, smooth_interval
@@ -186,3 +187,27 @@ def test_rho_of_a_constant_or_of_few_prompts_has_no_interval():
     found = spearman_interval(x, y, clusters=np.arange(12))
     assert found.estimate[0] == pytest.approx(-1)
     assert np.isnan(found.low[0])
+
+
+def test_prompts_that_tell_of_a_slope_are_counted_by_what_other_regressors_leave():
+    """Reference: the residuals of a regressor on all others, by statsmodels."""
+    from statsmodels.regression.linear_model import OLS
+
+    rng = np.random.default_rng(0)
+    x = np.column_stack([np.ones(300), rng.normal(size=300), rng.normal(size=300)])
+    x[:, 2] += x[:, 1]
+    prompt = np.repeat(np.arange(60), 5)
+    left = OLS(x[:, 2], x[:, :2]).fit().resid
+    told = np.bincount(prompt, left**2)
+    assert worth_of(x, clusters=prompt)[2] == pytest.approx(told.sum() ** 2 / (told**2).sum())
+
+
+def test_a_regressor_with_a_long_tail_is_found_and_one_of_few_values_is_not():
+    rng, prompt = np.random.default_rng(0), np.repeat(np.arange(100), 5)
+    normal, rare = rng.normal(size=500), (prompt < 3).astype(float)
+    assert _long_tails(np.column_stack([np.ones(500), normal, np.exp(1.5 * normal), rare]), prompt) == [
+        False,
+        False,
+        True,
+        False,
+    ]

@@ -17,7 +17,7 @@ from btviz.preference.comparisons import STRATA, Comparisons
 from btviz.preference.shares import FEW_DECIDE
 from btviz.stats.clustered import FEWEST_EFFECTIVE, effective_number
 from btviz.stats.quantiles import t_quantile, two_sided_t_p
-from btviz.stats.regression import errors_of, moves_of
+from btviz.stats.regression import errors_of, moves_of, worth_of
 
 REFUSAL = (
     r"(?i)\b(?:i(?:'m| am) (?:really |very |so )?sorry|i apologi[sz]e|(?:i|we) (?:can(?:no|')t|can not|won't|will not"
@@ -44,6 +44,17 @@ SCHEMA = pl.Schema(
 AVERAGE_EFFECT = "average marginal effect of safer"
 SEPARATED = 1e-6
 """Largest residual below which a logistic fit has only found that the labels are separated."""
+
+LONG_TAIL = (
+    "this regressor has a long tail: if the relation is no straight line, the line through all prompts rests on rarer "
+    "values than are here, and a 95 % interval may hold its slope in 87 % only"
+)
+"""Doubt of a least squares slope; no interval mends it (docs/statistics.md)."""
+
+_OF_A_TAIL = 1 / 4
+"""Effective prompts by what they tell of a slope, over those by their items; a third and more of a normal regressor."""
+
+_MANY_VALUES = 10
 
 MODELS = ("logistic", "linear probability")
 
@@ -184,7 +195,9 @@ def _fitted(design: _Design, model: str, models: SimpleNamespace) -> pl.DataFram
     moves = moves_of(x, weight=weight, residual=y - fitted, clusters=clusters)
     effect, gradient = _average_effect(design, model, coefficients)
     errors, freedom = errors_of(moves, np.vstack([gradient, np.eye(x.shape[1])]))
-    values = zip([AVERAGE_EFFECT, *design.names], [effect, *coefficients.tolist()], errors, freedom, strict=True)
+    doubts = [None, *(LONG_TAIL if is_long and model != "logistic" else None for is_long in _long_tails(x, clusters))]
+    estimates = [effect, *coefficients.tolist()]
+    values = zip([AVERAGE_EFFECT, *design.names], estimates, errors, freedom, doubts, strict=True)
     return pl.DataFrame([shared | _term(*value) for value in values], schema=SCHEMA)
 
 
@@ -199,7 +212,14 @@ def _average_effect(design: _Design, model: str, coefficients: Floats) -> tuple[
     return float(np.mean(p[0] - p[1])), np.asarray((slopes[0] - slopes[1]).mean(axis=0))
 
 
-def _term(name: str, estimate: float, error: float, freedom: float) -> dict[str, str | float | None]:
+def _long_tails(x: Floats, clusters: NDArray[np.int64]) -> list[bool]:
+    """Whether what varies in each of many-valued regressors lies in few of the prompts."""
+    worth = worth_of(x, clusters=clusters) / effective_number(np.unique(clusters, return_counts=True)[1])
+    many = [len(np.unique(column)) > _MANY_VALUES for column in x.T]
+    return [bool(share < _OF_A_TAIL) and is_many for share, is_many in zip(worth, many, strict=True)]
+
+
+def _term(name: str, estimate: float, error: float, freedom: float, doubt: str | None) -> dict[str, str | float | None]:
     half = float(t_quantile(0.95, df=freedom)) * error
     return {
         "term": name,
@@ -208,5 +228,5 @@ def _term(name: str, estimate: float, error: float, freedom: float) -> dict[str,
         "low": estimate - half,
         "high": estimate + half,
         "p_value": float(two_sided_t_p(estimate / error, df=freedom)) if error > 0 else math.nan,
-        "undefined": None if error > 0 else FEW_DECIDE,
+        "undefined": doubt if error > 0 else FEW_DECIDE,
     }

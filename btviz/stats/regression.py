@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from btviz.stats.association import Floats
-from btviz.stats.clustered import freedom_of
+from btviz.stats.clustered import effective_number, freedom_of
 from btviz.stats.resampling import cluster_sums
 
 
@@ -43,6 +43,16 @@ def moves_of(design: Floats, *, weight: ArrayLike, residual: ArrayLike, clusters
     if len(without) < 2 or (np.linalg.cond(without) > 1 / np.finfo(float).eps).any():
         return np.full((len(without), k), np.nan)
     return np.asarray(np.linalg.solve(without, scores[..., None])[..., 0])
+
+
+def worth_of(design: Floats, *, clusters: ArrayLike) -> Floats:
+    """Effective number of clusters by what each tells of the coefficients of least squares, shape (k,).
+
+    A row tells of a coefficient by the square of what the other regressors leave of its own (Frisch & Waugh 1933).
+    """
+    x = np.asarray(design, np.float64)
+    left = x @ np.linalg.inv(x.T @ x)
+    return effective_number(cluster_sums(left**2, clusters=clusters))
 
 
 def errors_of(moves: Floats, contrasts: ArrayLike) -> tuple[Floats, Floats]:
