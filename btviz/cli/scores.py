@@ -95,7 +95,7 @@ def _print(ds: Dataset, tables: dict[str, Any]) -> None:
     ceilings = tables["ceilings"].filter(pl.col("n_contradictory") > 0)
     if ceilings.height:
         click.echo("")
-        title = "No score can agree more often than this, since labels contradict each other; n: labels"
+        title = "Left out above: labels that contradict each other; with them no score can agree more; n: labels"
         title = f"{title} of {ds.population}"
         print_table(ceilings.select(_CEILINGS).rows(), _CEILINGS, title=title)
     if "ratings" in tables:
