@@ -36,7 +36,7 @@ def pair_accuracy(compared: pl.DataFrame, *, label: str, higher: bool, taxonomy:
         right, of=np.ones(known.height), levels=comparison_levels(known, taxonomy), prompt=known["prompt_id"].to_numpy()
     )
     left_out = compared.filter(f"contradicts_{label}")
-    rows = with_contradictory(rows, left_out, comparison_levels(left_out, taxonomy))
+    rows = with_contradictory(rows, left_out, levels=comparison_levels(left_out, taxonomy))
     return rows.with_columns(pl.lit(COMPARISON).alias("unit"))
 
 
@@ -60,7 +60,7 @@ def sign_accuracy(answers: pl.DataFrame, compared: pl.DataFrame, *, taxonomy: Ta
             prompt=known["prompt_id"].to_numpy(),
         )
         left_out = frame.filter("contradicts_is_safe")
-        rows = with_contradictory(rows, left_out, answer_levels(left_out, taxonomy))
+        rows = with_contradictory(rows, left_out, levels=answer_levels(left_out, taxonomy))
         tables.append(rows.with_columns(pl.lit(unit).alias("unit")))
     return pl.concat(tables).with_columns(pl.lit("sign_accuracy").alias("metric"))
 
@@ -102,7 +102,7 @@ def threshold_rows(answers: pl.DataFrame) -> pl.DataFrame:
                 pl.lit(metric).alias("metric"), pl.Series("threshold", values, pl.Float64)
             )
         )
-    rows = with_contradictory(pl.concat(tables), answers.filter("contradicts_is_safe"), [])
+    rows = with_contradictory(pl.concat(tables), answers.filter("contradicts_is_safe"), levels=[])
     return rows.with_columns(pl.lit(PAIR).alias("unit"))
 
 
@@ -142,7 +142,7 @@ def separation_rows(answers: pl.DataFrame, *, taxonomy: Taxonomy, resampling: Re
         tables.append(auc_row(known, unsafe, level=level, family=family[level.grouping], area=area))
         tables.append(_ks_row(known, unsafe, level=level, area=area, resampling=resampling))
     left_out = answers.filter("contradicts_is_safe")
-    rows = with_contradictory(pl.concat(tables, how="diagonal"), left_out, answer_levels(left_out, taxonomy))
+    rows = with_contradictory(pl.concat(tables, how="diagonal"), left_out, levels=answer_levels(left_out, taxonomy))
     return rows.with_columns(pl.lit(PAIR).alias("unit"))
 
 

@@ -83,7 +83,7 @@ def ratio_rows(hits: ArrayLike, *, of: ArrayLike, levels: Sequence[Level], promp
     )
 
 
-def with_contradictory(rows: pl.DataFrame, left_out: pl.DataFrame, levels: Sequence[Level]) -> pl.DataFrame:
+def with_contradictory(rows: pl.DataFrame, left_out: pl.DataFrame, *, levels: Sequence[Level]) -> pl.DataFrame:
     """Add `n_contradictory`: what is left out at each level because its rows contradict each other.
 
     `left_out` are these items, `levels` theirs; all of them are left out at every threshold.

@@ -220,7 +220,7 @@ def _scalar_rows(
     else:
         predictions, left_out = cost_predicts_unsafe(answers, ds.taxonomy), answers.filter("contradicts_is_safe")
         levels = answer_levels(left_out, ds.taxonomy)
-    calibration = with_contradictory(calibration_rows(predictions), left_out, levels)
+    calibration = with_contradictory(calibration_rows(predictions), left_out, levels=levels)
     if part.no_boundary is not None:
         intercept = pl.col("metric") == CALIBRATION[0]
         tables.append(unknown_rows(answers, (*AT_BOUNDARY, CALIBRATION[0]), reason=part.no_boundary))

@@ -65,7 +65,7 @@ def moderation_rows(
             made = _Decisions(known, truth.to_numpy(), known["score"].to_numpy() > threshold)
             named = {"target": target, "against": ", ".join(ds.taxonomy[key].slug for key in truths[target])}
             left_out = answers.filter("contradicts_labels")
-            rows = with_contradictory(_of_target(made, ds), left_out, answer_levels(left_out, ds.taxonomy))
+            rows = with_contradictory(_of_target(made, ds), left_out, levels=answer_levels(left_out, ds.taxonomy))
             tables.append(rows.with_columns(pl.lit(v).alias(k) for k, v in named.items()))
             decisions.append(made)
         elif target == SEVERITY:
@@ -152,7 +152,7 @@ def _overall(
     recalls = _rates(made, harms).filter(metric="recall") if harms else pl.DataFrame()
     left_out = frame.filter("contradicts_is_safe")
     rows = pl.concat([_rates(made, levels), recalls, _ranked(made, levels[:1], missing=NO_CONTRAST)], how="diagonal")
-    return with_contradictory(rows, left_out, answer_levels(left_out, ds.taxonomy))
+    return with_contradictory(rows, left_out, levels=answer_levels(left_out, ds.taxonomy))
 
 
 def _together(decisions: list[_Decisions]) -> pl.DataFrame:
