@@ -329,5 +329,5 @@ def test_a_map_of_something_else_is_refused():
 def test_graph_of_the_map_is_the_shared_one(monkeypatch):
     emb = embeddings_of(clustered(60))
     fit_data_map(emb)
-    monkeypatch.setattr("btviz.texts.neighbors.graph._exact", None)
+    monkeypatch.setattr("btviz.texts.neighbors.graph.exact_neighbors", None)
     assert nearest_neighbors(emb).indices.shape == (60, 30)

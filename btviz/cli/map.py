@@ -95,7 +95,13 @@ def _document(result: TopicMap) -> dict[str, Any]:
             "fingerprint": emb.fingerprint,
             "language": emb.facts["language"],
         },
-        "neighbors": {"n_texts": n, "n_neighbors": k, "method": graph.method, "recall": graph.recall},
+        "neighbors": {
+            "n_texts": n,
+            "n_neighbors": k,
+            "method": graph.method,
+            "recall": graph.recall,
+            "recall_error": graph.recall_error,
+        },
         "quality": result.quality.to_dicts(),
         "scales": topics.layers.to_dicts(),
         "scale": topics.scale,
@@ -123,8 +129,7 @@ def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
     n, k = graph.indices.shape
     cut = "" if emb.facts["truncated"] else "; none is cut short"
     click.echo(f"Each {emb.text} of {result.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
-    search_method = "all compared" if graph.method == "exact" else f"{graph.method}, recall {graph.recall:.3f}"
-    click.echo(f"Neighbours: {k} of each of {n:,} texts ({search_method})\n")
+    click.echo(f"Neighbours: {k} of each of {n:,} texts ({graph.search})\n")
     trust = result.quality.select(pl.col("statistic").str.replace("_", " "), "texts", *_TRUST_COLUMNS)
     columns = [column.replace("_", " ") for column in trust.columns]
     print_table(trust.rows(), columns, title="How far the map can be trusted, from 0 to 1")

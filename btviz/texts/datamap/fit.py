@@ -22,7 +22,8 @@ from btviz.store import Draft, Key, Store, fingerprint
 from btviz.texts.datamap.layout import EPOCHS, REFINING, lay_out, membership_graph, spread
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import Neighbors, nearest_neighbors
-from btviz.texts.neighbors.grid import Grid, blocks, nearest_others
+from btviz.texts.neighbors.grid import Grid, blocks
+from btviz.texts.neighbors.search import exact_neighbors
 
 FEWEST_LANDMARKS = 10
 
@@ -218,8 +219,7 @@ def _coarse(emb: Embeddings, plan: _Plan) -> tuple[npt.NDArray[np.int64], Points
     """Rows and places of some texts, laid out alone: neighbours of so few are found at once."""
     rows = drawn(emb, COARSE, random_state=plan.random_state)
     sample = subset(emb, rows)
-    found = [*nearest_others(Grid.of(sample.vectors), sample.vectors, k=_others(plan, of=COARSE))]
-    indices, distances = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    indices, distances = exact_neighbors(sample.vectors, _others(plan, of=COARSE))
     words = f"Coarse map of {COARSE:,} of {len(emb):,} texts"
     points = lay_out(
         start(sample.vectors, random_state=plan.random_state),

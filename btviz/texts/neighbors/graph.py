@@ -1,30 +1,34 @@
-"""The graph of nearest neighbours, exact or by nearest-neighbour descent: stored, and shared by all."""
+"""The graph of nearest neighbours, exact or by lists of similar texts: stored, and shared by all."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib.metadata import version
-from os import cpu_count
-from threading import Timer
+from math import isqrt
 
 import numpy as np
 import numpy.typing as npt
 
 from btviz.arguments import seed, whole_number
-from btviz.errors import UsageError, choice, require
-from btviz.machine.progress import bar
+from btviz.errors import choice
+from btviz.machine.threads import one_core_each
 from btviz.store import Draft, Entry, Key, Store
 from btviz.texts.embedding import Embeddings
-from btviz.texts.neighbors.grid import LARGEST, Grid, blocks, cosine, nearest_others, squared_between
+from btviz.texts.neighbors.grid import cosine
+from btviz.texts.neighbors.search import Search, collected, exact_neighbors, nearest_in_lists, nearest_of_some
 
 EXACT_UP_TO = 20_000
-"""Texts; above that the exact graph takes minutes."""
+"""Texts; the exact graph of so many takes two seconds, and of five times as many half a minute."""
 
 WIDTH = 30
 """Neighbours stored at least, so that every use reads the same graph."""
 
-THREADS = 2
-"""Of the descent, whatever the machine has: the graph depends on their number."""
+WANTED = 0.998
+"""Recall that so many lists are searched for; what is then found is measured on other texts."""
+
+VERSION = 1
+"""Of the lists; raised when the same vectors would get another approximate graph."""
+
+_JUDGED = 500  # texts whose true neighbours choose the number of lists, and as many others that recall is measured on
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,11 +44,13 @@ class Neighbors:
         Cosine distances, 0 .. 2; exactly 0 for equal vectors.
     fingerprint : str
         Of the embeddings.
-    method : {"exact", "nndescent"}
+    method : {"exact", "ivf"}
         How the neighbours were found.
     recall : float
         Share of the true nearest neighbours among those found, 0 .. 1, measured on up to 500
-        texts; 1.0 for the exact method.
+        texts drawn by chance; 1.0 for the exact method.
+    recall_error : float
+        Its standard error, with the text as the unit of chance; 0 for the exact method.
     """
 
     indices: npt.NDArray[np.int32]
@@ -52,6 +58,7 @@ class Neighbors:
     fingerprint: str
     method: str
     recall: float
+    recall_error: float = 0.0
 
     def __len__(self) -> int:
         """Number of texts."""
@@ -59,7 +66,14 @@ class Neighbors:
 
     def __repr__(self) -> str:
         n, k = self.indices.shape
-        return f"<Neighbors: {k} of each of {n:,} texts, {self.method}, recall {self.recall:.3f}>"
+        return f"<Neighbors: {k} of each of {n:,} texts, {self.search}>"
+
+    @property
+    def search(self) -> str:
+        """How the neighbours were found, and how many of the true ones, in words."""
+        if self.method == "exact":
+            return "exact: all compared"
+        return f"{self.method}: recall {self.recall:.4f} ± {self.recall_error:.4f} (standard error, {_JUDGED} texts)"
 
 
 def nearest_neighbors(
@@ -72,7 +86,8 @@ def nearest_neighbors(
 ) -> Neighbors:
     """Find the nearest other texts of each text.
 
-    The graph is stored; asking again, also for fewer neighbours, reads it.
+    The graph is stored; asking again, also for fewer neighbours, reads it. It does not depend on
+    the number of threads, the order of rows or the library of matrix products.
 
     Parameters
     ----------
@@ -80,151 +95,94 @@ def nearest_neighbors(
         From `btviz.embed`.
     n_neighbors : int
         Neighbours of each text, at least 1.
-    method : {"auto", "exact", "nndescent"}
-        "exact" compares all texts with all others, and gives the same graph on any number of
-        threads. "nndescent" (Dong, Moses & Li 2011, by pynndescent) is approximate, and much
-        faster for many texts. "auto" is exact up to 20,000 texts.
+    method : {"auto", "exact", "ivf"}
+        "exact" compares all texts with all others. "ivf" divides them into lists of similar texts (an
+        inverted file; Jégou, Douze & Schmid 2011) and compares each with those of the lists nearest to it
+        alone: of so many lists as 99.8 % of the true neighbours of 500 texts are in, which is much faster for
+        many texts. "auto" is exact up to 20,000 texts.
     n_threads : int, optional
-        Threads of "nndescent"; default 2 (1 on a machine with one core). The result depends on
-        their number, so that it is part of what the stored graph goes by.
+        Threads that search; default: one a core, at most 8. The result is the same with any number.
     random_state : int
-        Seed of "nndescent".
+        Seed of the lists, and of the texts on which recall is measured, of "ivf".
 
     Returns
     -------
     Neighbors
-        `indices` and `distances` of shape (texts, n_neighbors).
+        `indices` and `distances` of shape (texts, n_neighbors), and the `recall` measured.
 
     Raises
     ------
     UsageError
-        If an option is wrong, vectors have not unit length, or there are more than 262,144
-        texts for "exact".
+        If an option is wrong, or vectors have not unit length.
     """
     n_neighbors = whole_number(n_neighbors, name="n_neighbors", least=1)
     n = len(emb)
-    if choice(method, ["auto", "exact", "nndescent"], what="method") == "auto":
-        method = "exact" if n <= EXACT_UP_TO else "nndescent"
-    if method == "exact" and n > LARGEST:
-        raise UsageError(f"The exact graph of {n:,} texts was asked for; it goes up to {LARGEST:,}. Use 'nndescent'.")
+    if choice(method, ["auto", "exact", "ivf"], what="method") == "auto":
+        method = "exact" if n <= EXACT_UP_TO else "ivf"
     width = min(max(n_neighbors, WIDTH), max(n - 1, 0))
-    if n_threads is None:
-        n_threads = min(THREADS, cpu_count() or 1)
-    threads = whole_number(n_threads, name="n_threads", least=1)
-    entry = _entry(emb, width=width, method=method, n_threads=threads, random_state=seed(random_state))
+    if n_threads is not None:
+        n_threads = whole_number(n_threads, name="n_threads", least=1)
+    entry = _entry(emb, width=width, method=method, n_threads=n_threads, random_state=seed(random_state))
     k = min(n_neighbors, width)
+    facts = entry.document("facts")
     return Neighbors(
         indices=entry.array("indices")[:, :k],
         distances=entry.array("distances")[:, :k],
         fingerprint=emb.fingerprint,
         method=method,
-        recall=entry.document("facts")["recall"],
+        recall=facts["recall"],
+        recall_error=facts.get("recall_error", 0.0),
     )
 
 
-def _entry(emb: Embeddings, *, width: int, method: str, n_threads: int, random_state: int) -> Entry:
+def _entry(emb: Embeddings, *, width: int, method: str, n_threads: int | None, random_state: int) -> Entry:
     params: dict[str, int | str] = {"width": width, "method": method}
-    if method == "nndescent":
-        params |= {"n_threads": n_threads, "random_state": random_state, "pynndescent": version("pynndescent")}
+    if method == "ivf":
+        params |= {"random_state": random_state, "lists": VERSION}
 
     def make(draft: Draft) -> None:
-        if method == "exact" or width == 0:
-            indices, distances = _exact(emb, width)
-            recall = 1.0
+        facts: dict[str, float] = {"recall": 1.0}
+        if width == 0:
+            indices, distances = np.empty((len(emb), 0), np.int32), np.empty((len(emb), 0), np.float32)
+        elif method == "exact":
+            indices, distances = exact_neighbors(emb.vectors, width, n_threads=n_threads)
         else:
-            indices, distances, recall = approximate(emb.vectors, width, n_threads=n_threads, random_state=random_state)
+            indices, distances, facts = in_lists(emb.vectors, width, n_threads=n_threads, random_state=random_state)
         draft.array("indices", indices)
         draft.array("distances", distances)
-        draft.document("facts", {"recall": recall})
+        draft.document("facts", facts)
 
     return Store().build(Key("neighbors", (emb.fingerprint,), params), make)
 
-
-def _exact(emb: Embeddings, width: int) -> tuple[npt.NDArray[np.int32], npt.NDArray[np.float32]]:
-    indices = np.empty((len(emb), width), np.int32)
-    distances = np.empty((len(emb), width), np.float32)
-    if width == 0:
-        return indices, distances
-    done = 0
-    with bar(f"Finding the neighbours of {len(emb):,} texts", total=len(emb)) as update:
-        for near, far in nearest_others(Grid.of(emb.vectors), emb.vectors, k=width):
-            indices[done : done + len(near)], distances[done : done + len(near)] = near, far
-            done += len(near)
-            update(done)
-    return indices, distances
-
-
-_AUDITED = 500  # texts whose true neighbours are looked up
-
-_QUIET_SECONDS = 2.0
 
 Vectors = npt.NDArray[np.float32]
 
 Indices = npt.NDArray[np.int32]
 
 
-def approximate(vectors: Vectors, k: int, *, n_threads: int, random_state: int) -> tuple[Indices, Vectors, float]:
-    """Find about the k nearest other rows of each row."""
-    rows = _search(vectors, k, n_threads=n_threads, random_state=random_state)
-    indices = np.empty((len(vectors), k), np.int32)
-    distances = np.empty((len(vectors), k), np.float32)
-    for part in blocks(len(vectors)):
-        indices[part], distances[part] = _ordered(vectors, np.arange(part.start, part.stop), rows=rows[part])
-    _complete(vectors, indices, distances=distances)
-    return indices, distances, _recall(vectors, indices, random_state=random_state)
+def in_lists(
+    vectors: Vectors, k: int, *, n_threads: int | None, random_state: int
+) -> tuple[Indices, Vectors, dict[str, float]]:
+    """Find about the k nearest other rows of each row, and say how many of the true ones."""
+    n = len(vectors)
+    drawn = np.random.default_rng(random_state).choice(n, min(2 * _JUDGED, n), replace=False)
+    choosing, judged = np.array_split(drawn, 2)
+    with one_core_each():
+        search = Search.of(vectors, n_lists=2 * isqrt(n), least=k + 1, random_state=random_state)
+        n_lists = _lists_needed(search, choosing, k=k, n_threads=n_threads)
+        found = nearest_in_lists(search, k, n_lists=n_lists, n_threads=n_threads)
+        indices, distances = collected(search, found, k=k)
+        _, squared = nearest_of_some(search, search.places[judged], k=k, n_threads=n_threads)
+    hits = (distances[judged] <= cosine(squared[:, -1:])).mean(axis=1)
+    error = hits.std(ddof=1) / np.sqrt(len(hits)) if len(hits) > 1 else 0.0
+    facts = {"recall": float(hits.mean()), "recall_error": float(error)}
+    return indices, distances, facts | {"lists": len(search.lists), "lists_searched": n_lists}
 
 
-def _search(vectors: Vectors, k: int, *, n_threads: int, random_state: int) -> npt.NDArray[np.integer]:
-    pynndescent = require("pynndescent", extra="topics")
-    threads = require("numba", extra="topics").config.NUMBA_NUM_THREADS
-    if not 1 <= n_threads <= threads:
-        raise UsageError(f"{n_threads} threads were asked for; numba has 1 to {threads} here. Ask for that many.")
-    with bar(f"Finding the neighbours of {len(vectors):,} texts", total=1) as update:
-        announce = Timer(_QUIET_SECONDS, update, args=(0,))  # the descent does not tell how far it is
-        announce.start()
-        try:
-            index = pynndescent.NNDescent(
-                np.asarray(vectors), n_neighbors=k + 1, metric="cosine", random_state=random_state, n_jobs=n_threads
-            )
-        finally:
-            announce.cancel()
-            announce.join()
-    return np.asarray(index.neighbor_graph[0])
-
-
-def _ordered(
-    vectors: Vectors, texts: npt.NDArray[np.intp], *, rows: npt.NDArray[np.integer]
-) -> tuple[Indices, Vectors]:
-    """Leave out each row itself (or, where it was not found, the farthest) and put the others in order."""
-    m, width = rows.shape
-    rows = np.where(rows < 0, texts[:, None], rows)  # -1 stands for a neighbour that was not found
-    squared = squared_between(vectors[np.repeat(texts, width)], vectors[rows.ravel()]).reshape(m, width)
-    squared[rows == texts[:, None]] = np.inf
-    order = np.lexsort((rows, squared), axis=1)[:, : width - 1]
-    distances = cosine(np.take_along_axis(squared, order, axis=1))
-    return np.take_along_axis(rows, order, axis=1).astype(np.int32), distances
-
-
-def _complete(vectors: Vectors, indices: Indices, *, distances: Vectors) -> None:
-    """Look up the rows for which the descent found too few."""
-    short = np.flatnonzero(np.isinf(distances).any(axis=1))
-    if not len(short):
-        return
-    grid = Grid.of(vectors)
-    for part in blocks(len(short), against=len(grid)):
-        rows = short[part]
-        indices[rows], distances[rows] = grid.nearest(vectors[rows], indices.shape[1], own=rows)
-
-
-def _recall(vectors: Vectors, indices: Indices, *, random_state: int) -> float:
-    n, k = indices.shape
-    audited = np.random.default_rng(random_state).choice(n, min(_AUDITED, n), replace=False)
-    grid = Grid.of(vectors)
-    n_kept = 0
-    for part in blocks(len(audited), against=len(grid)):
-        rows = audited[part]
-        squared = grid.squared(vectors[rows])
-        squared[np.arange(len(rows)), rows] = np.inf
-        limit = np.partition(squared, k - 1, axis=1)[:, k - 1 : k]
-        n_kept += int((np.take_along_axis(squared, indices[rows].astype(np.int64), axis=1) <= limit).sum())
-    return float(n_kept / (len(audited) * k))
+def _lists_needed(search: Search, rows: npt.NDArray[np.int64], *, k: int, n_threads: int | None) -> int:
+    """How many lists hold the share wanted of the true neighbours of some rows."""
+    places = search.places[rows]
+    near, _ = nearest_of_some(search, places, k=k, n_threads=n_threads)
+    order = np.argsort(search.nearest_lists(places, len(search.lists)), axis=1)  # the rank of each list
+    ranks = np.sort(np.take_along_axis(order, search.lists.of_places(search.places[near]), axis=1), axis=None)
+    return int(ranks[int(np.ceil(WANTED * ranks.size)) - 1]) + 1

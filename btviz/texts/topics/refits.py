@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.errors import require
-from btviz.texts.neighbors.grid import Grid, nearest_others
+from btviz.texts.neighbors.search import exact_neighbors
 from btviz.texts.topics.partition import Floats, Integers, Rule, suitable_neighbors, topics_in
 
 SHARE = 0.8
@@ -42,7 +42,7 @@ def nearest_in(vectors: NDArray[np.floating[Any]], k: int) -> Nearest:
     k = min(k, len(vectors) - 1)
     if k < 1:
         return np.empty((len(vectors), 0), np.int32)
-    return np.concatenate([near for near, _ in nearest_others(Grid.of(vectors), vectors, k=k)])
+    return exact_neighbors(vectors, k)[0]
 
 
 def nearest_within(nearest: Nearest, rows: Rows, *, k: int) -> Nearest:
