@@ -86,9 +86,9 @@ def assemble(
 
 def _places(ordered: Mapping[str, pl.DataFrame], rows: pl.DataFrame) -> pl.DataFrame:
     """Where the rows of each table stood; of answers of which a row says nothing, the pair, too."""
-    frames = [table.select(pl.lit(name).alias("table"), PLACE) for name, table in ordered.items()]
-    silent = rows.filter(~says_something(rows)).select(pl.lit(UNLABELLED).alias("table"), PLACE, "pair_id")
-    return conform(pl.concat([*frames, silent], how="diagonal"), PLACES)
+    placed = {name: table.select(PLACE) for name, table in ordered.items()}
+    placed[UNLABELLED] = rows.filter(~says_something(rows)).select(PLACE, "pair_id")
+    return pl.concat(conform(table.with_columns(pl.lit(name).alias("table")), PLACES) for name, table in placed.items())
 
 
 def _identified(

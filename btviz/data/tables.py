@@ -113,7 +113,9 @@ PLACE = "place"
 
 UNLABELLED = "unlabelled"
 
-PLACES = pl.Schema({"table": pl.String(), PLACE: pl.UInt32(), "pair_id": ID})
+_PLACED = pl.Enum(["annotations", "preferences", "prompts", UNLABELLED])  # which is written in half the time of text
+
+PLACES = pl.Schema({"table": _PLACED, PLACE: pl.UInt32(), "pair_id": ID})
 """Where rows stood in the files: a row for each of `annotations`, `preferences` and `prompts`, in their order; and one
 for each row that says nothing of its answer (`UNLABELLED`), with its pair."""
 
