@@ -232,7 +232,7 @@ def test_the_figure_is_listed_with_where_it_comes_from(first, place):
     [
         ("--text", "question", "no text 'question'"),
         ("--engine", "spark", "no engine 'spark'"),
-        ("--scale", "1", "scale=1"),
+        ("--scale", "0", "scale=0"),
         ("--landmarks", "-1", "landmarks=-1"),
     ],
 )

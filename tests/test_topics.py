@@ -79,14 +79,14 @@ def test_planted_groups_are_communities_joined_and_divided():
     graph = shared_neighbors(nearest_in(vectors, 9))
     labels = communities(graph, 1, random_state=0)
     assert adjusted_rand_score(truth, labels) == 1
-    fine = divided(graph, labels, 8, random_state=0)
+    fine = divided(graph, labels, resolution=8, random_state=0)
     assert fine.max() > labels.max()
     assert len(set(zip(fine.tolist(), labels.tolist(), strict=True))) == fine.max() + 1  # each lies in one
-    again = joined(graph, fine, 1)
+    again = joined(graph, fine, resolution=1)
     assert len(set(zip(fine.tolist(), again.tolist(), strict=True))) == fine.max() + 1
     assert sorted(set(again)) == list(range(again.max() + 1))
     assert adjusted_rand_score(truth, again) == 1
-    assert joined(graph, fine, 1e9).tolist() == fine.tolist()
+    assert joined(graph, fine, resolution=1e9).tolist() == fine.tolist()
 
 
 def test_probabilities_are_shares_of_ties_and_the_limit_makes_outliers():

@@ -139,13 +139,13 @@ def _nested(graph: Any, first: int, *, rule: Rule) -> dict[int, Communities]:
     found = {first: topics_of(graph, own, min_probability=rule.min_probability)}
     labels, number = own, found[first].n_topics
     for scale in sorted((scale for scale in SCALES if scale < first), reverse=True):
-        labels = joined(graph, labels, scale)
+        labels = joined(graph, labels, resolution=scale)
         topics = topics_of(graph, labels, min_probability=rule.min_probability)
         if 1 < topics.n_topics < number:
             found[scale], number = topics, topics.n_topics
     labels, number = own, found[first].n_topics
     for scale in (scale for scale in SCALES if scale > first):
-        labels = divided(graph, labels, scale, random_state=rule.random_state)
+        labels = divided(graph, labels, resolution=scale, random_state=rule.random_state)
         topics = topics_of(graph, labels, min_probability=rule.min_probability)
         if topics.n_topics > number:
             found[scale], number = topics, topics.n_topics

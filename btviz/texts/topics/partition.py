@@ -141,7 +141,7 @@ def topics_in(nearest: NDArray[np.integer[Any]], scale: float, *, rule: Rule, tr
     return topics_of(graph, labels, min_probability=rule.min_probability)
 
 
-def divided(graph: Any, labels: Integers, resolution: float, *, random_state: int) -> Integers:
+def divided(graph: Any, labels: Integers, *, resolution: float, random_state: int) -> Integers:
     """Communities inside communities: ties between those given do not count."""
     rows = np.repeat(np.arange(graph.shape[0]), np.diff(graph.indptr))
     inside = graph.copy()
@@ -152,7 +152,7 @@ def divided(graph: Any, labels: Integers, resolution: float, *, random_state: in
     return communities(inside, resolution / max(left, 1e-300), random_state=random_state, trials=1)
 
 
-def joined(graph: Any, labels: Integers, resolution: float) -> Integers:
+def joined(graph: Any, labels: Integers, *, resolution: float) -> Integers:
     """Unions of communities, the most strongly tied pair first, as long as modularity at a resolution gains by it.
 
     Ties of a pair are held against those expected of their degrees, as in the algorithm Paris (Bonald and others 2018).

@@ -131,12 +131,12 @@ def topic_stability(
     key = Key("topic-stability", (topics.fingerprint, embeddings.fingerprint), options, _VERSION)
 
     def make(draft: Draft) -> None:
-        draft.table("stability", _table(topics, _fit_of(ds, topics, embeddings, share=share), options))
+        draft.table("stability", _table(topics, _fit_of(ds, topics, embeddings=embeddings, share=share), options=options))
 
     return Store().build(key, make).table("stability")
 
 
-def _fit_of(ds: Dataset, topics: Topics, embeddings: Embeddings, *, share: float) -> _Fit:
+def _fit_of(ds: Dataset, topics: Topics, *, embeddings: Embeddings, share: float) -> _Fit:
     of_pair = embeddings.pairs.join(ds.items.select("pair_id", "prompt_id"), on="pair_id", how="inner")
     of_text = (
         of_pair.join(topics.assignments, on="pair_id", how="left")
@@ -254,7 +254,7 @@ def _stable(values: Floats) -> float | None:
     return float((values >= STABLE).mean()) if len(values) else None
 
 
-def _table(topics: Topics, fit: _Fit, options: dict[str, int | float]) -> pl.DataFrame:
+def _table(topics: Topics, fit: _Fit, *, options: dict[str, int | float]) -> pl.DataFrame:
     stability = _of_parts(fit, options).mean(axis=0)
     seeds = _of_seeds(fit, int(options["n_seeds"]))
     of_seeds = seeds.mean(axis=0).tolist() if len(seeds) else [None] * fit.n_topics
