@@ -11,7 +11,17 @@ from btviz.errors import UsageError
 from btviz.texts.topics.result import topics_at
 
 
-def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}"):
+def tree_of(*scales):
+    """A hierarchy by hand, of (scale, names, sizes, parents) for each scale, the coarsest first."""
+    rows, start = [], 0
+    for scale, names, sizes, parents in scales:
+        rows += [(start + t, scale, t, parents[t], names[t], sizes[t]) for t in range(len(names))]
+        start += len(names)
+    schema = {"node": pl.Int64, "scale": pl.Int64, "topic": pl.Int64, "parent": pl.Int64}
+    return pl.DataFrame(rows, schema=schema | {"name": pl.String, "n_pairs": pl.Int64}, orient="row")
+
+
+def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}", hierarchy=None):
     """Data, embeddings, points, and topics: the subjects at scale 2, the first two of them at scale 5."""
     ds, emb, points, truth = planted(make_dataset, subjects=3, each=each, loose=loose, answers=answers)
     subject = emb.pairs.with_columns(pl.col("text_id").replace_strict(truth, return_dtype=pl.Int64).alias("topic"))
@@ -41,6 +51,7 @@ def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}"):
     layers = SimpleNamespace(
         assignments=assignments, by_scale={2: None, 5: None}, summary=lambda: summary, choice=pl.DataFrame()
     )
+    tree = pl.DataFrame() if hierarchy is None else hierarchy
     facts = {"data": ds.population, "text": "prompt", "encoder": "by hand"}
-    book = SimpleNamespace(layers=layers, topics=table, hierarchy=pl.DataFrame(), facts=facts, embeddings=emb)
+    book = SimpleNamespace(layers=layers, topics=table, hierarchy=tree, facts=facts, embeddings=emb)
     return ds, emb, points, topics_at(book, 2)

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_topics import tree_of
 
 from btviz import plots
 from btviz.errors import UsageError
@@ -179,3 +180,52 @@ def test_points_travel_as_one_picture():
 def test_tables_that_cannot_be_drawn(table, topics, said):
     with pytest.raises(UsageError, match=said):
         plots.topic_map(table, topics)
+
+
+TREE = tree_of(
+    (1, ["a 1", "b 1"], [60, 40], [None, None]), (3, ["a 1", "b 1", "b 2", "c 1"], [35, 30, 20, 5], [0, 1, 0, 1])
+)
+
+
+def boxes(chart):
+    """Boxes of a tree by scale and topic: name, from where to where, and whether the name is faint."""
+    (data,) = [rows for rows in chart.to_dict()["datasets"].values() if len(rows) == TREE.height and "right" in rows[0]]
+    return {(row["row"], row["col"]): (row["name"], row["top"], row["bottom"], row["faint"]) for row in data}
+
+
+def test_a_tree_has_parts_inside_their_wholes_and_unstable_names_faint():
+    stability = pl.DataFrame({"topic": [0, 1, 2, 3], "unstable": [False, True, False, False]})
+    found = boxes(plots.topic_tree(TREE, stability=stability, scale=3))
+    assert found == {
+        ("1", "0"): ("a 1", 0, 60, False),
+        ("1", "1"): ("b 1", 60, 100, False),
+        ("3", "0"): ("a 1", 0, 35, False),
+        ("3", "2"): ("b 2", 35, 55, False),
+        ("3", "1"): ("b 1", 60, 90, True),
+        ("3", "3"): ("c 1", 90, 95, False),
+    }
+
+
+def test_scales_between_may_be_left_out_of_a_tree():
+    deep = tree_of(
+        (1, ["a 1"], [9], [None]), (2, ["a 1", "b 1"], [5, 4], [0, 0]), (4, ["a 1", "b 1", "c 1"], [4, 3, 2], [1, 2, 2])
+    )
+    drawn = plots.topic_tree(deep, scales=(1, 4)).to_dict()
+    (rows,) = [rows for rows in drawn["datasets"].values() if len(rows) == 4 and "right" in rows[0]]
+    assert {row["col"]: (row["top"], row["bottom"]) for row in rows if row["row"] == "4"} == {
+        "0": (0, 4),
+        "1": (4, 7),
+        "2": (7, 9),
+    }
+    with pytest.raises(UsageError, match="hierarchy"):
+        plots.topic_tree(deep.drop("name"))
+
+
+def test_names_of_unstable_topics_are_faint_on_the_map():
+    placed = pl.DataFrame({"x": [0.0, 1.0, 5.0, 6.0], "y": [0.0, 1.0, 0.0, 1.0], "topic": [0, 0, 1, 1]})
+    topics = pl.DataFrame({"topic": [0, 1], "name": ["a 1", "b 1"], "n_pairs": [2, 2], "unstable": [False, True]})
+    drawn = plots.topic_map(placed, topics).to_dict()
+    (rows,) = [rows for rows in drawn["datasets"].values() if "ink" in rows[0]]
+    inks = {row["line"]: row["ink"] for row in rows}
+    assert inks["a 1"] != inks["b 1"]
+    assert "1 faintly" in " ".join(drawn["title"]["subtitle"])

@@ -8,11 +8,11 @@ from dataclasses import replace
 import numpy as np
 import polars as pl
 import pytest
-from fake_front import Front, chart_of, inside
+from fake_front import Front, chart_of, inside, tell
 from hostile import readable
 from hypothesis import given
 from hypothesis import strategies as st
-from made_topics import made_topics
+from made_topics import made_topics, tree_of
 from wording import says
 
 import btviz
@@ -309,6 +309,30 @@ def test_topics_that_do_not_come_back_are_marked_at_their_scale(made):
         TopicExplorer(ds, points=points, topics=topics, stability=found.head(n - 1))
     with pytest.raises(UsageError, match="topic_stability"):
         TopicExplorer(ds, points=points, topics=topics, stability=points)  # another table altogether
+
+
+def test_a_box_of_the_tree_shows_its_scale_and_chooses_its_pairs(make_dataset):
+    tree = tree_of((2, ["a 1", "b 1", "c 1"], [8, 8, 8], [None] * 3), (5, ["a 1", "b 1"], [8, 8], [0, 1]))
+    ds, _, points, topics = made_topics(make_dataset, hierarchy=tree)
+    explorer = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED)
+    tell(explorer.tree, "click", keys=["5", "1"])
+    assert explorer.topics.scale == 5
+    assert chosen(explorer) == pairs_of_topic(topics.at(5), 1)
+    assert explorer.tree.chosen == {"chosen_row": "5", "chosen_col": "1"}
+    explorer.search("roses")
+    assert explorer.tree.chosen == {"chosen_row": "", "chosen_col": ""}
+
+
+def test_words_of_topics_are_shown_on_request_only(made):
+    ds, _, points, topics = made
+    labels = [
+        Front(TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, words=words).map).tell("ready")[0][
+            "labels"
+        ]
+        for words in (False, True)
+    ]
+    assert [label["keywords"] for label in labels[0]] == [[], [], []]
+    assert all(label["keywords"] for label in labels[1])
 
 
 def test_a_map_of_other_data_is_refused(made):

@@ -87,13 +87,16 @@ def test_rows_texts_and_new_ones_are_told(first):
     assert document["neighbors"] == sizes | {"method": "exact", "recall": 1, "recall_error": 0}
 
 
-def test_planted_subjects_are_found_and_scales_offered(first):
+def test_planted_subjects_are_found_and_scales_offered(again, first):
     _, document = first
     assert document["n_topics"] == len(document["topics"])
     inside = sum(topic["n_pairs"] for topic in document["topics"])
     assert inside == pytest.approx(2 * PROMPTS * (1 - document["outlier_share"]))
     found = set()
-    for topic in document["topics"]:  # each is about one subject, and each subject has one at least
+    assert len(document["hierarchy"]) == sum(layer["n_topics"] for layer in document["scales"])
+    for topic in json.loads(again("--words", "--json").stdout)[
+        "topics"
+    ]:  # each is about one subject, and each subject has one at least
         (subject,) = [words for words in SUBJECTS.values() if set(topic["keywords"][:3]) <= set(words.split())]
         found.add(subject)
     assert found == set(SUBJECTS.values())
@@ -108,7 +111,7 @@ def test_stages_are_told_on_standard_error_only(first):
     said = result.stderr.splitlines()
     assert said[0] == "Embedding each prompt of mine_test"
     assert said[1] == f"  {2 * PROMPTS + 1} rows, {PROMPTS} texts, {PROMPTS} new"
-    assert list(document["seconds"]) == ["embedding", "neighbors", "map", "quality", "topics"]
+    assert list(document["seconds"]) == ["embedding", "neighbors", "map", "quality", "topics", "stability"]
 
 
 def test_a_second_run_embeds_nothing_and_says_the_same(again, first):
@@ -137,14 +140,23 @@ def test_another_scale_and_landmarks(again):
     assert {row["texts"] for row in document["quality"]} == {"all", "landmarks", "placed"}
 
 
-def test_topics_that_come_back_are_told_when_asked(again, first):
-    assert first[1]["stability"] is None
-    document = json.loads(again("--stability", "--json").stdout)
+def test_topics_that_come_back_are_told_unless_refused(again, first):
+    document = first[1]
     assert [row["topic"] for row in document["stability"]] == list(range(document["n_topics"]))
     assert all(0 <= row["stability"] <= 1 for row in document["stability"])
-    shown = again("--stability").stdout
-    assert says(shown, "less than 0.6", "unstable")
+    shown = again().stdout
+    assert says(shown, "less than 0.6", "unstable", "k-means", "cloud without structure")
     assert f"{document['stability'][0]['stability']:.3f}" in shown
+    assert json.loads(again("--no-stability", "--json").stdout)["stability"] is None
+
+
+def test_words_are_shown_on_request_only(again, first):
+    assert all("keywords" not in topic for topic in first[1]["topics"])
+    words = {word for subject in SUBJECTS.values() for word in subject.split()}
+    names = {topic["name"] for topic in first[1]["topics"]}
+    assert not words & {part for name in names for part in name.split()}
+    assert not words & set(again().stdout.split())
+    assert words & set(again("--words").stdout.replace(",", " ").split())
 
 
 def test_the_order_of_rows_is_nothing_to_it(first, place, tmp_path):
@@ -196,7 +208,7 @@ def test_the_version_of_the_drawing_is_raised_when_its_sources_change():
     fonts = sorted((package / "resources" / "fonts").glob("*.ttf"))
     drawn_by = [without_docstrings(path.read_text("utf-8")).encode() for path in modules]
     digest = hashlib.blake2b(b"".join([*drawn_by, *(path.read_bytes() for path in fonts)]), digest_size=8).hexdigest()
-    assert (figures.DRAWING, digest) == (2, "21bbfa9d8a906182"), (
+    assert (figures.DRAWING, digest) == (3, "45bf7156ce8cb9e0"), (
         "What draws maps has changed. If a map looks different now, raise DRAWING in btviz/reports/figures/write.py, "
         "or pictures drawn before come back from the store. Then write the new pair here."
     )

@@ -11,11 +11,10 @@ from btviz.cli.report import json_option, print_json, print_table, say
 from btviz.store import data_dir, notebooks_dir
 
 if TYPE_CHECKING:
-    import polars as pl
-
     from btviz.texts import TopicMap
 
 SHOWN = 15
+WORDS = 5
 NOTEBOOK = "03_topic_map.ipynb"
 _TRUST_COLUMNS = ("value", "standard_error", "n_judged")
 
@@ -36,7 +35,10 @@ _TRUST_COLUMNS = ("value", "standard_error", "n_judged")
     help="Resolution of topics, 1 or more: the larger, the more topics. By default where they come back most.",
 )
 @click.option("--landmarks", type=int, help="Lay out that many texts only, and place the others beside them.")
-@click.option("--stability", is_flag=True, help="Also find topics in parts of the prompts, and say which come back.")
+@click.option(
+    "--stability/--no-stability", default=True, help="Say which topics come back from parts of the prompts (default)."
+)
+@click.option("--words", is_flag=True, help="Show the distinctive words of each topic: they are words of the texts.")
 @click.option("--engine", default="local", show_default=True, help="Where texts are embedded: local or ray.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write a figure of it to.")
 @json_option
@@ -48,6 +50,7 @@ def map_command(  # noqa: PLR0913  # one for each option
     scale: int | None,
     landmarks: int | None,
     stability: bool,
+    words: bool,
     engine: Any,
     out: Path | None,
     as_json: bool,
@@ -61,13 +64,12 @@ def map_command(  # noqa: PLR0913  # one for each option
     from btviz.texts import make_topic_map
 
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
-    result = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, progress=say)
+    result = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, stability=stability, progress=say)
     files = [] if out is None else _draw(result, out)
-    again = _again(result) if stability else None
     if as_json:
-        print_json({**_document(result), "stability": None if again is None else again.to_dicts(), "files": files})
+        print_json({**_document(result, words=words), "files": files})
         return
-    _print(result, again)
+    _print(result, words=words)
     for file in files[:1]:
         click.echo(f"Figure for print: {file['file']}, and more in that folder")
 
@@ -79,7 +81,7 @@ def _draw(result: TopicMap, out: Path) -> list[dict[str, Any]]:
     return write_topic_map(result, out).to_dicts()
 
 
-def _document(result: TopicMap) -> dict[str, Any]:
+def _document(result: TopicMap, *, words: bool) -> dict[str, Any]:
     emb, graph, topics = result.embeddings, result.neighbors, result.topics
     facts = ("rows", "texts", "new", "truncated", "max_tokens", "storage")
     n, k = graph.indices.shape
@@ -107,25 +109,21 @@ def _document(result: TopicMap) -> dict[str, Any]:
         "scale": topics.scale,
         "n_topics": topics.topics.height,
         "outlier_share": topics.outlier_share,
-        "topics": topics.topics.to_dicts(),
+        "topics": (topics.topics if words else topics.topics.drop("keywords", "weights")).to_dicts(),
+        "hierarchy": topics.hierarchy.to_dicts(),
+        "choice": topics.choice.to_dicts(),
+        "stability": None if result.stability is None else result.stability.to_dicts(),
         "seconds": result.seconds,
         "store": data_dir() / "store",
     }
 
 
-def _again(result: TopicMap) -> pl.DataFrame:
-    from btviz.texts import topic_stability
-
-    say("Finding topics again in parts of the prompts, to see which come back")
-    return topic_stability(result.ds, result.topics, embeddings=result.embeddings)
-
-
-def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
+def _print(result: TopicMap, *, words: bool) -> None:
     import polars as pl
 
     from btviz.texts import STABLE
 
-    emb, graph, topics = result.embeddings, result.neighbors, result.topics
+    emb, graph, topics, again = result.embeddings, result.neighbors, result.topics, result.stability
     n, k = graph.indices.shape
     cut = "" if emb.facts["truncated"] else "; none is cut short"
     click.echo(f"Each {emb.text} of {result.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
@@ -145,8 +143,26 @@ def _print(result: TopicMap, again: pl.DataFrame | None) -> None:
         some = some.join(again.select("topic", "stability"), on="topic", maintain_order="left")
         shown["stability"] = "found again"
         title += f"; those found again to less than {STABLE} are unstable"
+    if words:
+        some = some.with_columns(pl.col("keywords").list.head(WORDS).list.join(", "))
+        shown["keywords"] = "words"
     print_table(some.select(*shown).rows(), list(shown.values()), title=title)
+    if again is not None and again.height:
+        _say_beside(again.row(0, named=True))
     _say_where(result)
+
+
+def _say_beside(row: dict[str, Any]) -> None:
+    """How stable topics are on the whole, and what k-means and a cloud without structure reach."""
+    sides = {
+        "these topics": (row["stable_all"], row["overlap_all"]),
+        "k-means, as many": (row["stable_kmeans"], row["overlap_kmeans"]),
+        "a cloud without structure": (row["stable_null"], row["overlap_null"]),
+    }
+    rows = [(name, *values) for name, values in sides.items()]
+    click.echo("")
+    title = f"Found again in {row['n_subsamples']} parts of {row['share']:.0%} of the prompts"
+    print_table(rows, ["", "stable", "mean overlap"], title=title)
 
 
 def _say_where(result: TopicMap) -> None:

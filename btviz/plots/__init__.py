@@ -35,5 +35,6 @@ if TYPE_CHECKING:
     from btviz.plots.scores.raters import moderators
     from btviz.plots.scores.ridges import category_ridges
     from btviz.plots.topics.datamap import topic_map
+    from btviz.plots.topics.tree import topic_tree
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -17,7 +17,7 @@ from btviz.texts.datamap.fit import check_layout, drawn, subset
 from btviz.texts.embedding import Embeddings, Encoder, embed
 from btviz.texts.embedding.engines import Engine
 from btviz.texts.neighbors import Neighbors, nearest_neighbors
-from btviz.texts.topics import Topics, fit_topics
+from btviz.texts.topics import Topics, fit_topics, topic_stability
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,6 +38,8 @@ class TopicMap:
         From `btviz.map_quality`.
     topics : Topics
         At the scale that was asked for.
+    stability : DataFrame or None
+        From `btviz.topic_stability`, if it was asked for.
     seconds : dict of str to float
         How long each stage took.
     """
@@ -48,6 +50,7 @@ class TopicMap:
     points: pl.DataFrame
     quality: pl.DataFrame
     topics: Topics
+    stability: pl.DataFrame | None
     seconds: dict[str, float]
 
     @property
@@ -56,7 +59,7 @@ class TopicMap:
         return self.points.join(self.topics.assignments, on="pair_id", how="left", maintain_order="left")
 
 
-def make_topic_map(
+def make_topic_map(  # noqa: PLR0913  # one for each option
     ds: Dataset,
     *,
     text: str = "prompt",
@@ -64,6 +67,7 @@ def make_topic_map(
     engine: Engine = "local",
     landmarks: int | None = None,
     scale: int | None = None,
+    stability: bool = True,
     random_state: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> TopicMap:
@@ -79,6 +83,8 @@ def make_topic_map(
         As for `btviz.fit_data_map`.
     scale
         As for `btviz.fit_topics`.
+    stability
+        Find topics again in parts of the prompts.
     random_state : int
         Seed of every stage.
     progress : callable, optional
@@ -114,7 +120,11 @@ def make_topic_map(
         quality = map_quality(points, emb)
     with clock.stage("topics", "Finding topics"):
         topics = fit_topics(ds, embeddings=emb, scale=scale, random_state=random_state)
-    return TopicMap(ds, emb, graph, points, quality, topics, clock.seconds)
+    found_again = None
+    if stability:
+        with clock.stage("stability", "Finding topics again in parts of the prompts"):
+            found_again = topic_stability(ds, topics, embeddings=emb)
+    return TopicMap(ds, emb, graph, points, quality, topics, found_again, clock.seconds)
 
 
 def _laid_out(emb: Embeddings, landmarks: int | None, *, random_state: int) -> Embeddings:

@@ -165,7 +165,7 @@ def test_python_moves_the_map_and_its_colours(notebook):
     expect(notebook.page.locator(".btviz-colour")).to_have_value("safety")
     expect(notebook.page.locator(".btviz-legend")).to_contain_text("unsafe")
     notebook.ask("explorer.scale(5)")
-    expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics of 5+ texts")
+    expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics at scale 5")
 
 
 def test_of_changes_in_a_row_the_last_is_drawn(notebook):
@@ -180,7 +180,7 @@ def test_the_colour_and_the_scale_are_chosen_in_the_browser(notebook):
     notebook.page.locator(".btviz-colour").select_option("category:animal-abuse")
     expect(notebook.page.locator(".btviz-legend")).to_contain_text("Animal abuse")
     notebook.page.locator(".btviz-map input[type=range]").press("ArrowRight")
-    expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics of 5+ texts, 34 %")
+    expect(notebook.page.locator(".btviz-scale")).to_contain_text("2 topics at scale 5, 34 %")
     assert notebook.kernel("explorer.topics.scale") == 5
 
 

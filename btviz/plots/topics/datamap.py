@@ -112,7 +112,8 @@ def topic_map(
     placed : DataFrame
         One row per pair: `x`, `y` of `fit_data_map`, and `topic` of `fit_topics`, -1 for outliers.
     topics : DataFrame
-        One row per topic: `topic`, `name`, `n_pairs`.
+        One row per topic: `topic`, `name`, `n_pairs`; names of topics whose `unstable` is true, if there
+        is such a column, are faint.
     quality : DataFrame, optional
         From `map_quality`; said below the title.
     source : str, optional
@@ -148,11 +149,11 @@ def topic_map(
     colours = dict(zip(largest["topic"], COLOURS, strict=False))
     lines = [
         _caption(placed, source=source, text=text, item=item),
-        _legend(topics.height, n_names=len(labels)),
+        _legend(topics.height, n_names=len(labels), n_faint=len(_unstable(topics) & set(labels))),
         _trust(quality),
     ]
     return LayerChart(
-        layer=[_underlay(placed, colours, frame), *_names(labels, colours, frame)],
+        layer=[_underlay(placed, colours, frame), *_names(labels, colours, frame, faint=_unstable(topics))],
         width=frame.room,
         height=frame.tall,
         title=heading(f"Topics of {_PLURALS.get(text, text)}", *lines, width=width),
@@ -209,7 +210,11 @@ def _labels(placed: pl.DataFrame, topics: pl.DataFrame, frame: _Frame) -> dict[i
     return {topic: label for topic, label in zip(placed_topics["topic"], labels, strict=True) if label is not None}
 
 
-def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame) -> list[alt.Chart]:
+def _unstable(topics: pl.DataFrame) -> set[int]:
+    return set(topics.filter("unstable")["topic"]) if "unstable" in topics.columns else set()
+
+
+def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame, *, faint: set[int]) -> list[alt.Chart]:
     """Lines from names to what they name, light boxes, bars of the topics' colours, and the names."""
     boxes, lines, words = [], [], []
     for topic, label in labels.items():
@@ -221,7 +226,7 @@ def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame) -> 
             lines.append((*frame.on_map(*label.anchor), *frame.on_map(*label.nearest)))
         for place, line in enumerate(label.lines):
             middle = label.top + 0.5 + (place + 0.5) * LEADING * NAME_SIZE
-            words.append((*frame.on_map(label.left + 3.5, middle), line))
+            words.append((*frame.on_map(label.left + 3.5, middle), line, MUTED if topic in faint else INK))
     if not boxes:
         return []
     box = alt.Chart(pl.DataFrame(boxes, ["left", "top", "right", "bottom", "bar", "colour"], orient="row"))
@@ -236,9 +241,14 @@ def _names(labels: dict[int, Label], colours: dict[int, str], frame: _Frame) -> 
             y2=alt.Y2("bottom:Q"),
             fill=alt.Fill("colour:N", scale=None, legend=None),
         ),
-        alt.Chart(pl.DataFrame(words, ["left", "middle", "line"], orient="row"))
-        .mark_text(align="left", baseline="middle", fontSize=NAME_SIZE, fill=INK)
-        .encode(x=alt.X("left:Q"), y=alt.Y("middle:Q"), text=alt.Text("line:N")),
+        alt.Chart(pl.DataFrame(words, ["left", "middle", "line", "ink"], orient="row"))
+        .mark_text(align="left", baseline="middle", fontSize=NAME_SIZE)
+        .encode(
+            x=alt.X("left:Q"),
+            y=alt.Y("middle:Q"),
+            text=alt.Text("line:N"),
+            fill=alt.Fill("ink:N", scale=None, legend=None),
+        ),
     ]
     if lines:
         leader = alt.Chart(pl.DataFrame(lines, ["x", "y", "to_x", "to_y"], orient="row"))
@@ -257,13 +267,14 @@ def _caption(placed: pl.DataFrame, *, source: str | None, text: str, item: str) 
     return " · ".join(part for part in (source, counted, f"{spots:,} places, one a {text}") if part)
 
 
-def _legend(n_topics: int, *, n_names: int) -> str:
+def _legend(n_topics: int, *, n_names: int, n_faint: int) -> str:
     if not n_topics:
         return "No topic: all points are outliers"
     coloured = min(len(COLOURS), n_topics)
     return " · ".join(
         [
-            f"{n_topics} topics, {n_names} named",
+            f"{n_topics} topics, {n_names} named"
+            + (f", {n_faint} faintly: hardly found again in parts of the prompts" if n_faint else ""),
             f"the {coloured} largest in colours, others grey, outliers light grey",
         ]
     )

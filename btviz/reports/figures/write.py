@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from btviz.texts.topic_map import TopicMap
 
 
-DRAWING = 2
+DRAWING = 3
 """Raised when the same map would be drawn another way; a test of `plots` says when to ask."""
 
 
@@ -176,9 +176,17 @@ def write_topic_map(made: TopicMap, out: Path) -> pl.DataFrame:
     return _listed(_rows(row, pictures), ds, out)
 
 
+def _named(made: TopicMap) -> pl.DataFrame:
+    """Topics, with whether they are unstable where that is known."""
+    known = made.stability
+    return (
+        made.topics.topics if known is None else made.topics.topics.join(known.select("topic", "unstable"), on="topic")
+    )
+
+
 def _drawn_topic_map(made: TopicMap) -> Entry:
     topics, text = made.topics, made.embeddings.text
-    shown = fingerprint(made.ds.population, topics.fingerprint, topics.topics.write_json(), made.quality.write_json())
+    shown = fingerprint(made.ds.population, topics.fingerprint, _named(made).write_json(), made.quality.write_json())
     boxes = undrawn("".join(topics.topics["name"]))
     packages = ("btviz", "altair", "vl-convert-python", "fonttools", "numpy")
     drawn_by: dict[str, JSON] = {name: version(name) for name in packages}
@@ -192,7 +200,7 @@ def _drawn_topic_map(made: TopicMap) -> Entry:
 
     def make(draft: Draft) -> None:
         said = {"source": made.ds.population, "text": text, "item": made.ds.item}
-        chart = topic_map(made.placed, topics.topics, quality=made.quality, **said)
+        chart = topic_map(made.placed, _named(made), quality=made.quality, **said)
         for name, picture in rendered(chart, formats=FORMATS).items():
             draft.blob(f"map.{name}", picture)
 

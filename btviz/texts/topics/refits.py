@@ -127,6 +127,7 @@ TABLE = pl.Schema(
         "n_texts": pl.Int64(),
         "n_topics": pl.Int64(),
         "overlap": pl.Float64(),
+        "standard_error": pl.Float64(),
         "overlap_null": pl.Float64(),
         "n_topics_null": pl.Int64(),
     }
@@ -142,7 +143,9 @@ def fitting_numbers(n: int) -> tuple[int, int]:
 def choose_scale(halves: tuple[NDArray[np.floating[Any]], NDArray[np.floating[Any]]], *, n: int, rule: Rule) -> Choice:
     """Choose the resolution at which topics of the first half come back most, beyond those of a cloud.
 
-    Only resolutions with a number of topics that suits the texts compete; the nearest to it where none has.
+    Of those within one standard error (over topics) of the largest excess it is the smallest, which has the fewest
+    topics (the rule of Breiman and others 1984). Only resolutions with a number of topics that suits the texts
+    compete; the nearest to it where none has.
     What the one chosen reaches in the second half is in the table.
     """
     first, second = (_Half(vectors, n=n, rule=rule) for vectors in halves)
@@ -153,7 +156,9 @@ def choose_scale(halves: tuple[NDArray[np.floating[Any]], NDArray[np.floating[An
         away = {scale: max(fewest - number, number - most) for scale, number in numbers.items()}
         fitting = [min(SCALES, key=lambda scale: away[scale])]
     rows = [(scale, "chosen on", *first.judged(scale)) for scale in fitting]
-    scale = max(rows, key=lambda row: (row[4] or 0.0) - (row[5] or 0.0))[0]
+    excess = {row[0]: (row[4] or 0.0) - (row[6] or 0.0) for row in rows}
+    best = max(rows, key=lambda row: excess[row[0]])
+    scale = min(scale for scale in excess if excess[scale] >= excess[best[0]] - (best[5] or 0.0))
     rows.append((scale, "reported on", *second.judged(scale)))
     return Choice(scale, pl.DataFrame(rows, schema=TABLE, orient="row"))
 
@@ -175,12 +180,15 @@ class _Half:
     def labels(self, scale: int, *, null: bool = False) -> Integers:
         return topics_in(self.nearest(null=null)[:, : self._k], scale, rule=self._rule, trials=1).labels
 
-    def judged(self, scale: int) -> tuple[int, int, float | None, float | None, int]:
-        """Texts, topics, mean overlap of topics, the same of a cloud, and the topics of the cloud."""
-        (k, overlap), (k_null, overlap_null) = (self._overlap(scale, null=null) for null in (False, True))
-        return len(self._vectors), k, overlap, overlap_null, k_null
+    def judged(self, scale: int) -> tuple[int, int, float | None, float | None, float | None, int]:
+        """Texts, topics, their mean overlap and its standard error, overlap of a cloud, and its topics."""
+        own, null = (self._overlaps(scale, null=null) for null in (False, True))
+        error = float(own.std(ddof=1) / math.sqrt(len(own))) if len(own) > 1 else None
+        overlap, overlap_null = (float(found.mean()) if len(found) else None for found in (own, null))
+        return len(self._vectors), len(own), overlap, error, overlap_null, len(null)
 
-    def _overlap(self, scale: int, *, null: bool) -> tuple[int, float | None]:
+    def _overlaps(self, scale: int, *, null: bool) -> Floats:
+        """Mean overlap of each topic."""
         nearest, labels = self.nearest(null=null), self.labels(scale, null=null)
         fewer = share_of(self._k, SHARE)
 
@@ -188,5 +196,4 @@ class _Half:
             return topics_in(nearest_within(nearest, rows, k=fewer), scale, rule=self._rule, trials=1).labels
 
         parts = random_parts(len(nearest), n_parts=_PARTS, share=SHARE, random_state=self._rule.random_state)
-        overlaps = overlaps_in_parts(labels, parts, again=again)
-        return overlaps.shape[1], float(overlaps.mean()) if overlaps.size else None
+        return np.asarray(overlaps_in_parts(labels, parts, again=again).mean(axis=0))

@@ -49,8 +49,8 @@ class Topics:
     choice : DataFrame
         Why that scale is shown first; one row per scale that competed, and one for the other half
         of the prompts: `scale`, `half` ("chosen on", "reported on"), `n_texts`, `n_topics`, `overlap`
-        (mean over topics and 4 parts of 80 %, as in `topic_stability`), `overlap_null` and
-        `n_topics_null` (of as many random vectors with the same mean and covariance). Without rows
+        (mean over topics and 4 parts of 80 %, as in `topic_stability`), `standard_error` (over topics),
+        `overlap_null` and `n_topics_null` (of as many random vectors with the same mean and covariance). Without rows
         where the scale was asked for, or where there are fewer than 40 texts.
     facts : Mapping
         `data`, `text`, `encoder`, `taxonomy`, `scale` (asked for), `min_probability`,
@@ -211,10 +211,11 @@ def fit_topics(
     Each text is tied to its nearest others, near ``0.6 sqrt(n)`` of them, at most 30, by the Jaccard
     index of their sets of nearest texts; topics are the communities of that graph by the Leiden algorithm
     for modularity with a resolution, the scale. The scale shown first is the one at which topics come
-    back from parts of the prompts most, beyond those of random vectors of the same mean and covariance,
-    of 1, 2, 3, 4, 5, 6, 8 and 12, as far as it gives at least ``0.4 sqrt(n)`` (at most 20) and at most
-    ``sqrt(n)`` topics: chosen on half of the prompts and reported on the other (`Topics.choice`), on
-    at most 3,000 texts of each. Coarser scales join its topics, finer ones divide them (`Topics.hierarchy`).
+    back from parts of the prompts most, beyond those of random vectors of the same mean and covariance
+    (the coarsest within one standard error of that), of 1, 2, 3, 4, 5, 6, 8 and 12 as far as it gives
+    at least ``0.4 sqrt(n)`` (at most 20) and at most ``sqrt(n)`` topics: chosen on half of the prompts
+    and reported on the other (`Topics.choice`), on at most 3,000 texts of each. Coarser scales join
+    its topics, finer ones divide them (`Topics.hierarchy`).
 
     Words come from BERTopic on these clusters and vectors: the variant of
     c-TF-IDF with reduced frequent words, ``sqrt(f / n) log(1 + A / F)`` for a word with f of the n words of a

@@ -131,7 +131,9 @@ def topic_stability(
     key = Key("topic-stability", (topics.fingerprint, embeddings.fingerprint), options, _VERSION)
 
     def make(draft: Draft) -> None:
-        draft.table("stability", _table(topics, _fit_of(ds, topics, embeddings=embeddings, share=share), options=options))
+        draft.table(
+            "stability", _table(topics, _fit_of(ds, topics, embeddings=embeddings, share=share), options=options)
+        )
 
     return Store().build(key, make).table("stability")
 

@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, UsageError
+from btviz.plots.topics.tree import topic_tree
 from btviz.session import ContentPolicy, Selection, export_table, table_bytes
 from btviz.texts.datamap import map_quality
 from btviz.texts.embedding import Embeddings
@@ -23,8 +24,12 @@ from btviz.widgets.inspector.index import index_pairs
 from btviz.widgets.inspector.inspector import Message
 from btviz.widgets.inspector.listing import containing
 from btviz.widgets.inspector.pairs import InspectedView, PairInspector
+from btviz.widgets.parts.chartview import ChartView
 from btviz.widgets.topics.mapview import MapJobs, TopicPanel
 from btviz.widgets.topics.places import places_of
+
+TREE_SCALES = 4
+"""Scales of the tree, around that of the topics given."""
 
 NEAREST = 50
 """Texts that a search by meaning chooses."""
@@ -54,7 +59,9 @@ class TopicExplorer(InspectedView):
     quality : DataFrame, optional
         From `btviz.map_quality`; measured if it is not given and the embeddings are known.
     stability : DataFrame, optional
-        From `btviz.topic_stability`: topics that other fits do not find again get a mark.
+        From `btviz.topic_stability`: names of topics that parts of the prompts do not give again are faint.
+    words : bool
+        Show the words of a topic when the mouse is over its name; without, names are neutral.
     selection : Selection, optional
         Shared with other views; setting it from Python moves this one.
     policy : ContentPolicy, optional
@@ -66,6 +73,8 @@ class TopicExplorer(InspectedView):
         The map: `state` is what it shows, without texts; `scatter` the points, by jupyter-scatter.
     panel : TopicPanel
         Its `places`, and the `layer` of topics on view.
+    tree : ChartView
+        Topics of several scales; a click on a box shows its scale and chooses its pairs.
     inspector : PairInspector
         Lists the pairs chosen, or all.
     contrast : ContrastView
@@ -94,6 +103,7 @@ class TopicExplorer(InspectedView):
         embeddings: Embeddings | None = None,
         quality: pl.DataFrame | None = None,
         stability: pl.DataFrame | None = None,
+        words: bool = False,
         selection: Selection | None = None,
         policy: ContentPolicy | None = None,
     ) -> None:
@@ -109,33 +119,53 @@ class TopicExplorer(InspectedView):
             scores=scores,
             quality=self._measured() if quality is None else quality,
             stability=stability,
+            words=words,
             on_message=self._answer,
         )
         self.map = self.panel.view
         self._jobs = MapJobs(self.map)
         self.map.tell({"meaning": self._embeddings is not None})
         self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
+        self.tree = ChartView(None, on_click=self._branch, on_hide=self.policy.hide_all)
+        self._draw_tree(topics, stability)
         self._until_closed(self.selection.observe(self._selection_moved), self._jobs.close)
         self._selection_moved()
         self.contrast = self._part(ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy))
         self.map.layout.flex, self.map.layout.min_width = "3 1 560px", "0"
         self.inspector.layout.flex = "2 1 430px"  # beside the map where there is room, else below
-        super().__init__([ipywidgets.Box([self.map, self.inspector], layout=_WRAP), self.contrast])
+        super().__init__([ipywidgets.Box([self.map, self.inspector], layout=_WRAP), self.tree, self.contrast])
+
+    def _draw_tree(self, topics: Topics, stability: pl.DataFrame | None) -> None:
+        """Draw the topics of the scales around that of the topics given; nothing where there is no topic."""
+        tree = topics.hierarchy
+        if tree.is_empty():
+            return
+        place = {scale: number for number, scale in enumerate(topics.scales)}
+        nearest = sorted(place, key=lambda scale: abs(place[scale] - place[topics.scale]))
+        shown = tuple(sorted(nearest[:TREE_SCALES]))
+        said = {"source": self.ds.population, "item": self.ds.item}
+        self.tree.draw(topic_tree(tree, scales=shown, stability=stability, scale=topics.scale, **said))
+
+    def _branch(self, scale: str, topic: str) -> None:
+        """Go to the scale of a box of the tree, and choose its topic."""
+        if int(scale) != self.topics.scale:
+            self.scale(int(scale))
+        self.click(int(topic))
 
     @property
     def topics(self) -> Topics:
         """Topics at the scale on view."""
         return self.panel.layer.topics
 
-    def scale(self, smallest: int) -> None:
-        """Show topics of at least so many texts.
+    def scale(self, number: int) -> None:
+        """Show the topics at another scale.
 
         Raises
         ------
         UsageError
             If the topics were not fitted at that scale.
         """
-        self.panel.show(self.panel.laid(smallest))
+        self.panel.show(self.panel.laid(number))
 
     def color_by(self, name: str) -> None:
         """Let the colour of a point stand for something else.
@@ -253,6 +283,8 @@ class TopicExplorer(InspectedView):
         n = self.panel.mark(None if ids is None else self._index.rows_of(ids))
         now = self.selection.choice
         self.map.tell({"topic": self._setting, "chosen": n, "origin": now.origin, "expression": now.expression})
+        box = ("", "") if self._setting is None else (str(self.topics.scale), str(self._setting))
+        self.tree.chosen = {"chosen_row": box[0], "chosen_col": box[1]}
 
     def _answers(self) -> dict[str, Callable[[Message], None]]:
         """What is done on each kind of message from the map."""

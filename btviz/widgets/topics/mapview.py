@@ -328,7 +328,7 @@ class MapJobs:
 class TopicPanel:
     """Show places, the names of their topics, and one meaning of colour."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913  # one for each table it shows
         self,
         ds: Dataset,
         *,
@@ -338,6 +338,7 @@ class TopicPanel:
         scores: pl.DataFrame | None,
         quality: pl.DataFrame | None,
         stability: pl.DataFrame | None,
+        words: bool,
         on_message: Callable[[Message], None],
     ) -> None:
         self._index, self.places, self._item = index, places, ds.item
@@ -345,6 +346,7 @@ class TopicPanel:
         self._unsafe = places.mean(index.is_unsafe, known=index.is_safe | index.is_unsafe)
         self._color = TOPIC
         self._stability = _shares(stability, topics)
+        self._words = words
         self.view = MapView(places, on_message=on_message)
         self.view.tell(
             self._sizes()
@@ -365,9 +367,9 @@ class TopicPanel:
         )
         self.show(self._lay(topics))
 
-    def laid(self, smallest: int) -> TopicLayer:
-        """The topics of at least so many texts, ready to be shown."""
-        return self._lay(self.layer.topics.at(smallest))
+    def laid(self, scale: int) -> TopicLayer:
+        """The topics at a scale, ready to be shown."""
+        return self._lay(self.layer.topics.at(scale))
 
     def show(self, layer: TopicLayer) -> None:
         """Change to topics of another scale."""
@@ -402,9 +404,9 @@ class TopicPanel:
         self.view.send({"kind": "pointed", "topic": topic, "item": self._item, "pairs": n, "unsafe": unsafe})
 
     def send_labels(self) -> None:
-        """Topic names are words of the texts: they go as a message, so that no saved file keeps them."""
+        """Words of topics are words of the texts: they go as a message, so that no saved file keeps them."""
         colours = GROUPS if self._color == TOPIC else ()
-        labels = [{**label, "item": self._item} for label in self.layer.labels()]
+        labels = [{**label, "item": self._item} for label in self.layer.labels(words=self._words)]
         self.view.send({"kind": "labels", "labels": labels, "colours": colours})
 
     def _lay(self, topics: Topics) -> TopicLayer:

@@ -72,7 +72,10 @@ test("a map says how far to trust it", () => {
 
 test("unstable topics are counted in the right number", () => {
   assert.equal(unstableLine({ unstable: 0, n_topics: 4 }), "");
-  assert.match(unstableLine({ unstable: 1, n_topics: 4 }), /^ 1 of 4 topics, marked with a \?, is /);
+  assert.match(
+    unstableLine({ unstable: 1, n_topics: 4 }),
+    /^ 1 of 4 topics, faint and marked with a \?, is /,
+  );
 });
 
 test("a map says what is on it, and how much is not", () => {

@@ -44,7 +44,9 @@ export function textBlock(part, shown) {
   const title = element("span", { class: "btviz-label" }, TITLES[part]);
   const block = element("div", { class: "btviz-text" }, title);
   if (found?.text == null) {
-    block.append(hidden(found?.withheld.length ? stays(part, found.withheld, shown?.length === 1) : "Hidden", part));
+    block.append(
+      hidden(found?.withheld.length ? stays(part, found.withheld, shown?.length === 1) : "Hidden", part),
+    );
     return block;
   }
   block.append(element("div", { class: "btviz-words", "data-part": part, dir: "auto" }, found.text));

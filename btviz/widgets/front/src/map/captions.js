@@ -43,7 +43,7 @@ export function qualityLine(quality) {
 export function unstableLine({ unstable, n_topics: n }) {
   if (!unstable) return "";
   const verb = unstable === 1 ? "is" : "are";
-  return ` ${unstable} of ${plural(n, "topic")}, marked with a ?, ${verb} hardly found again by other fits.`;
+  return ` ${unstable} of ${plural(n, "topic")}, faint and marked with a ?, ${verb} hardly found again in parts of the prompts.`;
 }
 
 /**
@@ -68,6 +68,10 @@ export function titleOf({ population, item, pairs, points, drawn, texts, unplace
 export function aboutTopic({ topic, item, keywords, n_pairs: pairs, n_texts: texts, stability, unstable }) {
   const sizes = `Topic ${topic}: ${plural(pairs, item)}, ${plural(texts, "text")}.`;
   const verdict = unstable ? ": unstable" : "";
-  const again = stability == null ? "" : `\nOther fits find ${percent(stability)} of it again${verdict}.`;
-  return `${sizes}${again}\n${keywords.join(", ")}`;
+  const again =
+    stability == null
+      ? ""
+      : `\nFits of parts of the prompts find ${percent(stability)} of it again${verdict}.`;
+  const words = keywords.length ? `\n${keywords.join(", ")}` : "";
+  return `${sizes}${again}${words}`;
 }

@@ -25,7 +25,7 @@ export function topicLabels({ where, click }) {
    */
   function made(label, colour) {
     const { topic, name, unstable, x, y } = label;
-    const attributes = { class: "btviz-topic", "data-topic": topic };
+    const attributes = { class: unstable ? "btviz-topic btviz-faint" : "btviz-topic", "data-topic": topic };
     const named = button("", aboutTopic(label), () => click(topic), attributes);
     const parts = [colour && dot(colour), element("span", { dir: "auto" }, name)];
     if (unstable) parts.push(element("span", { class: "btviz-unstable" }, "?"));

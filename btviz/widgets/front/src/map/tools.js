@@ -41,21 +41,21 @@ export function colouringList(model, act) {
 }
 
 /**
- * Scales from fine to coarse, each by the fewest texts of a topic.
+ * Scales from coarse to fine, each by its resolution.
  *
  * @param {Model} model
  * @param {Act} act
  * @returns {Part}
  */
 export function scaleSlider(model, act) {
-  /** @type {() => [smallest: number, n: number][]} */
+  /** @type {() => [scale: number, n: number][]} */
   const scales = () => model.get("state").scales;
   const words = element("span", { class: "btviz-quiet btviz-scale" });
   const say = () => {
-    const [smallest, n] = scales()[Number(slider.value)] ?? [];
+    const [number, n] = scales()[Number(slider.value)] ?? [];
     const { scale, outliers, item } = model.get("state");
-    const loose = smallest === scale && outliers != null ? `, ${percent(outliers)} of ${item}s in none` : "";
-    words.replaceChildren(`${plural(n ?? 0, "topic")} of ${smallest}+ texts${loose}`);
+    const loose = number === scale && outliers != null ? `, ${percent(outliers)} of ${item}s in none` : "";
+    words.replaceChildren(`${plural(n ?? 0, "topic")} at scale ${number}${loose}`);
   };
   /** @type {HTMLInputElement} */
   const slider = element("input", {
@@ -63,8 +63,8 @@ export function scaleSlider(model, act) {
     min: 0,
     max: scales().length - 1,
     step: 1,
-    "aria-label": "Smallest topic",
-    title: "Fewest texts of a topic: finer to the left, coarser to the right",
+    "aria-label": "Scale of topics",
+    title: "Fewer and larger topics to the left, more and smaller ones to the right",
     on: {
       input: say,
       change: () => act.send({ kind: "scale", scale: scales()[Number(slider.value)][0] }),
