@@ -185,7 +185,9 @@ def test_the_figure_is_drawn_once_and_then_read(place, again, tmp_path, monkeypa
 
 def test_the_figure_is_drawn_anew_when_what_draws_it_has_changed(place, again, tmp_path, monkeypatch):
     asked = []
-    monkeypatch.setattr(figures, "render", lambda _, **asks: asked.append(asks["format"]) or b"another picture")
+    monkeypatch.setattr(
+        figures, "rendered", lambda _, formats: asked.extend(formats) or dict.fromkeys(formats, b"another")
+    )
     again("--out", str(tmp_path))
     assert asked == []
     monkeypatch.setattr(figures, "DRAWING", figures.DRAWING + 1)
