@@ -20,6 +20,7 @@ from benchmarks.populations import timed
 from benchmarks.probes import PROBE_CASES
 from benchmarks.quality import QUALITY_CASES
 from benchmarks.scoring import SCORING_CASES
+from benchmarks.stability import STABILITY_CASES
 from benchmarks.topics import TOPIC_CASES
 
 Case = Callable[[Path], float | str]
@@ -333,11 +334,12 @@ CASES: dict[str, Case] = {
     )
 }
 CASES |= SCORING_CASES | PROBE_CASES | EMBEDDING_CASES | MAP_CASES | TOPIC_CASES
-CASES |= REOPENING_CASES | LASSO_CASES | BROWSER_CASES | QUALITY_CASES
+CASES |= REOPENING_CASES | LASSO_CASES | BROWSER_CASES | QUALITY_CASES | STABILITY_CASES
 
 ONCE = {
     "cold_xz", "pandas_xz", "only_xz", "cooccurrence_100m", "bootstrap_phi_loop", "scoring_plain_loop", "scoring_card",
     *PROBE_CASES, *BROWSER_CASES, *EMBEDDING_CASES, *MAP_CASES, *TOPIC_CASES, *LASSO_CASES, *QUALITY_CASES,
+    *STABILITY_CASES,
 } - {"embed_qa", "plain_encode_qa"}  # fmt: skip
 """Cases that are not repeated, because of how long they take or repeat themselves."""
 

@@ -98,13 +98,13 @@ def _judged(ds: Any, emb: Any, topics: Any, *, name: str) -> dict[str, Any]:
         "overlap_seeds": table["overlap_seed"].mean(),
         "outliers": topics.outlier_share,
         "ami": _agreement(ds, ours),
-        "ami_kmeans": float(np.mean([_agreement(ds, found) for found in clusters])),
+        "ami_kmeans": None if _agreement(ds, ours) is None else np.mean([_agreement(ds, c) for c in clusters]).item(),
         "npmi": float(np.nanmean(npmi)) if len(npmi) else None,
     }
 
 
-def _agreement(ds: Any, topic: Any) -> float:
-    """Adjusted mutual information of topic and label set, over unsafe pairs where some are known."""
+def _agreement(ds: Any, topic: Any) -> float | None:
+    """Adjusted mutual information of topic and label set, over unsafe pairs; None where no category is known."""
     import numpy as np
     from sklearn.metrics import adjusted_mutual_info_score
 
@@ -113,4 +113,6 @@ def _agreement(ds: Any, topic: Any) -> float:
     if ds.item == "pair":
         known = known & (items["is_safe"] == False).fill_null(value=False).to_numpy()  # noqa: E712  # of a column
     labels = items["labels"].fill_null(0).to_numpy().astype(np.int64)
+    if len(np.unique(labels[known])) < 2:
+        return None
     return float(adjusted_mutual_info_score(labels[known], topic[known]))

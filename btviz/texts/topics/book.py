@@ -21,7 +21,7 @@ from btviz.texts.topics.tables import fit_bertopic, hierarchy_of, load_bertopic,
 
 KIND = "topics"
 
-VERSION = 6
+VERSION = 7
 
 
 class Book(Protocol):

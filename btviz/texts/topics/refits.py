@@ -181,9 +181,10 @@ class _Half:
         return topics_in(self.nearest(null=null)[:, : self._k], scale, rule=self._rule, trials=1).labels
 
     def judged(self, scale: int) -> tuple[int, int, float | None, float | None, float | None, int]:
-        """Texts, topics, their mean overlap and its standard error, overlap of a cloud, and its topics."""
+        """Texts, topics, their mean overlap, standard error of its excess, overlap of a cloud, and its topics."""
         own, null = (self._overlaps(scale, null=null) for null in (False, True))
-        error = float(own.std(ddof=1) / math.sqrt(len(own))) if len(own) > 1 else None
+        variance = sum(float(found.var(ddof=1)) / len(found) for found in (own, null) if len(found) > 1)
+        error = math.sqrt(variance) if len(own) > 1 else None
         overlap, overlap_null = (float(found.mean()) if len(found) else None for found in (own, null))
         return len(self._vectors), len(own), overlap, error, overlap_null, len(null)
 

@@ -49,7 +49,7 @@ class Topics:
     choice : DataFrame
         Why that scale is shown first; one row per scale that competed, and one for the other half
         of the prompts: `scale`, `half` ("chosen on", "reported on"), `n_texts`, `n_topics`, `overlap`
-        (mean over topics and 4 parts of 80 %, as in `topic_stability`), `standard_error` (over topics),
+        (mean over topics and 4 parts of 80 %, as in `topic_stability`), `standard_error` (of the excess, over topics),
         `overlap_null` and `n_topics_null` (of as many random vectors with the same mean and covariance). Without rows
         where the scale was asked for, or where there are fewer than 40 texts.
     facts : Mapping
