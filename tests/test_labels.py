@@ -435,5 +435,5 @@ def test_prompts_without_answers_have_no_statistics(tmp_path):
 def test_comparisons_that_name_no_category_say_so_at_once(tmp_path):
     file = tmp_path / "compared.jsonl"
     file.write_text('{"prompt": "tea", "response_0": "a", "response_1": "b", "better_response_id": 1}\n')
-    with pytest.raises(UsageError, match="no row names a category"):
+    with pytest.raises(DataError, match="1 comparison, and no row names a category"):
         btviz.category_counts(btviz.load(file))

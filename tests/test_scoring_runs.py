@@ -136,7 +136,7 @@ def test_what_is_no_score_of_each_answer_is_refused_and_not_kept(answers, name, 
 def test_what_is_no_score_model_is_refused_in_words(answers):
     odd = Odd("m", np.zeros)
     odd.kind = "costs"
-    for what, says in [(object(), "with a object; a score model has name, kind"), (None, "NoneType"), (odd, "'cost'")]:
+    for what, says in [(object(), "with an object; a score model has name, kind"), (None, "NoneType"), (odd, "'cost'")]:
         with pytest.raises(UsageError, match=says):
             btviz.score(answers(3), what)
         with pytest.raises(UsageError, match=says):

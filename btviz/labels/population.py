@@ -147,7 +147,8 @@ def why_unlabelled(ds: Dataset) -> str | None:
         sides = ds.preferences.select(pl.col("^(is_safe|labels|severity)_[01]$"))
         known = any(column.count() for column in sides)
         n = ds.preferences.height
-        return None if known else f"it holds {n:,} comparisons, and no row names a category or says what is safe"
+        what = f"{n:,} comparison{'s' * (n != 1)}"
+        return None if known else f"it holds {what}, and no row names a category or says what is safe"
     if not ds.pairs.is_empty():
         return f"these data have no labels: none of {ds.pairs.height:,} answers has one"
     return f"it holds prompts without answers, {ds.prompts.height:,} of them" if ds.prompts.height else None
