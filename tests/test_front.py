@@ -21,7 +21,7 @@ from btviz.widgets import front
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = ROOT / "btviz" / "widgets" / "front"
 BUNDLES = FRONT / "bundles"
-VIEWS = ["chart", "map", "pairs", "preferences", "progress", "table"]
+VIEWS = ["chart", "livemap", "map", "pairs", "preferences", "progress", "table"]
 INTERPRETING = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "new Function"]
 WIDEST = 120
 SMALL = 24_000

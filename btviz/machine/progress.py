@@ -6,8 +6,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 PATIENCE_SECONDS = 1.5
+
+_SHOWN_ELSEWHERE: ContextVar[bool] = ContextVar("_SHOWN_ELSEWHERE", default=False)
 
 
 def is_watched() -> bool:
@@ -18,7 +21,23 @@ def is_watched() -> bool:
     bool
         Where False, `bar` shows nothing.
     """
-    return sys.stderr.isatty() or "ipykernel" in sys.modules
+    return not _SHOWN_ELSEWHERE.get() and (sys.stderr.isatty() or "ipykernel" in sys.modules)
+
+
+@contextmanager
+def shown_elsewhere() -> Iterator[None]:
+    """Show no bars in this thread: a view shows how far it has come.
+
+    Yields
+    ------
+    None
+        Within it, nobody looks at standard error.
+    """
+    token = _SHOWN_ELSEWHERE.set(True)
+    try:
+        yield
+    finally:
+        _SHOWN_ELSEWHERE.reset(token)
 
 
 @contextmanager

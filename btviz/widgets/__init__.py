@@ -15,5 +15,6 @@ if TYPE_CHECKING:
     from btviz.widgets.preference.simulator import PreferenceSimulator
     from btviz.widgets.scores.explorer import ScoreExplorer
     from btviz.widgets.topics.explorer import TopicExplorer
+    from btviz.widgets.topics.livemap import LiveMap
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, needs=("anywidget", "lab"))

@@ -45,7 +45,7 @@ class MapStage:
     points : DataFrame
         `pair_id`, `x`, `y`, as of `fit_data_map`: of the coarse map only the pairs of its texts.
     share : float
-        How much of the layout is done, 0 .. 1; 1 for the finished map.
+        How much of what `words` name is done, 0 .. 1.
     words : str
         What is being done, to be shown.
     """
@@ -167,9 +167,10 @@ class _Watch:
     def __init__(self, on_stage: Callable[[MapStage], object] | None) -> None:
         self._on_stage, self._next = on_stage, 0.0
 
-    def show(self, emb: Embeddings, points: Points, *, share: float, words: str) -> None:
+    def show(self, emb: Embeddings, points: Points, *, share: float, words: str, at_once: bool = False) -> None:
         """Show a map, unless the last one was shown just now."""
-        if self._on_stage is None or (now := time.monotonic()) < self._next:
+        now = time.monotonic()
+        if self._on_stage is None or (now < self._next and not at_once):
             return
         self._on_stage(MapStage(_per_pair(emb, points), share, words))
         done = time.monotonic()
@@ -198,6 +199,9 @@ def _whole(emb: Embeddings, plan: _Plan) -> Points:
         first = start(emb.vectors, random_state=plan.random_state)
         return umap_layout(first, nearest_neighbors(emb, plan.n_neighbors), plan)
     rows, coarse = _coarse(emb, plan) if len(emb) > 2 * COARSE else (None, None)
+    if rows is not None and coarse is not None:
+        words = f"Finding the neighbours of {len(emb):,} texts"
+        plan.watch.show(subset(emb, rows), coarse, share=0.0, words=words, at_once=True)
     graph = nearest_neighbors(emb, plan.n_neighbors)
     k = _others(plan, of=len(emb))
     edges = membership_graph(graph.indices[:, :k], graph.distances[:, :k])
