@@ -10,7 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.populations import PROMPTS, forget, timed, warm
+from benchmarks.populations import PROMPTS, REPLICA_QA, forget, timed, warm
+from benchmarks.running import Skipped
 
 
 def umap_points(vectors: Any, init: str) -> Any:
@@ -47,6 +48,51 @@ def neighbors_descent(folder: Path) -> float:
     return timed(
         lambda: pynndescent.NNDescent(vectors, n_neighbors=31, metric="cosine", random_state=0, n_jobs=2).neighbor_graph
     )
+
+
+def neighbors_faiss(folder: Path) -> float:
+    """The same by FAISS, flat: all compared, in single precision."""
+    faiss = _faiss()
+    vectors = PROMPTS.load()[1].vectors
+
+    def work() -> None:
+        index = faiss.IndexFlatIP(vectors.shape[1])
+        index.add(vectors)
+        index.search(vectors, 31)
+
+    return timed(work)
+
+
+def neighbors_lists(folder: Path) -> float:
+    """30 neighbours of each of the replica's 110,822 pairs, from lists, and their recall."""
+    import btviz
+
+    emb = REPLICA_QA.load()[1]
+    forget(folder, "maps", "neighbors")
+    return timed(lambda: btviz.nearest_neighbors(emb))
+
+
+def neighbors_lists_faiss(folder: Path) -> float:
+    """The same by FAISS, from 512 lists of which as many are searched as reach about our recall."""
+    faiss = _faiss()
+    vectors = REPLICA_QA.load()[1].vectors
+
+    def work() -> None:
+        index = faiss.index_factory(vectors.shape[1], "IVF512,Flat", faiss.METRIC_INNER_PRODUCT)
+        index.train(vectors)
+        index.add(vectors)
+        index.nprobe = 160
+        index.search(vectors, 31)
+
+    return timed(work)
+
+
+def _faiss() -> Any:
+    try:
+        import faiss
+    except ImportError:
+        raise Skipped("faiss is not installed") from None
+    return faiss
 
 
 def data_map(folder: Path) -> float:
@@ -98,6 +144,9 @@ MAP_CASES: dict[str, Callable[[Path], float]] = {
         neighbors_exact,
         neighbors_sklearn,
         neighbors_descent,
+        neighbors_faiss,
+        neighbors_lists,
+        neighbors_lists_faiss,
         data_map,
         data_map_stored,
         data_map_landmarks,

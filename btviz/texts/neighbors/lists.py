@@ -14,13 +14,14 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from btviz.machine.progress import bar
 from btviz.texts.neighbors.grid import SCALE, blocks
 
 _LENGTH = 4000.0  # 4096, less 1 % for vectors that are too long, less what rounding adds
 
-_TRAINING = 48  # texts a list of which the lists are made
+_TRAINING = 32  # texts a list of which the lists are made
 
-_PASSES = 6  # of k-means; more of them change recall by less than its error
+_PASSES = 5  # of k-means; more of them change recall by less than its error
 
 _BLOCK = 2048  # texts compared with all centres at once
 
@@ -53,7 +54,11 @@ class Lists:
         n = len(points)
         sample = np.random.default_rng(random_state).choice(n, min(n, n_lists * _TRAINING), replace=False)
         centres = _centres(_whole(points[sample]), n_lists) if n_lists > 1 else _whole(points[sample[:1]])
-        own = nearest_centres(points, centres, n=1)[:, 0]
+        own = np.empty(n, np.int64)
+        with bar(f"Dividing {n:,} texts into lists", total=n) as update:
+            for part in blocks(n, most=_BLOCK):
+                own[part] = nearest_centres(points[part], centres, n=1)[:, 0]
+                update(part.stop)
         kept = np.bincount(own, minlength=len(centres)) >= least
         if not kept.all():
             centres = centres[kept] if kept.any() else centres[:1]

@@ -261,7 +261,11 @@ def nearest_of_all(search: Search, k: int, *, n_threads: int | None) -> Iterator
         return search.limits(part, search.in_lists(search.nearest_lists(part, _FIRST)), k=k)
 
     limits = np.concatenate(list(in_threads(limits_of, parts, n_threads=n_threads)))
-    found = in_threads(lambda part: search.mutual_hits(part, limits), parts, n_threads=n_threads)
+    found = []
+    with bar(f"Comparing {len(search):,} texts", total=len(parts)) as update:
+        for of_block in in_threads(lambda part: search.mutual_hits(part, limits), parts, n_threads=n_threads):
+            found.append(of_block)
+            update(len(found))
     hits = joined(found)
     order = np.argsort(hits[0], kind="stable")
     hits = hits[0][order], hits[1][order], hits[2][order]
