@@ -186,7 +186,7 @@ def test_the_figure_is_drawn_once_and_then_read(place, again, tmp_path, monkeypa
 def test_the_figure_is_drawn_anew_when_what_draws_it_has_changed(place, again, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        figures, "rendered", lambda _, formats: asked.extend(formats) or dict.fromkeys(formats, b"another")
+        figures, "rendered", lambda _, formats: asked.extend(formats) or dict.fromkeys(formats, b"another picture")
     )
     again("--out", str(tmp_path))
     assert asked == []
