@@ -153,6 +153,19 @@ def test_files_added_one_after_the_other_are_one_data_set(train: Path, test: Pat
         btviz.load("mine")
 
 
+def test_the_folder_of_a_file_names_its_split(tmp_path: Path) -> None:
+    for name in ("30k_train", "30k_test", "tests"):
+        (tmp_path / "early" / "default" / name).mkdir(parents=True)
+        row = {"prompt": f"a prompt of {name}", "response": "r", "is_safe": True}
+        write(tmp_path / "early" / "default" / name / "0000.jsonl", [row])
+    ds = btviz.load(tmp_path / "early")
+    assert {Path(file["path"]).parent.name: file["split"] for file in ds.facts["files"]} == {
+        "30k_train": "train",
+        "30k_test": "test",
+        "tests": None,
+    }
+
+
 def test_a_copy_of_a_file_in_a_folder_counts_once(train: Path) -> None:
     (train.parent / "train-copy.jsonl").write_bytes(train.read_bytes())
     with pytest.warns(UserWarning, match="passed over train.jsonl"):
@@ -346,6 +359,14 @@ def test_scan_gives_the_rows_that_load_gives(train: Path, tmp_path: Path, kind: 
     assert scanned.equals(ds.annotations.sort("pair_id", "labels"))
     assert btviz.scan(path).filter(pl.col("labels") > 0).select("labels").collect().height == 2
     assert btviz.scan(path).head(1).collect().height == 1
+
+
+def test_a_label_that_is_kept_as_null_is_counted(tmp_path: Path) -> None:
+    rows = [{"prompt": f"p{i}", "response": "r", "category": ["animal_abuse" if i else "juggling"]} for i in range(3)]
+    path = write(tmp_path / "a.jsonl", rows)
+    with pytest.warns(UserWarning, match=r"could not be kept and are null \(unknown category in 1\)"):
+        ds = btviz.load(path)
+    assert (ds.pairs.height, ds.annotations.height) == (3, 2)
 
 
 def test_scan_says_how_many_rows_it_could_not_keep(train: Path) -> None:

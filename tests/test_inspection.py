@@ -373,3 +373,31 @@ def test_any_mapping_of_any_rows_is_read_or_refused(
     pairs = [f"{column}={value}" for column, value in columns.items()]
     result = call("data", "show", path, *(["--columns", *pairs] if pairs else []))
     assert result.exit_code in (0, 2, 4), result.output + result.stderr
+
+
+def test_answers_in_chats_under_names_of_their_own_are_proposed_with_their_order(tmp_path: Path) -> None:
+    chats = {key: [[{"role": "assistant", "content": f"{key} {i}"}] for i in range(3)] for key in ("first", "second")}
+    named = {"question": list("abc"), "preferred": chats["first"], "dispreferred": chats["second"]}
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(dict(zip(named, row, strict=True))) + "\n" for row in zip(*named.values())))  # noqa: B905  # of one length
+    seen = btviz.inspect(path)
+    answers = {"response_0": "preferred", "response_1": "dispreferred"}
+    assert seen.proposal == {"prompt": "question", **answers, "overall": ":0"}
+    ds = btviz.load(path, columns=seen.proposal)
+    assert ds.preferences["overall"].to_list() == [0, 0, 0]
+    assert sorted(ds.pairs["response"]) == [f"{side} {i}" for side in ("first", "second") for i in range(3)]
+
+
+def test_several_answers_in_a_row_are_refused_with_a_line_that_reads_them(tmp_path: Path) -> None:
+    answers = [{"model": name, "response": f"with a {name}", "overall_score": 2.0} for name in ("can", "hose")]
+    rows = [{"instruction": f"How is plant {i} watered?", "completions": answers} for i in range(3)]
+    path = tmp_path / "rows.jsonl"
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    seen = btviz.inspect(path)
+    assert (seen.layout, seen.command, seen.call) == (None, "", "")
+    with pytest.raises(DataError, match="'completions' holds several answers in one row") as refusal:
+        btviz.load(path)
+    line = str(refusal.value).partition("of an answer: ")[2]
+    assert line in seen.said[0]
+    ds = eval(line, {"btviz": btviz, "pl": pl})  # the line that people copy
+    assert ds.pairs.height == 6

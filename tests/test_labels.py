@@ -297,7 +297,7 @@ def test_rows_without_labels_are_left_out_and_counted():
     rows = pl.LazyFrame({"labels": [hate, None, 0], "is_safe": [False, False, None]}, schema=schema)
     table = category_counts(rows)
     assert (set(table["n"]), set(table["n_excluded"])) == ({1}, {2})
-    with pytest.raises(UsageError, match="only whether an answer is safe"):
+    with pytest.raises(DataError, match="only whether an answer is safe"):
         category_counts(rows.with_columns(pl.lit(None, pl.UInt32).alias("labels")))
     pairs = category_counts(rows.head(2).with_columns(pl.Series("pair_id", [1, 2])), population="pairs")
     assert (set(pairs["n"]), set(pairs["n_excluded"])) == ({1}, {1})

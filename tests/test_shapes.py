@@ -368,3 +368,13 @@ def test_prompts_for_a_trainer_are_read_and_what_is_of_no_answer_is_named(tmp_pa
     as_parquet([row | {"extra_info": {"is_safe": True}} for row in rows], tmp_path / "judged.parquet")
     with pytest.raises(DataError, match=r"extra_info\.is_safe"):
         btviz.load(tmp_path / "judged.parquet")
+
+
+def test_comments_on_a_post_are_a_comparison_of_an_unstated_kind(loaded):
+    shared = {"post_id": "p", "domain": "gardens", "history": "How do I water a plant?", "human_ref_A": "With a can."}
+    rows = [shared | {"human_ref_B": "With a hose.", "labels": label, "score_A": 3, "score_B": 9} for label in (1, 0)]
+    ds = loaded(rows)
+    assert heights(ds) == NONE | {"pairs": 2, "preferences": 2}
+    assert sorted(ds.preferences["overall"]) == [0, 1], "a label of 1 says that human_ref_A was preferred"
+    assert ds.preferences["better"].null_count() == 2
+    assert ds.preferences["pair_id_0"][0] == pair_id("How do I water a plant?", "With a can.")

@@ -49,8 +49,8 @@ def _print_shape(seen: Inspection) -> None:
     if not seen.n_rows:
         click.echo("It has columns, and no row.")
     elif seen.layout is None:
-        like = "Its columns look like this:" if seen.command else "None of its columns looks like a prompt."
-        click.echo(f"It fits no known shape. {like}")
+        none = "" if seen.proposal else " None of its columns looks like a prompt."
+        click.echo(f"It fits no known shape.{' Its columns look like this:' if seen.command else none}")
     else:
         click.echo(
             f"Read as {seen.layout}, for the table {seen.table}: {seen.kept:,} rows kept, {seen.rejected:,} rejected."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import combinations, product
 from typing import TYPE_CHECKING, Any
@@ -166,12 +166,13 @@ class Request:
 
 @dataclass(frozen=True)
 class Section:
-    """One table."""
+    """One table, and in `more` titles and columns of others that are beside it: what a terminal is too narrow for."""
 
     title: str
     counted: str
     columns: tuple[str, ...]
     make: Callable[[Request], pl.DataFrame]
+    more: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 def made_sections(request: Request) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
@@ -195,9 +196,10 @@ def print_sections(tables: Mapping[str, pl.DataFrame], absent: Mapping[str, str]
         shown = table.filter(pl.col("group").is_null()) if "group" in table.columns else table
         if "grouping" in table.columns and "grouping" not in section.columns:
             shown = shown.filter(pl.col("grouping") == "all")
-        click.echo("")
-        title = f"{section.title}; n: {section.counted} of {ds.population}"
-        print_table(table_rows(shown, section.columns), section.columns, title=title)
+        for title, columns in {section.title: section.columns, **section.more}.items():
+            click.echo("")
+            counted = f"{title}; n: {section.counted} of {ds.population}"
+            print_table(table_rows(shown, columns), columns, title=counted)
         print_reasons(shown)
     if absent:
         click.echo("")
@@ -322,9 +324,12 @@ def _artefacts(request: Request) -> pl.DataFrame:
 
 
 _PAIRED = (
-    *("first", "second", "threshold_first", "threshold_second", "n", "prompts"),
-    *("safe_first", "safe_second", "agreement", "low", "high", "kappa", "kappa_low", "kappa_high"),
-    *("ac1", "ac1_low", "ac1_high", "p_value", "p_holm", "mcnemar_p", "chi_squared_p"),
+    *("first", "second", "n", "prompts", "agreement", "low", "high", "kappa", "kappa_low", "kappa_high"),
+    *("ac1", "ac1_low", "ac1_high"),
+)
+_CALLED_SAFE = (
+    *("first", "second", "threshold_first", "threshold_second", "n", "safe_first", "safe_second"),
+    *("p_value", "p_holm", "mcnemar_p", "chi_squared_p"),
 )
 _RATES = (
     *("rater", "threshold", "policy", "grouping", "level"),
@@ -360,6 +365,7 @@ SECTIONS: Mapping[str, Section] = {
         "answers that both judged",
         _PAIRED,
         partial(_agreement, jointly=False),
+        more={"Shares of answers that these moderators call safe, and tests of the two verdicts": _CALLED_SAFE},
     ),
     "joint_agreement": Section(
         "Agreement on safety of all of them together (Krippendorff's alpha, Fleiss' kappa)",

@@ -16,7 +16,7 @@ from btviz.data.reading.frames import tables_of
 from btviz.data.reading.label_column import Labels, names_in
 from btviz.data.reading.mapping import mapped_fields
 from btviz.data.reading.parse import parsed_batch, shape_of
-from btviz.data.reading.proposals import NO_HEADER, Place, lacks_header, proposal
+from btviz.data.reading.proposals import NO_HEADER, Place, lacks_header, proposal, several_answers
 from btviz.data.reading.recognition import recognise
 from btviz.data.reading.record import Batch
 from btviz.data.reading.shapes import unfolded
@@ -253,6 +253,8 @@ def _seen(beginning: _Beginning, *, taxonomy: Taxonomy | None, columns: Mapping[
         call=call,
         files=(place.name,),
     )
+    if layout is None and not columns and (several := several_answers(place, seen, proposed=proposed)):
+        return replace(bare, command="", call="", said=(several,))
     if layout is None or layout.doubt:
         return bare
     parsed = parsed_batch(layout, unfolded(sample, steps), file=place.name)

@@ -109,11 +109,19 @@ def report_problems(ds: Dataset, *, strict: bool) -> None:
     if rejected:
         read = sum(file["rows_in"] for file in ds.facts["files"])
         _say(f"{ds.name}: {rejected:,} of {read:,} rows could not be kept; ds.problems names each by file and line.")
+    nulls = ds.problems.filter(pl.col("kind").is_in(_MEANS_NOTHING), action="kept").unique(["file", "line", "kind"])
+    if nulls.height:
+        counts = nulls.group_by("kind").len().sort("kind").iter_rows()
+        said = ", ".join(f"{kind} in {n:,}" for kind, n in counts)
+        _say(f"{ds.name}: some values could not be kept and are null ({said}); ds.problems names each by line.")
     if ds.facts["passed_over"]:
         passed = [PassedOver(**item) for item in ds.facts["passed_over"]]
         _say(f"{ds.name}: passed over {summary_of(passed)}; ds.problems says why.")
     for doubt in ds.facts.get("doubts", ()):
         _say(f"{ds.name}: {doubt}.")
+
+
+_MEANS_NOTHING = ("unknown category", "wrong type", "out of range")
 
 
 def _say(message: str) -> None:

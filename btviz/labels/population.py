@@ -184,7 +184,7 @@ def _of_prompts(source: Dataset | pl.LazyFrame) -> str:
 
 def _check(counts: pl.DataFrame, source: Dataset | pl.LazyFrame, *, by: str | None, taxonomy: Taxonomy) -> None:
     if counts.height and not counts["labels"].count():
-        raise UsageError(
+        raise DataError(
             "Statistics of categories were asked for, but these data say only whether an answer is safe; "
             f"no row names a category.{_of_prompts(source)} Use data that were labelled by category."
         )

@@ -50,6 +50,11 @@ class ModelScores:
         return {"model": self.model, "kind": self.kind, "target": self.target}
 
 
+def named_scores(model: str, kind: str) -> str:
+    """What sentences call the scores of a model: the cost of a model, and cost alone where that is its name."""
+    return kind if model == kind else f"{kind} of {model}"
+
+
 def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
@@ -129,7 +134,7 @@ def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
 
 
 _TURNED = "the sign of {model} was turned when it was read, so a cost of 0 need not part safe from harmful"
-_ONE_SIDED = "no cost of {model} lies {side} 0, so harm may begin elsewhere"
+_ONE_SIDED = "no {named} lies {side} 0, so harm may begin elsewhere"
 _STATE_IT = "{reason}; say where it begins when the file is read: --column COLUMN={sign}cost@NUMBER"
 
 
@@ -140,7 +145,7 @@ def _doubt(part: pl.DataFrame) -> str | None:
         return _STATE_IT.format(reason=_TURNED.format(model=model), sign="-")
     if PRESUMED in boundaries and not ((score < 0).any() and (score > 0).any()):
         side = "above" if (score < 0).any() else "below"
-        return _STATE_IT.format(reason=_ONE_SIDED.format(model=model, side=side), sign="")
+        return _STATE_IT.format(reason=_ONE_SIDED.format(named=named_scores(model, "cost"), side=side), sign="")
     return None
 
 

@@ -12,7 +12,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError
 from btviz.scores.accuracy import auc_row
-from btviz.scores.answers import ModelScores, by_model, everything, judged_answers, judged_comparisons
+from btviz.scores.answers import ModelScores, by_model, everything, judged_answers, judged_comparisons, named_scores
 from btviz.scores.intervals import ratio_rows
 from btviz.stats.resampling import Resampling
 from btviz.taxonomy.findings import SMALL, Finding
@@ -158,7 +158,7 @@ def _ordered(known: pl.DataFrame, label: str, sign: int) -> dict[str, Any] | Non
 
 
 def _sentence(part: ModelScores, statistic: str, verdict: str, *, row: dict[str, Any]) -> str:
-    named = f"{part.kind} of {part.model}"
+    named = named_scores(part.model, part.kind)
     if verdict == NOT_CHECKABLE:
         return f"The sign of the {named} is not checkable here: {row['undefined']}."
     figures = Finding.of(row, "estimate", items=f"items of {row['prompts']:,} prompts", unit=SMALL)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import lzma
 import re
+import shlex
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -152,8 +153,8 @@ def _unzip(raw: Raw, *, size: int, name: str) -> Iterator[bytes]:
         members = members_of(archive)
         if len(members) != 1:
             raise DataError(
-                f"{name} was to be read; it is a zip archive of {len(members)} files. Unpack it, and name the files "
-                "in it or their folder."
+                f"{name} was to be read; it is a zip archive of {len(members)} files. In its folder, unpack it: "
+                + unpacking(name, "unzip {0} -d {1}")
             )
         try:
             with archive.open(members[0]) as stream:
@@ -164,6 +165,14 @@ def _unzip(raw: Raw, *, size: int, name: str) -> Iterator[bytes]:
                 f"{name} was to be read; the file in this zip archive has a password, or is packed in a way unknown "
                 "here. Unpack it, and name the file that was in it."
             ) from error
+
+
+def unpacking(name: str, command: str) -> str:
+    """Commands that unpack an archive beside itself and show what was in it; `command` takes its name and a folder."""
+    folder = re.sub(r"(?:\.(?:zip|tar|tgz|txz|tbz2?|gz|xz|bz2|zst|7z|rar))+$", "", name, flags=re.IGNORECASE)
+    folder = folder if folder not in {name, ""} else f"{name}-files"
+    archive, into = (shlex.quote(f"./{text}" if text.startswith("-") else text) for text in (name, folder))
+    return f"{command.format(archive, into)} && btviz data show {shlex.quote(f'{folder}/')}"
 
 
 def members_of(archive: zipfile.ZipFile) -> list[zipfile.ZipInfo]:

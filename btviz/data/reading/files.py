@@ -43,6 +43,9 @@ _NEAR = 1 << 14
 
 SPLIT = re.compile(r"(?<![a-z])(train|test|validation|dev)(?![a-z])", re.IGNORECASE)
 
+_FOLDER = re.compile(rf"(?:\d+k[_-])?{SPLIT.pattern}", re.IGNORECASE)
+"""Names of folders that are those of a split, alone or after the size of a release."""
+
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # before UTF-16, whose mark it begins with
@@ -380,9 +383,9 @@ def format_of(path: Path) -> str | None:
 
 
 def split_of(path: Path) -> str | None:
-    """Split that a file name speaks of, ``30k_test.jsonl.gz``, or else is the name of its folder."""
+    """Split that a file name speaks of, ``30k_test.jsonl.gz``, or else the name of its folder, ``30k_test``."""
     # a folder of tests is no split
-    return split_named(path.name) or (split_named(path.parent.name) if SPLIT.fullmatch(path.parent.name) else None)
+    return split_named(path.name) or (split_named(path.parent.name) if _FOLDER.fullmatch(path.parent.name) else None)
 
 
 def split_named(name: str) -> str | None:

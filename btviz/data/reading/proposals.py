@@ -26,7 +26,7 @@ _LABELS = {"flags by name", "scores by name", "names", "words", "codes"}
 
 _NAMED: Mapping[str, str] = {
     "prompt": r"prompt|question|instruction|query|request|problem|goal|behaviou?r|user|human|input|text|q"
-    r"|问题|提问|提示词|提示|指令|问",
+    r"|history|post|问题|提问|提示词|提示|指令|问",
     "response": r"response|answer|completion|reply|output|generation|assistant|bot|model|target|a"
     r"|回答|答案|回复|答复|答",
     "severity": r"severity|level|严重程度",
@@ -41,7 +41,13 @@ _UNSAFE = re.compile(r"unsafe|harm|toxic|flag|violat|malicious|danger|bad|risk|j
 _SAFE = re.compile(r"safe|benign|harmless|clean|acceptable|安全|无害")
 _VERDICT = re.compile(r"label|verdict|safety|moderation|is_|judg|rating|class|annotation")
 _ORDER = re.compile(r"safer|better|preferred|response_?id")
-_SIDES = (("0", "1"), ("1", "2"), ("a", "b"), ("chosen", "rejected"), ("first", "second"), ("left", "right"))
+_CHOSEN = (("chosen", "rejected"), ("preferred", "dispreferred"), ("winner", "loser"), ("win", "lose"))
+"""Names of two answers that say which was preferred."""
+
+_SIDES = (("0", "1"), ("1", "2"), ("a", "b"), *_CHOSEN, ("first", "second"), ("left", "right"))
+
+_NO_TEXT = re.compile(r"(^|[_.\- ])(?:id|uid|uuid|hash|sha\d*|url|created)([_.\- ]|$)")
+"""Words in the name of a column whose texts are no answers."""
 
 
 def proposal(sample: Sequence[Summary]) -> dict[str, str]:
@@ -55,7 +61,10 @@ def proposal(sample: Sequence[Summary]) -> dict[str, str]:
             free.pop(key, None)
 
     chat = _only_chat(free)
-    take("prompt", chat or _best("prompt", free, kinds=_TEXTS) or _only_text(free))
+    sides = _two_answers(free)
+    others = {key: summary for key, summary in free.items() if key not in (sides or ())}
+    asked = (_best("prompt", columns, kinds=_TEXTS) for columns in (others, free))
+    take("prompt", chat or next(filter(None, asked), None) or _only_text(free))
     sides = _two_answers(free)
     for column, key in zip(("response_0", "response_1"), sides or (), strict=False):
         take(column, key)
@@ -64,6 +73,8 @@ def proposal(sample: Sequence[Summary]) -> dict[str, str]:
     for column in ("better", "safer") if sides else ():
         order = _best(column, free, kinds={"flags", "codes", "words"})
         take(column, order, value=None if order is None else _from_least(free[order]))
+    if sides and not {"better", "safer"} & found.keys() and _say_which(sides):
+        found["overall"] = ":0"
     safety = None if sides else _safety(free)
     if safety is not None:
         take("is_safe", safety[0], value=safety[1])
@@ -103,7 +114,8 @@ def _only_text(free: Mapping[str, Summary]) -> str | None:
 
 def _two_answers(free: Mapping[str, Summary]) -> tuple[str, str] | None:
     """Two columns of texts whose names differ only in which answer they are."""
-    texts = {_plain(key): key for key, summary in free.items() if summary.holds in {"texts", "messages"}}
+    held = {_plain(key): key for key, summary in free.items() if summary.holds in {"texts", "messages"}}
+    texts = {name: key for name, key in held.items() if not _NO_TEXT.search(name)}
     for first, second in _SIDES:
         for name, key in texts.items():
             if re.search(rf"(^|[_.\- a-z]){first}$", name):
@@ -111,6 +123,11 @@ def _two_answers(free: Mapping[str, Summary]) -> tuple[str, str] | None:
                 if other in texts and other != name:
                     return key, texts[other]
     return None
+
+
+def _say_which(sides: tuple[str, str]) -> bool:
+    """Whether the names of two answers tell that the first was preferred."""
+    return any(_plain(key).endswith(chosen) for key in sides[:1] for chosen, _ in _CHOSEN)
 
 
 def _safety(free: Mapping[str, Summary]) -> tuple[str, str] | None:
@@ -211,6 +228,8 @@ def unrecognised(place: Place, sample: Batch) -> DataError:
     if lacks_header(seen):
         return DataError(f"{place.name} was to be read; {NO_HEADER[0].lower()}{NO_HEADER[1:]}")
     asked = f"{place.name} was to be read; its columns {shown_columns([s.key for s in seen])} fit no known shape"
+    if several := several_answers(place, seen, proposed=proposed):
+        return DataError(f"{asked}. {several}")
     if "prompt" in proposed:
         left = [s.key for s in seen if looks_like_label(s.key) and not _is_used(s, proposed)]
         rest = f"{shown_columns(left)} would not be kept, and look like labels. " if left else ""
@@ -224,6 +243,25 @@ def unrecognised(place: Place, sample: Batch) -> DataError:
     return DataError(
         f"{asked}, and none looks like a prompt ({held}). Say what they are, as in: "
         + place.line({"prompt": "COLUMN", "response": "COLUMN", "is_safe": "COLUMN"})
+    )
+
+
+_SEVERAL = re.compile(rf"(?:{_NAMED['response']}|candidate|sample|continuation)s?([_.\- ]|$)")
+
+
+def several_answers(place: Place, sample: Sequence[Summary], *, proposed: Mapping[str, str]) -> str:
+    """How to read a file whose rows hold any number of answers, with what is said of each; empty for other files."""
+    lists = [summary for summary in sample if summary.holds == "lists" and _SEVERAL.search(_plain(summary.key))]
+    if not lists or {"response", "response_0"} & proposed.keys():
+        return ""
+    columns = json.dumps({"prompt": proposed.get("prompt", "COLUMN"), "response": "response"}, ensure_ascii=False)
+    table = "pl.read_parquet" if (place.path or Path()).suffix == ".parquet" else "pl.read_ndjson"
+    rows = place.name if place.path is None else f"{table}({json.dumps(place.shown, ensure_ascii=False)})"
+    key = json.dumps(lists[0].key, ensure_ascii=False)
+    return (
+        f"{lists[0].key!r} holds several answers in one row ({lists[0].words}); a row has one answer or two. Make a "
+        f"row of each, where response is the text of an answer: btviz.load({rows}.explode({key}).unnest({key}), "
+        f"columns={columns})"
     )
 
 

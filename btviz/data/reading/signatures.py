@@ -7,7 +7,7 @@ import re
 import zipfile
 from pathlib import Path
 
-from btviz.data.reading.archives import SUFFIXES, members_of, packing_of
+from btviz.data.reading.archives import SUFFIXES, members_of, packing_of, unpacking
 from btviz.data.reading.files import Head, opened
 from btviz.errors import DataError
 
@@ -34,7 +34,7 @@ _BINARY: tuple[tuple[bytes, str, str], ...] = (
     (rb"Obj\x01", "an Avro file", _AGAIN),
     (rb".{8}DUCK", "a DuckDB database", "Write a table of it out: COPY (QUERY) TO 'rows.parquet'."),
     (rb"RD[AX][23]\n", "a file of R", _AGAIN),
-    (rb".{257}ustar", "a tar archive", _UNPACK),
+    (rb".{257}ustar", "a tar archive", "mkdir -p {1} && tar -xf {0} -C {1}"),
     (rb"7z\xbc\xaf\x27\x1c", "a 7-Zip archive", _UNPACK),
     (rb"Rar!\x1a\x07", "a RAR archive", _UNPACK),
     (rb"\x04\x22\x4d\x18", "an lz4 archive", _UNPACK),
@@ -80,7 +80,7 @@ def refuse_strange(path: Path, head: Head) -> None:
     for start in (head.raw, head.text):
         for magic, what, advice in _BINARY:
             if re.match(magic, start, re.DOTALL):
-                raise refusal(path, what, advice=advice)
+                raise refusal(path, what, advice=_advice(path, advice))
     if packing_of(head.text) is not None:
         raise refusal(path, "an archive in an archive", advice="Unpack it once.")
     for magic, what, advice in _TEXT:
@@ -122,6 +122,12 @@ def _is_chinese(text: bytes) -> bool:
     return sum("\u3000" <= letter <= "\u9fff" or "\uff00" <= letter <= "\uffef" for letter in letters) * 10 > 9 * len(
         letters
     )
+
+
+def _advice(path: Path, advice: str) -> str:
+    """What to do, in words or as commands that name the file."""
+    command = unpacking(path.name, advice) if "{0}" in advice else ""
+    return f"In its folder, unpack it: {command}" if command else advice
 
 
 def refusal(path: Path, what: str, *, advice: str = "Name a file of JSON, CSV, Parquet or Arrow.") -> DataError:

@@ -336,7 +336,7 @@ def _missing(preferences: pl.DataFrame) -> str:
         return "This data set holds no comparisons."
     better, safer = (preferences[name].null_count() for name in ("better", "safer"))
     chosen = preferences["overall"].count()
-    only = f" {chosen:,} tell only which answer was chosen, as better or as safer." if chosen else ""
+    only = f" {chosen:,} tell only which answer was chosen, not whether as better or as safer." if chosen else ""
     return (
         f"Of {preferences.height:,} comparisons {better:,} do not tell the better answer and {safer:,} do not tell the "
         f"safer one.{only} Choose another release or stratum, or read the comparisons."

@@ -21,6 +21,7 @@ from btviz.plots.interactive.scores import (
     panels_of,
 )
 from btviz.plots.scores.distributions import NOTES, note_of_boundaries
+from btviz.scores.answers import named_scores
 from btviz.scores.signs import SignCheck
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import STRATA, titles
@@ -104,7 +105,7 @@ def picture_of(
     sign_checks = [check for check in checks.values() if check is not None]
     said = [check.reason for check in sign_checks]
     if refused:
-        names = ", ".join(f"{check.kind} of {check.model}" for check in refused)
+        names = ", ".join(named_scores(check.model, check.kind) for check in refused)
         said.append(
             f"Not drawn: {names}. Turn the sign of these scores, or tick the box above the picture if it is the labels "
             "that are wrong."

@@ -21,6 +21,10 @@ Step = Unfolding | Renaming
 """What is done to the keys of a file before a layout reads them."""
 
 
+_SPOKEN = ("prompt", "response", "response_0", "response_1")
+"""Columns that may hold chats under any key."""
+
+
 def planned(
     sample: Batch, columns: Mapping[str, str] | None = None, *, path: Path | None = None
 ) -> tuple[list[Unfolding], dict[str, str]]:
@@ -28,9 +32,9 @@ def planned(
     order, rest = meaning_of_chosen(columns or {})
     kept = used_keys(rest, sample)
     steps = unfoldings(sample, kept=kept, order=order, path=path)
-    named = {name: key for name in ("prompt", "response") if (key := rest.get(name, name)) in sample.columns}
+    named = {name: key for name in _SPOKEN if (key := rest.get(name, name)) in sample.columns}
     if any(name != key for name, key in named.items()):
-        first = _named(named, [name for name in ("prompt", "response") if name in sample.columns])
+        first = _named(named, [name for name in _SPOKEN if name in sample.columns])
         more = unfoldings(first.of(sample), kept=kept - {*named.values()}, order=order)
         if more:
             steps, rest = [first, *more], rest | {name: name for name in named}

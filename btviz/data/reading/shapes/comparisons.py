@@ -181,12 +181,38 @@ def _of_two(cells: Mapping[str, Any]) -> Row:
 
 
 ANSWERS_TO_CHATS = Unfolding(
-    name="two answers to prompts that are chats",
+    name="two answers in chats",
     needs=("prompt", *_PAIR),
     makes=("prompt", *_PAIR),
     of_row=_of_two,
     canonical={"turns_0": TURNS, "turns_1": TURNS},
-    fits=lambda sample: holds_chats(sample, "prompt"),
+    fits=lambda sample: any(holds_chats(sample, key) for key in ("prompt", *_PAIR)),
 )
 
-TWO_ANSWERS = (*map(_list_under, ("response", "responses", "answers")), ANSWERS_TO_CHATS)
+
+def _of_posts(cells: Mapping[str, Any]) -> Row:
+    """Two comments on a post; a label of 1 says that the first was preferred, and 0 the second."""
+    order = _PREFERRED.get(str(cells["labels"]).lower())
+    remarks = () if order is not None else ("labels is neither 0 nor 1",)
+    texts = dict(zip(("prompt", *_PAIR), (cells[key] for key in _POSTS), strict=True))
+    return Row(texts, {"overall": order}, remarks)
+
+
+_PREFERRED = {"1": 0, "1.0": 0, "true": 0, "0": 1, "0.0": 1, "false": 1}  # a table of texts holds "1"
+
+_POSTS = ("history", "human_ref_A", "human_ref_B")
+
+COMMENTS_ON_POSTS = Unfolding(
+    name="two comments on a post (SHP)",
+    needs=(*_POSTS, "labels"),
+    takes=("score_A", "score_B", "score_ratio"),
+    left=("score_A", "score_B", "score_ratio"),
+    makes=("prompt", *_PAIR),
+    of_row=_of_posts,
+    canonical={"overall": pl.UInt8()},
+    said=(
+        "labels is 1 where readers preferred human_ref_A: that order is kept as overall, better and safer are null.",
+    ),
+)
+
+TWO_ANSWERS = (*map(_list_under, ("response", "responses", "answers")), ANSWERS_TO_CHATS, COMMENTS_ON_POSTS)
