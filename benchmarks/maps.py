@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from benchmarks.populations import PROMPTS, REPLICA_QA, forget, timed, warm
+from benchmarks.populations import PROMPTS, REPLICA_QA, Population, forget, timed, warm
 from benchmarks.running import Skipped
 
 
@@ -105,6 +105,36 @@ def data_map(folder: Path) -> float:
     return timed(lambda: btviz.fit_data_map(emb))
 
 
+def layout(folder: Path) -> float:
+    """The layout of the replica's prompts alone, its neighbours found before."""
+    return _layout(folder, PROMPTS, method="parallel")
+
+
+def layout_umap(folder: Path) -> float:
+    """The same by umap-learn, on one thread."""
+    return _layout(folder, PROMPTS, method="umap")
+
+
+def layout_qa(folder: Path) -> float:
+    """The layout of the replica's 110,822 pairs alone."""
+    return _layout(folder, REPLICA_QA, method="parallel")
+
+
+def layout_qa_umap(folder: Path) -> float:
+    """The same by umap-learn."""
+    return _layout(folder, REPLICA_QA, method="umap")
+
+
+def _layout(folder: Path, population: Population, *, method: str) -> float:
+    import btviz
+
+    emb = population.load()[1]
+    btviz.nearest_neighbors(emb)
+    warm()
+    forget(folder, "maps")
+    return timed(lambda: btviz.fit_data_map(emb, method=method))
+
+
 def data_map_stored(folder: Path) -> float:
     """The same map, asked for again."""
     import btviz
@@ -148,6 +178,10 @@ MAP_CASES: dict[str, Callable[[Path], float]] = {
         neighbors_lists,
         neighbors_lists_faiss,
         data_map,
+        layout,
+        layout_umap,
+        layout_qa,
+        layout_qa_umap,
         data_map_stored,
         data_map_landmarks,
         umap_spectral,

@@ -30,6 +30,8 @@ RATIOS: tuple[tuple[str, str, str, float | None], ...] = (
     ("neighbors_exact", "neighbors_sklearn", "the same against scikit-learn", None),
     ("neighbors_exact", "neighbors_descent", "the same against nearest-neighbour descent, approximate", None),
     ("neighbors_lists", "neighbors_lists_faiss", "neighbours of the replica's 110,822 pairs against FAISS, IVF", 1),
+    ("layout", "layout_umap", "layout of 16,851 prompts, neighbours known, against umap-learn's", None),
+    ("layout_qa", "layout_qa_umap", "layout of 110,822 pairs, neighbours known, against umap-learn's", None),
     ("topics_real", "bertopic_real", "map and topics of 3,021 real pairs against BERTopic's README", 5),
     ("topics_real", "bertopic_real_map", "the same against BERTopic's README and its 2-D map", 5),
     ("topics_real", "bertopic_real_pca", "the same against BERTopic with a PCA start", None),
