@@ -388,6 +388,15 @@ def test_answers_in_chats_under_names_of_their_own_are_proposed_with_their_order
     assert sorted(ds.pairs["response"]) == [f"{side} {i}" for side in ("first", "second") for i in range(3)]
 
 
+def test_what_a_chat_becomes_is_shown(tmp_path: Path) -> None:
+    path = tmp_path / "rows.jsonl"
+    path.write_text(json.dumps({"prompt": "q", "chosen": "a", "rejected": "b", "score_chosen": 2, "score_rejected": 1}))
+    made = ("prompt", "response_0", "response_1", "overall")
+    assert btviz.inspect(path).unfolded == {"chosen": made, "rejected": made}
+    rows = {line.split()[0]: line for line in call("data", "inspect", path).stdout.splitlines() if line}
+    assert rows["rejected"].rstrip().endswith("prompt, response_0, response_1, overall")
+
+
 def test_several_answers_in_a_row_are_refused_with_a_line_that_reads_them(tmp_path: Path) -> None:
     answers = [{"model": name, "response": f"with a {name}", "overall_score": 2.0} for name in ("can", "hose")]
     rows = [{"instruction": f"How is plant {i} watered?", "completions": answers} for i in range(3)]

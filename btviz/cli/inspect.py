@@ -43,6 +43,8 @@ def _print_shape(seen: Inspection) -> None:
     sources: dict[str, list[str]] = {}
     for column, key in seen.sources.items():
         sources.setdefault(key, []).append(column)
+    for key, made in seen.unfolded.items():
+        sources.setdefault(key, [*made])
     rows = [[s.key, s.words, _examples(s.labels), ", ".join(sources.get(s.key, []))] for s in seen.columns]
     print_table(rows, ["column", "holds", "labels, with rows", "becomes"])
     click.echo("")

@@ -20,6 +20,7 @@ from btviz.data.reading.proposals import NO_HEADER, Place, lacks_header, proposa
 from btviz.data.reading.recognition import recognise
 from btviz.data.reading.record import Batch
 from btviz.data.reading.shapes import unfolded
+from btviz.data.reading.shapes.unfolding import Unfolding
 from btviz.data.reading.summaries import Summary, summaries
 from btviz.data.sources import STANDARD_INPUT, Holding, Source, labelled
 from btviz.errors import DataError, UsageError
@@ -55,6 +56,8 @@ class Inspection:
         The table that its rows become.
     sources : dict of str to str
         Columns of the data set, and the keys that they are read from.
+    unfolded : dict of str to tuple of str
+        Keys whose texts are made plain first, as those of chats are, and what they become together.
     taxonomy : str or None
         Of its categories.
     kept, rejected : int
@@ -91,6 +94,7 @@ class Inspection:
     files: tuple[str, ...] = ()
     others: tuple[Inspection, ...] = ()
     passed_over: Mapping[str, str] = field(default_factory=dict)
+    unfolded: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @property
     def shapes(self) -> tuple[Inspection, ...]:
@@ -270,6 +274,13 @@ def _seen(beginning: _Beginning, *, taxonomy: Taxonomy | None, columns: Mapping[
         keys_not_kept=tuple(sorted(layout.not_kept)),
         labels_not_kept=tuple(layout.labels_not_kept),
         said=layout.said,
+        unfolded={
+            key: (*step.makes, *(name for name in step.canonical if not name.startswith("turns")))
+            for step in steps
+            if isinstance(step, Unfolding)
+            for key in (*step.needs, *step.takes)
+            if key in sample.columns and key not in {*step.left, *step.makes}
+        },
     )
 
 
