@@ -16,11 +16,13 @@ const RESTS = 150; // milliseconds without a move, after which the points in sig
  * @param {ScatterApi} api
  * @param {HTMLElement} container
  * @param {number[]} reach  of the points, across and up
+ * @returns {number}  how far the camera stands
  */
 function placeCamera(api, { clientWidth: across, clientHeight: down }, [x, y]) {
   const distance = AROUND * Math.max(y, (x * down) / across); // else a narrow map is cut, and a wide one small
-  api.set({ cameraDistance: distance });
+  if (api.get("cameraDistance") !== distance) api.set({ cameraDistance: distance });
   api.get("camera").setScaleBounds([1 / (2 * distance), NEAREST / distance]);
+  return api.get("cameraDistance");
 }
 
 /**
@@ -90,12 +92,16 @@ export async function drawPoints({ model, host, signal }, { stage, labels, send 
   const container = /** @type {HTMLElement & { api: ScatterApi }} */ (containerIn(el));
   const { api } = container;
   oneDrawAtATime(api);
-  placeCamera(api, container, model.get("state").reach);
+  let placed = placeCamera(api, container, model.get("state").reach);
   noClickAfterDrag(container);
   container.append(labels.node);
   api.subscribe("view", labels.place);
   const canvas = /** @type {HTMLElement} */ (container.querySelector("canvas"));
-  new ResizeObserver(() => requestAnimationFrame(labels.place)).observe(canvas);
+  const resized = () => {
+    if (api.get("cameraDistance") === placed) placed = placeCamera(api, container, model.get("state").reach);
+    labels.place();
+  };
+  new ResizeObserver(() => requestAnimationFrame(resized)).observe(canvas); // what lies beside it may come later
   letThrough(labels.node, { canvas, points, signal });
   const { drawn, points: n } = model.get("state");
   if (drawn < n) askForPoints(api, { send, signal });
