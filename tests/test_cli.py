@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import patience
+import polars as pl
 import pytest
 from click.testing import CliRunner, Result
 from wording import says
@@ -384,6 +385,8 @@ def test_a_closed_pipe_is_no_error():
 
 SLOW = """
 import signal, sys, time
+import polars as pl
+
 import btviz
 from btviz.cli import app
 
@@ -431,6 +434,25 @@ def test_numbers_stand_to_the_right_and_nothing_is_lost_on_a_narrow_terminal(cap
     assert max(map(len, lines)) <= 24
     assert "".join(line[:14].strip() for line in lines[2:-1]).startswith("[red]hate")
     assert lines[-1].endswith(" –")
+
+
+def test_words_give_way_before_numbers_on_a_narrow_terminal(capsys, monkeypatch):
+    names = ["grouping", "comparisons recorded", "low", "high"]
+    rows = [["controversial politics", 123_456, 0.25, 0.75], ["x", 1, None, 0.125]]
+    monkeypatch.setenv("COLUMNS", "46")
+    report.print_table(rows, names)
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines)) <= 46
+    assert [sum(number in line for line in lines) for number in ("123,456", "0.250", "0.750", "0.125")] == [1] * 4
+    monkeypatch.setenv("COLUMNS", "20")  # too narrow for any: then the terminal folds rows
+    report.print_table(rows, names)
+    assert any(line.split()[-3:] == ["123,456", "0.250", "0.750"] for line in capsys.readouterr().out.splitlines())
+
+
+def test_reasons_that_differ_in_a_number_are_one(capsys):
+    reasons = ["worth 6 of 0.5", "worth 1,019 of 0.5", "worth 11 of 0.5", "no label", None]
+    report.print_reasons(pl.DataFrame({"undefined": reasons}))
+    assert capsys.readouterr().out == "–: no label.\n–: worth 6 to 1,019 of 0.5.\n"
 
 
 def test_json_refuses_what_json_cannot_say():

@@ -22,8 +22,9 @@ GRIDS = {
     "measures": pooled.measures,
     "curves": pooled.curves,
     "topics": pooled.topics,
+    "flips": pooled.flips,
 }
-"""Grids by name. The last four draw data sets one by one: ask for fewer draws."""
+"""Grids by name. The last five draw data sets one by one: ask for fewer draws."""
 
 
 def main() -> None:

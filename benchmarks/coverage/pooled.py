@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from benchmarks.coverage.cells import Seen, sizes
+from btviz import load
 from btviz.scores.calibration import logistic_fit
 from btviz.scores.differences import mean_interval
 from btviz.stats import clustered
@@ -20,6 +21,9 @@ from btviz.stats.measures import MEASURES
 from btviz.stats.regression import errors_of, moves_of
 from btviz.stats.resampling import cluster_sums
 from btviz.stats.separation import spearman_interval
+from btviz.store import fingerprint
+from btviz.texts.embedding import Embeddings
+from btviz.texts.label_noise import planted_flips
 from btviz.texts.topics.categories import _ami, _by_halves, _by_prompt
 
 LARGE = 200_000  # prompts whose value is taken for the truth
@@ -173,3 +177,45 @@ def _topical(rng: np.random.Generator, prompts: int, *, clear: float) -> pl.Data
     usual = rng.integers(8, size=prompts)[prompt]  # what a prompt invites, whatever its topic
     labels = np.where(rng.random(len(prompt)) < clear, topic % 8, np.where(rng.random(len(prompt)) < 0.5, usual, 8))
     return pl.DataFrame({"prompt_id": prompt, "topic": topic, "labels": labels})
+
+
+def flips(prompts: int, *, draws: int) -> Iterator[str]:
+    """Precision and recall of planted label flips, by direction; the truth is what all draws together give."""
+    for answers in (1, 3):
+        rng = np.random.default_rng([prompts, answers])
+        found = pl.concat([_planted(rng, prompts, answers=answers) for _ in range(draws)])
+        for (way,), rows in found.group_by("direction", maintain_order=True):
+            for name, weight in (("precision", "n_named"), ("recall", "n_planted")):
+                known = rows.drop_nulls(name)
+                if not known[weight].sum():
+                    continue  # no draw names anything
+                truth = float((known[name] * known[weight]).sum() / known[weight].sum())
+                seen = Seen()
+                low, high = (
+                    rows[f"{name}_{end}"].cast(pl.Float64).fill_null(math.nan).to_numpy() for end in ("low", "high")
+                )
+                seen.add(low, high, truth=truth, effective=prompts)
+                yield seen.line(f"{name} of {way}s ({truth:.2f}), {prompts} prompts, answers to each: {answers}")
+
+
+def _planted(rng: np.random.Generator, prompts: int, *, answers: int) -> pl.DataFrame:
+    """What `planted_flips` finds among answers about 12 matters, of which some are mostly unsafe and most are not."""
+    n = prompts * answers
+    prompt = np.repeat(np.arange(prompts), answers)
+    matter = rng.integers(12, size=prompts)[prompt]
+    unsafe = rng.random(n) < np.where(matter < 4, 0.97, 0.03)
+    vectors = np.eye(12)[matter] + rng.normal(scale=0.15, size=(n, 12))
+    rows = {
+        "prompt": [f"prompt {i}" for i in prompt],
+        "response": [f"answer {i}" for i in range(n)],
+        "is_safe": ~unsafe,
+    }
+    ds = load(pl.DataFrame(rows))
+    place = ds.pairs.select("pair_id", place=pl.col("response").str.split(" ").list.get(1).cast(pl.UInt64) + 1)
+    vectors = (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    ids = np.arange(1, n + 1, dtype=np.uint64)
+    emb = Embeddings(
+        ids, vectors, place.rename({"place": "text_id"}), "response", "made", fingerprint(vectors.tobytes())
+    )
+    found = planted_flips(ds, emb, targets=["is_safe"], at=(), n_draws=5, planted=0.05)
+    return found.filter(pl.col("k").is_null())

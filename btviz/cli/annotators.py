@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.report import json_option, print_json, print_reasons, print_table
+from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +42,8 @@ def stats_agreement(name: str, *, as_json: bool) -> None:
         return
     safety = table.row(-1, named=True)
     if safety["agreement"] is None:
-        click.echo(f"Agreement of annotators in {ds.population} is not measured. {safety['undefined'].capitalize()}.")
+        said = f"Agreement of annotators in {ds.population} is not measured. {safety['undefined'].capitalize()}."
+        click.echo(folded(said))
         return
     _print_agreement(ds, table, rules)
 
@@ -76,16 +78,15 @@ def _target_name(ds: Dataset, target: str) -> str:
 
 
 _NOISE_COLUMNS = {
-    "pairs": "n_pairs",
     "by majority": "prevalence_majority",
     "latent": "prevalence",
     "low": "prevalence_low",
     "high": "prevalence_high",
     "sensitivity": "sensitivity",
-    "false positives": "false_positive_rate",
+    "false alarms": "false_positive_rate",
     "from": "prevalence_lowest",
     "to": "prevalence_highest",
-    "relabelled": "n_relabelled",
+    "changed": "n_relabelled",
 }
 
 
@@ -108,7 +109,8 @@ def stats_annotators(name: str, *, n_boot: int, seed: int, as_json: bool) -> Non
         return
     if not noise.table["n_pairs"].sum():
         reason = noise.table["undefined"][0]
-        click.echo(f"Errors of annotators in {ds.population} are not estimated. {reason[0].upper()}{reason[1:]}.")
+        said = f"Errors of annotators in {ds.population} are not estimated. {reason[0].upper()}{reason[1:]}."
+        click.echo(folded(said))
         return
     _print_noise(ds, noise)
 
@@ -118,13 +120,19 @@ def _print_noise(ds: Dataset, noise: AnnotatorNoise) -> None:
         [_target_name(ds, row["category"]), *(row[of] for of in _NOISE_COLUMNS.values())]
         for row in noise.table.to_dicts()
     ]
-    print_table(
-        rows, ["category", *_NOISE_COLUMNS], title=f"Errors of annotators in {ds.population}: two latent classes"
-    )
+    n_pairs = max(noise.table["n_pairs"])
+    title = f"Errors of annotators in {ds.population}: two latent classes of {n_pairs:,} pairs"
+    print_table(rows, ["category", *_NOISE_COLUMNS], title=title)
     click.echo(
-        "\nLow and high: 95 % interval by prompt of the latent share. From and to: shares compatible with the votes if "
-        "every pair has\nerror rates of its own, and more than half of all possible annotators would be right on it. "
-        "Relabelled: pairs whose more\nprobable class is not what the majority says.\n"
+        "\n"
+        + folded(
+            "By majority, latent: share of pairs that have the category by most votes, and by the model. Low and high: "
+            "95 % interval by prompt of the latent share. Sensitivity and false alarms: share of votes that see the "
+            "category where it is, and where it is not. From and to: shares compatible with the votes if every pair "
+            "has error rates of its own, and more than half of all possible annotators would be right on it. Changed: "
+            "pairs whose more probable class is not what the majority says."
+        )
+        + "\n"
     )
     print_reasons(noise.table)
     _print_doubts(ds, noise)
@@ -142,4 +150,4 @@ def _print_doubts(ds: Dataset, noise: AnnotatorNoise) -> None:
     for doubt in doubts["doubt"].unique(maintain_order=True).to_list():
         where = doubts.filter(doubts["doubt"] == doubt)["category"].to_list()
         names = "all" if len(where) == known.height else ", ".join(_target_name(ds, key) for key in where)
-        click.echo(f"Doubtful ({names}): {doubt}.")
+        click.echo(folded(f"Doubtful ({names}): {doubt}."))

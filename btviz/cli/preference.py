@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table, table_rows
+from btviz.cli.report import format_cell, json_option, print_json, print_reasons, print_table, table_rows
 from btviz.errors import NotFoundError
 from btviz.taxonomy import folded, percent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import polars as pl
 
     from btviz.data import Dataset
@@ -18,14 +20,6 @@ if TYPE_CHECKING:
 
 
 _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
-
-_BESIDE = {
-    "p_shrunken": "shrunken",
-    "p_prompt_weighted": "p by prompt",
-    "naive_low": "naive low",
-    "naive_high": "naive high",
-}
-"""Columns that stand beside them for contrast, and what they are called."""
 
 
 @click.command("orthogonality")
@@ -57,11 +51,13 @@ def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, a
         print_json({**about, "lacking": lacking(ds), **_document(result), "severity_order": _order_document(order)})
         return
     if (reason := lacking(ds)) is not None:
-        click.echo(f"Over all comparisons nothing is measured: {reason}\n")
+        click.echo(folded(f"Over all comparisons nothing is measured: {reason}") + "\n")
         if result.bias["n"].sum():
             _print_bias(result)
     else:
-        _print_orthogonality(result, title=f"P(better = safer) in {ds.population}", is_synthetic=ds.is_synthetic)
+        slugs = {key: ds.taxonomy[key].slug for key in ds.taxonomy.keys}  # not a mapping
+        title = f"P(better = safer) in {ds.population}"
+        _print_orthogonality(result, title=title, is_synthetic=ds.is_synthetic, slugs=slugs)
     _print_order(order, ds)
 
 
@@ -142,11 +138,21 @@ def _cycles(result: Orthogonality) -> dict[str, int]:
     return {"prompts": result.cycles.height, **result.cycles.select(pl.col(counted).sum()).row(0, named=True)}
 
 
-def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: bool) -> None:
+def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: bool, slugs: Mapping[str, str]) -> None:
     table = result.table
-    columns = ["grouping", "level", *_SHARES, "p_holm", *_BESIDE]
-    print_table(table_rows(table, columns), [_BESIDE.get(name, name) for name in columns], title=title)
+    rows = table_rows(table, ["grouping", "level", "n", "prompts", "p", "p_low", "p_high", "p_holm", "p_shrunken"])
+    named = [[grouping, slugs.get(level, level), *cells] for grouping, level, *cells in rows]
+    columns = ["grouping", "level", "n", "prompts", "p", "low", "high", "p_holm", "shrunken"]
+    print_table(named, columns, title=title)
     print_reasons(table.filter(table["p_low"].is_null()))
+    by_prompt, low, high = table.select("p_prompt_weighted", "naive_low", "naive_high").row(0)
+    click.echo(
+        folded(
+            f"Over all, p by prompt, each prompt weighing the same, is {format_cell(by_prompt)}; the naive interval, "
+            f"as if no comparisons shared a prompt, is [{format_cell(low)}, {format_cell(high)}]. --json has both of "
+            "each row."
+        )
+    )
     click.echo("")
     for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
         if grouping in {"all", "stratum"}:
@@ -163,7 +169,7 @@ def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: boo
     _print_pooled(result.pooled)
     if result.cycles.height:
         cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(result).items())
-        click.echo(f"\nPrompts with three or more answers: {cycles}.")
+        click.echo("\n" + folded(f"Prompts with three or more answers: {cycles}."))
 
 
 def _order_document(order: SeverityOrder) -> dict[str, Any]:
@@ -176,7 +182,11 @@ def _print_order(order: SeverityOrder, ds: Dataset) -> None:
         click.echo("")
         columns = ["criterion", "n_recorded", "n_equal", "n_incomparable", "n_against", *_SHARES]
         title = "Does safer point to the less harmful answer? p: share of the n comparisons that a criterion orders"
-        print_table(table_rows(order.direction, columns), columns, title=f"{title}, of {ds.population}")
+        print_table(
+            table_rows(order.direction, columns),
+            [column.removeprefix("n_") for column in columns],
+            title=folded(f"{title}, of {ds.population}"),
+        )
         print_reasons(order.direction.filter(order.direction["p_low"].is_null()))
         opposite = order.contradictions.filter(order.contradictions["n"] > 0)
         for first, second, n_opposite, n in opposite.select("first", "second", "n_opposite", "n").rows():
@@ -185,7 +195,7 @@ def _print_order(order: SeverityOrder, ds: Dataset) -> None:
         click.echo("")
         columns = ["level", "n_recorded", *_SHARES]
         title = "P(better = safer) by what differs first between the two answers; none: nothing that is recorded"
-        print_table(table_rows(order.strata, columns), columns, title=f"{title}, of {ds.population}")
+        print_table(table_rows(order.strata, columns), columns, title=folded(f"{title}, of {ds.population}"))
         print_reasons(order.strata)
     if not order.severity.is_empty():
         click.echo("")
@@ -219,7 +229,7 @@ def _print_bias(result: Orthogonality) -> None:
 
 def _print_pooled(pooled: pl.DataFrame) -> None:
     if not pooled["estimate"].count():
-        click.echo(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}.")
+        click.echo(folded(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}."))
         return
     columns = ["measure", "estimate", "low", "high", "p_value", "naive_p_value"]
     print_table(table_rows(pooled, columns), columns, title="Over all comparisons")

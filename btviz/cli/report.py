@@ -10,9 +10,12 @@ from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
-from rich.console import Console
+from rich.cells import cell_len
+from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
+
+from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -20,6 +23,12 @@ if TYPE_CHECKING:
 ABSENT = "–"
 _STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( (%|B|kB|MB|GB))?")
+_FIRST_NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?![\w.%]| %)")
+_HOLE = "\0"
+_GAP = 2
+"""Blanks between two columns of a table."""
+_WORDS = 12
+"""Least width of a column of words; a terminal too narrow for that folds rows itself."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -29,19 +38,30 @@ def print_json(document: object) -> None:
 
 
 def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, title: str = "") -> None:
-    """Print a table on standard output; numbers to the right, absent values as a dash."""
+    """Print a table on standard output; numbers to the right, absent values as a dash.
+
+    Where it is wider than the terminal, headings of numbers are folded between words, and words, not numbers, give way.
+    """
+    # a file or a pipe has no width: there a row is a line, for grep and for paths
+    width = Console().width if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
     body = [[format_cell(cell) for cell in row] for row in rows]
+    cells = [[name, *(row[index] for row in body)] for index, name in enumerate(columns)]
+    lengths = [max(map(cell_len, column)) for column in cells]
+    gaps = _GAP * (len(columns) - 1)
+    crowded = sum(lengths) + gaps > width
     table = Table(box=None, pad_edge=False)
-    for index, name in enumerate(columns):
-        numeric = any(_NUMBER.fullmatch(row[index]) for row in body)
-        table.add_column(Text(name), justify="right" if numeric else "left", overflow="fold")
+    for index, (name, *column) in enumerate(cells):
+        numeric = any(map(_NUMBER.fullmatch, column))
+        keeps = crowded and (numeric or not any(map(str.isalpha, "".join(column))))
+        lengths[index] = max(map(cell_len, [*name.split(), *column])) if keeps else min(lengths[index], _WORDS)
+        justify: JustifyMethod = "right" if numeric else "left"
+        fixed = lengths[index] if keeps else None
+        table.add_column(Text(name), justify=justify, overflow="fold", width=fixed)
     for row in body:
         table.add_row(*map(Text, row))
     if title:
         click.echo(title)
-    # a file or a pipe has no width: there a row is a line, for grep and for paths
-    wide = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
-    Console(width=wide).print(table)
+    Console(width=max(width, sum(lengths) + gaps)).print(table)
 
 
 def table_rows(table: pl.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
@@ -56,11 +76,20 @@ def table_rows(table: pl.DataFrame, columns: Sequence[str]) -> list[list[Any]]:
 
 
 def print_reasons(table: pl.DataFrame) -> None:
-    """Say below a table why there are dashes in it: each reason in its columns `undefined` once."""
+    """Say below a table why there are dashes in it: each reason in its columns `undefined` once.
+
+    Reasons that differ in their first number alone are one, with the least and the greatest.
+    """
     for name in table.columns:
         if name.startswith("undefined"):
+            alike: dict[str, list[int]] = {}
             for reason in table[name].drop_nulls().unique().sort().to_list():
-                click.echo(plain(f"{ABSENT}: {reason}."))
+                number = _FIRST_NUMBER.search(reason)
+                numbers = alike.setdefault(_FIRST_NUMBER.sub(_HOLE, reason, count=1), [])
+                numbers += [int(number.group().replace(",", ""))] if number else []
+            for reason, numbers in alike.items():
+                span = " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)})) if numbers else ""
+                click.echo(folded(plain(f"{ABSENT}: {reason.replace(_HOLE, span)}.")))
 
 
 def say(message: str) -> None:

@@ -190,6 +190,17 @@ def apart(first: Finding, second: Finding, *, among: int = 2) -> Decision:
     return Decision(int(one.low > two.high) - int(one.high < two.low))
 
 
+def together(findings: Iterable[tuple[str, Finding]]) -> list[str]:
+    """Several findings, each after its name, with the items said once, at the end, where all rest on the same ones."""
+    known = list(findings)
+    counts = {(found.n, found.items, found.unit.leads) for _, found in known if found.is_plain}
+    if len(known) < 2 or len(counts) != 1 or not all(found.is_plain for _, found in known):
+        return [f"{name} {found}" for name, found in known]
+    ((n, items, leads),) = counts
+    numbers = [f"{name} {found._number(found.value or 0.0)} {found.interval}" for name, found in known]
+    return [*numbers[:-1], f"{numbers[-1]}, each{leads}{n:,} {items}"]
+
+
 def extremes(findings: Iterable[tuple[str, Finding]], *, what: str) -> str | None:
     """The lowest and the highest of several, and whether they differ at all.
 

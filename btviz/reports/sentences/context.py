@@ -12,7 +12,7 @@ from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import lines, listed, p_value
 from btviz.stats.clustered import FEWEST_EFFECTIVE
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import NUMBER, POINTS, SHARE, SMALL, Decision, Finding, Unit, extremes
+from btviz.taxonomy.findings import NUMBER, POINTS, SHARE, SMALL, Decision, Finding, Unit, extremes, together
 from btviz.taxonomy.words import LEVELS, percent, title_of
 
 KINDS = {
@@ -251,14 +251,10 @@ def mix(table: pl.DataFrame, taxonomy: Taxonomy) -> str:
     for (name, against), rows in table.drop_nulls("against").group_by("name", "against", maintain_order=True):
         counted = [_rows_of(table, each) for each in (name, against)]
         known = [(row["category"], _joint(row, sum(counted))) for row in rows.sort(pl.col("share").abs()).to_dicts()]
-        parts = [
-            f"{title_of(category, taxonomy)} by {found}"
-            for category, found in reversed(known)
-            if found.against(0).side != 0
-        ]
-        found = f"differ in {listed(parts)}" if parts else "differ in no category"
-        rows_of = " and ".join(f"{n:,}" for n in counted)
-        said.append(f"{name} and {against}, all differences taken together, {found} ({rows_of} rows).")
+        apart = [(title_of(key, taxonomy), found) for key, found in reversed(known) if found.against(0).side != 0]
+        counts = " and ".join(f"{n:,}" for n in counted)
+        compared = f"Shares in {name} less those in {against} ({counts} rows), all differences taken together"
+        said.append(f"{compared}: {listed(together(apart)) if apart else 'they differ in no category'}.")
     return lines(*said)
 
 

@@ -11,7 +11,7 @@ from btviz.data.dataset import Dataset
 from btviz.preference.verdicts import name_of
 from btviz.reports.sentences.phrases import HALF, lines
 from btviz.taxonomy.categories import Taxonomy
-from btviz.taxonomy.findings import NUMBER, RATE, Finding, extremes
+from btviz.taxonomy.findings import NUMBER, RATE, Finding, extremes, together
 from btviz.taxonomy.words import percent
 
 
@@ -157,7 +157,7 @@ def _told(rows: pl.DataFrame, what: str) -> str | None:
     areas = {row["baseline"]: _area(row) for row in rows.to_dicts()}
     if not areas:
         return None
-    parts = [f"from {words} {areas[name]}" for name, words in _FROM.items() if name in areas]
+    parts = together((f"from {words}", areas[name]) for name, words in _FROM.items() if name in areas)
     return f"{what[0].upper()}{what[1:]}, AUC: {'; '.join(parts)}."
 
 
