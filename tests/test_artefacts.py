@@ -135,7 +135,7 @@ def test_areas_are_said_with_intervals_and_drawn_in_a_panel_each(found, planted)
     said = sentences.artefacts(found, planted)
     lengths = row(found, "unsafe", "lengths")
     ends = f"[{lengths['low']:.2f}, {lengths['high']:.2f}]"
-    assert says(said, f"from lengths alone {lengths['auc']:.2f} {ends} over {planted.pairs.height:,} pairs")
+    assert says(said, f"from lengths alone {lengths['auc']:.2f} {ends}", f"{planted.pairs.height:,} pairs")
     assert says(said, "Of 1 categories" if "Of 1 categories" in said else "categor")
     nothing = found.filter(baseline="source")
     assert says(

@@ -180,22 +180,25 @@ def _topical(rng: np.random.Generator, prompts: int, *, clear: float) -> pl.Data
 
 
 def flips(prompts: int, *, draws: int) -> Iterator[str]:
-    """Precision and recall of planted label flips, by direction; the truth is what all draws together give."""
+    """Precision and recall of planted label flips, by direction, of these data (80 further draws) and of other data."""
     for answers in (1, 3):
         rng = np.random.default_rng([prompts, answers])
         found = pl.concat([_planted(rng, prompts, answers=answers) for _ in range(draws)])
         for (way,), rows in found.group_by("direction", maintain_order=True):
             for name, weight in (("precision", "n_named"), ("recall", "n_planted")):
-                known = rows.drop_nulls(name)
+                known = rows.drop_nulls([name, f"{name}_again"])
                 if not known[weight].sum():
                     continue  # no draw names anything
                 truth = float((known[name] * known[weight]).sum() / known[weight].sum())
-                seen = Seen()
                 low, high = (
-                    rows[f"{name}_{end}"].cast(pl.Float64).fill_null(math.nan).to_numpy() for end in ("low", "high")
+                    known[f"{name}_{end}"].cast(pl.Float64).fill_null(math.nan).to_numpy() for end in ("low", "high")
                 )
-                seen.add(low, high, truth=truth, effective=prompts)
-                yield seen.line(f"{name} of {way}s ({truth:.2f}), {prompts} prompts, answers to each: {answers}")
+                for whose, value in (("these", known[f"{name}_again"].to_numpy()), ("other", np.full(len(low), truth))):
+                    seen = Seen()
+                    # an interval moved by its truth holds 0
+                    seen.add(low - value, high - value, truth=0.0, effective=prompts)
+                    cell = f"{name} of {way}s ({truth:.2f}) in {whose} data"
+                    yield seen.line(f"{cell}, {prompts} prompts, answers to each: {answers}")
 
 
 def _planted(rng: np.random.Generator, prompts: int, *, answers: int) -> pl.DataFrame:
@@ -217,5 +220,10 @@ def _planted(rng: np.random.Generator, prompts: int, *, answers: int) -> pl.Data
     emb = Embeddings(
         ids, vectors, place.rename({"place": "text_id"}), "response", "made", fingerprint(vectors.tobytes())
     )
-    found = planted_flips(ds, emb, targets=["is_safe"], at=(), n_draws=5, planted=0.05)
-    return found.filter(pl.col("k").is_null())
+    found, again = (
+        planted_flips(ds, emb, targets=["is_safe"], at=(), n_draws=count, planted=0.05, random_state=count).filter(
+            pl.col("k").is_null()
+        )
+        for count in (20, 80)
+    )
+    return found.join(again.select("direction", "precision", "recall"), on="direction", how="left", suffix="_again")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from btviz.cli.report import ABSENT, json_option, plain, print_json, print_table, table_rows
+from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -54,14 +55,17 @@ def _print_artefacts(table: pl.DataFrame, ds: Dataset, *, everything: bool) -> N
     else:
         print_table(table_rows(_strongest(named), _STRONGEST), _STRONGEST, title=title)
     click.echo(
-        f"\n{_units(table)}. An area of 0.5 is chance; gain: that of prompt and answer together (qa) less this one."
+        "\n"
+        + folded(
+            f"{_units(table)}. An area of 0.5 is chance; gain: that of prompt and answer together (qa) less this one."
+        )
     )
     if not everything:
         click.echo("from: what tells most alone, of prompt, lengths, refusal and source; all of them: --all.")
     for baseline, features in table.select("baseline", "features").unique(maintain_order=True).rows():
-        click.echo(plain(f"{baseline}: {features}."))
+        click.echo(folded(plain(f"{baseline}: {features}.")))
     for line in _lacking(named):
-        click.echo(plain(f"{ABSENT} {line}."))
+        click.echo(folded(plain(f"{ABSENT} {line}.")))
 
 
 def _short(column: str, ds: Dataset) -> pl.Expr:

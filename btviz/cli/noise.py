@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from btviz.cli.report import json_option, print_json, print_reasons, print_table, say
+from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
     import polars as pl
@@ -55,11 +56,15 @@ def _print_noise(ds: Dataset, found: pl.DataFrame, flips: pl.DataFrame) -> None:
     columns = ["label", "if wrong", "named", "of flips: precision", "low", "high", "chance", "recall", "low", "high"]
     print_table(rows, columns, title=f"Labels that similar texts contradict, in {ds.population}")
     click.echo(
-        f"\n{found.height:,} labels of {found['pair_id'].n_unique():,} pairs are named. Precision, chance and recall "
-        "are of other labels,\nwhich were flipped on purpose: the share of flips among what is named then, what labels "
-        "in random\norder give, and the share of flips that are named; 95 % intervals by prompt. They say how the "
-        "ranking\nfinds random flips, not how many candidates are wrong. A short list of missed harms is no sign that "
-        "few\nwere missed.\n"
+        "\n"
+        + folded(
+            f"{found.height:,} labels of {found['pair_id'].n_unique():,} pairs are named. Precision, chance and recall "
+            "are of other labels, which were flipped on purpose: the share of flips among what is named then, what "
+            "labels in random order give, and the share of flips that are named; 95 % intervals by prompt are of "
+            "further flips in these data, not of other data. They say how the ranking finds random flips, not how many "
+            "candidates are wrong. A short list of missed harms is no sign that few were missed."
+        )
+        + "\n"
     )
     print_reasons(named)
 
