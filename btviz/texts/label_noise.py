@@ -12,6 +12,7 @@ for each direction, beside what labels of the same value in random order would.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, choice
 from btviz.machine.progress import bar
 from btviz.stats.clustered import FEWEST_EFFECTIVE, share_interval
+from btviz.stats.quantiles import t_quantile
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import nearest_neighbors
 
@@ -193,7 +195,7 @@ def planted_flips(  # noqa: PLR0913  # the settings of noisy_labels, and how fli
         admits): `n_named` (mean number of labels looked at), `precision` (share of flips among them) and
         `chance` (that of labels of the same value in random order: it alone is above one half for false
         alarms of rare categories), `recall` (share of the flips of this direction that are among them),
-        both with ends of an interval over prompts (`stats.clustered.share_interval`), `n_planted` (flips of
+        both with ends of an interval for further flips in these data (see Notes), `n_planted` (flips of
         this direction in a draw), `n_ranked` (mean number of labels of this value with enough
         neighbours), `n_draws`, and `undefined` (why there is no precision, or an interval is missing). No row
         for k beyond the labels that every draw ranks.
@@ -205,8 +207,10 @@ def planted_flips(  # noqa: PLR0913  # the settings of noisy_labels, and how fli
 
     Notes
     -----
-    The intervals are about the prompts that were drawn: a prompt counts once, however many draws name its pairs. That
-    pairs share neighbours is left out of them.
+    Of two intervals the wider ends: over prompts (`stats.clustered.share_interval`), in which a prompt counts once,
+    however many draws name its pairs, and over draws (Student's t), as flips of a draw share neighbours. They say what
+    further flips in these data give. Other data of the same kind have other neighbours: there precision is held as
+    well, and recall not (``python -m benchmarks.coverage --only flips``).
     """
     _check(min_contradiction=min_contradiction, min_neighbors=min_neighbors, planted=planted, n_draws=n_draws)
     names, labels = _labels(ds, targets)
@@ -262,19 +266,30 @@ def _found(draws: Sequence[_Draw], side: Side, *, counts: Sequence[int], prompt:
 def _share_of(
     name: str, rows: Sequence[Rows], *, hits: Sequence[Bools], prompt: Rows
 ) -> tuple[dict[str, float | None], str | None]:
-    """Share of hits among pairs of all draws with its interval by prompt, and why one is missing."""
+    """Share of hits among pairs of all draws with its interval, by prompt and by draw, and why one is missing."""
     clusters = prompt[np.concatenate(rows)]
     if not len(clusters):
         return dict.fromkeys((name, f"{name}_low", f"{name}_high")), "no label is contradicted so much"
     n = np.bincount(clusters)[:, None]
     found = share_interval(np.bincount(clusters, np.concatenate(hits))[:, None], n)
-    ends = (found.estimate[0], found.low[0], found.high[0])
+    share, reach = found.estimate[0], _over_draws(hits, share=found.estimate[0])
+    # minimum and maximum keep NaN
+    ends = (share, np.minimum(found.low[0], max(share - reach, 0)), np.maximum(found.high[0], min(share + reach, 1)))
     values = {
         column: None if np.isnan(end) else float(end)
         for column, end in zip((name, f"{name}_low", f"{name}_high"), ends, strict=True)
     }
     worth = f"its labels are worth fewer than {FEWEST_EFFECTIVE} equal prompts"
     return values, None if np.isfinite(found.low[0]) else f"no interval of the {name}: {worth}"
+
+
+def _over_draws(hits: Sequence[Bools], *, share: float) -> float:
+    """Half the width of the interval of a share of all draws, each draw one observation of a ratio of sums."""
+    if len(hits) < 2:
+        return 0.0
+    n = np.array([len(hit) for hit in hits])
+    apart = (np.array([hit.sum() for hit in hits]) - share * n) / n.mean()
+    return float(t_quantile(0.95, df=len(hits) - 1)) * float(apart.std(ddof=1)) / math.sqrt(len(hits))
 
 
 @dataclass(frozen=True, eq=False)
