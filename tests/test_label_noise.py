@@ -222,8 +222,6 @@ def test_pairs_without_vectors_are_refused(make_dataset):
 def test_intervals_of_flips_allow_for_what_the_flips_of_a_draw_share():
     hits = [np.repeat([True, False], [caught, 10 - caught]) for caught in (3, 8, 4, 7)]
     mean, deviation = np.mean([0.3, 0.8, 0.4, 0.7]), np.std([0.3, 0.8, 0.4, 0.7], ddof=1)
-    by_draw = stats.t.interval(0.95, 3, loc=mean, scale=deviation / 2)
-    rows = [np.arange(40)[10 * draw : 10 * (draw + 1)] for draw in range(4)]  # a prompt each: narrower
-    found, why = label_noise._share_of("recall", rows, hits=hits, prompt=np.arange(40))
-    assert why is None
-    assert found == pytest.approx({"recall": mean, "recall_low": by_draw[0], "recall_high": by_draw[1]})
+    low, high = stats.t.interval(0.95, 3, loc=mean, scale=deviation / 2)
+    assert label_noise.reach_over_draws(hits, share=mean) == pytest.approx((high - low) / 2)
+    assert label_noise.reach_over_draws(hits[:1], share=mean) == 0

@@ -60,7 +60,7 @@ def _print_noise(ds: Dataset, found: pl.DataFrame, flips: pl.DataFrame) -> None:
         + folded(
             f"{found.height:,} labels of {found['pair_id'].n_unique():,} pairs are named. Precision, chance and recall "
             "are of other labels, which were flipped on purpose: the share of flips among what is named then, what "
-            "labels in random order give, and the share of flips that are named; 95 % intervals by prompt are of "
+            "labels in random order give, and the share of flips that are named; 95 % intervals are of "
             "further flips in these data, not of other data. They say how the ranking finds random flips, not how many "
             "candidates are wrong. A short list of missed harms is no sign that few were missed."
         )

@@ -272,7 +272,7 @@ def _share_of(
         return dict.fromkeys((name, f"{name}_low", f"{name}_high")), "no label is contradicted so much"
     n = np.bincount(clusters)[:, None]
     found = share_interval(np.bincount(clusters, np.concatenate(hits))[:, None], n)
-    share, reach = found.estimate[0], _over_draws(hits, share=found.estimate[0])
+    share, reach = found.estimate[0], reach_over_draws(hits, share=found.estimate[0])
     # minimum and maximum keep NaN
     ends = (share, np.minimum(found.low[0], max(share - reach, 0)), np.maximum(found.high[0], min(share + reach, 1)))
     values = {
@@ -283,7 +283,7 @@ def _share_of(
     return values, None if np.isfinite(found.low[0]) else f"no interval of the {name}: {worth}"
 
 
-def _over_draws(hits: Sequence[Bools], *, share: float) -> float:
+def reach_over_draws(hits: Sequence[Bools], *, share: float) -> float:
     """Half the width of the interval of a share of all draws, each draw one observation of a ratio of sums."""
     if len(hits) < 2:
         return 0.0

@@ -197,7 +197,7 @@ def _whole(emb: Embeddings, plan: _Plan) -> Points:
         return start(emb.vectors, random_state=plan.random_state)
     if plan.method == "umap":
         first = start(emb.vectors, random_state=plan.random_state)
-        return umap_layout(first, nearest_neighbors(emb, plan.n_neighbors), plan)
+        return umap_layout(first, nearest_neighbors(emb, plan.n_neighbors), plan=plan)
     rows, coarse = _coarse(emb, plan) if len(emb) > 2 * COARSE else (None, None)
     if rows is not None and coarse is not None:
         words = f"Finding the neighbours of {len(emb):,} texts"
@@ -304,7 +304,7 @@ Its own are 5 and 500, of many texts 200; with these it took two fifths of the t
 """
 
 
-def umap_layout(points: Points, graph: Neighbors, plan: _Plan) -> Points:
+def umap_layout(points: Points, graph: Neighbors, *, plan: _Plan) -> Points:
     """Move points such that neighbours come together, by umap-learn on one thread."""
     k = _others(plan, of=len(points))
     self_first = np.arange(len(points), dtype=np.int32)[:, None]
