@@ -27,8 +27,8 @@ _FIRST_NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?![\w.%]| %)")
 _HOLE = "\0"
 _GAP = 2
 """Blanks between two columns of a table."""
-_WORDS = 12
-"""Least width of a column of words; a terminal too narrow for that folds rows itself."""
+_WORDS = 14
+"""Least width of a column of words, or of intervals; a terminal too narrow for that folds rows itself."""
 json_option = click.option("--json", "as_json", is_flag=True, help="Print one JSON document.")
 
 
@@ -52,7 +52,8 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
     table = Table(box=None, pad_edge=False)
     for index, (name, *column) in enumerate(cells):
         numeric = any(map(_NUMBER.fullmatch, column))
-        keeps = crowded and (numeric or not any(map(str.isalpha, "".join(column))))
+        folds = any(" [" in cell or any(map(str.isalpha, cell)) for cell in column)  # words, or a number and its ends
+        keeps = crowded and (numeric or not folds)
         lengths[index] = max(map(cell_len, [*name.split(), *column])) if keeps else min(lengths[index], _WORDS)
         justify: JustifyMethod = "right" if numeric else "left"
         fixed = lengths[index] if keeps else None
