@@ -40,8 +40,8 @@ _COLUMNS = [
 
 _CAPTION = (
     "How the ranking finds labels flipped on purpose: share of flips among those named (precision, with a 95 % "
-    "interval by prompt), what labels in random order give (by chance), and share of the flips that are named "
-    "(recall). A short list of missed harms is no sign that few were missed."
+    "interval by prompt and by draw of flips), what labels in random order give (by chance), and share of the flips "
+    "that are named (recall). A short list of missed harms is no sign that few were missed."
 )
 
 Found = tuple[pl.DataFrame, pl.DataFrame]

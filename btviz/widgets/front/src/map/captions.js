@@ -42,8 +42,8 @@ export function qualityLine(quality) {
 /** @param {{ unstable: number, n_topics: number }} topics */
 export function unstableLine({ unstable, n_topics: n }) {
   if (!unstable) return "";
-  const verb = unstable === 1 ? "is" : "are";
-  return ` ${unstable} of ${plural(n, "topic")}, faint and marked with a ?, ${verb} hardly found again in parts of the prompts.`;
+  const isFound = `${unstable === 1 ? "is" : "are"} hardly found again in parts of the prompts`;
+  return ` ${unstable} of ${plural(n, "topic")}, faint and marked with a ?, ${isFound}.`;
 }
 
 /**
