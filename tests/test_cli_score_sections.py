@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -128,7 +129,8 @@ def test_a_terminal_says_why_there_are_dashes():
     reasons = {row["undefined"] for row in said("sample")["metrics"] if row["grouping"] == "all"} - {None}
     assert any("an interval needs 20" in reason for reason in reasons)
     text = said("sample", as_json=False)
-    assert all(f"–: {reason}.\n" in text for reason in reasons)
+    shown = re.sub(r"\s+", " ", re.sub(r"\d+(?: to \d+)?", "#", text))  # reasons that differ in a number are one
+    assert all(re.sub(r"\d+", "#", reason) in shown for reason in reasons)
 
 
 @pytest.mark.slow

@@ -10,7 +10,7 @@ import pytest
 
 import btviz
 from btviz.data.dataset import Dataset
-from btviz.errors import UsageError
+from btviz.errors import DataError, UsageError
 from btviz.labels.overlap import prompt_overlap, response_repeats
 
 Make = Callable[..., Dataset]
@@ -147,7 +147,7 @@ def test_the_repeats_of_the_real_comparisons(shared_data: Path):
     ds = btviz.load(shared_data / "pku-saferlhf" / "one_safe_pairs.jsonl")
     columns = ("n", "rows", "n_repeated", "contradictory_is_safe")
     assert response_repeats(ds).select(columns).rows() == [(3759, 8228, 2407, 371), (2728, 4114, 1040, 109)]
-    with pytest.raises(UsageError, match="only whether an answer is safe"):
+    with pytest.raises(DataError, match="only whether an answer is safe"):
         btviz.category_counts(ds, population="pairs")
 
 

@@ -109,7 +109,9 @@ def report_problems(ds: Dataset, *, strict: bool) -> None:
     if rejected:
         read = sum(file["rows_in"] for file in ds.facts["files"])
         _say(f"{ds.name}: {rejected:,} of {read:,} rows could not be kept; ds.problems names each by file and line.")
-    nulls = ds.problems.filter(pl.col("kind").is_in(_MEANS_NOTHING), action="kept").unique(["file", "line", "kind"])
+    was_there = ~pl.col("detail").str.contains(" is (?:null|empty)$")  # else nothing is lost
+    is_lost = pl.col("kind").is_in(_MEANS_NOTHING) & was_there
+    nulls = ds.problems.filter(is_lost, action="kept").unique(["file", "line", "kind"])
     if nulls.height:
         counts = nulls.group_by("kind").len().sort("kind").iter_rows()
         said = ", ".join(f"{kind} in {n:,}" for kind, n in counts)

@@ -80,14 +80,16 @@ def test_every_cell_ran(notebook):
 def test_sliding_the_truth_moves_the_estimate_and_its_intervals(notebook):
     said = simulator(notebook).locator(".btviz-said")
     before = notebook.kernel("simulator.result.samples.select('estimate', 'low', 'high').row(0)")
-    expect(said).to_contain_text(f"{100 * before[0]:.1f} % [{100 * before[1]:.1f}, {100 * before[2]:.1f}] by prompt")
+    expect(said).to_contain_text(
+        f"by prompt: {100 * before[0]:.1f} % [{100 * before[1]:.1f}, {100 * before[2]:.1f}] of"
+    )
     notebook.page.locator(".widget-slider", has_text="True p").locator(".noUi-handle").focus()
     for _ in range(8):
         notebook.page.keyboard.press("ArrowRight")
     expect(said).to_contain_text("Planted: p = 68.0 %")
     after = notebook.kernel("simulator.result.samples.select('estimate', 'low', 'high').row(0)")
     assert after != before
-    expect(said).to_contain_text(f"{100 * after[0]:.1f} % [{100 * after[1]:.1f}, {100 * after[2]:.1f}] by prompt")
+    expect(said).to_contain_text(f"by prompt: {100 * after[0]:.1f} % [{100 * after[1]:.1f}, {100 * after[2]:.1f}] of")
     expect(simulator(notebook).locator("svg")).to_contain_text("Line: 68.0 %, what these labels tend to")
 
 
@@ -95,7 +97,7 @@ def test_sliding_cluster_size_makes_the_naive_interval_lie(notebook):
     notebook.page.locator(".widget-slider", has_text="Comparisons a prompt").locator(".noUi-handle").focus()
     notebook.page.keyboard.press("End")
     share = notebook.page.locator(".btviz-chart svg")
-    expect(simulator(notebook).locator(".btviz-said")).to_contain_text("600 comparisons of 30 prompts")
+    expect(simulator(notebook).locator(".btviz-said")).to_contain_text("One sample of 30 prompts")
     by_prompt, naive = notebook.kernel("[simulator.result.coverage, simulator.result.naive_coverage]")
     assert naive < by_prompt
     expect(share.first).to_contain_text(f"{100 * naive:.1f} % hold it")
