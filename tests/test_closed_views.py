@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import gc
 import tempfile
-import time
 import threading
+import time
 import weakref
 
 import patience
