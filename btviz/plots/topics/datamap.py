@@ -274,7 +274,7 @@ def _legend(n_topics: int, *, n_names: int, n_faint: int) -> str:
     return " · ".join(
         [
             f"{n_topics} topics, {n_names} named"
-            + (f", {n_faint} faintly: hardly found again in parts of the prompts" if n_faint else ""),
+            + (f", {n_faint} faintly: seldom found again in fits to parts of the prompts" if n_faint else ""),
             f"the {coloured} largest in colours, others grey, outliers light grey",
         ]
     )

@@ -159,7 +159,7 @@ def _lines(
     numbers = dict(hierarchy.group_by("scale").len().iter_rows())
     counted = hierarchy.filter(pl.col("scale") == shown[0])["n_pairs"].sum() if shown else 0
     scales = ", ".join(f"{numbers.get(scale, 0)} at scale {scale}" for scale in shown)
-    faint = "faint names: hardly found again in parts of the prompts" if unstable else ""
+    faint = "faint names: seldom found again in fits to parts of the prompts" if unstable else ""
     return [
         " · ".join(part for part in (source, f"{item}s in topics of the coarsest scale · n = {counted:,}") if part),
         " · ".join(part for part in (f"topics from left to right: {scales}", "height: their number", faint) if part),

@@ -92,6 +92,6 @@ test("a map says what is on it, and how much is not", () => {
   assert.match(titleOf({ ...state, unplaced: 9 }), / · 9 pairs are not on the map$/);
   assert.match(
     titleOf({ ...state, drawn: 40 }),
-    / · 40 points are drawn on a shade of all: come near to see every one$/,
+    / · 40 points are drawn, a grey shade stands for all: zoom in to see each$/,
   );
 });

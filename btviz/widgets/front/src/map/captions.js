@@ -42,7 +42,7 @@ export function qualityLine(quality) {
 /** @param {{ unstable: number, n_topics: number }} topics */
 export function unstableLine({ unstable, n_topics: n }) {
   if (!unstable) return "";
-  const isFound = `${unstable === 1 ? "is" : "are"} hardly found again in parts of the prompts`;
+  const isFound = `${unstable === 1 ? "is" : "are"} seldom found again in fits to parts of the prompts`;
   return ` ${unstable} of ${plural(n, "topic")}, faint and marked with a ?, ${isFound}.`;
 }
 
@@ -55,7 +55,9 @@ export function unstableLine({ unstable, n_topics: n }) {
 export function titleOf({ population, item, pairs, points, drawn, texts, unplaced }) {
   const rest = unplaced ? ` · ${count(unplaced)} ${item}s are not on the map` : "";
   const part =
-    drawn < points ? ` · ${count(drawn)} points are drawn on a shade of all: come near to see every one` : "";
+    drawn < points
+      ? ` · ${count(drawn)} points are drawn, a grey shade stands for all: zoom in to see each`
+      : "";
   const places = `${plural(pairs, item)} at ${plural(points, "point")}`;
   return `${population} · n = ${places}, one for each of their distinct ${texts}${rest}${part}`;
 }
