@@ -10,23 +10,37 @@ import weakref
 import patience
 import pytest
 
+from btviz.errors import UsageError
 from btviz.widgets.parts.background import Background, SupersededError
 
 
 def test_without_an_event_loop_a_job_is_done_at_once():
     results = []
     background = Background(lambda _: None)
-    background.run(lambda report: report(0.5) or threading.current_thread(), on_done=results.append)
-    assert results[0].result() is threading.current_thread()
+    background.run(
+        lambda report: report(0.5) or threading.current_thread(), on_done=results.append, on_error=results.append
+    )
+    assert results == [threading.current_thread()]
     assert background.wait() is threading.current_thread()
     assert not background.is_running
 
 
-def test_what_a_job_raises_is_raised_to_whoever_waits():
-    background = Background(lambda _: None)
-    background.run(lambda _: 1 // 0, on_done=lambda future: None)
+def test_what_a_job_raises_is_said_and_raised_to_whoever_waits():
+    background, results, said = Background(lambda _: None), [], []
+
+    def asked_wrongly(_):
+        raise UsageError("Tea was asked for. Ask for water.")
+
+    background.run(asked_wrongly, on_done=results.append, on_error=said.append)
+    assert said == ["Tea was asked for. Ask for water."]
+    with pytest.raises(UsageError):
+        background.wait()
+    with pytest.raises(ZeroDivisionError):  # for the log: it is nobody's wrong question
+        background.run(lambda _: 1 // 0, on_done=results.append, on_error=said.append, otherwise="No map")
+    assert said[1:] == ["No map: ZeroDivisionError. The kernel's log says where."]
     with pytest.raises(ZeroDivisionError):
         background.wait()
+    assert results == []
 
 
 @pytest.mark.slow
@@ -40,7 +54,7 @@ def test_in_a_notebook_a_job_leaves_the_kernel_free_and_shows_progress():
 
     async def cell():
         background = Background(shares.append)
-        background.run(job, on_done=results.append)
+        background.run(job, on_done=results.append, on_error=results.append)
         assert background.is_running
         while not shares:  # the loop goes on, and after a while says that something lasts
             await asyncio.sleep(0.01)
@@ -69,9 +83,9 @@ def test_a_newer_job_ends_the_older_one():
 
     async def cells():
         background = Background(lambda _: None)
-        background.run(endless, on_done=results.append)
+        background.run(endless, on_done=results.append, on_error=results.append)
         await asyncio.to_thread(begun.wait, patience.SECONDS)
-        background.run(lambda _: "newest", on_done=results.append)
+        background.run(lambda _: "newest", on_done=results.append, on_error=results.append)
         while not results:
             await asyncio.sleep(0.01)
         await asyncio.sleep(0.05)
@@ -79,7 +93,7 @@ def test_a_newer_job_ends_the_older_one():
 
     assert asyncio.run(cells()) == "newest"
     assert ended == [True]
-    assert [future.result() for future in results] == ["newest"]
+    assert results == ["newest"]
 
 
 @pytest.mark.slow
@@ -97,7 +111,7 @@ def test_what_a_job_worked_with_is_let_go_of_however_it_ends(ending):
 
     async def cell():
         background = Background(lambda _: None)
-        background.run(work, on_done=lambda future: None)
+        background.run(work, on_done=held.append, on_error=held.append)
         await asyncio.to_thread(begun.wait, patience.SECONDS)
         background.cancel()
         while background.is_running or held[0]() is not None:  # its thread lets go a moment after the job has ended

@@ -121,10 +121,10 @@ def test_closing_ends_work_beside_the_kernel_and_its_thread():
 
     async def cell():
         background = Background(lambda _: None)
-        background.run(endless, on_done=done.append)
+        background.run(endless, on_done=done.append, on_error=done.append)
         await asyncio.to_thread(begun.wait, patience.SECONDS)
         background.close()
-        background.run(lambda _: "more", on_done=done.append)
+        background.run(lambda _: "more", on_done=done.append, on_error=done.append)
         while background.is_running:
             await asyncio.sleep(0.01)
         return background

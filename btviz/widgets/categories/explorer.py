@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import partial
 from types import MappingProxyType
 
 import altair as alt
@@ -16,7 +16,6 @@ import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import BtvizError
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_contrast, category_counts
 from btviz.plots import COEFFICIENTS, explorer
@@ -167,13 +166,17 @@ class CategoryExplorer(InspectedView):
         if chosen not in self._struck:
             self._background.run(
                 lambda _: cooccurrence(self.ds, population=chosen[0], where=chosen[1], intervals=True),
-                on_done=lambda future: self._draw_struck(chosen, future),
+                on_done=partial(self._draw_struck, chosen),
+                on_error=self._say,
             )
 
-    def _draw_struck(self, chosen: tuple[str, str], future: Future[pl.DataFrame]) -> None:
+    def _draw_struck(self, chosen: tuple[str, str], table: pl.DataFrame) -> None:
         self._struck.add(chosen)
-        self._tables[chosen] = (future.result(), self._tables[chosen][1])
+        self._tables[chosen] = (table, self._tables[chosen][1])
         self._redraw()
+
+    def _say(self, why: str) -> None:
+        self.chart.said = why
 
     def _redraw(self, _: object = None) -> None:
         self.chart.draw(self._drawn())
@@ -261,14 +264,15 @@ class ContrastView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets h
             self._clicked = {"chosen_row": "", "chosen_col": ""}
         ids = self._selection.pair_ids
         # beside the kernel, because the list of pairs must not wait for a picture
-        self._background.run(lambda _: _counted(self._ds, ids), on_done=self._counted)
+        self._background.run(lambda _: _counted(self._ds, ids), on_done=self._counted, on_error=self._fail)
 
-    def _counted(self, future: Future[tuple[pl.DataFrame, pl.DataFrame]]) -> None:
-        try:
-            self._tables = future.result()
-        except BtvizError as error:
-            self._tables = None
-            self.chart.said = str(error)
+    def _counted(self, tables: tuple[pl.DataFrame, pl.DataFrame]) -> None:
+        self._tables = tables
+        self._draw()
+
+    def _fail(self, why: str) -> None:
+        self._tables = None
+        self.chart.said = why
         self._draw()
 
     def _draw(self, _: object = None) -> None:

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
-
 import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import BtvizError
 from btviz.session import Selection, hex_id
 from btviz.taxonomy.words import percent
 from btviz.texts import Embeddings, embed, noisy_labels, planted_flips
@@ -78,7 +75,7 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
     def find(self) -> None:
         """Look for them, beside the kernel; texts without embeddings are embedded first, and kept."""
         self.button.disabled = True
-        self._background.run(self._work, on_done=self._done)
+        self._background.run(self._work, on_done=self._done, on_error=self._fail)
 
     def _work(self, report: Report) -> Found:
         report(None)
@@ -90,14 +87,13 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
         words = "Embedding texts" if self._embeddings is None else "Comparing labels with those of similar texts"
         self.line.working(words, share=share)
 
-    def _done(self, future: Future[Found]) -> None:
+    def _fail(self, why: str) -> None:
         self.button.disabled = False
-        try:
-            self._found = future.result()
-        except BtvizError as error:
-            self.line.said(str(error))
-            return
-        found, flips = self._found
+        self.line.said(why)
+
+    def _done(self, made: Found) -> None:
+        self.button.disabled = False
+        self._found = found, flips = made
         n = found["pair_id"].n_unique()
         self.line.said(f"{found.height:,} labels of {n:,} pairs are contradicted by nearly all of their neighbours.")
         counts = found.group_by("target", "direction", maintain_order=True).len()

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
-from btviz.errors import UsageError
+from btviz.errors import BtvizError, UsageError
 
 PATIENCE_SECONDS = 0.4
 """Work that is done sooner shows no progress."""
@@ -26,7 +26,7 @@ class Background:
     """Runs one job at a time, and drops a job when another is asked for.
 
     Where no event loop runs (a script, a test) jobs are done at once. In a notebook they run in
-    a thread of their own, and `on_done` and `on_progress` are called from the kernel's loop.
+    a thread of their own, and `on_done`, `on_error` and `on_progress` are called from the kernel's loop.
     """
 
     def __init__(self, on_progress: Report) -> None:
@@ -36,24 +36,54 @@ class Background:
         self._future: Future[Any] | None = None
         self._is_closed = False
 
-    def run(self, job: Callable[[Report], Any], *, on_done: Callable[[Future[Any]], None]) -> None:
-        """Do a job; `on_done` gets its finished future, unless another job came in between."""
+    def run(
+        self,
+        job: Callable[[Report], Any],
+        *,
+        on_done: Callable[[Any], object],
+        on_error: Callable[[str], object],
+        otherwise: str = "This could not be computed",
+    ) -> None:
+        """Do a job, and hand on how it ended, unless another job came in between.
+
+        Parameters
+        ----------
+        job : callable
+            Takes what reports the share that is done.
+        on_done : callable
+            Takes its result.
+        on_error : callable
+            Takes the words for an error; one that is not btviz's own is raised after that, for the kernel's log.
+        otherwise : str
+            What is said of such an error, beside its kind.
+        """
         if self._is_closed:
             return
         self._newest += 1
         number = self._newest
+
+        def settle(future: Future[Any]) -> None:
+            try:
+                result = future.result()
+            except Exception as error:
+                on_error(_words_of(error, otherwise))
+                if not isinstance(error, BtvizError):
+                    raise
+            else:
+                on_done(result)
+
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             at_once: Future[Any] = Future()
             self._future = at_once
             _fill(at_once, lambda: job(lambda _: None))
-            on_done(at_once)
+            settle(at_once)
             return
 
         def deliver(future: Future[Any]) -> None:
             if number == self._newest:
-                on_done(future)
+                settle(future)
 
         def show(share: float | None) -> None:
             loop.call_soon_threadsafe(self._show, number, share)
@@ -64,7 +94,7 @@ class Background:
         future.add_done_callback(lambda done: loop.call_soon_threadsafe(deliver, done))
 
     def cancel(self) -> None:
-        """Drop the job in work: it ends at its next report, and `on_done` is not called."""
+        """Drop the job in work: it ends at its next report, and nothing is handed on."""
         self._newest += 1
 
     def close(self) -> None:
@@ -105,6 +135,13 @@ class Background:
                 show(share)
 
         return report
+
+
+def _words_of(error: Exception, otherwise: str) -> str:
+    """What to show of an error: its own words where it is one of btviz's, else only its kind."""
+    if isinstance(error, BtvizError):
+        return str(error)
+    return f"{otherwise}: {type(error).__name__}. The kernel's log says where."
 
 
 def _ended(job: Callable[[Report], Any], report: Report) -> Any:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
 from types import MappingProxyType
@@ -14,7 +13,6 @@ import polars as pl
 
 from btviz.data.catalog import adopted, load
 from btviz.data.dataset import Dataset, expect_dataset
-from btviz.errors import BtvizError
 from btviz.plots.preference.forest import forest_lab
 from btviz.preference.questions import WEIGHTINGS, Answer, Question, answer_of, weightings_of
 from btviz.reports.sentences.comparisons import findings
@@ -157,23 +155,17 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
         self._background.run(
             lambda report: self._results.result(release, question, grouping=grouping, chosen=chosen, report=report),
             on_done=self._done,
+            on_error=self._fail,
         )
 
-    def _done(self, future: Future[Result]) -> None:
+    def _done(self, shown: Result) -> None:
         self.chart.busy = {}
-        try:
-            shown = future.result()
-        except BtvizError as error:
-            self._fail(str(error))
-        except Exception as error:
-            self._fail(f"This could not be computed: {type(error).__name__}. The kernel's log says where.")
-            raise
-        else:
-            if shown is not self._shown:
-                self._show(shown)
-            self._click_pending()
+        if shown is not self._shown:
+            self._show(shown)
+        self._click_pending()
 
     def _fail(self, why: str) -> None:
+        self.chart.busy = {}
         self._pending = None
         self.chart.said = why
         self.chart.draw(None)

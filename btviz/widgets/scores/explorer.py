@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import BtvizError, UsageError
+from btviz.errors import UsageError
 from btviz.models.protocol import SCORES, ScoreModel
 from btviz.plots.interactive.scores import Range
 from btviz.scores.signs import SignCheck
@@ -22,7 +21,7 @@ from btviz.widgets.parts.chartview import ChartView, TableView
 from btviz.widgets.scores.book import ScoreBook, ScoreQuery
 from btviz.widgets.scores.controls import ScoreControls
 from btviz.widgets.scores.picture import COLUMNS, Brush, Picture, brush_on, origin_of, picture_of
-from btviz.widgets.scores.runner import ScoreRunner, words_of
+from btviz.widgets.scores.runner import ScoreRunner
 
 _WRAP = {"flex_flow": "row wrap"}
 _RUNNING = "Still scoring, the longest answers first: the picture shows those that have a score so far."
@@ -295,7 +294,7 @@ class ScoreCanvas:
             report(None)
             return compute()
 
-        self.background.run(job, on_done=self._done)
+        self.background.run(job, on_done=self._done, on_error=self._fail, otherwise="This could not be drawn")
 
     def forget_brush(self) -> None:
         """Draw anew even if nothing else has changed: a chart would keep what the hand drew on it."""
@@ -308,19 +307,16 @@ class ScoreCanvas:
             self._show(picture)
         return picture
 
-    def _done(self, future: Future[Picture]) -> None:
+    def _done(self, picture: Picture) -> None:
         self.chart.busy = {}
-        try:
-            picture = future.result()
-        except Exception as error:
-            self.picture = None
-            self.chart.draw(None)
-            self.table.clear()
-            self.chart.said = words_of(error, "This could not be drawn")
-            if not isinstance(error, BtvizError):
-                raise
-        else:
-            self._show(picture)
+        self._show(picture)
+
+    def _fail(self, why: str) -> None:
+        self.chart.busy = {}
+        self.picture = None
+        self.chart.draw(None)
+        self.table.clear()
+        self.chart.said = why
 
     def _show(self, picture: Picture) -> None:
         self.picture = picture

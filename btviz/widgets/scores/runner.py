@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +13,7 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.errors import BtvizError, DataError
+from btviz.errors import DataError
 from btviz.models.model import load_score_model
 from btviz.models.protocol import ScoreModel, stacked_scores
 from btviz.models.runs import Progress, score_answers
@@ -53,7 +52,7 @@ class ScoreRunner(View, ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has
         self._job = ScoreJob(self._book(), model, kind=kind)
         self.line.working(self._job.words, share=None)
         self.fields["score"].disabled, self.fields["stop"].disabled = True, False
-        self.runs.run(self._job.run, on_done=self._scored)
+        self.runs.run(self._job.run, on_done=self._scored, on_error=self._end, otherwise="This model could not be used")
 
     def stop(self) -> None:
         """End a run after the batch in work; what is scored is kept."""
@@ -82,16 +81,9 @@ class ScoreRunner(View, ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has
         if job.news is not None and self._on_news(job.news.book):
             job.news = None
 
-    def _scored(self, future: Future[pl.DataFrame]) -> None:
-        try:
-            table = future.result()
-        except Exception as error:
-            self._end(words_of(error, "This model could not be used"))
-            if not isinstance(error, BtvizError):
-                raise
-        else:
-            if self._job is not None:
-                self._take(table)
+    def _scored(self, table: pl.DataFrame) -> None:
+        if self._job is not None:
+            self._take(table)
 
     def _take(self, table: pl.DataFrame) -> None:
         self._job = None
@@ -104,13 +96,6 @@ class ScoreRunner(View, ipywidgets.Box):  # type: ignore[misc]  # ipywidgets has
         self.fields["score"].disabled, self.fields["stop"].disabled = False, True
         self.line.said(words)
         self._on_end()
-
-
-def words_of(error: Exception, otherwise: str) -> str:
-    """What to show of an error: its own words where it is one of btviz's, else only its kind."""
-    if isinstance(error, BtvizError):
-        return str(error)
-    return f"{otherwise}: {type(error).__name__}. The kernel's log says where."
 
 
 EVERY_SECONDS = 1.0

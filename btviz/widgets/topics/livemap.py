@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future
 from functools import partial
 
 import anywidget
@@ -11,7 +10,7 @@ import numpy as np
 import polars as pl
 import traitlets
 
-from btviz.errors import BtvizError, UsageError
+from btviz.errors import UsageError
 from btviz.machine.progress import shown_elsewhere
 from btviz.texts.datamap import MapStage, fit_data_map
 from btviz.texts.datamap.fit import check_layout
@@ -20,7 +19,6 @@ from btviz.widgets import front
 from btviz.widgets.parts.background import Background, Report
 from btviz.widgets.parts.chartview import ProgressLine
 from btviz.widgets.parts.view import View
-from btviz.widgets.scores.runner import words_of
 
 _ACROSS = 65535
 """Steps to a side of the picture: two bytes a coordinate, 0.4 MB for 110,822 points."""
@@ -97,7 +95,7 @@ class LiveMap(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         self._runs = Background(lambda _: None)
         self._until_closed(self._runs.close)
         self.line.working(f"Mapping {self._n_texts:,} texts", share=None)
-        self._runs.run(self._made, on_done=self._done)
+        self._runs.run(self._made, on_done=self._done, on_error=self._ended, otherwise="The map could not be made")
 
     @property
     def points(self) -> pl.DataFrame:
@@ -132,15 +130,8 @@ class LiveMap(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no
         with shown_elsewhere():
             return self._fit(on_stage=show)
 
-    def _done(self, future: Future[pl.DataFrame]) -> None:
-        try:
-            points = future.result()
-        except Exception as error:
-            self._ended(words_of(error, "The map could not be made"))
-            if not isinstance(error, BtvizError):
-                raise
-        else:
-            self._ended(f"Map of {self._n_texts:,} texts, for {points.height:,} pairs.")
+    def _done(self, points: pl.DataFrame) -> None:
+        self._ended(f"Map of {self._n_texts:,} texts, for {points.height:,} pairs.")
 
     def _ended(self, words: str) -> None:
         self.button.disabled = True

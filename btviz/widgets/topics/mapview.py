@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from base64 import b64encode
 from collections.abc import Callable, Mapping
-from concurrent.futures import Future
 from functools import cache
 from types import FunctionType
 from typing import Any
@@ -305,17 +304,15 @@ class MapJobs:
     def run(self, job: Callable[[], Any], then: Callable[[Any], None]) -> None:
         """Do what may take seconds beside the kernel, so that the map keeps answering."""
 
-        def done(future: Future[Any]) -> None:
+        def done(result: Any) -> None:
             self._view.tell({"busy": False})
-            try:
-                then(future.result())
-            except BtvizError as error:
-                self._say(str(error))
-            except Exception as error:
-                self._say(f"This could not be done: {type(error).__name__}. The kernel's log says where.")
-                raise
+            self.answer(lambda: then(result))
 
-        self._background.run(lambda _: job(), on_done=done)
+        def failed(why: str) -> None:
+            self._view.tell({"busy": False})
+            self._say(why)
+
+        self._background.run(lambda _: job(), on_done=done, on_error=failed, otherwise="This could not be done")
 
     def close(self) -> None:
         """Drop what is being done."""
