@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from btviz.texts.topic_map import TopicMap
 
 
-DRAWING = 3
+DRAWING = 4
 """Raised when the same map would be drawn another way; a test of `plots` says when to ask."""
 
 
