@@ -299,7 +299,9 @@ def test_more_like_one_text_is_the_same_from_the_graph_and_from_all_vectors():
 def test_more_like_several_texts_is_near_their_middle():
     emb = embeddings_of([[1, 0, 0], [0, 1, 0], [0, 0, 1], [1, 1, 0], [-1, 0, 0]])
     table = more_like(emb, [20, 10, 20])
-    assert table.schema == {"rank": pl.UInt32, "text_id": pl.UInt64, "distance": pl.Float32, "n_pairs": pl.UInt32}
+    columns = {"rank": pl.UInt32, "text_id": pl.UInt64, "distance": pl.Float32, "n_pairs": pl.UInt32}
+    assert table.schema == columns | {"similarity": pl.Float32}
+    assert (table["similarity"] + table["distance"]).to_list() == [1.0] * 3
     assert table["text_id"].to_list() == [40, 30, 50]
     np.testing.assert_allclose(table["distance"], [0, 1, 1 + np.sqrt(0.5)], atol=1e-6)
     assert table["rank"].to_list() == [1, 2, 3]

@@ -70,6 +70,20 @@ def test_every_change_is_told_until_the_observer_stops():
     assert seen == ["one", "All pairs"]
 
 
+def test_a_ranking_keeps_what_it_is_ranked_by():
+    selection = Selection()
+    table = pl.DataFrame({"pair_id": [9, 2, 9, 5], "similarity": [0.9, 0.5, 0.4, 0.1]})
+    selection.set(table, value="similarity")
+    assert selection.pair_ids.to_list() == [2, 5, 9]
+    assert selection.values.rows() == [(9, 0.9), (2, 0.5), (5, 0.1)]
+    assert selection.ranked.to_list() == selection.values["pair_id"].to_list()
+    selection.set(table, in_order=True)
+    assert selection.values is None
+    for unranked in (table["pair_id"], table.drop("similarity"), table.cast({"similarity": pl.String})):
+        with pytest.raises(UsageError, match="ranked by 'similarity'"):
+            selection.set(unranked, value="similarity")
+
+
 @given(ids)
 def test_hexadecimal_ids_go_there_and_back(identifier):
     assert from_hex(hex_id(identifier)) == identifier

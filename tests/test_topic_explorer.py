@@ -146,6 +146,15 @@ def test_search_finds_words_and_meaning(explorer, front, made):
     assert chosen(explorer) == pairs_of_topic(topics, 2) - set(
         emb.pairs.filter(pl.col("text_id") == first["text_id"][0])["pair_id"]
     )
+    near = explorer.selection.values
+    assert near.columns == ["pair_id", "similarity"]
+    assert near["similarity"].is_sorted(descending=True)
+    vectors = emb.of_pairs(near["pair_id"])
+    assert near["similarity"].to_numpy() == pytest.approx(vectors @ emb.of_pairs(first["pair_id"][:1])[0], abs=1e-6)
+    cards = explorer.inspector.cards
+    assert [card["value"] for card in cards] == near["similarity"].to_list()[: len(cards)]
+    assert explorer.inspector.view["ranked_by"] == "similarity"
+    assert explorer.inspector.exported()["similarity"].to_list() == near["similarity"].to_list()
     assert says(front.tell("meaning", text="planets")[-1]["text"], "search by meaning", "encoder")
     explorer.selection.clear()
     with pytest.raises(UsageError, match="no pair is selected"):

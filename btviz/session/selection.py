@@ -58,6 +58,8 @@ class Choice:
     origin: str = "All pairs"
     expression: str = "pl.lit(True)"
     ranked: pl.Series | None = None
+    values: pl.Series | None = None
+    """What `ranked` is ranked by, called after it."""
 
 
 class Selection(Observable):
@@ -92,6 +94,12 @@ class Selection(Observable):
         return self._choice.ranked
 
     @property
+    def values(self) -> pl.DataFrame | None:
+        """What the pairs are ranked by: `pair_id` and one column, as `ranked`; None where that is unknown."""
+        now = self._choice
+        return None if now.ranked is None or now.values is None else pl.DataFrame([now.ranked, now.values])
+
+    @property
     def origin(self) -> str:
         """Where the pairs came from, in words."""
         return self._choice.origin
@@ -108,6 +116,7 @@ class Selection(Observable):
         origin: str = "Chosen in Python",
         expression: str | None = None,
         in_order: bool = False,
+        value: str | None = None,
     ) -> None:
         """Choose pairs and tell every view that observes.
 
@@ -122,15 +131,20 @@ class Selection(Observable):
             ids are written out, or, if there are more than 20, taken from ``selection.pair_ids``.
         in_order : bool
             List them in the order given, a ranking; else in that of the data.
+        value : str, optional
+            Column of the table given by which it is ranked, "similarity" say: views show it beside each
+            pair. It means `in_order`.
 
         Raises
         ------
         UsageError
-            If the ids are not 64-bit unsigned numbers.
+            If the ids are not 64-bit unsigned numbers, or the table has no such column of numbers.
         """
         given = _ids(pair_ids)
         ids = given.sort()
-        self._choice = Choice(ids, origin, expression or _listed(ids), given if in_order else None)
+        values = None if value is None else _values(pair_ids, value)
+        ranked = given if in_order or values is not None else None
+        self._choice = Choice(ids, origin, expression or _listed(ids), ranked, values)
         self._changed()
 
     def clear(self) -> None:
@@ -228,6 +242,16 @@ def _ids(pair_ids: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
     if series.null_count():
         raise UsageError("A selection takes pair ids; some of those given are null. Drop them first.")
     return series.unique(maintain_order=True)
+
+
+def _values(table: object, name: str) -> pl.Series:
+    """Numbers of a ranking, of each pair the first, as `_ids` keeps them."""
+    if not isinstance(table, pl.DataFrame) or name not in table.columns or not table[name].dtype.is_numeric():
+        raise UsageError(
+            f"Pairs were to be ranked by {name!r}; what was given has no such column of numbers. "
+            "Pass a table with it and a column 'pair_id'."
+        )
+    return table.unique("pair_id", keep="first", maintain_order=True)[name].cast(pl.Float64)
 
 
 def _series(values: Iterable[int]) -> pl.Series:

@@ -55,8 +55,8 @@ def more_like(
     DataFrame
         Nearest first, the given texts left out; of equally near texts the lower id first:
         `rank` (from 1), `text_id`, `distance` (cosine, 0 .. 2), `n_pairs` (pairs that have this
-        text; join ``emb.pairs`` on `text_id` to see which). Fewer rows than `n` where there are
-        fewer other texts.
+        text; join ``emb.pairs`` on `text_id` to see which), `similarity` (cosine, -1 .. 1: one less
+        the distance). Fewer rows than `n` where there are fewer other texts.
 
     Raises
     ------
@@ -151,7 +151,7 @@ def _table(emb: Embeddings, rows: npt.NDArray[np.integer], distances: npt.NDArra
         pl.DataFrame({"text_id": emb.text_ids[rows], "distance": np.asarray(distances)})
         .with_row_index("rank", offset=1)
         .join(counts, on="text_id", how="left", maintain_order="left")
-        .with_columns(pl.col("n_pairs").fill_null(0))
+        .with_columns(pl.col("n_pairs").fill_null(0), similarity=1 - pl.col("distance"))
     )
 
 

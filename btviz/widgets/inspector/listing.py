@@ -183,7 +183,19 @@ class Listing:
             "prompt": prompt,
             "focus": focus,
             "dispute_measurable": self._index.dispute_measurable,
+            "ranked_by": None if self._selection.values is None else self._selection.values.columns[1],
         }
+
+    @property
+    def shown_values(self) -> list[float | None]:
+        """What the rows on view are ranked by; None for rows, or lists, without it."""
+        values = self._selection.values
+        shown = self._index.pair_ids[self.shown]
+        if values is None:
+            return [None] * len(shown)
+        known = values.filter(pl.col("pair_id").is_in(pl.Series(shown).implode()))
+        value_of = dict(known.rows())
+        return [value_of.get(int(pair_id)) for pair_id in shown]
 
     def _elsewhere(self) -> int:
         chosen = self._selection.pair_ids

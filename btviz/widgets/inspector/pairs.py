@@ -124,11 +124,13 @@ class PairInspector(Inspector):
         return export_table(path, self.exported())
 
     def exported(self) -> pl.DataFrame:
-        """Listed pairs with tags, and with texts as far as the policy allows them without asking."""
+        """Listed pairs with tags, what ranks them, and texts as far as the policy allows them without asking."""
         texts = self.policy.texts(self.ds, self.selected["pair_id"]).select("pair_id", "prompt", "response")
         tags = self.notes.table.group_by("pair_id").agg(pl.col("tag").alias("tags"))
         rows = self.ds.named(self.selected).join(texts, on="pair_id", how="left", maintain_order="left")
-        return rows.join(tags, on="pair_id", how="left", maintain_order="left")
+        rows = rows.join(tags, on="pair_id", how="left", maintain_order="left")
+        values = self.selection.values
+        return rows if values is None else rows.join(values, on="pair_id", how="left", maintain_order="left")
 
     def _slugs(self, names: Iterable[str]) -> tuple[str, ...]:
         return tuple(self.ds.taxonomy[name].slug for name in names)
@@ -136,7 +138,9 @@ class PairInspector(Inspector):
     def _show(self) -> None:
         with self.hold_sync():
             self.set_trait("view", self._listing.describe())
-            self.set_trait("cards", cards_of(self._listing.shown, ds=self.ds, index=self._index))
+            cards = cards_of(self._listing.shown, ds=self.ds, index=self._index)
+            values = zip(cards, self._listing.shown_values, strict=True)
+            self.set_trait("cards", [card | {"value": value} for card, value in values])
         self._send_words()
 
     def _send_words(self) -> None:

@@ -242,7 +242,9 @@ class TopicExplorer(InspectedView):
         self._choose(ids, origin=f"Search for words: {_counted(len(ids), self.ds.item)}")
 
     def search_meaning(self, text: str, *, n: int = NEAREST) -> None:
-        """Choose the pairs with the `n` texts nearest in meaning to another.
+        """Choose the pairs with the `n` texts nearest in meaning to another, the most similar first.
+
+        ``selection.values`` has their similarity (cosine), which the inspector shows beside each.
 
         Raises
         ------
@@ -253,6 +255,8 @@ class TopicExplorer(InspectedView):
 
     def more_like(self, *, n: int = NEAREST) -> None:
         """Choose the pairs with the `n` texts nearest in meaning to those chosen, which are left out.
+
+        The most similar come first, with their similarity as in `search_meaning`.
 
         Raises
         ------
@@ -275,8 +279,9 @@ class TopicExplorer(InspectedView):
         finally:
             self._setting = None
 
-    def _choose_near(self, ids: pl.Series) -> None:
-        self._choose(ids, origin=f"Nearest in meaning: {_counted(len(ids), self.ds.item)}")
+    def _choose_near(self, near: pl.DataFrame) -> None:
+        origin = f"Nearest in meaning: {_counted(near.height, self.ds.item)}, the most similar first"
+        self.selection.set(near, origin=origin, value="similarity")
 
     def _selection_moved(self) -> None:
         ids = self.selection.pair_ids
@@ -332,8 +337,8 @@ def with_words(ds: Dataset, words: str) -> pl.Series:
     return ds.items["pair_id"][containing(ds, np.arange(ds.items.height), words=words.strip())]
 
 
-def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:
-    """Pairs with the `n` texts nearest in meaning to another."""
+def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.DataFrame:
+    """Pairs with the `n` texts nearest in meaning to another, the nearest first: `pair_id`, `similarity`."""
     known = _known(emb)
     if not text.strip():
         raise UsageError("A search by meaning was asked for without a text. Type at least one word.")
@@ -345,8 +350,8 @@ def near_text(emb: Embeddings | None, text: str, *, n: int) -> pl.Series:
     return _pairs(known, more_like(known, vector=known.source.encode([text.strip()])[0], n=n))
 
 
-def near_pairs(emb: Embeddings | None, pair_ids: pl.Series | None, *, n: int) -> pl.Series:
-    """Pairs with the `n` texts nearest in meaning to those of some pairs, which are left out."""
+def near_pairs(emb: Embeddings | None, pair_ids: pl.Series | None, *, n: int) -> pl.DataFrame:
+    """Pairs with the `n` texts nearest in meaning to those of some pairs, which are left out; as `near_text`."""
     known = _known(emb)
     ids = pl.Series(dtype=pl.UInt64) if pair_ids is None else pair_ids
     ids = ids.filter(ids.is_in(known.pairs["pair_id"].implode()))
@@ -364,5 +369,6 @@ def _known(emb: Embeddings | None) -> Embeddings:
     return emb
 
 
-def _pairs(emb: Embeddings, nearest: pl.DataFrame) -> pl.Series:
-    return emb.pairs.filter(pl.col("text_id").is_in(nearest["text_id"].implode()))["pair_id"]
+def _pairs(emb: Embeddings, nearest: pl.DataFrame) -> pl.DataFrame:
+    ranked = nearest.join(emb.pairs, on="text_id").sort("rank", "pair_id")
+    return ranked.select("pair_id", "similarity")

@@ -74,6 +74,8 @@ export interface PairCard {
   source: string | null;
   words: (number | null)[];
   answers: number;
+  /** What the list is ranked by. */
+  value: number | null;
   /** Whether it is a prompt without an answer. */
   alone: boolean;
 }

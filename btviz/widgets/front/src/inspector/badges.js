@@ -69,6 +69,15 @@ export const severityBadge = (severity) =>
 export const sourceOf = (source) => source && element("span", { class: "btviz-quiet" }, source);
 
 /**
+ * What a card is ranked by: "similarity 0.83".
+ *
+ * @param {number | null} value
+ * @param {string | null} name
+ */
+export const rankedBadge = (value, name) =>
+  value != null && element("span", { class: "btviz-value" }, `${name} ${value.toFixed(2).replace("-", "−")}`);
+
+/**
  * @param {string} pair
  * @param {Act["say"]} say
  */

@@ -2,7 +2,7 @@
 
 /** @import { Act, Category, Note, PairCard, Text } from "../types" */
 import { button, element } from "../page/dom.js";
-import { idButton, severityBadge, sourceOf, verdict, votedChip } from "./badges.js";
+import { idButton, rankedBadge, severityBadge, sourceOf, verdict, votedChip } from "./badges.js";
 import { tagTokens } from "./tags.js";
 import { hidden, sized, textBlock } from "./texts.js";
 
@@ -13,14 +13,15 @@ import { hidden, sized, textBlock } from "./texts.js";
  * @property {{ pair: string, node: HTMLElement } | null} form  open for the pair that is being tagged
  * @property {Category[]} categories
  * @property {boolean} inPrompt  whether all answers to one prompt are listed
+ * @property {string | null} rankedBy  name of each card's value
  */
 
 /**
  * @param {PairCard} card
- * @param {Category[]} categories
+ * @param {{ categories: Category[], rankedBy: string | null }} state
  * @param {Act["say"]} say
  */
-function head(card, categories, say) {
+function head(card, { categories, rankedBy }, say) {
   const title = "The annotations disagree on safe or unsafe";
   return element(
     "div",
@@ -30,6 +31,7 @@ function head(card, categories, say) {
     severityBadge(card.severity),
     ...card.votes.map(([bit, votes]) => votedChip(categories[bit], votes, card.annotations)),
     sourceOf(card.source),
+    rankedBadge(card.value, rankedBy),
     idButton(card.pair, say),
   );
 }
@@ -64,7 +66,7 @@ export function pairCard(card, state, act) {
       "data-pair": card.pair,
       "aria-label": `${card.alone ? "Prompt" : "Pair"} ${card.pair}`,
     },
-    head(card, state.categories, act.say),
+    head(card, state, act.say),
     ...(shown ? parts.map((part) => textBlock(part, shown)) : []),
     element(
       "div",

@@ -119,7 +119,7 @@ function render(view) {
   }
 
   function draw() {
-    const { prompt, chosen, focus } = model.get("view");
+    const { prompt, chosen, focus, ranked_by } = model.get("view");
     const shown = cards();
     /** @type {ListState} */
     const state = {
@@ -128,6 +128,7 @@ function render(view) {
       form: form.open(),
       categories: model.get("categories"),
       inPrompt: prompt != null,
+      rankedBy: ranked_by,
     };
     const why = chosen ? "No pair of this selection passes the filter." : "The selection holds no pairs.";
     list.node.classList.toggle("btviz-side", state.inPrompt);
