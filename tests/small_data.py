@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from btviz.data.assemble import assemble, fingerprint_of, identifying
+from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
+from btviz.data.fingerprint import fingerprint_of, identifying
 from btviz.data.keys import keys_of
 from btviz.data.tables import PROBLEMS
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy

@@ -11,8 +11,9 @@ from wording import says
 import btviz
 from btviz.cli import app
 from btviz.data import add
-from btviz.data.assemble import assemble, fingerprint_of
+from btviz.data.assemble import assemble
 from btviz.data.conversations import TURNS, conversation_id
+from btviz.data.fingerprint import fingerprint_of
 from btviz.data.tables import CONVERSATIONS, PREFERENCES, pair_id
 from btviz.preference import implied_trade_off, lacking
 from btviz.taxonomy import BEAVERTAILS

@@ -1,4 +1,4 @@
-"""From canonical rows to the tables of a data set, and the fingerprint of these.
+"""From canonical rows to the tables of a data set.
 
 What a row lacks costs no more than what speaks of it, and it is the same in every format:
 
@@ -12,9 +12,7 @@ The reader reports the first three by line, and labels that are lost by them.
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import polars as pl
@@ -23,10 +21,13 @@ from btviz.data.conversations import conversations_of
 from btviz.data.keys import origins
 from btviz.data.tables import (
     ANNOTATION_ORDER,
+    ORDERS,
     PAIRS,
     PLACE,
     PLACES,
+    PREFERENCE_ORDER,
     PREFERENCES,
+    PROMPT_ORDER,
     PROMPTS,
     UNLABELLED,
     Texts,
@@ -35,16 +36,9 @@ from btviz.data.tables import (
     says_something,
     with_ids,
 )
-from btviz.data.votes import Tally
+from btviz.data.votes import Tally, compared_labels
 from btviz.data.words import count_words
 from btviz.taxonomy.categories import Taxonomy
-
-ORDERS = ("better", "safer", "overall")
-"""What a comparison may say of its two answers."""
-
-_YOUNGER = (("better", "overall"), ("prompt", "is_safe"))
-"""Columns younger than fingerprints, after one that their table has: while such a column is null throughout, the hash
-is that of a table without it."""
 
 
 def assemble(
@@ -114,7 +108,7 @@ def _preferences(compared: pl.DataFrame) -> pl.DataFrame:
     kinds = [kind for kind in ORDERS if kind in compared.columns]
     untied = compared.with_columns(pl.when(pl.col(kind) >= 0).then(kind).alias(kind) for kind in kinds)
     placed = conform(untied, pl.Schema({**PREFERENCES, PLACE: PLACES[PLACE]}))
-    return placed.sort("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS, PLACE)
+    return placed.sort(*PREFERENCE_ORDER, PLACE)
 
 
 def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
@@ -127,7 +121,7 @@ def _prompts(prompts: pl.DataFrame | None, rows: pl.DataFrame, compared: pl.Data
         return placed.to_frame()
     blank = pl.lit("").alias("response")
     rows = pl.concat(whole, how="diagonal").with_row_index(PLACE).with_columns(blank)
-    return conform(with_ids(rows), placed).sort("prompt_id", "split", "labels", "is_safe", PLACE)
+    return conform(with_ids(rows), placed).sort(*PROMPT_ORDER, PLACE)
 
 
 def _asked(rows: pl.DataFrame, alone: pl.Expr) -> list[pl.DataFrame]:
@@ -177,55 +171,3 @@ def _unique_texts(rows: pl.DataFrame, compared: pl.DataFrame) -> pl.DataFrame:
         return PAIRS.to_frame().select(columns)
     texts = pl.concat(frames).drop_nulls("pair_id")
     return texts.group_by("pair_id").agg(pl.col(firsts).first(), pl.col("source").min())
-
-
-def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:
-    """Labels of answers that were only compared: those on which every row agrees, else null."""
-    names = ("is_safe", "labels", "severity")
-    sides = [
-        preferences.select(pl.col(f"pair_id_{i}").alias("pair_id"), *(pl.col(f"{n}_{i}").alias(n) for n in names))
-        for i in "01"
-    ]
-    agreed = (pl.when(pl.col(n).n_unique() == 1).then(pl.col(n).first()).alias(n) for n in names)
-    zero = (pl.lit(0, pl.UInt32).alias(n) for n in ("n_annotations", "n_unsafe"))
-    return pl.concat(sides).drop_nulls("pair_id").group_by("pair_id").agg(agreed).with_columns(zero)
-
-
-def alone(pairs: pl.DataFrame, preferences: pl.DataFrame) -> pl.DataFrame:
-    """Pairs that are neither annotated nor compared: without labels, or compared with an answer that is missing."""
-    compared = pl.concat([preferences["pair_id_0"], preferences["pair_id_1"]]).drop_nulls()
-    return pairs.filter((pl.col("n_annotations") == 0) & ~pl.col("pair_id").is_in(compared.implode()))
-
-
-def identifying(tables: Mapping[str, pl.DataFrame]) -> list[pl.DataFrame]:
-    """Tables that make a data set what it is.
-
-    Of those that are younger than fingerprints only if they hold something: else the hash stays what it was.
-    """
-    rows = [tables[name] for name in ("annotations", "preferences", "prompts")]
-    turns = tables["conversations"].select("conversation_id", "turn", "pair_id")
-    rest = alone(tables["pairs"], tables["preferences"]).select("pair_id")
-    return rows + [table for table in (turns, rest) if table.height]
-
-
-def fingerprint_of(tables: Iterable[pl.DataFrame]) -> str:
-    """Hexadecimal hash of sorted tables: of ids, labels and splits, not of texts, which ids stand for."""
-    digest = hashlib.blake2b(digest_size=16, person=b"btviz:rows")
-    for table in tables:
-        younger = {name for sign, name in _YOUNGER if sign in table.columns}
-        for column in table:
-            if column.name in younger and column.null_count() == len(column):
-                continue
-            digest.update(f"{column.name}:{column.dtype}:{len(column)};".encode())
-            digest.update(column.is_null().to_numpy().tobytes())
-            words = column.drop_nulls().unique().sort() if column.dtype == pl.String else None
-            digest.update(json.dumps(None if words is None else words.to_list()).encode())
-            digest.update(_codes(column, words).fill_null(0).to_numpy().tobytes())
-    return digest.hexdigest()
-
-
-def _codes(column: pl.Series, words: pl.Series | None) -> pl.Series:
-    if words is None:
-        return column.cast(pl.UInt64)
-    codes = pl.int_range(len(words), dtype=pl.UInt64, eager=True)
-    return column.replace_strict(words, codes, default=None, return_dtype=pl.UInt64)

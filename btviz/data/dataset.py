@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import polars as pl
 
+from btviz.data.corrected import FINDINGS, NOT_APPLIED, corrected_tables
+from btviz.data.corrections import KeptCorrections, corrections_table
+from btviz.data.fingerprint import fingerprint_of, identifying
 from btviz.data.reading.files import split_named
 from btviz.data.releases.published import published_rows
 from btviz.data.releases.registry import RELEASES
@@ -60,9 +64,10 @@ class Dataset:
 
     def table(self, name: str) -> pl.DataFrame:
         """One table by name; see `btviz.data.tables.SCHEMAS` for names and columns."""
-        choice(name, [*SCHEMAS, "problems", "targets", "places"], what="table")
+        choice(name, [*SCHEMAS, "problems", "targets", "places", "corrections"], what="table")
         if name not in self._cache:
-            self._cache[name] = self._read(name)
+            is_empty = name == "corrections" and "corrected" not in self.facts
+            self._cache[name] = FINDINGS.to_frame() if is_empty else self._read(name)
         return self._cache[name]
 
     @property
@@ -126,9 +131,67 @@ class Dataset:
         return self.table("targets")
 
     @property
+    def corrections(self) -> pl.DataFrame:
+        """What became of each correction: the columns of corrections, `status`, `detail`; empty for data as released.
+
+        What each status means is in `btviz.data.corrected.STATUSES`.
+        """
+        return self.table("corrections")
+
+    def corrected(self, corrections: pl.DataFrame | KeptCorrections | Iterable[Mapping[str, Any]]) -> Dataset:
+        """Apply corrections, to every row that speaks of the pair corrected.
+
+        Parameters
+        ----------
+        corrections : DataFrame, btviz.session.Corrections, or iterable of mappings
+            With `pair_id`, `field`, `after`, and perhaps `before`, `reviewer`, `why`, `time`; fields and values are
+            listed in `btviz.data.corrections`. The order of rows makes no difference.
+
+        Returns
+        -------
+        Dataset
+            With a name that says how many fields are other than released ("beavertails-30k, 41 corrections"), and a
+            fingerprint of its own; that of this data set, if nothing is other. Its table `corrections` says what
+            became of each row.
+
+        Raises
+        ------
+        UsageError
+            If it is no table of corrections.
+        DataError
+            If a column of pair ids or times holds something else.
+
+        Notes
+        -----
+        Of one reviewer the latest correction of a field counts. Where reviewers contradict each other, the field stays
+        as released, and a warning says how many corrections were not applied. A correction goes into all annotations of
+        its pair, whose number stays, and into its side of all comparisons; one that says what the majority says
+        changes nothing.
+        """
+        table = corrections_table(corrections)
+        done = corrected_tables(self.table, table, taxonomy=self.taxonomy)
+        before = self.facts.get("corrected", {"name": self.name, "fingerprint": self.fingerprint, "n": 0})
+        findings = pl.concat([self.corrections, done.findings])
+        n = before["n"] + done.n_applied
+        tables = done.tables | {"corrections": findings, "conversations": self.conversations}
+
+        def read(name: str) -> pl.DataFrame:
+            return tables[name] if name in tables else self.table(name)
+
+        _say_not_applied(self.name, done.findings)
+        return replace(
+            self,
+            name=f"{before['name']}, {n:,} correction{'s' * (n != 1)}",
+            fingerprint=fingerprint_of(identifying(tables)),
+            facts={**self.facts, "corrected": {**before, "n": n}},
+            _read=read,
+        )
+
+    @property
     def extent(self) -> str:
         """Which split is loaded, and how much of its release, where that is not all; else empty."""
-        return "" if self.is_synthetic else extent_of(self.facts, name=self.name, release=self.release)
+        name = self.facts["corrected"]["name"] if "corrected" in self.facts else self.name
+        return "" if self.is_synthetic else extent_of(self.facts, name=name, release=self.release)
 
     @property
     def population(self) -> str:
@@ -150,6 +213,17 @@ class Dataset:
         names = {mask: [category.key for category in self.taxonomy.members(mask)] for mask in masks}
         return table.with_columns(
             pl.col(c).replace_strict(names, default=None, return_dtype=pl.List(pl.String)) for c in columns
+        )
+
+
+def _say_not_applied(name: str, findings: pl.DataFrame) -> None:
+    counts = findings.filter(pl.col("status").is_in(NOT_APPLIED)).group_by("status").len().sort("status")
+    if counts.height:
+        said = ", ".join(f"{n:,} {status}" for status, n in counts.iter_rows())
+        warnings.warn(
+            f"{name}: of {findings.height:,} corrections {counts['len'].sum():,} were not applied, or not whole "
+            f"({said}). ds.corrections of the corrected data says which and why.",
+            stacklevel=3,
         )
 
 

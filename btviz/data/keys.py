@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from btviz.data.reading.record import shown_columns
-from btviz.data.tables import ID, KEYS
+from btviz.data.tables import ID, KEYS, pair_ids_in
 from btviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -231,17 +231,6 @@ def named_key(columns: Sequence[str], ds: Dataset, *, by: str | None = None) -> 
 def key_names(ds: Dataset) -> list[str]:
     """Names of the keys of a data set, without that of the answer in a comparison."""
     return sorted({side_of(key)[0] for key in ds.keys["key"].unique()})
-
-
-def pair_ids_in(column: pl.Series) -> pl.Series:
-    """Pair ids as numbers, from numbers, decimal text or hexadecimal text with ``0x``."""
-    try:
-        return pl.Series(PAIR_ID, [None if value is None else int(str(value), 0) for value in column], dtype=ID)
-    except (ValueError, OverflowError, TypeError) as error:
-        raise DataError(
-            f"The column {column.name!r} was to hold pair ids; some of its values are no 64-bit ids. Write them as "
-            "text: 123 or 0x7b."
-        ) from error
 
 
 def _known(ds: Dataset, names: Sequence[str], *, side: int | None) -> pl.DataFrame:

@@ -11,8 +11,9 @@ from typing import Any
 import polars as pl
 
 from btviz.data import synthetic
-from btviz.data.assemble import assemble, fingerprint_of, identifying
+from btviz.data.assemble import assemble
 from btviz.data.dataset import Dataset
+from btviz.data.fingerprint import fingerprint_of, identifying
 from btviz.data.keys import keys_of
 from btviz.data.sources import PassedOver, Source, problems_of, summary_of
 from btviz.data.tables import PLACES, PROBLEMS, SCHEMAS, conform

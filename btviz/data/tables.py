@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.words import word_counts
+from btviz.errors import DataError
 
 ID = pl.UInt64()
 
@@ -121,6 +122,13 @@ for each row that says nothing of its answer (`UNLABELLED`), with its pair."""
 
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
 
+ORDERS = ("better", "safer", "overall")
+"""What a comparison may say of its two answers."""
+
+PREFERENCE_ORDER = ("prompt_id", "pair_id_0", "pair_id_1", "split", *ORDERS)
+
+PROMPT_ORDER = ("prompt_id", "split", "labels", "is_safe")
+
 
 _PROMPT = hashlib.blake2b(digest_size=8, person=b"btviz:prompt")
 _PAIR = hashlib.blake2b(digest_size=8, person=b"btviz:pair")
@@ -134,6 +142,17 @@ def prompt_id(prompt: str) -> int:
 def pair_id(prompt: str, response: str) -> int:
     """64-bit identifier of a (prompt, response) pair."""
     return int.from_bytes(_digest(_begun(prompt.encode()), response.encode()), "little")
+
+
+def pair_ids_in(column: pl.Series) -> pl.Series:
+    """Pair ids as numbers, from numbers, decimal text or hexadecimal text with ``0x``."""
+    try:
+        return pl.Series("pair_id", [None if value is None else int(str(value), 0) for value in column], dtype=ID)
+    except (ValueError, OverflowError, TypeError) as error:
+        raise DataError(
+            f"The column {column.name!r} was to hold pair ids; some of its values are no 64-bit ids. Write them as "
+            "text: 123 or 0x7b."
+        ) from error
 
 
 def _digest(start: hashlib.blake2b, text: bytes) -> bytes:

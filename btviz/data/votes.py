@@ -127,3 +127,15 @@ def _severities(rows: pl.DataFrame, *, n_pairs: int) -> pl.Series:
     if not rows["severity"].count():
         return pl.Series("severity", [None] * n_pairs, pl.UInt8)
     return rows.group_by("pair_id", maintain_order=True).agg(_severity().alias("severity"))["severity"]
+
+
+def compared_labels(preferences: pl.DataFrame) -> pl.DataFrame:
+    """Labels of answers that were only compared: those on which every row agrees, else null."""
+    names = ("is_safe", "labels", "severity")
+    sides = [
+        preferences.select(pl.col(f"pair_id_{i}").alias("pair_id"), *(pl.col(f"{n}_{i}").alias(n) for n in names))
+        for i in "01"
+    ]
+    agreed = (pl.when(pl.col(n).n_unique() == 1).then(pl.col(n).first()).alias(n) for n in names)
+    zero = (pl.lit(0, pl.UInt32).alias(n) for n in ("n_annotations", "n_unsafe"))
+    return pl.concat(sides).drop_nulls("pair_id").group_by("pair_id").agg(agreed).with_columns(zero)

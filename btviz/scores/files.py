@@ -9,8 +9,8 @@ from pathlib import Path
 
 import polars as pl
 
-from btviz.data.assemble import fingerprint_of
 from btviz.data.dataset import Dataset, expect_answers
+from btviz.data.fingerprint import fingerprint_of
 from btviz.data.reading.flat_tables import FileTable, open_tables
 from btviz.data.reading.record import shown_columns
 from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.data.keys import PAIR_ID, is_hash, matched_pairs, named_key, pair_ids_in
+from btviz.data.keys import PAIR_ID, is_hash, matched_pairs, named_key
 from btviz.data.reading.flat_tables import FileTable
 from btviz.data.reading.record import shown_columns
-from btviz.data.tables import ID, prompt_id, with_ids
+from btviz.data.tables import ID, pair_ids_in, prompt_id, with_ids
 from btviz.errors import DataError, UsageError
 
 PROMPT_COLUMNS = ("prompt", "question", "instruction")

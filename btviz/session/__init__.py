@@ -8,6 +8,7 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz.session.content import ContentPolicy, labellings, notice, session_policy
+    from btviz.session.corrections import Corrections, CorrectionsRead
     from btviz.session.exports import Export, export, export_table, table_bytes
     from btviz.session.notes import Notes
     from btviz.session.selection import Observable, Selection, from_hex, hex_id, possible_ids

@@ -8,11 +8,11 @@ from functools import reduce
 
 import polars as pl
 
-from btviz.data.assemble import ORDERS, alone, compared_labels
 from btviz.data.dataset import Dataset
+from btviz.data.fingerprint import alone
 from btviz.data.keys import LINE, key_names, side_of, with_keys
-from btviz.data.tables import ID, PLACE, PREFERENCES, UNLABELLED, conform
-from btviz.data.votes import Tally
+from btviz.data.tables import ID, ORDERS, PLACE, PREFERENCES, UNLABELLED, conform
+from btviz.data.votes import Tally, compared_labels
 from btviz.data.writing.turns import answered_in_messages, asked_in_messages, with_history
 from btviz.errors import choice
 from btviz.taxonomy.categories import PKU_SAFERLHF, Taxonomy

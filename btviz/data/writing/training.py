@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from btviz.data.assemble import ORDERS
 from btviz.data.dataset import Dataset
+from btviz.data.tables import ORDERS
 from btviz.data.writing.released import SIDES, compared_texts
 from btviz.data.writing.turns import asked_in_messages, begins_a_turn, in_messages, in_one_string, with_history
 from btviz.errors import UsageError, choice
