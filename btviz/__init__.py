@@ -34,7 +34,7 @@ if TYPE_CHECKING:
         split_shift,
         vote_splits,
     )
-    from btviz.models import Probe, fit_probe, load_score_model
+    from btviz.models import Probe, fit_probe, load_score_model, noisy_labels, planted_flips
     from btviz.preference import (
         Orthogonality,
         agreement_correction,
@@ -83,8 +83,6 @@ if TYPE_CHECKING:
         more_like,
         near_duplicates,
         nearest_neighbors,
-        noisy_labels,
-        planted_flips,
         prompt_duplicates,
         topic_agreement,
         topic_categories,

@@ -339,7 +339,6 @@ REACHES = {
     "test_closed_views": 1,  # all widgets that are alive, which only ipywidgets knows
     "test_benchmarks": 1,  # the program that stands for a case
     "test_embedding_models": 2,  # names of tokens, which only the tokenizer knows; the table before it is reduced
-    "test_label_noise": 3,  # formulas, each held against a loop over all rows
     "test_score_models": 3,  # how a template was split, before any text is scored
 }
 """How often tests reach into private parts, where nothing public would show the same; let none be added."""

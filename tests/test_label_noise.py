@@ -5,9 +5,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from made_embeddings import embeddings_of
 from scipy import stats
+from sklearn.linear_model import LogisticRegression
 
 from btviz import nearest_neighbors, noisy_labels, planted_flips
 from btviz.errors import UsageError
+from btviz.models.label_noise.evidence import Evidence, Labels, Weighed, combined, prior_odds
+from btviz.models.label_noise.flips import Limits, Ranking, flipped, reach_over_draws
+from btviz.models.label_noise.splits import split_evidence, wrong_splits
 from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.texts import label_noise
 from btviz.texts.embedding import Embeddings
@@ -61,9 +65,12 @@ def test_the_odd_ones_out_are_named_first(make_dataset, monkeypatch):
         six = ds.pairs.filter(pl.col("response").str.starts_with("text 6 "))["pair_id"].item()
         assert liars[six] is (target != "is_safe")  # text 6 stands among safe ones and is said to lie
     assert table["n_neighbors"].unique().to_list() == [15]
+    assert (table["probability"] > 5 * table["baseline"]).all()
+    assert table.select("n_votes", "n_against").unique().rows() == [(1, 0)]
+    assert ((table["probe"] > 0.5) & (table["probe"] < 1)).all()  # it, too, has the other label
     assert table.columns == [
         "target", "rank", "pair_id", "label", "contradiction", "n_neighbors", "direction",
-        "planted_precision", "planted_chance",
+        "planted_precision", "planted_chance", "probability", "baseline", "probe", "n_votes", "n_against",
     ]  # fmt: skip
     directions = dict(table.select("target", (pl.col("direction") + pl.col("label").cast(pl.String))).rows())
     assert set(table.select("target", "label", "direction").unique().rows()) == {
@@ -88,7 +95,7 @@ def test_clear_groups_give_every_planted_flip_away(make_dataset, monkeypatch):
 
 
 def test_a_rare_category_is_held_against_the_flips_among_its_few_labels(make_dataset):
-    """Of 300 labels 6 are true; 2 % of either flipped leave 5 of 11 right: in random order 6 of 11 are flips."""
+    """Of 300 labels 6 are true; one is hidden and one made up: in random order 1 of 6 that see harm is a flip."""
     draw = np.random.default_rng(0)
     lie = 1 << 8
     ds = annotated(make_dataset, [lie] * 6 + [0] * 294, prompts=range(300), texts=range(300))
@@ -96,32 +103,30 @@ def test_a_rare_category_is_held_against_the_flips_among_its_few_labels(make_dat
     table = planted_flips(ds, emb, targets=[BEAVERTAILS.keys[8]], at=(5,))
     found = {(row["direction"], row["k"]): row for row in table.iter_rows(named=True)}
     alarms, missed = found["false alarm", 5], found["missed harm", 5]
-    assert (alarms["n_planted"], missed["n_planted"]) == (6, 1)
-    assert alarms["chance"] == pytest.approx(6 / 11)
-    assert missed["chance"] == pytest.approx(1 / 289)
-    assert alarms["precision_low"] < alarms["chance"] < alarms["precision_high"]  # vectors at random rank at random
+    assert (alarms["n_planted"], missed["n_planted"]) == (1, 1)
+    assert alarms["chance"] == pytest.approx(1 / 6)
+    assert missed["chance"] == pytest.approx(1 / 294)
     assert missed["recall"] <= 0.2
 
 
 def test_shares_of_flips_are_recounted_in_plain_python(make_dataset, monkeypatch):
     monkeypatch.setattr(label_noise, "nearest_neighbors", lambda emb: nearest_neighbors(emb, 15))
     ds, emb = two_groups(make_dataset, flipped=(6, 7, 9))
-    pairs = ds.pairs.sort("pair_id").select(pl.col("response").str.split(" ").list.get(1).cast(int), "is_safe")
-    texts, safe = pairs["response"].to_list(), pairs["is_safe"].to_numpy()
-    near = [[texts.index(other) for other in nearest_neighbors(emb, 15).indices[text]] for text in texts]
     table = planted_flips(ds, emb, targets=["is_safe"], at=(3,), planted=0.2, n_draws=4, random_state=3)
-    for direction, says_safe in (("missed harm", True), ("false alarm", False)):
+    known, unsafe = Evidence.of(ds, emb), (~ds.pairs.sort("pair_id")["is_safe"]).to_numpy()
+    for direction, says_unsafe in (("missed harm", False), ("false alarm", True)):
         hits = caught = planted = 0
-        for rng in np.random.default_rng(3).spawn(4):
-            unsafe, safes = np.flatnonzero(~safe), np.flatnonzero(safe)
-            chosen = {*rng.choice(unsafe, round(0.2 * len(unsafe)), replace=False).tolist()}
-            chosen |= {*rng.choice(safes, round(0.2 * len(safes)), replace=False).tolist()}
-            label = [bool(value) != (pair in chosen) for pair, value in enumerate(safe)]
-            against = [sum(label[other] != label[pair] for other in near[pair]) for pair in range(len(safe))]
+        for draw in range(4):
+            labels, turned = flipped(known, share=0.2, seed=[3, draw])
+            label = [bool(value) != (pair in set(turned[0].tolist())) for pair, value in enumerate(unsafe)]
+            assert labels.harm[:, 0].tolist() == label
+            assert sum(label) == sum(unsafe)  # as many are made up as are hidden
+            odds = known.weighed(labels, rate=0.2).wrong[:, 0].round(9).tolist()
             named = [
-                pair for pair in sorted(range(len(safe)), key=lambda p: (-against[p], p)) if label[pair] is says_safe
+                pair for pair in sorted(range(len(odds)), key=lambda p: (-odds[p], p)) if label[pair] is says_unsafe
             ]
-            flips = {pair for pair in chosen if label[pair] is says_safe}
+            flips = {pair for pair in turned[0].tolist() if label[pair] is says_unsafe}
+            assert len(flips) == round(0.2 * sum(unsafe))
             found = len(flips & {*named[:3]})
             hits, caught, planted = hits + found, caught + found, planted + len(flips)
         row = table.filter(direction=direction, k=3).row(0, named=True)
@@ -154,7 +159,7 @@ def test_contradiction_against_plain_python(make_dataset, data, n, n_texts, n_pr
     rows = pairs.select("prompt_id", "text", "is_safe").rows()
     label = np.array([float(row[2]) for row in rows])
     label[draw.random(n) < 0.2] = np.nan
-    contradiction, count = label_noise._contradiction(label_noise._neighborhoods(ds, emb), label)
+    contradiction, count = label_noise.contradiction(label_noise.neighborhoods(ds, emb), label)
     for own, (prompt, text, _) in enumerate(rows):
         units = {}
         for other, (their_prompt, their_text, _) in enumerate(rows):
@@ -179,10 +184,14 @@ def test_the_same_text_under_another_prompt_is_a_neighbour(make_dataset):
     assert table.select("rank", "label", "contradiction", "n_neighbors").rows() == [(1, False, 1.0, 12)]
 
 
-def test_equal_contradiction_goes_by_neighbours_and_then_by_id():
-    contradiction = np.array([0.9, 1.0, 0.9, 0.9 + 1e-15, np.nan, 1.0])
-    count = np.array([20.0, 10.0, 30.0, 20.0, 0.0, 9.0])
-    assert label_noise._ranked(contradiction, count, min_neighbors=10).tolist() == [1, 2, 0, 3]
+def test_equal_probability_goes_by_neighbours_and_then_by_id():
+    column = np.array([[0.9], [1.0], [0.9], [0.9 + 1e-15], [np.nan], [1.0]])
+    count = np.array([[20.0], [10.0], [30.0], [20.0], [0.0], [9.0]])
+    limits = Limits(0.0, 0.0, 10, 0.02, 1, ("neighbors",))
+    labels = Labels(np.ones((6, 1)), np.zeros((6, 1), np.int64))
+    ranking = Ranking.of(labels, Weighed(column, column, count, column), place=0, limits=limits, planted=np.array([2]))
+    assert ranking.order.tolist() == [1, 2, 0, 3]
+    assert ranking.ranked(sees_harm=True)[1].tolist() == [False, True, False, False]
 
 
 def test_ranks_do_not_depend_on_the_seed_but_the_precision_does(make_dataset, monkeypatch):
@@ -190,7 +199,7 @@ def test_ranks_do_not_depend_on_the_seed_but_the_precision_does(make_dataset, mo
     draw = np.random.default_rng(0)
     ds = annotated(make_dataset, (draw.integers(2, size=60) << 8).tolist(), prompts=range(60), texts=range(60))
     emb = embedded(ds, draw.normal(size=(60, 3)))
-    tables = [noisy_labels(ds, emb, min_contradiction=0.5, random_state=seed) for seed in (0, 0, 1)]
+    tables = [noisy_labels(ds, emb, min_probability=0, random_state=seed) for seed in (0, 0, 1)]
     assert tables[0].equals(tables[1])
     planted = ["planted_precision", "planted_chance"]
     assert tables[0].drop(planted).equals(tables[2].drop(planted))
@@ -200,7 +209,10 @@ def test_ranks_do_not_depend_on_the_seed_but_the_precision_does(make_dataset, mo
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"min_contradiction": 0.4}, "Use 0.5 to 1"),
+        ({"min_contradiction": 1.4}, "Use 0 to 1"),
+        ({"min_probability": -0.1}, "Use 0 to 1"),
+        ({"evidence": ()}, "at least one of neighbors"),
+        ({"evidence": ["words"]}, "There is no evidence 'words'"),
         ({"min_neighbors": 0}, "at least 1 of each"),
         ({"n_draws": 0}, "at least 1 of each"),
         ({"planted": 0.5}, "less than 0.5"),
@@ -223,5 +235,90 @@ def test_intervals_of_flips_allow_for_what_the_flips_of_a_draw_share():
     hits = [np.repeat([True, False], [caught, 10 - caught]) for caught in (3, 8, 4, 7)]
     mean, deviation = np.mean([0.3, 0.8, 0.4, 0.7]), np.std([0.3, 0.8, 0.4, 0.7], ddof=1)
     low, high = stats.t.interval(0.95, 3, loc=mean, scale=deviation / 2)
-    assert label_noise.reach_over_draws(hits, share=mean) == pytest.approx((high - low) / 2)
-    assert label_noise.reach_over_draws(hits[:1], share=mean) == 0
+    assert reach_over_draws(hits, share=mean) == pytest.approx((high - low) / 2)
+    assert reach_over_draws(hits[:1], share=mean) == 0
+
+
+def test_weights_of_one_target_are_ridge_regression_without_the_fold():
+    """Reference: scikit-learn, whose C is one over the penalty; its weights shrink towards those of all targets."""
+    draw = np.random.default_rng(0)
+    texts = draw.normal(size=(2, 300, 1))
+    harm = (texts[0] + 0.5 * texts[1] + draw.normal(size=(300, 1)) > 1).astype(float)
+    fold = np.arange(300) % 3
+    odds = combined(texts, harm, fold=fold)
+    for number in range(3):
+        rows = fold != number
+        n_harm = harm[rows].sum() + 0.5
+        base = np.log(n_harm / (rows.sum() + 1 - n_harm))
+        x = texts[:, rows, 0].T
+        shared = LogisticRegression(C=1.0, tol=1e-10).fit(x, harm[rows, 0]).coef_[0]  # one target is all targets
+        # towards `shared` with penalty 10: scikit-learn shrinks towards 0 only, so hold the gradient instead
+        held = texts[:, ~rows, 0].T
+        own = np.linalg.lstsq(np.column_stack([np.ones(len(held)), held]), odds[~rows, 0] + base, rcond=None)[0]
+        p = 1 / (1 + np.exp(-(own[0] + x @ own[1:])))
+        assert (harm[rows, 0] - p).sum() == pytest.approx(0, abs=1e-3)
+        assert x.T @ (harm[rows, 0] - p) == pytest.approx(10 * (own[1:] - shared), abs=1e-3)
+
+
+def test_the_probe_of_a_pair_knows_no_label_of_its_fold(make_dataset):
+    ds, emb = two_groups(make_dataset)
+    known = Evidence.of(ds, emb)
+    before = known.held_out(known.labels.harm)
+    inside = known.fold == 2
+    harm = known.labels.harm.copy()
+    harm[inside] = np.random.default_rng(0).integers(2, size=harm[inside].shape)
+    after = known.held_out(harm)
+    assert np.array_equal(before[inside], after[inside], equal_nan=True)
+    assert not np.allclose(before[~inside, 0], after[~inside, 0])
+    assert np.isnan(before[:, 1]).all()  # a category that nobody named has no probe
+
+
+def test_split_votes_speak_against_a_majority():
+    """Ten of three votes for harm, four of them by two to one: errors are (4 + ½) of (30 + 1)."""
+    harm = np.array([1.0] * 10 + [0.0] * 10 + [1.0])
+    n = np.array([3] * 20 + [1])
+    against = np.array([1] * 4 + [0] * 6 + [1] * 2 + [0] * 8 + [0])
+    found = split_evidence(n, against, harm=harm)
+    error = 4.5 / 31
+    wrong = np.array([error**3, 3 * (1 - error) * error**2])
+    assert wrong_splits(3, value=0, error=error) == pytest.approx(wrong / wrong.sum())
+    right = np.array([8.5, 2.5]) / 11
+    assert found[10:12] == pytest.approx([np.log(wrong[1] / wrong.sum() / right[1])] * 2)
+    assert found[12] == pytest.approx(np.log(wrong[0] / wrong.sum() / right[0]))
+    assert found[20] == 0
+    assert wrong_splits(4, value=1, error=0.5) == pytest.approx(np.array([1, 4, 6]) / 11)  # a tie counts as harm
+    assert len(wrong_splits(4, value=0, error=0.5)) == 2
+
+
+def test_labels_are_as_often_wrong_as_was_said():
+    harm = np.array([[1.0]] * 10 + [[0.0]] * 40 + [[np.nan]])
+    odds = prior_odds(harm, rate=0.2)[:, 0]
+    chance = 1 / (1 + np.exp(-odds))
+    assert chance[0] == pytest.approx(0.2)
+    assert chance[10] == pytest.approx(2 / 40)
+    assert np.nansum(chance[:10]) == pytest.approx(chance[10:50].sum())
+
+
+@pytest.mark.slow
+def test_all_evidence_finds_more_planted_flips_than_each_kind_alone(make_dataset):
+    """Harm follows every other group of a circle (neighbours), a direction (the probe) and three votes each."""
+    draw = np.random.default_rng(0)
+    n, lie = 400, 1 << 8
+    group, along = draw.integers(8, size=n), draw.normal(size=n)
+    harm = np.where(group % 2, 1.5, -1.5) + 2 * along > draw.logistic(size=n) * 0.5
+    votes = np.where(draw.random((n, 3)) < 0.12, ~harm[:, None], harm[:, None])
+    rows = [
+        (f"about {i}", f"text {i} of {i}", "train", not vote, lie * int(vote)) for i in range(n) for vote in votes[i]
+    ]
+    ds = make_dataset(pl.DataFrame(rows, schema=COLUMNS, orient="row"))
+    circle = 3 * np.exp(2j * np.pi * group / 8)
+    vectors = np.column_stack([circle.real, circle.imag, along, draw.normal(scale=0.7, size=(n, 6))])
+    emb = embedded(ds, vectors)
+    key, recall = BEAVERTAILS.keys[8], {}
+    for kinds in (("neighbors",), ("probe",), ("votes",), ("neighbors", "probe", "votes")):
+        table = planted_flips(ds, emb, at=(), evidence=kinds, planted=0.1, n_draws=8, targets=[key])
+        for row in table.drop_nulls("k").iter_rows(named=True):
+            recall[row["direction"], len(kinds), kinds[0]] = row["recall"]
+    for direction in ("missed harm", "false alarm"):
+        alone = [recall[direction, 1, kind] for kind in ("neighbors", "probe", "votes")]
+        assert recall[direction, 3, "neighbors"] > max(alone) + 0.03, (direction, alone)

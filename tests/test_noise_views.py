@@ -56,12 +56,13 @@ def test_the_tab_lists_candidates_and_a_choice_shows_their_pairs(explorer):
     ranked = table.filter(target=LIE.key).sort("rank")
     assert explorer.selected["pair_id"].to_list() == ranked["pair_id"].to_list()
     assert explorer.selection.pair_ids.is_sorted()
-    says = "the most contradicted first"
+    says = "the likeliest to be wrong first"
     assert explorer.selection.origin == f"Noisy labels, {LIE.title}, false alarm: 2 pairs, {says}"
     shown = explorer.noise.ranking.content["rows"]
     assert [row[:2] for row in shown] == [[str(place + 1), hex_id(n)] for place, n in enumerate(ranked["pair_id"])]
-    assert [row[3] for row in shown] == [f"{n}" for n in ranked["n_neighbors"]]
-    assert "contradicted by nearly all" in part(explorer, ProgressLine).state["words"]
+    assert [row[4] for row in shown] == [f"{n}" for n in ranked["n_neighbors"]]
+    assert explorer.selection.values["probability"].to_list() == ranked["probability"].to_list()
+    assert "4 labels of 2 pairs are wrong with a probability" in part(explorer, ProgressLine).state["words"]
 
 
 def test_quality_stands_beside_it_by_direction_and_no_text_is_saved(explorer):

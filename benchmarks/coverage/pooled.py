@@ -11,6 +11,7 @@ import polars as pl
 
 from benchmarks.coverage.cells import Seen, sizes
 from btviz import load
+from btviz.models import planted_flips
 from btviz.scores.calibration import logistic_fit
 from btviz.scores.differences import mean_interval
 from btviz.stats import clustered
@@ -23,7 +24,6 @@ from btviz.stats.resampling import cluster_sums
 from btviz.stats.separation import spearman_interval
 from btviz.store import fingerprint
 from btviz.texts.embedding import Embeddings
-from btviz.texts.label_noise import planted_flips
 from btviz.texts.topics.categories import _ami, _by_halves, _by_prompt
 
 LARGE = 200_000  # prompts whose value is taken for the truth

@@ -9,7 +9,6 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.texts.datamap import MapStage, fit_data_map, map_quality
     from btviz.texts.embedding import CallableEncoder, Embeddings, Encoder, embed, load_encoder, text_id
-    from btviz.texts.label_noise import noisy_labels, planted_flips
     from btviz.texts.neighbors import Neighbors, more_like, near_duplicates, nearest_neighbors, prompt_duplicates
     from btviz.texts.topic_map import TopicMap, make_topic_map
     from btviz.texts.topics import (

@@ -1,4 +1,4 @@
-"""The tab of noisy labels: those that similar texts contradict, by category and direction, and the pairs behind."""
+"""The tab of noisy labels: those that are likely to be wrong, by category and direction, and the pairs behind."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ import ipywidgets
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.models import noisy_labels, planted_flips
 from btviz.session import Selection, hex_id
 from btviz.taxonomy.words import percent
-from btviz.texts import Embeddings, embed, noisy_labels, planted_flips
+from btviz.texts import Embeddings, embed
 from btviz.widgets.parts.background import Background, Report
 from btviz.widgets.parts.chartview import ProgressLine, TableView
 from btviz.widgets.parts.view import View
@@ -17,14 +18,22 @@ ENCODER = "minilm"
 """Encoder of prompts with their answers, where no embeddings are given."""
 
 _WHAT = (
-    "Labels that nearly all similar texts of other prompts contradict: candidates for a second look, not errors found. "
-    "Choose a line to list its pairs, the most contradicted first."
+    "Labels that similar texts of other prompts, a probe that did not see them, and split votes speak against: "
+    "candidates for a second look, not errors found. Choose a line to list its pairs, the likeliest to be wrong first."
 )
 
 SHOWN = 20
 """Ranks that the table of the chosen line has; the list of pairs has them all."""
 
-_RANKS = [("rank", "number"), ("pair", "text"), ("contradicted by", "number"), ("neighbours", "number")]
+_RANKS = [
+    ("rank", "number"),
+    ("pair", "text"),
+    ("probability", "number"),
+    ("contradicted by", "number"),
+    ("neighbours", "number"),
+    ("probe says otherwise", "number"),
+    ("votes", "text"),
+]
 
 _COLUMNS = [
     ("label", "text"),
@@ -45,7 +54,7 @@ Found = tuple[pl.DataFrame, pl.DataFrame]
 
 
 class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types
-    """List labels that similar texts contradict; a choice becomes the selection."""
+    """List labels that are likely to be wrong; a choice becomes the selection."""
 
     def __init__(self, ds: Dataset, *, selection: Selection, embeddings: Embeddings | None = None) -> None:
         self._ds, self._selection, self._embeddings = ds, selection, embeddings
@@ -84,7 +93,7 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
         return noisy_labels(self._ds, emb), planted_flips(self._ds, emb, at=())
 
     def _progress(self, share: float | None) -> None:
-        words = "Embedding texts" if self._embeddings is None else "Comparing labels with those of similar texts"
+        words = "Embedding texts" if self._embeddings is None else "Holding labels against similar texts and a probe"
         self.line.working(words, share=share)
 
     def _fail(self, why: str) -> None:
@@ -95,7 +104,10 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
         self.button.disabled = False
         self._found = found, flips = made
         n = found["pair_id"].n_unique()
-        self.line.said(f"{found.height:,} labels of {n:,} pairs are contradicted by nearly all of their neighbours.")
+        self.line.said(
+            f"{found.height:,} labels of {n:,} pairs are wrong with a probability of 10 % or more, if 2 % of the harms "
+            "of each label were missed and as many made up."
+        )
         counts = found.group_by("target", "direction", maintain_order=True).len()
         named = [(row, self._title(row[0])) for row in counts.rows()]
         self.candidates.unobserve(self._choose, names="value")
@@ -133,24 +145,35 @@ class NoiseView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has 
         target, direction = change["new"]
         chosen = self._found[0].filter(target=target, direction=direction).sort("rank")
         n = f"{chosen.height:,} pair{'s' * (chosen.height != 1)}"
-        origin = f"Noisy labels, {self._title(target)}, {direction}: {n}, the most contradicted first"
+        origin = f"Noisy labels, {self._title(target)}, {direction}: {n}, the likeliest to be wrong first"
         self._show_ranks(chosen)
-        self._selection.set(chosen["pair_id"], origin=origin, in_order=True)
+        self._selection.set(chosen, origin=origin, value="probability")
 
     def _show_ranks(self, chosen: pl.DataFrame) -> None:
-        """The first ranks, as they are listed below: how many of the similar texts contradict each label."""
-        first = chosen.head(SHOWN).select("pair_id", "contradiction", "n_neighbors").rows()
+        """The first ranks, as they are listed below, and what speaks against each label."""
         rows = [
-            [str(place), hex_id(pair_id), percent(share), f"{n:,}"]
-            for place, (pair_id, share, n) in enumerate(first, start=1)
+            [
+                *(str(place), hex_id(row["pair_id"]), percent(row["probability"]), percent(row["contradiction"])),
+                *(f"{row['n_neighbors']:,}", _share(row["probe"]), f"{row['n_against']} of {row['n_votes']} against"),
+            ]
+            for place, row in enumerate(chosen.head(SHOWN).to_dicts(), start=1)
         ]
         rest = chosen.height - len(rows)
-        caption = f"Share of the similar texts that contradict the label{f'; {rest:,} more are listed' * (rest > 0)}."
+        caption = (
+            f"Probability of being wrong; knowing the label alone it is {_fine(chosen['baseline'][0])}. Share of the "
+            f"similar texts that contradict the label, and probability of the other label by the probe"
+            f"{f'; {rest:,} more are listed' * (rest > 0)}."
+        )
         self.ranking.show(_RANKS, rows, caption=caption)
 
 
 def _share(value: float | None) -> str:
     return "–" if value is None else percent(value)
+
+
+def _fine(share: float) -> str:
+    """A share that may be a small one."""
+    return f"{100 * share:.2g} %"
 
 
 def _with_ends(row: dict[str, float | None], name: str) -> str:
