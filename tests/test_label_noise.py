@@ -180,8 +180,9 @@ def test_answers_to_the_same_prompt_are_no_neighbours(make_dataset):
 
 def test_the_same_text_under_another_prompt_is_a_neighbour(make_dataset):
     ds = annotated(make_dataset, [8] + [0] * 12, prompts=range(13), texts=[0] * 13)
-    table = noisy_labels(ds, embedded(ds, np.ones((1, 3))), targets=["is_safe"])
-    assert table.select("rank", "label", "contradiction", "n_neighbors").rows() == [(1, False, 1.0, 12)]
+    table = noisy_labels(ds, embedded(ds, np.ones((1, 3))), targets=["is_safe"], min_probability=0)
+    assert table.select("rank", "label", "contradiction", "n_neighbors").row(0) == (1, False, 1.0, 12)
+    assert table["contradiction"][1:].to_list() == pytest.approx([1 / 12] * 12)
 
 
 def test_equal_probability_goes_by_neighbours_and_then_by_id():

@@ -106,8 +106,9 @@ class Evidence:
 
         `rate` is the share of harms that are missed; as many labels see harm where there is none.
         """
-        near = [contradiction(self.near, column) for column in labels.harm.T]
-        against, count = (np.column_stack(columns) for columns in zip(*near, strict=True))
+        against, count = np.full(labels.harm.shape, np.nan), np.zeros(labels.harm.shape)
+        for place in np.flatnonzero(varies(labels.harm)):
+            against[:, place], count[:, place] = contradiction(self.near, labels.harm[:, place])
         margins = self.held_out(labels.harm) if "probe" in kinds else np.full(labels.harm.shape, np.nan)
         return self.judged(labels, (against, count, margins), rate=rate, kinds=kinds)
 
@@ -168,6 +169,11 @@ def logistic(values: Values) -> Values:
     return np.asarray((1 + np.tanh(values / 2)) / 2)
 
 
+def varies(harm: Values) -> npt.NDArray[np.bool_]:
+    """Which targets have labels of either value; of others no label can be told to be wrong."""
+    return np.asarray((np.nansum(harm, axis=0) > 0) & (np.nansum(1 - harm, axis=0) > 0))
+
+
 def average_odds(harm: Values) -> Values:
     """Log-odds of harm among the labels of each target, half a label of either value added."""
     positive, known = np.nansum(harm, axis=0) + 0.5, (~np.isnan(harm)).sum(axis=0) + 1.0
@@ -193,12 +199,12 @@ def _near_odds(harm: Values, against: Values, count: Values, *, base: Values) ->
 
 def combined(texts: Values, harm: Values, *, fold: npt.NDArray[np.int64]) -> Values:
     """Log-odds of harm given what texts say, less the average: kinds of evidence (f, n, targets) to (n, targets)."""
-    odds = np.full(harm.shape, np.nan)
+    odds, varied = np.full(harm.shape, np.nan), np.flatnonzero(varies(harm))
     for number in np.unique(fold):
         fitted, held = fold != number, fold == number
         base = average_odds(harm[fitted])
-        shared = _shared_weights(texts[:, fitted], harm[fitted], base=base)
-        for t in range(harm.shape[1]):
+        shared = _shared_weights(texts[:, fitted][:, :, varied], harm[fitted][:, varied], base=base[varied])
+        for t in varied:
             known = fitted & ~np.isnan(harm[:, t])
             start = np.concatenate([shared[:1] + base[t], shared[1:]])
             own = _logistic_fit(_with_ones(texts[:, known, t]), harm[known, t], towards=start, pull=_PULL)
