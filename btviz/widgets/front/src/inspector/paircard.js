@@ -26,12 +26,12 @@ function head(card, { categories, rankedBy }, say) {
   return element(
     "div",
     { class: "btviz-row" },
+    rankedBadge(card.value, rankedBy),
     verdict(card),
     card.disputed && element("span", { class: "btviz-badge btviz-disputed", title }, "Disputed"),
     severityBadge(card.severity),
     ...card.votes.map(([bit, votes]) => votedChip(categories[bit], votes, card.annotations)),
     sourceOf(card.source),
-    rankedBadge(card.value, rankedBy),
     idButton(card.pair, say),
   );
 }
