@@ -21,7 +21,7 @@ from btviz.texts.topics.tables import fit_bertopic, hierarchy_of, load_bertopic,
 
 KIND = "topics"
 
-VERSION = 7
+VERSION = 8
 
 
 class Book(Protocol):

@@ -28,6 +28,8 @@ MIN_PROBABILITY = 0.2
 
 _ITERATIONS = 5
 
+_QUICK_ITERATIONS = 2  # which reach nearly the modularity of five: 0.5630 for 0.5632 of 3,019 texts
+
 _TRIALS = 5
 """Starts of the algorithm, of which the one with the best modularity counts; fewer of many texts."""
 
@@ -89,13 +91,12 @@ def shared_neighbors(nearest: NDArray[np.integer[Any]]) -> Any:
     return graph
 
 
-def communities(graph: Any, resolution: float, *, random_state: int, trials: int | None = None) -> Integers:
-    """Community of each text, numbered from 0; -1 for a text without ties."""
+def communities(graph: Any, resolution: float, *, random_state: int, quick: bool = False) -> Integers:
+    """Community of each text, numbered from 0; -1 for a text without ties. `quick`: one start, fewer iterations."""
     n = graph.shape[0]
     if not graph.nnz:
         return np.full(n, -1)
-    if trials is None:
-        trials = max(1, min(_TRIALS, _TEXTS_TIMES_TRIALS // n))
+    trials = 1 if quick else max(1, min(_TRIALS, _TEXTS_TIMES_TRIALS // n))
     leiden = require("graspologic_native", extra="topics").leiden_csr
     _, found = leiden(
         graph.indptr.astype(np.int64),
@@ -103,7 +104,7 @@ def communities(graph: Any, resolution: float, *, random_state: int, trials: int
         graph.data.astype(np.float64),
         n,
         resolution=float(resolution),
-        iterations=_ITERATIONS,
+        iterations=_QUICK_ITERATIONS if quick else _ITERATIONS,
         trials=trials,
         seed=random_state,
     )
@@ -134,10 +135,10 @@ def topics_of(graph: Any, labels: Integers, *, min_probability: float) -> Commun
     return Communities(np.where(kept, numbers[labels], -1), np.where(kept, shares, 0.0))
 
 
-def topics_in(nearest: NDArray[np.integer[Any]], scale: float, *, rule: Rule, trials: int | None = None) -> Communities:
+def topics_in(nearest: NDArray[np.integer[Any]], scale: float, *, rule: Rule, quick: bool = False) -> Communities:
     """Topics of texts of which the nearest others are known, at one resolution."""
     graph = shared_neighbors(nearest)
-    labels = communities(graph, scale, random_state=rule.random_state, trials=trials)
+    labels = communities(graph, scale, random_state=rule.random_state, quick=quick)
     return topics_of(graph, labels, min_probability=rule.min_probability)
 
 
@@ -149,7 +150,7 @@ def divided(graph: Any, labels: Integers, *, resolution: float, random_state: in
     inside.eliminate_zeros()
     # with s of all ties left, the product of two degrees over their sum is s times what it was
     left = inside.data.sum() / max(graph.data.sum(), 1e-300)
-    return communities(inside, resolution / max(left, 1e-300), random_state=random_state, trials=1)
+    return communities(inside, resolution / max(left, 1e-300), random_state=random_state, quick=True)
 
 
 def joined(graph: Any, labels: Integers, *, resolution: float) -> Integers:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.errors import require
-from btviz.texts.neighbors.search import exact_neighbors
+from btviz.texts.neighbors.search import exact_neighbors, in_threads
 from btviz.texts.topics.partition import Floats, Integers, Rule, suitable_neighbors, topics_in
 
 SHARE = 0.8
@@ -35,6 +35,8 @@ _SCALE = 2.0**21
 Rows = NDArray[np.intp]
 
 Nearest = NDArray[np.integer[Any]]
+
+_Side = tuple[int, bool]  # a scale, and whether of the cloud
 
 
 def nearest_in(vectors: NDArray[np.floating[Any]], k: int) -> Nearest:
@@ -93,12 +95,6 @@ def matched_overlaps(before: Integers, again: Integers, *, k: int) -> Floats:
     return overlaps
 
 
-def overlaps_in_parts(labels: Integers, parts: Sequence[Rows], *, again: Callable[[Rows], Integers]) -> Floats:
-    """Overlap of each topic with the one it is matched to in each part; shape (parts, topics)."""
-    k = int(labels.max(initial=-1)) + 1
-    return np.array([matched_overlaps(labels[rows], again(rows), k=k) for rows in parts]).reshape(len(parts), k)
-
-
 def without_structure(vectors: NDArray[np.floating[Any]], *, random_state: int) -> Floats:
     """As many unit vectors from a normal distribution with the same mean and covariance.
 
@@ -149,52 +145,64 @@ def choose_scale(halves: tuple[NDArray[np.floating[Any]], NDArray[np.floating[An
     What the one chosen reaches in the second half is in the table.
     """
     first, second = (_Half(vectors, n=n, rule=rule) for vectors in halves)
-    numbers = {scale: int(first.labels(scale).max(initial=-1)) + 1 for scale in SCALES}
+    found = first.labels(SCALES)
+    numbers = {scale: int(labels.max(initial=-1)) + 1 for scale, labels in zip(SCALES, found, strict=True)}
     fewest, most = fitting_numbers(2 * len(halves[0]))
     fitting = [scale for scale in SCALES if fewest <= numbers[scale] <= most]
     if not fitting:
         away = {scale: max(fewest - number, number - most) for scale, number in numbers.items()}
         fitting = [min(SCALES, key=lambda scale: away[scale])]
-    rows = [(scale, "chosen on", *first.judged(scale)) for scale in fitting]
+    rows = [(scale, "chosen on", *row) for scale, row in zip(fitting, first.judged(fitting), strict=True)]
     excess = {row[0]: (row[4] or 0.0) - (row[6] or 0.0) for row in rows}
     best = max(rows, key=lambda row: excess[row[0]])
     scale = min(scale for scale in excess if excess[scale] >= excess[best[0]] - (best[5] or 0.0))
-    rows.append((scale, "reported on", *second.judged(scale)))
+    rows.append((scale, "reported on", *second.judged([scale])[0]))
     return Choice(scale, pl.DataFrame(rows, schema=TABLE, orient="row"))
 
 
 class _Half:
-    """Half of the texts, and a cloud like it."""
+    """Half of the texts, and a cloud like it (`null`)."""
 
     def __init__(self, vectors: NDArray[np.floating[Any]], *, n: int, rule: Rule) -> None:
-        self._rule, self._vectors = rule, vectors
+        self._rule = rule
         self._k = share_of(suitable_neighbors(n), max(0.5, len(vectors) / max(n, 1)))
-        self._nearest: dict[bool, Nearest] = {}
+        sides = {False: vectors, True: without_structure(vectors, random_state=rule.random_state)}
+        length = list_length(self._k, share=SHARE)
+        self._nearest = {null: nearest_in(side, length) for null, side in sides.items()}
+        self._parts = random_parts(len(vectors), n_parts=_PARTS, share=SHARE, random_state=rule.random_state)
+        self._labels: dict[_Side, Integers] = {}
 
-    def nearest(self, *, null: bool) -> Nearest:
-        if null not in self._nearest:
-            vectors = without_structure(self._vectors, random_state=self._rule.random_state) if null else self._vectors
-            self._nearest[null] = nearest_in(vectors, list_length(self._k, share=SHARE))
-        return self._nearest[null]
+    def labels(self, scales: Sequence[int], *, null: bool = False) -> list[Integers]:
+        """Topics of all texts at each scale."""
+        missing = [(scale, null) for scale in scales if (scale, null) not in self._labels]
+        self._labels |= dict(zip(missing, in_threads(self._fitted, missing, n_threads=None), strict=True))
+        return [self._labels[scale, null] for scale in scales]
 
-    def labels(self, scale: int, *, null: bool = False) -> Integers:
-        return topics_in(self.nearest(null=null)[:, : self._k], scale, rule=self._rule, trials=1).labels
+    def _fitted(self, side: _Side) -> Integers:
+        scale, null = side
+        return topics_in(self._nearest[null][:, : self._k], scale, rule=self._rule, quick=True).labels
 
-    def judged(self, scale: int) -> tuple[int, int, float | None, float | None, float | None, int]:
-        """Texts, topics, their mean overlap, standard error of its excess, overlap of a cloud, and its topics."""
-        own, null = (self._overlaps(scale, null=null) for null in (False, True))
+    def judged(self, scales: Sequence[int]) -> list[tuple[int, int, float | None, float | None, float | None, int]]:
+        """For each scale: texts, topics, mean overlap, standard error of its excess, overlap of a cloud, its topics."""
+        return [self._row(*both) for both in zip(*(self._overlaps(scales, null=n) for n in (False, True)), strict=True)]
+
+    def _row(self, own: Floats, null: Floats) -> tuple[int, int, float | None, float | None, float | None, int]:
         variance = sum(float(found.var(ddof=1)) / len(found) for found in (own, null) if len(found) > 1)
         error = math.sqrt(variance) if len(own) > 1 else None
         overlap, overlap_null = (float(found.mean()) if len(found) else None for found in (own, null))
-        return len(self._vectors), len(own), overlap, error, overlap_null, len(null)
+        return len(self._nearest[False]), len(own), overlap, error, overlap_null, len(null)
 
-    def _overlaps(self, scale: int, *, null: bool) -> Floats:
-        """Mean overlap of each topic."""
-        nearest, labels = self.nearest(null=null), self.labels(scale, null=null)
-        fewer = share_of(self._k, SHARE)
+    def _overlaps(self, scales: Sequence[int], *, null: bool) -> list[Floats]:
+        """Mean overlap of each topic with the one it is matched to in each part, at each scale."""
+        fewer, of_all = share_of(self._k, SHARE), self.labels(scales, null=null)
 
-        def again(rows: Rows) -> Integers:
-            return topics_in(nearest_within(nearest, rows, k=fewer), scale, rule=self._rule, trials=1).labels
+        def again(job: tuple[int, int]) -> Floats:
+            place, part = job
+            rows, labels = self._parts[part], of_all[place]
+            nearest = nearest_within(self._nearest[null], rows, k=fewer)
+            found = topics_in(nearest, scales[place], rule=self._rule, quick=True).labels
+            return matched_overlaps(labels[rows], found, k=int(labels.max(initial=-1)) + 1)
 
-        parts = random_parts(len(nearest), n_parts=_PARTS, share=SHARE, random_state=self._rule.random_state)
-        return np.asarray(overlaps_in_parts(labels, parts, again=again).mean(axis=0))
+        jobs = [(place, part) for place in range(len(scales)) for part in range(_PARTS)]
+        overlaps = list(in_threads(again, jobs, n_threads=None))
+        return [np.mean(overlaps[place * _PARTS : (place + 1) * _PARTS], axis=0) for place in range(len(scales))]
