@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from small_data import dataset_from_rows
 
 import btviz
-from btviz.data.corrected import STATUSES
+from btviz.data.corrected import CORRECTION_STATUSES
 from btviz.data.corrections import CORRECTIONS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.corrections import Corrections
@@ -143,7 +143,7 @@ def test_what_does_not_apply_is_said_row_by_row(tiny, ids):
     unknown = ["not understood"] * 3
     assert statuses(done) == ["no such pair", *unknown, "no such comparison", "review", "applied"]
     assert done.corrections["detail"].is_not_null().to_list() == [False, True, True, True, False, False, False]
-    assert set(statuses(done)) <= set(STATUSES)
+    assert set(statuses(done)) <= set(CORRECTION_STATUSES)
     assert done.name == "tiny, 1 correction"
 
 

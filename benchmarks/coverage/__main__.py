@@ -23,8 +23,9 @@ GRIDS = {
     "curves": pooled.curves,
     "topics": pooled.topics,
     "flips": pooled.flips,
+    "corrections": pooled.corrections,
 }
-"""Grids by name. The last five draw data sets one by one: ask for fewer draws."""
+"""Grids by name. The last six draw data sets one by one: ask for fewer draws."""
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ import polars as pl
 from benchmarks.coverage.cells import Seen, sizes
 from btviz import load
 from btviz.models import planted_flips
+from btviz.reports.corrections import Sides, phi_of, share_of
 from btviz.scores.calibration import logistic_fit
 from btviz.scores.differences import mean_interval
 from btviz.stats import clustered
@@ -177,6 +178,35 @@ def _topical(rng: np.random.Generator, prompts: int, *, clear: float) -> pl.Data
     usual = rng.integers(8, size=prompts)[prompt]  # what a prompt invites, whatever its topic
     labels = np.where(rng.random(len(prompt)) < clear, topic % 8, np.where(rng.random(len(prompt)) < 0.5, usual, 8))
     return pl.DataFrame({"prompt_id": prompt, "topic": topic, "labels": labels})
+
+
+def corrections(prompts: int, *, draws: int) -> Iterator[str]:
+    """Differences of shares and of phi between labels as released and corrected, by how many prompts are changed."""
+    for changed, up in itertools.product((4, 8, 20, 41), (0.5, 0.9, 1.0)):
+        if changed > prompts / 2:
+            continue
+        rng = np.random.default_rng([prompts, changed, round(10 * up)])
+        whole = _reviewed(np.random.default_rng(1), LARGE, share=changed / prompts, up=up)
+        for name, measure in (("share", share_of), ("phi", phi_of)):
+            truth = float((measure(whole.after.sum(axis=0)) - measure(whole.before.sum(axis=0)))[0])
+            seen = Seen()
+            for _ in range(draws):
+                sides = _reviewed(rng, prompts, share=changed / prompts, up=up)
+                found = sides.share_difference() if name == "share" else sides.difference(measure)
+                seen.add(found.low, found.high, truth=truth, effective=changed, bounded=found.is_bounded)
+            yield seen.line(f"difference of {name}, {prompts} prompts, about {changed} changed, {up:.0%} upwards")
+
+
+def _reviewed(rng: np.random.Generator, prompts: int, *, share: float, up: float) -> Sides:
+    """Two labels, of which reviewers change the second in some prompts: items, either label, both."""
+    n = sizes(rng, "uneven", prompts=prompts, draws=1)[:, 0]
+    prompt = np.repeat(np.arange(prompts), n)
+    first = rng.random(len(prompt)) < rng.beta(0.6, 1.4, prompts)[prompt]
+    second = rng.random(len(prompt)) < np.where(first, 0.3, 0.1)
+    looked = (rng.random(prompts) < share)[prompt] & (rng.random(len(prompt)) < 0.5)
+    after = np.where(looked, rng.random(len(prompt)) < up, second)
+    sums = [np.column_stack([np.ones(len(prompt)), label, first, label & first])[:, None] for label in (second, after)]
+    return Sides.of(sums[0], sums[1], prompts=prompt.astype(np.uint64))
 
 
 def flips(prompts: int, *, draws: int) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 import click
 
 from btviz.cli.check import check_command
+from btviz.cli.corrections import corrections_group
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.export import export_command
@@ -83,5 +84,6 @@ app.add_command(score_command)
 app.add_command(check_command)
 app.add_command(map_command)
 app.add_command(figures_command)
+app.add_command(corrections_group)
 app.add_command(export_command)
 app.add_command(lab_command)

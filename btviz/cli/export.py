@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--pair", "pairs", metavar="ID", multiple=True, help="Rows about this pair; may be repeated.")
 @click.option("--pairs", "file", metavar="FILE", type=click.Path(path_type=Path), help="Pairs of its column pair_id.")
 @click.option("--order", help="What is chosen goes by: better (the default), safer or overall.")
+@click.option("--corrected", is_flag=True, help="Apply the corrections that are kept: see btviz corrections.")
 @click.option("--replace", is_flag=True, help="Take the place of an earlier export.")
 @json_option
 def export_command(  # noqa: PLR0913  # an option each
@@ -46,6 +47,7 @@ def export_command(  # noqa: PLR0913  # an option each
     pairs: tuple[str, ...],
     file: Path | None,
     order: str | None,
+    corrected: bool,
     replace: bool,
     as_json: bool,
 ) -> None:
@@ -61,12 +63,15 @@ def export_command(  # noqa: PLR0913  # an option each
     kto                      prompt, completion, label: whether the answer is safe, or was chosen (--order)
     hh                       chosen and rejected, each a whole conversation in one string
 
-    datasets, dpo, kto and hh need --texts. What is skipped or left out is said.
+    datasets, dpo, kto and hh need --texts. What is skipped or left out is said. Beside corrected data goes a
+    data card that says what was changed.
     """
     from btviz import export, load
+    from btviz.session import Corrections
 
+    ds = load(name)
     written = export(
-        load(name),
+        ds.corrected(Corrections(ds)) if corrected else ds,
         out,
         form=form,
         texts=texts,

@@ -9,6 +9,7 @@ import click
 
 from btviz.cli.annotators import stats_agreement, stats_annotators
 from btviz.cli.artefacts import stats_artefacts
+from btviz.cli.corrections import stats_corrections
 from btviz.cli.noise import stats_noise
 from btviz.cli.preference import orthogonality_command
 from btviz.cli.report import (
@@ -424,6 +425,8 @@ stats_group.add_command(stats_agreement)
 stats_group.add_command(stats_annotators)
 
 stats_group.add_command(stats_noise)
+
+stats_group.add_command(stats_corrections)
 
 stats_group.add_command(orthogonality_command)
 

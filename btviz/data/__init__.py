@@ -11,6 +11,8 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz.data.catalog import add, adopted, find, load, remove
+    from btviz.data.corrected import CORRECTION_STATUSES
+    from btviz.data.corrections import CORRECTIONS
     from btviz.data.dataset import Dataset, expect_answers
     from btviz.data.holdings import Held, inventory
     from btviz.data.inspection import Inspection, draft_taxonomy, inspect

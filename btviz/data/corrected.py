@@ -19,7 +19,7 @@ from btviz.taxonomy.categories import Taxonomy
 
 APPLIED, PARTLY, SAME = "applied", "applied in part", "already so"
 
-STATUSES = {
+CORRECTION_STATUSES = {
     APPLIED: "the data are now as it says",
     PARTLY: "some of its categories are in conflict with another correction, and stay as released",
     SAME: "the data said so before",
@@ -60,11 +60,14 @@ class Corrected:
         `FINDINGS`: a row for each correction.
     n_applied : int
         Fields of pairs that are other than they were, all categories of a pair as one field.
+    n_contradictory : int
+        Corrected pairs that are now called safe and have a category, or are called unsafe and have none.
     """
 
     tables: dict[str, pl.DataFrame]
     findings: pl.DataFrame
     n_applied: int
+    n_contradictory: int
 
 
 def corrected_tables(read: Callable[[str], pl.DataFrame], table: pl.DataFrame, *, taxonomy: Taxonomy) -> Corrected:
@@ -92,7 +95,10 @@ def corrected_tables(read: Callable[[str], pl.DataFrame], table: pl.DataFrame, *
     status = _statuses(table, claims, checked=_checked(claims, before))
     findings = conform(pl.concat([table, status], how="horizontal"), FINDINGS)
     field = pl.when(pl.col("target").str.starts_with("#")).then(pl.lit("labels")).otherwise("target")
-    return Corrected(tables, findings, changes.select("pair_id", field.alias("field")).n_unique())
+    n_applied = changes.select("pair_id", field.alias("field")).n_unique()
+    now = tables["pairs"].filter(pl.col("pair_id").is_in(changes["pair_id"].implode()))
+    contradictory = now.filter(pl.col("is_safe") == (pl.col("labels") != 0))
+    return Corrected(tables, findings, n_applied, contradictory.height if tables["pairs"]["labels"].count() else 0)
 
 
 def _held(claims: pl.DataFrame, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame:

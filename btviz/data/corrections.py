@@ -62,6 +62,9 @@ REVIEWS = ("confirmed", "relabelled", "unsure", "skipped")
 LONGEST_NAME = 100
 """Characters that a name of a category or field may have."""
 
+CARD = "CORRECTIONS.md"
+"""Name of the data card in a folder of corrected data; beside a single file it is the file's name and ``.md``."""
+
 _TRUE, _FALSE = {"true", "yes", "1"}, {"false", "no", "0"}
 
 _LABELS = {"labels", "category", "categories"}

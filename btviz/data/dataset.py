@@ -134,7 +134,7 @@ class Dataset:
     def corrections(self) -> pl.DataFrame:
         """What became of each correction: the columns of corrections, `status`, `detail`; empty for data as released.
 
-        What each status means is in `btviz.data.corrected.STATUSES`.
+        What each status means is in `btviz.data.corrected.CORRECTION_STATUSES`.
         """
         return self.table("corrections")
 
@@ -166,7 +166,8 @@ class Dataset:
         Of one reviewer the latest correction of a field counts. Where reviewers contradict each other, the field stays
         as released, and a warning says how many corrections were not applied. A correction goes into all annotations of
         its pair, whose number stays, and into its side of all comparisons; one that says what the majority says
-        changes nothing.
+        changes nothing. ``facts["corrected"]["n_contradictory"]`` counts corrected pairs that are now called safe and
+        have a category, or are called unsafe and have none.
         """
         table = corrections_table(corrections)
         done = corrected_tables(self.table, table, taxonomy=self.taxonomy)
@@ -183,7 +184,7 @@ class Dataset:
             self,
             name=f"{before['name']}, {n:,} correction{'s' * (n != 1)}",
             fingerprint=fingerprint_of(identifying(tables)),
-            facts={**self.facts, "corrected": {**before, "n": n}},
+            facts={**self.facts, "corrected": {**before, "n": n, "n_contradictory": done.n_contradictory}},
             _read=read,
         )
 

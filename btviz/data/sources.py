@@ -17,6 +17,7 @@ from typing import IO
 
 import polars as pl
 
+from btviz.data.corrections import CARD
 from btviz.data.reading.files import format_of, split_of
 from btviz.data.reading.formats import form_of
 from btviz.data.reading.frames import Table, tables_of
@@ -378,6 +379,8 @@ class _Walk:
             return True
         elif not stat.S_ISREG(mode):
             self._pass_over(path, "no data", "it is no regular file")
+        elif path.name == CARD:
+            return False  # an export of corrected data writes it beside its rows
         elif path.name in _ABOUT_DATA:
             if not _is_saved_with_rows(path):
                 self._pass_over(path, "no data", "it describes data")

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from btviz.plots.interactive.categories import explorer, selection_contrast
     from btviz.plots.labels.annotators import AGREEMENT, agreement, vote_splits
     from btviz.plots.labels.bars import category_shares, labels_per_item
+    from btviz.plots.labels.corrections import correction_effects
     from btviz.plots.labels.matrix import COEFFICIENTS, association_matrix
     from btviz.plots.labels.mix import category_mix
     from btviz.plots.labels.noise import annotator_noise

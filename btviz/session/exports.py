@@ -10,7 +10,9 @@ from typing import Any
 
 import polars as pl
 
+from btviz.data.corrections import CARD
 from btviz.data.dataset import Dataset, expect_dataset
+from btviz.data.writing.card import card_of
 from btviz.data.writing.encoding import ENDINGS, Encoding
 from btviz.data.writing.files import File, folder_files, is_own, saved_dataset, single_file, unnamed_among_named
 from btviz.data.writing.released import SUBSETS, Wanted, all_rows
@@ -177,7 +179,8 @@ def export(  # noqa: PLR0913  # one for each thing that may be chosen, all but t
 
     Notes
     -----
-    The content policy of a session decides what views show. An export with texts holds them all.
+    The content policy of a session decides what views show. An export with texts holds them all. Beside corrected data
+    goes a data card that says what was changed: CORRECTIONS.md in a folder, else the file's name and ``.md``.
 
     Examples
     --------
@@ -197,7 +200,7 @@ def export(  # noqa: PLR0913  # one for each thing that may be chosen, all but t
         None if pairs is None else _pair_ids(ds, pairs),
     )
     tables = _some_rows(ds, list(shape.tables(ds, wanted)), shape)
-    files = _write(target, tables, encoding=encoding, replace=replace)
+    files = _write(ds, target, tables, encoding=encoding, replace=replace)
     return _report(ds, target, shape, tables=tables, files=files, remarks=_remarks(ds, wanted, shape, files=files))
 
 
@@ -255,7 +258,9 @@ def _some_rows(ds: Dataset, tables: list[Table], shape: Shape) -> list[Table]:
     )
 
 
-def _write(target: Path, tables: Sequence[Table], *, encoding: Encoding | None, replace: bool) -> list[File]:
+def _write(
+    ds: Dataset, target: Path, tables: Sequence[Table], *, encoding: Encoding | None, replace: bool
+) -> list[File]:
     is_file = encoding is not None and Encoding.of(target.name) is not None
     if len(tables) > 1 and (is_file or encoding is None):
         held = " and ".join(f"{table.rows.height:,} {table.source}" for table in tables)
@@ -269,12 +274,29 @@ def _write(target: Path, tables: Sequence[Table], *, encoding: Encoding | None, 
     elif is_file:
         files = [single_file(target, tables[0].name, rows=tables[0].rows, encoding=encoding)]
         write_output(target, files[0].chunks, replace=replace)
+        if _is_corrected(ds):
+            write_output(_card_beside(target), [_card(ds, target, files)], replace=True)
         return files
     else:
         files = folder_files(target, {table.name: table.rows for table in tables}, encoding=encoding)
     contents = {file.name: file.chunks for file in files} | documents
+    if _is_corrected(ds):
+        contents[CARD] = [_card(ds, target, files)]
     write_outputs(target, contents, replace=replace, replaceable=is_own)
     return files
+
+
+def _is_corrected(ds: Dataset) -> bool:
+    return "corrected" in ds.facts
+
+
+def _card(ds: Dataset, target: Path, files: Sequence[File]) -> bytes:
+    return card_of(ds, files=[(file.name or target.name, file.rows.height) for file in files])
+
+
+def _card_beside(target: Path) -> Path:
+    """Where the data card of a single file is."""
+    return target.with_name(f"{target.name}.md")
 
 
 def _remarks(ds: Dataset, wanted: Wanted, shape: Shape, *, files: Sequence[File]) -> Iterator[str]:
@@ -282,6 +304,9 @@ def _remarks(ds: Dataset, wanted: Wanted, shape: Shape, *, files: Sequence[File]
         yield f"{absent.sum():,} pairs asked for are not in the data."
     if ds.taxonomy not in (*TAXONOMIES.values(), *NEIGHBOUR_TAXONOMIES.values()) and not shape.compares:
         yield f"The categories are those of {ds.taxonomy.name!r}: who reads the labels needs its file, too."
+    if _is_corrected(ds):
+        card = CARD if not (files and not files[0].name) else "the name of the file and .md"
+        yield f"What was corrected is said in the data card beside it ({card})."
     if shape.texts and (n := sum(map(unnamed_among_named, files))):
         yield (
             f"{n:,} rows without categories are in one file with rows that have some, where btviz takes a row without "

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import polars as pl
 
+from btviz.data.corrections import CARD
 from btviz.data.reading.files import split_of
 from btviz.data.writing.encoding import Encoding
 from btviz.store import table_bytes_as
@@ -91,7 +92,7 @@ def saved_dataset(folder: Path, table: str, *, rows: pl.DataFrame) -> tuple[list
 def is_own(name: str) -> bool:
     """Whether a file of that path in a folder may be one that an export wrote."""
     last = name.rpartition("/")[2]
-    return last in {SHARD, STATE, INFO, SPLITS} or ("/" not in name and _OWN.fullmatch(last) is not None)
+    return last in {SHARD, STATE, INFO, SPLITS, CARD} or ("/" not in name and _OWN.fullmatch(last) is not None)
 
 
 def _by_split(rows: pl.DataFrame) -> list[tuple[str | None, pl.DataFrame]]:
