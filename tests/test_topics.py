@@ -23,7 +23,7 @@ from btviz.texts.topics.partition import (
     topics_of,
 )
 from btviz.texts.topics.refits import fitting_numbers, nearest_in, nearest_within, without_structure
-from btviz.texts.topics.tables import fit_bertopic, load_bertopic, names_of
+from btviz.texts.topics.tables import class_tf_idf, fit_bertopic, load_bertopic, names_of
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -303,6 +303,7 @@ def test_words_are_those_of_bertopic_on_the_texts(six):
     assert ours.topics_ == plain.topics_ == labels.tolist()
     columns = [plain.vectorizer_model.vocabulary_[word] for word in ours.vectorizer_model.get_feature_names_out()]
     np.testing.assert_allclose(ours.c_tf_idf_.toarray(), plain.c_tf_idf_.toarray()[:, columns], atol=1e-12)
+    np.testing.assert_array_equal(class_tf_idf(counted, labels).toarray(), ours.c_tf_idf_.toarray())
     np.testing.assert_allclose(ours.topic_embeddings_, plain.topic_embeddings_, atol=1e-6)
     # maximal marginal relevance picks among the best by weight
     best = sorted(plain.get_topic(0), key=lambda found: -found[1])
@@ -321,7 +322,10 @@ def test_bertopic_object_is_plain_and_agrees(six):
     info = model.get_topic_info()
     assert info["Topic"].tolist() == [-1, *topics.topics["topic"]]
     assert info["Count"].tolist()[1:] == topics.topics["n_texts"].to_list()
-    assert [w for w, _ in model.get_topic(2)] == topics.topics["keywords"][2].to_list()
+    for topic, words, weights in topics.topics.select("topic", "keywords", "weights").rows():
+        assert [(word, weight) for word, weight in model.get_topic(topic) if word] == list(
+            zip(words, weights, strict=True)
+        )
     assert set(model.get_representative_docs(0)) <= set(ds.pairs["prompt"])
     row = emb.rows[topics.assignments["topic"].to_numpy() == 3][0]
     assert model.transform(["unread"], embeddings=emb.vectors[row : row + 1])[0] == [3]

@@ -138,7 +138,8 @@ class FittedBook:
         draft.table("hierarchy", hierarchy_of(self._ds, layers))
 
     def _make_table(self, draft: Draft, scale: int) -> None:
-        draft.table("topics", table_of(self._ds, self.layers, scale=scale, model=self._model(scale)))
+        counted, n_words = (lambda: self._counted), self._options["n_words"]
+        draft.table("topics", table_of(self._ds, self.layers, scale=scale, counted=counted, n_words=n_words))
 
 
 class SavedBook:

@@ -130,8 +130,11 @@ class CountedTexts:
 
     def transform(self, documents: Sequence[str]) -> Any:
         """The same as `fit_transform`: everything has been counted."""
-        rows = [np.array(document.split(), np.int64) for document in documents]
-        return _members(rows, n=len(self.vectors)) @ self.counts
+        return self.members([np.array(document.split(), np.int64) for document in documents])
+
+    def members(self, groups: Sequence[NDArray[np.integer[Any]]]) -> Any:
+        """Counts of groups of texts (row numbers); sparse, shape (groups, v)."""
+        return _members(groups, n=len(self.vectors)) @ self.counts
 
     def get_feature_names_out(self) -> NDArray[np.object_]:
         """The words, in the order of the columns."""

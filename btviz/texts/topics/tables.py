@@ -1,15 +1,17 @@
 """Tables of topics: sizes, names, words and categories at one scale, and how those of a scale divide at the next.
 
-Words come through BERTopic, on clusters and vectors that are given to it. It joins the texts of a topic
-and counts their words anew for every set of clusters. Here the words of each text are counted once, and
-BERTopic gets numbers of rows for documents and a vectorizer that adds up those rows: the same counts, at
-every scale at once, and no text in it.
+Words have the weights of BERTopic's c-TF-IDF, and a test holds them against BERTopic's own. It is imported where
+somebody asks for its object only: its import compiles UMAP, which takes 20 s the first time and 3 s ever after. There,
+it gets clusters and vectors. It joins the texts of a topic and counts their words anew for every set of clusters. Here
+the words of each text are counted once, and BERTopic gets numbers of rows for documents and a vectorizer that adds up
+those rows: the same counts, at every scale at once, and no text in it.
 """
 
 from __future__ import annotations
 
 import warnings
 from collections import Counter
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -26,10 +28,13 @@ from btviz.texts.topics.layers import Layers
 from btviz.texts.topics.partition import Integers
 
 
-def table_of(ds: Dataset, layers: Layers, *, scale: int, model: Any) -> pl.DataFrame:
+def table_of(
+    ds: Dataset, layers: Layers, *, scale: int, counted: Callable[[], CountedTexts], n_words: int
+) -> pl.DataFrame:
     """Table of the topics at one scale; see `btviz.texts.topics.result.Topics`."""
     counts = counts_of(ds, layers, scale=scale)
-    words = [keywords_of(model, topic) for topic in counts["topic"]]
+    labels = layers.layer(scale).topics
+    words = words_of(counted(), labels, n_words=n_words) if counts.height else []
     of_topic = {
         "keywords": pl.Series([[w for w, _ in weighted] for weighted in words], dtype=pl.List(pl.String)),
         "weights": pl.Series([[v for _, v in weighted] for weighted in words], dtype=pl.List(pl.Float64)),
@@ -115,9 +120,29 @@ def load_bertopic() -> Any:
         return require("bertopic", extra="topics")
 
 
-def keywords_of(model: Any, topic: int) -> list[tuple[str, float]]:
-    """Words of a topic with their c-TF-IDF, best first."""
-    return [(str(word), float(weight)) for word, weight in model.get_topic(topic) if word not in {"", *NO_WORDS}]
+def words_of(counted: CountedTexts, labels: Integers, *, n_words: int) -> list[list[tuple[str, float]]]:
+    """Words of each topic with their c-TF-IDF, in the order of `CountedTexts.relevant`."""
+    weights, topics = class_tf_idf(counted, labels), np.unique(labels)
+    found = TopicWords(counted, labels, n_words).of(topics.tolist(), weights=weights)
+    return [
+        [(str(word), float(weight)) for word, weight in found[topic] if word not in {"", *NO_WORDS}]
+        for topic in topics[topics >= 0].tolist()
+    ]
+
+
+def class_tf_idf(counted: CountedTexts, labels: Integers) -> Any:
+    """BERTopic's class-based TF-IDF (Grootendorst 2022) with reduced frequent words; sparse, shape (classes, v).
+
+    The square root of a word's share in its class, times log(1 + A / f): f is how often all classes have the word, A
+    the mean number of words in a class, rounded down. Outliers are a class.
+    """
+    counts = counted.members([np.flatnonzero(labels == label) for label in np.unique(labels)])
+    frequency = np.asarray(counts.sum(axis=0)).ravel()
+    rarity = np.log(int(counts.sum(axis=1).mean()) / frequency + 1)
+    sizes = np.repeat(np.asarray(counts.sum(axis=1)).ravel(), np.diff(counts.indptr))
+    weights = counts.astype(np.float64)
+    weights.data = np.sqrt(weights.data / sizes) * rarity[weights.indices]
+    return weights
 
 
 def labelled_pairs(ds: Dataset, assignments: pl.DataFrame) -> pl.DataFrame:
