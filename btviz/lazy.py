@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ast
 import importlib
+import sys
 from collections.abc import Callable
 from importlib.util import find_spec
+from types import ModuleType
 from typing import Any
 
 from btviz.errors import require
@@ -54,3 +56,27 @@ def _imported_for_types(package: str) -> dict[str, str]:
     blocks = [node for node in ast.parse(source or "").body if isinstance(node, ast.If)]
     imports = [node for block in blocks for node in block.body if isinstance(node, ast.ImportFrom)]
     return {alias.name: str(node.module) for node in imports for alias in node.names}
+
+
+_GRAMMAR = "rfc3987_syntax"
+
+
+def without_grammar() -> None:
+    """Import the package that checks charts without the grammar of web addresses, which it hardly ever asks for.
+
+    Altair imports `jsonschema`, which imports `rfc3987_syntax` where it is installed (JupyterLab brings it), which
+    takes a second to build its grammar. Until an address is checked, a function stands for it that loads it then.
+    """
+    if {"jsonschema", _GRAMMAR} & sys.modules.keys() or find_spec(_GRAMMAR) is None or find_spec("jsonschema") is None:
+        return
+    stand_in = ModuleType(_GRAMMAR)
+    stand_in.is_valid_syntax = _is_valid_syntax  # type: ignore[attr-defined]  # a module made here has what it is given
+    sys.modules[_GRAMMAR] = stand_in
+    try:
+        importlib.import_module("jsonschema")
+    finally:
+        del sys.modules[_GRAMMAR]
+
+
+def _is_valid_syntax(term: str, value: str) -> Any:
+    return importlib.import_module(_GRAMMAR).is_valid_syntax(term, value)

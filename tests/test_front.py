@@ -8,6 +8,7 @@ import json
 import os
 import re
 import subprocess
+import sys
 import tomllib
 import warnings
 from importlib.util import find_spec
@@ -17,6 +18,7 @@ import pytest
 from pathspec import GitIgnoreSpec
 
 from btviz.widgets import front
+from btviz.widgets.parts import chartview
 
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = ROOT / "btviz" / "widgets" / "front"
@@ -108,6 +110,32 @@ def test_only_bundles_are_shipped():
     assert {path.name for path in shipped if path.parent.name == "front"} == {"__init__.py"}
     assert {path.parent.name for path in shipped} == {"front", "bundles"}
     assert {path.stem for path in shipped if path.suffix == ".js"} == set(VIEWS)
+
+
+def test_the_drawing_library_is_bundled_once_and_kept(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(chartview.vl_convert, "javascript_bundle", lambda source: asked.append(source) or "export {};")
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path / "here"))
+    for _ in range(2):
+        chartview.drawing_library.cache_clear()
+        assert chartview.drawing_library() == "export {};"
+    assert len(asked) == 1
+    chartview.drawing_library.cache_clear()
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path / "file"))  # no folder: a chart needs no disk
+    assert chartview.drawing_library() == "export {};"
+    assert len(asked) == 2
+
+
+def test_views_start_without_the_grammar_of_web_addresses_which_is_there_when_asked_for():
+    pytest.importorskip("rfc3987_syntax")
+    code = (
+        "import sys, btviz.widgets.parts.chartview, jsonschema; assert 'altair' in sys.modules\n"
+        "assert 'rfc3987_syntax' not in sys.modules\n"
+        "checked = jsonschema.FormatChecker()\n"
+        "assert checked.conforms('http://a.b/c', 'iri') and not checked.conforms('http://[', 'iri')"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_a_library_is_held_once_and_made_again_when_it_was_closed():

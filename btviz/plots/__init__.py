@@ -8,8 +8,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from btviz.errors import require
-from btviz.lazy import lazy_exports
+from btviz.lazy import lazy_exports, without_grammar
 
+without_grammar()
 require("altair", extra="figures")  # else the modules below would fail without saying what to install
 
 if TYPE_CHECKING:

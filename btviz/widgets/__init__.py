@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from btviz.lazy import lazy_exports
+from btviz.lazy import lazy_exports, without_grammar
 
 if TYPE_CHECKING:
     from btviz.widgets.categories.explorer import CategoryExplorer
@@ -16,5 +16,7 @@ if TYPE_CHECKING:
     from btviz.widgets.scores.explorer import ScoreExplorer
     from btviz.widgets.topics.explorer import TopicExplorer
     from btviz.widgets.topics.livemap import LiveMap
+
+without_grammar()
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__, needs=("anywidget", "lab"))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
+from importlib.metadata import version
 from typing import Any
 
 import altair as alt
@@ -16,6 +17,8 @@ import anywidget
 import traitlets
 import vl_convert
 
+from btviz.errors import StoreError
+from btviz.store import Key, Store
 from btviz.widgets import front
 
 
@@ -38,7 +41,7 @@ class ChartView(anywidget.AnyWidget):
         on_hide: Callable[[], None],
         on_brush: Callable[[str, Mapping[str, list[float]]], None] | None = None,
     ) -> None:
-        super().__init__(library=front.library("vega", _vega), spec=_spec(chart))
+        super().__init__(library=front.library("vega", drawing_library), spec=_spec(chart))
         self._on_click, self._on_hide, self._on_brush = on_click, on_hide, on_brush
         self.on_msg(self._answer)
 
@@ -67,9 +70,17 @@ def _packed(spec: dict[str, Any]) -> str:
 
 
 @cache
-def _vega() -> str:
-    """Module of the drawing library that vl-convert brings."""
-    return str(vl_convert.javascript_bundle("export { vegaEmbed };"))
+def drawing_library() -> str:
+    """Module of the drawing library that vl-convert brings: bundled once, as that takes a second, and kept."""
+    key = Key("drawing-library", (version("vl-convert-python"),), {"exports": "vegaEmbed"}, 1)
+
+    def bundle() -> str:
+        return str(vl_convert.javascript_bundle("export { vegaEmbed };"))
+
+    try:
+        return Store().build(key, lambda draft: draft.blob("bundle", bundle().encode())).blob("bundle").decode()
+    except StoreError:  # a chart needs no disk
+        return bundle()
 
 
 class TableView(anywidget.AnyWidget):
