@@ -9,7 +9,7 @@ import pytest
 from small_data import unlabelled
 
 from btviz.errors import DataError, FetchError, NotFoundError, UsageError
-from btviz.texts.embedding import embed, load_encoder, text_id
+from btviz.texts.embedding import embed, load_encoder, text_id, transformer
 from btviz.texts.embedding import encoders as minilm
 from btviz.texts.embedding.transformer import TransformerEncoder, check_folder, hash_folder, token_table
 
@@ -111,6 +111,32 @@ def reference():
 def test_vectors_are_those_of_sentence_transformers(model, together, reference):
     cosine = (together * reference).sum(axis=1)
     assert cosine.min() > (0.999999 if model.precision == "float32" else 0.9998)
+
+
+def test_a_plain_model_is_computed_to_the_last_bit_as_by_sentence_transformers(model, together, monkeypatch):
+    monkeypatch.setattr(transformer, "is_plain_bert", lambda _: False)
+    encoder = load_encoder("minilm", precision=model.precision, device="cpu")
+    assert encoder.encode(TEXTS).tobytes() == together.tobytes()
+
+
+def test_what_is_more_than_a_plain_model_is_left_to_sentence_transformers(tmp_path):
+    folder = tmp_path / "model"
+    (folder / "1_Pooling").mkdir(parents=True)
+    for name in ("modules.json", "config.json", "1_Pooling/config.json"):
+        (folder / name).write_bytes((FOLDER / name).read_bytes())
+    assert transformer.is_plain_bert(folder)
+    for name, change in (
+        ("config.json", {"model_type": "mpnet"}),
+        ("1_Pooling/config.json", {"pooling_mode_cls_token": True}),
+        ("1_Pooling/config.json", {"pooling_mode": "max"}),
+    ):
+        before = (folder / name).read_text()
+        (folder / name).write_text(json.dumps(json.loads(before) | change))
+        assert not transformer.is_plain_bert(folder)
+        (folder / name).write_text(before)
+    modules = json.loads((folder / "modules.json").read_text())
+    (folder / "modules.json").write_text(json.dumps(modules[:2]))
+    assert not transformer.is_plain_bert(folder)
 
 
 @pytest.mark.slow

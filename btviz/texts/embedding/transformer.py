@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any, cast
@@ -189,6 +189,8 @@ class TransformerEncoder:
 
     @cached_property
     def _model(self) -> Any:
+        if is_plain_bert(self.folder):
+            return mean_of_tokens(self.folder, device=self.device)
         sentence_transformers = require("sentence_transformers", extra="topics")
         with quiet():
             model = sentence_transformers.SentenceTransformer(
@@ -208,6 +210,44 @@ class TransformerEncoder:
             tensors = {name: torch.from_numpy(value).to(self.device) for name, value in features.items()}
             vectors: npt.NDArray[Any] = model(tensors)["sentence_embedding"].float().cpu().numpy()
         return vectors
+
+
+_PLAIN = {"pooling_mode_mean_tokens": True, "include_prompt": True}
+"""Settings of pooling by the mean; all others must be off."""
+
+
+def is_plain_bert(folder: Path) -> bool:
+    """Whether a model is BERT, then the mean of its tokens' vectors, then their length, and nothing else."""
+    files = [folder / name for name in ("modules.json", "config.json", "1_Pooling/config.json")]
+    if not all(file.is_file() for file in files):
+        return False
+    modules, config, pooling = (json.loads(file.read_text(encoding="utf-8")) for file in files)
+    stack = [(module["type"].rsplit(".", 1)[-1], module["path"].partition("_")[0]) for module in modules]
+    modes = {name: value for name, value in pooling.items() if name != "word_embedding_dimension"}
+    return (
+        config.get("model_type") == "bert"
+        and stack == [("Transformer", ""), ("Pooling", "1"), ("Normalize", "2")]
+        and all(isinstance(value, bool) and value == _PLAIN.get(name, False) for name, value in modes.items())
+        and modes.get("pooling_mode_mean_tokens", False)
+    )
+
+
+def mean_of_tokens(folder: Path, *, device: str) -> Callable[[Mapping[str, Any]], Mapping[str, Any]]:
+    """What sentence-transformers computes of such a model, to the last bit: its import takes as long as 400 prompts."""
+    transformers, torch = require("transformers", extra="topics"), require("torch", extra="topics")
+    with quiet():
+        bert = transformers.BertModel.from_pretrained(
+            str(folder), local_files_only=True, use_safetensors=True, add_pooling_layer=False
+        )
+    bert = bert.float().eval().to(device)
+
+    def vectors(features: Mapping[str, Any]) -> Mapping[str, Any]:
+        tokens = bert(**features).last_hidden_state
+        counts = features["attention_mask"].unsqueeze(-1).expand(tokens.size()).to(tokens.dtype)
+        mean = torch.sum(tokens * counts, 1) / torch.clamp(counts.sum(1), min=1e-9)
+        return {"sentence_embedding": torch.nn.functional.normalize(mean, p=2, dim=1)}
+
+    return vectors
 
 
 def _has_cuda() -> bool:
