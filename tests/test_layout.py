@@ -1,5 +1,6 @@
 """The parallel layout: the same on any number of threads, UMAP's graph and forces, and its stages."""
 
+import numba
 import numpy as np
 import polars as pl
 import pytest
@@ -19,6 +20,24 @@ def graph_of(vectors, k=14):
 def laid_out(vectors, *, seed=0, **options):
     first = fit.start(embeddings_of(vectors).vectors, random_state=seed)
     return layout.lay_out(first, graph_of(vectors), min_dist=0.0, random_state=seed, **options)
+
+
+def test_what_is_compiled_is_kept_in_the_data_folder_where_the_program_is_read_only(tmp_path, monkeypatch):
+    folder = tmp_path / "data"
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(folder))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    for writable, kept in ((True, ""), (False, str(folder / "compiled"))):
+        monkeypatch.setattr(kernels.os, "access", lambda path, mode, writable=writable: writable)
+        with kernels.kept_in_the_data_folder():
+            assert kept == numba.config.CACHE_DIR
+        assert not numba.config.CACHE_DIR
+    with kernels.kept_in_the_data_folder():
+        scrambled = numba.njit(kernels.scrambled.py_func, cache=True)
+    assert scrambled(np.uint32(3)) == kernels.scrambled(np.uint32(3))
+    assert list((folder / "compiled").rglob("*.nbc"))
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "mine")  # who names a folder has it
+    with kernels.kept_in_the_data_folder():
+        assert numba.config.CACHE_DIR == "mine"
 
 
 @pytest.fixture(scope="module")

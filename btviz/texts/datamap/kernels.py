@@ -7,12 +7,17 @@ before it. So it makes no difference into how many parts the rows are divided, n
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numba
 import numpy as np
 import numpy.typing as npt
+
+from btviz.store import data_dir
 
 Floats = npt.NDArray[np.float32]
 
@@ -58,9 +63,27 @@ def squared_distances() -> npt.NDArray[np.float64]:
     return bits.astype(np.uint32).view(np.float32).astype(np.float64)
 
 
+@contextmanager
+def kept_in_the_data_folder() -> Iterator[None]:
+    """Have numba keep what it compiles in the data folder, if it may not write beside the program.
+
+    Its next choice is a folder of the user, which in a container is gone with the session. It writes each file under
+    a temporary name first, so two processes may compile at once.
+    """
+    settings: Any = numba.config
+    before = settings.CACHE_DIR  # what NUMBA_CACHE_DIR says
+    if not before and not os.access(Path(__file__).parent, os.W_OK):
+        settings.CACHE_DIR = str(data_dir() / "compiled")
+    try:
+        yield
+    finally:
+        settings.CACHE_DIR = before
+
+
 def _compiled(function: Callable[..., Any]) -> Any:
     try:
-        return numba.njit(function, cache=True, nogil=True)
+        with kept_in_the_data_folder():
+            return numba.njit(function, cache=True, nogil=True)
     except RuntimeError:  # there is no folder to keep it in
         return numba.njit(function, nogil=True)
 
