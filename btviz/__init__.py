@@ -52,7 +52,15 @@ if TYPE_CHECKING:
         severity_of_counts,
         severity_order,
     )
-    from btviz.reports import check, compare_corrections, figures, sentences, specification_curve
+    from btviz.reports import (
+        check,
+        compare_corrections,
+        figures,
+        review_queue,
+        review_results,
+        sentences,
+        specification_curve,
+    )
     from btviz.scores import (
         artefact_baselines,
         check_sign,

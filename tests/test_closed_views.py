@@ -32,6 +32,7 @@ VIEWS = {
     "PreferenceSimulator": lambda ds, **shared: btviz.widgets.PreferenceSimulator(),
     "PowerPlanner": lambda ds, **shared: btviz.widgets.PowerPlanner(ds),
     "ScoreExplorer": btviz.widgets.ScoreExplorer,
+    "ReviewQueue": lambda ds, **shared: btviz.widgets.ReviewQueue(ds, policy=shared.get("policy")),
 }
 
 

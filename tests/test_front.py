@@ -23,7 +23,7 @@ from btviz.widgets.parts import chartview
 ROOT = Path(__file__).resolve().parents[1]
 FRONT = ROOT / "btviz" / "widgets" / "front"
 BUNDLES = FRONT / "bundles"
-VIEWS = ["chart", "livemap", "map", "pairs", "preferences", "progress", "table"]
+VIEWS = ["chart", "livemap", "map", "pairs", "preferences", "progress", "review", "table"]
 INTERPRETING = ["innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser", "new Function"]
 WIDEST = 120
 SMALL = 24_000

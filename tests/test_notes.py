@@ -75,6 +75,26 @@ def test_a_tag_is_one_short_line(tiny, ids, tag):
         Notes(tiny).add(ids[0], tag=tag)
 
 
+def test_a_tag_on_many_pairs_is_taken_back_in_one_step(tiny, ids):
+    notes = Notes(tiny)
+    notes.add(ids[0], tag="seen", note="first")
+    notes.add(ids, tag="seen", note="all")
+    notes.remove(ids[1:3])
+    assert notes.undo() == 2
+    assert notes.table["note"].to_list() == ["all"] * len(ids)
+    assert notes.undo() == len(ids)
+    assert notes.table.select("pair_id", "note").rows() == [(ids[0], "first")]
+    assert (notes.undo(), notes.undo()) == (1, 0)
+    assert notes.table.is_empty()
+
+
+def test_what_another_kernel_tagged_since_stays(tiny, ids):
+    mine, other = Notes(tiny), Notes(tiny)
+    mine.add(ids[:2], tag="seen")
+    other.add(ids[0], tag="seen", note="mine now")
+    assert (mine.undo(), other.table["note"].to_list()) == (1, ["mine now"])
+
+
 WRITER = """
 import sys
 from pathlib import Path

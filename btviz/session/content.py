@@ -8,6 +8,7 @@ hidden until they are named.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
@@ -15,6 +16,7 @@ from types import MappingProxyType
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.data.words import words_of
 from btviz.session.selection import Observable
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF, TAXONOMIES, Category, Taxonomy
 
@@ -63,6 +65,7 @@ class ContentPolicy(Observable):
         self._reveal_all = reveal_all
         self._named = frozenset(named)
         self._hidings = 0
+        self._read: set[int] = set()
 
     @property
     def reveal_all(self) -> bool:
@@ -83,6 +86,11 @@ class ContentPolicy(Observable):
     def hidings(self) -> int:
         """How often everything has been hidden; a view that sees it grow hides its texts."""
         return self._hidings
+
+    @property
+    def n_read(self) -> int:
+        """Pairs of which some text was shown in this session, because somebody asked for it."""
+        return len(self._read)
 
     def hide_all(self) -> None:
         """Hide every text in every view, and end the session-wide opt-in."""
@@ -158,13 +166,17 @@ class ContentPolicy(Observable):
             `response_labels`: the masks that decided it. Sorted by `pair_id`.
         """
         texts = _with_any_labels(ds, pl.Series(list(pair_ids), dtype=pl.UInt64))
-        return texts.with_columns(
+        shown = texts.with_columns(
             pl.when(self._allowed(texts[f"{text}_labels"], ds.taxonomy, asked=asked))
             .then(pl.col(text))
             .otherwise(None)
             .alias(text)
             for text in ("prompt", "response")
         )
+        if asked:
+            known = shown.filter(pl.col("prompt").is_not_null() | pl.col("response").is_not_null())
+            self._read.update(known["pair_id"].to_list())
+        return shown
 
     def _allowed(self, labels: pl.Series, taxonomy: Taxonomy, *, asked: bool) -> pl.Series:
         verdicts = {mask: self.allows(mask, taxonomy, asked=asked) for mask in labels.unique()}
@@ -252,3 +264,66 @@ def _with_any_labels(ds: Dataset, pair_ids: pl.Series) -> pl.DataFrame:
         .drop("prompt_id")
         .sort("pair_id")
     )
+
+
+MOST_PAIRS = 20_000
+"""Pairs whose words are counted to find those that mark guarded categories."""
+
+_FEWEST, _TIMES, _LONG = 3, 4.0, 3
+
+
+def guarded_words(ds: Dataset, policy: ContentPolicy) -> frozenset[str]:
+    """Words that mark the texts of guarded categories, wherever else they stand.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Whose texts are counted; of more than `MOST_PAIRS` a sample that is always the same.
+    policy : ContentPolicy
+        Says which categories stay hidden unless named; those that were named are not counted.
+
+    Returns
+    -------
+    frozenset of str
+        Lower-case words of three letters or more that stand under three prompts or more of such pairs, in a share of
+        these pairs that is at least four times that of the other pairs. It is for hiding, and never shown.
+    """
+    mask = ds.taxonomy.mask(c.slug for c in policy.guarded(ds.taxonomy) if c.slug not in policy.named)
+    items = ds.items.select("pair_id", "prompt_id", "prompt", "response")
+    if items.height > MOST_PAIRS:
+        items = items.sample(MOST_PAIRS, seed=0)
+    any_labels = labellings(ds).group_by("pair_id").agg(pl.col("labels").fill_null(0).bitwise_or()).collect()
+    rows = items.join(any_labels, on="pair_id", how="left").with_columns(
+        ((pl.col("labels").fill_null(0) & pl.lit(mask, pl.UInt32)) != 0).alias("guarded"),
+        pl.concat_str(pl.col("prompt", "response").fill_null(""), separator=" ").str.to_lowercase().alias("text"),
+    )
+    n_guarded, n_rest = int(rows["guarded"].sum()), int((~rows["guarded"]).sum())
+    if not n_guarded or not n_rest:
+        return frozenset()
+    found = rows.select("prompt_id", "guarded", words_of(rows["text"]).list.unique().alias("word")).explode("word")
+    counts = found.group_by("word").agg(
+        pl.col("guarded").sum().alias("inside"),
+        (~pl.col("guarded")).sum().alias("outside"),
+        pl.col("prompt_id").filter("guarded").n_unique().alias("prompts"),
+    )
+    often = pl.col("inside") / n_guarded >= _TIMES * (pl.col("outside") + 0.5) / n_rest
+    long = pl.col("word").str.len_chars() >= _LONG
+    return frozenset(counts.filter(often, long, pl.col("prompts") >= _FEWEST)["word"])
+
+
+def redacted(text: str, words: frozenset[str]) -> str:
+    """A text with some words covered, letter by letter.
+
+    Parameters
+    ----------
+    text : str
+        Any.
+    words : frozenset of str
+        In lower case.
+
+    Returns
+    -------
+    str
+        As long as `text`.
+    """
+    return re.sub(r"\w+", lambda found: "▇" * len(found[0]) if found[0].lower() in words else found[0], text)

@@ -147,6 +147,28 @@ class Corrections:
         said = [self._stated(pair, field, after) for pair, field, after in given]
         return len(self._file.append(lambda kept: self._rows(kept, said, why=why)))
 
+    def values_of(self, pair_id: int, rows: pl.DataFrame) -> dict[str, Any]:
+        """What rows of one reviewer make of a pair: `is_safe`, and `labels` as a mask; what they do not say is absent.
+
+        Parameters
+        ----------
+        pair_id : int
+            The pair.
+        rows : DataFrame
+            Of the table; those of other pairs say nothing.
+        """
+        settled = claims_of(rows, self._ds.taxonomy).settled.filter(pair_id=pair_id)
+        said: dict[str, int] = dict(settled.select("target", "value").iter_rows())
+        values: dict[str, Any] = {"is_safe": bool(said["is_safe"])} if "is_safe" in said else {}
+        bits = {int(target[1:]): value for target, value in said.items() if target.startswith("#")}
+        if bits:
+            items = self._ds.items
+            mask = items["labels"][items["pair_id"].search_sorted(pair_id)] or 0
+            for bit, value in bits.items():
+                mask = mask | 1 << bit if value else mask & ~(1 << bit)
+            values["labels"] = mask
+        return values
+
     def undo(self) -> int:
         """Take back the latest step of this reviewer that is not taken back yet, by further rows.
 

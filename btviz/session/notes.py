@@ -6,7 +6,7 @@ a pair of one release is there again when a larger release holds the same pair.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -30,6 +30,11 @@ NOTES = pl.Schema({"pair_id": ID, "tag": pl.String(), "note": pl.String(), "time
 """Columns of the table of notes: one row per pair and tag."""
 
 LONGEST_TAG = 60
+
+_Document = dict[str, dict[str, Any]]
+
+_Step = dict[tuple[str, str], tuple[Any, Any]]
+"""What a change made of each tag of each pair: before and after, None where there is none."""
 
 
 @dataclass(frozen=True)
@@ -66,6 +71,7 @@ class Notes:
     def __init__(self, ds: Dataset, *, folder: Path | None = None) -> None:
         self._ds = ds
         self._path = (folder or data_dir() / "notes") / "notes.json"
+        self._steps: list[_Step] = []
 
     @property
     def table(self) -> pl.DataFrame:
@@ -158,7 +164,49 @@ class Notes:
         def change(document: dict[str, Any]) -> dict[str, Any]:
             return {**document, **{pair: {**document.get(pair, {}), **tags} for pair, tags in added.items()}}
 
-        update_document(self._path, change)
+        self._change(change, {(pair, tag) for pair, tags in added.items() for tag in tags})
+
+    def _change(self, change: Callable[[_Document], _Document], touched: set[tuple[str, str]]) -> None:
+        """Change what is kept in one step, and remember how to take it back."""
+        before: _Document = {}
+
+        def changed(document: _Document) -> _Document:
+            before.update(document)
+            return change(document)
+
+        after = update_document(self._path, changed)
+        step = {(pair, tag): (before.get(pair, {}).get(tag), after.get(pair, {}).get(tag)) for pair, tag in touched}
+        if any(old != new for old, new in step.values()):
+            self._steps.append(step)
+
+    def undo(self) -> int:
+        """Take back the latest change made here, as a whole: a tag on 120 pairs as one on a single pair.
+
+        Returns
+        -------
+        int
+            Tags that were put back, or taken off; one that another kernel has changed since stays. 0 if there is no
+            change left.
+        """
+        if not self._steps:
+            return 0
+        step, n = self._steps.pop(), 0
+
+        def back(document: _Document) -> _Document:
+            nonlocal n
+            changed = {pair: dict(tags) for pair, tags in document.items()}
+            for (pair, tag), (old, new) in step.items():
+                if changed.get(pair, {}).get(tag) != new:
+                    continue
+                n += 1
+                if old is None:
+                    changed[pair].pop(tag)
+                else:
+                    changed.setdefault(pair, {})[tag] = old
+            return {pair: tags for pair, tags in changed.items() if tags}
+
+        update_document(self._path, back)
+        return n
 
     def remove(self, pair_ids: int | Iterable[int], *, tag: str | None = None) -> None:
         """Take one tag (or, without `tag`, every tag) and its note off pairs.
@@ -179,7 +227,8 @@ class Notes:
             }
             return {pair: tags for pair, tags in rest.items() if tags}
 
-        update_document(self._path, change)
+        words = {tag} if tag is not None else {*self.tags}
+        self._change(change, {(pair, word) for pair in keys for word in words})
 
     def export(self, path: str | Path, *, policy: ContentPolicy, keys: Iterable[str] = ()) -> Path:
         """Write the notes with the pairs they are on.

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from btviz.widgets.preference.lab import OrthogonalityLab
     from btviz.widgets.preference.planner import PowerPlanner
     from btviz.widgets.preference.simulator import PreferenceSimulator
+    from btviz.widgets.review.queue import ReviewQueue
     from btviz.widgets.scores.explorer import ScoreExplorer
     from btviz.widgets.topics.explorer import TopicExplorer
     from btviz.widgets.topics.livemap import LiveMap

@@ -16,6 +16,7 @@ const VIEWS = {
   pairs: "inspector/pairs.js",
   preferences: "inspector/preferences.js",
   progress: "plain/progress.js",
+  review: "review/review.js",
   table: "plain/table.js",
 };
 const MADE_WITH = ["bundle.mjs", "package-lock.json"]; // the lock says which esbuild

@@ -116,6 +116,26 @@ export interface Words {
   notes: Note[];
 }
 
+/** Where a reviewer is in a queue; no text is in it. */
+export interface ReviewState {
+  name: string;
+  reviewer: string;
+  place: number;
+  n: number;
+  done: number;
+  counts: Record<string, number>;
+  verdict: string | null;
+  reason: string | null;
+  /** What is in doubt of a comparison: safer, better or overall. */
+  order: string | null;
+  read: number;
+  since: number;
+  breakAfter: number;
+  rests: boolean;
+  safe: boolean | null;
+  labels: string[];
+}
+
 export type Mode = "any_of" | "all_of" | "none_of";
 
 export interface Filters {

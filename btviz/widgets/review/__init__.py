@@ -1,0 +1,1 @@
+"""Work through labels that should be looked at again."""
