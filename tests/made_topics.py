@@ -44,6 +44,7 @@ def made_topics(make_dataset, *, each=4, answers=2, loose=1, name="{subject}", h
                 "name": [name.format(subject=list(SUBJECTS)[topic]) for topic in range(len(counts))],
                 "keywords": [SUBJECTS[list(SUBJECTS)[topic]].split() for topic in range(len(counts))],
                 "share_unsafe": [0.5] * len(counts),
+                "top_category": pl.Series([None] * len(counts), dtype=pl.String),
             }
         )
 

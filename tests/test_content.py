@@ -4,7 +4,7 @@ import polars as pl
 import pytest
 
 from btviz.errors import UsageError
-from btviz.session.content import ALWAYS_HIDDEN, ContentPolicy, notice, session_policy
+from btviz.session.content import ALWAYS_HIDDEN, ContentPolicy, notice, session_policy, topic_words
 from btviz.taxonomy.categories import BEAVERTAILS, TAXONOMIES, Category, Taxonomy
 
 HATE, SELF_HARM = BEAVERTAILS.mask(["hate-speech"]), BEAVERTAILS.mask(["self-harm"])
@@ -95,3 +95,45 @@ def test_data_without_category_labels_are_said_to_have_none(make_dataset, guarde
     assert "no pair in these data is labelled" in notice(unlabelled)
     assert "Set NAME" in notice(unlabelled)
     assert "no pair" not in notice(guarded)
+
+
+@pytest.fixture
+def topics():
+    return pl.DataFrame(
+        {
+            "topic": [0, 1],
+            "keywords": [["plain", "marker"], ["other", "plain"]],
+            "top_category": ["privacy_violation", "self_harm"],
+        }
+    )
+
+
+@pytest.fixture
+def marked(make_dataset):
+    """The word "marker" stands under four prompts labelled self-harm, and hardly anywhere else."""
+    rows = [(f"prompt {k}", "a marker and a plain word", False, SELF_HARM) for k in range(4)]
+    rows += [(f"prompt {k}", "a plain and other word", False, HATE) for k in range(4, 30)]
+    schema = {"prompt": pl.String, "response": pl.String, "is_safe": pl.Boolean, "labels": pl.UInt32}
+    return make_dataset(pl.DataFrame(rows, schema=schema, orient="row").with_columns(split=pl.lit("train")))
+
+
+def test_words_of_topics_are_shown_as_far_as_their_texts(marked, topics):
+    policy = ContentPolicy()
+    assert topic_words(marked, topics, policy=policy)["keywords"].to_list() == [[], []]
+    policy.reveal_words = True
+    assert topic_words(marked, topics, policy=policy)["keywords"].to_list() == [["plain"], []]
+    policy.name("self-harm")
+    assert topic_words(marked, topics, policy=policy)["keywords"].to_list() == topics["keywords"].to_list()
+    policy.hide_all()
+    assert topic_words(marked, topics, policy=policy)["keywords"].to_list() == [[], []]
+    policy.reveal_all = True
+    assert topic_words(marked, topics, policy=policy)["keywords"].to_list() == topics["keywords"].to_list()
+
+
+def test_pairs_that_were_read_are_counted_once(guarded):
+    policy = ContentPolicy()
+    shown(policy, guarded, asked=False)
+    assert policy.n_read == 0
+    shown(policy, guarded, asked=True)
+    shown(policy, guarded, asked=True)
+    assert policy.n_read == 2, "of the third both texts stay hidden"

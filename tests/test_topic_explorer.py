@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
 import polars as pl
 import pytest
-from fake_front import Front, chart_of, inside, tell
+from fake_front import Front, chart_of, inside, state_of, tell
 from hostile import readable
 from hypothesis import given
 from hypothesis import strategies as st
@@ -332,16 +333,54 @@ def test_a_box_of_the_tree_shows_its_scale_and_chooses_its_pairs(make_dataset):
     assert explorer.tree.chosen == {"chosen_row": "", "chosen_col": ""}
 
 
-def test_words_of_topics_are_shown_on_request_only(made):
+def keywords_sent(explorer):
+    """Words of each topic, as the browser has them once it is ready."""
+    sent = Front(explorer.map).tell("ready")[0]["labels"]
+    return [label["keywords"] for label in sent]
+
+
+def test_words_of_topics_are_shown_after_a_reveal_for_this_session(made):
     ds, _, points, topics = made
-    labels = [
-        Front(TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, words=words).map).tell("ready")[0][
-            "labels"
-        ]
-        for words in (False, True)
-    ]
-    assert [label["keywords"] for label in labels[0]] == [[], [], []]
-    assert all(label["keywords"] for label in labels[1])
+    policy = ContentPolicy()
+    explorer = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, policy=policy)
+    assert keywords_sent(explorer) == [[], [], []]
+    assert explorer.inspector.policy_state["words"] is False
+    Front(explorer.inspector).tell("topic_words", on=True)
+    assert all(keywords_sent(explorer))
+    other = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, policy=policy)
+    assert all(keywords_sent(other)), "every view of the session follows"
+    Front(explorer.inspector).tell("hide")
+    assert keywords_sent(explorer) == keywords_sent(other) == [[], [], []]
+    asked = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, words=True, policy=ContentPolicy())
+    assert all(keywords_sent(asked))
+
+
+def test_a_reveal_reaches_a_map_that_is_on_view(made):
+    ds, _, points, topics = made
+    policy = ContentPolicy()
+    explorer = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, policy=policy)
+    front = Front(explorer.map)
+    policy.reveal_words = True
+    assert [message["kind"] for message in front.received] == ["labels"]
+    assert all(label["keywords"] for label in front.received[0]["labels"])
+
+
+def test_planted_words_are_nowhere_but_in_what_was_asked_for(made, tmp_path):
+    """Not in what the browser keeps, in figures, lists, exports, representations, nor in what a search says."""
+    ds, _, points, topics = made
+    words = {word for keywords in topics.topics["keywords"] for word in keywords}
+    policy = ContentPolicy()
+    explorer = TopicExplorer(ds, points=points, topics=topics, quality=UNMEASURED, words=True, policy=policy)
+    explorer.search(min(words))
+    assert explorer.selection.pair_ids is not None
+    assert len(explorer.selection.pair_ids)
+    policy.hide_all()
+    placed = points.join(topics.assignments.select("pair_id", "topic"), on="pair_id")
+    figure = json.dumps(btviz.plots.topic_map(placed, topics.topics).to_dict())
+    exported = explorer.export(tmp_path / "pairs.csv").read_text()
+    said = [state_of(explorer), exported, repr(explorer), repr(topics), explorer.selection.origin, figure]
+    found = {word for word in words for text in said if word in re.findall(r"\w+", text.lower())}
+    assert found == set()
 
 
 def test_a_map_of_other_data_is_refused(made):

@@ -19,6 +19,7 @@ import btviz.texts
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
+from btviz.session.content import ALWAYS_HIDDEN
 from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.texts.embedding import run
 
@@ -27,6 +28,7 @@ pytestmark = pytest.mark.slow  # a map is laid out, which compiles for ten secon
 EACH = 30
 PROMPTS = EACH * len(SUBJECTS)
 REMARK = "quite unrelated remark"
+ALLOWED = [part for slug in ALWAYS_HIDDEN[BEAVERTAILS.name] for part in ("--allow", slug)]
 
 
 def rows_of_subjects() -> list[str]:
@@ -94,7 +96,7 @@ def test_planted_subjects_are_found_and_scales_offered(again, first):
     assert inside == pytest.approx(2 * PROMPTS * (1 - document["outlier_share"]))
     found = set()
     assert len(document["hierarchy"]) == sum(layer["n_topics"] for layer in document["scales"])
-    for topic in json.loads(again("--words", "--json").stdout)[
+    for topic in json.loads(again("--words", *ALLOWED, "--json").stdout)[
         "topics"
     ]:  # each is about one subject, and each subject has one at least
         (subject,) = [words for words in SUBJECTS.values() if set(topic["keywords"][:3]) <= set(words.split())]
@@ -156,7 +158,12 @@ def test_words_are_shown_on_request_only(again, first):
     names = {topic["name"] for topic in first[1]["topics"]}
     assert not words & {part for name in names for part in name.split()}
     assert not words & set(again().stdout.split())
-    assert words & set(again("--words").stdout.replace(",", " ").split())
+    assert words & set(again("--words", *ALLOWED).stdout.replace(",", " ").split())
+    guarded = [BEAVERTAILS[slug] for slug in ALWAYS_HIDDEN[BEAVERTAILS.name]]
+    shown = json.loads(again("--words", "--json").stdout)["topics"]
+    about = [topic["keywords"] for topic in shown if topic["top_category"] in {category.key for category in guarded}]
+    assert about
+    assert not any(about), "words of guarded categories are asked for by name"
 
 
 def test_the_order_of_rows_is_nothing_to_it(first, place, tmp_path):

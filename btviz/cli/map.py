@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,8 @@ from btviz.cli.report import json_option, print_json, print_table, say
 from btviz.store import data_dir, notebooks_dir
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from btviz.texts import TopicMap
 
 SHOWN = 15
@@ -38,7 +41,12 @@ _TRUST_COLUMNS = ("value", "standard_error", "n_judged")
 @click.option(
     "--stability/--no-stability", default=True, help="Say which topics come back from parts of the prompts (default)."
 )
-@click.option("--words", is_flag=True, help="Show the distinctive words of each topic: they are words of the texts.")
+@click.option(
+    "--words",
+    is_flag=True,
+    help="Show distinctive words of topics: words of the texts, but for those of guarded categories.",
+)
+@click.option("--allow", metavar="CATEGORY", multiple=True, help="With --words: those of this guarded category, too.")
 @click.option("--engine", default="local", show_default=True, help="Where texts are embedded: local or ray.")
 @click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write a figure of it to.")
 @json_option
@@ -51,6 +59,7 @@ def map_command(  # noqa: PLR0913  # one for each option
     landmarks: int | None,
     stability: bool,
     words: bool,
+    allow: tuple[str, ...],
     engine: Any,
     out: Path | None,
     as_json: bool,
@@ -64,12 +73,14 @@ def map_command(  # noqa: PLR0913  # one for each option
     from btviz.texts import make_topic_map
 
     options: dict[str, Any] = {"text": text, "encoder": encoder, "engine": engine}
-    result = make_topic_map(load(name), **options, landmarks=landmarks, scale=scale, stability=stability, progress=say)
+    ds = load(name)
+    allowed = [ds.taxonomy[category].slug for category in allow]
+    result = make_topic_map(ds, **options, landmarks=landmarks, scale=scale, stability=stability, progress=say)
     files = [] if out is None else _draw(result, out)
     if as_json:
-        print_json({**_document(result, words=words), "files": files})
+        print_json({**_document(result, words=words, allow=allowed), "files": files})
         return
-    _print(result, words=words)
+    _print(result, words=words, allow=allowed)
     for file in files[:1]:
         click.echo(f"Figure for print: {file['file']}, and more in that folder")
 
@@ -81,7 +92,7 @@ def _draw(result: TopicMap, out: Path) -> list[dict[str, Any]]:
     return write_topic_map(result, out).to_dicts()
 
 
-def _document(result: TopicMap, *, words: bool) -> dict[str, Any]:
+def _document(result: TopicMap, *, words: bool, allow: Sequence[str]) -> dict[str, Any]:
     emb, graph, topics = result.embeddings, result.neighbors, result.topics
     facts = ("rows", "texts", "new", "truncated", "max_tokens", "storage")
     n, k = graph.indices.shape
@@ -109,7 +120,7 @@ def _document(result: TopicMap, *, words: bool) -> dict[str, Any]:
         "scale": topics.scale,
         "n_topics": topics.topics.height,
         "outlier_share": topics.outlier_share,
-        "topics": (topics.topics if words else topics.topics.drop("keywords", "weights")).to_dicts(),
+        "topics": (_with_words(result, allow) if words else topics.topics.drop("keywords", "weights")).to_dicts(),
         "hierarchy": topics.hierarchy.to_dicts(),
         "choice": topics.choice.to_dicts(),
         "stability": None if result.stability is None else result.stability.to_dicts(),
@@ -118,7 +129,18 @@ def _document(result: TopicMap, *, words: bool) -> dict[str, Any]:
     }
 
 
-def _print(result: TopicMap, *, words: bool) -> None:
+def _with_words(result: TopicMap, allow: Sequence[str]) -> pl.DataFrame:
+    """Topics with those of their words that the content policy shows when asked: none of guarded categories."""
+    from btviz.session import ContentPolicy, topic_words
+
+    policy = ContentPolicy(named=allow)
+    policy.reveal_words = True
+    topics = result.topics.topics
+    shown = topic_words(result.ds, topics, policy=policy)
+    return topics.drop("keywords", "weights").join(shown, on="topic", maintain_order="left")
+
+
+def _print(result: TopicMap, *, words: bool, allow: Sequence[str]) -> None:
     import polars as pl
 
     from btviz.texts import STABLE
@@ -136,7 +158,7 @@ def _print(result: TopicMap, *, words: bool) -> None:
     scales = topics.layers.select("scale", "n_topics", "outlier_share", here.fill_null("").alias("here"))
     print_table(scales.rows(), ["scale", "topics", "outliers", ""], title="Topics by --scale")
     click.echo("")
-    some = topics.topics.head(SHOWN)
+    some = (_with_words(result, allow) if words else topics.topics).head(SHOWN)
     title = "Topics" if some.height == topics.topics.height else f"The largest of {topics.topics.height} topics"
     shown = {"n_pairs": f"{result.ds.item}s", "share_unsafe": "unsafe", "name": "name"}
     if again is not None:

@@ -7,7 +7,15 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
-    from btviz.session.content import ContentPolicy, guarded_words, labellings, notice, redacted, session_policy
+    from btviz.session.content import (
+        ContentPolicy,
+        guarded_words,
+        labellings,
+        notice,
+        redacted,
+        session_policy,
+        topic_words,
+    )
     from btviz.session.corrections import Corrections, CorrectionsRead
     from btviz.session.exports import Export, export, export_table, table_bytes
     from btviz.session.notes import Notes

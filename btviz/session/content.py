@@ -12,6 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from types import MappingProxyType
+from weakref import WeakKeyDictionary
 
 import polars as pl
 
@@ -66,6 +67,7 @@ class ContentPolicy(Observable):
         self._named = frozenset(named)
         self._hidings = 0
         self._read: set[int] = set()
+        self._reveal_words = self._offers_words = False
 
     @property
     def reveal_all(self) -> bool:
@@ -76,6 +78,27 @@ class ContentPolicy(Observable):
     def reveal_all(self, opted_in: bool) -> None:
         self._reveal_all = bool(opted_in)
         self._changed()
+
+    @property
+    def reveal_words(self) -> bool:
+        """Whether words that mark topics may be shown; they are words of the texts. Setting it tells every view."""
+        return self._reveal_words or self._reveal_all
+
+    @reveal_words.setter
+    def reveal_words(self, opted_in: bool) -> None:
+        self._reveal_words = bool(opted_in)
+        self._changed()
+
+    @property
+    def offers_words(self) -> bool:
+        """Whether some view of this session has words of topics, so that views ask whether to show them."""
+        return self._offers_words
+
+    def offer_words(self) -> None:
+        """Let views ask whether words of topics are to be shown."""
+        if not self._offers_words:
+            self._offers_words = True
+            self._changed()
 
     @property
     def named(self) -> frozenset[str]:
@@ -93,8 +116,9 @@ class ContentPolicy(Observable):
         return len(self._read)
 
     def hide_all(self) -> None:
-        """Hide every text in every view, and end the session-wide opt-in."""
+        """Hide every text and word of a topic in every view, and end the session-wide opt-ins."""
         self._hidings += 1
+        self._reveal_words = False
         self.reveal_all = False
 
     def name(self, *categories: str) -> None:
@@ -289,6 +313,16 @@ def guarded_words(ds: Dataset, policy: ContentPolicy) -> frozenset[str]:
         these pairs that is at least four times that of the other pairs. It is for hiding, and never shown.
     """
     mask = ds.taxonomy.mask(c.slug for c in policy.guarded(ds.taxonomy) if c.slug not in policy.named)
+    known = _MARKING.setdefault(ds, {})
+    if mask not in known:
+        known[mask] = _marking(ds, mask)
+    return known[mask]
+
+
+_MARKING: WeakKeyDictionary[Dataset, dict[int, frozenset[str]]] = WeakKeyDictionary()
+
+
+def _marking(ds: Dataset, mask: int) -> frozenset[str]:
     items = ds.items.select("pair_id", "prompt_id", "prompt", "response")
     if items.height > MOST_PAIRS:
         items = items.sample(MOST_PAIRS, seed=0)
@@ -309,6 +343,36 @@ def guarded_words(ds: Dataset, policy: ContentPolicy) -> frozenset[str]:
     often = pl.col("inside") / n_guarded >= _TIMES * (pl.col("outside") + 0.5) / n_rest
     long = pl.col("word").str.len_chars() >= _LONG
     return frozenset(counts.filter(often, long, pl.col("prompts") >= _FEWEST)["word"])
+
+
+def topic_words(ds: Dataset, topics: pl.DataFrame, *, policy: ContentPolicy) -> pl.DataFrame:
+    """Words of topics, as far as they may be shown.
+
+    Parameters
+    ----------
+    ds : Dataset
+        Whose texts they are of.
+    topics : DataFrame
+        Table of topics: `topic`, `keywords`, `top_category`.
+    policy : ContentPolicy
+        Without `reveal_words` no word is shown; of a topic whose most frequent category stays hidden unless named none
+        is either, and of others none that marks such categories (`guarded_words`).
+
+    Returns
+    -------
+    DataFrame
+        `topic` and `keywords`, empty where nothing may be shown.
+    """
+    table = topics.select("topic", "keywords", "top_category")
+    if not policy.reveal_words:
+        return table.select("topic", pl.col("keywords").list.head(0))
+    held = [c.key for c in policy.guarded(ds.taxonomy) if c.slug not in policy.named]
+    covered = guarded_words(ds, policy)
+    shown = [
+        [] if category in held else [word for word in keywords if word.lower() not in covered]
+        for _, keywords, category in table.rows()
+    ]
+    return table.select("topic", pl.Series("keywords", shown, pl.List(pl.String)))
 
 
 def redacted(text: str, words: frozenset[str]) -> str:

@@ -50,6 +50,7 @@ class Inspector(View, anywidget.AnyWidget):
             "hide": lambda _: self.policy.hide_all(),
             "opt_in": self._opt_in,
             "name": self._name,
+            "topic_words": self._opt_in_to_words,
         }
 
     def _answer(self, _: object, message: Message, __: object) -> None:
@@ -64,7 +65,8 @@ class Inspector(View, anywidget.AnyWidget):
             self._hidings = self.policy.hidings
             self.send({"kind": "hide"})
         named = sorted(self.policy.named)
-        self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named})
+        words = self.policy.reveal_words if self.policy.offers_words else None
+        self.set_trait("policy_state", {"reveal_all": self.policy.reveal_all, "named": named, "words": words})
 
     def _reveal(self, message: Message) -> None:
         wanted = [from_hex(pair) for pair in message["pairs"]]
@@ -88,6 +90,9 @@ class Inspector(View, anywidget.AnyWidget):
 
     def _opt_in(self, message: Message) -> None:
         self.policy.reveal_all = message["on"]
+
+    def _opt_in_to_words(self, message: Message) -> None:
+        self.policy.reveal_words = message["on"]
 
     def _name(self, message: Message) -> None:
         (self.policy.name if message["on"] else self.policy.unname)(message["slug"])

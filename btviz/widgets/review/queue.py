@@ -85,7 +85,6 @@ class ReviewQueue(Inspector):
         self._since_break: set[int] = set()
         self._rests = False
         self._bare: set[int] = set()
-        self._words: frozenset[str] | None = None
         self._place = 0
         self._place = self._next_open()
         self._show()
@@ -192,14 +191,8 @@ class ReviewQueue(Inspector):
         parts = super()._texts(row)
         if row["pair_id"] in self._bare:
             return parts
-        if self._words is None:
-            self._words = guarded_words(self.ds, self.policy)
-        words = self._words
+        words = guarded_words(self.ds, self.policy)
         return [part | {"text": None if part["text"] is None else redacted(part["text"], words)} for part in parts]
-
-    def _policy_changed(self) -> None:
-        self._words = None  # a category that was named marks no words any more
-        super()._policy_changed()
 
     @property
     def _other(self) -> int | None:

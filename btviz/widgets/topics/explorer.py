@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from btviz.data.dataset import Dataset
 from btviz.errors import NotFoundError, UsageError
 from btviz.plots.topics.tree import topic_tree
-from btviz.session import ContentPolicy, Selection, export_table, table_bytes
+from btviz.session import ContentPolicy, Selection, export_table, session_policy, table_bytes
 from btviz.texts.datamap import map_quality
 from btviz.texts.embedding import Embeddings
 from btviz.texts.neighbors import more_like
@@ -61,7 +61,9 @@ class TopicExplorer(InspectedView):
     stability : DataFrame, optional
         From `btviz.topic_stability`: names of topics that parts of the prompts do not give again are faint.
     words : bool
-        Show the words of a topic when the mouse is over its name; without, names are neutral.
+        Show the words of a topic when the mouse is over its name, in this session: sets ``policy.reveal_words``, which
+        a box beside "Show texts without asking" does, too. Names are neutral, and words of guarded categories stay
+        hidden as their texts do.
     selection : Selection, optional
         Shared with other views; setting it from Python moves this one.
     policy : ContentPolicy, optional
@@ -111,6 +113,10 @@ class TopicExplorer(InspectedView):
         self._embeddings = embeddings or topics.embeddings
         self._index = index_pairs(ds)
         self._setting: int | None = None
+        policy = policy or session_policy()
+        policy.offer_words()
+        if words:
+            policy.reveal_words = True
         self.panel = TopicPanel(
             ds,
             places=places_of(points, self._index),
@@ -119,7 +125,7 @@ class TopicExplorer(InspectedView):
             scores=scores,
             quality=self._measured() if quality is None else quality,
             stability=stability,
-            words=words,
+            policy=policy,
             on_message=self._answer,
         )
         self.map = self.panel.view
@@ -128,7 +134,9 @@ class TopicExplorer(InspectedView):
         self.inspector = self._part(PairInspector(ds, selection=selection, policy=policy, index=self._index))
         self.tree = ChartView(None, on_click=self._branch, on_hide=self.policy.hide_all)
         self._draw_tree(topics, stability)
-        self._until_closed(self.selection.observe(self._selection_moved), self._jobs.close)
+        self._until_closed(
+            self.selection.observe(self._selection_moved), policy.observe(self.panel.send_labels), self._jobs.close
+        )
         self._selection_moved()
         self.contrast = self._part(ContrastView(ds, selection=self.selection, index=self._index, policy=self.policy))
         self.map.layout.flex, self.map.layout.min_width = "3 1 560px", "0"

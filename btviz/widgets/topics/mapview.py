@@ -20,6 +20,7 @@ from btviz.data.dataset import Dataset
 from btviz.errors import BtvizError, UsageError, choice, require
 from btviz.plots.style.theme import GROUPS
 from btviz.plots.topics.datamap import QUALITY, png
+from btviz.session import ContentPolicy, topic_words
 from btviz.texts.embedding import PLURALS, TEXTS, language_note
 from btviz.texts.topics.result import Topics
 from btviz.texts.topics.stability import STABLE
@@ -335,7 +336,7 @@ class TopicPanel:
         scores: pl.DataFrame | None,
         quality: pl.DataFrame | None,
         stability: pl.DataFrame | None,
-        words: bool,
+        policy: ContentPolicy,
         on_message: Callable[[Message], None],
     ) -> None:
         self._index, self.places, self._item = index, places, ds.item
@@ -343,7 +344,7 @@ class TopicPanel:
         self._unsafe = places.mean(index.is_unsafe, known=index.is_safe | index.is_unsafe)
         self._color = TOPIC
         self._stability = _shares(stability, topics)
-        self._words = words
+        self._ds, self._policy = ds, policy
         self.view = MapView(places, on_message=on_message)
         self.view.tell(
             self._sizes()
@@ -403,7 +404,8 @@ class TopicPanel:
     def send_labels(self) -> None:
         """Words of topics are words of the texts: they go as a message, so that no saved file keeps them."""
         colours = GROUPS if self._color == TOPIC else ()
-        labels = [{**label, "item": self._item} for label in self.layer.labels(words=self._words)]
+        words = dict(topic_words(self._ds, self.layer.topics.topics, policy=self._policy).iter_rows())
+        labels = [{**label, "item": self._item} for label in self.layer.labels(words)]
         self.view.send({"kind": "labels", "labels": labels, "colours": colours})
 
     def _lay(self, topics: Topics) -> TopicLayer:

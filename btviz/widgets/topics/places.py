@@ -175,13 +175,13 @@ class TopicLayer:
         """Topics that have a colour of their own: the largest ones, eight at most."""
         return tuple(self.topics.topics["topic"][: len(GROUPS)])
 
-    def labels(self, *, words: bool = False) -> list[dict[str, Any]]:
-        """Names of the topics, and their words if asked for, with where to write them: for a message, not a trait."""
-        table = self.topics.topics.select("topic", "name", "keywords", "n_pairs", "n_texts", "share_unsafe")
+    def labels(self, words: Mapping[int, list[str]]) -> list[dict[str, Any]]:
+        """Names of the topics, and those words that may be shown, with where they stand: for a message, not a trait."""
+        table = self.topics.topics.select("topic", "name", "n_pairs", "n_texts", "share_unsafe")
         return [
             {
                 **row,
-                "keywords": row["keywords"][:KEYWORDS] if words else [],
+                "keywords": words.get(row["topic"], [])[:KEYWORDS],
                 "x": float(x),
                 "y": float(y),
                 "stability": (again := self.stability.get(row["topic"])),

@@ -20,6 +20,14 @@ export function policyBar(model, act) {
     class: "btviz-optin",
     on: { change: () => act.send({ kind: "opt_in", on: optIn.checked }) },
   });
+  /** @type {HTMLInputElement} */
+  const words = element("input", {
+    type: "checkbox",
+    class: "btviz-topicwords",
+    on: { change: () => act.send({ kind: "topic_words", on: words.checked }) },
+  });
+  const wordsTitle = "Words that mark a topic are words of its texts; without them topics have neutral names";
+  const asksForWords = element("label", { title: wordsTitle }, words, "Show words of topics");
   const guarded = categories
     .filter((category) => category.guarded)
     .map((category) => {
@@ -42,6 +50,7 @@ export function policyBar(model, act) {
       optIn,
       "Show texts without asking",
     ),
+    asksForWords,
     guarded.length > 0 && element("details", {}, summary, ...guarded.map(({ label }) => label)),
     button("Hide all", "Hide every text in every view. Key: h", act.hide, { class: "btviz-hide" }),
   );
@@ -49,6 +58,8 @@ export function policyBar(model, act) {
   function update() {
     const state = model.get("policy_state");
     optIn.checked = state.reveal_all;
+    asksForWords.hidden = state.words == null;
+    words.checked = Boolean(state.words);
     for (const { box } of guarded) box.checked = state.named.includes(box.value);
   }
   return { node, update };
