@@ -10,7 +10,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-from btviz.session.selection import hex_id
+from btviz.session.ids import hex_id
 from btviz.widgets.parts.chartview import ChartView
 
 

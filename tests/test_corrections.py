@@ -18,7 +18,7 @@ from btviz.data.corrected import CORRECTION_STATUSES
 from btviz.data.corrections import CORRECTIONS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.corrections import Corrections
-from btviz.session.selection import hex_id
+from btviz.session.ids import hex_id
 from btviz.store import StoreWarning
 from btviz.taxonomy.categories import BEAVERTAILS, PKU_SAFERLHF
 

@@ -13,7 +13,7 @@ from made_embeddings import embeddings_of
 
 from btviz.cli import app
 from btviz.session.content import ContentPolicy
-from btviz.session.selection import hex_id
+from btviz.session.ids import hex_id
 from btviz.taxonomy.categories import BEAVERTAILS
 from btviz.texts.embedding import Embeddings
 from btviz.widgets import CategoryExplorer

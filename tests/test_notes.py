@@ -17,8 +17,8 @@ from btviz.data.reading.flat_tables import read_frame
 from btviz.data.tables import pair_id
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
+from btviz.session.ids import hex_id
 from btviz.session.notes import NOTES, Notes
-from btviz.session.selection import hex_id
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ from hostile import MARK, PAYLOADS
 
 from btviz.errors import UsageError
 from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection, hex_id
+from btviz.session.ids import hex_id
+from btviz.session.selection import Selection
 from btviz.taxonomy.categories import PKU_SAFERLHF
 from btviz.widgets import PreferenceInspector
 

@@ -1,15 +1,20 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import polars as pl
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from btviz.errors import UsageError
-from btviz.session.selection import Selection, from_hex, hex_id, possible_ids
+import btviz
+from btviz.errors import NotFoundError, UsageError
+from btviz.session.clauses import Condition, Tables, clause, listed
+from btviz.session.ids import from_hex, hex_id, possible_ids
+from btviz.session.saved import SavedSelections
+from btviz.session.selection import Selection
 
 ids = st.integers(0, 2**64 - 1)
 
@@ -114,3 +119,171 @@ def test_an_id_is_read_as_views_and_as_tables_show_it(identifier):
 def test_other_words_are_no_id(wrong):
     with pytest.raises(UsageError, match="16 hexadecimal digits"):
         possible_ids(wrong)
+
+
+def tables_of(ds):
+    points = ds.items.select("pair_id").with_columns(
+        (pl.col("pair_id") % 100 / 100).alias("x"), (pl.col("pair_id") % 7 / 7).alias("y")
+    )
+    return Tables(ds, {"points": points})
+
+
+def some_clauses(tables):
+    """A clause of each kind of test, and one of listed ids."""
+    asked = [
+        ("categories", "items", [Condition("labels", "has", "privacy")]),
+        ("categories", "items", [Condition("labels", "has", "violence")]),
+        ("safety", "items", [Condition("is_safe", "is", value=False)]),
+        ("safety", "items", [Condition("is_safe", "is")]),
+        ("votes", "items", [Condition("n_unsafe", "split")]),
+        ("length", "items", [Condition("response_words", "between", (None, 12))]),
+        ("map", "points", [Condition("x", "between", (0.2, 0.8)), Condition("y", "between", (0.1, None))]),
+        ("said", "votes", [Condition("category", "is", "privacy_violation"), Condition("votes", "is", 1)]),
+        ("words", "items", [Condition("prompt", "contains", "how")]),
+        ("split", "annotations", [Condition("split", "one_of", ("train", "test"))]),
+    ]
+    made = [clause(tables, view, words=view, table=table, tests=tests) for view, table, tests in asked]
+    return [*made, listed("hand", tables.ds.items["pair_id"][::3], words="every third")]
+
+
+@pytest.fixture(scope="module")
+def page():
+    ds = btviz.load("sample")
+    tables = tables_of(ds)
+    return tables, some_clauses(tables)
+
+
+steps = st.lists(
+    st.one_of(
+        st.tuples(st.integers(0, 10), st.sampled_from(["replace", "add", "exclude"])),
+        st.sampled_from(["or", "undo", "redo"]),
+    ),
+    min_size=1,
+    max_size=8,
+)
+
+
+def walk(selection, clauses, path):
+    for step in path:
+        if step == "or":
+            selection.alternative()
+        elif isinstance(step, str):
+            getattr(selection, step)()
+        else:
+            selection.choose(clauses[step[0]], how=step[1])
+
+
+@settings(max_examples=60, deadline=None)
+@given(steps)
+def test_every_state_is_one_expression_that_finds_the_same_pairs(page, path):
+    tables, clauses = page
+    selection = Selection(tables.ds.items["pair_id"])
+    walk(selection, clauses, path)
+    names = {"pl": pl, "ds": tables.ds, "points": tables["points"], "selection": selection}
+    again = tables.ds.items.filter(eval(selection.expression, names))["pair_id"]
+    chosen = tables.ds.items["pair_id"] if selection.pair_ids is None else selection.pair_ids
+    assert again.equals(chosen)
+    opened = Selection(tables.ds.items["pair_id"])
+    opened.open(json.loads(json.dumps(selection.to_json())), tables=tables)
+    assert (opened.pair_ids is None) == (selection.pair_ids is None)
+    assert opened.pair_ids is None or opened.pair_ids.equals(selection.pair_ids)
+    assert opened.origin == selection.origin
+
+
+@settings(max_examples=30, deadline=None)
+@given(steps)
+def test_undo_goes_back_to_the_start_and_redo_to_the_end(page, path):
+    tables, clauses = page
+    selection = Selection(tables.ds.items["pair_id"])
+    walk(selection, clauses, [step for step in path if not isinstance(step, str)])
+    end, n = selection.choice, 0
+    while selection.undo():
+        n += 1
+    assert selection.pair_ids is None
+    while selection.redo():
+        n -= 1
+    assert n == 0
+    assert selection.choice is end
+
+
+def test_views_hold_together_and_clauses_of_one_view_are_alternatives(page):
+    tables, (privacy, violence, unsafe, *_) = page
+    selection = Selection(tables.ds.items["pair_id"])
+    selection.choose(privacy)
+    selection.choose(unsafe)
+    selection.choose(violence, how="add")
+    both = {*privacy.pair_ids, *violence.pair_ids}
+    assert {*selection.pair_ids} == both & {*unsafe.pair_ids}
+    selection.choose(violence, how="exclude")
+    assert {*selection.pair_ids} == {*privacy.pair_ids} & {*unsafe.pair_ids} - {*violence.pair_ids}
+    assert selection.origin == "categories AND safety NOT categories"
+    selection.choose(privacy)  # replaces what its view says, the exclusion too
+    selection.choose(privacy)  # a second click takes it away
+    assert selection.pair_ids.equals(unsafe.pair_ids)
+
+
+def test_a_hundred_states_can_be_undone_and_no_more():
+    selection = Selection()
+    for number in range(150):
+        selection.set([number])
+    assert sum(1 for _ in range(150) if selection.undo()) == 100
+    assert selection.pair_ids.to_list() == [49]
+
+
+def test_a_ranking_survives_narrowing(page):
+    tables, (privacy, *_) = page
+    ids = tables.ds.items["pair_id"].reverse()
+    selection = Selection(tables.ds.items["pair_id"])
+    selection.set(pl.DataFrame({"pair_id": ids, "similarity": range(len(ids))}), value="similarity", view="meaning")
+    selection.choose(privacy)
+    assert selection.ranked.to_list() == [pair for pair in ids if pair in {*privacy.pair_ids}]
+    assert selection.values["similarity"].is_sorted()
+
+
+def document(table="items", column="source", test="is", value="a"):
+    """A selection of one clause with one test, as plain data."""
+    tests = [{"column": column, "test": test, "value": value}]
+    return {"alternatives": [[{"view": "a", "words": "b", "table": table, "tests": tests}]]}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {},
+        {"alternatives": "all"},
+        {"alternatives": [[{"view": "a", "words": "b"}]]},
+        {"alternatives": [[{"view": "a", "words": "b", "expression": "__import__('os')"}]]},
+        {"alternatives": [[{"view": "a", "words": "b", "ids": ["zz"]}]]},
+        {"alternatives": [[{"view": "a", "words": "b", "table": "items", "tests": []}]]},
+        document(table="os"),
+        document(table="scores"),
+        document(column="n"),
+        document(test="run"),
+        document(value=1),
+        document(column="labels", test="has", value={}),
+        document(column="n_unsafe", test="between", value=["a", 2]),
+    ],
+)
+def test_a_document_that_says_something_else_is_refused_and_changes_nothing(page, wrong):
+    tables, (privacy, *_) = page
+    selection = Selection(tables.ds.items["pair_id"])
+    selection.choose(privacy)
+    with pytest.raises(UsageError):
+        selection.open(wrong, tables=tables)
+    assert selection.clauses == (privacy,)
+
+
+def test_a_named_selection_is_there_tomorrow(page, tmp_path):
+    tables, clauses = page
+    selection = Selection(tables.ds.items["pair_id"])
+    walk(selection, clauses, [(0, "replace"), (2, "replace"), "or", (4, "replace")])
+    SavedSelections(folder=tmp_path).save("low, but (privacy)", selection, tables=tables)
+    again, other = SavedSelections(folder=tmp_path), Selection(tables.ds.items["pair_id"])
+    assert again.names == ["low, but (privacy)"]
+    assert again.load("low, but (privacy)", other, tables=tables) == ""
+    assert other.pair_ids.equals(selection.pair_ids)
+    for name in ("", "../up", " a", "a/b", "x" * 61, "end."):
+        with pytest.raises(UsageError, match="name"):
+            again.save(name, selection, tables=tables)
+    with pytest.raises(NotFoundError, match="yesterday"):
+        again.load("yesterday", other, tables=tables)

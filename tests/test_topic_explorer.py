@@ -21,7 +21,8 @@ from btviz.errors import NotFoundError, UsageError
 from btviz.plots.style.theme import GROUPS
 from btviz.plots.topics.datamap import QUALITY
 from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection, hex_id
+from btviz.session.ids import hex_id
+from btviz.session.selection import Selection
 from btviz.texts.embedding import CallableEncoder
 from btviz.widgets import TopicExplorer
 from btviz.widgets.inspector.index import index_pairs

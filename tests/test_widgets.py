@@ -11,7 +11,8 @@ from fake_front import Front, chart_of, click, control, state_of, tell
 import btviz
 from btviz.errors import NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
-from btviz.session.selection import Selection, hex_id
+from btviz.session.ids import hex_id
+from btviz.session.selection import Selection
 from btviz.widgets import CategoryExplorer, PairInspector
 
 MARK = "zanzibar"

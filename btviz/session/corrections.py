@@ -35,7 +35,7 @@ from btviz.data.reading.record import shown_columns
 from btviz.data.tables import ORDERS
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.exports import table_bytes
-from btviz.session.selection import from_hex, hex_id
+from btviz.session.ids import from_hex, hex_id
 from btviz.store import RowFile, data_dir, table_bytes_as, write_file
 
 LONGEST_REVIEWER = 60

@@ -22,7 +22,7 @@ from btviz.data.tables import ID
 from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
 from btviz.session.exports import export_table
-from btviz.session.selection import from_hex, hex_id
+from btviz.session.ids import from_hex, hex_id
 from btviz.store import read_document, update_document
 from btviz.store.paths import data_dir
 

@@ -6,16 +6,16 @@ others. It knows no widget, so a script can drive a view with it and a test can 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import polars as pl
 
 from btviz.data.tables import ID
-from btviz.errors import UsageError
-
-FEW = 20
-"""Up to so many ids are written out in the expression of a selection made by hand."""
+from btviz.errors import UsageError, choice
+from btviz.session.clauses import Clause, Tables, clause_from_json, code_of
 
 
 class Observable:
@@ -50,6 +50,23 @@ class Observable:
             callback()
 
 
+MOST_STATES = 100
+"""States that can be undone."""
+
+HOW = ("replace", "add", "exclude")
+
+
+@dataclass(frozen=True)
+class Term:
+    """A clause of a selection, and whether its pairs are left out."""
+
+    clause: Clause
+    excluded: bool = False
+
+
+Branch = tuple[Term, ...]
+
+
 @dataclass(frozen=True)
 class Choice:
     """One state of a `Selection`."""
@@ -60,10 +77,20 @@ class Choice:
     ranked: pl.Series | None = None
     values: pl.Series | None = None
     """What `ranked` is ranked by, called after it."""
+    branches: tuple[Branch, ...] = ((),)
+    """Alternatives, each a conjunction over views; in a view clauses are alternatives, and exclusions are left out."""
 
 
 class Selection(Observable):
     """Pair ids, where they came from, and an expression that finds them again.
+
+    It is made of clauses. Those of one view are alternatives, those of different views all hold, an excluded one
+    is left out, and `alternative` begins anew beside what is there. Every change can be undone.
+
+    Parameters
+    ----------
+    everything : Series, optional
+        Ids of all pairs, from which a clause can be excluded where none is included.
 
     Examples
     --------
@@ -72,11 +99,21 @@ class Selection(Observable):
     >>> selection.set([7, 3, 7], origin="read last week")
     >>> selection.pair_ids.to_list(), selection.expression
     ([3, 7], 'pl.col("pair_id").is_in([3, 7])')
+    >>> selection.set([7], origin="a map", view="map")
+    >>> selection.pair_ids.to_list(), selection.origin
+    ([7], 'read last week AND a map')
+    >>> selection.undo()
+    True
+    >>> selection.pair_ids.to_list()
+    [3, 7]
     """
 
-    def __init__(self) -> None:
+    def __init__(self, everything: pl.Series | None = None) -> None:
         super().__init__()
+        self._everything = everything
         self._choice = Choice()
+        self._before: deque[Choice] = deque(maxlen=MOST_STATES)
+        self._after: list[Choice] = []
 
     @property
     def choice(self) -> Choice:
@@ -109,6 +146,11 @@ class Selection(Observable):
         """Polars expression over `pairs` that selects the same pairs, as code to paste."""
         return self._choice.expression
 
+    @property
+    def clauses(self) -> tuple[Clause, ...]:
+        """What it is made of, excluded ones among them, in the order in which they were chosen."""
+        return _clauses(self._choice.branches)
+
     def set(
         self,
         pair_ids: pl.Series | pl.DataFrame | Iterable[int],
@@ -117,6 +159,7 @@ class Selection(Observable):
         expression: str | None = None,
         in_order: bool = False,
         value: str | None = None,
+        view: str | None = None,
     ) -> None:
         """Choose pairs and tell every view that observes.
 
@@ -134,6 +177,8 @@ class Selection(Observable):
         value : str, optional
             Column of the table given by which it is ranked, "similarity" say: views show it beside each
             pair. It means `in_order`.
+        view : str, optional
+            Replace what this view chose, and keep the rest; without it, everything is replaced.
 
         Raises
         ------
@@ -144,13 +189,116 @@ class Selection(Observable):
         ids = given.sort()
         values = None if value is None else _values(pair_ids, value)
         ranked = given if in_order or values is not None else None
-        self._choice = Choice(ids, origin, expression or _listed(ids), ranked, values)
-        self._changed()
+        made = Clause(view or "", origin, ids, expression or code_of(ids), ranked=ranked, values=values)
+        if view is None:
+            self._become(((Term(made),),))
+        else:
+            self._become((*self._choice.branches[:-1], (*_without(self._choice.branches[-1], view), Term(made))))
+
+    def choose(self, clause: Clause, *, how: str = "replace") -> None:
+        """Take a clause into the selection, as a click on what it stands for does.
+
+        Parameters
+        ----------
+        clause : Clause
+            Of pairs that some view names.
+        how : {"replace", "add", "exclude"}
+            Instead of what its view chose, beside it, or left out. What is there already in that way is taken away.
+
+        Raises
+        ------
+        UsageError
+            If `how` is unknown, or pairs are left out and it is not known of which.
+        """
+        choice(how, HOW, what="way to choose")
+        branch = self._choice.branches[-1]
+        term = Term(clause, excluded=how == "exclude")
+        same = [old for old in branch if old.clause.key == clause.key]
+        others = tuple(old for old in branch if old.clause.key != clause.key)
+        was_there = any(old.excluded == term.excluded for old in same)
+        if how == "replace":
+            alone = was_there and not any(old.clause.view == clause.view for old in others)
+            others = _without(others, clause.view)
+            was_there = alone
+        self._become((*self._choice.branches[:-1], others if was_there else (*others, term)))
+
+    def remove(self, clause: Clause) -> None:
+        """Take a clause out of the selection, wherever it stands in it."""
+        kept = (tuple(term for term in branch if term.clause is not clause) for branch in self._choice.branches)
+        self._become(tuple(branch for branch in kept if branch) or ((),))
+
+    def alternative(self) -> None:
+        """Begin an alternative: what is chosen from now on is beside what was chosen so far, joined by OR."""
+        if self._choice.branches[-1]:
+            self._become((*self._choice.branches, ()))
 
     def clear(self) -> None:
         """Choose nothing: every view shows all its pairs again."""
-        self._choice = Choice()
+        self._become(((),))
+
+    def undo(self) -> bool:
+        """Go back to the state before the last change; False where there is none. 100 states are kept."""
+        if not self._before:
+            return False
+        self._after.append(self._choice)
+        self._choice = self._before.pop()
         self._changed()
+        return True
+
+    def redo(self) -> bool:
+        """Go forward again after `undo`; False where nothing was undone since the last change."""
+        if not self._after:
+            return False
+        self._before.append(self._choice)
+        self._choice = self._after.pop()
+        self._changed()
+        return True
+
+    @property
+    def can_undo(self) -> bool:
+        """Whether there is a state to go back to."""
+        return bool(self._before)
+
+    @property
+    def can_redo(self) -> bool:
+        """Whether something was undone since the last change."""
+        return bool(self._after)
+
+    def to_json(self) -> dict[str, Any]:
+        """The selection as plain data: its alternatives, each a list of clauses; for `open`."""
+        return {
+            "alternatives": [
+                [term.clause.to_json() | {"excluded": term.excluded} for term in branch]
+                for branch in self._choice.branches
+            ]
+        }
+
+    def open(self, document: Mapping[str, Any], *, tables: Tables) -> None:
+        """Choose what a document of clauses says, evaluated anew on the tables at hand.
+
+        Parameters
+        ----------
+        document : Mapping
+            As `to_json` gives it, from a file or from somebody else; nothing in it is run.
+        tables : Tables
+            What is at hand.
+
+        Raises
+        ------
+        UsageError
+            If the document has another shape, or speaks of what is not there; nothing changes then.
+        """
+        branches = document.get("alternatives")
+        if not isinstance(branches, list) or not all(isinstance(branch, list) for branch in branches):
+            raise UsageError(
+                "A selection was to be opened; what was given has no list of alternatives. "
+                "Give what Selection.to_json, or 'copy as JSON' on a page, wrote."
+            )
+        read = tuple(
+            tuple(Term(clause_from_json(said, tables), excluded=said.get("excluded") is True) for said in branch)
+            for branch in branches
+        )
+        self._become(read or ((),))
 
     def of(self, table: pl.DataFrame) -> pl.DataFrame:
         """Rows of a table with a `pair_id` column that belong to the chosen pairs."""
@@ -162,72 +310,111 @@ class Selection(Observable):
         count = "all pairs" if self.pair_ids is None else f"{len(self.pair_ids)} pairs"
         return f"<Selection: {count}; {self.origin}>"
 
-
-def hex_id(identifier: int) -> str:
-    """16 hexadecimal digits, the only form in which an id crosses to JavaScript.
-
-    Parameters
-    ----------
-    identifier : int
-        Of a pair or a prompt.
-
-    Returns
-    -------
-    str
-        Without ``0x``.
-    """
-    return f"{identifier:016x}"
+    def _become(self, branches: tuple[Branch, ...]) -> None:
+        new = _evaluated(branches, self._everything)
+        self._before.append(self._choice)
+        self._after.clear()
+        self._choice = new
+        self._changed()
 
 
-def from_hex(text: str) -> int:
-    """Id from its 16 hexadecimal digits.
+def _clauses(branches: tuple[Branch, ...]) -> tuple[Clause, ...]:
+    return tuple(term.clause for branch in branches for term in branch)
 
-    Parameters
-    ----------
-    text : str
-        With or without ``0x``.
 
-    Returns
-    -------
-    int
-        Of a pair or a prompt.
+def _without(branch: Branch, view: str) -> Branch:
+    return tuple(term for term in branch if term.clause.view != view)
 
-    Raises
-    ------
-    UsageError
-        If `text` is anything else.
-    """
-    digits = text.strip().lower().removeprefix("0x")
-    if len(digits) != 16 or not set(digits) <= set("0123456789abcdef"):
+
+def _evaluated(branches: tuple[Branch, ...], everything: pl.Series | None) -> Choice:
+    filled = [branch for branch in branches if branch]
+    if not filled:
+        return Choice(branches=branches)
+    found = [_branch_ids(branch, everything) for branch in filled]
+    ids = found[0] if len(found) == 1 else pl.concat(found).unique().sort()
+    codes = _codes(filled)
+    expression = codes[0] if len(codes) == 1 else " | ".join(f"({code})" for code in codes)
+    said = [_branch_words(branch) for branch in filled]
+    origin = said[0] if len(said) == 1 else " OR ".join(f"({words})" for words in said)
+    return Choice(ids, origin, expression, *_ranking(filled, ids), branches=branches)
+
+
+def _views(branch: Branch) -> list[list[Clause]]:
+    """Included clauses of each view."""
+    views: dict[str, list[Clause]] = {}
+    for term in branch:
+        if not term.excluded:
+            views.setdefault(term.clause.view, []).append(term.clause)
+    return list(views.values())
+
+
+def _excluded(branch: Branch) -> list[Clause]:
+    return [term.clause for term in branch if term.excluded]
+
+
+def _branch_ids(branch: Branch, everything: pl.Series | None) -> pl.Series:
+    views = [_union(clauses) for clauses in _views(branch)]
+    if not views and everything is None:
         raise UsageError(
-            f"A pair id has 16 hexadecimal digits; this has {len(digits)} characters or others among them. "
-            "Copy one from the head of a pair."
+            "Pairs were to be left out of all; this selection does not know which there are. "
+            "Choose some first, or make it as Selection(ds.items['pair_id'])."
         )
-    return int(digits, 16)
+    ids = everything if not views and everything is not None else views[0]
+    for other in views[1:]:
+        ids = ids.filter(ids.is_in(other.implode()))
+    out = _excluded(branch)
+    return ids.filter(~ids.is_in(_union(out).implode())) if out else ids
 
 
-def possible_ids(text: str) -> list[int]:
-    """Ids that digits may stand for: 16 hexadecimal ones, as views show them, or the number in a table.
+def _union(clauses: Sequence[Clause]) -> pl.Series:
+    if len(clauses) == 1:
+        return clauses[0].pair_ids
+    return pl.concat([one.pair_ids for one in clauses]).unique().sort()
 
-    Parameters
-    ----------
-    text : str
-        As somebody typed or pasted it.
 
-    Returns
-    -------
-    list of int
-        Two where 16 decimal digits may be meant either way.
+def _codes(branches: Sequence[Branch]) -> list[str]:
+    """Code of each branch; a long list of ids is taken from the selection itself."""
+    every = _clauses(tuple(branches))
+    if len(every) == 1 and not every[0].code and not branches[0][0].excluded:
+        return ['pl.col("pair_id").is_in(selection.pair_ids.implode())']
+    place = {
+        id(one): f'pl.col("pair_id").is_in(selection.clauses[{n}].pair_ids.implode())' for n, one in enumerate(every)
+    }
+    return [_branch_code(branch, lambda one: one.code or place[id(one)]) for branch in branches]
 
-    Raises
-    ------
-    UsageError
-        If `text` is neither.
-    """
-    digits = text.strip()
-    number = [int(digits)] if digits.isascii() and digits.isdecimal() and len(digits) <= 20 else []
-    number = [value for value in number if value < 2**64]
-    return number if number and len(digits) != 16 else [from_hex(digits), *number]
+
+def _branch_code(branch: Branch, code: Callable[[Clause], str]) -> str:
+    views, out = _views(branch), _excluded(branch)
+    if not out and len(views) == 1 and len(views[0]) == 1:
+        return code(views[0][0])
+    parts = ["(" + " | ".join(_known(code(one)) for one in clauses) + ")" for clauses in views]
+    return " & ".join(parts + [f"~{_known(code(one))}" for one in out])
+
+
+def _known(code: str) -> str:
+    """Code whose result is never null: what is unknown is not chosen, and not left out either."""
+    return f"({code}).fill_null(False)"
+
+
+def _branch_words(branch: Branch) -> str:
+    several = len(branch) > 1
+    said = [
+        f"({' or '.join(one.words for one in clauses)})" if len(clauses) > 1 and several else clauses[0].words
+        for clauses in _views(branch)
+    ]
+    return " ".join([" AND ".join(said), *(f"NOT {one.words}" for one in _excluded(branch))]).strip()
+
+
+def _ranking(branches: Sequence[Branch], ids: pl.Series) -> tuple[pl.Series | None, pl.Series | None]:
+    """Order of the pairs, and what they are ranked by, where one clause ranks them all."""
+    ranking = [one for clauses in _views(branches[0]) for one in clauses if one.ranked is not None]
+    if len(branches) > 1 or not ranking or ranking[-1].ranked is None:
+        return None, None
+    ranked, values = ranking[-1].ranked, ranking[-1].values
+    kept = ranked.is_in(ids.implode())
+    if int(kept.sum()) != len(ids):
+        return None, None
+    return ranked.filter(kept), None if values is None else values.filter(kept)
 
 
 def _ids(pair_ids: pl.Series | pl.DataFrame | Iterable[int]) -> pl.Series:
@@ -256,9 +443,3 @@ def _values(table: object, name: str) -> pl.Series:
 
 def _series(values: Iterable[int]) -> pl.Series:
     return pl.Series("pair_id", list(values), dtype=ID)
-
-
-def _listed(ids: pl.Series) -> str:
-    if len(ids) > FEW:
-        return 'pl.col("pair_id").is_in(selection.pair_ids.implode())'
-    return f'pl.col("pair_id").is_in({ids.to_list()})'
