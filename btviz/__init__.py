@@ -56,6 +56,7 @@ if TYPE_CHECKING:
         check,
         compare_corrections,
         figures,
+        report,
         review_queue,
         review_results,
         sentences,

@@ -5,7 +5,7 @@ import polars as pl
 import pytest
 
 from btviz.plots.style import rendering
-from btviz.plots.style.rendering import GlyphWarning, render, undrawn
+from btviz.plots.style.rendering import GlyphWarning, render, rendered, undrawn
 from btviz.plots.style.theme import text_width
 
 NAMES = "茶壶, कप, tea"
@@ -47,3 +47,20 @@ def test_boxes_are_announced_without_the_text(no_other_font, format):  # noqa: A
 def test_nothing_is_announced_of_an_svg_or_of_known_letters(no_other_font):
     assert "茶壶" in render(chart(NAMES), format="svg").decode()
     render(chart("tea, чай"), format="png")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::btviz.plots.style.rendering.GlyphWarning")
+def test_what_no_font_draws_and_what_steers_readers_is_the_sign_for_that():
+    letters = [
+        *map(chr, range(0x09)),
+        *map(chr, range(0x0B, 0x20)),
+        *"\x7f\x85\u2028\u2029\u202e\u2066\ufffe\ud800\udfff",
+    ]
+    for start in range(0, len(letters), 10):  # the converter ended the process at some of them
+        name = "|".join(letters[start : start + 10])
+        drawn = rendered(chart(name).properties(title=name, description=name), formats=["svg", "pdf", "png"])
+        shown = drawn["svg"].decode()
+        assert not {*letters} & {*shown}
+        assert shown.count("\ufffd") >= 10
+        assert drawn["pdf"].startswith(b"%PDF")

@@ -19,6 +19,7 @@ from btviz.cli.export import export_command
 from btviz.cli.figures import figures_command
 from btviz.cli.lab import NO_TELEMETRY, lab_command
 from btviz.cli.map import map_command
+from btviz.cli.page import report_command
 from btviz.cli.report import say
 from btviz.cli.score import score_command
 from btviz.cli.stats import stats_group
@@ -85,5 +86,6 @@ app.add_command(check_command)
 app.add_command(map_command)
 app.add_command(figures_command)
 app.add_command(corrections_group)
+app.add_command(report_command)
 app.add_command(export_command)
 app.add_command(lab_command)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from btviz.reports.figures import save_figure, write_all, write_topic_map
     from btviz.reports.ledger import Ledger, check
     from btviz.reports.ledger.summary import summarise
+    from btviz.reports.page import report
     from btviz.reports.review import ReviewResults, review_queue, review_results
     from btviz.reports.specifications import specification_curve
 

@@ -138,5 +138,33 @@ def folded(text: str) -> str:
     str
         The same in lines of at most `WIDTH` characters.
     """
-    tied = re.sub(r"(?<=\d) (?=%)|(?<=,) (?=[^\s\]]+\])", _TIE, text)
-    return textwrap.fill(tied, WIDTH, break_long_words=False, break_on_hyphens=False).replace(_TIE, " ")
+    return textwrap.fill(_tied(text), WIDTH, break_long_words=False, break_on_hyphens=False).replace(_TIE, " ")
+
+
+def _tied(text: str) -> str:
+    return re.sub(r"(?<=\d) (?=%)|(?<=,) (?=[^\s\]]+\])", _TIE, text)
+
+
+def unfolded(text: str) -> list[str]:
+    """Undo `folded`, for pages that fold text themselves.
+
+    Parameters
+    ----------
+    text : str
+        Folded texts below each other.
+
+    Returns
+    -------
+    list of str
+        The texts, each in one line.
+    """
+    texts: list[str] = []
+    last = 0
+    for line in text.splitlines():
+        first_word = _tied(line).partition(" ")[0]
+        if texts and last + 1 + len(first_word) > WIDTH:  # it had not fit
+            texts[-1] += f" {line}"
+        else:
+            texts.append(line)
+        last = len(line)
+    return texts

@@ -148,9 +148,8 @@ def _edges(table: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:
     place = nodes.select("key", "x", "y")
     ratio = pl.col("log_odds_ratio")
     ends = place.rename({"x": "x2", "y": "y2"})
-    joined = (
-        table.filter("is_stable").join(place, left_on="row", right_on="key").join(ends, left_on="col", right_on="key")
-    )
+    stable = table.filter("is_stable").join(place, left_on="row", right_on="key", maintain_order="left")
+    joined = stable.join(ends, left_on="col", right_on="key", maintain_order="left")
     return joined.select(
         *("row", "col", "log_odds_ratio", "x", "y", "x2", "y2"),
         pl.when(ratio < 0).then(pl.lit("less often")).otherwise(pl.lit("more often")).alias("sign"),
@@ -284,7 +283,7 @@ def factor_loadings(
         _as_text("loading").alias("text"),
         shown.is_dark(pl.col("loading"), limits=limits).alias("dark"),
     )
-    beside = table.unique("category").select(
+    beside = table.unique("category", keep="first", maintain_order=True).select(
         "category", pl.lit("h²").alias("column"), _as_text("communality").alias("text")
     )
     columns = [*(f"F{place}" for place in range(1, m + 1)), "h²"]

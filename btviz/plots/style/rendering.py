@@ -102,7 +102,23 @@ def rendered(chart: alt.TopLevelMixin, *, formats: Sequence[str]) -> dict[str, b
 
 
 def _bare(chart: alt.TopLevelMixin) -> str:
-    return _with_steady_ids(_converter().vegalite_to_svg(chart.to_dict()))
+    return _with_steady_ids(_converter().vegalite_to_svg(_drawable(chart.to_dict())))
+
+
+_UNDRAWABLE = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
+)
+"""Characters that no font draws, or that turn the direction of all that follows. The converter, which is compiled, ends
+the process at some of them, and a kernel with it."""
+
+
+def _drawable(part: Any) -> Any:
+    """A specification whose texts can be drawn: what cannot is the sign for that, U+FFFD."""
+    if isinstance(part, str):
+        return _UNDRAWABLE.sub("\ufffd", part)
+    if isinstance(part, dict):
+        return {_drawable(name): _drawable(member) for name, member in part.items()}
+    return [_drawable(item) for item in part] if isinstance(part, list) else part
 
 
 def _finished(bare: str, chart: alt.TopLevelMixin, *, scale: float = 1.0) -> str:
@@ -125,7 +141,7 @@ def _told(head: str, chart: alt.TopLevelMixin) -> str:
     description = getattr(chart, "description", alt.Undefined)
     if not isinstance(description, str):
         return head
-    return head.replace("<svg ", f'<svg role="img" aria-label="{html.escape(description)}" ', 1)
+    return head.replace("<svg ", f'<svg role="img" aria-label="{html.escape(_drawable(description))}" ', 1)
 
 
 def _scaled(head: str, scale: float) -> str:

@@ -72,10 +72,14 @@ class Figure(Generic[Subject]):
 
     def draw(self, subject: Subject, *, known: Known | None = None) -> alt.TopLevelMixin:
         """Compute and draw; the picture says "synthetic sample" where the data are one."""
+        return self.drawn(subject, known=known)[0]
+
+    def drawn(self, subject: Subject, *, known: Known | None = None) -> tuple[alt.TopLevelMixin, Tables]:
+        """The picture, and the tables that it shows."""
         ds = subject if isinstance(subject, Dataset) else subject.ds
         taxonomy = {"taxonomy": ds.taxonomy} if self.names_categories else {}
         tables = self.table.tables(subject, {} if known is None else known)
-        return self.plot(*tables, source=self.table.source(subject), **taxonomy, **self.drawing)
+        return self.plot(*tables, source=self.table.source(subject), **taxonomy, **self.drawing), tables
 
     def provenance(self, subject: Subject) -> dict[str, Any]:
         """What a reader needs to make the figure again."""
