@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from btviz.cli.report import json_option, print_json, say
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from btviz.data import Dataset
     from btviz.texts import TopicMap
 
@@ -42,11 +44,18 @@ def report_command(  # one for each option
     click.echo(f"Report of {ds.population}: {path}")
 
 
-def write_report(ds: Dataset, path: Path, **options: Any) -> Path:
-    """Write a report, saying on standard error what is on its way; `options` as for `btviz.report`."""
+def write_report(
+    ds: Dataset,
+    path: Path,
+    *,
+    scores: pl.DataFrame | None = None,
+    topic_map: TopicMap | None = None,
+    compare: Dataset | None = None,
+) -> Path:
+    """Write a report as `btviz.report` does, saying on standard error what is on its way."""
     from btviz.reports import report
 
-    return report(ds, path, **options, progress=say)
+    return report(ds, path, scores=scores, topic_map=topic_map, compare=compare, progress=say)
 
 
 def _topic_map(ds: Dataset, *, text: str, encoder: str) -> TopicMap:
