@@ -25,7 +25,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol, runtime_checkable
+from typing import Any, Protocol, cast
 
 import polars as pl
 
@@ -73,7 +73,6 @@ Value = int | None
 """What a claim says: 0 or 1, a level, of comparisons also 2 (undecided); None takes an earlier one back."""
 
 
-@runtime_checkable
 class KeptCorrections(Protocol):
     """What keeps corrections, such as `btviz.session.Corrections`."""
 
@@ -103,7 +102,8 @@ def corrections_table(given: object) -> pl.DataFrame:
     DataError
         If a column of pair ids holds something else.
     """
-    frame = _frame(given.table if isinstance(given, KeptCorrections) else given)
+    keeps = hasattr(type(given), "table")  # asked of the class, because the property reads a file
+    frame = _frame(cast("KeptCorrections", given).table if keeps else given)
     missing = [name for name in ("pair_id", "field", "after") if name not in frame.columns]
     if missing and frame.height:
         raise UsageError(

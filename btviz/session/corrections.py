@@ -96,12 +96,24 @@ class Corrections:
         self._ds = ds
         self.reviewer = _reviewer(reviewer)
         self._file = RowFile((folder or data_dir() / "corrections") / "corrections.jsonl", is_row=_is_row)
+        self._rows_seen: Sequence[Mapping[str, Any]] | None = None
+        self._seen, self._table = 0, CORRECTIONS.to_frame()
 
     @property
     def table(self) -> pl.DataFrame:
         """Every row about a pair of the data set, with the columns of `btviz.data.corrections.CORRECTIONS`, by time."""
-        table = _table(self._file.read())
+        table = self._whole()
         return table.join(self._ds.items.select("pair_id"), on="pair_id", how="semi", maintain_order="left")
+
+    def _whole(self) -> pl.DataFrame:
+        """Rows of all data sets by time; made of those that are new where the file only grew."""
+        rows = self._file.read()
+        if rows is not self._rows_seen:
+            self._rows_seen, self._seen, self._table = rows, 0, CORRECTIONS.to_frame()
+        if len(rows) > self._seen:
+            self._table = pl.concat([self._table, _table(rows[self._seen :])])
+            self._seen = len(rows)
+        return self._table.sort("time", maintain_order=True)
 
     def add(self, pair_ids: int | Iterable[int], *, field: str, after: object, why: str = "") -> int:
         """Correct a field of pairs, in one step.
@@ -273,7 +285,7 @@ class Corrections:
 
     def _rows(self, kept: Sequence[Mapping[str, Any]], said: Sequence[Stated], *, why: str) -> list[dict[str, Any]]:
         own = _of(kept, self.reviewer, {row.pair_id for row in said})
-        before = self._said_before(own)
+        before = self._said_before(own, {row.pair_id for row in said})
         time = _after(kept, self.reviewer)
         return [_row(row.pair_id, row.field, before(row.pair_id, row.field), row.after, self.reviewer, why, time)
                 for row in said]  # fmt: skip
@@ -292,7 +304,7 @@ class Corrections:
         earlier = [row for row in own if row["time"] not in gone and not row.get("undoes")]
         about = {row["pair"] for row in last}
         said = self._own_values([row for row in earlier if row["pair"] in about])
-        now = self._said_before([row for row in own if row["pair"] in about])
+        now = self._said_before([row for row in own if row["pair"] in about], {from_hex(pair) for pair in about})
         time = _after(kept, self.reviewer)
         return [
             _row(pair, field, now(pair, field), after, self.reviewer, "undone", time, undoes=step)
@@ -326,15 +338,17 @@ class Corrections:
             return levels[value] if value < len(levels) else str(value)
         return ("false", "true", "undecided")[value]
 
-    def _said_before(self, own: Sequence[Mapping[str, Any]]) -> Callable[[int, str], str | None]:
+    def _said_before(self, own: Sequence[Mapping[str, Any]], pairs: set[int]) -> Callable[[int, str], str | None]:
         """What a reviewer has before a step: as released, with the own corrections so far."""
         values = self._own_values(own)
-        taxonomy, items = self._ds.taxonomy, self._ds.items
+        taxonomy = self._ds.taxonomy
+        released = self._ds.items.filter(pl.col("pair_id").is_in([*pairs]))
+        rows = {row["pair_id"]: row for row in released.select("pair_id", "is_safe", "labels", "severity").to_dicts()}
 
         def before(pair: int, field: str) -> str | None:
             if field == REVIEW or field.partition(":")[0] in ORDERS:
                 return values.get((pair, field)) or self._released_order(pair, field)
-            row = items.row(items["pair_id"].search_sorted(pair), named=True)
+            row = rows[pair]
             if field == "labels":
                 mask = row["labels"] or 0
                 named = [category for category in taxonomy.categories if (pair, category.slug) in values]

@@ -12,17 +12,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from btviz.store.disk import StoreWarning, disk_errors, locked, place_file, prepare_folder, sync
+from btviz.store.disk import StoreWarning, disk_errors, locked, new_hash, place_file, prepare_folder, sync
 
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Content:
+    """What a file holds so far: `rows` is extended, and the same list, while the file only grows."""
+
     rows: list[Row]
-    good: list[bytes]
     bad: list[bytes]
-    is_whole: bool
+    length: int = 0
+    digest: bytes = b""
 
 
 class RowFile:
@@ -42,19 +44,23 @@ class RowFile:
     def __init__(self, path: Path, *, is_row: Callable[[Row], bool]) -> None:
         self.path = path
         self._is_row = is_row
+        self._known = _Content([], [])
 
-    def read(self) -> list[Row]:
+    def read(self) -> Sequence[Row]:
         """Every good row, in the order in which they were appended; a `StoreWarning` says if others are there.
+
+        Only what was added since the last call is parsed; the list is the same one then, and longer.
 
         Raises
         ------
         StoreError
             If the file cannot be read.
         """
-        content = self._content()
-        if content.bad and content.is_whole:  # else the last line is perhaps being written
+        content, torn = self._content()
+        if content.bad:
+            n = len(content.bad) + bool(torn)
             warnings.warn(
-                f"Asked for {self.path}; {len(content.bad):,} of its lines are no rows of it and are passed over, "
+                f"Asked for {self.path}; {n:,} of its lines are no rows of it and are passed over, "
                 f"{len(content.rows):,} are kept. The next row that is added sets them aside in a file beside it.",
                 StoreWarning,
                 stacklevel=3,
@@ -82,41 +88,62 @@ class RowFile:
         """
         prepare_folder(self.path)
         with locked(self.path.with_name(f".{self.path.name}.lock"), what=self.path.name):
-            content = self._content()
+            content, torn = self._content()
             added = list(make(content.rows))
-            if content.bad:
-                self._set_aside(content)
+            if bad := [*content.bad, *([torn] if torn else [])]:
+                self._set_aside(bad)
             if added:
                 lines = b"".join(json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in added)
                 self._add(lines if self._ends_a_line() else b"\n" + lines)
         return added
 
-    def _content(self) -> _Content:
+    def _content(self) -> tuple[_Content, bytes]:
+        """What the file holds, and the beginning of a last line that is being written or was torn."""
+        data = self._bytes()
+        known = self._known
+        if len(data) < known.length or new_hash(data[: known.length]).digest() != known.digest:
+            known = self._known = _Content([], [])
+        whole = data.rfind(b"\n") + 1
+        for line in data[known.length : whole].split(b"\n"):
+            self._take(line, known)
+        if whole > known.length:
+            known.length, known.digest = whole, new_hash(data[:whole]).digest()
+        rest = data[whole:]
+        row = _parsed(rest)
+        if row is None or not self._is_row(row):
+            return known, rest.strip()
+        return _Content([*known.rows, row], known.bad), b""  # a last line whose end an editor left out
+
+    def _bytes(self) -> bytes:
         with disk_errors(f"read {self.path.name}", self.path.parent):
             try:
-                data = self.path.read_bytes()
+                return self.path.read_bytes()
             except FileNotFoundError:
-                data = b""
-        rows, good, bad = [], [], []
-        for line in data.split(b"\n"):
-            if not line.strip():
-                continue
-            row = _parsed(line)
-            if row is not None and self._is_row(row):
-                rows.append(row)
-                good.append(line)
-            else:
-                bad.append(line)
-        return _Content(rows, good, bad, data.endswith(b"\n") or len(bad) > 1)
+                return b""
 
-    def _set_aside(self, content: _Content) -> None:
+    def _take(self, line: bytes, content: _Content) -> None:
+        if not line.strip():
+            return
+        row = _parsed(line)
+        if row is not None and self._is_row(row):
+            content.rows.append(row)
+        else:
+            content.bad.append(line)
+
+    def _set_aside(self, bad: Sequence[bytes]) -> None:
         stamp = time.strftime("%Y%m%dT%H%M%S", time.gmtime())
         aside = self.path.with_name(f"{self.path.name}.corrupt-{stamp}-{secrets.token_hex(2)}")
-        place_file(aside, b"\n".join(content.bad) + b"\n")
-        place_file(self.path, b"".join(line + b"\n" for line in content.good))
+        gone = {*bad}
+        kept = [
+            line
+            for line in self._bytes().split(b"\n")
+            if line.strip() and line.strip() not in gone and line not in gone
+        ]
+        place_file(aside, b"\n".join(bad) + b"\n")
+        place_file(self.path, b"".join(line + b"\n" for line in kept))
         warnings.warn(
-            f"Asked to add to {self.path}; {len(content.bad):,} of its lines were no rows of it. They were set aside "
-            f"in {aside.name}, and {len(content.rows):,} rows are kept. Mend them there and import them, or delete it.",
+            f"Asked to add to {self.path}; {len(bad):,} of its lines were no rows of it. They were set aside "
+            f"in {aside.name}, and {len(kept):,} rows are kept. Mend them there and import them, or delete it.",
             StoreWarning,
             stacklevel=4,
         )
