@@ -141,8 +141,8 @@ def planted_flips(  # noqa: PLR0913  # the settings of noisy_labels, and how fli
     -----
     Of two intervals the wider ends: over prompts (`stats.clustered.share_interval`), in which a prompt counts once,
     however many draws name its pairs, and over draws (Student's t), as flips of a draw share neighbours. They say what
-    further flips in these data give. Other data of the same kind have other neighbours: there precision is held as
-    well, and recall not (``python -m benchmarks.coverage --only flips``).
+    further flips in these data give, and are rather wide; in other data of the same kind they mostly hold as well, but
+    few precisions that are shown do less often (``python -m benchmarks.coverage --only flips``).
     """
     limits = Limits(min_probability, min_contradiction, min_neighbors, planted, n_draws, tuple(evidence))
     known = Evidence.of(ds, emb)
