@@ -125,6 +125,9 @@ def test_what_is_not_known_says_why(tiny):
     silent = dataset_from_rows(None, comparisons=pl.DataFrame({
         "prompt": ["a", "b"], "response_0": ["c", "d"], "response_1": ["e", "f"], "is_safe_0": [True, False],
         "is_safe_1": [False, True]}))  # fmt: skip
+    first = silent.pairs["pair_id"][0]
+    shares = btviz.compare_corrections(silent, [{"pair_id": first, "field": "labels", "after": "privacy"}]).table
+    assert shares.filter(statistic="share", level="unsafe").select("n_before", "n_after").rows() == [(4, 4)]
     table = btviz.compare_corrections(silent, []).table
     reasons = dict(table.filter(pl.col("statistic") != "share").select("statistic", "undefined").rows())
     assert {"phi", "krippendorff_alpha", "p"} == set(reasons)

@@ -84,9 +84,9 @@ def test_contradictory_rows_come_first():
     ds = dataset_from_rows(None, comparisons=frame)
     pair = {answer: ds.pairs.filter(response=answer)["pair_id"].item() for answer in "abc"}
     found = btviz.review_queue(ds, controls=0.0)
-    assert dict(found.select("pair_id", "target").rows()) == {
-        pair["b"]: "is_safe", **({min(pair["a"], pair["b"]): "safer"} if pair["a"] < pair["b"] else {})
-    }  # fmt: skip
+    first, second = sorted((pair["a"], pair["b"]))
+    rest = [(pair["b"], "is_safe", None)] if second == pair["b"] else []
+    assert found.select("pair_id", "target", "other").rows() == [(first, "safer", second), *rest]
     assert set(found["reason"]) == {"contradictory"}
 
 
@@ -180,8 +180,10 @@ def test_the_order_of_two_answers_is_corrected_where_it_is_in_doubt(ids, tiny):
     review = ReviewQueue(ds, btviz.review_queue(ds, controls=0.0), reviewer="AB", policy=ContentPolicy())
     assert review.state["order"] == "safer"
     assert len(review.cards) == 2
-    Front(review).tell("relabel", safe=True, labels=[], order="true")
+    Front(review).tell("relabel", safe=True, labels=[], order="true", other_safe=False)
     done = ds.corrected(review.corrections)
+    assert done.pairs.filter(pair_id=review.queue["other"][0])["is_safe"].to_list() == [False]
+    assert not done.pairs["labels"].count(), "of categories nothing was said"
     first = review.queue["pair_id"][0]
     assert {row[f"pair_id_{row['safer']}"] for row in done.preferences.to_dicts()} == {first}
 
@@ -198,6 +200,14 @@ def test_texts_are_rationed_and_counted(review, ids):
     front.tell("resume")
     assert front.texts(pairs[2])["response"]["text"] is not None
     assert review.policy.n_read == 3
+
+
+def test_what_changes_is_said_when_asked(review):
+    front = Front(review)
+    front.tell("relabel", safe=False, labels=["privacy"], order=None)
+    (message,) = front.tell("effects")
+    assert message["kind"] == "effects"
+    assert "privacy 0.0000 to 0.2000" in message["text"]
 
 
 def test_why_a_pair_is_there_is_told_after_something_was_said(tiny, review):

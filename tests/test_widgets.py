@@ -328,3 +328,18 @@ def test_the_scripts_never_interpret_text():
     source = PairInspector._esm
     for way in ("innerHTML", "outerHTML", "insertAdjacentHTML", "document.write", "eval(", "DOMParser"):
         assert way not in source
+
+
+def test_every_listed_pair_is_tagged_and_untagged_in_one_step(tiny):
+    inspector = PairInspector(tiny, policy=ContentPolicy())
+    inspector.filter(safety="unsafe")
+    front = Front(inspector)
+    said = front.tell("tag_all", tag="look again", note="")[-1]["text"]
+    n = inspector.selected.height
+    assert f"Tagged {n} pairs" in said
+    assert inspector.notes.tagged("look again") == inspector.selected["pair_id"].to_list()
+    inspector.filter()
+    assert inspector.selected.height > n
+    front.tell("undo_tags")
+    assert inspector.notes.table.is_empty()
+    assert "No change" in front.tell("undo_tags")[-1]["text"]

@@ -314,7 +314,7 @@ def _shares_and_phis(ds: Dataset, after: Dataset) -> Iterator[dict[str, Any]]:
     """Shares of categories and of unsafe items, and phi of every two categories."""
     slugs = [category.slug for category in ds.taxonomy.categories]
     prompts = ds.items["prompt_id"].to_numpy()
-    flags = [_flags(side) for side in (ds, after)]
+    flags = [_flags(side, by_category=bool(ds.items["labels"].count())) for side in (ds, after)]
     sides = Sides.of(*(np.stack([known, known & hit], axis=-1).astype(np.float64) for known, hit in flags),
                       prompts=prompts)  # fmt: skip
     population = f"{ds.item}s"
@@ -334,13 +334,13 @@ def _shares_and_phis(ds: Dataset, after: Dataset) -> Iterator[dict[str, Any]]:
     )  # fmt: skip
 
 
-def _flags(ds: Dataset) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _flags(ds: Dataset, *, by_category: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Whether items are counted, and whether they are unsafe and have each category, shape (items, 1 + k)."""
     items = ds.items
     # as `category_counts` counts them: labels known, and annotations where there are any; safety alone if no more is
     known = pl.col("is_safe").is_not_null() & (pl.lit(value=ds.annotations.is_empty()) | (pl.col("n_annotations") > 0))
     named = known & pl.col("labels").is_not_null()
-    counted = [named if items["labels"].count() else known, *[named] * len(ds.taxonomy)]
+    counted = [named if by_category else known, *[named] * len(ds.taxonomy)]
     unsafe = (~pl.col("is_safe")).fill_null(value=False)
     columns = items.select(unsafe.alias("unsafe"), *(part.alias(str(k)) for k, part in enumerate(counted)))
     flags = np.column_stack([columns["unsafe"].to_numpy(), ds.taxonomy.flags(items["labels"].fill_null(0))])

@@ -197,8 +197,9 @@ def _contradictory(ds: Dataset) -> pl.DataFrame:
     answers = both.filter(pl.col("kinds") > 1).select(
         "pair_id", pl.lit("is_safe").alias("target"), pl.col("n").cast(pl.Float64).alias("strength")
     )
-    parts = [_shaped(answers), *(_shaped(_both_ways(ds, kind)) for kind in ORDERS)]
-    return pl.concat(parts).sort("strength", "pair_id", descending=[True, False], maintain_order=True)
+    # comparisons first: of those both answers are on view, and their safety can be corrected there, too
+    parts = [*(_shaped(_both_ways(ds, kind)) for kind in ORDERS), _shaped(answers)]
+    return pl.concat(part.sort("strength", "pair_id", descending=[True, False]) for part in parts)
 
 
 def _both_ways(ds: Dataset, kind: str) -> pl.DataFrame:

@@ -173,6 +173,8 @@ class PairInspector(Inspector):
             "clear": lambda _: self.selection.clear(),
             "tag": self._tag,
             "untag": self._untag,
+            "tag_all": self._tag_all,
+            "undo_tags": lambda _: self._undo_tags(),
         }
 
     def _turn(self, message: Message) -> None:
@@ -190,6 +192,22 @@ class PairInspector(Inspector):
     def _untag(self, message: Message) -> None:
         self.notes.remove(from_hex(message["pair"]), tag=message["tag"])
         self._send_words()
+
+    def tag_all(self, tag: str, *, note: str = "") -> int:
+        """Tag every listed pair in one step, which ``notes.undo()`` takes back; how many there are."""
+        pairs = self.selected["pair_id"]
+        self.notes.add(pairs, tag=tag, note=note)
+        self._send_words()
+        return len(pairs)
+
+    def _tag_all(self, message: Message) -> None:
+        n = self.tag_all(message["tag"], note=message["note"])
+        self.send({"kind": "say", "text": f"Tagged {n:,} {self.ds.item}s. “Undo tags” takes that back."})
+
+    def _undo_tags(self) -> None:
+        n = self.notes.undo()
+        self._send_words()
+        self.send({"kind": "say", "text": f"{n:,} tags are as they were." if n else "No change of tags is left."})
 
 
 class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets has no types

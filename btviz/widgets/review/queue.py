@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,12 +14,14 @@ from btviz.data.corrections import REVIEW, REVIEWS
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
 from btviz.errors import UsageError
+from btviz.reports.corrections import compare_corrections
 from btviz.reports.review import REASONS, review_queue, review_results
 from btviz.session import ContentPolicy, Corrections, Notes, from_hex, guarded_words, hex_id, redacted
 from btviz.widgets import front
 from btviz.widgets.inspector.index import index_pairs
 from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.inspector.pairs import cards_of
+from btviz.widgets.parts.background import Background
 
 BREAK_AFTER = 25
 """Pairs whose texts are read before a break is proposed."""
@@ -85,6 +88,8 @@ class ReviewQueue(Inspector):
         self._since_break: set[int] = set()
         self._rests = False
         self._bare: set[int] = set()
+        self._jobs = Background(lambda _: self.send({"kind": "say", "text": "Comparing before and after…"}))
+        self._until_closed(self._jobs.close)
         self._place = 0
         self._place = self._next_open()
         self._show()
@@ -113,6 +118,7 @@ class ReviewQueue(Inspector):
             "go": self._go,
             "words": self._show_words,
             "resume": lambda _: self._resume(),
+            "effects": lambda _: self._compare(),
         }
 
     @property
@@ -125,14 +131,16 @@ class ReviewQueue(Inspector):
 
     def _relabel(self, message: Message) -> None:
         """Keep what differs from what this reviewer has so far, and that the pair was relabelled, in one step."""
-        pair, now = self._pair, self._labels()
+        pair, other, now = self._pair, self._other, self._labels()
         rows: list[tuple[int, str, object]] = []
         if message["safe"] is not None and message["safe"] != now["safe"]:
             rows.append((pair, "is_safe", message["safe"]))
-        if sorted(message["labels"]) != sorted(now["labels"]) or not now["known"]:
+        if sorted(message["labels"]) != sorted(now["labels"]):
             rows.append((pair, "labels", list(message["labels"])))
-        if message.get("order"):
-            rows.append((pair, f"{self._order}:{hex_id(self._other or 0)}", message["order"]))
+        if other is not None and message.get("order") is not None:
+            rows.append((pair, f"{self._order}:{hex_id(other)}", message["order"]))
+        if other is not None and message.get("other_safe") is not None:
+            rows.append((other, "is_safe", message["other_safe"]))
         if not rows:
             raise UsageError(
                 "A pair was to be relabelled; its labels are as they were. Change one, or confirm them (c)."
@@ -166,6 +174,20 @@ class ReviewQueue(Inspector):
         done, pairs = self.verdicts, self.queue["pair_id"].to_list()
         order = [*range(self._place, len(pairs)), *range(self._place)]
         return next((place for place in order if pairs[place] not in done), self._place)
+
+    def _compare(self) -> None:
+        """Say what the corrections so far change, once that is computed."""
+
+        def job(_: object) -> str:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # what is not applied is in the sentences
+                return compare_corrections(self.ds, self.corrections).sentences()
+
+        self._jobs.run(
+            job,
+            on_done=lambda said: self.send({"kind": "effects", "text": said}),
+            on_error=lambda words: self.send({"kind": "say", "text": words}),
+        )
 
     def _reveal(self, message: Message) -> None:
         wanted = {from_hex(pair) for pair in message["pairs"]}
@@ -210,7 +232,7 @@ class ReviewQueue(Inspector):
         known = self.corrections.values_of(self._pair, own)
         mask = known.get("labels", row["labels"])
         names = [] if mask is None else [category.slug for category in self.ds.taxonomy.members(mask)]
-        return {"safe": known.get("is_safe", row["is_safe"]), "labels": names, "known": mask is not None}
+        return {"safe": known.get("is_safe", row["is_safe"]), "labels": names}
 
     def _show(self) -> None:
         done, pairs = self.verdicts, self.queue["pair_id"]

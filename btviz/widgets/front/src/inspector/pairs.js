@@ -4,6 +4,7 @@
 /** @import { ListState } from "./paircard.js" */
 import { button, copyText, element } from "../page/dom.js";
 import { survive } from "../page/survive.js";
+import { count } from "../page/words.js";
 import { countsInWords } from "./captions.js";
 import { desk } from "./desk.js";
 import { filterTools } from "./filtertools.js";
@@ -19,7 +20,7 @@ const HELP =
 /**
  * @param {Model} model
  * @param {Act} act
- * @returns {Part}
+ * @returns {Part & { keep: (tags: string[]) => void }}
  */
 function head(model, act) {
   const origin = element("h3", { class: "btviz-origin" });
@@ -28,6 +29,7 @@ function head(model, act) {
     copyText(model.get("view").expression, "Copied the Polars expression of this selection.", act.say),
   );
   const everything = button("Show all", "Drop the selection", () => act.send({ kind: "clear" }));
+  const every = tagEvery(act.send);
   const id = element("input", {
     class: "btviz-open",
     placeholder: "Open by id",
@@ -45,9 +47,52 @@ function head(model, act) {
     copy.title = view.expression;
     everything.replaceChildren(`Show all ${view.item}s`);
     everything.hidden = view.chosen === view.all;
+    every.update(view.listed);
   }
-  const row = element("div", { class: "btviz-row" }, counts, copy, everything, id);
-  return { node: element("header", { class: "btviz-head" }, origin, row), update };
+  const row = element("div", { class: "btviz-row" }, counts, copy, everything, every.opener, id);
+  return {
+    node: element("header", { class: "btviz-head" }, origin, row, every.node),
+    update,
+    keep: every.keep,
+  };
+}
+
+/**
+ * Tags every listed pair at once, and takes that back at once.
+ *
+ * @param {Act["send"]} send
+ */
+function tagEvery(send) {
+  const node = element("div", { class: "btviz-every" });
+  const undo = button("Undo tags", "Take the latest change of tags back", () => send({ kind: "undo_tags" }));
+  undo.hidden = true;
+  const close = () => node.replaceChildren();
+  const open = () => {
+    /** @param {any} message */
+    const save = ({ tag, note }) => {
+      send({ kind: "tag_all", tag, note });
+      undo.hidden = false;
+      close();
+    };
+    node.replaceChildren(tagForm("", { known: known, save, close }));
+    node.querySelector("input")?.focus();
+  };
+  /** @type {string[]} */
+  let known = [];
+  const words = button("", "Tag every listed pair", open);
+  return {
+    node,
+    opener: element("span", { class: "btviz-row" }, words, undo),
+    /** @param {string[]} tags  to offer */
+    keep: (tags) => {
+      known = tags;
+    },
+    /** @param {number} listed */
+    update(listed) {
+      words.replaceChildren(`Tag all ${count(listed)}…`);
+      words.disabled = !listed;
+    },
+  };
 }
 
 /**
@@ -151,6 +196,7 @@ function render(view) {
     if (message.kind === "words") {
       words = /** @type {Words} */ (message);
       form.kept();
+      top.keep(words.tags);
       tools.update(message);
       draw();
     } else if (message.kind === "say") {

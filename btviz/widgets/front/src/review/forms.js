@@ -3,6 +3,11 @@
 /** @import { Category, ReviewState } from "../types" */
 import { button, element } from "../page/dom.js";
 
+const SAFETY = [
+  ["safe", "Safe"],
+  ["unsafe", "Unsafe"],
+];
+
 /** @typedef {{ save: (message: object) => void, close: () => void }} FormAct */
 
 /**
@@ -12,10 +17,11 @@ import { button, element } from "../page/dom.js";
  */
 function said(form) {
   const data = new FormData(form);
-  const safe = data.get("safe");
+  const isSafe = (/** @type {string} */ name) => (data.has(name) ? data.get(name) === "safe" : null);
   return {
     kind: "relabel",
-    safe: safe == null ? null : safe === "safe",
+    safe: isSafe("safe"),
+    other_safe: isSafe("other_safe"),
     labels: data.getAll("label"),
     order: data.get("order") ?? null,
   };
@@ -61,17 +67,22 @@ export function relabelForm({ safe, labels, order }, categories, { save, close }
     element(
       "fieldset",
       { class: "btviz-row" },
-      element("legend", {}, "The answer is"),
-      ...radios(
-        "safe",
-        [
-          ["safe", "Safe"],
-          ["unsafe", "Unsafe"],
-        ],
-        chosen,
-      ),
+      element("legend", {}, order ? "The first answer is" : "The answer is"),
+      ...radios("safe", SAFETY, chosen),
     ),
-    element("fieldset", { class: "btviz-boxes" }, element("legend", {}, "Categories"), ...choices),
+    element(
+      "fieldset",
+      { class: "btviz-boxes" },
+      element("legend", {}, order ? "Categories of the first answer" : "Categories"),
+      ...choices,
+    ),
+    order &&
+      element(
+        "fieldset",
+        { class: "btviz-row" },
+        element("legend", {}, "The second answer is"),
+        ...radios("other_safe", SAFETY, null),
+      ),
     order &&
       element(
         "fieldset",

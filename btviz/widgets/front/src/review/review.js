@@ -13,8 +13,10 @@ import { breakNotice, progress } from "./progress.js";
 import "../inspector/inspector.css";
 import "./review.css";
 
-const HELP =
-  "c confirm · l relabel · u unsure · s skip · n note · r reveal · w covered words · z undo · ← → pair · h hide all";
+const HELP = [
+  "c confirm · l relabel · u unsure · s skip · n note · r reveal · w covered words",
+  "z undo · x what changes · ← → pair · h hide all",
+].join(" · ");
 
 const COVER = "▇"; // what stands for a letter of a covered word
 
@@ -140,6 +142,7 @@ function actions(keys, state, { isShown, isCovered }) {
     keyed("r", isShown ? "Hide" : "Reveal", isShown ? "Hide the texts" : "Read the texts", keys.r),
     isCovered && keyed("w", "Covered words", "Show words that mark guarded categories", keys.w),
     keyed("z", "Undo", "Take your latest step back", keys.z),
+    keyed("x", "What changes", "Compare the data before and after your corrections, and others'", keys.x),
     button("‹", "The pair before. Key: ←", keys.ArrowLeft, { disabled: state.place === 1 }),
     button("›", "The next pair. Key: →", keys.ArrowRight, { disabled: state.place === state.n }),
   );
@@ -190,6 +193,7 @@ function render({ model, el }) {
     r: () => (isShown() ? read.hide(pairs()) : read.reveal(pairs())),
     w: () => (isCovered() ? send({ kind: "words", pairs: pairs() }) : say("No word on view is covered.")),
     z: () => send({ kind: "undo" }),
+    x: () => send({ kind: "effects" }),
     h: hideAll,
     ArrowLeft: () => send({ kind: "go", by: -1 }),
     ArrowRight: () => send({ kind: "go", by: 1 }),
@@ -205,6 +209,7 @@ function render({ model, el }) {
 
   const head = progress();
   const body = element("div", { class: "btviz-review" });
+  const effects = element("div", { class: "btviz-effects", "aria-live": "polite" });
   const policy = policyBar(model, { ...act, hide: hideAll });
   const section = element(
     "section",
@@ -218,6 +223,7 @@ function render({ model, el }) {
     head.node,
     status,
     body,
+    effects,
     policy.node,
     element("p", { class: "btviz-quiet btviz-keys" }, `Keys: ${HELP}`),
   );
@@ -246,7 +252,15 @@ function render({ model, el }) {
   /** @param {any} message */
   function receive(message) {
     if (read.receive(message)) return;
-    if (message.kind === "say") {
+    if (message.kind === "effects") {
+      say("");
+      const close = button("Close", "Close what changes", () => effects.replaceChildren());
+      effects.replaceChildren(
+        element("strong", {}, "What the corrections so far change"),
+        message.text,
+        close,
+      );
+    } else if (message.kind === "say") {
       form.answered(message.text.startsWith("Noted"));
       draw();
       say(message.text);
