@@ -9,7 +9,7 @@ from btviz.lazy import lazy_exports
 if TYPE_CHECKING:
     from btviz.reports import figures, ledger, sentences
     from btviz.reports.corrections import CorrectionEffects, compare_corrections
-    from btviz.reports.figures import save_figure, write_all, write_topic_map
+    from btviz.reports.figures import save_figure, verify_all, write_all, write_paper, write_topic_map
     from btviz.reports.ledger import Ledger, check
     from btviz.reports.ledger.summary import summarise
     from btviz.reports.page import report

@@ -13,12 +13,12 @@ import polars as pl
 
 from btviz import plots, preference
 from btviz.data.dataset import Dataset
-from btviz.data.reading.apostrophes import guarded
 from btviz.errors import BtvizError
 from btviz.labels.agreement import annotator_agreement
 from btviz.labels.structure import category_structure
 from btviz.plots.style.rendering import svg
 from btviz.reports import sentences
+from btviz.reports.figures.printing import data_of
 from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known
 from btviz.reports.ledger import Ledger
 from btviz.reports.ledger.summary import summarise
@@ -31,8 +31,6 @@ from btviz.taxonomy.words import unfolded
 from btviz.texts.topic_map import TopicMap
 
 Say = Callable[[str], Any]
-
-_UNSEEN = r"[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]"
 
 _SCALE = 1.5  # sizes for print are small on a screen
 
@@ -205,22 +203,9 @@ def _drawing(figure: Figure[Any], of: Dataset | ScoreCollection, *, known: Known
 
 
 def _picture(key: str, title: str, *, chart: Any, tables: Sequence[Any], after: str = "") -> Drawing:
-    frames = [table for table in tables if isinstance(table, pl.DataFrame)]
-    names = [f"{key}.csv"] if len(frames) == 1 else [f"{key}_{place}.csv" for place in range(1, len(frames) + 1)]
-    return Drawing(key, title, after, svg(chart, scale=_SCALE), dict(zip(names, map(_csv, frames), strict=True)))
-
-
-def _csv(table: pl.DataFrame) -> str:
-    nested = [pl.col(name).list.eval(pl.element().cast(pl.String)).list.join(" ") for name in _lists(table)]
-    plain = (
-        pl.col(pl.Float64).round_sig_figs(10),  # the last bits of what linear algebra gives differ from run to run
-        pl.col(pl.String).str.replace_all(_UNSEEN, "\ufffd"),
-    )
-    return guarded(table.with_columns(nested).with_columns(*plain)).write_csv()
-
-
-def _lists(table: pl.DataFrame) -> list[str]:
-    return [name for name, dtype in table.schema.items() if isinstance(dtype, pl.List)]
+    files = data_of(tables)
+    data = {f"{key}{end}": content.decode() for end, content in files.items() if end.endswith(".csv")}
+    return Drawing(key, title, after, svg(chart, scale=_SCALE), data)
 
 
 def _composition(subject: Subject) -> Section:

@@ -12,7 +12,12 @@ from btviz.plots.style.theme import PADDING, TEXT_SIZE, points, text_width
 def heading(title: str, *lines: str, width: str | float = "double", size: float = TEXT_SIZE) -> alt.TitleParams:
     """Title of a chart, with the lines below it broken at their dots, or else between words, to fit the width."""
     folded = [part for line in lines if line for part in _folded(line, room=points(width), size=size)]
-    return alt.TitleParams(text=title, subtitle=folded)
+    heads = _joined(title.split(" "), by=" ", room=points(width), size=size * _HEAD)
+    return alt.TitleParams(text=title if len(heads) == 1 else heads, subtitle=folded)
+
+
+_HEAD = 1.25 * 1.1
+"""A title is larger than what is below it by a quarter, and bold, which is wider by a tenth."""
 
 
 def _folded(line: str, *, room: float, size: float) -> list[str]:

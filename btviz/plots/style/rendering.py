@@ -21,7 +21,7 @@ from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 
 from btviz.errors import DataError, choice, require
-from btviz.plots.style.theme import FONT, without_glyph
+from btviz.plots.style.theme import FONT, PAPER, TEXT_SIZE, without_glyph
 
 FORMATS = ("svg", "pdf", "png")
 
@@ -93,12 +93,71 @@ def rendered(chart: alt.TopLevelMixin, *, formats: Sequence[str]) -> dict[str, b
     bare = _bare(chart)
     if set(formats) - {"svg"}:
         announce_boxes(undrawn(_texts(bare)))
+    return _in_formats(bare, chart, formats=formats)
+
+
+def _in_formats(bare: str, chart: alt.TopLevelMixin, *, formats: Sequence[str]) -> dict[str, bytes]:
     written: dict[str, Callable[[], bytes]] = {
         "svg": lambda: _finished(bare, chart).encode(),
         "pdf": lambda: renumbered(_converter().svg_to_pdf(bare)),
         "png": lambda: bytes(_converter().svg_to_png(bare, ppi=PNG_INCH)),
     }
     return {name: written[name]() for name in formats}
+
+
+def rendered_to_width(
+    draw: Callable[[float], alt.TopLevelMixin], *, width: float, size: float, formats: Sequence[str]
+) -> tuple[dict[str, bytes], alt.TopLevelMixin, float]:
+    """Draw a picture exactly `width` points wide, with text of `size` points.
+
+    `draw` makes the chart for a width in points at the theme's own text size. What comes out narrower is centred; what
+    cannot be drawn so narrow is made smaller as a whole, text included.
+
+    Returns
+    -------
+    tuple
+        The picture in each format, the chart, and the size of its text in points.
+    """
+    room = width * TEXT_SIZE / size
+    asked = room
+    for _ in range(_TRIES):
+        chart = draw(asked)
+        bare = _bare(chart)
+        natural = _width_of(bare)
+        if natural <= room + 0.01 or asked <= room * _NARROWEST:
+            break
+        asked = max(asked - (natural - room), room * _NARROWEST)
+    fitted = _in_frame(bare, width=width, room=max(room, natural))
+    if set(formats) - {"svg"}:
+        announce_boxes(undrawn(_texts(bare)))
+    return _in_formats(fitted, chart, formats=formats), chart, TEXT_SIZE * width / max(room, natural)
+
+
+_TRIES = 5
+
+_NARROWEST = 0.75
+"""Share of a width below which a chart is not asked to be: where titles and legends are wide, scales would be tiny."""
+
+
+def _width_of(bare: str) -> float:
+    match = _SIZE.search(bare)
+    return float(match[2]) if match else 0.0
+
+
+def _in_frame(bare: str, *, width: float, room: float) -> str:
+    """The drawing in the middle of a frame of `room` units, which is shown `width` points wide."""
+
+    def frame(match: re.Match[str]) -> str:
+        natural, height = float(match[2]), float(match[3])
+        left = f"{(natural - room) / 2:g}"
+        ground = f'<rect x="{left}" y="0" width="{room:g}" height="{height:g}" fill="{PAPER}"/>'
+        size = f'width="{width:g}" height="{height * width / room:g}" viewBox="{left} 0 {room:g} {height:g}">'
+        return f"{match[1]}{size}{ground}"
+
+    return _FRAME.sub(frame, bare, count=1)
+
+
+_FRAME = re.compile(r'(?<=<svg )(.*?)width="([\d.]+)" height="([\d.]+)" viewBox="[^"]*">', re.DOTALL)
 
 
 def _bare(chart: alt.TopLevelMixin) -> str:

@@ -7,7 +7,8 @@ what was counted, which the plot reads from its table (`btviz.plots.style.captio
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import polars as pl
@@ -69,6 +70,29 @@ class Figure(Generic[Subject]):
     after: str = ""
     drawing: Mapping[str, str | int] = field(default_factory=dict)
     names_categories: bool = True
+    forms: Mapping[str, Mapping[str, str | int]] = field(default_factory=dict)
+    """Other forms than the usual one: what the plot is told for each."""
+
+    @property
+    def number(self) -> str:
+        """What the published figure is called for short, such as "fig3"; empty where there is none."""
+        return "".join(self.after.lower().split()[-2:]) if self.after else ""
+
+    def form(self, name: str | None) -> Mapping[str, str | int]:
+        """What the plot is told for a form; nothing where this figure has the usual one only."""
+        return self.forms.get(name, {}) if name is not None else {}
+
+    def of_scope(self, where: str | None) -> Figure[Subject]:
+        """The figure of all or of unsafe rows, where it is of either; one that is named after its rows stays."""
+        table = self.table
+        if where is None or not isinstance(table, DataTable) or self.key.endswith("_unsafe"):
+            return self
+        own = table.parameters
+
+        def parameters(ds: Dataset) -> dict[str, Any]:
+            return own(ds) | ({"where": where} if "where" in own(ds) else {})
+
+        return replace(self, table=replace(table, parameters=parameters))
 
     def draw(self, subject: Subject, *, known: Known | None = None) -> alt.TopLevelMixin:
         """Compute and draw; the picture says "synthetic sample" where the data are one."""
@@ -76,10 +100,14 @@ class Figure(Generic[Subject]):
 
     def drawn(self, subject: Subject, *, known: Known | None = None) -> tuple[alt.TopLevelMixin, Tables]:
         """The picture, and the tables that it shows."""
+        tables = self.table.tables(subject, {} if known is None else known)
+        return self.plotted(subject)(*tables, **self.drawing), tables
+
+    def plotted(self, subject: Subject) -> Callable[..., alt.TopLevelMixin]:
+        """The plot, told what its tables are of: a function of these and of its options."""
         ds = subject if isinstance(subject, Dataset) else subject.ds
         taxonomy = {"taxonomy": ds.taxonomy} if self.names_categories else {}
-        tables = self.table.tables(subject, {} if known is None else known)
-        return self.plot(*tables, source=self.table.source(subject), **taxonomy, **self.drawing), tables
+        return partial(self.plot, source=self.table.source(subject), **taxonomy)
 
     def provenance(self, subject: Subject) -> dict[str, Any]:
         """What a reader needs to make the figure again."""
@@ -210,6 +238,10 @@ def _observed(ds: Dataset) -> float:
 
 _MATRIX = {"coefficient": "phi", "order": "similarity"}
 
+_ORDERS = {"similarity": {"order": "similarity"}, "release": {"order": "release"}}
+
+_CURVES = {name: {"form": name} for name in ("density", "histogram", "ecdf", "violin")}
+
 
 FIGURES: dict[str, Figure[Dataset]] = {
     figure.key: figure
@@ -228,6 +260,7 @@ FIGURES: dict[str, Figure[Dataset]] = {
             plots.association_matrix,
             after="BeaverTails Fig 3",
             drawing=_MATRIX,
+            forms=_ORDERS,
         ),
         Figure(
             "association_unsafe",
@@ -236,6 +269,7 @@ FIGURES: dict[str, Figure[Dataset]] = {
             plots.association_matrix,
             after="BeaverTails Fig 3",
             drawing=_MATRIX,
+            forms=_ORDERS,
         ),
         Figure(
             "category_network",
@@ -442,6 +476,7 @@ SCORE_FIGURES: dict[str, Figure[ScoreCollection]] = {
             ScoreTables(_by_safety, (score_bins,), population="pairs, by split if they are in one only"),
             plots.score_distributions,
             after="BeaverTails Fig 6",
+            forms=_CURVES,
             names_categories=False,
         ),
         Figure(
@@ -452,6 +487,7 @@ SCORE_FIGURES: dict[str, Figure[ScoreCollection]] = {
             after="BeaverTails Fig 7",
             # training drives scores to the end of their range, where a density is one spike
             drawing={"title": "Scores of policies on the same prompts", "form": "ecdf"},
+            forms=_CURVES,
             names_categories=False,
         ),
         Figure(
@@ -472,6 +508,7 @@ SCORE_FIGURES: dict[str, Figure[ScoreCollection]] = {
             "Margins of chosen answers",
             ScoreTables(_margins, (score_margins, margin_bins)),
             plots.margins,
+            forms=_CURVES,
             names_categories=False,
         ),
         Figure(

@@ -1,0 +1,92 @@
+"""A folder that LaTeX compiles: every figure in the width of a column, or of the page where a column is too narrow."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from btviz.data.dataset import Dataset
+from btviz.reports.figures.printing import INCH, STYLES, latex_text
+from btviz.reports.figures.write import write_all
+from btviz.store import write_file
+
+READABLE = 7.0
+"""Size in points of text below which a figure takes the width of the page."""
+
+
+def write_paper(
+    ds: Dataset,
+    out: Path | str,
+    *,
+    only: Sequence[str] | None = None,
+    style: str = "default",
+    scores: pl.DataFrame | None = None,
+    progress: Callable[[str], Any] | None = None,
+) -> Path:
+    """Write figures with their captions and a document that holds them all, ready for LaTeX.
+
+    Parameters
+    ----------
+    ds : Dataset
+        What is drawn.
+    out : path-like
+        Folder: `main.tex`, and `figures/` with each figure as PDF, its data, and its environment for LaTeX.
+    only, scores, progress
+        As for `btviz.figures.write_all`.
+    style : {"default", "neurips", "icml", "acl"}
+        Whose columns are meant.
+
+    Returns
+    -------
+    Path
+        ``main.tex``; ``pdflatex main.tex``, in that folder, makes the page.
+
+    Raises
+    ------
+    UsageError
+        If an option is unknown.
+    StoreError
+        If the files cannot be written.
+    """
+    folder = Path(out) / "figures"
+    asked: dict[str, Any] = {
+        "style": style,
+        "formats": ("pdf",),
+        "title": False,
+        "scores": scores,
+        "progress": progress,
+    }
+    write_all(ds, folder, only=only, width="column", **asked)
+    words = json.loads((folder / "manifest.json").read_text("utf-8"))["figures"]
+    small = [row["figure"] for row in words if row["text_points"] < READABLE]
+    if small:
+        write_all(ds, folder, only=small, width="text", **asked)
+    document = _document(ds, [row["figure"] for row in words], style=style)
+    return write_file(Path(out) / "main.tex", document.encode())
+
+
+def _document(ds: Dataset, keys: Sequence[str], *, style: str) -> str:
+    widths = STYLES[style]
+    twice = widths["text"] >= 2 * widths["column"]
+    text = f"{widths['text'] / INCH:.4f}in"
+    gap = f"{(widths['text'] - 2 * widths['column']) / INCH:.4f}in"
+    lines = [
+        f"\\documentclass[10pt{',twocolumn' if twice else ''}]{{article}}",
+        f"\\usepackage[letterpaper,textwidth={text},textheight=9in{f',columnsep={gap}' if twice else ''}]{{geometry}}",
+        "\\usepackage[T1]{fontenc}",
+        "\\usepackage[utf8]{inputenc}",
+        "\\usepackage{graphicx}",
+        "\\usepackage{textcomp}",
+        "\\graphicspath{{figures/}}",
+        f"\\title{{{latex_text(ds.population)}}}",
+        "\\date{}",
+        "\\begin{document}",
+        "\\maketitle",
+        *(part for key in keys for part in (f"\\input{{figures/{key}.tex}}", "\\clearpage" if not twice else "")),
+        "\\end{document}",
+    ]
+    return "\n".join(line for line in lines if line) + "\n"
