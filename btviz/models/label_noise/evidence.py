@@ -18,6 +18,7 @@ import numpy.typing as npt
 import polars as pl
 
 from btviz.data.dataset import Dataset
+from btviz.machine.threads import one_core_each
 from btviz.models.label_noise.splits import Counts, split_evidence, votes_of
 from btviz.models.probes.examples import singles
 from btviz.models.probes.fit import grouped_folds, prompt_groups
@@ -101,6 +102,7 @@ class Evidence:
         targets = (SAFETY, *ds.taxonomy.keys)
         return cls(targets, items["pair_id"].to_numpy(), labels, n_votes, near, design, groups, fold)
 
+    @one_core_each()
     def weighed(self, labels: Labels, *, rate: float, kinds: Sequence[str] = KINDS) -> Weighed:
         """Hold labels against what else is known, each against what does not rest on it.
 
@@ -112,6 +114,7 @@ class Evidence:
         margins = self.held_out(labels.harm) if "probe" in kinds else np.full(labels.harm.shape, np.nan)
         return self.judged(labels, (against, count, margins), rate=rate, kinds=kinds)
 
+    @one_core_each()
     def judged(
         self, labels: Labels, seen: tuple[Values, Values, Values], *, rate: float, kinds: Sequence[str]
     ) -> Weighed:

@@ -54,11 +54,12 @@ def wrong_splits(size: int, *, value: int, error: float) -> Values:
 def drawn_splits(n: Counts, against: Counts, *, harm: Values, rows: Counts, rng: np.random.Generator) -> Counts:
     """Votes against the labels of some pairs if these are turned and were wrong; labels are those before."""
     drawn = np.zeros(len(rows), np.int64)
-    for place, row in enumerate(rows):
-        if n[row] > 1:
-            before = int(harm[row])
-            chances = wrong_splits(int(n[row]), value=1 - before, error=_error(n, against, harm=harm, value=before))
-            drawn[place] = rng.choice(len(chances), p=chances)
+    for before in (0, 1):
+        error = _error(n, against, harm=harm, value=before)
+        for size in np.unique(n[rows][n[rows] > 1]).tolist():
+            places = np.flatnonzero((harm[rows] == before) & (n[rows] == size))
+            chances = wrong_splits(size, value=1 - before, error=error)
+            drawn[places] = rng.choice(len(chances), size=len(places), p=chances)
     return drawn
 
 
