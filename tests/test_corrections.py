@@ -7,6 +7,7 @@ import sys
 from datetime import UTC, datetime, timedelta
 
 import hypothesis.strategies as st
+import pandas as pd
 import patience
 import polars as pl
 import pytest
@@ -145,6 +146,33 @@ def test_what_does_not_apply_is_said_row_by_row(tiny, ids):
     assert done.corrections["detail"].is_not_null().to_list() == [False, True, True, True, False, False, False]
     assert set(statuses(done)) <= set(CORRECTION_STATUSES)
     assert done.name == "tiny, 1 correction"
+
+
+def test_what_a_reviewer_saw_is_held_against_the_data(tiny, ids):
+    rows = [
+        {"pair_id": ids["in march"], "field": "is_safe", "before": "true", "after": "false"},
+        {"pair_id": ids["green tea is fine"], "field": "labels", "before": "privacy", "after": "sexual"},
+    ]
+    done = tiny.corrected(rows)
+    assert statuses(done) == ["applied"] * 2, "what is right is right, whatever stood there"
+    assert done.corrections["detail"].to_list() == [None, "the reviewer saw privacy, and these data have none"]
+
+
+def test_corrections_are_taken_in_whatever_form_they_come(tiny, ids):
+    columns = {"pair_id": [ids["in march"]], "field": ["labels"], "after": [["privacy", "self-harm"]]}
+    same = [
+        columns,
+        [{"pair_id": f"0x{hex_id(ids['in march'])}", "field": "labels", "after": "self-harm + privacy"}],
+        [{"pair_id": ids["in march"], "field": "category", "after": '["self_harm", "Privacy violation"]'}],
+        [{"pair_id": ids["in march"], "field": "labels", "after": dict.fromkeys(BEAVERTAILS.keys, False)
+          | {"self_harm": True, "privacy_violation": True}}],
+        pl.DataFrame(columns, schema_overrides={"pair_id": pl.UInt64}),
+        pl.LazyFrame(columns, schema_overrides={"pair_id": pl.UInt64}),
+        pd.DataFrame({"pair_id": columns["pair_id"], "field": ["labels"], "after": ["privacy+self-harm"]}),
+        ({"pair_id": ids["in march"], "field": slug, "after": True} for slug in ("privacy", "self-harm")),
+    ]  # fmt: skip
+    assert len({tiny.corrected(given_).fingerprint for given_ in same} - {tiny.fingerprint}) == 1
+    assert tiny.fingerprint not in {tiny.corrected(given_).fingerprint for given_ in same[:-1]}
 
 
 def test_a_text_in_the_wrong_column_is_in_no_message(tiny, ids):

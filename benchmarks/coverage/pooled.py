@@ -195,6 +195,32 @@ def corrections(prompts: int, *, draws: int) -> Iterator[str]:
                 found = sides.share_difference() if name == "share" else sides.difference(measure)
                 seen.add(found.low, found.high, truth=truth, effective=changed, bounded=found.is_bounded)
             yield seen.line(f"difference of {name}, {prompts} prompts, about {changed} changed, {up:.0%} upwards")
+        yield _alpha_corrected(prompts, draws, changed=changed, up=up)
+
+
+def _alpha_corrected(prompts: int, draws: int, *, changed: int, up: float) -> str:
+    """Difference of Krippendorff's alpha where reviewers set all three votes of some items of some prompts."""
+    measure, seen = COEFFICIENTS["krippendorff_alpha"], Seen()
+    rng = np.random.default_rng([prompts, changed, round(10 * up), 7])
+    whole = _voted_twice(np.random.default_rng(1), LARGE, share=changed / prompts, up=up)
+    truth = float((measure(whole.after.sum(axis=0)) - measure(whole.before.sum(axis=0)))[0])
+    for _ in range(draws):
+        found = _voted_twice(rng, prompts, share=changed / prompts, up=up).difference(measure)
+        seen.add(found.low, found.high, truth=truth, effective=changed, bounded=found.is_bounded)
+    return seen.line(f"difference of alpha, {prompts} prompts, about {changed} changed, {up:.0%} upwards")
+
+
+def _voted_twice(rng: np.random.Generator, prompts: int, *, share: float, up: float) -> Sides:
+    """Votes of three before, and after reviewers set all three of some items."""
+    n = sizes(rng, "uneven", prompts=prompts, draws=1)[:, 0]
+    prompt = np.repeat(np.arange(prompts), n)
+    truth = rng.random(len(prompt)) < rng.beta(0.6, 1.4, prompts)[prompt]
+    votes = rng.binomial(3, np.where(truth, 0.9, 0.05))
+    looked = (rng.random(prompts) < share)[prompt] & (rng.random(len(prompt)) < 0.5)
+    after = np.where(looked, np.where(rng.random(len(prompt)) < up, 3, 0), votes)
+    three = np.full(len(prompt), 3)
+    before, later = (rating_sums(three, counts)[:, None] for counts in (votes, after))
+    return Sides.of(before, later, prompts=prompt.astype(np.uint64))
 
 
 def _reviewed(rng: np.random.Generator, prompts: int, *, share: float, up: float) -> Sides:

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from btviz.data.corrections import CORRECTIONS, Claims, claims_of
+from btviz.data.corrections import CORRECTIONS, REVIEW, Claims, claims_of, field_text, stated
 from btviz.data.tables import ANNOTATION_ORDER, ID, ORDERS, PAIRS, PREFERENCE_ORDER, PROMPT_ORDER, conform, items_of
 from btviz.data.votes import Tally, compared_labels
+from btviz.errors import UsageError
 from btviz.taxonomy.categories import Taxonomy
 
 APPLIED, PARTLY, SAME = "applied", "applied in part", "already so"
@@ -92,7 +93,9 @@ def corrected_tables(read: Callable[[str], pl.DataFrame], table: pl.DataFrame, *
     held = _held(claims.settled, before)
     changes = held.filter(pl.col("problem").is_null(), pl.col("value").ne_missing(pl.col("released")))
     tables = _changed(before, changes, taxonomy=taxonomy, places=read("places"))
-    status = _statuses(table, claims, checked=_checked(claims, before))
+    items = items_of(before["pairs"], before["prompts"])
+    doubts = claims.problems | _unlike_before(table, items, taxonomy=taxonomy)
+    status = _statuses(table, claims, checked=_checked(claims, before), details=doubts)
     findings = conform(pl.concat([table, status], how="horizontal"), FINDINGS)
     field = pl.when(pl.col("target").str.starts_with("#")).then(pl.lit("labels")).otherwise("target")
     n_applied = changes.select("pair_id", field.alias("field")).n_unique()
@@ -175,7 +178,28 @@ def _checked(claims: Claims, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame
     return claims.rows.join(found, on=about, how="left", maintain_order="left")
 
 
-def _statuses(table: pl.DataFrame, claims: Claims, *, checked: pl.DataFrame) -> pl.DataFrame:
+def _unlike_before(table: pl.DataFrame, items: pl.DataFrame, *, taxonomy: Taxonomy) -> dict[int, str]:
+    """Rows whose reviewer saw something else than the data have: of a pair, the first step of each reviewer alone."""
+    first = (pl.col("time").min().over("pair_id", "reviewer").eq_missing(pl.col("time"))).alias("first")
+    rows = table.with_row_index("row").with_columns(first).filter("first", pl.col("before").is_not_null())
+    told = rows.join(items.select("pair_id", "is_safe", "labels", "severity"), on="pair_id", how="inner")
+    found = {}
+    for row in told.iter_rows(named=True):
+        try:
+            saw = stated(row["pair_id"], row["field"] or "", after=row["before"], taxonomy=taxonomy)
+        except UsageError:
+            continue
+        if ":" in saw.field or saw.field == REVIEW:
+            continue
+        has = field_text(saw.field, row, taxonomy=taxonomy)
+        if has != saw.after:
+            found[row["row"]] = f"the reviewer saw {saw.after}, and these data have {has or 'nothing'}"
+    return found
+
+
+def _statuses(
+    table: pl.DataFrame, claims: Claims, *, checked: pl.DataFrame, details: Mapping[int, str]
+) -> pl.DataFrame:
     """What became of each correction: `status` and `detail`."""
     value, holds = pl.col("value"), pl.col("holds")
     differs = holds & ~pl.col("conflict") & value.is_not_null() & value.ne_missing(pl.col("released"))
@@ -204,8 +228,8 @@ def _statuses(table: pl.DataFrame, claims: Claims, *, checked: pl.DataFrame) -> 
         "not understood" if row in claims.problems else "review" if row in claims.reviews else known[row]
         for row in range(table.height)
     ]
-    details = [claims.problems.get(row) for row in range(table.height)]
-    return pl.DataFrame({"status": pl.Series(words, dtype=pl.String), "detail": pl.Series(details, dtype=pl.String)})
+    said = [details.get(row) for row in range(table.height)]
+    return pl.DataFrame({"status": pl.Series(words, dtype=pl.String), "detail": pl.Series(said, dtype=pl.String)})
 
 
 def _changed(

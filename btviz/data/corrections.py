@@ -23,6 +23,7 @@ said. A list of labels speaks of every category, so two lists that differ in one
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, cast
@@ -119,7 +120,13 @@ def _frame(given: object) -> pl.DataFrame:
         return given
     if isinstance(given, pl.LazyFrame):
         return given.collect()
-    if isinstance(given, Iterable) and not isinstance(given, str | bytes):
+    if hasattr(given, "__arrow_c_stream__"):  # pandas, Arrow, and others
+        return pl.DataFrame(given)
+    if isinstance(given, Mapping):  # columns
+        sizes = {len(column) for column in given.values() if isinstance(column, Sequence | pl.Series)}
+        if len(sizes) == 1 and all(isinstance(column, Sequence | pl.Series) for column in given.values()):
+            return _frame_of([dict(zip(given, row, strict=True)) for row in zip(*given.values(), strict=True)])
+    elif isinstance(given, Iterable) and not isinstance(given, str | bytes):
         rows = list(given)
         if all(isinstance(row, Mapping) for row in rows):
             return _frame_of(rows)
@@ -191,6 +198,8 @@ def value_text(value: Any) -> str | None:
         return "true" if value else "false"
     if isinstance(value, str):
         return value.strip()
+    if isinstance(value, Mapping):  # as released: whether each category holds
+        return value_text([name for name, holds in value.items() if holds])
     if isinstance(value, Iterable):
         return "+".join(map(str, value)) or NO_LABELS
     return str(value)
@@ -262,11 +271,23 @@ def stated(pair_id: int, field: str, *, after: str, taxonomy: Taxonomy) -> State
 def _of_labels(pair_id: int, word: str, taxonomy: Taxonomy) -> Stated:
     if word == AS_RELEASED:
         return Stated(pair_id, "labels", word, tuple((f"#{bit}", None) for bit in range(len(taxonomy))))
-    names = [] if word == NO_LABELS else [name.strip() for name in word.replace("|", "+").split("+")]
+    names = _names_in(word)
     is_mask = word.isdecimal() and int(word) < 1 << len(taxonomy)
     mask = int(word) if is_mask else taxonomy.mask(_category(name, taxonomy).slug for name in names)
     claims = tuple((f"#{bit}", mask >> bit & 1) for bit in range(len(taxonomy)))
     return Stated(pair_id, "labels", labels_word(mask, taxonomy), claims)
+
+
+def _names_in(word: str) -> list[str]:
+    """Names of categories in one text: divided by ``+`` or ``|``, or a list in JSON, as CSV files hold them."""
+    if word in (NO_LABELS, "[]"):
+        return []
+    if word.startswith("["):
+        try:
+            return [str(name) for name in json.loads(word)]
+        except ValueError:
+            pass
+    return [name.strip() for name in word.replace("|", "+").split("+")]
 
 
 def _category(name: str, taxonomy: Taxonomy) -> Category:

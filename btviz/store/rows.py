@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Sequence
@@ -45,6 +46,7 @@ class RowFile:
         self.path = path
         self._is_row = is_row
         self._known = _Content([], [])
+        self._parsing = threading.Lock()
 
     def read(self) -> Sequence[Row]:
         """Every good row, in the order in which they were appended; a `StoreWarning` says if others are there.
@@ -99,7 +101,10 @@ class RowFile:
 
     def _content(self) -> tuple[_Content, bytes]:
         """What the file holds, and the beginning of a last line that is being written or was torn."""
-        data = self._bytes()
+        with self._parsing:
+            return self._parse(self._bytes())
+
+    def _parse(self, data: bytes) -> tuple[_Content, bytes]:
         known = self._known
         if len(data) < known.length or new_hash(data[: known.length]).digest() != known.digest:
             known = self._known = _Content([], [])

@@ -177,11 +177,12 @@ class ReviewQueue(Inspector):
 
     def _compare(self) -> None:
         """Say what the corrections so far change, once that is computed."""
+        table = self.corrections.table
 
         def job(_: object) -> str:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")  # what is not applied is in the sentences
-                return compare_corrections(self.ds, self.corrections).sentences()
+                return compare_corrections(self.ds, table).sentences()
 
         self._jobs.run(
             job,
