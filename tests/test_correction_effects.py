@@ -16,6 +16,7 @@ from btviz.errors import UsageError
 from btviz.models import fit_probe
 from btviz.reports.corrections import EFFECTS, Sides, phi_of, share_of
 from btviz.session import Corrections
+from btviz.stats.agreement import COEFFICIENTS, rating_sums
 from btviz.texts.embedding import CallableEncoder
 
 pytestmark = pytest.mark.filterwarnings("ignore:sample")
@@ -115,6 +116,18 @@ def test_few_changed_prompts_have_a_wide_interval_of_gains_and_losses():
     assert few.is_bounded[0]
     assert few.low[0] < 3 / 800 < few.high[0]
     assert few.high[0] > 3 / 200 * 0.9, "as if all four answers of a prompt had been changed"
+
+
+def test_few_changed_prompts_have_a_wide_interval_of_alpha_too():
+    votes = np.tile([0, 1, 3, 3], 50)
+    later = votes.copy()
+    later[[1, 5, 9]] = 3
+    three = np.full(200, 3)
+    sums = [rating_sums(three, counts)[:, None] for counts in (votes, later)]
+    sides = Sides.of(*sums, prompts=np.arange(200, dtype=np.uint64) // 2)
+    plain, found = sides.difference(COEFFICIENTS["krippendorff_alpha"]), sides.alpha_difference()
+    assert found.estimate[0] == plain.estimate[0] > 0
+    assert found.low[0] < plain.low[0] < found.estimate[0] < plain.high[0] < found.high[0]
 
 
 def test_what_is_not_known_says_why(tiny):

@@ -205,7 +205,7 @@ def _alpha_corrected(prompts: int, draws: int, *, changed: int, up: float) -> st
     whole = _voted_twice(np.random.default_rng(1), LARGE, share=changed / prompts, up=up)
     truth = float((measure(whole.after.sum(axis=0)) - measure(whole.before.sum(axis=0)))[0])
     for _ in range(draws):
-        found = _voted_twice(rng, prompts, share=changed / prompts, up=up).difference(measure)
+        found = _voted_twice(rng, prompts, share=changed / prompts, up=up).alpha_difference()
         seen.add(found.low, found.high, truth=truth, effective=changed, bounded=found.is_bounded)
     return seen.line(f"difference of alpha, {prompts} prompts, about {changed} changed, {up:.0%} upwards")
 

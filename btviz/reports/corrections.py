@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import combinations
 from typing import Any
 
@@ -27,7 +27,7 @@ from btviz.models import fit_probe
 from btviz.preference.comparisons import comparisons_of
 from btviz.preference.shares import FEW_DECIDE, reasons_of
 from btviz.reports.sentences.phrases import lines, listed
-from btviz.stats.agreement import COEFFICIENTS, coefficient_interval, rating_sums
+from btviz.stats.agreement import COEFFICIENTS, SUMS, coefficient_interval, rating_sums
 from btviz.stats.association import Floats, ratio
 from btviz.stats.clustered import (
     ClusterInterval,
@@ -226,6 +226,26 @@ class Sides:
         ends = [np.where(few, end, known) for end, known in ((low, found.low), (high, found.high))]
         return shown(replace(found, low=ends[0], high=ends[1], effective=effective_number(n)))
 
+    def alpha_difference(self) -> ClusterInterval:
+        """As `difference` of Krippendorff's alpha, of what `rating_sums` gives; few prompts as in `share_difference`.
+
+        Alpha is a function of the share of disagreement and of the prevalence. What corrections add to either and take
+        off is a rare share of all ratings each, and MOVER puts the six together.
+        """
+        found = self.difference(COEFFICIENTS["krippendorff_alpha"])
+        ratings, *before = (self.before[..., SUMS.index(name)] for name in _OF_ALPHA)
+        after_ratings, *after = (self.after[..., SUMS.index(name)] for name in _OF_ALPHA)
+        if (after_ratings != ratings).any():
+            return found
+        changes = [
+            np.maximum(sign * (new - old), 0) for old, new in zip(before, after, strict=True) for sign in (1, -1)
+        ]
+        parts = [share_of_sums(part, ratings, confidence=0.95) for part in (*changes, *before)]
+        low, high = moved(partial(_alpha_gap, ratings.sum(axis=0)), *parts)
+        few = found.is_bounded & (self.n_changed > 0)
+        ends = [np.where(few, end, known) for end, known in ((low, found.low), (high, found.high))]
+        return shown(replace(found, low=ends[0], high=ends[1], effective=effective_number(ratings)))
+
     @cached_property
     def n_prompts(self) -> NDArray[np.int64]:
         """Prompts with something to count, shape (m,)."""
@@ -235,6 +255,21 @@ class Sides:
     def n_changed(self) -> NDArray[np.int64]:
         """Prompts whose sums differ, shape (m,)."""
         return np.asarray((self.before != self.after).any(axis=2).sum(axis=0))
+
+
+_OF_ALPHA = ("ratings", "disagreement", "positives")
+
+
+def _alpha_gap(  # what is added and taken off, and what was there
+    n: Floats, more: Floats, less: Floats, gained: Floats, lost: Floats, unequal: Floats, p: Floats
+) -> Floats:
+    """Alpha after less alpha before, from shares of ratings: of disagreement and of positives, and their changes."""
+
+    def alpha(disagreement: Floats, prevalence: Floats) -> Floats:
+        return 1 - ratio((n - 1) * np.maximum(disagreement, 0), n * prevalence * (1 - prevalence))
+
+    after = np.clip(p + gained - lost, 1e-9, 1 - 1e-9)
+    return alpha(unequal + more - less, after) - alpha(unequal, np.clip(p, 1e-9, 1 - 1e-9))
 
 
 def _put(whole: ClusterInterval, places: NDArray[np.bool_], part: ClusterInterval) -> ClusterInterval:
@@ -365,7 +400,7 @@ def _agreement(ds: Dataset, after: Dataset) -> Iterator[dict[str, Any]]:
     names = [UNSAFE if name == "is_safe" else ds.taxonomy[name].slug for name in votes[0].targets]
     yield from _rows(
         "krippendorff_alpha", names, population="pairs annotated twice or more", sides=sides,
-        interval=_alphas, difference=lambda: sides.difference(COEFFICIENTS["krippendorff_alpha"]),
+        interval=_alphas, difference=sides.alpha_difference,
         nothing="all annotations say the same: alpha has no value",
     )  # fmt: skip
 
