@@ -19,6 +19,7 @@ from btviz.errors import StoreError
 from btviz.models.protocol import stacked_scores
 from btviz.scores.collection import kept_answers, kept_scores, replace_scores
 from btviz.scores.differences import margin_summary, score_drift, score_margins
+from btviz.scores.files import read_scores
 from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants
 from btviz.scores.policies import safe_rates
 from btviz.scores.raters import joint_agreement, moderator_agreement, safety_verdicts
@@ -214,3 +215,26 @@ def test_safe_rates_by_a_moderator_take_its_threshold(evaluation):
         rates = safe_rates(table, ds, answers=kept_answers(ds), evaluation=prompts, n_boot=40)
         assert set(rates["threshold"]) == {recorded}
         assert set(rates["share_safe"]) == {share}
+
+
+@pytest.mark.slow
+def test_policies_keep_the_order_of_their_files_and_six_fit_a_screen(tmp_path):
+    names = ["zero", "fifth", "third", "first", "second", "fourth"]
+    for step, name in enumerate(names):
+        rows = [
+            {"prompt": f"Ask {i}", "response": f"{name} says {i}", "reward": (i * 7 + step * 3) % 11 + step}
+            for i in range(60)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    files = [tmp_path / f"{name}.jsonl" for name in names]
+    assert list(read_scores(files).policies) == names
+    invoke = CliRunner().invoke
+    assert invoke(app, ["score", "six", *(part for file in files for part in ("--from", str(file)))]).exit_code == 0
+    shown = invoke(app, ["stats", "scores", "six"], env={"COLUMNS": "140"}).stdout
+    assert "Differences from zero, the reference" in shown
+    assert shown.count("mean difference") == 5
+    matrix = shown[shown.index("wins of") :].splitlines()
+    assert matrix[0].split()[2:] == names
+    document = json.loads(invoke(app, ["stats", "scores", "six", "--json"]).stdout)
+    assert {row["before"] for row in document["policies"] if row["after"] == "fifth"} == {"zero"}
+    assert len({(row["before"], row["after"]) for row in document["policies"]}) == 15

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, partial
 from itertools import combinations, product
@@ -29,7 +29,11 @@ _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
 @click.command("scores")
 @click.argument("name")
 @click.option("--threshold", type=float, help="probability above which moderators flag; by default as each records")
-@click.option("--before", metavar="POLICY", help="policy that others are compared with; by default the first by name")
+@click.option(
+    "--before",
+    metavar="POLICY",
+    help="policy that others are compared with; by default the first of the files given, or by name",
+)
 @click.option(
     "--n-boot",
     default=1000,
@@ -55,7 +59,9 @@ def stats_scores(
     threshold_of(None, asked=threshold)  # refused even where no moderator is kept
     answers = kept_answers(ds)
     request = Request(ds, scores, answers, threshold, n_boot, seed)
-    tables = _tables(request) | compared(policy_scores(answers, scores), before=before, n_boot=n_boot, seed=seed)
+    order = ds.facts.get("policies", [])
+    of_policies = compared(policy_scores(answers, scores), order=order, before=before, n_boot=n_boot, seed=seed)
+    tables = _tables(request) | of_policies
     sections, absent = made_sections(request)
     if as_json:
         about = {"name": ds.name, "population": ds.population, "is_synthetic": ds.is_synthetic}
@@ -105,23 +111,65 @@ def _print(ds: Dataset, tables: dict[str, Any]) -> None:
         print_reasons(tables["ratings"])
     if "policies" in tables:
         click.echo("")
-        title = f"Policies on the same prompts; n: items that both answered, of {ds.population}"
-        print_table(tables["policies"].select(_COMPARED).rows(), _COMPARED, title=title)
-        print_reasons(tables["policies"])
+        _print_policies(tables["policies"], ds)
 
 
-def compared(policies: pl.DataFrame, *, before: str | None, n_boot: int, seed: int) -> dict[str, pl.DataFrame]:
-    """Ratings of policies, and paired differences of those that answered the same prompts."""
+def _print_policies(policies: pl.DataFrame, ds: Dataset) -> None:
+    """Two policies: every statistic; more of them: win rates of each against each, and differences from the first."""
+    import polars as pl
+
+    first = policies["before"][0]
+    title = f"Policies on the same prompts; n: items that both answered, of {ds.population}"
+    if policies.select(pl.concat_list("before", "after").explode().n_unique()).item() > _FEW_POLICIES:
+        _print_win_rates(policies)
+        policies = policies.filter(before=first, statistic="mean difference")
+        title = f"Differences from {first}, the reference, on the same prompts, of {ds.population}; --json has all"
+    print_table(policies.select(_COMPARED).rows(), _COMPARED, title=title)
+    print_reasons(policies)
+
+
+_FEW_POLICIES = 2
+
+
+def _print_win_rates(policies: pl.DataFrame) -> None:
+    """A matrix for each model: how often the policy of the row scores above that of the column, ties half."""
+    for (model,), part in policies.filter(statistic="win rate").group_by("model", maintain_order=True):
+        rates = {(row["after"], row["before"]): row for row in part.iter_rows(named=True)}
+        names = list(dict.fromkeys([*part["before"], *part["after"]]))
+        rows = [[name, *(_rate(rates, name, other) for other in names)] for name in names]
+        print_table(
+            rows, ["wins of", *names], title=f"Win rates by {model} on the same prompts, 95 % by prompt, ties half"
+        )
+        click.echo("")
+
+
+def _rate(rates: Mapping[tuple[str, str], dict[str, Any]], name: str, other: str) -> str | None:
+    """The rate of a row against a column, turned round where it was computed the other way."""
+    row, turned = rates.get((name, other)), rates.get((other, name))
+    if row is None and turned is not None and turned["estimate"] is not None:
+        ends = (None, None) if turned["low"] is None else (1 - turned["high"], 1 - turned["low"])
+        row = {"estimate": 1 - turned["estimate"], "low": ends[0], "high": ends[1]}
+    if row is None or row["estimate"] is None:
+        return None
+    interval = "" if row["low"] is None else f" [{row['low']:.2f}, {row['high']:.2f}]"
+    return f"{row['estimate']:.2f}{interval}"
+
+
+def compared(
+    policies: pl.DataFrame, *, order: Sequence[str], before: str | None, n_boot: int, seed: int
+) -> dict[str, pl.DataFrame]:
+    """Ratings of policies in their order, or by name, and differences of those that answered the same prompts."""
     import polars as pl
 
     from btviz.scores import compare_policies, policy_ratings
 
     names = policies["policy"].unique().sort().to_list()
+    names.sort(key=lambda name: (order.index(name) if name in order else len(order), name))
     if before is not None:
         names.insert(0, names.pop(names.index(choice(before, names, what="policy"))))
     if not policies.select((pl.col("policy").n_unique().over("model", "kind") > 1).any()).item():
         return {}
-    tables = {"ratings": policy_ratings(policies, reference=before, n_boot=n_boot, random_state=seed)}
+    tables = {"ratings": policy_ratings(policies, reference=names[0], n_boot=n_boot, random_state=seed)}
     paired = [
         compare_policies(part, before=first, after=second, n_boot=n_boot, random_state=seed)
         for first, second in combinations(names, 2)

@@ -40,6 +40,8 @@ class ScoreFile:
     answers : DataFrame
         `policy`, `item`, `prompt_id`, `pair_id`: one row per row of the files that was matched, and whose
         policy is known.
+    policies : tuple of str
+        Their policies, in the order of the files and of their rows: the first is what others are compared with.
     report : DataFrame
         Per file and score: `file`, `column`, `model`, `kind`, `target`, `turned` (sign), `by` (what rows were
         matched by), `rows` (two for each row of the file that is about two answers), `matched`, `unmatched` (no such
@@ -50,6 +52,7 @@ class ScoreFile:
     scores: pl.DataFrame
     dataset: Dataset
     answers: pl.DataFrame
+    policies: tuple[str, ...]
     report: pl.DataFrame
 
 
@@ -129,7 +132,9 @@ def read_scores(  # noqa: PLR0913  # all but two by name, each with a default th
             f"Scores of {owner.name} were to be read; of {sum(each.height for each in rows):,} rows none matched an "
             f"answer with a score, by {_words(answers[0].by)}.{_several(answers)} {advice}"
         )
-    return ScoreFile(scores, owner, _matched(rows, owner), pl.concat([part.report for part in read]))
+    matches = _matched(rows, owner)
+    order = tuple(dict.fromkeys(name for match in matches for name in match["policy"].unique(maintain_order=True)))
+    return ScoreFile(scores, owner, _settled(matches), order, pl.concat([part.report for part in read]))
 
 
 def _words(by: str) -> str:
@@ -141,15 +146,22 @@ def _several(answers: Sequence[AnswerRows]) -> str:
     return f" Of these, {n:,} name what several answers have: add the prompt, or say which answer." if n else ""
 
 
-def _matched(answers: Sequence[pl.DataFrame], owner: Dataset) -> pl.DataFrame:
-    """Rows of the files that are answers of the data set by a known policy, each with its item."""
+def _matched(answers: Sequence[pl.DataFrame], owner: Dataset) -> list[pl.DataFrame]:
+    """Rows of each file that are answers of the data set by a known policy."""
     known = owner.pairs.select("pair_id", "prompt_id", "source")
     policy = pl.coalesce("policy", "source").alias("policy")
-    matches = [
-        rows.drop("prompt_id").join(known, on="pair_id").with_columns(policy).drop_nulls("policy") for rows in answers
+    return [
+        rows.drop("prompt_id")
+        .join(known, on="pair_id", maintain_order="left")
+        .with_columns(policy)
+        .drop_nulls("policy")
+        for rows in answers
     ]
-    settled = settle_items(pl.concat([rows.select(list(ANSWERS)) for rows in matches]))
-    return settled.sort("policy", "item", "pair_id")
+
+
+def _settled(matches: Sequence[pl.DataFrame]) -> pl.DataFrame:
+    """All of them, each with its item."""
+    return settle_items(pl.concat([rows.select(list(ANSWERS)) for rows in matches])).sort("policy", "item", "pair_id")
 
 
 def _once(scores: pl.DataFrame) -> pl.DataFrame:
@@ -184,7 +196,7 @@ def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxon
         fingerprint=fingerprint_of([pairs.select("pair_id", "source")]),
         is_synthetic=False,
         release=None,
-        facts={"files": [], "policies": rows["policy"].unique().sort().to_list()},
+        facts={"files": [], "policies": rows["policy"].unique(maintain_order=True).to_list()},
         _read=tables.__getitem__,
     )
 
