@@ -97,6 +97,7 @@ if TYPE_CHECKING:
         topic_categories,
         topic_stability,
     )
+    from btviz.widgets import explore
 
 __version__ = version("btviz")
 

@@ -41,7 +41,8 @@ class Tables:
     ds : Dataset
         The pairs.
     others : Mapping
-        By name: ``points``, ``assignments``, ``scores`` and ``notes``, as far as they are there; all have `pair_id`.
+        By name: ``points``, ``assignments``, ``scores`` and ``notes``, as far as they are there, which have `pair_id`;
+        and ``topics``, whose names are shown.
     """
 
     ds: Dataset
@@ -71,8 +72,8 @@ class Condition:
         Its name.
     test : str
         "is" (a value; None for a missing one), "one_of" (several), "between" (low, high; the first counts, the second
-        does not; None for open), "has" (a category, in a column of masks), "split" (votes that do not all say the
-        same), "contains" (words in the prompt or the response, literally, upper or lower case).
+        does not; None for open), "has" (a category, in a column of masks), "split" and "unanimous" (several votes on
+        safety, which differ or not), "contains" (words in the prompt or the response, literally, upper or lower case).
     value : Value
         What is asked for.
     """
@@ -142,6 +143,15 @@ def _split(_: Condition, __: Tables) -> pl.Expr:
     return (pl.col("n_unsafe") > 0) & (pl.col("n_unsafe") < pl.col("n_annotations"))
 
 
+def _unanimous(_: Condition, __: Tables) -> pl.Expr:
+    return (pl.col("n_annotations") > 1) & ((pl.col("n_unsafe") == 0) | (pl.col("n_unsafe") == pl.col("n_annotations")))
+
+
+_UNANIMOUS = (
+    '((pl.col("n_annotations") > 1) & ((pl.col("n_unsafe") == 0) | (pl.col("n_unsafe") == pl.col("n_annotations"))))'
+)
+
+
 def _pattern(test: Condition) -> str:
     return "(?i)" + pl.escape_regex(str(test.value))
 
@@ -163,6 +173,7 @@ _TESTS: dict[str, tuple[Callable[[Condition], str], Callable[[Condition, Tables]
     "between": (_between_code, _between),
     "has": (_has_code, _has),
     "split": (lambda _: '((pl.col("n_unsafe") > 0) & (pl.col("n_unsafe") < pl.col("n_annotations")))', _split),
+    "unanimous": (lambda _: _UNANIMOUS, _unanimous),
     "contains": (_contains_code, _contains),
 }
 
@@ -330,6 +341,7 @@ def _checked(test: Condition, schema: pl.Schema, *, tables: Tables) -> Condition
         "between": lambda: dtype.is_numeric() and isinstance(value, tuple) and _is_range(value),
         "has": lambda: dtype == pl.UInt32 and isinstance(value, str) and bool(tables.ds.taxonomy[value]),
         "split": lambda: {"n_unsafe", "n_annotations"} <= {*schema.names()},
+        "unanimous": lambda: {"n_unsafe", "n_annotations"} <= {*schema.names()},
         "contains": lambda: isinstance(value, str) and bool(value.strip()) and {"prompt", "response"} <= {*schema},
     }
     if not fits[test.test]():

@@ -222,6 +222,17 @@ class Selection(Observable):
             was_there = alone
         self._become((*self._choice.branches[:-1], others if was_there else (*others, term)))
 
+    def narrow(self, *clauses: Clause) -> None:
+        """Let each clause take the place of what its view chose, all in one step: a region is a range on two axes."""
+        branch = self._choice.branches[-1]
+        for one in clauses:
+            branch = (*_without(branch, one.view), Term(one))
+        self._become((*self._choice.branches[:-1], branch))
+
+    def begin(self, clause: Clause) -> None:
+        """Let a clause take the place of all that is chosen."""
+        self._become(((Term(clause),),))
+
     def remove(self, clause: Clause) -> None:
         """Take a clause out of the selection, wherever it stands in it."""
         kept = (tuple(term for term in branch if term.clause is not clause) for branch in self._choice.branches)

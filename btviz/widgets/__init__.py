@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from btviz.widgets.categories.explorer import CategoryExplorer
     from btviz.widgets.inspector.comparisons import PreferenceInspector
     from btviz.widgets.inspector.pairs import PairInspector
+    from btviz.widgets.page.page import ExplorePage, explore
     from btviz.widgets.preference.lab import OrthogonalityLab
     from btviz.widgets.preference.planner import PowerPlanner
     from btviz.widgets.preference.simulator import PreferenceSimulator

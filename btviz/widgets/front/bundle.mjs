@@ -11,6 +11,7 @@ const HERE = fileURLToPath(new URL(".", import.meta.url));
 const FOLDER = process.argv[2] ?? join(HERE, "bundles");
 const VIEWS = {
   chart: "chart/chart.js",
+  explore: "explore/explore.js",
   livemap: "plain/livemap.js",
   map: "map/map.js",
   pairs: "inspector/pairs.js",

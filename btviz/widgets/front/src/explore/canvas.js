@@ -1,0 +1,109 @@
+// The middle of the page: one canvas at a time, its tabs, and a heading that says population and number.
+
+import { button, element, select } from "../page/dom.js";
+import { contrast, strata } from "./forest.js";
+import { matrix } from "./matrix.js";
+import { pointsOf, scatter } from "./points.js";
+
+const TABS = /** @type {Record<string, string>} */ ({
+  matrix: "Matrix",
+  contrast: "Compare",
+  strata: "Preferences",
+  map: "Map",
+  plane: "Reward × cost",
+});
+const DRAWN = /** @type {Record<string, (said: any, room: any) => Element>} */ ({ matrix, contrast, strata });
+
+/**
+ * @param {{ send: (message: object) => void }} act
+ */
+export function canvasPanel({ send }) {
+  /** @type {any} */
+  let said = null;
+  /** @type {DataView | null} */
+  let lit = null;
+  /** @type {Map<string, ReturnType<typeof pointsOf>>} */
+  const planes = new Map();
+  const tabs = element("div", { class: "btvx-tabs", role: "tablist", "aria-label": "Canvas" });
+  const title = element("h3", { class: "btvx-heading" });
+  const heading = element("p", { class: "btvx-quiet" });
+  const coefficient = select("Coefficient", [], (name) => send({ kind: "coefficient", name }));
+  const legend = element("div", { class: "btvx-legend" });
+  const room = element("div", { class: "btvx-room" });
+  const head = element(
+    "div",
+    { class: "btvx-line" },
+    title,
+    element("span", { class: "btvx-space" }),
+    coefficient,
+    legend,
+  );
+  const node = element(
+    "section",
+    { class: "btvx-canvas", "aria-label": "Canvas" },
+    tabs,
+    head,
+    heading,
+    room,
+  );
+
+  /** @param {string} name */
+  const tab = (name) =>
+    button(TABS[name], "", () => send({ kind: "canvas", name }), {
+      role: "tab",
+      "aria-selected": String(name === said.name),
+      tabindex: name === said.name ? 0 : -1,
+      class: "btvx-tab",
+    });
+
+  function draw() {
+    if (!said) return;
+    tabs.replaceChildren(...said.canvases.map(tab));
+    title.replaceChildren(said.title ?? "Nothing to draw");
+    heading.replaceChildren([said.heading, said.doubt].filter(Boolean).join(". "));
+    coefficient.hidden = !said.coefficients;
+    const points = planes.get(said.name);
+    legend.replaceChildren(...(points ? roles() : []));
+    const size = { width: room.clientWidth, height: room.clientHeight, send, name: said.name };
+    if (size.width < 50) return;
+    if (points) {
+      const drawn = scatter(points, { ...size, lit });
+      room.replaceChildren(drawn.node);
+      drawn.draw();
+      return;
+    }
+    room.replaceChildren(...(DRAWN[said.name] ? [DRAWN[said.name](said, size)] : []));
+  }
+
+  return {
+    node,
+    room,
+    draw,
+    /** @param {any} message */
+    keep(message, /** @type {DataView[]} */ buffers) {
+      planes.set(message.name, pointsOf(message, buffers));
+    },
+    /** @param {any} message */
+    update(message, /** @type {DataView[]} */ buffers) {
+      said = message;
+      lit = planes.has(message.name) && !message.all_lit ? buffers[0] : null;
+      if (message.coefficients) {
+        coefficient.replaceChildren(
+          ...message.coefficients.map((/** @type {string[]} */ [value, words]) =>
+            element("option", { value }, words),
+          ),
+        );
+        coefficient.value = message.coefficient;
+      }
+      draw();
+    },
+  };
+}
+
+const roles = () =>
+  [
+    ["unsafe", "● unsafe"],
+    ["safe", "● safe"],
+    ["other", "● no majority"],
+    ["gone", "● not selected"],
+  ].map(([role, words]) => element("span", { class: `btvx-legend-${role}` }, words));

@@ -1,0 +1,200 @@
+// The reading pane: compact rows, and the detail of the one in focus, whose texts are hidden until asked for.
+
+/** @import { Act, Note } from "../types" */
+/** @import { Reading } from "../inspector/reading.js" */
+import { idButton, severityBadge, verdict, votedChip } from "../inspector/badges.js";
+import { tagForm, tagTokens } from "../inspector/tags.js";
+import { sized, textBlock } from "../inspector/texts.js";
+import { button, element, select, setChoices } from "../page/dom.js";
+import { count } from "../page/words.js";
+import { number } from "./svg.js";
+
+/**
+ * @param {import("../types").Model} model
+ * @param {Act & { read: () => Reading }} act
+ */
+export function readingPane(model, { send, say, read }) {
+  /** @type {any} */
+  let list = { cards: [], orders: [], offset: 0, listed: 0, size: 25 };
+  /** @type {{ tags: string[], notes: Note[] }} */
+  let notes = { tags: [], notes: [] };
+  /** @type {string | null} */
+  let focus = null;
+  /** @type {HTMLFormElement | null} */
+  let form = null;
+
+  const sort = select("Sort", [], (by) => send({ kind: "sort", by }));
+  const where = element("span", { class: "btvx-number", "aria-live": "polite" });
+  const back = button("‹", "Previous page. Key: ←", () => turn(-1), { "aria-label": "Previous page" });
+  const on = button("›", "Next page. Key: →", () => turn(1), { "aria-label": "Next page" });
+  const rows = element("div", {
+    class: "btvx-rows",
+    role: "listbox",
+    "aria-label": "Selected pairs",
+    tabindex: 0,
+  });
+  const detail = element("div", { class: "btvx-detail", "aria-live": "polite" });
+  const head = element(
+    "div",
+    { class: "btvx-line btvx-reading-head" },
+    sort,
+    element("span", { class: "btvx-space" }),
+    back,
+    where,
+    on,
+  );
+  const node = element("section", { class: "btvx-reading", "aria-label": "Reading" }, head, rows, detail);
+
+  /** @param {1 | -1} direction */
+  function turn(direction) {
+    const offset = list.offset + direction * list.size;
+    if (offset >= 0 && offset < list.listed) send({ kind: "turn", offset });
+  }
+  const pairs = () => list.cards.map((/** @type {any} */ card) => card.pair);
+  const card = () => list.cards.find((/** @type {any} */ one) => one.pair === focus);
+
+  /** @param {string} pair */
+  function go(pair) {
+    if (focus !== pair) form = null;
+    focus = pair;
+    draw();
+    rows.querySelector("[aria-selected=true]")?.scrollIntoView({ block: "nearest" });
+  }
+
+  /** @param {1 | -1} direction */
+  function move(direction) {
+    const all = pairs();
+    const at = all.indexOf(focus);
+    if (all.length) go(all[Math.min(Math.max(at + direction, 0), all.length - 1)]);
+  }
+
+  /** @param {any} one */
+  function row(one) {
+    const categories = model.get("categories");
+    const own = one.votes.filter((/** @type {any} */ [, votes]) => !votes || 2 * votes >= one.annotations);
+    const names = own.map((/** @type {any} */ [bit]) => categories[bit].title).join(", ");
+    const kind = one.safe == null ? "unknown" : one.safe ? "safe" : "unsafe";
+    const said = { unsafe: "● unsafe", safe: "○ safe", unknown: "◌ no majority" }[kind];
+    const votes =
+      one.annotations > 1 ? `${one.safe ? one.annotations - one.unsafe : one.unsafe}/${one.annotations}` : "";
+    return element(
+      "div",
+      {
+        class: `btvx-row${one.disputed ? " btvx-disputed" : ""}`,
+        role: "option",
+        id: `btvx-${one.pair}`,
+        "aria-selected": String(one.pair === focus),
+        title: one.disputed ? "The annotations disagree on safe or unsafe" : null,
+        on: { click: () => go(one.pair) },
+      },
+      element("span", { class: `btvx-verdict btvx-${kind}` }, said),
+      element("span", { class: "btvx-votes" }, votes),
+      element("span", { class: "btvx-names" }, names || "—"),
+      element("span", { class: "btvx-number" }, one.value == null ? "" : number(one.value)),
+      element("span", { class: "btvx-words" }, one.words[1] == null ? "" : `${count(one.words[1])} w`),
+    );
+  }
+
+  /** @param {string} pair */
+  const toggle = (pair) => (read().texts.has(pair) ? read().hide([pair]) : read().reveal([pair]));
+
+  function tag() {
+    if (!focus) return say("Go to a pair first: press ↓, or click it.");
+    form = tagForm(focus, {
+      known: notes.tags,
+      save: send,
+      close: () => {
+        form = null;
+        draw();
+      },
+    });
+    draw();
+    form.querySelector("input")?.focus();
+  }
+
+  /** @param {any} one */
+  function details(one) {
+    const categories = model.get("categories");
+    const shown = read().texts.get(one.pair);
+    const parts = one.alone ? ["prompt"] : ["prompt", "response"];
+    const sizes = parts.map((part) => sized(part, one.words[part === "prompt" ? 0 : 1]));
+    const scores = one.scores
+      .filter((/** @type {any} */ [, value]) => value != null)
+      .map((/** @type {any} */ [name, value]) => `${name} ${number(value)}`);
+    const facts = [one.topic, one.source, ...scores].filter(Boolean).join(" · ");
+    return [
+      element(
+        "div",
+        { class: "btvx-badges" },
+        verdict(one),
+        one.disputed && element("span", { class: "btviz-badge btviz-disputed" }, "Disputed"),
+        severityBadge(one.severity),
+        ...one.votes.map((/** @type {any} */ [bit, votes]) =>
+          votedChip(categories[bit], votes, one.annotations),
+        ),
+        idButton(one.pair, say),
+      ),
+      facts && element("p", { class: "btvx-quiet" }, facts),
+      ...(shown
+        ? parts.map((part) => textBlock(part, shown))
+        : [element("p", { class: "btviz-hidden" }, `Hidden: ${sizes.join(", ")}`)]),
+      element(
+        "div",
+        { class: "btvx-line" },
+        button(shown ? "Hide" : "Reveal", "Key: r", () => toggle(one.pair), { class: "btviz-reveal" }),
+        one.answers > 1 &&
+          button(`Same prompt: ${one.answers}`, "Choose all answers to this prompt. Key: s", () =>
+            send({ kind: "prompt", pair: one.pair }),
+          ),
+        button("Tag…", "Tag this pair, and note on it. Key: t", tag),
+        ...tagTokens(one.pair, notes.notes, send),
+      ),
+      form,
+    ].filter((part) => part instanceof Node);
+  }
+
+  function draw() {
+    if (!card()) focus = list.cards[0]?.pair ?? null;
+    const last = Math.min(list.offset + list.size, list.listed);
+    where.replaceChildren(
+      list.listed ? `${count(list.offset + 1)}–${count(last)} of ${count(list.listed)}` : "none",
+    );
+    back.disabled = list.offset === 0;
+    on.disabled = list.offset + list.size >= list.listed;
+    rows.replaceChildren(...list.cards.map(row));
+    rows.setAttribute("aria-activedescendant", focus ? `btvx-${focus}` : "");
+    const now = card();
+    detail.replaceChildren(
+      ...(now
+        ? details(now)
+        : [element("p", { class: "btvx-empty" }, "No pair is selected. Take a clause away above, or undo.")]),
+    );
+  }
+
+  return {
+    node,
+    pairs,
+    draw,
+    turn,
+    move,
+    tag,
+    onFocus: (/** @type {(pair: string) => void} */ action) => () => focus && action(focus),
+    toggle,
+    samePrompt: (/** @type {string} */ pair) => send({ kind: "prompt", pair }),
+    /** @param {any} message */
+    update(message) {
+      list = message;
+      if (message.focus) focus = message.focus;
+      setChoices(sort, message.orders);
+      sort.value = message.sort;
+      rows.scrollTop = 0;
+      read().paged();
+    },
+    /** @param {any} message */
+    noted(message) {
+      notes = message;
+      form = null;
+      draw();
+    },
+  };
+}

@@ -1,0 +1,1 @@
+"""One page on which every view answers one selection."""

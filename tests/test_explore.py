@@ -1,0 +1,226 @@
+"""The page: counts agree with clauses, one selection moves everything, and no text leaves unasked."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+
+import made_topics
+import numpy as np
+import polars as pl
+import pytest
+from fake_front import Front, state_of
+
+import btviz
+from btviz.errors import UsageError
+from btviz.session import ContentPolicy, hex_id
+from btviz.session.clauses import Tables
+
+
+@pytest.fixture(scope="module")
+def sample():
+    return btviz.load("sample")
+
+
+@pytest.fixture(scope="module")
+def made(sample):
+    """A map, and scores of a reward and of a cost model."""
+    ids = sample.items["pair_id"]
+    draw = np.random.default_rng(0)
+    points = pl.DataFrame({"pair_id": ids, "x": draw.normal(size=len(ids)), "y": draw.normal(size=len(ids))})
+    scores = [
+        pl.DataFrame({"pair_id": ids, "score": draw.normal(size=len(ids))}).select(
+            "pair_id",
+            pl.lit("made").alias("model"),
+            pl.lit(kind).alias("kind"),
+            pl.lit(None, pl.String).alias("target"),
+            "score",
+        )
+        for kind in ("reward", "cost")
+    ]
+    return points, pl.concat(scores)
+
+
+@pytest.fixture
+def page(sample, made, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    points, scores = made
+    page = btviz.explore(sample, points=points, scores=scores, policy=ContentPolicy())
+    yield page
+    page.close()
+
+
+def received(front, kind):
+    """The last message of a kind."""
+    return [message for message in front.received if message["kind"] == kind][-1]
+
+
+def facet_of(front, name):
+    [found] = [facet for facet in received(front, "facets")["facets"] if facet["name"] == name]
+    return found
+
+
+def test_every_bar_counts_what_a_click_on_it_chooses(page):
+    front = Front(page)
+    front.tell("ready")
+    for facet in list(received(front, "facets")["facets"]):
+        for number, total in enumerate(facet["totals"]):
+            front.tell("facet", facet=facet["name"], low=number, high=number, how="replace")
+            assert received(front, "bar")["n"] == total, (facet["name"], number)
+            assert facet_of(front, facet["name"])["counts"][number] == total
+            names = {"ds": page.ds, "pl": pl, "scores": page.tables["scores"]}
+            assert page.ds.items.filter(eval(page.selection.expression, names)).height == total
+            front.tell("undo")
+    assert page.selection.pair_ids is None
+
+
+def test_counts_of_a_selection_are_those_of_its_pairs(page, sample):
+    front = Front(page)
+    page.click("categories", "Privacy violation")
+    page.click("safety", "unsafe")
+    chosen = sample.items.filter(sample.taxonomy.has("privacy"), ~pl.col("is_safe"))
+    front.tell("ready")
+    assert received(front, "bar")["n"] == chosen.height
+    violence = [c.title for c in sample.taxonomy.categories].index("Violence, aiding and abetting, incitement")
+    counts = facet_of(front, "categories")["counts"]
+    assert counts[violence] == chosen.filter(sample.taxonomy.has("violence")).height
+    drawn = received(front, "canvas")
+    assert drawn["heading"].startswith(f"{chosen.height:,} of {sample.items.height:,} pairs")
+
+
+def test_a_click_replaces_what_its_own_facet_said_and_keeps_the_others(page, sample):
+    page.click("safety", "unsafe")
+    page.click("categories", "Privacy violation")
+    page.click("categories", "Self-harm", how="add")
+    assert page.selection.origin == "unsafe AND (Privacy violation or Self-harm)"
+    page.click("categories", "Child abuse")
+    assert page.selection.origin == "unsafe AND Child abuse"
+    page.click("categories", "Child abuse")
+    page.click("dispute", "disputed", how="exclude")
+    assert page.selection.origin == "unsafe NOT disputed"
+    unsafe = sample.items.filter(~pl.col("is_safe"), pl.col("n_unsafe") == pl.col("n_annotations"))
+    assert page.selection.pair_ids.equals(unsafe["pair_id"])
+
+
+def test_a_region_of_the_plane_is_a_range_on_both_scores(page, made):
+    front = Front(page)
+    front.tell("canvas", name="plane")
+    assert received(front, "points")["n"] == page.ds.items.height
+    front.tell("region", name="plane", corners=[0.0, 1.0, -0.5, 0.5])
+    _, scores = made
+    wide = scores.pivot("kind", index="pair_id", values="score")
+    inside = wide.filter(pl.col("reward") >= 0, pl.col("reward") < 1, pl.col("cost") >= -0.5, pl.col("cost") < 0.5)
+    assert page.selection.pair_ids.to_list() == inside["pair_id"].sort().to_list()
+    assert len(page.selection.clauses) == 2
+    assert page.selection.undo()
+    assert page.selection.pair_ids is None
+
+
+def test_the_map_lights_what_is_selected(page, made):
+    sent = []
+    page.send = lambda content, buffers=None: sent.append((content, buffers))
+    page.show("map")
+    page.click("safety", "unsafe")
+    buffers = [buffers for content, buffers in sent if content["kind"] == "canvas"][-1]
+    bits = np.unpackbits(np.frombuffer(buffers[0], np.uint8), bitorder="little")[: page.ds.items.height].astype(bool)
+    assert made[0]["pair_id"].filter(pl.Series(bits)).to_list() == page.selection.pair_ids.to_list()
+
+
+@pytest.mark.parametrize("order", ["+cost by made", "-reward by made", "longest", "dispute", "random"])
+def test_the_list_is_sorted_as_asked(page, made, order):
+    page.click("categories", "Privacy violation")
+    front = Front(page)
+    front.tell("sort", by=order)
+    assert received(front, "reading")["sort"] == order
+    rows = page.selected
+    assert sorted(rows["pair_id"]) == page.selection.pair_ids.to_list()
+    if "by" in order:
+        scores = made[1].filter(pl.col("kind") == order[1:].split()[0])
+        values = rows.join(scores, on="pair_id", maintain_order="left")["score"]
+        assert values.is_sorted(descending=order[0] == "+")
+    elif order == "longest":
+        assert rows["response_words"].is_sorted(descending=True)
+    elif order == "dispute":
+        n = rows.filter(pl.col("n_unsafe") > 0, pl.col("n_unsafe") < pl.col("n_annotations")).height
+        assert rows.head(n).filter(pl.col("n_unsafe").is_in([0, 3])).is_empty()
+
+
+def test_all_answers_to_a_prompt_are_chosen_in_one_step(page, sample):
+    front = Front(page)
+    page.click("safety", "unsafe")
+    pair = page.selection.pair_ids[0]
+    front.tell("prompt", pair=hex_id(pair))
+    prompt = sample.items.filter(pl.col("pair_id") == pair)["prompt_id"][0]
+    assert page.selection.pair_ids.equals(sample.items.filter(pl.col("prompt_id") == prompt)["pair_id"])
+    assert sample.items.filter(eval(page.selection.expression, {"pl": pl})).height == len(page.selection.pair_ids)
+
+
+def test_topics_have_neutral_names_and_choose_their_pairs(sample, made, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    embeddings = made_topics.embedded(sample) if hasattr(made_topics, "embedded") else None
+    if embeddings is None:
+        embeddings = btviz.embed(sample, text="prompt", encoder="words")
+    topics = btviz.fit_topics(sample, embeddings=embeddings, random_state=0)
+    page = btviz.explore(sample, topics=topics, policy=ContentPolicy())
+    page.click("topics", 0)
+    assert page.selection.pair_ids.to_list() == topics.assignments.filter(pl.col("topic") == 0)["pair_id"].to_list()
+    assert page.selection.origin == topics.topics["name"][0]
+    page.close()
+
+
+def test_no_text_leaves_unless_it_is_asked_for(page, sample):
+    front = Front(page)
+    messages = [*front.tell("ready")]
+    for step in (
+        {"kind": "facet", "facet": "safety", "low": 0, "high": 0, "how": "replace"},
+        {"kind": "search", "text": "how", "by": "words"},
+        {"kind": "export"},
+        {"kind": "save", "name": "kept"},
+        {"kind": "canvas", "name": "contrast"},
+    ):
+        messages += front.tell(**step)
+    said = json.dumps(messages) + state_of(page) + page.picture + repr(page)
+    texts = sample.items.select(pl.concat([pl.col("prompt"), pl.col("response")])).to_series().unique()
+    assert not [text for text in texts if len(text) > 12 and text in said]
+    shown = front.texts(int(page.selection.pair_ids[0]))
+    assert shown["prompt"]["text"] == sample.items.filter(pl.col("pair_id") == page.selection.pair_ids[0])["prompt"][0]
+
+
+def test_the_picture_that_remains_is_small_and_has_no_script(page):
+    page.click("categories", "Privacy violation")
+    root = ET.fromstring(page.picture)
+    assert len(page.picture) < 200_000
+    assert {element.tag.split("}")[1] for element in root.iter()} == {"svg", "title", "rect", "text"}
+    words = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert any(word.startswith("Selected: 233 of 5,000") for word in words)
+    assert any("run the cell" in word.lower() for word in words)
+    bundle = page._repr_mimebundle_()
+    assert (bundle[0] if isinstance(bundle, tuple) else bundle)["image/svg+xml"] == page.picture
+
+
+def test_a_kept_selection_is_continued(page, sample):
+    front = Front(page)
+    page.click("categories", "Self-harm")
+    chosen = page.selection.pair_ids
+    front.tell("save", name="yesterday")
+    front.tell("clear")
+    assert received(front, "bar")["saved"] == ["yesterday"]
+    front.tell("load", name="yesterday")
+    assert page.selection.pair_ids.equals(chosen)
+    other = btviz.Selection(sample.items["pair_id"])
+    other.open(page.selection.to_json(), tables=Tables(sample))
+    assert other.pair_ids.equals(chosen)
+
+
+def test_what_is_not_there_is_said(page):
+    with pytest.raises(UsageError, match="facet"):
+        page.click("colour", 0)
+    with pytest.raises(UsageError, match="Privacy"):
+        page.click("categories", "Privacy")
+    with pytest.raises(UsageError, match="words"):
+        page.search(" ")
+    with pytest.raises(UsageError, match="meaning"):
+        page.search("something", by="meaning")
+    front = Front(page)
+    front.tell("canvas", name="network")
+    assert "network" in received(front, "say")["text"]
