@@ -206,6 +206,24 @@ def test_what_is_exported_loads_as_the_corrected_data(sample, rows, tmp_path, re
     assert not (tmp_path / "plain" / "CORRECTIONS.md").exists()
 
 
+def test_corrected_comparisons_load_as_they_were_written(tmp_path):
+    """Rows that were apart by what was corrected come in the order of the files once they are alike."""
+    kinds = [("a", "b", 1, False), ("a", "b", 0, True), ("b", "a", 0, True), ("a", "b", 1, True)]
+    lines = [
+        {"prompt": "p", "response_0": x, "response_1": y, "safer_response_id": safer, "is_response_0_safe": safe,
+         "is_response_1_safe": True} for x, y, safer, safe in kinds
+    ]  # fmt: skip
+    file = tmp_path / "some.jsonl"
+    file.write_text("".join(json.dumps(line) + "\n" for line in lines))
+    ds = btviz.load(file)
+    first, second = ds.pairs["pair_id"]
+    done = ds.corrected([{"pair_id": first, "field": f"safer:{second:016x}", "after": True}])
+    btviz.export(done, tmp_path / "out", texts=True)
+    again = btviz.load(tmp_path / "out")
+    assert again.fingerprint == done.fingerprint != ds.fingerprint
+    assert again.preferences.equals(done.preferences)
+
+
 def test_the_data_card_says_what_was_changed_and_holds_no_text(sample, rows, tmp_path):
     marker = "a reason that quotes what was written"
     done = corrected(sample, [row | {"why": marker, "reviewer": "AB | <b>"} for row in rows])

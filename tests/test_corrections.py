@@ -122,6 +122,21 @@ def test_of_one_reviewer_the_latest_row_counts_and_between_two_none(tiny, ids):
     assert (statuses(done), done.fingerprint) == (["conflict"] * 2, tiny.fingerprint)
 
 
+def test_what_another_reviewer_confirmed_stays(tiny, ids):
+    pair = ids["they attract iron"]
+    said = correction(pair, "is_safe", after=False)
+    confirmed = correction(pair, "review", "confirmed", reviewer="CD", at=1)
+    with pytest.warns(UserWarning, match="1 conflict"):
+        done = tiny.corrected([said, confirmed])
+    assert (statuses(done), done.fingerprint) == (["conflict", "review"], tiny.fingerprint)
+    own = tiny.corrected([said, correction(pair, "review", "confirmed", at=1)])
+    assert statuses(own) == ["applied", "review"], "what one corrected oneself is what one confirmed"
+    later = tiny.corrected([said, confirmed, correction(pair, "review", "unsure", reviewer="CD", at=2)])
+    assert statuses(later) == ["applied", "review", "review"]
+    agreed = tiny.corrected([said, confirmed, correction(pair, "is_safe", after=False, reviewer="CD")])
+    assert statuses(agreed) == ["applied", "review", "applied"]
+
+
 def test_the_same_reviewer_at_the_same_time_cannot_mean_both(tiny, ids):
     pair = ids["in march"]
     with pytest.warns(UserWarning, match="2 conflict"):

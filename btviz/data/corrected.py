@@ -13,7 +13,17 @@ from dataclasses import dataclass
 import polars as pl
 
 from btviz.data.corrections import CORRECTIONS, REVIEW, Claims, claims_of, field_text, stated
-from btviz.data.tables import ANNOTATION_ORDER, ID, ORDERS, PAIRS, PREFERENCE_ORDER, PROMPT_ORDER, conform, items_of
+from btviz.data.tables import (
+    ANNOTATION_ORDER,
+    ID,
+    ORDERS,
+    PAIRS,
+    PLACE,
+    PREFERENCE_ORDER,
+    PROMPT_ORDER,
+    conform,
+    items_of,
+)
 from btviz.data.votes import Tally, compared_labels
 from btviz.errors import UsageError
 from btviz.taxonomy.categories import Taxonomy
@@ -24,7 +34,8 @@ CORRECTION_STATUSES = {
     APPLIED: "the data are now as it says",
     PARTLY: "some of its categories are in conflict with another correction, and stay as released",
     SAME: "the data said so before",
-    "conflict": "another reviewer, or the same one at the same time, says otherwise; the field stays as released",
+    "conflict": "another reviewer, or the same one at the same time, says otherwise, or confirmed what was released; "
+    "the field stays as released",
     "replaced": "the same reviewer said something else later",
     "taken back": "the reviewer took an earlier correction back",
     "review": "it says that a reviewer looked, and changes nothing",
@@ -90,12 +101,15 @@ def corrected_tables(read: Callable[[str], pl.DataFrame], table: pl.DataFrame, *
     """
     before = {name: read(name) for name in ("annotations", "pairs", "preferences", "prompts")}
     claims = claims_of(table, taxonomy)
+    checked = _checked(claims, before)
     held = _held(claims.settled, before)
+    refused = checked.filter("refused").select("pair_id", "target").unique()
     changes = held.filter(pl.col("problem").is_null(), pl.col("value").ne_missing(pl.col("released")))
+    changes = changes.join(refused, on=["pair_id", "target"], how="anti", maintain_order="left")
     tables = _changed(before, changes, taxonomy=taxonomy, places=read("places"))
     items = items_of(before["pairs"], before["prompts"])
     doubts = claims.problems | _unlike_before(table, items, taxonomy=taxonomy)
-    status = _statuses(table, claims, checked=_checked(claims, before), details=doubts)
+    status = _statuses(table, claims, checked=checked, details=doubts)
     findings = conform(pl.concat([table, status], how="horizontal"), FINDINGS)
     field = pl.when(pl.col("target").str.starts_with("#")).then(pl.lit("labels")).otherwise("target")
     n_applied = changes.select("pair_id", field.alias("field")).n_unique()
@@ -175,7 +189,18 @@ def _checked(claims: Claims, tables: Mapping[str, pl.DataFrame]) -> pl.DataFrame
     """Every claim of every row, with what is released of its target."""
     about = ["pair_id", "target"]
     found = _held(claims.rows.select(*about, pl.lit(None, pl.Int16).alias("value")).unique(), tables).drop("value")
-    return claims.rows.join(found, on=about, how="left", maintain_order="left")
+    checked = claims.rows.join(found, on=about, how="left", maintain_order="left")
+    return checked.with_columns(_refused(checked, claims.confirmed))
+
+
+def _refused(checked: pl.DataFrame, confirmed: pl.DataFrame) -> pl.Series:
+    """Claims on what another reviewer confirmed to be right as released, and says nothing else of."""
+    own = checked.filter("holds", pl.col("value").is_not_null()).select("pair_id", "target", "reviewer").unique()
+    about = checked.with_row_index("claim").select("claim", "pair_id", "target")
+    opposed = about.join(confirmed, on="pair_id").join(own, on=["pair_id", "target", "reviewer"], how="anti")
+    differs = checked["value"].ne_missing(checked["released"]) & ~checked["target"].str.contains(":", literal=True)
+    is_opposed = pl.int_range(checked.height, dtype=pl.UInt32, eager=True).is_in(opposed["claim"].unique().implode())
+    return (is_opposed & differs & checked["holds"] & checked["value"].is_not_null()).alias("refused")
 
 
 def _unlike_before(table: pl.DataFrame, items: pl.DataFrame, *, taxonomy: Taxonomy) -> dict[int, str]:
@@ -202,12 +227,13 @@ def _statuses(
 ) -> pl.DataFrame:
     """What became of each correction: `status` and `detail`."""
     value, holds = pl.col("value"), pl.col("holds")
-    differs = holds & ~pl.col("conflict") & value.is_not_null() & value.ne_missing(pl.col("released"))
+    conflict = pl.col("conflict") | pl.col("refused")
+    differs = holds & ~conflict & value.is_not_null() & value.ne_missing(pl.col("released"))
     of_rows = checked.group_by("row").agg(
         pl.col("problem").first(),
         holds.any().alias("holds"),
         (holds & value.is_not_null()).any().alias("says"),
-        (holds & value.is_not_null() & pl.col("conflict")).any().alias("conflict"),
+        (holds & value.is_not_null() & conflict).any().alias("conflict"),
         differs.any().alias("changes"),
     )
     status = (
@@ -236,14 +262,14 @@ def _changed(
     before: Mapping[str, pl.DataFrame], changes: pl.DataFrame, *, taxonomy: Taxonomy, places: pl.DataFrame
 ) -> dict[str, pl.DataFrame]:
     edits = _edits(changes, before)
-    numbered = {name: before[name].with_row_index("row") for name in _SORTED_BY}
+    numbered = {name: _numbered(before[name], places.filter(pl.col("table") == name)) for name in _SORTED_BY}
     edited = {
         "annotations": _edited(numbered["annotations"], edits, key="pair_id", ends=""),
         "preferences": _preferences(numbered["preferences"], edits, changes),
         "prompts": _prompts(numbered["prompts"], edits, before["pairs"]),
     }
-    ordered = {name: table.sort(*_SORTED_BY[name], "row") for name, table in edited.items()}
-    tables = {name: table.drop("row") for name, table in ordered.items()}
+    ordered = {name: table.sort(*_SORTED_BY[name], PLACE) for name, table in edited.items()}
+    tables = {name: table.drop("row", PLACE) for name, table in ordered.items()}
     tally = Tally.of(tables["annotations"], taxonomy)
     return {
         **tables,
@@ -251,6 +277,12 @@ def _changed(
         "pairs": _pairs(before["pairs"], tally, tables["preferences"]),
         "places": _places(places, {name: table["row"] for name, table in ordered.items()}),
     }
+
+
+def _numbered(table: pl.DataFrame, places: pl.DataFrame) -> pl.DataFrame:
+    """Rows with their number, and where they stood in the files, which orders those that are alike otherwise."""
+    stood = places[PLACE] if places.height == table.height else pl.int_range(table.height, dtype=pl.UInt32, eager=True)
+    return table.with_row_index("row").with_columns(stood.alias(PLACE))
 
 
 def _places(places: pl.DataFrame, rows: Mapping[str, pl.Series]) -> pl.DataFrame:

@@ -399,12 +399,15 @@ class Claims:
         Rows that cannot be read, and why.
     reviews : set of int
         Rows that change nothing by their kind.
+    confirmed : DataFrame
+        `pair_id`, `reviewer`: what reviewers said last of having looked is that the labels are right.
     """
 
     rows: pl.DataFrame
     settled: pl.DataFrame
     problems: dict[int, str]
     reviews: set[int]
+    confirmed: pl.DataFrame
 
 
 _CLAIMS = pl.Schema(
@@ -446,7 +449,13 @@ def claims_of(table: pl.DataFrame, taxonomy: Taxonomy) -> Claims:
     rows = _settled(pl.DataFrame(said, schema=_CLAIMS, orient="row"))
     agreed = rows.filter("holds", ~pl.col("conflict"), pl.col("value").is_not_null())
     settled = agreed.select("pair_id", "target", "value").unique().sort("pair_id", "target")
-    return Claims(rows, settled, problems, reviews)
+    return Claims(rows, settled, problems, reviews, _confirmed(table))
+
+
+def _confirmed(table: pl.DataFrame) -> pl.DataFrame:
+    looks = table.filter(pl.col("field") == REVIEW).with_columns(pl.col("reviewer").fill_null(""))
+    last = looks.sort("time", nulls_last=False).group_by("pair_id", "reviewer").agg(pl.col("after").last())
+    return last.filter(pl.col("after") == REVIEWS[0]).select("pair_id", "reviewer")
 
 
 def _settled(claims: pl.DataFrame) -> pl.DataFrame:
