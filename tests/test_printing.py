@@ -22,6 +22,7 @@ from btviz.errors import DataError, UsageError
 from btviz.reports.figures import verify_all, write_paper
 from btviz.reports.figures.printing import latex_text, width_in_points
 from btviz.reports.figures.write import chosen
+from btviz.reports.tables import estimate, write_tables
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +209,36 @@ def test_a_paper_names_each_figure_once_and_compiles_where_latex_is(tiny: Datase
     said = " ".join(p.extract_text() for p in PdfReader(tmp_path / "main.pdf").pages)
     assert "Figure 1: Category shares." in " ".join(said.split())
     assert "Overfull" not in (tmp_path / "main.log").read_text("utf-8", "replace")
+
+
+@pytest.mark.parametrize(
+    ("value", "low", "high", "shown"),
+    [
+        (0.2400, 0.2239, 0.2553, "0.240 [0.224, 0.255]"),
+        (24.0, 22.39, 25.53, "24.0 [22.4, 25.5]"),
+        (1234.5, 1000.0, 1500.0, "1,234 [1,000, 1,500]"),
+        (0.5, None, None, "0.50"),
+        (None, None, None, "–"),
+        (0.123456, 0.1234559, 0.1234561, "0.1235 [0.1235, 0.1235]"),
+    ],
+)
+def test_numbers_are_rounded_as_their_intervals_allow(value, low, high, shown):
+    assert estimate(value, low=low, high=high) == shown
+
+
+@pytest.mark.slow
+def test_tables_come_in_three_forms_with_the_shares_that_were_counted(tiny: Dataset, tmp_path: Path):
+    written = write_tables(tiny, tmp_path, only=["categories", "agreement"])
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["categories.csv", "categories.html", "categories.tex"]
+    assert "one annotation per pair" in written.filter(table="agreement")["not_made"][0]
+    counted = btviz.category_counts(tiny).sort("n_category", descending=True)
+    table = pl.read_csv(tmp_path / "categories.csv")
+    assert table["n"].to_list() == counted["n_category"].to_list()
+    first = float(table["% of all"].cast(pl.String)[0].split()[0])
+    assert first == pytest.approx(100 * counted["share"][0], abs=0.5)
+    latex = (tmp_path / "categories.tex").read_text("utf-8")
+    assert latex.count("\\\\\n") == 15
+    assert "\\toprule" in latex
+    assert "\\% of unsafe" in latex
+    with pytest.raises(UsageError, match="categories, agreement"):
+        write_tables(tiny, tmp_path, only=["nothing"])

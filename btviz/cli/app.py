@@ -16,7 +16,7 @@ from btviz.cli.corrections import corrections_group
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
 from btviz.cli.export import export_command
-from btviz.cli.figures import figures_command, paper_command
+from btviz.cli.figures import figures_command, paper_command, tables_command
 from btviz.cli.lab import NO_TELEMETRY, lab_command
 from btviz.cli.map import map_command
 from btviz.cli.page import report_command
@@ -85,6 +85,7 @@ app.add_command(score_command)
 app.add_command(check_command)
 app.add_command(map_command)
 app.add_command(figures_command)
+app.add_command(tables_command)
 app.add_command(paper_command)
 app.add_command(corrections_group)
 app.add_command(report_command)

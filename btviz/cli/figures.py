@@ -117,6 +117,30 @@ def figures_command(  # noqa: PLR0913  # one for each option
     print_figures(ds, manifest, folder=folder)
 
 
+@click.command("tables")
+@click.argument("name")
+@click.option("--out", type=click.Path(file_okay=False, path_type=Path), help="folder; figures/NAME/tables by default")
+@click.option("--only", metavar="A,B", help="these tables only")
+@json_option
+def tables_command(name: str, *, out: Path | None, only: str | None, as_json: bool) -> None:
+    """Write tables of NAME as HTML, LaTeX and CSV, rounded by their intervals."""
+    from btviz import load
+    from btviz.reports import write_tables
+
+    ds = load(name)
+    folder = out or figures_dir() / ds.name / "tables"
+    written = write_tables(ds, folder, only=_separated(only))
+    if as_json:
+        print_json({"name": ds.name, "files": written.to_dicts()})
+        return
+    cells = [
+        (row["table"], row["title"], Path(row["file"]).name) for row in written.drop_nulls("file").iter_rows(named=True)
+    ]
+    print_table(cells, ["table", "title", "file"], title=f"Tables of {ds.population}, in {folder}")
+    for key, reason in written.drop_nulls("not_made").select("table", "not_made").rows():
+        click.echo(f"Not made ({key}): {reason}")
+
+
 @click.command("paper")
 @click.argument("name")
 @click.option("-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="folder; paper-NAME by default")

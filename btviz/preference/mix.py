@@ -109,6 +109,16 @@ def category_mix(datasets: Sequence[Dataset | str], *, where: str = "all") -> pl
     return table.with_columns(pl.lit(where).alias("where"), pl.col(pl.Float64).fill_nan(None)).select(list(MIX))
 
 
+def category_shares_by_prompt(ds: Dataset, *, where: str = "all") -> pl.DataFrame:
+    """The rows of `category_mix` that are of one data set: shares of its rows with intervals by prompt."""
+    choice(where, SUBSETS, what="subset")
+    mix = _mix(ds, ds.taxonomy, where=where, level=1 - 0.05 / len(ds.taxonomy))
+    table = pl.DataFrame(
+        _shares(mix, ds.taxonomy), schema={name: kind for name, kind in MIX.items() if name != "where"}
+    )
+    return table.with_columns(pl.lit(where).alias("where"), pl.col(pl.Float64).fill_nan(None)).select(list(MIX))
+
+
 def _told_apart(mixes: list[_Mix]) -> list[_Mix]:
     """Data sets of one name get a number after it."""
     names = [mix.name for mix in mixes]

@@ -1,4 +1,4 @@
-"""A folder that LaTeX compiles: every figure in the width of a column, or of the page where a column is too narrow."""
+"""A folder that LaTeX compiles: tables, and figures as wide as a column, or as the page where that is too narrow."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.reports.figures.printing import INCH, STYLES, latex_text
 from btviz.reports.figures.write import write_all
+from btviz.reports.tables import write_tables
 from btviz.store import write_file
 
 READABLE = 7.0
@@ -34,7 +35,8 @@ def write_paper(
     ds : Dataset
         What is drawn.
     out : path-like
-        Folder: `main.tex`, and `figures/` with each figure as PDF, its data, and its environment for LaTeX.
+        Folder: `main.tex`, `figures/` with each figure as PDF, its data, and its environment for LaTeX, and `tables/`;
+        these only where every figure is asked for.
     only, scores, progress
         As for `btviz.figures.write_all`.
     style : {"default", "neurips", "icml", "acl"}
@@ -65,11 +67,13 @@ def write_paper(
     small = [row["figure"] for row in words if row["text_points"] < READABLE]
     if small:
         write_all(ds, folder, only=small, width="text", **asked)
-    document = _document(ds, [row["figure"] for row in words], style=style)
+    made = write_tables(ds, Path(out) / "tables", only=None if only is None else [])
+    tables = made.drop_nulls("file")["table"].unique(maintain_order=True).to_list()
+    document = _document(ds, [row["figure"] for row in words], tables=tables, style=style)
     return write_file(Path(out) / "main.tex", document.encode())
 
 
-def _document(ds: Dataset, keys: Sequence[str], *, style: str) -> str:
+def _document(ds: Dataset, keys: Sequence[str], *, tables: Sequence[str], style: str) -> str:
     widths = STYLES[style]
     twice = widths["text"] >= 2 * widths["column"]
     text = f"{widths['text'] / INCH:.4f}in"
@@ -79,6 +83,7 @@ def _document(ds: Dataset, keys: Sequence[str], *, style: str) -> str:
         f"\\usepackage[letterpaper,textwidth={text},textheight=9in{f',columnsep={gap}' if twice else ''}]{{geometry}}",
         "\\usepackage[T1]{fontenc}",
         "\\usepackage[utf8]{inputenc}",
+        "\\usepackage{booktabs}",
         "\\usepackage{graphicx}",
         "\\usepackage{textcomp}",
         "\\graphicspath{{figures/}}",
@@ -86,6 +91,7 @@ def _document(ds: Dataset, keys: Sequence[str], *, style: str) -> str:
         "\\date{}",
         "\\begin{document}",
         "\\maketitle",
+        *(f"\\input{{tables/{key}.tex}}" for key in tables),
         *(part for key in keys for part in (f"\\input{{figures/{key}.tex}}", "\\clearpage" if not twice else "")),
         "\\end{document}",
     ]
