@@ -2,7 +2,7 @@
 
 /** @import { Act, Answer, Category, PairCard } from "../types" */
 import { button, copyText, element } from "../page/dom.js";
-import { plural } from "../page/words.js";
+import { plural, shortly } from "../page/words.js";
 
 const MOST_DOTS = 6;
 
@@ -75,7 +75,7 @@ export const sourceOf = (source) => source && element("span", { class: "btviz-qu
  * @param {string | null} name
  */
 export const rankedBadge = (value, name) =>
-  value != null && element("span", { class: "btviz-value" }, `${name} ${value.toFixed(2).replace("-", "−")}`);
+  value != null && element("span", { class: "btviz-value" }, `${name} ${shortly(value)}`);
 
 /**
  * @param {string} pair
