@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import re
 import xml.etree.ElementTree as ET
+from pathlib import Path
 
 import made_topics
+import nbformat
 import numpy as np
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from fake_front import Front, state_of
+from nbconvert import HTMLExporter
+from notebook_runner import execute
 
 import btviz
+from btviz.cli.app import app
+from btviz.cli.explore import document_of
 from btviz.errors import UsageError
 from btviz.session import ContentPolicy, hex_id
 from btviz.session.clauses import Tables
@@ -224,3 +233,40 @@ def test_what_is_not_there_is_said(page):
     front = Front(page)
     front.tell("canvas", name="network")
     assert "network" in received(front, "say")["text"]
+
+
+def test_the_command_writes_a_document_of_one_cell(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    done = CliRunner().invoke(app, ["explore", "sample", "--write-only"])
+    assert done.exit_code == 0, done.output
+    [code] = [c for c in json.loads(Path(done.output.strip()).read_text())["cells"] if c["cell_type"] == "code"]
+    names: dict = {}
+    *lines, last = code["source"].splitlines()
+    exec("\n".join(lines), names)
+    page = eval(last, names)
+    assert page.ds.items.height == 5000
+    page.close()
+    refused = CliRunner().invoke(app, ["explore", "no-such-data", "--write-only"])
+    assert refused.exit_code == 3
+    assert [path.name for path in (tmp_path / "pages").glob("*.ipynb")] == [Path(done.output.strip()).name]
+
+
+def test_the_document_lays_out_the_texts_where_that_is_asked_for():
+    code = document_of("a/b c.jsonl", with_map=True)["cells"][1]["source"]
+    compile(code, "cell", "exec")
+    assert "points=points, topics=topics" in code
+
+
+@pytest.mark.notebook
+@pytest.mark.slow
+def test_the_first_notebook_shows_the_page_and_a_picture_remains_of_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    notebook = nbformat.read(Path(__file__).parents[1] / "notebooks" / "00_start_here.ipynb", as_version=4)
+    done = execute(notebook)
+    [shown] = [out["data"] for cell in done.cells for out in cell.get("outputs", ()) if "data" in out]
+    assert "application/vnd.jupyter.widget-view+json" in shown
+    assert "of 5,000 pairs" in shown["image/svg+xml"]
+    del done.metadata["widgets"]  # as JupyterLab saves a notebook, unless it is told to keep the state
+    page, _ = HTMLExporter().from_notebook_node(done)
+    [picture] = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
+    assert base64.b64decode(picture).decode() == shown["image/svg+xml"]

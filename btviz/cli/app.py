@@ -15,6 +15,7 @@ from btviz.cli.check import check_command
 from btviz.cli.corrections import corrections_group
 from btviz.cli.data import data_group
 from btviz.cli.demo import demo_command
+from btviz.cli.explore import explore_command
 from btviz.cli.export import export_command
 from btviz.cli.figures import figures_command, paper_command, tables_command
 from btviz.cli.lab import NO_TELEMETRY, lab_command
@@ -90,4 +91,5 @@ app.add_command(paper_command)
 app.add_command(corrections_group)
 app.add_command(report_command)
 app.add_command(export_command)
+app.add_command(explore_command)
 app.add_command(lab_command)

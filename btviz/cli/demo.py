@@ -86,4 +86,4 @@ def _probe_scores(ds: Dataset) -> pl.DataFrame | None:
 def _say_how_to_open(page: Path) -> None:
     lab = "make lab, or btviz lab" if notebooks_dir() else "btviz lab"
     click.echo(f"\nOpen the report in any browser: {page}")
-    click.echo(f"Explore the data in JupyterLab: {lab}, then 01_harm_categories.ipynb")
+    click.echo(f"Explore the data in JupyterLab: {lab}, then 00_start_here.ipynb")

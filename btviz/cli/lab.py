@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
+from pathlib import Path
 from typing import NoReturn
 
 import click
@@ -30,9 +31,9 @@ def lab_environment(environ: Mapping[str, str] | None = None, /) -> dict[str, st
     return environment
 
 
-def lab_arguments(*, browser: bool = True, port: int | None = None) -> list[str]:
-    """Command that opens JupyterLab on the notebooks."""
-    folder = notebooks_dir()
+def lab_arguments(*, browser: bool = True, port: int | None = None, folder: Path | None = None) -> list[str]:
+    """Command that opens JupyterLab on a folder, by default that of the notebooks."""
+    folder = notebooks_dir() if folder is None else folder
     if folder is None:
         raise NotFoundError(
             "The notebooks were asked for, but only the package is installed; they come with the "

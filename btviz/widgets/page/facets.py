@@ -166,7 +166,7 @@ def _votes(tables: Tables) -> Facet | None:
         ends = (values[low], values[high] + 1)
         return words, "items", [Condition("n_annotations", "between", ends)]
 
-    return Facet("votes", "Annotations of a pair", [str(value) for value in values], coded(codes, len(values)), choose)
+    return Facet("votes", "Annotations", [str(value) for value in values], coded(codes, len(values)), choose)
 
 
 def _severity(tables: Tables) -> Facet | None:

@@ -4,9 +4,9 @@ import { button, copyText, element, select, setChoices } from "../page/dom.js";
 import { count, percent } from "../page/words.js";
 
 /**
- * @param {{ send: (message: object) => void, say: (words: string) => void }} act
+ * @param {{ send: (message: object) => void, say: (words: string) => void, drawer: () => void }} act
  */
-export function selectionBar({ send, say }) {
+export function selectionBar({ send, say, drawer }) {
   /** @type {any} */
   let bar = { expression: "" };
   const title = element("strong", { class: "btvx-population" });
@@ -141,6 +141,7 @@ export function selectionBar({ send, say }) {
     element(
       "div",
       { class: "btvx-line" },
+      button("Facets", "Show or hide the facets", drawer, { class: "btvx-drawer" }),
       chips,
       or,
       undo,

@@ -103,7 +103,7 @@ export function canvasPanel({ send }) {
 const roles = () =>
   [
     ["unsafe", "● unsafe"],
-    ["safe", "● safe"],
-    ["other", "● no majority"],
+    ["safe", "○ safe"],
+    ["other", "○ no majority"],
     ["gone", "● not selected"],
   ].map(([role, words]) => element("span", { class: `btvx-legend-${role}` }, words));

@@ -37,7 +37,7 @@ function render({ model, el }) {
     say("");
     speak.send(message);
   };
-  const bar = selectionBar({ send, say });
+  const bar = selectionBar({ send, say, drawer: () => page.classList.toggle("btvx-open") });
   const facets = facetPanel({ send });
   const canvas = canvasPanel({ send });
   const pane = readingPane(model, { send, say, read: () => read });

@@ -3,10 +3,23 @@
 import { plural } from "../page/words.js";
 import { clickable, howOf, number, svg } from "./svg.js";
 
-const SIDE = { least: 22, most: 52 };
-const SLANT = 64; // beyond the last column
+const SIDE = { least: 15, most: 52 };
 const LEGIBLE = 34; // a narrower cell shows a number only where it is not about nothing
-const LABELS = 190; // pixels for the names of rows
+const NUMBERS = 22; // and one that is narrower still shows none
+
+/**
+ * Room for names, and the side of a cell, that let the matrix be seen whole.
+ *
+ * @param {number} n
+ * @param {{ width: number, height: number }} room
+ */
+export function sizes(n, { width, height }) {
+  const labels = Math.round(Math.max(96, Math.min(190, width * 0.3)));
+  const top = Math.round(Math.max(70, Math.min(120, height * 0.24)));
+  const slant = Math.round(top * 0.75); // of the last column's name
+  const side = Math.min((width - labels - slant) / n, (height - top - 8) / n);
+  return { labels, top, slant, side: Math.max(SIDE.least, Math.min(SIDE.most, side)) };
+}
 
 /**
  * Colour of a coefficient: its scale is fixed, so that a colour means the same whatever is selected.
@@ -26,34 +39,30 @@ export function shade(value, signed) {
  */
 export function matrix(said, { width, height, send }) {
   const n = said.labels.length;
-  const top = 120;
-  const side = Math.max(
-    SIDE.least,
-    Math.min(SIDE.most, (width - LABELS - SLANT) / n, (height - top - 8) / n),
-  );
+  const { labels, top, slant, side } = sizes(n, { width, height });
   /** @param {string[]} slugs */
   const choose = (slugs) => (/** @type {MouseEvent} */ event) =>
     send({ kind: "cell", slugs, how: howOf(event) });
   const parts = said.labels.flatMap((/** @type {string} */ label, /** @type {number} */ k) => {
     const middle = (k + 0.5) * side;
-    const [x, y] = [LABELS + middle, top - 6];
+    const [x, y] = [labels + middle, top - 6];
     const act = clickable(`${label}: choose`, choose([said.keys[k]]));
     const title = () => svg("title", {}, label);
     return [
       svg(
         "text",
-        { x: LABELS - 8, y: top + middle + 4, "text-anchor": "end", class: "btvx-axis", ...act },
+        { x: labels - 8, y: top + middle + 4, "text-anchor": "end", class: "btvx-axis", ...act },
         title(),
-        short(label, 25),
+        short(label, Math.floor(labels / 7.2)),
       ),
       svg(
         "text",
         { x, y, transform: `rotate(-45 ${x} ${y})`, class: "btvx-axis", ...act, tabindex: -1 },
         title(),
-        short(label, 20),
+        short(label, Math.floor(top / 5.6)),
       ),
       svg("rect", {
-        x: LABELS + k * side,
+        x: labels + k * side,
         y: top + k * side,
         width: side - 1,
         height: side - 1,
@@ -65,7 +74,7 @@ export function matrix(said, { width, height, send }) {
     (/** @type {[number, number, number | null, number]} */ [row, col, value, both]) => {
       const { strength, side: sign } = shade(value, said.signed);
       const words = `${said.labels[row]} × ${said.labels[col]}: ${number(value)}; ${plural(both, "pair")} with both`;
-      const [x, y] = [LABELS + col * side, top + row * side];
+      const [x, y] = [labels + col * side, top + row * side];
       return svg(
         "g",
         {
@@ -76,7 +85,9 @@ export function matrix(said, { width, height, send }) {
         },
         svg("title", {}, words),
         svg("rect", { x, y, width: side - 1, height: side - 1 }),
-        (side >= LEGIBLE || (value != null && Math.abs(value) >= 0.1)) &&
+        (value == null
+          ? side >= SIDE.least
+          : side >= LEGIBLE || (side >= NUMBERS && Math.abs(value) >= 0.1)) &&
           svg(
             "text",
             {
@@ -90,7 +101,7 @@ export function matrix(said, { width, height, send }) {
       );
     },
   );
-  const size = LABELS + n * side + SLANT;
+  const size = labels + n * side + slant;
   return svg(
     "svg",
     { width: size, height: top + n * side + 4, role: "group", "aria-label": said.title },

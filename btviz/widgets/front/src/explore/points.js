@@ -5,6 +5,7 @@ import { short } from "./matrix.js";
 
 const MARGIN = { left: 46, right: 14, top: 14, bottom: 36 };
 const BARE = { left: 10, right: 10, top: 10, bottom: 10 };
+const FEW = 4000; // selected points that are drawn as circles
 const SMALLEST = 4; // pixels of a region
 
 /**
@@ -21,6 +22,13 @@ export function ticks(low, high) {
   for (let value = Math.ceil(low / step) * step; value <= high + step / 1e6; value += step)
     found.push(Number(value.toFixed(10)));
   return found;
+}
+
+/** @param {DataView} bits */
+function countOf(bits) {
+  let n = 0;
+  for (let k = 0; k < bits.byteLength; k++) for (let byte = bits.getUint8(k); byte; byte &= byte - 1) n++;
+  return n;
 }
 
 /** @param {any} message  with its buffers */
@@ -76,14 +84,18 @@ export function scatter(points, { lit, width, height, send, name }) {
     brush.fillStyle = role("--rest");
     for (let k = 0; k < points.n; k++) if (!isLit(k)) dot(brush, k, size);
     brush.globalAlpha = 0.85;
+    const few = lit != null && countOf(lit) <= FEW;
     for (const [kind, key] of [
       [2, "--quiet"],
       [0, "--safe"],
       [1, "--unsafe"],
     ]) {
       brush.fillStyle = role(String(key));
+      brush.strokeStyle = role(String(key));
       for (let k = 0; k < points.n; k++) {
-        if (points.kinds[k] === kind && isLit(k)) dot(brush, k, lit == null ? size : size + 1);
+        if (points.kinds[k] !== kind || !isLit(k)) continue;
+        if (few) ring(brush, k, kind === 1);
+        else dot(brush, k, lit == null ? size : size + 1);
       }
     }
     brush.globalAlpha = 1;
@@ -96,6 +108,18 @@ export function scatter(points, { lit, width, height, send, name }) {
    */
   function dot(brush, k, size) {
     brush.fillRect(placeX(points.xy[2 * k]) - size / 2, placeY(points.xy[2 * k + 1]) - size / 2, size, size);
+  }
+
+  /**
+   * @param {CanvasRenderingContext2D} brush
+   * @param {number} k
+   * @param {boolean} filled  so that unsafe and safe are told apart in grey
+   */
+  function ring(brush, k, filled) {
+    brush.beginPath();
+    brush.arc(placeX(points.xy[2 * k]), placeY(points.xy[2 * k + 1]), 3.2, 0, 2 * Math.PI);
+    if (filled) brush.fill();
+    else brush.stroke();
   }
 
   /**

@@ -33,6 +33,7 @@ export function readingPane(model, { send, say, read }) {
     "aria-label": "Selected pairs",
     tabindex: 0,
   });
+  const columns = element("div", { class: "btvx-row btvx-columns-of-rows", "aria-hidden": "true" });
   const detail = element("div", { class: "btvx-detail", "aria-live": "polite" });
   const head = element(
     "div",
@@ -43,7 +44,13 @@ export function readingPane(model, { send, say, read }) {
     where,
     on,
   );
-  const node = element("section", { class: "btvx-reading", "aria-label": "Reading" }, head, rows, detail);
+  const node = element(
+    "section",
+    { class: "btvx-reading", "aria-label": "Reading" },
+    head,
+    element("div", { class: "btvx-list" }, columns, rows),
+    detail,
+  );
 
   /** @param {1 | -1} direction */
   function turn(direction) {
@@ -161,6 +168,8 @@ export function readingPane(model, { send, say, read }) {
     );
     back.disabled = list.offset === 0;
     on.disabled = list.offset + list.size >= list.listed;
+    const titles = ["safety", "votes", "categories by majority", list.value_of ?? "", "answer"];
+    columns.replaceChildren(...titles.map((words) => element("span", { title: words }, words)));
     rows.replaceChildren(...list.cards.map(row));
     rows.setAttribute("aria-activedescendant", focus ? `btvx-${focus}` : "");
     const now = card();
