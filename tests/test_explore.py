@@ -270,3 +270,32 @@ def test_the_first_notebook_shows_the_page_and_a_picture_remains_of_it(tmp_path,
     page, _ = HTMLExporter().from_notebook_node(done)
     [picture] = re.findall(r'src="data:image/svg\+xml;base64,([^"]+)"', page)
     assert base64.b64decode(picture).decode() == shown["image/svg+xml"]
+
+
+def test_a_selection_goes_to_somebody_else_and_back_as_json(page):
+    front = Front(page)
+    page.click("categories", "Self-harm")
+    page.click("safety", "safe", how="exclude")
+    front.tell("json")
+    text, chosen = received(front, "copy")["text"], page.selection.pair_ids
+    front.tell("clear")
+    front.tell("open", text=text)
+    assert page.selection.pair_ids.equals(chosen)
+    for wrong in ("pl.lit(True)", "[]", "{}"):
+        front.tell("open", text=wrong)
+        assert "was to be opened" in received(front, "say")["text"]
+    assert page.selection.pair_ids.equals(chosen)
+
+
+def test_a_map_that_was_not_given_is_made_on_request(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    page = btviz.explore(btviz.load("sample-saferlhf"), policy=ContentPolicy())
+    front = Front(page)
+    front.tell("canvas", name="map")
+    assert received(front, "canvas")["encoders"][-1] == "words"
+    front.tell("lay_out", encoder="words")
+    assert received(front, "points")["n"] == page.ds.items.height
+    assert "topics" in [facet["name"] for facet in received(front, "facets")["facets"]]
+    front.tell("facet", facet="topics", low=0, high=0, how="replace")
+    assert received(front, "bar")["n"] == facet_of(front, "topics")["totals"][0]
+    page.close()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -28,7 +29,7 @@ from btviz.session import (
     possible_ids,
     table_bytes,
 )
-from btviz.texts import Embeddings, Topics
+from btviz.texts import Embeddings, TopicMap, Topics, make_topic_map
 from btviz.widgets import front
 from btviz.widgets.inspector.index import index_pairs
 from btviz.widgets.inspector.inspector import Inspector, Message
@@ -36,7 +37,13 @@ from btviz.widgets.page import canvases
 from btviz.widgets.page.facets import Facet, facets_of
 from btviz.widgets.page.picture import picture_of
 from btviz.widgets.page.reading import Reading
-from btviz.widgets.parts.background import Background
+from btviz.widgets.parts.background import Background, Report
+
+ENCODERS = ("minilm", "static", "words")
+"""What may read the texts: a transformer, one that is distilled of it, or counts of words, which need no model."""
+
+STAGES = 8
+"""Lines that a topic map says of its progress, about."""
 
 CANVASES = ("matrix", "contrast", "strata", "map", "plane")
 
@@ -136,9 +143,10 @@ class ExplorePage(Inspector):
         self._canvas, self._coefficient = "matrix", "phi"
         self._sent: set[str] = set()
         self._background = Background(lambda _: None)
+        self._mapping = Background(lambda share: self.send({"kind": "mapping", "share": share}))
         self._reading = Reading(self.ds, index=self._index, selection=self.selection, notes=self.notes)
         self._reading.scores_from(self.tables)
-        self._until_closed(self.selection.observe(self._selection_changed), self._background.close)
+        self._until_closed(self.selection.observe(self._selection_changed), self._background.close, self._mapping.close)
         self._selection_changed()
 
     @property
@@ -207,6 +215,24 @@ class ExplorePage(Inspector):
             near = near_text(self._embeddings, text, n=n)
             self.selection.set(near, origin=f"nearest in meaning, {near.height}", value="similarity", view="search")
 
+    def lay_out(self, *, encoder: str = "minilm") -> None:
+        """Make the map and the topics that were not given, beside the kernel; what is stored is not made again.
+
+        Parameters
+        ----------
+        encoder : str
+            As for `btviz.embed`: what reads the texts.
+        """
+        stages = iter(range(1, STAGES))
+
+        def job(report: Report) -> TopicMap:
+            def told(_: str) -> None:
+                report(next(stages, STAGES) / STAGES)
+
+            return make_topic_map(self.ds, encoder=encoder, stability=False, progress=told)
+
+        self._mapping.run(job, on_done=self._laid_out, on_error=self._not_laid_out)
+
     def exported(self) -> pl.DataFrame:
         """Selected pairs with their labels, tags, topic and scores; no text is among them."""
         rows = self.ds.named(self.selected)
@@ -241,7 +267,7 @@ class ExplorePage(Inspector):
     @property
     def _canvases(self) -> list[str]:
         there = {"matrix": self._index.has_categories, "contrast": self._index.has_categories}
-        there |= {"strata": self._comparisons is not None} | dict.fromkeys(self._planes, True)
+        there |= {"strata": self._comparisons is not None, "map": True} | dict.fromkeys(self._planes, True)
         return [name for name in CANVASES if there.get(name)]
 
     @property
@@ -268,7 +294,8 @@ class ExplorePage(Inspector):
         self.set_trait("picture", self._picture())
 
     def _send_bar(self) -> None:
-        scope, now = self._scope_now, self.selection.choice
+        scope, pick = self._scope_now, self.selection
+        now = pick.choice
         unsafe = self._index.is_unsafe if scope.mask is None else self._index.is_unsafe[scope.mask]
         branches = [
             [{"view": term.clause.view, "words": term.clause.words, "excluded": term.excluded} for term in branch]
@@ -288,6 +315,7 @@ class ExplorePage(Inspector):
                 "expression": now.expression,
                 "saved": self.saved.names,
                 "meaning": self._embeddings is not None,
+                "sought": [test.value for one in pick.clauses for test in one.tests if test.test == "contains"],
             }
         )
 
@@ -347,6 +375,10 @@ class ExplorePage(Inspector):
             said = {"name": name, "title": plane.title, "heading": scope.heading, "doubt": ""}
             self.send(common | said | {"all_lit": scope.mask is None}, [plane.lit(scope.mask)])
             return
+        if name == "map":
+            words = "No map of the texts was given. It can be made here, and topics with it; what is made is kept."
+            self.send(common | {"name": name, "title": "Map of texts", "heading": words, "encoders": [*ENCODERS]})
+            return
         self._background.run(
             lambda _: self._computed(name, scope),
             on_done=lambda drawn: self.send(common | drawn),
@@ -378,6 +410,10 @@ class ExplorePage(Inspector):
             "clear": lambda _: pick.clear(),
             "save": self._save,
             "load": lambda message: self._say(self.saved.load(message["name"], pick, tables=self.tables)),
+            "lay_out": lambda message: self.lay_out(encoder=choice(message["encoder"], ENCODERS, what="encoder")),
+            "cancel": lambda _: self._cancel(),
+            "json": lambda _: self.send({"kind": "copy", "text": json.dumps(pick.to_json(), ensure_ascii=False)}),
+            "open": self._open,
             "search": lambda message: self.search(message["text"], by=message["by"]),
             "export": lambda _: self._download(),
             "turn": self._turn,
@@ -390,6 +426,36 @@ class ExplorePage(Inspector):
     def _step(self, step: Callable[[], bool]) -> None:
         if not step():
             self._say("There is no other state in that direction.")
+
+    def _laid_out(self, made: TopicMap) -> None:
+        parts = {"points": made.points, "topics": made.topics.topics, "assignments": made.topics.assignments}
+        self.tables = Tables(self.ds, {**self.tables.others, **parts})
+        self._embeddings = made.embeddings
+        for name in ("_facets", "_planes"):
+            self.__dict__.pop(name, None)
+        self._sent.discard("map")
+        self.send({"kind": "mapping", "share": None, "done": True})
+        self._send_all()
+
+    def _not_laid_out(self, why: str) -> None:
+        self.send({"kind": "mapping", "share": None, "done": True})
+        self._say(why)
+
+    def _cancel(self) -> None:
+        self._mapping.cancel()
+        self.send({"kind": "mapping", "share": None, "done": True})
+
+    def _open(self, message: Message) -> None:
+        """A selection that somebody else wrote: data, of which nothing is run."""
+        try:
+            document = json.loads(message["text"])
+        except json.JSONDecodeError as error:
+            raise UsageError(
+                "A selection was to be opened; what was pasted is no JSON. Paste what “Copy as JSON” gave."
+            ) from error
+        if not isinstance(document, dict):
+            raise UsageError("A selection was to be opened; what was pasted is JSON, but no object. Paste all of it.")
+        self.selection.open(document, tables=self.tables)
 
     def _begin(self) -> None:
         self._sent.clear()  # a new page in the browser has no points yet

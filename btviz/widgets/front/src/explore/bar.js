@@ -9,6 +9,15 @@ import { count, percent } from "../page/words.js";
 export function selectionBar({ send, say, drawer }) {
   /** @type {any} */
   let bar = { expression: "" };
+  /**
+   * JupyterLab keeps Enter from submitting a form.
+   *
+   * @param {(event: Event) => void} submit
+   */
+  const keys = (submit) => (/** @type {KeyboardEvent} */ event) => {
+    if (event.key === "Escape") keep.hidden = true;
+    if (event.key === "Enter" && event.target instanceof HTMLInputElement) submit(event);
+  };
   const title = element("strong", { class: "btvx-population" });
   const chips = element("div", { class: "btvx-chips", role: "list", "aria-label": "Selection" });
   const counts = element("span", { class: "btvx-counts", role: "status" });
@@ -23,9 +32,8 @@ export function selectionBar({ send, say, drawer }) {
     send({ kind: "export" }),
   );
   const saved = select("Selections kept by name", [], (name) => {
-    if (name === "+") keep.hidden = false;
-    else if (name) send({ kind: "load", name });
-    if (name === "+") name_.focus();
+    const act = acts[name] ?? (() => name && send({ kind: "load", name: name.slice(1) }));
+    act();
     saved.value = "";
   });
   const name_ = element("input", {
@@ -33,11 +41,12 @@ export function selectionBar({ send, say, drawer }) {
     placeholder: "name",
     maxlength: 60,
   });
+  const confirm_ = element("button", { type: "submit" }, "Keep");
   const keep = element(
     "form",
-    { class: "btvx-keep", hidden: true, on: { submit: kept, keydown: leave } },
+    { class: "btvx-keep", hidden: true, on: { submit: kept, keydown: keys(kept) } },
     name_,
-    element("button", { type: "submit" }, "Keep"),
+    confirm_,
   );
   const by = select(
     "What to search for",
@@ -54,18 +63,40 @@ export function selectionBar({ send, say, drawer }) {
     "aria-label": "Search",
     spellcheck: "false",
   });
-  const find = element("form", { class: "btvx-find", role: "search", on: { submit: found } }, by, search);
+  const find = element(
+    "form",
+    { class: "btvx-find", role: "search", on: { submit: found, keydown: keys(found) } },
+    by,
+    search,
+  );
+
+  /** @type {Record<string, () => void>} */
+  const acts = {
+    "+": () => ask("name", "Keep", 60),
+    "<": () => ask("paste JSON", "Open", 2_000_000),
+    ">": () => send({ kind: "json" }),
+  };
+
+  /**
+   * @param {string} placeholder
+   * @param {string} words
+   * @param {number} most
+   */
+  function ask(placeholder, words, most) {
+    Object.assign(name_, { placeholder, value: "", maxLength: most });
+    name_.setAttribute("aria-label", placeholder);
+    confirm_.replaceChildren(words);
+    keep.hidden = false;
+    name_.focus();
+  }
 
   /** @param {Event} event */
   function kept(event) {
     event.preventDefault();
-    if (!name_.value.trim()) return;
-    send({ kind: "save", name: name_.value.trim() });
+    const said = name_.value.trim();
+    if (!said) return;
+    send(confirm_.textContent === "Keep" ? { kind: "save", name: said } : { kind: "open", text: said });
     keep.hidden = true;
-  }
-  /** @param {KeyboardEvent} event */
-  function leave(event) {
-    if (event.key === "Escape") keep.hidden = true;
   }
   /** @param {Event} event */
   function found(event) {
@@ -126,8 +157,10 @@ export function selectionBar({ send, say, drawer }) {
     for (const control of [or, clear]) control.hidden = !shown.length;
     const choices = [
       ["", "Kept ▾"],
-      ...bar.saved.map((/** @type {string} */ name) => [name, name]),
+      ...bar.saved.map((/** @type {string} */ name) => [`=${name}`, name]),
       ["+", "Keep this as …"],
+      [">", "Copy as JSON"],
+      ["<", "Open JSON …"],
     ];
     setChoices(saved, choices);
     saved.value = "";

@@ -22,6 +22,8 @@ export function canvasPanel({ send }) {
   let said = null;
   /** @type {DataView | null} */
   let lit = null;
+  /** @type {ReturnType<typeof offer> | null} */
+  let offered = null;
   /** @type {Map<string, ReturnType<typeof pointsOf>>} */
   const planes = new Map();
   const tabs = element("div", { class: "btvx-tabs", role: "tablist", "aria-label": "Canvas" });
@@ -72,6 +74,11 @@ export function canvasPanel({ send }) {
       drawn.draw();
       return;
     }
+    if (said.encoders) {
+      offered ??= offer(said.encoders, send);
+      room.replaceChildren(offered.node);
+      return;
+    }
     room.replaceChildren(...(DRAWN[said.name] ? [DRAWN[said.name](said, size)] : []));
   }
 
@@ -79,6 +86,8 @@ export function canvasPanel({ send }) {
     node,
     room,
     draw,
+    /** @param {any} message */
+    mapping: (message) => offered?.told(message),
     /** @param {any} message */
     keep(message, /** @type {DataView[]} */ buffers) {
       planes.set(message.name, pointsOf(message, buffers));
@@ -96,6 +105,50 @@ export function canvasPanel({ send }) {
         coefficient.value = message.coefficient;
       }
       draw();
+    },
+  };
+}
+
+/**
+ * What stands where the map was not given: it can be made here, with progress, and given up.
+ *
+ * @param {string[]} encoders
+ * @param {(message: object) => void} send
+ */
+function offer(encoders, send) {
+  const by = select(
+    "What reads the texts",
+    encoders.map((name) => [name, name]),
+    () => {},
+  );
+  const progress = element("progress", { "aria-label": "Share that is done", max: 1 });
+  const stop = button("Cancel", "Give it up; what is done is kept", () => send({ kind: "cancel" }));
+  const busy = element(
+    "div",
+    { class: "btvx-line", hidden: true, role: "status" },
+    progress,
+    "Reading the texts …",
+    stop,
+  );
+  const make = button("Make the map", "Embed the texts, lay them out and find topics", () => {
+    busy.hidden = false;
+    make.disabled = true;
+    send({ kind: "lay_out", encoder: by.value });
+  });
+  const node = element(
+    "div",
+    { class: "btvx-offer" },
+    element("div", { class: "btvx-line" }, by, make),
+    busy,
+  );
+  return {
+    node,
+    /** @param {{ share: number | null, done?: boolean }} message */
+    told({ share, done }) {
+      busy.hidden = Boolean(done);
+      make.disabled = !done;
+      if (share == null) progress.removeAttribute("value");
+      else progress.value = share;
     },
   };
 }

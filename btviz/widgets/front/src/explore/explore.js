@@ -3,7 +3,7 @@
 /** @import { Cleanup, View } from "../types" */
 import { policyBar } from "../inspector/policy.js";
 import { reading } from "../inspector/reading.js";
-import { debounce, element, isTyping, listen, pressed } from "../page/dom.js";
+import { copyText, debounce, element, isTyping, listen, pressed } from "../page/dom.js";
 import { speaker } from "../page/speaker.js";
 import { survive } from "../page/survive.js";
 import { selectionBar } from "./bar.js";
@@ -100,12 +100,15 @@ function render({ model, el }) {
       page.hidden = false;
       picture.hidden = true;
       bar.update(message);
+      pane.seek(message.sought);
     },
     facets: facets.update,
     reading: pane.update,
     notes: pane.noted,
     canvas: canvas.update,
     points: canvas.keep,
+    mapping: canvas.mapping,
+    copy: ({ text }) => copyText(text, "Copied this selection as JSON; others open it under “Kept”.", say),
     say: (message) => say(message.text),
     download,
   };

@@ -18,6 +18,8 @@ export function readingPane(model, { send, say, read }) {
   let list = { cards: [], orders: [], offset: 0, listed: 0, size: 25 };
   /** @type {{ tags: string[], notes: Note[] }} */
   let notes = { tags: [], notes: [] };
+  /** @type {string[]} */
+  let sought = [];
   /** @type {string | null} */
   let focus = null;
   /** @type {HTMLFormElement | null} */
@@ -143,7 +145,7 @@ export function readingPane(model, { send, say, read }) {
       ),
       facts && element("p", { class: "btvx-quiet" }, facts),
       ...(shown
-        ? parts.map((part) => textBlock(part, shown))
+        ? parts.map((part) => marked(textBlock(part, shown), sought))
         : [element("p", { class: "btviz-hidden" }, `Hidden: ${sizes.join(", ")}`)]),
       element(
         "div",
@@ -199,6 +201,10 @@ export function readingPane(model, { send, say, read }) {
       rows.scrollTop = 0;
       read().paged();
     },
+    /** @param {string[]} words */
+    seek(words) {
+      sought = words;
+    },
     /** @param {any} message */
     noted(message) {
       notes = message;
@@ -206,4 +212,42 @@ export function readingPane(model, { send, say, read }) {
       draw();
     },
   };
+}
+
+/**
+ * Mark in a text that is shown what was searched for; the text stays text.
+ *
+ * @param {HTMLElement} block
+ * @param {string[]} sought
+ */
+function marked(block, sought) {
+  for (const node of block.querySelectorAll(".btviz-words")) {
+    for (const words of sought) {
+      for (const part of [...node.childNodes]) {
+        if (part instanceof Text) part.replaceWith(...pieces(part.data, words));
+      }
+    }
+  }
+  return block;
+}
+
+/**
+ * A text cut at what is searched for, upper or lower case.
+ *
+ * @param {string} text
+ * @param {string} words
+ */
+function pieces(text, words) {
+  /** @type {Node[]} */
+  const found = [];
+  const lower = text.toLowerCase();
+  const wanted = words.toLowerCase();
+  let from = 0;
+  for (let at = lower.indexOf(wanted); at >= 0; at = lower.indexOf(wanted, from)) {
+    found.push(document.createTextNode(text.slice(from, at)));
+    found.push(element("mark", {}, text.slice(at, at + wanted.length)));
+    from = at + wanted.length;
+  }
+  found.push(document.createTextNode(text.slice(from)));
+  return found;
 }
