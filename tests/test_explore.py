@@ -299,3 +299,14 @@ def test_a_map_that_was_not_given_is_made_on_request(tmp_path, monkeypatch):
     front.tell("facet", facet="topics", low=0, high=0, how="replace")
     assert received(front, "bar")["n"] == facet_of(front, "topics")["totals"][0]
     page.close()
+
+
+def test_all_that_is_selected_is_tagged_and_untagged_in_one_step(page):
+    front = Front(page)
+    front.tell("tag_all", tag="look again")
+    assert "none is selected" in received(front, "say")["text"]
+    page.click("categories", "Self-harm")
+    front.tell("tag_all", tag="look again")
+    assert page.notes.tagged("look again") == page.selection.pair_ids.to_list()
+    assert facet_of(front, "tags")["totals"] == [len(page.selection.pair_ids)]
+    assert page.notes.undo() == len(page.selection.pair_ids)

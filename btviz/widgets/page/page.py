@@ -420,6 +420,7 @@ class ExplorePage(Inspector):
             "sort": self._sort,
             "prompt": self._click_prompt,
             "tag": self._tag,
+            "tag_all": self._tag_all,
             "untag": self._untag,
         }
 
@@ -516,6 +517,15 @@ class ExplorePage(Inspector):
     def _tag(self, message: Message) -> None:
         self.notes.add(from_hex(message["pair"]), tag=message["tag"], note=message["note"])
         self._retag()
+
+    def _tag_all(self, message: Message) -> None:
+        """Tag what is selected, in one step; never everything, which nobody can have meant."""
+        ids = self.selection.pair_ids
+        if ids is None or ids.is_empty():
+            raise UsageError("All selected pairs were to be tagged; none is selected. Choose some first.")
+        self.notes.add(self.selected["pair_id"].to_list(), tag=message["tag"])
+        self._retag()
+        self._say(f"Tagged {self.selected.height:,} {self.ds.item}s. page.notes.undo() takes it back in one step.")
 
     def _untag(self, message: Message) -> None:
         self.notes.remove(from_hex(message["pair"]), tag=message["tag"])

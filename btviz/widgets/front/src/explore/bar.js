@@ -31,6 +31,9 @@ export function selectionBar({ send, say, drawer }) {
   const save = button("Export", "Write the selected pairs as CSV, without their texts", () =>
     send({ kind: "export" }),
   );
+  const tagAll = button("Tag all…", "Tag every selected pair, which undoes in one step: notes.undo()", () =>
+    ask("tag", "Tag", 60),
+  );
   const saved = select("Selections kept by name", [], (name) => {
     const act = acts[name] ?? (() => name && send({ kind: "load", name: name.slice(1) }));
     act();
@@ -95,7 +98,8 @@ export function selectionBar({ send, say, drawer }) {
     event.preventDefault();
     const said = name_.value.trim();
     if (!said) return;
-    send(confirm_.textContent === "Keep" ? { kind: "save", name: said } : { kind: "open", text: said });
+    const deeds = { Keep: { kind: "save", name: said }, Open: { kind: "open", text: said } };
+    send(deeds[/** @type {keyof typeof deeds} */ (confirm_.textContent)] ?? { kind: "tag_all", tag: said });
     keep.hidden = true;
   }
   /** @param {Event} event */
@@ -154,7 +158,7 @@ export function selectionBar({ send, say, drawer }) {
     );
     undo.disabled = !bar.undo;
     redo.disabled = !bar.redo;
-    for (const control of [or, clear]) control.hidden = !shown.length;
+    for (const control of [or, clear, tagAll]) control.hidden = !shown.length;
     const choices = [
       ["", "Kept ▾"],
       ...bar.saved.map((/** @type {string} */ name) => [`=${name}`, name]),
@@ -185,6 +189,7 @@ export function selectionBar({ send, say, drawer }) {
       keep,
       copy,
       save,
+      tagAll,
     ),
   );
   return {

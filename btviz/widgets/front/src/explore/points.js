@@ -6,6 +6,7 @@ import { short } from "./matrix.js";
 const MARGIN = { left: 46, right: 14, top: 14, bottom: 36 };
 const BARE = { left: 10, right: 10, top: 10, bottom: 10 };
 const FEW = 4000; // selected points that are drawn as circles
+const EDGE = 56; // pixels from the side within which no name is centred
 const SMALLEST = 4; // pixels of a region
 
 /**
@@ -164,7 +165,7 @@ export function scatter(points, { lit, width, height, send, name }) {
         high: value,
         how: event.altKey ? "exclude" : event.shiftKey ? "add" : "replace",
       });
-    const style = `left: ${placeX(x)}px; top: ${placeY(y)}px`;
+    const style = `left: ${Math.max(EDGE, Math.min(width - EDGE, placeX(x)))}px; top: ${placeY(y)}px`;
     frame.append(
       element(
         "button",
