@@ -24,6 +24,7 @@ from btviz.cli.explore import document_of
 from btviz.errors import UsageError
 from btviz.session import ContentPolicy, hex_id
 from btviz.session.clauses import Tables
+from btviz.taxonomy import BEAVERTAILS
 
 
 @pytest.fixture(scope="module")
@@ -310,3 +311,35 @@ def test_all_that_is_selected_is_tagged_and_untagged_in_one_step(page):
     assert page.notes.tagged("look again") == page.selection.pair_ids.to_list()
     assert facet_of(front, "tags")["totals"] == [len(page.selection.pair_ids)]
     assert page.notes.undo() == len(page.selection.pair_ids)
+
+
+def test_prompts_without_answers_are_explored_like_pairs(tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    rows = [{"prompt": f"how to fold paper {k}", "category": BEAVERTAILS.keys[k % 3]} for k in range(12)]
+    path = tmp_path / "asked.json"
+    path.write_text(json.dumps(rows))
+    page = btviz.explore(btviz.load(path), policy=ContentPolicy())
+    front = Front(page)
+    front.tell("ready")
+    assert received(front, "bar")["item"] == "prompt"
+    assert facet_of(front, "categories")["totals"] == [4, 4, 4]
+    front.tell("facet", facet="categories", low=0, high=0, how="replace")
+    assert received(front, "bar")["n"] == 4
+    assert received(front, "reading")["listed"] == 4
+    page.close()
+
+
+def test_a_selection_that_others_share_moves_the_page_and_the_page_moves_them(sample, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    selection = btviz.Selection()
+    page = btviz.explore(sample, selection=selection, policy=ContentPolicy())
+    front = Front(page)
+    selection.set(sample.items["pair_id"][:7], origin="seven")
+    assert received(front, "bar")["n"] == 7
+    page.click("safety", "unsafe", how="exclude")
+    assert selection.origin == "seven NOT unsafe"
+    selection.clear()
+    page.click("safety", "unsafe", how="exclude")  # of all pairs, which the page knows
+    assert len(selection.pair_ids) == sample.items.filter("is_safe").height
+    page.close()
+    selection.clear()

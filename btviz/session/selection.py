@@ -265,6 +265,11 @@ class Selection(Observable):
         self._changed()
         return True
 
+    def exclude_from(self, everything: pl.Series) -> None:
+        """Say which pairs there are, where that was not said when the selection was made."""
+        if self._everything is None:
+            self._everything = everything
+
     @property
     def can_undo(self) -> bool:
         """Whether there is a state to go back to."""

@@ -25,7 +25,7 @@ from btviz.session import Condition, Tables
 from btviz.stats.clustered import share_interval
 from btviz.taxonomy.words import LEVELS
 from btviz.widgets.inspector.index import PairIndex
-from btviz.widgets.page.facets import Mask
+from btviz.widgets.page.facets import MOST_TOPICS, Mask
 
 FEW_PROMPTS = 50
 
@@ -207,7 +207,9 @@ def _topic_labels(tables: Tables, points: pl.DataFrame) -> list[dict[str, Any]]:
     if "topics" not in tables.others:
         return []
     placed = tables["assignments"].join(points, on="pair_id").group_by("topic").agg(pl.col("x", "y").median())
-    named = tables["topics"].select("topic", "name").join(placed, on="topic").sort("topic")
+    named = (
+        tables["topics"].select("topic", "name").sort("topic").head(MOST_TOPICS).join(placed, on="topic").sort("topic")
+    )
     return [{"facet": "topics", "value": topic, "label": name, "x": x, "y": y} for topic, name, x, y in named.rows()]
 
 

@@ -20,6 +20,8 @@ Counts = NDArray[np.int64]
 Chosen = tuple[str, str, Sequence[Condition]]
 """Words, table and conditions of a clause."""
 
+MOST_TOPICS = 300
+
 MOST_VALUES = 40
 """Values of a column that are listed; those of fewer pairs are not."""
 
@@ -182,7 +184,7 @@ def _severity(tables: Tables) -> Facet | None:
 def _topics(tables: Tables, index: PairIndex) -> Facet | None:
     if "topics" not in tables.others:
         return None
-    named = tables["topics"].select("topic", "name").sort("topic").head(MOST_VALUES).rows()
+    named = tables["topics"].select("topic", "name").sort("topic").head(MOST_TOPICS).rows()
     codes = _codes(index, tables["assignments"], tables["assignments"]["topic"].to_numpy())
     codes[codes >= len(named)] = -1
 

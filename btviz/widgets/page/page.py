@@ -137,6 +137,7 @@ class ExplorePage(Inspector):
         self.notes = Notes(self.ds)
         self.tables = Tables(self.ds, {**tables.others, "notes": self.notes.table})
         self.selection = Selection(self.ds.items["pair_id"]) if selection is None else selection
+        self.selection.exclude_from(self.ds.items["pair_id"])
         self.saved = SavedSelections()
         self._index = index_pairs(self.ds)
         self._embeddings = embeddings
@@ -361,11 +362,8 @@ class ExplorePage(Inspector):
         self.send({"kind": "notes", "notes": notes, "tags": self.notes.tags})
 
     def _send_canvas(self) -> None:
-        name, scope = self._canvas, self._scope_now
-        there = self._canvases
-        if name not in there:
-            self.send({"kind": "canvas", "name": None, "canvases": there})
-            return
+        there, scope = self._canvases, self._scope_now
+        name = self._canvas if self._canvas in there else there[0]
         common = {"kind": "canvas", "canvases": there}
         if name in self._planes:
             plane = self._planes[name]

@@ -7,7 +7,7 @@ from typing import Any
 from xml.sax.saxutils import escape
 
 WIDTH, ROW, BARS, GAP = 760, 20, 300, 12
-LABELS = 250
+LABELS = 264
 INK, GROUND, REST, CHOSEN = "#1f2328", "#ffffff", "#c8ccd1", "#0b62a4"
 BOLD = ' font-weight="600"'
 
