@@ -37,6 +37,10 @@ def test_a_click_moves_bar_facets_canvas_and_list(opened):
 def test_a_cell_of_the_matrix_is_chosen_by_keyboard(opened):
     opened.ask("page.selection.clear()")
     cell = opened.page.locator('.btvx-cell[aria-label^="Animal abuse × Child abuse"]')
+    opened.page.locator('.btvx-cell[aria-label^="Child abuse × Animal abuse"]').focus()
+    opened.page.keyboard.press("ArrowDown")
+    below = opened.page.locator('.btvx-cell[aria-label^="Controversial topics, politics × Animal abuse"]')
+    expect(below).to_be_focused()
     cell.focus()
     cell.press("Enter")
     expect(opened.page.locator(".btvx-chips")).to_contain_text("Animal abuse and Child abuse")

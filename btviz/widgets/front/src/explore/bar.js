@@ -19,7 +19,7 @@ export function selectionBar({ send, say, drawer }) {
     if (event.key === "Enter" && event.target instanceof HTMLInputElement) submit(event);
   };
   const title = element("strong", { class: "btvx-population" });
-  const chips = element("div", { class: "btvx-chips", role: "list", "aria-label": "Selection" });
+  const chips = element("div", { class: "btvx-chips", role: "group", "aria-label": "Selection" });
   const counts = element("span", { class: "btvx-counts", role: "status" });
   const undo = button("↶", "Undo. Key: z", () => send({ kind: "undo" }), { "aria-label": "Undo" });
   const redo = button("↷", "Redo. Key: y", () => send({ kind: "redo" }), { "aria-label": "Redo" });
@@ -119,7 +119,7 @@ export function selectionBar({ send, say, drawer }) {
     });
     return element(
       "span",
-      { class: `btvx-chip${term.excluded ? " btvx-excluded" : ""}`, role: "listitem" },
+      { class: `btvx-chip${term.excluded ? " btvx-excluded" : ""}` },
       element("span", {}, term.words),
       remove,
     );

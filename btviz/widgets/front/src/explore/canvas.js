@@ -54,7 +54,6 @@ export function canvasPanel({ send }) {
     button(TABS[name], "", () => send({ kind: "canvas", name }), {
       role: "tab",
       "aria-selected": String(name === said.name),
-      tabindex: name === said.name ? 0 : -1,
       class: "btvx-tab",
     });
 

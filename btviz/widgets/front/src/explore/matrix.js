@@ -1,5 +1,6 @@
 // The association matrix: a cell chooses what has both categories, a label what has one.
 
+import { isArrow, neighbour } from "../chart/marks.js";
 import { plural } from "../page/words.js";
 import { clickable, howOf, number, svg } from "./svg.js";
 
@@ -102,12 +103,22 @@ export function matrix(said, { width, height, send }) {
     },
   );
   const size = labels + n * side + slant;
-  return svg(
+  /** @param {KeyboardEvent} event */
+  function keydown(event) {
+    const all = /** @type {SVGElement[]} */ ([...picture.querySelectorAll(".btvx-cell")]);
+    const from = all.find((cell) => cell === event.target);
+    if (!from || !isArrow(event.key)) return;
+    event.preventDefault();
+    event.stopPropagation(); // else the list would move
+    neighbour(all, from, event.key)?.focus();
+  }
+  const picture = svg(
     "svg",
-    { width: size, height: top + n * side + 4, role: "group", "aria-label": said.title },
+    { width: size, height: top + n * side + 4, role: "group", "aria-label": said.title, on: { keydown } },
     ...parts,
     ...cells,
   );
+  return picture;
 }
 
 /**
