@@ -21,6 +21,7 @@ FORMAT = 1
 
 WORDS = {
     "datasets": "the data, read and checked",
+    "drawing-library": "the drawing library",
     "embeddings": "the vectors of these texts",
     "encoders": "the encoder",
     "figures": "the picture",

@@ -155,7 +155,7 @@ def test_more_like_these_asks_for_their_neighbours(notebook):
     notebook.page.locator(".btviz-map").get_by_role("button", name="More like these").is_disabled()
     notebook.ask("explorer.selection.set(ds.pairs['pair_id'][:1])")
     notebook.page.get_by_role("button", name="More like these").click()
-    expect(origin(notebook)).to_have_text("Nearest in meaning: 100 pairs")
+    expect(origin(notebook)).to_have_text("Nearest in meaning: 100 pairs, the most similar first")
 
 
 def test_python_moves_the_map_and_its_colours(notebook):
