@@ -20,7 +20,7 @@ from btviz import load_score_model
 from btviz.errors import DataError, UsageError
 from btviz.machine import cluster
 from btviz.models.batches import Batch
-from btviz.models.engines import RayEngine, Worker, _crew
+from btviz.models.engines import RayEngine, Worker, _crew, _origin
 
 # Ray leaves processes behind that it does not wait for, so it runs in a process of its own.
 DRIVER = """
@@ -217,7 +217,8 @@ def tiny(tmp_path_factory):
 def hired(tiny, ray, **changes):
     """How many workers are hired for a model, and what each needs."""
     origin = replace(tiny.origin, device=changes.pop("asked", None))
-    crew = _crew(ray, replace(tiny, origin=origin, **changes), n_workers=None, n_batches=99)
+    model = replace(tiny, origin=origin, **changes)
+    crew = _crew(ray, model, origin=_origin(ray, model), n_workers=None, n_batches=99)
     return len(crew), ray.needs[-1]
 
 
@@ -225,7 +226,8 @@ def test_a_worker_holds_a_gpu_where_the_model_may_use_one(tiny):
     for asked, kind in [(None, "num_gpus"), ("cuda:1", "num_gpus"), ("cpu", "num_cpus")]:
         assert kind in hired(tiny, Ray(CPU=8.0, GPU=2.0), asked=asked)[1]
     assert hired(tiny, Ray(CPU=8.0, GPU=2.0))[0] == 2
-    assert _crew(ray := Ray(GPU=1.0), CountingModel(), n_workers=None, n_batches=99)
+    ray, model = Ray(GPU=1.0), CountingModel()
+    assert _crew(ray, model, origin=_origin(ray, model), n_workers=None, n_batches=99)
     assert "num_cpus" in ray.needs[-1]
 
 
@@ -243,7 +245,7 @@ def test_a_worker_loads_the_type_that_the_model_has_here_on_the_gpu_that_it_sees
     monkeypatch.setattr("btviz.models.engines.load_score_model", lambda name, **named: given.append(named) or tiny)
     model = replace(tiny, dtype="bfloat16", origin=replace(tiny.origin, device="cuda:1"))
     ray = Ray(GPU=1.0)
-    (actor,) = _crew(ray, model, n_workers=1, n_batches=1)
+    (actor,) = _crew(ray, model, origin=_origin(ray, model), n_workers=1, n_batches=1)
     ray.get(actor.ready.remote())
     assert given == [{"kind": None, "dtype": "bfloat16", "device": "cuda"}]
 

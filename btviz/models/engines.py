@@ -32,12 +32,18 @@ class RayEngine:
     def run(self, model: ScoreModel, batches: Sequence[Batch]) -> Iterator[BatchScores]:
         """Each batch with its scores, as workers finish them; a worker that dies is started again."""
         with ray_cluster(workers=self._workers) as ray:
-            crew = _crew(ray, model, n_workers=self._workers, n_batches=len(batches))
+            # a model in the cluster's memory stays as long as its reference; a worker that starts anew needs it again
+            origin = _origin(ray, model)
+            crew = _crew(ray, model, origin=origin, n_workers=self._workers, n_batches=len(batches))
             yield from shared_out(ray, batches, crew=crew, submit=_submit)
 
 
-def _crew(ray: Any, model: ScoreModel, *, n_workers: int | None, n_batches: int) -> list[Any]:
-    origin = replace(model.origin, dtype=model.dtype) if isinstance(model, LoadedModel) else ray.put(model)
+def _origin(ray: Any, model: ScoreModel) -> Any:
+    """Where a worker gets the model from: its files, or the cluster's memory."""
+    return replace(model.origin, dtype=model.dtype) if isinstance(model, LoadedModel) else ray.put(model)
+
+
+def _crew(ray: Any, model: ScoreModel, *, origin: Any, n_workers: int | None, n_batches: int) -> list[Any]:
     gpu = _wants_gpu(model) and ray.cluster_resources().get("GPU", 0) >= 1
     memory = 0 if gpu or not isinstance(model, LoadedModel) else model.n_parameters * BYTES[model.dtype]
     _check_fits(ray, model.name, memory=memory)
