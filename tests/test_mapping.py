@@ -11,10 +11,12 @@ from typing import Any
 
 import polars as pl
 import pytest
+from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import btviz
+from btviz.cli import app
 from btviz.data import add
 from btviz.data.reading import mapping
 from btviz.data.reading.parse import parse
@@ -341,3 +343,28 @@ def test_rows_without_a_category_are_not_kept_alone(tmp_path: Path) -> None:
     names = [["weather"], [], ["weather", "wind"], [], []]
     with pytest.raises(DataError, match=r"no label can be kept.*unknown category"):
         parse(written(tmp_path, rows("category", names, is_safe=[not each for each in names])))
+
+
+@pytest.mark.parametrize("way", ["flags", "flags:partial"])
+def test_objects_that_name_no_known_category_are_refused_with_a_line_that_works(tmp_path: Path, way: str) -> None:
+    file = tmp_path / "mine.jsonl"
+    rows = [
+        {"prompt": f"Ask {i}", "response": f"Say {i}", "flags": {"apples": i % 3 == 0, "pears": i % 3 == 1}}
+        for i in range(8)
+    ]
+    file.write_text("\n".join(map(json.dumps, rows)), "utf-8")
+    with pytest.raises(DataError, match="no label can be kept") as refused:
+        btviz.load(file, columns={"labels": way})
+    assert "flags:partial" not in str(refused.value)
+    assert "btviz data taxonomy" in str(refused.value)
+    drafted = CliRunner().invoke(app, ["data", "taxonomy", str(file)])
+    assert drafted.exit_code == 0, drafted.output
+    taxonomy = tmp_path / "mine.toml"
+    taxonomy.write_text(drafted.stdout, "utf-8")
+    added = CliRunner().invoke(
+        app, ["data", "add", "fruit", str(file), "--columns", f"labels={way}", "--taxonomy", str(taxonomy)]
+    )
+    assert added.exit_code == 0, added.output
+    ds = btviz.load("fruit")
+    assert sorted(btviz.category_counts(ds)["n_category"]) == [3, 3]
+    assert ds.annotations.filter(pl.col("labels") == 0).height == 2

@@ -13,13 +13,16 @@ from pathlib import Path
 import polars as pl
 
 from btviz.data.keys import is_key
+from btviz.data.reading.cells import Column, column_at
 from btviz.data.reading.columns import SAFE, UNSAFE
 from btviz.data.reading.files import damage_of
+from btviz.data.reading.label_column import names_in
 from btviz.data.reading.layouts import Layout, looks_like_label
 from btviz.data.reading.record import Batch, is_sentence, shown_columns
 from btviz.data.reading.summaries import Summary, summaries
 from btviz.errors import DataError
-from btviz.taxonomy.spelling import plain_name
+from btviz.taxonomy.categories import Taxonomy
+from btviz.taxonomy.spelling import bit_of, plain_name
 
 _TEXTS = {"texts", "words", "messages"}
 _LABELS = {"flags by name", "scores by name", "names", "words", "codes"}
@@ -317,6 +320,12 @@ def of_doubtful_numbers(place: Place, layout: Layout, *, sample: Batch) -> DataE
     )
 
 
+def _names_none(column: Column, taxonomy: Taxonomy) -> bool:
+    """Whether a column names categories, and none that is known."""
+    names = names_in(column)
+    return bool(names) and all(bit_of(name, taxonomy) is None for name in names)
+
+
 def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_in: int, sample: Batch) -> DataError:
     """Say of a file whose rows, or whose labels, can all not be kept, what they are and what they were to be."""
     of_rows = problems.filter(pl.col("line").is_not_null() & ~pl.col("kind").is_in(_REMARKS))
@@ -326,10 +335,12 @@ def nothing_kept(place: Place, layout: Layout, *, problems: pl.DataFrame, rows_i
     wanted = {f.key: f for f in layout.fields if f.key and any(detail.startswith(f.key) for _, detail, _ in most)}
     said = "; ".join(f"{f.column} is read from {f.key!r} as {f.reader.wants}" for f in wanted.values())
     proposed = proposal(summaries(sample))
-    if "labels" in proposed and most and most[0][0] == "missing category":
+    column = column_at(sample.columns, proposed["labels"]) if "labels" in proposed else None
+    are_strange = column is not None and layout.taxonomy is not None and _names_none(column, layout.taxonomy)
+    if "labels" in proposed and not are_strange and most and most[0][0] == "missing category":
         proposed["labels"] += ":partial"
     advice = [place.command("See what the file holds: btviz data inspect FILE") or "Look at its columns"]
-    if "prompt" in proposed:
+    if "prompt" in proposed and not are_strange:  # else the line would be refused again
         advice = [f"Where its columns mean something else, say so: {place.line(proposed)}"]
     categories = ""
     if any("category" in kind for kind, _, _ in most):

@@ -235,9 +235,17 @@ def _with_taxonomy(layout: Layout, sample: Batch, taxonomy: Taxonomy | None) -> 
             fields.append(each)
     chosen = taxonomy or layout.taxonomy or best_taxonomy(names, KNOWN_TAXONOMIES) or BEAVERTAILS
     said = (*layout.said, *([EMPTY] if empty else []))
+    if not any(bit_of(name, chosen) is not None for name in names):
+        fields = [_of_whole_objects(each) for each in fields]
     bound = replace(layout, fields=tuple(fields), said=said).with_taxonomy(chosen)
     # a file that names no category says nothing of which there are
     return bound if names or taxonomy or layout.taxonomy else replace(bound, taxonomy=None)
+
+
+def _of_whole_objects(field: Field) -> Field:
+    """The field, where objects name no category that is known: what they leave unsaid of those is no answer either."""
+    reader = field.reader
+    return replace(field, reader=replace(reader, is_partial=False)) if isinstance(reader, Labels) else field
 
 
 def _holds_names(column: Column) -> bool:
