@@ -20,8 +20,8 @@ from btviz.cli import app
 from btviz.data.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.reports.figures import verify_all, write_paper
-from btviz.reports.figures.printing import latex_text, width_in_points
-from btviz.reports.figures.write import chosen
+from btviz.reports.figures.printing import Printing, latex_text, width_in_points
+from btviz.reports.figures.write import chosen, write_printed
 from btviz.reports.tables import estimate, write_tables
 
 
@@ -80,6 +80,15 @@ def test_what_is_too_narrow_for_its_text_says_how_large_that_is(tiny: Dataset, t
     figures.write_all(tiny, tmp_path, only=["category_shares"], width=110, formats=["pdf"])
     assert width_of(tmp_path / "category_shares.pdf") == pytest.approx(110, abs=0.01)
     assert 1 < float(str(manifest(tmp_path)["category_shares"]["text_points"])) < 8
+
+
+@pytest.mark.slow
+def test_a_figure_too_narrow_for_a_column_takes_the_width_of_the_page(tiny: Dataset, tmp_path: Path):
+    printing = Printing(110.0, formats=("pdf",), wider=504.0)
+    write_printed(tiny, tmp_path, printing=printing, only=["category_shares"])
+    assert width_of(tmp_path / "category_shares.pdf") == pytest.approx(504, abs=0.01)
+    assert "begin{figure*}" in (tmp_path / "category_shares.tex").read_text("utf-8")
+    assert set(verify_all(tiny, tmp_path)["state"]) == {"same"}
 
 
 @pytest.mark.slow
@@ -198,6 +207,7 @@ def test_the_command_takes_all_of_it(tmp_path: Path):
 @pytest.mark.slow
 def test_a_paper_names_each_figure_once_and_compiles_where_latex_is(tiny: Dataset, tmp_path: Path):
     page = write_paper(tiny, tmp_path, only=["category_shares", "label_sets"], style="icml")
+    assert set(verify_all(tiny, tmp_path / "figures")["state"]) == {"same"}
     assert re.findall(r"\\input\{figures/(\w+)\.tex\}", page.read_text("utf-8")) == ["category_shares", "label_sets"]
     assert "columnsep=0.2500in" in page.read_text("utf-8")
     latex = shutil.which("pdflatex")

@@ -15,13 +15,12 @@ from rich.console import Console, JustifyMethod
 from rich.table import Table
 from rich.text import Text
 
-from btviz.taxonomy import folded
+from btviz.taxonomy import STEERING, folded
 
 if TYPE_CHECKING:
     import polars as pl
 
 ABSENT = "–"
-_STEERING = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 _NUMBER = re.compile(r"-?[\d,]+(\.\d+)?( (%|B|kB|MB|GB))?")
 _FIRST_NUMBER = re.compile(r"(?<![\w.])\d+(?:,\d{3})*(?![\w.%]| %)")
 _HOLE = "\0"
@@ -100,7 +99,7 @@ def say(message: str) -> None:
 
 def plain(text: str) -> str:
     """Show characters that steer a terminal, or turn the direction of reading, as escapes instead."""
-    return _STEERING.sub(lambda found: found.group().encode("unicode_escape").decode(), text)
+    return re.sub(STEERING, lambda found: found.group().encode("unicode_escape").decode(), text)
 
 
 def format_cell(value: Any) -> str:

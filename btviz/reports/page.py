@@ -11,7 +11,6 @@ import base64
 import hashlib
 import html
 import re
-import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from importlib.metadata import version
 from importlib.resources import files
@@ -24,6 +23,7 @@ from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError
 from btviz.reports.sections import Drawing, Rows, Section, Subject, Verdicts, comparison, sections_of, verdicts
 from btviz.store import write_file
+from btviz.taxonomy import STEERING
 from btviz.texts.topic_map import TopicMap
 
 LARGEST = 10_000_000
@@ -148,16 +148,9 @@ def _font() -> str:
     return "\n".join(faces)
 
 
-_INVISIBLE = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
-
-
 def _text(value: str) -> str:
-    """A text as it is, as HTML; characters that steer the reader or are not seen are named instead."""
-    plain = "".join(
-        f"\\u{{{ord(letter):x}}}" if letter != "\n" and unicodedata.category(letter) in _INVISIBLE else letter
-        for letter in value
-    )
-    return html.escape(plain)
+    """A text as it is, as HTML; characters that steer its reader are named instead."""
+    return html.escape(re.sub(STEERING, lambda found: f"\\u{{{ord(found.group()):x}}}", value))
 
 
 def _names(ds: Dataset, other: Dataset | None) -> list[str]:

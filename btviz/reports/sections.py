@@ -286,13 +286,16 @@ def _scores(subject: Subject) -> Section:
         section.tell("Middle of scores", lambda: sentences.middles(scores, ds))
         section.tell("Moderation", lambda: sentences.moderation(subject.metrics, ds))
         section.tell("Reward against cost", lambda: _plane(scores, ds))
-        margins = lambda: sentences.margins(margin_summary(score_margins(scores, ds)), ds)  # noqa: E731 - as above
-        section.tell("Margins of chosen answers", margins)
+        section.tell("Margins of chosen answers", lambda: _margins(scores, ds))
         for figure in SCORE_FIGURES.values():
             subject.say(f"Drawing: {figure.title}")
             with section.trying(figure.title):
                 section.drawings.append(_drawing(figure, subject.collection, known=subject.known))
     return section
+
+
+def _margins(scores: pl.DataFrame, ds: Dataset) -> str:
+    return sentences.margins(margin_summary(score_margins(scores, ds)), ds)
 
 
 def _plane(scores: pl.DataFrame, ds: Dataset) -> str:

@@ -154,7 +154,7 @@ def _structure(ds: Dataset) -> Sheet:
         )
         for row in stable.iter_rows(named=True)
     )
-    head = ("Category", "Category", "Both", "φ", "Log odds ratio, others given")  # the coefficient's letter
+    head = ("Category", "Category", "Both", "φ", "Log odds ratio, others given")
     first = stable.row(0, named=True)
     counted = f"{ds.population}, {first['population']}, n = {first['n']:,} of {first['n_prompts']:,} prompts"
     return Sheet("structure", "Pairs of categories that are associated given all others", counted, head, rows)

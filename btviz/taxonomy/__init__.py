@@ -11,6 +11,6 @@ if TYPE_CHECKING:
     from btviz.taxonomy.crosswalk import carried_over, counterparts, unmatched
     from btviz.taxonomy.neighbours import NEIGHBOUR_TAXONOMIES
     from btviz.taxonomy.taxonomy_file import read_taxonomy
-    from btviz.taxonomy.words import LEVELS, STRATA, folded, percent, title_of, titles
+    from btviz.taxonomy.words import LEVELS, STEERING, STRATA, folded, percent, title_of, titles
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -22,6 +22,7 @@ from fontTools.ttLib import TTFont
 
 from btviz.errors import DataError, choice, require
 from btviz.plots.style.theme import FONT, PAPER, TEXT_SIZE, without_glyph
+from btviz.taxonomy import STEERING
 
 FORMATS = ("svg", "pdf", "png")
 
@@ -164,9 +165,7 @@ def _bare(chart: alt.TopLevelMixin) -> str:
     return _with_steady_ids(_converter().vegalite_to_svg(_drawable(chart.to_dict())))
 
 
-_UNDRAWABLE = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufffe\uffff]"
-)
+_UNDRAWABLE = re.compile(rf"{STEERING}|[\ud800-\udfff\ufffe\uffff]")
 """Characters that no font draws, or that turn the direction of all that follows. The converter, which is compiled, ends
 the process at some of them, and a kernel with it."""
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,13 +9,11 @@ from typing import Any
 import polars as pl
 
 from btviz.data.dataset import Dataset
-from btviz.reports.figures.printing import INCH, STYLES, latex_text
-from btviz.reports.figures.write import write_all
+from btviz.errors import choice
+from btviz.reports.figures.printing import INCH, STYLES, Printing, latex_text
+from btviz.reports.figures.write import write_printed
 from btviz.reports.tables import write_tables
 from btviz.store import write_file
-
-READABLE = 7.0
-"""Size in points of text below which a figure takes the width of the page."""
 
 
 def write_paper(
@@ -54,22 +51,13 @@ def write_paper(
     StoreError
         If the files cannot be written.
     """
-    folder = Path(out) / "figures"
-    asked: dict[str, Any] = {
-        "style": style,
-        "formats": ("pdf",),
-        "title": False,
-        "scores": scores,
-        "progress": progress,
-    }
-    write_all(ds, folder, only=only, width="column", **asked)
-    words = json.loads((folder / "manifest.json").read_text("utf-8"))["figures"]
-    small = [row["figure"] for row in words if row["text_points"] < READABLE]
-    if small:
-        write_all(ds, folder, only=small, width="text", **asked)
+    folder, widths = Path(out) / "figures", STYLES[choice(style, STYLES, what="style")]
+    printing = Printing(widths["column"], formats=("pdf",), has_title=False, wider=widths["text"])
+    written = write_printed(ds, folder, printing=printing, only=only, scores=scores, progress=progress)
+    keys = written.drop_nulls("file")["figure"].unique(maintain_order=True).to_list()
     made = write_tables(ds, Path(out) / "tables", only=None if only is None else [])
     tables = made.drop_nulls("file")["table"].unique(maintain_order=True).to_list()
-    document = _document(ds, [row["figure"] for row in words], tables=tables, style=style)
+    document = _document(ds, keys, tables=tables, style=style)
     return write_file(Path(out) / "main.tex", document.encode())
 
 

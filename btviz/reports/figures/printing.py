@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -15,6 +15,7 @@ from btviz.errors import UsageError, choice
 from btviz.plots.style.rendering import FORMATS, rendered, rendered_to_width
 from btviz.plots.style.theme import TEXT_SIZE, WIDTHS
 from btviz.store import table_bytes_as
+from btviz.taxonomy import STEERING
 
 if TYPE_CHECKING:
     import altair as alt
@@ -40,6 +41,9 @@ UNITS = {"in": INCH, "cm": INCH / 2.54, "mm": INCH / 25.4, "pt": 1.0}
 
 NARROWEST, WIDEST = 100.0, 2000.0
 
+READABLE = 7.0
+"""Size in points of text below which a figure takes the wider width, if there is one."""
+
 SIZES = (4.0, 48.0)
 """Text sizes that can be asked for, in points."""
 
@@ -64,6 +68,8 @@ class Printing:
         Rows that figures of categories are of: "all" or "unsafe".
     names : Mapping
         What models and policies are called instead.
+    wider : float or None
+        Width of figures whose text would be smaller than `READABLE` otherwise.
     """
 
     width: float | None = None
@@ -73,6 +79,7 @@ class Printing:
     form: str | None = None
     scope: str | None = None
     names: Mapping[str, str] = field(default_factory=dict)
+    wider: float | None = None
 
     @classmethod
     def of(  # one for each option
@@ -114,7 +121,10 @@ class Printing:
             form=document["form"],
             scope=document["scope"],
             rename=document["names"],
-        )
+        )._with_wider(document["wider_points"])
+
+    def _with_wider(self, width: float | None) -> Printing:
+        return self if width is None else replace(self, wider=width_in_points(width))
 
     def document(self) -> dict[str, Any]:
         """All of it as JSON."""
@@ -126,6 +136,7 @@ class Printing:
             "form": self.form,
             "scope": self.scope,
             "names": dict(self.names),
+            "wider_points": self.wider,
         }
 
 
@@ -164,18 +175,24 @@ def printed(figure: Figure[Any], tables: Tables, *, printing: Printing, draw: An
     def shown(chart: alt.TopLevelMixin) -> alt.TopLevelMixin:
         return chart if printing.has_title else without_title(chart)
 
-    if printing.width is None:
-        chart = chart_of(None)
+    def drawn(width: float) -> tuple[dict[str, bytes], float]:
+        pictures, _, points = rendered_to_width(
+            lambda room: shown(chart_of(room)), width=width, size=printing.size, formats=printing.formats
+        )
+        return pictures, points
+
+    chart, width = chart_of(None), printing.width
+    if width is None:
         pictures, points = rendered(shown(chart), formats=printing.formats), TEXT_SIZE
     else:
-        pictures, _, points = rendered_to_width(
-            lambda width: shown(chart_of(width)), width=printing.width, size=printing.size, formats=printing.formats
-        )
-        chart = chart_of(WIDTHS["double"])  # whose lines are broken least
+        pictures, points = drawn(width)
+        if points < READABLE and printing.wider is not None:
+            width = printing.wider
+            pictures, points = drawn(width)
     caption = caption_of(chart, figure.title)
     files = {f".{name}": picture for name, picture in pictures.items()}
     files |= data_of(tables)
-    files[".tex"] = latex_of(figure.key, caption=caption, width=printing.width).encode()
+    files[".tex"] = latex_of(figure.key, caption=caption, width=width).encode()
     return Printed(files, caption, str(getattr(chart, "description", "")), points)
 
 
@@ -194,10 +211,6 @@ def caption_of(chart: Any, title: str) -> str:
     lines = getattr(heading, "subtitle", None)
     said = [line for line in lines if isinstance(line, str)] if isinstance(lines, list) else []
     return " ".join(f"{part.rstrip('.')}." for part in (title, " · ".join(said)) if part)
-
-
-UNSEEN = r"[\p{Cc}\u200e\u200f\u2028-\u202e\u2066-\u2069]"
-"""What steers a terminal or a reader, in names that come from files."""
 
 
 def data_of(tables: Sequence[Any]) -> dict[str, bytes]:
@@ -219,7 +232,7 @@ def csv_of(table: pl.DataFrame) -> str:
         for name, dtype in table.schema.items()
         if isinstance(dtype, pl.List)
     ]
-    flat = table.with_columns(nested).with_columns(pl.col(pl.String).str.replace_all(UNSEEN, "\ufffd"))
+    flat = table.with_columns(nested).with_columns(pl.col(pl.String).str.replace_all(STEERING, "\ufffd"))
     return guarded(flat).write_csv()
 
 

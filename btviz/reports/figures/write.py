@@ -173,6 +173,22 @@ def write_all(  # noqa: PLR0913  # one for each option
         scope=scope,
         rename=rename,
     )
+    return write_printed(
+        ds, out, printing=printing, only=only, scores=scores, override_sign=override_sign, progress=progress
+    )
+
+
+def write_printed(
+    ds: Dataset,
+    out: Path,
+    *,
+    printing: Printing,
+    only: Sequence[str] | None = None,
+    scores: pl.DataFrame | None = None,
+    override_sign: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> pl.DataFrame:
+    """Write figures as `write_all` does, in one way of printing them."""
     drawn = _all_drawn(ds, printing, only=only, scores=scores, override_sign=override_sign, say=progress)
     out, rows, words = Path(out), [], []
     beside: dict[str, str] = {}
