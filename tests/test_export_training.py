@@ -109,6 +109,21 @@ def test_kto_judges_answers_by_safety_or_by_what_was_chosen(compared, tmp_path):
     )  # fmt: skip
 
 
+def test_rows_stand_as_in_the_files_with_those_that_lack_an_answer(tmp_path):
+    asked = {"better_response_id": 1, "safer_response_id": 0, "is_response_0_safe": True, "is_response_1_safe": False}
+    rows = [{"prompt": f"what is {i}", "response_0": f"a {i}", "response_1": f"b {i}", **asked} for i in range(9)]
+    rows[2]["response_1"] = rows[6]["response_0"] = None
+    ds = btviz.load(rows)
+    for form, population in (("released", None), ("released", "pairs"), ("kto", None)):
+        order = "better" if form == "kto" else None
+        file = tmp_path / f"{form}-{population}.jsonl"
+        btviz.export(ds, file, form=form, texts=True, population=population, order=order)
+        prompts = [row["prompt"] for row in lines(file)]
+        assert prompts == sorted(prompts), (form, population)
+        assert len(set(prompts)) == (9 if form == "released" else 7)  # a choice takes two answers
+    assert [row["completion"] for row in lines(file)][:2] == ["b 0", "a 0"]
+
+
 def test_an_order_that_nobody_gave_names_those_that_there_are(compared, tmp_path):
     with pytest.raises(UsageError) as error:
         btviz.export(compared, tmp_path / "dpo", form="dpo", texts=True, order="overall")

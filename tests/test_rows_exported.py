@@ -67,5 +67,5 @@ def test_a_comparison_with_a_missing_answer_stays_one(side, tmp_path):
     again = btviz.load(tmp_path / "out.jsonl")
     assert again.pairs.equals(ds.pairs)
     assert again.fingerprint == ds.fingerprint
-    missing = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()][-1]
+    missing = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()][2]
     assert missing[f"response_{side}"] is None

@@ -21,6 +21,7 @@ from btviz.data.conversations import conversations_of
 from btviz.data.keys import origins
 from btviz.data.tables import (
     ANNOTATION_ORDER,
+    HALF,
     ORDERS,
     PAIRS,
     PLACE,
@@ -74,14 +75,17 @@ def assemble(
         "votes": votes,
         "conversations": conversations_of(rows, compared),
         "origins": origins(rows, compared),
-        "places": _places(ordered, rows),
+        "places": _places(ordered, rows, sided),
     }
 
 
-def _places(ordered: Mapping[str, pl.DataFrame], rows: pl.DataFrame) -> pl.DataFrame:
-    """Where the rows of each table stood; of answers of which a row says nothing, the pair, too."""
+def _places(ordered: Mapping[str, pl.DataFrame], rows: pl.DataFrame, sided: pl.DataFrame) -> pl.DataFrame:
+    """Where rows of each table stood; of those that say nothing of their answer, or lack one of two, the pair, too."""
     placed = {name: table.select(PLACE) for name, table in ordered.items()}
     placed[UNLABELLED] = rows.filter(~says_something(rows)).select(PLACE, "pair_id")
+    first, second = pl.col("pair_id_0"), pl.col("pair_id_1")
+    halves = sided.filter(first.is_null() != second.is_null())
+    placed[HALF] = halves.select(PLACE, pl.coalesce(first, second).alias("pair_id"))
     return pl.concat(conform(table.with_columns(pl.lit(name).alias("table")), PLACES) for name, table in placed.items())
 
 

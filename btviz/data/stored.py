@@ -22,7 +22,7 @@ from btviz.store import Draft, Entry, Key, Store
 from btviz.taxonomy import TAXONOMIES
 from btviz.taxonomy.taxonomy_file import taxonomy_of
 
-VERSION = 16
+VERSION = 17
 """Raised when reading or assembling changes what is stored."""
 
 

@@ -114,11 +114,15 @@ PLACE = "place"
 
 UNLABELLED = "unlabelled"
 
-_PLACED = pl.Enum(["annotations", "preferences", "prompts", UNLABELLED])  # which is written in half the time of text
+HALF = "half"
+
+# names of tables as an enumeration are written in half the time of text
+_PLACED = pl.Enum(["annotations", "preferences", "prompts", UNLABELLED, HALF])
 
 PLACES = pl.Schema({"table": _PLACED, PLACE: pl.UInt32(), "pair_id": ID})
 """Where rows stood in the files: a row for each of `annotations`, `preferences` and `prompts`, in their order; and one
-for each row that says nothing of its answer (`UNLABELLED`), with its pair."""
+for each row that says nothing of its answer (`UNLABELLED`), and each comparison with one answer missing (`HALF`), with
+its pair."""
 
 ANNOTATION_ORDER = ("pair_id", "split", "labels", "severity", "is_safe")
 

@@ -263,6 +263,22 @@ _ENTRIES = (
         "files that lie in folders of these names are read so, and that is said. A file alone does not say which, so "
         "it loads as `overall` unless you say. red-team-attempts is of another shape.",
     ),
+    Neighbour(
+        name="shp",
+        title="Stanford Human Preferences (SHP)",
+        repo="stanfordnlp/SHP",
+        shape="history, human_ref_A, human_ref_B, labels, score_A, score_B, score_ratio, seconds_difference, domain, …",
+        tables=("preferences",),
+        taxonomy="",
+        rows=None,
+        licence="not seen",
+        gated=False,
+        grade="second-hand",
+        evidence="Two public copies of rows and code that reads them, which agree on keys and on what labels means.",
+        citation="https://proceedings.mlr.press/v162/ethayarajh22a.html",
+        note="The first comment was preferred where labels is 1, by votes of readers: neither helpfulness nor "
+        "harmlessness, so it is `overall`. Scores, times and domains are not kept.",
+    ),
 )
 
 NEIGHBOURS = {entry.name: entry for entry in _ENTRIES}

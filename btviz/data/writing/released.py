@@ -11,7 +11,7 @@ import polars as pl
 from btviz.data.dataset import Dataset
 from btviz.data.fingerprint import alone
 from btviz.data.keys import LINE, key_names, side_of, with_keys
-from btviz.data.tables import ID, ORDERS, PLACE, PREFERENCES, UNLABELLED, conform
+from btviz.data.tables import HALF, ID, ORDERS, PLACE, PREFERENCES, UNLABELLED, conform
 from btviz.data.votes import Tally, compared_labels
 from btviz.data.writing.turns import answered_in_messages, asked_in_messages, with_history
 from btviz.errors import choice
@@ -97,9 +97,17 @@ def all_rows(ds: Dataset, population: str) -> pl.DataFrame:
     if population == ALONE:
         return _unlabelled(ds)
     rows = ds.table(population)
-    places = ds.table("places").filter(pl.col("table") == population)[PLACE]
-    ordered = rows[places.arg_sort()] if len(places) == rows.height else rows
-    return pl.concat([ordered, _halves(ds)]) if population == "preferences" else ordered
+    places = _places(ds, population)[PLACE]
+    if population != "preferences":
+        return rows[places.arg_sort()] if len(places) == rows.height else rows
+    halves = _halves(ds)
+    placed = pl.concat([places, halves[PLACE]])
+    every = pl.concat([rows, halves.drop(PLACE)])
+    return every[placed.arg_sort(nulls_last=True)] if len(placed) == every.height else every
+
+
+def _places(ds: Dataset, table: str) -> pl.DataFrame:
+    return ds.table("places").filter(pl.col("table") == table)
 
 
 _SAID = ("is_safe", "labels", "severity")
@@ -107,7 +115,7 @@ _SAID = ("is_safe", "labels", "severity")
 
 def _unlabelled(ds: Dataset) -> pl.DataFrame:
     """Rows that say nothing of an answer, as often as there are any; where that is not known, each answer once."""
-    silent = ds.table("places").filter(pl.col("table") == UNLABELLED).sort(PLACE).select("pair_id")
+    silent = _places(ds, UNLABELLED).sort(PLACE).select("pair_id")
     rest = alone(ds.pairs, ds.preferences).filter(_says_nothing()).select("pair_id")
     rows = pl.concat([silent, rest.filter(~pl.col("pair_id").is_in(silent["pair_id"].implode()))])
     nothing = (pl.lit(None).cast(ds.pairs.schema[name]).alias(name) for name in _SAID)
@@ -116,17 +124,20 @@ def _unlabelled(ds: Dataset) -> pl.DataFrame:
 
 
 def _halves(ds: Dataset) -> pl.DataFrame:
-    """Comparisons with an answer that is missing: what they say of the other one, in the place that it had."""
+    """Comparisons with an answer that is missing: what they say of the other one, on its side, and their place."""
+    placed = {**PREFERENCES, PLACE: pl.UInt32()}
     labelled = alone(ds.pairs, ds.preferences).filter(~_says_nothing())
+    stood = _places(ds, HALF).select("pair_id", PLACE)
+    labelled = labelled.join(stood, on="pair_id", how="left", maintain_order="left")
     if labelled.is_empty():
-        return ds.preferences.clear()
+        return ds.preferences.clear().with_columns(pl.lit(None, pl.UInt32).alias(PLACE))
     second = ds.keys.filter(pl.col("key") == f"{LINE}_1")["pair_id"].unique()
     is_second = pl.col("pair_id").is_in(second.implode())
     sided = []
     for side, of_side in zip(SIDES, (~is_second, is_second), strict=True):
         names = {name: f"{name}_{side}" for name in ("pair_id", *_SAID)}
-        part = labelled.filter(of_side).select("prompt_id", *(pl.col(name).alias(new) for name, new in names.items()))
-        sided.append(conform(part, PREFERENCES))
+        said = (pl.col(name).alias(new) for name, new in names.items())
+        sided.append(conform(labelled.filter(of_side).select("prompt_id", PLACE, *said), pl.Schema(placed)))
     return pl.concat(sided)
 
 
@@ -135,14 +146,34 @@ def _says_nothing() -> pl.Expr:
 
 
 def _pairs(ds: Dataset, wanted: Wanted) -> pl.DataFrame:
-    """Pairs with the labels that the rows of the splits asked for give them."""
+    """Pairs as they first stand in the files, with the labels that the rows of the splits asked for give them."""
     columns = ["pair_id", "prompt_id", "is_safe", "labels", "severity", "n_annotations", "n_unsafe"]
+    pairs = ds.pairs.join(_first_places(ds), on="pair_id", how="left", maintain_order="left")
+    pairs = pairs.sort("first", nulls_last=True, maintain_order=True)
     if wanted.splits is None:
-        return ds.pairs.select(columns)
+        return pairs.select(columns)
     annotated = Tally.of(wanted.of_split(ds.annotations), ds.taxonomy).majority()
     compared = compared_labels(wanted.of_split(ds.preferences)).join(annotated, on="pair_id", how="anti")
     labels = pl.concat([annotated, compared.select(annotated.columns)])
-    return ds.pairs.select("pair_id", "prompt_id").join(labels, on="pair_id", maintain_order="left").select(columns)
+    return pairs.select("pair_id", "prompt_id").join(labels, on="pair_id", maintain_order="left").select(columns)
+
+
+def _first_places(ds: Dataset) -> pl.DataFrame:
+    """Each pair, with the number of the row that it `first` stands in: rows of one answer, then comparisons."""
+    compared = all_rows(ds, "preferences").select(pl.concat_list("pair_id_0", "pair_id_1").alias("pair_id"))
+    rows = [
+        _with_places(ds.annotations.select("pair_id"), _places(ds, "annotations")[PLACE]),
+        _places(ds, UNLABELLED).select("pair_id", PLACE),
+    ]
+    answers = pl.concat(rows).sort(PLACE, maintain_order=True).select("pair_id")
+    stood = pl.concat([answers, compared.explode("pair_id")]).drop_nulls().with_row_index("first")
+    return stood.unique("pair_id", keep="first")
+
+
+def _with_places(rows: pl.DataFrame, places: pl.Series) -> pl.DataFrame:
+    """Rows with the number that they had in the files; of rows that were made, their own."""
+    known = places if len(places) == rows.height else pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
+    return rows.with_columns(known.alias(PLACE))
 
 
 TEXTS = ("prompt", "response", "response_0", "response_1", "messages")

@@ -71,7 +71,7 @@ _IDS = ("pair_id_chosen", "pair_id_rejected")
 
 
 def _unpaired(found: Examples) -> Examples:
-    """One row for each answer: the chosen one is good."""
+    """One row for each answer, the chosen one, which is good, before the rejected one of the same comparison."""
     halves = [
         found.rows.select(
             "prompt",
@@ -80,10 +80,11 @@ def _unpaired(found: Examples) -> Examples:
             pl.col(name).alias("completion"),
             pl.lit(name == "chosen").alias("label"),
             pl.col(f"pair_id_{name}").alias("pair_id"),
-        )
+        ).with_row_index("comparison")
         for name in ("chosen", "rejected")
     ]
-    return Examples(pl.concat(halves), found.skipped)
+    together = pl.concat(halves).sort("comparison", maintain_order=True)
+    return Examples(together.drop("comparison"), found.skipped)
 
 
 def _chosen(ds: Dataset, comparisons: pl.DataFrame, *, order: str) -> Examples:
