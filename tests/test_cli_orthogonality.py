@@ -34,13 +34,17 @@ def test_json_holds_every_table() -> None:
 def test_the_verdict_of_each_stratum_is_a_sentence() -> None:
     printed = called("sample", "--n-boot", "50").stdout
     for level in ("all", "both_safe", "mixed", "both_unsafe"):
-        assert f"\n{level}: planted: p = " in printed
-    assert "odds_ratio_mh" in printed
+        assert f"\n{level}: synthetic, true p = " in printed
+    assert says(printed, "the odds ratio of better and safer is")
+    assert len(printed.splitlines()) <= 45, "a screen"
+    everything = called("sample", "--n-boot", "50", "--all").stdout
+    assert "odds_ratio_mh_by_position" in everything
+    assert says(everything, "three or more answers")
 
 
 @pytest.mark.slow
 def test_small_p_values_are_not_nought_and_contrasts_stand_beside() -> None:
-    printed = called("sample", "--n-boot", "50").stdout
+    printed = called("sample", "--n-boot", "50", "--all").stdout
     first = next(line for line in printed.splitlines() if line.startswith("all "))
     assert "0.002" in first  # Holm over 18 rows
     assert says(printed, "p by prompt", "naive interval")

@@ -156,11 +156,11 @@ def test_intervals_by_prompt_cover_where_naive_ones_do_not() -> None:
 def test_synthetic_data_only_say_what_was_planted(name: str, samples: dict[str, Dataset]) -> None:
     ds = samples[name]
     found = orthogonality(ds, n_boot=500)
-    assert found.table["verdict"].str.starts_with("planted: p = ").all()
+    assert found.table["verdict"].str.starts_with("synthetic, true p = ").all()
     assert found.table["conclusion"].null_count() == found.table.height
     for stratum in STRATA:
         planted, entry = ds.facts["assumptions"][f"p_{stratum}"], row(found, stratum)
-        assert entry["verdict"].startswith(f"planted: p = {planted:.3f};")
+        assert entry["verdict"].startswith(f"synthetic, true p = {planted:.3f};")
         assert entry["p_low"] < planted < entry["p_high"]
     assert abs(row(found, "all")["p"] - 56_109 / 73_907) < 0.002
     assert "PKU" not in " ".join(found.table["verdict"])
@@ -353,7 +353,7 @@ def test_directions_are_stated_in_words() -> None:
     assert (
         Planted({})
         .verdict(share_of(0.4, None, None, None), mix={"mixed": 2}, is_planted=True)
-        .startswith("planted: p = unknown")
+        .startswith("synthetic, true p unknown")
     )
 
 
@@ -361,7 +361,7 @@ def test_a_synthetic_level_expects_the_mean_of_its_strata() -> None:
     planted, share = Planted({"both_safe": 0.8, "mixed": 0.6}), share_of(0.7, 0.6, 0.8, None)
     mix = {"both_safe": 1, "mixed": 3}
     words = planted.verdict(share, mix=mix, is_planted=True)
-    assert says(words, "planted", "p = 0.650", "strata", "70.0 % [60.0, 80.0]")
+    assert says(words, "synthetic", "p = 0.650", "strata", "70.0 % [60.0, 80.0]")
     assert "if its strata alone mattered" in planted.verdict(share, mix=mix, is_planted=False)
 
 

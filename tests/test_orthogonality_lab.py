@@ -146,7 +146,7 @@ def test_what_is_chosen_elsewhere_replaces_the_click(samples):
 @pytest.mark.slow
 def test_the_verdict_is_that_of_the_report(lab):
     assert lab.table["verdict"][0] in lab.said
-    assert lab.said.startswith("All comparisons – planted: p = 0.759")
+    assert lab.said.startswith("All comparisons – synthetic, true p = 0.759")
     lab.click("stratum", "mixed")
     assert lab.table.filter(level="mixed")["verdict"].item() in lab.said
     lab.controls["weighting"].value = "prompts"

@@ -300,7 +300,7 @@ def test_published_counts_keep_their_verdicts_and_name_their_release():
 def test_verdicts_on_synthetic_data_say_what_was_planted(sample):
     said = sentences.verdicts(sample[1]).splitlines()
     assert [line.split(":")[0] for line in said] == ["All comparisons", "Both safe", "One safe, one not", "Both unsafe"]
-    assert all("planted: p = " in line for line in said)
+    assert all("synthetic, true p = " in line for line in said)
     assert not any(word in " ".join(said) for word in ("associated", "orthogonal", "undecided"))
 
 

@@ -27,8 +27,9 @@ _SHARES = ("n", "prompts", "p", "p_low", "p_high", "p_value")
 @click.option("--n-boot", default=2000, show_default=True, help="of no influence: intervals are in closed form")
 @click.option("--seed", default=0, show_default=True, help="seed of the tests")
 @click.option("--margin", default=0.1, show_default=True, help="bound on |2p - 1| that counts as orthogonal")
+@click.option("--all", "everything", is_flag=True, help="Print every measure, position, cycles and severity, too.")
 @json_option
-def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, as_json: bool) -> None:
+def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, everything: bool, as_json: bool) -> None:
     """Measure how often the better of two answers in NAME is the safer one."""
     from btviz import load
     from btviz.labels import expect_labelled
@@ -58,6 +59,10 @@ def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, a
         slugs = {key: ds.taxonomy[key].slug for key in ds.taxonomy.keys}  # not a mapping
         title = f"P(better = safer) in {ds.population}"
         _print_orthogonality(result, title=title, is_synthetic=ds.is_synthetic, slugs=slugs)
+        if not everything:
+            _print_briefly(result, order)
+            return
+        _print_further(result)
     _print_order(order, ds)
 
 
@@ -163,6 +168,31 @@ def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: boo
         )
     if not is_synthetic and (corrected := _correction(result)) is not None:
         click.echo(folded(f"Errors of the labels: {corrected['verdict'][0]}."))
+    if is_synthetic:
+        click.echo("Synthetic data say nothing about a release.")
+
+
+def _print_briefly(result: Orthogonality, order: SeverityOrder) -> None:
+    """A line for each of the tables that --all prints."""
+    known = result.pooled.filter(measure="odds_ratio_mh")
+    for estimate, low, high in known.filter(known["low"].is_not_null()).select("estimate", "low", "high").rows():
+        ends = f"[{format_cell(low)}, {format_cell(high)}]"
+        click.echo(folded(f"Over all, the odds ratio of better and safer is {format_cell(estimate)} {ends}."))
+    for label, p, p_value in result.bias.filter(result.bias["n"] > 0).select("label", "p", "p_value").rows():
+        written = "< 0.001" if p_value is not None and p_value < _SMALL else format_cell(p_value)
+        doubt = "" if p_value is None else f" (p-value for one half: {written})"
+        click.echo(folded(f"Position: {label} names response_1 in {percent(p)}{doubt}."))
+    for criterion, n, p in order.direction.filter(order.direction["n"] > 0).select("criterion", "n", "p").rows():
+        said = f"Where {criterion} of the two answers differs, safer points to the less harmful one in {percent(p)}"
+        click.echo(folded(f"{said} of {n:,} comparisons."))
+    click.echo("Every measure, position with intervals, cycles, severity and categories: --all.")
+
+
+_SMALL = 0.0005
+
+
+def _print_further(result: Orthogonality) -> None:
+    """Position, measures over all comparisons, and cycles."""
     click.echo("")
     _print_bias(result)
     click.echo("")

@@ -163,8 +163,9 @@ def _with_tests(table: pl.DataFrame, tests: pl.DataFrame) -> pl.DataFrame:
 @click.option("--empty-cells", default="replaced", show_default=True, help="replaced, margins or added")
 @click.option("--shuffled", default="prompts", show_default=True, help="prompts, or items as fa.parallel in R does")
 @click.option("--factors", type=int, help="how many to extract; by default as many as exceed chance")
+@click.option("--all", "everything", is_flag=True, help="Print every pair and the loadings, too.")
 @json_option
-def stats_structure(
+def stats_structure(  # noqa: PLR0913  # an option each
     name: str,
     *,
     population: str,
@@ -173,6 +174,7 @@ def stats_structure(
     empty_cells: str,
     shuffled: str,
     factors: int | None,
+    everything: bool,
     as_json: bool,
 ) -> None:
     """Find which harm categories of NAME go together given all others, and the factors behind them."""
@@ -191,14 +193,28 @@ def stats_structure(
             }
         )
         return
-    stable = found.pairs.filter("is_stable").sort("log_odds_ratio", descending=True)
+    _print_associations(ds, found, most=None if everything else _STRONGEST_SHOWN)
+    if everything:
+        click.echo("")
+        _print_loadings(ds, found)
+    click.echo(f"\n{sentences.structure(found, ds, with_pairs=everything)}")
+    if not everything:
+        click.echo("Every pair, the strongest in words, and loadings: --all.")
+
+
+_STRONGEST_SHOWN = 14
+
+
+def _print_associations(ds: Dataset, found: CategoryStructure, *, most: int | None) -> None:
+    """The stable pairs, strongest association first to last; of more than `most` those furthest from 0."""
+    stable = found.pairs.filter("is_stable")
+    shown = stable if most is None else stable.top_k(most, by=stable["log_odds_ratio"].abs())
     columns = ["row", "col", "n_both", "phi", "selected", "log_odds_ratio", "low", "high"]
-    cells = [[_short(ds, column, row[column]) for column in columns] for row in stable.to_dicts()]
+    in_order = shown.sort("log_odds_ratio", descending=True).to_dicts()
+    cells = [[_short(ds, column, row[column]) for column in columns] for row in in_order]
     headings = [column.removesuffix("_ratio") for column in columns]  # 80 columns hold no more
-    print_table(cells, headings, title=f"Associations given all other categories in {ds.population}")
-    click.echo("")
-    _print_loadings(ds, found)
-    click.echo(f"\n{sentences.structure(found, ds)}")
+    of = "" if shown.height == stable.height else f", the {shown.height} strongest of {stable.height}"
+    print_table(cells, headings, title=f"Associations given all other categories in {ds.population}{of}")
 
 
 _STRUCTURE = (

@@ -105,12 +105,12 @@ class Planted:
     def verdict(self, share: Finding, *, mix: Mapping[str, int], is_planted: bool) -> str:
         """Sentence on a share of synthetic comparisons, which says nothing about any release."""
         if not self.by_stratum or set(mix) - set(self.by_stratum) or not sum(mix.values()):
-            return f"planted: p = unknown; found {share}. Synthetic data say nothing about a release"
+            return f"synthetic, true p unknown; found {share}"
         p = sum(self.by_stratum[stratum] * n for stratum, n in mix.items()) / sum(mix.values())
         how = "" if len(mix) == 1 else " as the mean of its strata"
         if not is_planted:
             how = " if its strata alone mattered, though other things matter too"
-        return f"planted: p = {p:.3f}{how}; found {share}. Synthetic data say nothing about a release"
+        return f"synthetic, true p = {p:.3f}{how}; found {share}"
 
 
 def planted_in(ds: Dataset) -> Planted:

@@ -17,7 +17,7 @@ from btviz.taxonomy.words import title_of
 _STRONGEST = 3
 
 
-def structure(found: CategoryStructure, ds: Dataset) -> str:
+def structure(found: CategoryStructure, ds: Dataset, *, with_pairs: bool = True) -> str:
     """Say which categories go together given all others, and how many factors exceed chance.
 
     Parameters
@@ -26,6 +26,8 @@ def structure(found: CategoryStructure, ds: Dataset) -> str:
         From `btviz.category_structure`.
     ds : Dataset
         What it was found in.
+    with_pairs : bool
+        Whether to name the strongest pairs, which a table beside it may show.
 
     Returns
     -------
@@ -36,13 +38,14 @@ def structure(found: CategoryStructure, ds: Dataset) -> str:
     """
     row = found.selection.row(0, named=True)
     stable = found.pairs.filter("is_stable")
+    named = stable if with_pairs else stable.clear()
     return lines(
         f"{name_of(ds)}: {row['n_stable']} of {row['n_pairs']} pairs of categories are associated given all others, "
         f"selected in {100 * row['threshold']:.0f} % or more of {row['n_halves']} halves of the prompts; at most "
         f"{row['expected_false']:.1f} of them are expected to be noise "
         f"({row['where']} {row['population']}, n = {row['n']:,}, {row['n_prompts']:,} prompts).",
-        _strongest(stable.filter(pl.col("log_odds_ratio") > 0), ds, way="More often together"),
-        _strongest(stable.filter(pl.col("log_odds_ratio") < 0), ds, way="Less often together"),
+        _strongest(named.filter(pl.col("log_odds_ratio") > 0), ds, way="More often together"),
+        _strongest(named.filter(pl.col("log_odds_ratio") < 0), ds, way="Less often together"),
         _signs(stable, ds),
         _partial_signs(found.pairs),
         _factors(found),

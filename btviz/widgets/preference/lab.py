@@ -310,7 +310,7 @@ def _controls(releases: Iterable[str]) -> dict[str, ipywidgets.Dropdown]:
         "within": ("Within", [(title, key) for key, title in COMPARED.items()]),
         "measure": ("Statistic", [(measure.title, name) for name, measure in MEASURES.items()]),
         "weighting": ("Count", [(words, name) for name, words in WEIGHTINGS.items()]),
-        "n_boot": ("Draws of the null", [(f"{n:,}", n) for n in REPLICATES]),
+        "n_boot": ("Permutations", [(f"{n:,}", n) for n in REPLICATES]),
     }
     lists = {
         name: ipywidgets.Dropdown(options=of, description=title, layout={"width": "max-content", "max_width": "100%"})
