@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         category_contrast,
         category_counts,
         category_structure,
+        composition,
         cooccurrence,
         cooccurrence_tests,
         disputed,

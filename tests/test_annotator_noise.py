@@ -18,7 +18,7 @@ import btviz
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.labels import AnnotatorNoise, annotator_noise
-from btviz.reports.figures.registry import FIGURES
+from btviz.reports.figures.of_data import FIGURES
 from btviz.stats import latent_class as lc
 from btviz.taxonomy.categories import BEAVERTAILS
 

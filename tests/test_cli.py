@@ -19,7 +19,8 @@ from btviz.data import catalog
 from btviz.data import releases as sources
 from btviz.errors import DataError, FetchError, MissingExtraError, NotFoundError, StoreError, UsageError
 from btviz.reports.figures import write
-from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES
+from btviz.reports.figures.of_data import FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.taxonomy.categories import BEAVERTAILS
 
 pytestmark = pytest.mark.usefixtures("kept_samples")

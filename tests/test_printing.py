@@ -57,7 +57,9 @@ def manifest(folder: Path) -> dict[str, dict[str, object]]:
     ],
 )
 def test_a_pdf_is_exactly_as_wide_as_asked(tiny: Dataset, tmp_path: Path, width: str, style: str, points: float):
-    figures.write_all(tiny, tmp_path, only=["fig1", "association"], width=width, style=style, formats=["pdf"])
+    figures.write_all(
+        tiny, tmp_path, only=["category_shares", "association"], width=width, style=style, formats=["pdf"]
+    )
     drawn = sorted(tmp_path.glob("*.pdf"))
     assert [path.stem for path in drawn] == ["association", "category_shares"]
     assert [width_of(path) for path in drawn] == pytest.approx([points, points], abs=0.01)
@@ -166,7 +168,8 @@ def test_a_folder_without_a_manifest_is_refused(tiny: Dataset, tmp_path: Path):
 
 def test_figures_are_found_by_key_and_by_the_number_of_the_published_one():
     assert chosen(["Fig3"]) == {"association", "association_unsafe", "specifications_phi"}
-    assert chosen(["agreement", "fig6"]) == {"agreement", "scores_by_safety"}
+    assert chosen(["agreement", "fig6"]) == {"agreement", "scores_by_safety", "scores_by_safety_violins"}
+    assert chosen(["fig1"]) == {"category_shares", "composition", "category_mix"}
     with pytest.raises(UsageError, match="fig1, fig3"):
         chosen(["fig99"])
 

@@ -15,7 +15,7 @@ import btviz
 from btviz import plots
 from btviz.cli.app import app
 from btviz.errors import UsageError
-from btviz.reports.figures.registry import SCORE_FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.reports.sentences import models as sentences
 from btviz.scores.answers import by_model
 from btviz.scores.collection import ScoreCollection, kept_scores

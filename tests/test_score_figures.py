@@ -18,7 +18,7 @@ from btviz import plots
 from btviz.cli import app
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
-from btviz.reports.figures.registry import SCORE_FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.scores.collection import ScoreCollection, kept_scores, replace_scores
 from btviz.scores.distributions import score_bins
 from btviz.scores.policies import on_same_items, policy_scores
@@ -85,6 +85,9 @@ SAID = {
     "moderators": "Human – made-moderation, all answers",
     "scores_by_safety": "made-cost · test",
     "scores_by_policy": "model-a n = ",
+    "scores_by_safety_violins": "fewer than 100: points",
+    "scores_by_policy_histograms": "Published histograms are of scores by beaver-7b-v1.0, which are not here",
+    "policy_ratings": "Bradley-Terry over all meetings on the same prompts",
     "scores_by_category": "pairs; an answer is in each of its categories",
     "reward_and_cost": "pairs · n = 5,000, of 842 prompts",
     "margins": "both safe n = ",
@@ -100,7 +103,9 @@ def test_every_figure_is_there_and_names_the_published_one(written):
     assert after == {
         "moderators": "BeaverTails Fig 5",
         "scores_by_safety": "BeaverTails Fig 6",
+        "scores_by_safety_violins": "BeaverTails Fig 6",
         "scores_by_policy": "BeaverTails Fig 7",
+        "scores_by_policy_histograms": "BeaverTails Fig 7",
     }
 
 
@@ -245,10 +250,12 @@ def test_files_of_two_policies_are_drawn_side_by_side(tmp_path, monkeypatch):
     run = CliRunner().invoke(app, ["figures", "two-policies", "--out", str(tmp_path / "out"), "--json"])
     assert run.exit_code == 0, run.stderr
     found = json.loads(run.stdout)["files"]
-    assert {one["figure"] for one in found if one["file"]} == {"scores_by_policy"}
+    of_policies = {"scores_by_policy", "scores_by_policy_histograms"}  # one won every item: no finite rating
+    assert {one["figure"] for one in found if one["file"]} == of_policies
     unlabelled = {
         "moderators",
         "scores_by_safety",
+        "scores_by_safety_violins",
         "roc",
         "calibration",
     }  # nothing is known of the safety of these answers
@@ -288,3 +295,26 @@ def test_probes_say_which_labels_are_missing(tmp_path):
     run = CliRunner().invoke(app, ["score", str(tmp_path / "safe.jsonl"), "--probes"])
     assert run.exit_code == 4
     assert says(run.stderr, "reward probe", "which answer is better")
+
+
+def test_published_histograms_lie_behind_those_of_the_models_that_they_are_of(ds):
+    scores = made(ds, kind="cost", name="PKU-Alignment/beaver-7b-v1.0-cost")
+    bins, behind = SCORE_FIGURES["scores_by_policy_histograms"].table.tables(ScoreCollection.of(ds, scores=scores), {})
+    assert dict(behind.group_by("group").agg(pl.col("count").sum()).rows()) == {"Alpaca-7B": 1599, "Beaver": 1599}
+    whole = (behind["density"] * (behind["right"] - behind["left"])).sum()
+    assert whole == pytest.approx(2)  # each of the two is a density
+    below = {name: (part["count"] * (part["right"] <= 0)).sum() / 1599 for (name,), part in behind.group_by("group")}
+    assert below == pytest.approx({"Alpaca-7B": 0.442, "Beaver": 0.890}, abs=0.02)  # shares that were read off as well
+    caption = str(plots.score_distributions(bins, behind, form="histogram").to_dict()["title"])
+    assert "as published, BeaverTails Fig. 7, digitised" in caption
+
+
+def test_few_scores_are_points_and_no_density(ds, scores):
+    few = score_bins(scores.filter(kind="cost"), ds, split=False).with_columns(pl.lit(40).alias("n"))
+    drawn = plots.score_distributions(few, form="density").to_dict()
+    layers = drawn["concat"][0]["layer"]
+    assert [layer["mark"]["type"] for layer in layers if "data" in layer and drawn["datasets"][layer["data"]["name"]]]
+    rows = sum(len(drawn["datasets"][layer["data"]["name"]]) for layer in layers if layer["mark"]["type"] == "point")
+    assert rows == few["count"].sum(), "a point for each score"
+    lines = [layer for layer in layers if layer["mark"]["type"] in {"line", "area"}]
+    assert not any(drawn["datasets"][layer["data"]["name"]] for layer in lines)

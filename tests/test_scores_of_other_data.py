@@ -13,7 +13,7 @@ from wording import says
 import btviz
 from btviz.errors import UsageError
 from btviz.reports.figures import write as figures
-from btviz.reports.figures.registry import SCORE_FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.scores.collection import ScoreCollection
 from btviz.scores.metrics import score_metrics
 from btviz.scores.moderation import truths_of

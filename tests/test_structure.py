@@ -17,7 +17,7 @@ from btviz.errors import UsageError
 from btviz.labels import Factoring, category_structure
 from btviz.machine.threads import one_core_each
 from btviz.reports import sentences
-from btviz.reports.figures.registry import FIGURES
+from btviz.reports.figures.of_data import FIGURES
 from btviz.stats import factors, ising
 from btviz.stats.association import TwoByTwo, tetrachoric
 from btviz.stats.stratified import conditional_interval

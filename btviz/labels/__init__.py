@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from btviz.labels.noise import AnnotatorNoise, annotator_noise
     from btviz.labels.overlap import prompt_overlap, response_repeats
     from btviz.labels.population import expect_labelled
+    from btviz.labels.shares import composition
     from btviz.labels.shift import split_shift
     from btviz.labels.structure import CategoryStructure, category_structure
 

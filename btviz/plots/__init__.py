@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from btviz.plots.interactive.categories import explorer, selection_contrast
     from btviz.plots.labels.annotators import AGREEMENT, agreement, vote_splits
     from btviz.plots.labels.bars import category_shares, labels_per_item
+    from btviz.plots.labels.composition import composition, split_overlap
     from btviz.plots.labels.corrections import correction_effects
     from btviz.plots.labels.matrix import COEFFICIENTS, association_matrix
     from btviz.plots.labels.mix import category_mix
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from btviz.plots.scores.distributions import margins, score_distributions
     from btviz.plots.scores.plane import score_plane
     from btviz.plots.scores.raters import moderators
+    from btviz.plots.scores.ratings import policy_ratings
     from btviz.plots.scores.ridges import category_ridges
     from btviz.plots.topics.datamap import topic_map
     from btviz.plots.topics.tree import topic_tree

@@ -18,8 +18,10 @@ from btviz.labels.agreement import annotator_agreement
 from btviz.labels.structure import category_structure
 from btviz.plots.style.rendering import svg
 from btviz.reports import sentences
+from btviz.reports.figures.of_data import FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.reports.figures.printing import data_of
-from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known
+from btviz.reports.figures.registry import Figure, Known
 from btviz.reports.ledger import Ledger
 from btviz.reports.ledger.summary import summarise
 from btviz.scores.collection import ScoreCollection

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Iterator
+from functools import cache
+from importlib import resources
+from typing import Any
 
 import numpy as np
 import polars as pl
@@ -93,6 +97,65 @@ def policy_bins(table: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:
     """
     columns = ["model", "kind", "prompt_id", "score", *(["no_boundary"] if "no_boundary" in table.columns else [])]
     return bins_of(table.select(*columns, pl.col("policy").alias("group"), pl.lit(ALL).alias("panel")), bins=bins)
+
+
+def published_policy_bins(table: pl.DataFrame) -> pl.DataFrame:
+    """What Figure 7 of BeaverTails shows of the models of a table, if it shows any.
+
+    Parameters
+    ----------
+    table : DataFrame
+        From `policy_bins`.
+
+    Returns
+    -------
+    DataFrame
+        `model` (as in the table), `kind`, `group` ("Alpaca-7B" before, "Beaver" after training), `left`, `right`,
+        `count`, `n` (1,599), `density`, of each of its models that is beaver-7b-v1.0-reward or -cost, whose scores
+        alone stand on that scale; no rows for others. Digitised from the picture.
+    """
+    frames = [pl.DataFrame(schema=_PUBLISHED)]
+    for model, kind in table.select("model", "kind").unique(maintain_order=True).rows():
+        if f"beaver-7b-v1.0-{kind}" in str(model).lower():
+            frames += [_printed(shown, str(model)) for shown in _figure_7() if shown["kind"] == kind]
+    return pl.concat(frames)
+
+
+_PUBLISHED = pl.Schema(
+    {
+        "model": pl.String(),
+        "kind": pl.String(),
+        "group": pl.String(),
+        "left": pl.Float64(),
+        "right": pl.Float64(),
+        "count": pl.Int64(),
+        "n": pl.Int64(),
+        "density": pl.Float64(),
+    }
+)
+
+
+@cache
+def _figure_7() -> tuple[dict[str, Any], ...]:
+    document = tomllib.loads((resources.files("btviz") / "resources" / "figure_7.toml").read_text("utf-8"))
+    return tuple(document["histogram"])
+
+
+def _printed(shown: dict[str, Any], model: str) -> pl.DataFrame:
+    counts = np.array(shown["counts"], np.int64)
+    middles = np.linspace(shown["first"], shown["last"], len(counts))
+    half, n = (middles[1] - middles[0]) / 2, int(counts.sum())
+    table = {
+        "model": [model] * len(counts),
+        "kind": [shown["kind"]] * len(counts),
+        "group": [shown["group"]] * len(counts),
+        "left": middles - half,
+        "right": middles + half,
+        "count": counts,
+        "n": [n] * len(counts),
+        "density": counts / n / (2 * half),
+    }
+    return pl.DataFrame(table, schema=_PUBLISHED)
 
 
 def margin_bins(margins: pl.DataFrame, *, bins: int = 80) -> pl.DataFrame:

@@ -123,7 +123,7 @@ def _ends(drawn: pl.DataFrame) -> list[float]:
 def _caption(shares: pl.DataFrame, names: list[str], *, source: str | None) -> list[str]:
     where = shares["where"][0]
     counts = [f"{name}: n = {shares.filter(name=name)['n'][0]:,}" for name in names]
-    first = " · ".join([*([source] if source else []), f"{where} rows", *counts])
+    first = " · ".join([*([source] if source and source not in names else []), f"{where} rows", *counts])
     return [first, "Intervals: 95 % by prompt · * differs between two of them, all differences taken together"]
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import altair as alt
 import polars as pl
@@ -35,10 +35,10 @@ LEFT = 40.0
 """Room for the axis beside a panel, in points."""
 
 NOTES = {
-    "density": "Smooth density",
+    "density": "Smooth density; groups of fewer than 100 as points",
     "histogram": "Histogram",
     "ecdf": "Cumulative share",
-    "violin": "Width: density, scaled to each group's highest · bar: middle half · dot: median",
+    "violin": "Width: density, scaled to each group's highest; fewer than 100: points · bar: middle half · dot: median",
 }
 """What the caption says of each form."""
 
@@ -47,6 +47,7 @@ _COLUMNS = ("model", "kind", "panel", "group", "left", "right", "count", "n", "d
 
 def score_distributions(
     table: pl.DataFrame,
+    behind: pl.DataFrame | None = None,
     *,
     form: str = "density",
     title: str = "How scores are distributed",
@@ -60,6 +61,9 @@ def score_distributions(
     table : DataFrame
         From `btviz.scores.distributions.score_bins`, `policy_bins` or `margin_bins`: up to eight
         groups.
+    behind : DataFrame, optional
+        From `btviz.scores.distributions.published_policy_bins`: what was published of the same models, drawn behind
+        histograms as grey outlines.
     form : {"density", "histogram", "ecdf", "violin"}
         How to draw them.
     title : str
@@ -72,8 +76,8 @@ def score_distributions(
     Returns
     -------
     alt.ConcatChart
-        Safe blue, unsafe red; other groups in the theme's colours. Each panel names its model,
-        population and numbers; a dashed line stands at a cost of 0, where that parts safe from harmful.
+        Safe blue, unsafe red; other groups in the theme's colours, each in dashes of its own. Each panel names its
+        model, population and numbers; a dashed line stands at a cost of 0, where that parts safe from harmful.
 
     Raises
     ------
@@ -88,16 +92,35 @@ def score_distributions(
     across = min(2, table.select("model", "kind").n_unique(), max(1, round(points(width) / 220)))
     names = max(text_width(group) for group in colours) + 6 if form == "violin" else 0.0
     room = (points(width) - 2 * PADDING - across * max(LEFT, names) - (across - 1) * GAP) / across
-    drawn = [_panel(part, form=form, colours=colours, room=room) for part in panels]
+    drawn = [_panel(part, _behind(part, behind, form=form), form=form, colours=colours, room=room) for part in panels]
     spread = f"{NOTES[form]}; drawn from {table.height:,} bins of {_total(table):,} scores"
+    notes = (source, spread, note_of_boundaries(table), _note_of_published(behind, form=form))
     return ConcatChart(
         concat=drawn,
         columns=across,
         spacing=GAP,
-        title=heading(title, *(part for part in (source, spread, note_of_boundaries(table)) if part), width=width),
+        title=heading(title, *(part for part in notes if part), width=width),
         description=_description(table, form=form),
         config=config(),
     )
+
+
+def _behind(part: pl.DataFrame, behind: pl.DataFrame | None, *, form: str) -> pl.DataFrame | None:
+    """What was published of the model of a panel; None where nothing was, or the form has no room for it."""
+    if behind is None or form != "histogram":
+        return None
+    found = behind.filter(model=part["model"][0], kind=part["kind"][0])
+    return found if found.height else None
+
+
+def _note_of_published(behind: pl.DataFrame | None, *, form: str) -> str:
+    if behind is None or form != "histogram":
+        return ""
+    if behind.is_empty():
+        return "Published histograms are of scores by beaver-7b-v1.0, which are not here"
+    first, second = behind["group"].unique(maintain_order=True).to_list()[:2]
+    n = behind["n"][0]
+    return f"Grey: as published, BeaverTails Fig. 7, digitised, n = {n:,} each · solid {first}, dashed {second}"
 
 
 def margins(
@@ -146,12 +169,14 @@ def _colours(groups: Sequence[str]) -> dict[str, str]:
     return dict(zip(groups, palette, strict=False))
 
 
-def _panel(part: pl.DataFrame, *, form: str, colours: dict[str, str], room: float) -> alt.LayerChart:
+def _panel(
+    part: pl.DataFrame, behind: pl.DataFrame | None, *, form: str, colours: dict[str, str], room: float
+) -> alt.LayerChart:
     first = part.row(0, named=True)
     sizes = part.select("group", "n").unique().sort("group").rows()
     lines = _lines([f"{group} n = {n:,}" for group, n in sizes], room=room)
     place = "" if first["panel"] == "all" else f" · {first['panel']}"
-    layers = violins(part, colours=colours) if form == "violin" else curves(part, form=form, colours=colours)
+    layers = violins(part, colours=colours) if form == "violin" else curves(part, behind, form=form, colours=colours)
     has_zero = part.filter(pl.col("left") <= 0, pl.col("right") >= 0).height > 0
     if has_zero and (parts_at_zero(part).all() or "label" in part.columns):
         zero = alt.Chart(pl.DataFrame({"at": [0.0]}))
@@ -190,23 +215,95 @@ _COLUMN = {"density": "smooth", "histogram": "density", "ecdf": "cumulative"}  #
 _HALF = 0.42  # of a violin at its widest, in rows
 
 
-def curves(part: pl.DataFrame, *, form: str, colours: Mapping[str, str]) -> list[alt.Chart]:
-    """Layers of a panel of bars or curves."""
+FEW = 100
+"""Scores of a group below which a density would show shape where there is chance: its scores are drawn as points."""
+
+
+def curves(
+    part: pl.DataFrame, behind: pl.DataFrame | None = None, *, form: str, colours: Mapping[str, str]
+) -> list[alt.Chart]:
+    """Layers of a panel of bars or curves, with what was published behind them."""
+    if form == "density":
+        return _densities(part, colours=colours)
+    shown = part if behind is None else pl.concat([part, behind], how="diagonal_relaxed")
     drawn = _heights(part, form=form)
-    top = float(drawn["height"].max())  # type: ignore[arg-type]  # numbers
-    colour = _with_legend(drawn, colours, symbol="stroke" if form == "ecdf" else "square")
-    y_axis = alt.Axis(grid=True, gridColor=FAINT, tickCount=3, format=".2~g")
-    y = alt.Y("height:Q", scale=alt.Scale(domain=[0, top * 1.05 or 1], nice=False), axis=y_axis, title=Y_TITLES[form])
-    base = alt.Chart(drawn)
-    if form == "histogram":
-        bars = base.mark_rect(opacity=0.55)
-        return [bars.encode(x=_x("left:Q", part), x2=alt.X2("right:Q"), y=y, y2=alt.datum(0), fill=colour)]
-    x = _x("at:Q", part)
-    line = base.mark_line(strokeWidth=1.4).encode(x=x, y=y, color=colour, order=alt.Order("at:Q"))
+    y = _y([*drawn["height"], *([] if behind is None else behind["density"])], form=form)
+    colour, dash = _with_legend(drawn, colours)
+    order = alt.Order("at:Q")
     if form == "ecdf":
-        return [line]
-    area = base.mark_area(opacity=0.18).encode(x=x, y=alt.Y("height:Q", stack=None), fill=colour)
-    return [area, line]
+        line = alt.Chart(drawn).mark_line(strokeWidth=1.4)
+        return [line.encode(x=_x("at:Q", part), y=y, color=colour, strokeDash=dash, order=order)]
+    bars = [
+        of_group.mark_rect(opacity=0.35, fill=fill).encode(
+            x=_x("left:Q", shown), x2=alt.X2("right:Q"), y=y, y2=alt.datum(0)
+        )
+        for of_group, fill in _filled(drawn, colours)
+    ]
+    outline = alt.Chart(_steps(part)).mark_line(strokeWidth=1.2, interpolate="step-after")
+    lines = outline.encode(x=_x("at:Q", shown), y=y, color=colour, strokeDash=dash, order=order)
+    published = [] if behind is None else _published_lines(behind, x=_x("at:Q", shown), y=y)
+    return [*published, *bars, lines]
+
+
+def _densities(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Chart]:
+    """Areas and lines of groups of many scores; below them, scores of the others as points, a row each."""
+    drawn = _heights(part.filter(pl.col("n") >= FEW), form="density")
+    top = max(drawn["height"], default=1.0) or 1.0
+    few = [group for group in _present(part, colours) if group not in set(drawn["group"])]
+    step = 0.07 * top
+    y = _y([top], form="density", floor=-step * (len(few) + 0.5) if few else 0.0)
+    if drawn.is_empty():  # nothing is smooth, so that points have the panel
+        y = alt.Y("height:Q", scale=alt.Scale(domain=[-step * (len(few) + 0.5), -0.5 * step], nice=False), axis=None)
+    x, (colour, dash) = _x("at:Q", part), _with_legend(part, colours)
+    line = alt.Chart(drawn).mark_line(strokeWidth=1.4)
+    areas = [
+        of_group.mark_area(opacity=0.18, fill=fill).encode(x=x, y=y, y2=alt.datum(0))
+        for of_group, fill in _filled(drawn, colours)
+    ]
+    places = {group: -step * (row + 1) for row, group in enumerate(few)}
+    points = [_points(part, places, colours).encode(x=x, y=y)] if few else []
+    return [*areas, line.encode(x=x, y=y, color=colour, strokeDash=dash, order=alt.Order("at:Q")), *points]
+
+
+def _points(part: pl.DataFrame, places: Mapping[str, float], colours: Mapping[str, str]) -> alt.Chart:
+    """A faint point for each score of some groups, in the middle of its bin, at the height of its group."""
+    some = part.filter(pl.col("group").is_in(list(places)), pl.col("count") > 0)
+    each = some.select("group", MIDDLE.alias("at"), pl.int_ranges("count").alias("of_bin")).explode("of_bin")
+    drawn = each.with_columns(
+        pl.col("group").replace_strict(places, return_dtype=pl.Float64).alias("height"),
+        pl.col("group").replace_strict(dict(colours)).alias("colour"),
+    )
+    chart: alt.Chart = alt.Chart(drawn.drop("of_bin")).mark_point(size=16, strokeWidth=1, opacity=0.45)
+    return chart.encode(stroke=alt.Stroke("colour:N", scale=None))
+
+
+def _filled(drawn: pl.DataFrame, colours: Mapping[str, str]) -> list[tuple[alt.Chart, str]]:
+    """Each group alone, with its colour: one scale for fills and lines would lose the legend of the lines."""
+    base = alt.Chart(drawn)
+    return [(base.transform_filter(alt.datum.group == group), colours[group]) for group in _present(drawn, colours)]
+
+
+def _y(heights: Iterable[float], *, form: str, floor: float = 0.0) -> alt.Y:
+    axis = alt.Axis(grid=True, gridColor=FAINT, tickCount=3, format=".2~g")
+    top = max(heights, default=0.0) * 1.05 or 1.0
+    return alt.Y("height:Q", scale=alt.Scale(domain=[floor, top], nice=False), axis=axis, title=Y_TITLES[form])
+
+
+def _steps(part: pl.DataFrame) -> pl.DataFrame:
+    """Corners of the outline of each group's bars, which ends at 0."""
+    corners = part.select("group", pl.col("left").alias("at"), pl.col("density").alias("height"))
+    ends = part.group_by("group", maintain_order=True).agg(pl.col("right").max().alias("at"))
+    return pl.concat([corners, ends.with_columns(pl.lit(0.0).alias("height"))])
+
+
+def _published_lines(behind: pl.DataFrame, *, x: alt.X, y: alt.Y) -> list[alt.Chart]:
+    """Outlines of published histograms in grey, the first solid and the second dashed."""
+    return [
+        alt.Chart(_steps(behind.filter(group=group)))
+        .mark_line(strokeWidth=1, stroke=MUTED, strokeDash=list(dash), interpolate="step-after")
+        .encode(x=x, y=y, order=alt.Order("at:Q"))
+        for group, dash in zip(behind["group"].unique(maintain_order=True), DASHES, strict=False)
+    ]
 
 
 def violins(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Chart]:
@@ -216,10 +313,13 @@ def violins(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Chart
     names = lookup({str(-i): group for i, group in enumerate(groups)})
     axis = alt.Axis(values=[-i for i in range(len(groups))], labelExpr=names, grid=False)
     fill = alt.Color("group:N", scale=_palette(groups, colours), legend=None)
-    body = alt.Chart(_outlines(part, groups)).mark_area(opacity=0.55)
+    few = set(part.filter(pl.col("n") < FEW)["group"])
+    body = alt.Chart(_outlines(part.filter(~pl.col("group").is_in(list(few))), groups)).mark_area(opacity=0.55)
     across = alt.Y("low:Q", scale=down, axis=axis, title=None, stack=None)
     shape = body.encode(x=_x("at:Q", part), y=across, y2=alt.Y2("high:Q"), fill=fill, detail=alt.Detail("group:N"))
-    return [shape, *_quartile_marks(part, groups, down)]
+    places = {group: -float(i) for i, group in enumerate(groups) if group in few}
+    points = _points(part, places, colours).encode(x=_x("at:Q", part), y=alt.Y("height:Q", scale=down, title=None))
+    return [shape, *([points] if few else []), *_quartile_marks(part, groups, down)]
 
 
 def _heights(part: pl.DataFrame, *, form: str) -> pl.DataFrame:
@@ -264,17 +364,28 @@ def _palette(groups: list[str], colours: Mapping[str, str]) -> alt.Scale:
     return alt.Scale(domain=groups, range=[colours[group] for group in groups])
 
 
-def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str], *, symbol: str) -> alt.Color:
+DASHES = ((1, 0), (4, 2), (1, 1.5), (6, 2, 1, 2), (8, 3), (2, 3), (10, 2, 2, 2), (3, 1))
+"""Of lines, in the order of their groups, so that a picture can be read without colours."""
+
+
+def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str]) -> tuple[alt.Color, alt.StrokeDash]:
+    """Colour and dashes of lines by group, which share one legend."""
     legend = alt.Legend(
         title=None,
         orient="bottom",
-        symbolType=symbol,
+        symbolType="stroke",
+        symbolSize=200,
+        symbolStrokeWidth=1.6,
         symbolOpacity=1,  # that of the areas is too faint to tell colours apart
         direction="horizontal",
         columns=3,
         offset=4,
     )
-    return alt.Color("group:N", scale=_palette(_present(drawn, colours), colours), legend=legend)
+    groups = _present(drawn, colours)
+    places = list(colours)
+    dashes = alt.Scale(domain=groups, range=[list(DASHES[places.index(group) % len(DASHES)]) for group in groups])
+    colour = alt.Color("group:N", scale=_palette(groups, colours), legend=legend)
+    return colour, alt.StrokeDash("group:N", scale=dashes, legend=legend)
 
 
 KINDS = {

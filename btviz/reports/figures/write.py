@@ -16,8 +16,10 @@ from btviz.data.dataset import Dataset
 from btviz.errors import DataError, UsageError
 from btviz.plots.style.rendering import FORMATS, announce_boxes, rendered, undrawn
 from btviz.plots.topics.datamap import topic_map
+from btviz.reports.figures.of_data import FIGURES
+from btviz.reports.figures.of_scores import SCORE_FIGURES
 from btviz.reports.figures.printing import Printing, printed
-from btviz.reports.figures.registry import FIGURES, SCORE_FIGURES, Figure, Known, Subject, origin
+from btviz.reports.figures.registry import Figure, Known, Subject, origin
 from btviz.scores.collection import ScoreCollection
 from btviz.store import Draft, Entry, Key, Store, fingerprint, write_file
 from btviz.store.keys import JSON
