@@ -255,3 +255,22 @@ def test_tables_come_in_three_forms_with_the_shares_that_were_counted(tiny: Data
     assert "\\% of unsafe" in latex
     with pytest.raises(UsageError, match="categories, agreement"):
         write_tables(tiny, tmp_path, only=["nothing"])
+
+
+@pytest.mark.slow
+def test_tables_of_models_and_policies_stand_in_the_published_form(tmp_path: Path):
+    for name, shift in (("before", 0.0), ("after", 2.0)):
+        rows = [
+            {"prompt": f"question {k}", "response": f"{name} {k}", "cost": k % 7 - shift * (k % 3)} for k in range(60)
+        ]
+        (tmp_path / f"{name}.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    files = [part for name in ("before", "after") for part in ("--from", str(tmp_path / f"{name}.jsonl"))]
+    assert CliRunner().invoke(app, ["score", "two-policies", *files]).exit_code == 0
+    written = write_tables(btviz.load("two-policies"), tmp_path / "out", only=["win_rates", "accuracies"])
+    rates = pl.read_csv(tmp_path / "out" / "win_rates.csv")
+    assert rates.columns == ["Policy", "By", "Items", "Wins over before, %"]
+    assert rates.row(0)[:3] == ("after", "cost (harmlessness)", 60)
+    wins = sum((k % 3 > 0) + 0.5 * (k % 3 == 0) for k in range(60)) / 60
+    assert float(rates.row(0)[3].split(" ")[0]) == pytest.approx(100 * wins, abs=0.6)
+    (reason,) = written.filter(table="accuracies")["not_made"].drop_nulls()
+    assert "no reward or cost model that is kept has scored answers with labels" in reason

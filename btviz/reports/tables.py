@@ -21,8 +21,9 @@ from btviz.labels.structure import category_structure
 from btviz.preference import orthogonality
 from btviz.preference.mix import category_shares_by_prompt
 from btviz.reports.figures.printing import csv_of, latex_text
-from btviz.scores.collection import kept_scores
+from btviz.scores.collection import kept_answers, kept_scores
 from btviz.scores.metrics import score_metrics
+from btviz.scores.policies import compare_policies, policy_scores
 from btviz.store import write_file
 from btviz.taxonomy.words import GROUPINGS, level_name, titles
 
@@ -160,12 +161,17 @@ def _structure(ds: Dataset) -> Sheet:
     return Sheet("structure", "Pairs of categories that are associated given all others", counted, head, rows)
 
 
-def _scores(ds: Dataset) -> Sheet:
+def _kept(ds: Dataset) -> pl.DataFrame:
     scores = kept_scores(ds)
     if scores.is_empty():
         raise UsageError(
             f"Scores of {ds.name!r} were asked for; none are kept. Make some: btviz score {ds.name} --probes."
         )
+    return scores
+
+
+def _scores(ds: Dataset) -> Sheet:
+    scores = _kept(ds)
     metrics = score_metrics(scores, ds).filter(pl.col("target").is_null(), grouping="all").filter(pl.col("n") > 0)
     rows = tuple(
         (
@@ -181,11 +187,70 @@ def _scores(ds: Dataset) -> Sheet:
     return Sheet("scores", "Scores against labels", counted, ("Model", "Metric", "Unit", "n", "Estimate"), rows)
 
 
+_TABLE_1 = (
+    ("reward", "pair_accuracy", "Reward: the better of two answers scores higher", "78.13"),
+    ("cost", "sign_accuracy", "Cost: its sign tells unsafe from safe answers", "95.62"),
+    ("cost", "pair_accuracy", "Cost: the safer of two answers scores lower", "74.37"),
+)
+"""What Table 1 of BeaverTails (arXiv 2307.04657 v3) measures, and the percentages that it prints."""
+
+
+def _accuracies(ds: Dataset) -> Sheet:
+    """Table 1 of BeaverTails, with its own numbers beside those of the scores that are kept."""
+    metrics = score_metrics(_kept(ds), ds).filter(pl.col("estimate").is_not_null(), grouping="all")
+    rows = []
+    for kind, metric, what, printed in _TABLE_1:
+        found = metrics.filter(kind=kind, metric=metric).sort("unit").unique("model", keep="first", maintain_order=True)
+        for row in found.iter_rows(named=True):
+            ours = estimate(row["estimate"], low=row["low"], high=row["high"], scale=100)
+            rows.append((what, row["model"], f"{row['n']:,}", row["unit"], ours, printed))
+    if not rows:
+        raise UsageError(
+            f"Accuracies of preference models on {ds.name!r} were asked for; no reward or cost model that is kept has "
+            "scored answers with labels. Score data that were labelled."
+        )
+    head = ("What is right", "Model", "n", "Unit", "Accuracy, %", "BeaverTails Table 1, %")
+    counted = (
+        f"{ds.population}; 95 % intervals by prompt. BeaverTails printed its models' on a tenth of its comparisons"
+    )
+    return Sheet("accuracies", "Accuracy of preference models", counted, head, tuple(rows))
+
+
+_TABLE_2 = {"reward": "helpfulness", "cost": "harmlessness"}
+
+
+def _win_rates(ds: Dataset) -> Sheet:
+    """Table 2 of BeaverTails: win rates of policies over the reference, by scores instead of a judge."""
+    table = policy_scores(kept_answers(ds), _kept(ds).filter(pl.col("kind").is_in(list(_TABLE_2))))
+    known = table["policy"].unique().sort().to_list()
+    named = [name for name in ds.facts.get("policies", []) if name in known] or known
+    if len(named) < 2:
+        raise UsageError(
+            f"Win rates of {ds.name!r} were asked for; it has one policy. Keep answers of two: --from A --from B."
+        )
+    pairs = [compare_policies(table, before=named[0], after=after) for after in named[1:]]
+    rates = pl.concat(pairs).filter(statistic="win rate")
+    rows = tuple(
+        (
+            row["after"],
+            f"{row['model']} ({_TABLE_2[row['kind']]})",
+            f"{row['n']:,}",
+            estimate(row["estimate"], low=row["low"], high=row["high"], scale=100),
+        )
+        for row in rates.iter_rows(named=True)
+    )
+    head = ("Policy", "By", "Items", f"Wins over {named[0]}, %")
+    counted = f"{ds.population}; items that both answered, ties count one half; 95 % intervals by prompt"
+    return Sheet("win_rates", f"Win rates over {named[0]}", counted, head, rows)
+
+
 TABLES: dict[str, Callable[[Dataset], Sheet]] = {
     "categories": _categories,
     "agreement": _agreement,
     "preferences": _preferences,
     "structure": _structure,
+    "accuracies": _accuracies,
+    "win_rates": _win_rates,
     "scores": _scores,
 }
 """What makes each table, by key."""
