@@ -35,7 +35,15 @@ if TYPE_CHECKING:
         split_shift,
         vote_splits,
     )
-    from btviz.models import Probe, fit_probe, load_score_model, noisy_labels, planted_flips
+    from btviz.models import (
+        Probe,
+        ScoreRecord,
+        fit_probe,
+        load_score_model,
+        noisy_labels,
+        planted_flips,
+        stacked_scores,
+    )
     from btviz.preference import (
         Orthogonality,
         agreement_correction,
@@ -74,6 +82,7 @@ if TYPE_CHECKING:
         score,
         score_ceilings,
         score_metrics,
+        score_records,
         transfer_metrics,
     )
     from btviz.session import Export, Selection, export

@@ -46,7 +46,7 @@ def test_a_table_is_kept_and_takes_the_place_of_the_one_before(ds):
     kept = btviz.keep_scores(ds, costs(ds))
     assert [check.verdict for check in kept.signs] == ["agrees"]
     assert kept.replaced.is_empty()
-    assert btviz.kept_scores(ds).drop("threshold", "boundary").equals(costs(ds).sort("pair_id"))
+    assert btviz.kept_scores(ds).drop("threshold", "boundary", "record").equals(costs(ds).sort("pair_id"))
     changed = costs(ds).with_columns(pl.col("score") * (2 - (pl.int_range(pl.len()) < 20)))
     again = btviz.keep_scores(ds, changed)
     assert again.replaced.to_dicts() == [{"model": "m", "kind": "cost", "stayed": 0, "replaced": 100}]

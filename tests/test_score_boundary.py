@@ -184,8 +184,9 @@ def test_pictures_draw_no_line_and_say_so(ds, file, meaning, known):
     assert ("Circle: cost above 0" in words(curve)) is known
     assert (note in words(curve)) is not known
     reliability = reliability_curve(found, ds, n_boot=40)
-    assert (reliability.filter(kind="cost")["expected"].count() > 0) is known
+    assert reliability.filter(kind="cost")["expected"].count() == 0, "a safety of 0 to 1 is no log-odds in either case"
     assert (note in words(plots.calibration(reliability))) is not known
+    assert "scores by safety are no log-odds" in words(plots.calibration(reliability))
     plane = reward_and_cost(found, ds)
     picture = words(plots.score_plane(plane_bins(plane), score_quadrants(plane, ds, n_boot=40)))
     assert ("helpful and safe" in picture.lower()) is known

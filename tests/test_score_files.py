@@ -378,7 +378,7 @@ def test_a_moderator_that_only_says_how_likely_harm_is(labelled, tmp_path):
     assert rows.select("target", "unit", "estimate").rows() == [(None, "pair", 1.0)]
     verdicts = safety_verdicts(found.scores, labelled)
     assert verdicts["guard"].equals(verdicts["Human"])
-    with pytest.raises(UsageError, match="a category or severity or unsafe"):
+    with pytest.raises(UsageError, match="a category, severity, unsafe, safe or categories"):
         read_scores(file, labelled, columns={"guard": "moderation"})
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -28,7 +29,7 @@ _COMMON_OPTIONS = ("override_sign", "as_json")
 _OPTIONS_BY_WAY = {
     "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_COMMON_OPTIONS),
     "probes": ("kind", "encoder", *_COMMON_OPTIONS),
-    "files": ("columns", "prompt", "response", "policy", "by", "moderator", *_COMMON_OPTIONS),
+    "files": ("columns", "prompt", "response", "policy", "by", "moderator", "scorer", *_COMMON_OPTIONS),
     "forget": (),
 }
 """Ways to have scores, or none, and what each takes."""
@@ -52,8 +53,9 @@ _OPTIONS_BY_WAY = {
     "--column",
     "columns",
     multiple=True,
-    metavar="COLUMN=KIND",
-    help="reward, cost, -cost (turned), cost@NUMBER (harm begins there), moderation:TARGET",
+    metavar="COLUMN=KIND[:MODEL[:NUMBER]]",
+    help="reward, cost, -cost (turned), cost@NUMBER (harm begins there), moderation:TARGET (a category, unsafe, safe, "
+    'categories); then the model and its threshold: cost_a=cost:"Beaver v1":0.0',
 )
 @click.option("--prompt", metavar="COLUMN", help="column of the prompts")
 @click.option("--response", metavar="COLUMN", help="column of the answers")
@@ -72,6 +74,9 @@ _OPTIONS_BY_WAY = {
     "--moderator",
     metavar="MODEL",
     help="model that all columns of moderation are of; by default each is one",
+)
+@click.option(
+    "--scorer", metavar="COLUMN", help="column that says whose score a row holds, of files with a row for each"
 )
 @click.option("--forget", metavar="MODEL", help="let go of the scores kept under that name, and of nothing else")
 @click.option("--override-sign", is_flag=True, help="keep scores that point against the labels")
@@ -95,6 +100,7 @@ def score_command(  # noqa: PLR0913  # an option each
     policy: str | None,
     by: str | None,
     moderator: str | None,
+    scorer: str | None,
     forget: str | None,
     override_sign: bool,
     as_json: bool,
@@ -114,8 +120,8 @@ def score_command(  # noqa: PLR0913  # an option each
         run = {"engine": engine, "workers": workers, "tokens_per_batch": tokens_per_batch}
         run_models(request, models, loading={"kind": kind, "dtype": dtype, "device": device}, run=run)
     else:
-        named = {"prompt": prompt, "response": response, "policy": policy, "by": by, "moderator": moderator}
-        import_scores(request, files, columns=columns, options=named)
+        named = {"prompt": prompt, "response": response, "policy": policy, "by": by}
+        import_scores(request, files, columns=columns, options={**named, "moderator": moderator, "scorer": scorer})
 
 
 def _check_way(name: str) -> None:
@@ -295,7 +301,20 @@ def _summary(scores: pl.DataFrame) -> pl.DataFrame:
     ).sort("model", "target", nulls_last=False)  # fmt: skip
 
 
-_FILES = ("file", "column", "kind", "target", "turned", "by", "rows", "matched", "unmatched", "repeated", "missing")
+_FILES = (
+    "file",
+    "column",
+    "model",
+    "kind",
+    "target",
+    "turned",
+    "by",
+    "rows",
+    "matched",
+    "unmatched",
+    "repeated",
+    "missing",
+)
 
 
 def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[str], options: dict[str, Any]) -> None:
@@ -325,11 +344,14 @@ def import_scores(request: Request, files: Sequence[str], *, columns: Sequence[s
 
 
 def _mapping(columns: Sequence[str]) -> dict[str, str]:
-    pairs = [column.rpartition("=") for column in columns]  # a kind has no "=", a column's name may
-    wrong = [column for column, (name, _, kind) in zip(columns, pairs, strict=True) if not name or not kind]
+    found = [re.fullmatch(r"(.+?)=(-?(?:reward|cost|moderation)\b.*)", column, re.DOTALL) for column in columns]
+    wrong = [column for column, parts in zip(columns, found, strict=True) if parts is None]
     if wrong:
-        raise UsageError(f"Columns of scores were named as {wrong}; write COLUMN=reward, COLUMN=cost or COLUMN=-cost.")
-    return {column: kind for column, _, kind in pairs}
+        raise UsageError(
+            f"Columns of scores were named as {wrong}; write COLUMN=reward, COLUMN=cost, COLUMN=-cost or "
+            "COLUMN=moderation:TARGET."
+        )
+    return {parts[1]: parts[2] for parts in found if parts is not None}
 
 
 def _report_files(score_file: ScoreFile, kept: KeptScores, *, request: Request) -> None:

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 _METRICS = ("model", "target", "metric", "threshold", "unit", "n", "support", "prompts", "estimate", "low", "high")
 _CEILINGS = ("metric", "label", "n", "n_distinct", "n_contradictory", "ceiling")
+_RECORDS = ("model", "kind", "target", "zero", "scale", "threshold", "turned", "revision", "max_tokens", "maker")
 _RANGE = ("model", "kind", "target", "n", "mean", "sd", "min", "q50", "max", "share_at_max")
 _COMPARED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
 _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")
@@ -74,17 +75,21 @@ def stats_scores(
 
 
 def _tables(request: Request) -> dict[str, pl.DataFrame]:
-    from btviz.scores import score_ceilings, score_metrics, score_range
+    from btviz.scores import score_ceilings, score_metrics, score_range, score_records
 
     metrics = score_metrics(
         request.scores, request.ds, threshold=request.threshold, n_boot=request.n_boot, random_state=request.seed
     )
-    return {"range": score_range(request.scores), "metrics": metrics, "ceilings": score_ceilings(request.ds)}
+    known = {"records": score_records(request.scores), "range": score_range(request.scores)}
+    return known | {"metrics": metrics, "ceilings": score_ceilings(request.ds)}
 
 
 def _print(ds: Dataset, tables: dict[str, Any]) -> None:
     import polars as pl
 
+    records = tables["records"]
+    print_table(table_rows(records, _RECORDS), _RECORDS, title="What is known of the scores; --json has all")
+    click.echo("")
     title = f"Range of the scores; n: answers with a score, of {ds.population}"
     print_table(tables["range"].select(_RANGE).rows(), _RANGE, title=title)
     print_reasons(tables["range"])

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from btviz.models.model import LoadedModel, load_score_model
     from btviz.models.probes import Probe, fit_probe, load_probe, save_probe
     from btviz.models.protocol import KINDS, SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table, stacked_scores
+    from btviz.models.records import ScoreRecord
     from btviz.models.runs import Progress, ScoreWarning, scored_pairs
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

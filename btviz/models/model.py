@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -22,6 +22,7 @@ from btviz.models.heads import BEAVER, CLASSIFIER, Head, recognise_head
 from btviz.models.network import PaddedBatch, pad, read_beaver, read_classifier, read_config, readable
 from btviz.models.probes import Probe, is_probe, load_probe
 from btviz.models.protocol import KINDS
+from btviz.models.records import LOG_ODDS, PROBABILITY, ScoreRecord
 from btviz.models.templates import MAX_LENGTH, ChatTemplate, Encoded, FixedTemplate, TextEncoder, TextPair
 from btviz.models.throughput import Shape
 from btviz.store import fingerprint
@@ -89,6 +90,20 @@ class LoadedModel:
     _pad_id: int = field(repr=False)
     _skipped: int | None = field(repr=False)
     _n_ids: int = field(repr=False)
+
+    @property
+    def record(self) -> ScoreRecord:
+        """What is known of its scores: those of a head of Safe RLHF are log-odds, as its loss has them."""
+        scale = PROBABILITY if self.kind == "moderation" else LOG_ODDS if self.layout == BEAVER else None
+        return ScoreRecord(
+            self.kind,
+            threshold=self.threshold,
+            scale=scale,
+            revision=self.fingerprint[:12],
+            template=_TEMPLATES.get(type(self.encoder)),
+            max_tokens=self.encoder.max_length,
+            maker=f"btviz, from a checkpoint ({self.layout}, {self.dtype})",
+        )
 
     def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
         """Token ids of each pair, as the network reads them."""
@@ -188,6 +203,13 @@ class LoadedModel:
             scores[where] = room.sparing(self.score_encoded, batch, length=length, names=names)
         return scores
 
+
+_TEMPLATES: Mapping[type, str] = {
+    FixedTemplate: "conversation of Safe RLHF",
+    ChatTemplate: "chat template of the tokenizer",
+    TextPair: "pair of texts",
+}
+"""What models read an answer in, for records."""
 
 VERSION = 1
 """Raised when the same checkpoint would get other scores."""

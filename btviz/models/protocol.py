@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from numbers import Real
 from typing import Protocol, runtime_checkable
 
@@ -12,8 +13,9 @@ import polars as pl
 
 from btviz.data.tables import ID
 from btviz.errors import UsageError
+from btviz.models.records import DIRECTIONS, PROBABILITY, ScoreRecord
 
-KINDS = ("reward", "cost", "moderation")
+KINDS = tuple(DIRECTIONS)
 """Reward: high is more helpful. Cost: high is more harmful, 0 the boundary. Moderation: probabilities."""
 
 SCORES = pl.Schema(
@@ -25,23 +27,20 @@ SCORES = pl.Schema(
         "score": pl.Float64(),
         "threshold": pl.Float64(),
         "boundary": pl.String(),
+        "record": pl.String(),
     }
 )
 """Columns of `scores`; `target` is a category's slug or "severity" for moderation, else null; `threshold` is the
 probability above which a moderation model flags, null where it records none; `boundary` says of a cost whether
-0 parts safe from harmful, one of `BOUNDARIES`."""
+0 parts safe from harmful, one of `btviz.models.records.BOUNDARIES`; `record` holds all else that is known of the
+scores of a model, see `btviz.models.records.ScoreRecord`."""
 
 THRESHOLD = "threshold"
 BOUNDARY = "boundary"
+RECORD = "record"
 
-OPTIONAL = (THRESHOLD, BOUNDARY)
+OPTIONAL = (THRESHOLD, BOUNDARY, RECORD)
 """Columns that a table of a user's own may lack."""
-
-PRESUMED, UNKNOWN = "presumed", "unknown"
-
-BOUNDARIES = (None, PRESUMED, UNKNOWN)
-"""Null: it does, as the convention of costs says. Of costs from a file nobody said so (unless some lie below 0 and some
-above, it is doubted); or their sign was turned, and nothing is known of their 0."""
 
 SCORES_ORDER = ("pair_id", "model", "target")
 
@@ -61,7 +60,8 @@ class ScoreModel(Protocol):
     labels : tuple of str
         Targets of a moderation model, as slugs; empty for the others.
 
-    A moderation model may also have a `threshold`, the probability above which it flags.
+    A moderation model may also have a `threshold`, the probability above which it flags, and any a `record`, a
+    `btviz.models.ScoreRecord` of what is known of its scores.
     """
 
     @property
@@ -138,8 +138,18 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
         }
     )
     named = table.with_columns(pl.lit(model.name).alias("model"), pl.lit(model.kind).alias("kind"))
-    limit = recorded_threshold(getattr(model, "threshold", None) if model.kind == "moderation" else None)
-    return as_scores(named.with_columns(pl.lit(limit, pl.Float64).alias(THRESHOLD))).sort(*SCORES_ORDER)
+    columns = _record_of(model).columns()
+    return as_scores(named.with_columns(pl.lit(v, SCORES[k]).alias(k) for k, v in columns.items())).sort(*SCORES_ORDER)
+
+
+def _record_of(model: ScoreModel) -> ScoreRecord:
+    """What a model says of its scores; of a moderation model they are probabilities in any case."""
+    stated = getattr(model, "record", None)
+    record = stated if isinstance(stated, ScoreRecord) else ScoreRecord(model.kind)
+    if model.kind != "moderation":
+        return record
+    limit = recorded_threshold(getattr(model, "threshold", None))
+    return replace(record, threshold=limit, scale=record.scale or PROBABILITY)
 
 
 def recorded_threshold(value: object) -> float | None:
@@ -165,7 +175,7 @@ def stacked_scores(tables: Iterable[pl.DataFrame]) -> pl.DataFrame:
     Parameters
     ----------
     tables : iterable of DataFrame
-        Tables of scores, with or without thresholds.
+        Tables of scores, with or without the columns of `OPTIONAL`.
 
     Returns
     -------

@@ -8,6 +8,7 @@ from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
     from btviz.scores.accuracy import score_ceilings
+    from btviz.scores.answers import score_records
     from btviz.scores.artefacts import OUTCOMES, artefact_baselines
     from btviz.scores.collection import (
         ScoreCollection,

@@ -11,7 +11,8 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError, a_type, choice
-from btviz.models.protocol import BOUNDARIES, BOUNDARY, KINDS, OPTIONAL, PRESUMED, SCORES, THRESHOLD, UNKNOWN, as_scores
+from btviz.models.protocol import BOUNDARY, KINDS, OPTIONAL, RECORD, SCORES, THRESHOLD, as_scores
+from btviz.models.records import BOUNDARIES, OTHER, PRESUMED, UNKNOWN, VERDICT, ScoreRecord
 from btviz.preference.comparisons import Comparisons, levels_of, with_strata
 from btviz.stats.resampling import Level
 from btviz.taxonomy.categories import Taxonomy
@@ -31,8 +32,8 @@ class ModelScores:
         `target` is None but for moderation.
     scores : DataFrame
         `pair_id`, `score`.
-    threshold : float or None
-        What a moderation model records.
+    record : ScoreRecord
+        What is known of them.
     no_boundary : str or None
         Why nobody can say that a cost of 0 parts safe answers from harmful ones; None where it does.
     """
@@ -41,8 +42,26 @@ class ModelScores:
     kind: str
     target: str | None
     scores: pl.DataFrame
-    threshold: float | None = None
+    record: ScoreRecord
     no_boundary: str | None = None
+
+    @property
+    def threshold(self) -> float | None:
+        """What a moderation model records."""
+        return self.record.threshold
+
+    @property
+    def no_probability(self) -> str | None:
+        """Why 1 / (1 + exp(-score)), of rewards of their difference, is no probability; None where it may be one."""
+        if self.record.scale == OTHER:
+            between = "" if self.record.low is None else f" between {self.record.low:g} and {self.record.high:g}"
+            return _NO_LOG_ODDS.format(named=named_scores(self.model, self.kind), between=between)
+        return self.no_order
+
+    @property
+    def no_order(self) -> str | None:
+        """Why answers are not ranked by these scores; None where they are."""
+        return _NO_ORDER.format(model=self.model) if self.record.scale == VERDICT else None
 
     @property
     def names(self) -> dict[str, str | None]:
@@ -58,8 +77,8 @@ def named_scores(model: str, kind: str) -> str:
 def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
     """Return a table that has the columns of `SCORES`, each pair once for a model and target, null if not finite.
 
-    A table may lack thresholds and boundaries. Thresholds of other models than moderators, and boundaries of other
-    than costs, mean nothing, and become null.
+    A table may lack thresholds, boundaries and records. Thresholds of other models than moderators, and boundaries of
+    other than costs, mean nothing, and become null.
     """
     if not isinstance(scores, pl.DataFrame):
         raise UsageError(
@@ -86,7 +105,9 @@ def valid_scores(scores: pl.DataFrame) -> pl.DataFrame:
             f"Each answer has one score of a model; {twice:,} rows of this table share theirs with another. "
             "Keep one row for each pair, model and target."
         )
-    known = scores.with_columns(_thresholds(scores).alias(THRESHOLD), _boundaries(scores).alias(BOUNDARY))
+    known = scores.with_columns(
+        _thresholds(scores).alias(THRESHOLD), _boundaries(scores).alias(BOUNDARY), _records(scores).alias(RECORD)
+    )
     return as_scores(known).with_columns(pl.when(pl.col("score").is_finite()).then("score"))
 
 
@@ -118,6 +139,15 @@ def _boundaries(scores: pl.DataFrame) -> pl.Series:
     return stated
 
 
+def _records(scores: pl.DataFrame) -> pl.Series:
+    """What else is known of the scores, each record seen to be one."""
+    if RECORD not in scores.columns:
+        return pl.Series([None] * scores.height, dtype=pl.String)
+    for kind, text in scores.select("kind", RECORD).unique().drop_nulls().rows():
+        ScoreRecord.of(kind, records=[text])
+    return scores[RECORD]
+
+
 def _is_number(dtype: pl.DataType) -> bool:
     return dtype.is_numeric() or dtype == pl.Null()
 
@@ -128,13 +158,63 @@ def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     for (model, kind, target), part in sorted(
         table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):
-        recorded = part[THRESHOLD].drop_nulls().to_list()
         known = part.select("pair_id", "score").sort("pair_id")
-        yield ModelScores(str(model), str(kind), target, known, recorded[0] if recorded else None, _doubt(part))
+        yield ModelScores(str(model), str(kind), target, known, _record(part, str(kind)), _doubt(part))
+
+
+def _record(part: pl.DataFrame, kind: str) -> ScoreRecord:
+    limits, boundaries = part[THRESHOLD].drop_nulls().unique(), set(part[BOUNDARY].unique())
+    boundary = next((name for name in (UNKNOWN, PRESUMED) if name in boundaries), None)
+    texts = part[RECORD].unique().sort().to_list()
+    return ScoreRecord.of(kind, records=texts, threshold=limits[0] if len(limits) else None, boundary=boundary)
+
+
+_RECORDED = pl.Schema(
+    {name: pl.String() for name in ("model", "kind", "target", "direction", "zero", "scale")}
+    | {"n": pl.Int64(), "low": pl.Float64(), "high": pl.Float64(), "threshold": pl.Float64()}
+    | {"threshold_source": pl.String(), "turned": pl.Boolean()}
+    | {name: pl.String() for name in ("rescaled", "revision", "template")}
+    | {"max_tokens": pl.Int64(), "maker": pl.String(), "no_boundary": pl.String(), "no_probability": pl.String()}
+)
+
+
+def score_records(scores: pl.DataFrame) -> pl.DataFrame:
+    """Say what is known of the scores of each model beside their numbers.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        A table of scores.
+
+    Returns
+    -------
+    DataFrame
+        `model`, `kind`, `target`, `direction` (what a higher score says), `zero` (what 0 means: "boundary", "presumed
+        boundary", "unknown", "nothing"), `scale` ("log-odds", "probability", "verdict", "other", null where nobody
+        said), `n` (scores), `low`, `high` (what they range over by their making), `threshold` (a moderator flags
+        above it), `threshold_source`, `turned`, `rescaled`, `revision`, `template`, `max_tokens` (a text is cut off
+        after so many), `maker`; `no_boundary`, `no_probability` (why 0 parts nothing, and why a score speaks of no
+        probability; null where there is nothing to say). See `btviz.models.ScoreRecord`.
+
+    Raises
+    ------
+    UsageError
+        If this is no table of scores.
+    """
+    rows = []
+    for part in by_model(scores):
+        known = {name: getattr(part.record, name) for name in _RECORDED if hasattr(part.record, name)}
+        doubts = {"n": part.scores.height, "no_boundary": part.no_boundary, "no_probability": part.no_probability}
+        rows.append(known | part.names | doubts)
+    return pl.DataFrame(rows, schema=_RECORDED)
 
 
 _TURNED = "the sign of {model} was turned when it was read, so a cost of 0 need not part safe from harmful"
 _ONE_SIDED = "no {named} lies {side} 0, so harm may begin elsewhere"
+_NO_LOG_ODDS = (
+    "the {named} ranges{between} where it was made, so 1 / (1 + exp(-score)) is no probability that it states"
+)
+_NO_ORDER = "{model} gives verdicts, which put no answer before another of the same verdict"
 _STATE_IT = "{reason}; say where it begins when the file is read: --column COLUMN={sign}cost@NUMBER"
 
 

@@ -13,7 +13,7 @@ from btviz.data.catalog import load, register
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.data.tables import PROBLEMS, SCHEMAS
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.models.protocol import SCORES_ORDER, stacked_scores
+from btviz.models.protocol import RECORD, SCORES_ORDER, stacked_scores
 from btviz.scores.answers import valid_scores
 from btviz.scores.policies import ANSWERS, joined_answers, policy_answers, settle_items
 from btviz.scores.signs import SignCheck, check_sign
@@ -207,7 +207,7 @@ def keep_dataset(name: str, ds: Dataset) -> Dataset:
 
 def _kept(part: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | None, model_fingerprint: str | None) -> Key:
     answer_table = ANSWERS.to_frame() if answers is None else answers.select(list(ANSWERS)).sort(list(ANSWERS))
-    content = [frame.write_csv() for frame in (part, answer_table)]
+    content = [_written(part), answer_table.write_csv()]
     about = {"model": part["model"][0], "of": model_fingerprint}
     key = Key("scores", (ds.fingerprint, fingerprint(*content)), about, VERSION)
 
@@ -217,6 +217,12 @@ def _kept(part: pl.DataFrame, ds: Dataset, *, answers: pl.DataFrame | None, mode
 
     Store().build(key, fill)
     return key
+
+
+def _written(scores: pl.DataFrame) -> str:
+    """Scores as text, with each record once, which stands in every row of its model."""
+    records = scores.select("model", "kind", "target", RECORD).unique().drop_nulls(RECORD).sort(pl.all())
+    return scores.drop(RECORD).write_csv() + (records.write_csv() if records.height else "")
 
 
 def _entries(ds: Dataset) -> list[Entry]:
@@ -324,7 +330,7 @@ class ScoreCollection:
         )
         return {
             "models": models.sort("kind", "model").to_dicts(),
-            "fingerprint": fingerprint(self.scores.write_csv()),
+            "fingerprint": fingerprint(_written(self.scores)),
             "signs": [asdict(check) for check in self.signs],
             "not_in_the_data": self.n_strange,
         }

@@ -16,9 +16,12 @@ from btviz.data.reading.record import shown_columns
 from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform
 from btviz.data.words import word_counts
 from btviz.errors import DataError, UsageError
-from btviz.models.protocol import BOUNDARY, KINDS, PRESUMED, SCORES_ORDER, UNKNOWN, as_scores
-from btviz.scores.identity import TEXTS, AnswerColumns, AnswerFile, AnswerRows, answer_rows
+from btviz.models.protocol import SCORES, SCORES_ORDER, as_scores
+from btviz.models.records import PRESUMED, UNKNOWN, ScoreRecord
+from btviz.scores.answers import valid_scores
+from btviz.scores.identity import CHOSEN, TEXTS, AnswerColumns, AnswerFile, AnswerRows, answer_rows
 from btviz.scores.policies import ANSWERS, settle_items
+from btviz.scores.score_columns import SAFE, UNSAFE, Meaning, meanings_of, numbers_in, scored
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 _TOGETHER = (
@@ -66,6 +69,7 @@ def read_scores(  # noqa: PLR0913  # all but two by name, each with a default th
     policy: str | None = None,
     by: str | None = None,
     moderator: str | None = None,
+    scorer: str | None = None,
     taxonomy: Taxonomy | None = None,
 ) -> ScoreFile:
     """Read scores that were made elsewhere.
@@ -83,9 +87,13 @@ def read_scores(  # noqa: PLR0913  # all but two by name, each with a default th
         that the data set knows, see `by`. Without it the files' own prompts and answers become a data set.
     columns : Mapping, optional
         Score column to what it is: "reward", "cost", "moderation:TARGET" (a category's slug,
-        "severity", or "unsafe" for the probability of any harm); with a leading "-" its sign is turned, and with
-        "@NUMBER" behind "cost" that number is where harm begins in the file, which becomes 0.
-        By default the columns of `btviz.scores.files.GUESSED` that are there.
+        "severity", "unsafe" for the probability of any harm, "safe" for that of none, or "categories" for lists of
+        those that are flagged); with a leading "-" its sign is turned, and with "@NUMBER" behind "cost" that number
+        is where harm begins in the file, which becomes 0. Behind it may stand the model, and of cost and moderation
+        its threshold: ``cost:"Beaver v1":0.0``; several columns may be one model's. Of a moderator, values may be
+        probabilities, true and false, or texts such as "yes", "safe", or "unsafe" and, on the next line, codes of
+        categories. By default the columns of `btviz.scores.score_columns.GUESSED` that are there; a file with the
+        columns of a table of scores is read as one.
     prompt, response : str, optional
         Columns of the texts; by default the first that is there of `PROMPT_COLUMNS` and `RESPONSE_COLUMNS` in
         `btviz.scores.identity`.
@@ -99,6 +107,9 @@ def read_scores(  # noqa: PLR0913  # all but two by name, each with a default th
     moderator : str, optional
         Name of the model that all columns of moderation are of, as one with an output for each category
         has them; by default each column is a model of its own.
+    scorer : str, optional
+        Column that names whose score a row holds, of a file with a row for each answer and model; by default one of
+        `SCORER_COLUMNS`.
     taxonomy : Taxonomy, optional
         Meaning of targets where the files make a data set of their own.
 
@@ -124,7 +135,7 @@ def read_scores(  # noqa: PLR0913  # all but two by name, each with a default th
     answers = [answer_rows(file, named, ds=ds, policies=policies) for file in files]
     rows = [each.rows for each in answers]
     owner = ds if ds is not None else own_dataset(rows, [file.path for file in files], taxonomy=taxonomy)
-    read = [scores_of(each, owner=owner, columns=columns, moderator=moderator) for each in answers]
+    read = [scores_of(each, owner=owner, columns=columns, moderator=moderator, scorer=scorer) for each in answers]
     scores = _once(pl.concat([part.scores for part in read]))
     if scores.is_empty():
         advice = _TOGETHER if policies else "Check the columns and the data set."
@@ -166,7 +177,8 @@ def _settled(matches: Sequence[pl.DataFrame]) -> pl.DataFrame:
 
 def _once(scores: pl.DataFrame) -> pl.DataFrame:
     """Each answer once: rows that repeat a score are one, rows that contradict each other an error."""
-    unique = scores.unique()
+    parts = [_with_one_record(part) for part in scores.partition_by("model", "kind", "target")]
+    unique = pl.concat([scores.clear(), *parts]).unique()
     keys = ["pair_id", "model", "kind", "target"]
     contrary = unique.filter(unique.select(keys).is_duplicated())
     if contrary.height:
@@ -175,6 +187,15 @@ def _once(scores: pl.DataFrame) -> pl.DataFrame:
             f"these files, the first under {contrary['model'][0]!r}. Keep one, or name the columns apart."
         )
     return unique.sort(*SCORES_ORDER)
+
+
+def _with_one_record(part: pl.DataFrame) -> pl.DataFrame:
+    """Scores of a model from several files, with what all of them say, and the doubts of each."""
+    kind, boundaries = str(part["kind"][0]), set(part["boundary"].unique())
+    boundary = next((name for name in (UNKNOWN, PRESUMED) if name in boundaries), None)
+    record = ScoreRecord.of(kind, records=part["record"].unique().sort().to_list(), boundary=boundary)
+    columns = record.columns()
+    return part.with_columns(pl.lit(columns[name], pl.String).alias(name) for name in ("boundary", "record"))
 
 
 def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxonomy: Taxonomy | None) -> Dataset:
@@ -201,25 +222,6 @@ def own_dataset(answers: Sequence[pl.DataFrame], paths: Sequence[Path], *, taxon
     )
 
 
-GUESSED = {
-    "helpful_score": "reward",
-    "reward": "reward",
-    "reward_score": "reward",
-    "cost": "cost",
-    "cost_score": "cost",
-    "harmless_score": "-cost",
-}
-"""Columns that are taken for scores where none is named: higher harmlessness is lower cost."""
-
-_LARGEST = 3.4028235e38
-"""As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
-
-SEVERITY = "severity"
-
-OVERALL = (SEVERITY, "unsafe")
-"""Targets of a moderator that are no category; the second is the probability of any harm."""
-
-
 @dataclass(frozen=True, eq=False)
 class FileScores:
     """Scores of one file."""
@@ -234,105 +236,124 @@ def scores_of(
     owner: Dataset,
     columns: Mapping[str, str] | None = None,
     moderator: str | None = None,
+    scorer: str | None = None,
 ) -> FileScores:
     """Read the scores of a file."""
     file, rows = answers.file.table, answers.rows
+    if columns is None and _is_table_of_scores(file):
+        return _own_table(answers, owner=owner)
     meanings = _meanings(answers.file, columns)
-    file.check_flat(list(meanings))
     if moderator is not None and not any(meaning.startswith("moderation") for meaning in meanings.values()):
         raise UsageError(
             f"{file.path.name} was to be read for scores of the moderator {moderator!r}; no column is named as such. "
             "Say which: COLUMN=moderation:TARGET (--column)."
         )
-    known = owner.pairs.select("pair_id")
+    by_scorer = _scorers(file, scorer)
     tables, reports = [], []
     for name, meaning in meanings.items():
-        what = meaning_of(meaning, owner.taxonomy)
-        score = what.oriented(_numbers(file, name))
-        if what.kind == "moderation" and what.target != SEVERITY:  # that is an expected level
-            _check_probabilities(file, name, score)
-        matched = rows.select("pair_id", score.alias("score")).join(known, on="pair_id", how="semi")
-        scored = matched.drop_nulls("score")
-        model = moderator if moderator is not None and what.kind == "moderation" else name
-        stamp = {"model": model, "kind": what.kind, "target": what.target}
-        columns_of = {**stamp, BOUNDARY: what.boundary}
-        tables.append(as_scores(scored.with_columns(pl.lit(v, pl.String).alias(k) for k, v in columns_of.items())))
+        said = Meaning.of(meaning, owner.taxonomy)
+        if said.kind != "moderation":
+            file.check_flat([name])
+        given = moderator if moderator is not None and said.kind == "moderation" else said.model
+        for what, numbers in scored(file, name, said, taxonomy=owner.taxonomy):
+            for model, inside in ((given or name, None),) if by_scorer is None else by_scorer:
+                part = numbers if inside is None else numbers.set(~inside, None)
+                asked = rows if inside is None else rows.filter(inside)
+                column = _Column(name, model, what, part if inside is None else part.filter(inside))
+                table, report = column.matched(asked, answers=answers, owner=owner)
+                tables.append(table)
+                reports.append(report)
+    return FileScores(pl.concat(tables), pl.DataFrame(reports, schema_overrides=_REPORTED))
+
+
+_REPORTED = {"target": pl.String, "note": pl.String}
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """Numbers of a column that are one model's."""
+
+    name: str
+    model: str
+    what: Meaning
+    numbers: pl.Series
+
+    def matched(
+        self, rows: pl.DataFrame, *, answers: AnswerRows, owner: Dataset
+    ) -> tuple[pl.DataFrame, dict[str, object]]:
+        """Scores of the answers that the rows are about, and how many matched."""
+        file, what = answers.file.table, self.what
+        score = what.oriented(self.numbers)
+        known = rows.select("pair_id", score.alias("score")).join(owner.pairs, on="pair_id", how="semi")
+        scores = known.drop_nulls("score")
+        stamp = {"model": self.model, "kind": what.kind, "target": UNSAFE if what.target == SAFE else what.target}
+        columns = {**stamp, **what.record(self.numbers).columns()}
+        table = as_scores(scores.with_columns(pl.lit(v, SCORES[k]).alias(k) for k, v in columns.items()))
         counts = {
             "rows": rows.height,
-            "matched": matched.height,
-            "unmatched": rows.height - matched.height,
-            "repeated": scored.height - scored.unique().height,
-            "missing": matched.height - scored.height,
+            "matched": known.height,
+            "unmatched": rows.height - known.height,
+            "repeated": scores.height - scores.unique().height,
+            "missing": known.height - scores.height,
         }
-        note = _note(scored["score"], what, n_ambiguous=answers.n_ambiguous)
-        read = {"file": file.path.name, "column": name, **stamp, "turned": what.turned, "by": answers.by}
-        reports.append({**read, **counts, "note": note})
-    return FileScores(
-        pl.concat(tables), pl.DataFrame(reports, schema_overrides={"target": pl.String, "note": pl.String})
-    )
+        turned = what.turned or what.target == SAFE
+        read = {"file": file.path.name, "column": self.name, **stamp, "turned": turned, "by": answers.by}
+        return table, {**read, **counts, "note": _note(scores["score"], what, n_ambiguous=answers.n_ambiguous)}
 
 
-@dataclass(frozen=True)
-class Meaning:
-    """What a column of scores is.
-
-    Attributes
-    ----------
-    kind, target : str
-        As in a table of scores.
-    turned : bool
-        Whether high means the opposite in the file.
-    origin : float or None
-        Of a cost: where harm begins in the file.
-    """
-
-    kind: str
-    target: str | None = None
-    turned: bool = False
-    origin: float | None = None
-
-    def oriented(self, numbers: pl.Series) -> pl.Series:
-        """Scores as the convention has them: high is more helpful or more harmful, and harm begins at 0."""
-        from_origin = numbers - (self.origin or 0.0)
-        return -from_origin if self.turned else from_origin
-
-    @property
-    def boundary(self) -> str | None:
-        """What is known of the cost 0: one of `btviz.models.protocol.BOUNDARIES`."""
-        if self.kind != "cost" or self.origin is not None:
-            return None
-        return UNKNOWN if self.turned else PRESUMED
+SCORER_COLUMNS = ("scorer", "score_model", "reward_model", "rater")
+"""Columns that name whose score a row holds, in files with a row for each answer and model."""
 
 
-def meaning_of(meaning: str, taxonomy: Taxonomy) -> Meaning:
-    """Read what a column is: its kind, its target, whether its sign is turned, and where its harm begins."""
-    turned, (plain, at, origin) = meaning.startswith("-"), meaning.removeprefix("-").partition("@")
-    kind, _, target = plain.partition(":")
-    is_moderation = kind == "moderation"
-    if kind not in KINDS or bool(target) != is_moderation or (turned and is_moderation) or (at and kind != "cost"):
+def _scorers(file: FileTable, column: str | None) -> list[tuple[str, pl.Series]] | None:
+    """Models that the rows of a file in long form are of, and which rows; None where each row has all scores."""
+    if column is not None and column not in file.frame.columns:
         raise UsageError(
-            f"A column was to be {meaning!r}; it may be reward, cost, -reward, -cost (sign turned), cost@NUMBER or "
-            "-cost@NUMBER (harm begins there) or moderation:TARGET, where a target is a category or "
-            f"{' or '.join(OVERALL)}. Write one of these."
+            f"{file.path.name} was to be read for whose score each row holds; it has no column {column!r}. It has "
+            f"{shown_columns(file.frame.columns)}. Name one of these."
         )
-    slug = target if target in ("", *OVERALL) else taxonomy[target].slug
-    return Meaning(kind, slug or None, turned, _origin(origin) if at else None)
+    name = column or file.first_of(SCORER_COLUMNS)
+    if name is None:
+        return None
+    file.check_flat([name])
+    names = file.frame[name].cast(pl.String)
+    if names.null_count() or (names == "").any():
+        raise DataError(
+            f"{file.path.name} has whose score each row holds in its column {name!r}; "
+            f"{int((names.fill_null('') == '').sum()):,} rows name nobody. Write a name in each."
+        )
+    return [(str(each), names == each) for each in names.unique(maintain_order=True)]
 
 
-def _origin(text: str) -> float:
-    try:
-        number = float(text)
-    except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise UsageError(f"A cost was to begin at {text!r}, which is no number. Write one, such as cost@0.5.")
-    return number
+def _is_table_of_scores(file: FileTable) -> bool:
+    """Whether a file is a table of scores, as btviz has them."""
+    return {"pair_id", "model", "kind", "target", "score"} <= set(file.frame.columns)
+
+
+def _own_table(answers: AnswerRows, *, owner: Dataset) -> FileScores:
+    """Scores of a file that is a table of scores, with all that it knows of them."""
+    file = answers.file.table
+    frame = file.frame.with_columns(answers.rows["pair_id"])
+    texts = [name for name in ("target", "boundary", "record", "threshold") if name in frame.columns]
+    frame = frame.with_columns(pl.when(pl.col(name).cast(pl.String) != "").then(name).alias(name) for name in texts)
+    numbers = [name for name in ("score", "threshold") if name in frame.columns]
+    frame = frame.with_columns(numbers_in(file, name, column=frame[name]) for name in numbers)
+    known = frame.join(owner.pairs, on="pair_id", how="semi")
+    table = valid_scores(as_scores(known)).drop_nulls("score")
+    reports = []
+    for (model, kind, target), part in frame.group_by("model", "kind", "target", maintain_order=True):
+        inside = part.join(owner.pairs, on="pair_id", how="semi")
+        counts = {"rows": part.height, "matched": inside.height, "unmatched": part.height - inside.height}
+        lacking = {"repeated": 0, "missing": inside["score"].null_count(), "note": None}
+        stamp = {"model": str(model), "kind": str(kind), "target": target, "turned": False, "by": answers.by}
+        reports.append({"file": file.path.name, "column": "score", **stamp, **counts, **lacking})
+    return FileScores(table, pl.DataFrame(reports, schema_overrides=_REPORTED))
 
 
 def _meanings(file: AnswerFile, columns: Mapping[str, str] | None) -> Mapping[str, str]:
     there = file.table.frame.columns
     meanings: dict[str, str] = {}
-    for name, meaning in (columns or {name: GUESSED[name] for name in GUESSED if name in there}).items():
+    for name, meaning in meanings_of(columns, there=there, compared=file.ends == CHOSEN).items():
         column = name if name in there else file.stems.get(name, name)
         if meanings.setdefault(column, meaning) != meaning:
             raise UsageError(
@@ -350,35 +371,6 @@ def _meanings(file: AnswerFile, columns: Mapping[str, str] | None) -> Mapping[st
     return meanings
 
 
-def _numbers(file: FileTable, name: str) -> pl.Series:
-    column = file.frame[name]
-    if column.dtype != pl.String and not column.dtype.is_numeric() and column.dtype != pl.Null:
-        raise DataError(
-            f"The column {name!r} of {file.path.name} was to be scores; its values are {column.dtype}. Name a column "
-            "of numbers."
-        )
-    if column.dtype == pl.String:
-        column = column.replace("", None)
-    numbers = column.cast(pl.Float64, strict=False)
-    lost = int(numbers.null_count() - column.null_count())
-    vast = int((numbers.fill_nan(None).abs() > _LARGEST).sum())
-    if lost or vast:
-        raise DataError(
-            f"The column {name!r} of {file.path.name} was to be scores; {lost + vast:,} of its values are no "
-            "finite numbers that 32 bits hold, written with a decimal point. Mend the file, or leave the values out."
-        )
-    return numbers.fill_nan(None)
-
-
-def _check_probabilities(file: FileTable, name: str, score: pl.Series) -> None:
-    outside = int((~score.drop_nulls().is_between(0, 1)).sum())
-    if outside:
-        raise DataError(
-            f"The column {name!r} of {file.path.name} was to be probabilities of a moderator; {outside:,} of its "
-            f"{score.count():,} values lie outside 0..1. Write logits as 1 / (1 + exp(-x)), per cent divided by 100."
-        )
-
-
 def _note(score: pl.Series, what: Meaning, *, n_ambiguous: int) -> str | None:
     notes = [f"{n_ambiguous:,} rows name what several answers have, and are not matched"] if n_ambiguous else []
     if not len(score):
@@ -386,6 +378,6 @@ def _note(score: pl.Series, what: Meaning, *, n_ambiguous: int) -> str | None:
     if what.boundary == UNKNOWN:
         notes.append("sign turned; that cost 0 is the boundary of harm is not known of this file")
     top = int((score == (score.min() if what.turned else score.max())).sum()) / len(score)
-    if top > 0.05 and not math.isclose(top, 1.0):
+    if what.kind != "moderation" and top > 0.05 and not math.isclose(top, 1.0):
         notes.append(f"{top:.1%} of the scores share one extreme value")
     return "; ".join(notes) or None

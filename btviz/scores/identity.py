@@ -20,7 +20,9 @@ RESPONSE_COLUMNS = ("response", "answer", "output", "completion")
 ITEM_COLUMNS = ("index", "id")
 POLICY_COLUMNS = ("policy", "source")
 
-SIDES = (("0", "1"), ("1", "2"), ("a", "b"), ("A", "B"), ("chosen", "rejected"))
+CHOSEN = ("chosen", "rejected")
+
+SIDES = (("0", "1"), ("1", "2"), ("a", "b"), ("A", "B"), CHOSEN)
 """Words that tell the two answers of a row apart, in names of columns: ``response_0``, ``reward_chosen``, ``cost1``."""
 
 TEXTS = "texts"
@@ -48,11 +50,14 @@ class AnswerFile:
         Then, which of the two answers each row is.
     stems : Mapping
         And the columns there, by their names in the file.
+    ends : tuple of str
+        And the words that tell the two apart, one of `SIDES`; empty otherwise.
     """
 
     table: FileTable
     sides: pl.Series | None = None
     stems: Mapping[str, str] = field(default_factory=dict)
+    ends: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -146,8 +151,27 @@ def _by_key(file: AnswerFile, columns: AnswerColumns, ds: Dataset) -> AnswerRows
         matches = matched_pairs(part.drop("row of the file"), ds, by=columns.by, side=side, prompts=asked)
         parts.append(part.select("row of the file").with_columns(matches.pair_ids.alias("pair_id")))
         by, n_ambiguous = matches.by, n_ambiguous + matches.n_ambiguous
+    named = named_key(frame.columns, ds, by=columns.by)
+    if file.ends == CHOSEN and named is not None and named[1] != PAIR_ID and not is_hash(named[1]):
+        parts = _in_order(parts, ds)
     rows = pl.concat(parts).sort("row of the file").select("pair_id", pl.lit(None, ID).alias("prompt_id"))
     return AnswerRows(file, rows, by, n_ambiguous)
+
+
+def _in_order(parts: Sequence[pl.DataFrame], ds: Dataset) -> list[pl.DataFrame]:
+    """Chosen and rejected answers, by what the data set says of the two; neither where that is not known."""
+    pair = ["pair_id_0", "pair_id_1"]
+    order = pl.coalesce("overall", "better", "safer").alias("order")
+    known = ds.preferences.select(*pair, order).drop_nulls().unique()
+    known = known.filter(~known.select(pair).is_duplicated())
+    first, second = (part["pair_id"] for part in parts)
+    both = pl.DataFrame({"pair_id_0": first, "pair_id_1": second}).join(
+        known, on=pair, how="left", maintain_order="left"
+    )
+    chosen = pl.when(pl.col("order") == 0).then("pair_id_0").when(pl.col("order") == 1).then("pair_id_1")
+    rejected = pl.when(pl.col("order") == 1).then("pair_id_0").when(pl.col("order") == 0).then("pair_id_1")
+    ids = both.select(chosen=chosen, rejected=rejected)
+    return [part.with_columns(ids[name].alias("pair_id")) for part, name in zip(parts, CHOSEN, strict=True)]
 
 
 def _prompt_ids(texts: pl.Series) -> pl.Series | None:
@@ -207,6 +231,7 @@ def unfolded(table: FileTable, columns: AnswerColumns, *, ds: Dataset | None) ->
     listed = _list_column(table, columns)
     if listed is not None:
         return _exploded(table, listed)
+    table = _spread(table)
     names = table.frame.columns
     singles = [name for name in names if name in (*RESPONSE_COLUMNS, PAIR_ID) or is_hash(name)]
     sided = {name for ends in SIDES for pair in paired_columns(names, ends).values() for name in pair}
@@ -215,9 +240,9 @@ def unfolded(table: FileTable, columns: AnswerColumns, *, ds: Dataset | None) ->
     for ends in SIDES:
         pairs = paired_columns(names, ends)
         if any(stem in ("", columns.response, *RESPONSE_COLUMNS, PAIR_ID) or is_hash(stem) for stem in pairs):
-            return _stacked(table, pairs)
+            return _stacked(table, pairs, ends=ends)
         if pairs and ds is not None and _names_comparisons(names, columns, ds=ds):
-            return _stacked(table, pairs)
+            return _stacked(table, pairs, ends=ends)
     return AnswerFile(table)
 
 
@@ -241,7 +266,7 @@ def _names_comparisons(names: Sequence[str], columns: AnswerColumns, *, ds: Data
     return found is not None and f"{found[1]}_0" in ds.keys["key"]
 
 
-def _stacked(table: FileTable, pairs: Mapping[str, tuple[str, str]]) -> AnswerFile:
+def _stacked(table: FileTable, pairs: Mapping[str, tuple[str, str]], *, ends: tuple[str, str]) -> AnswerFile:
     frame = table.frame
     stems = {name: stem or RESPONSE_COLUMNS[0] for stem, pair in pairs.items() for name in pair}
     shared = [name for name in frame.columns if name not in stems]
@@ -257,7 +282,21 @@ def _stacked(table: FileTable, pairs: Mapping[str, tuple[str, str]]) -> AnswerFi
         for side in (0, 1)
     ]
     sides = pl.Series("side", [0] * frame.height + [1] * frame.height, dtype=pl.UInt8)
-    return AnswerFile(replace(table, frame=pl.concat(parts, how="vertical_relaxed")), sides, stems)
+    return AnswerFile(replace(table, frame=pl.concat(parts, how="vertical_relaxed")), sides, stems, ends)
+
+
+def _spread(table: FileTable) -> FileTable:
+    """A file whose objects hold a score of either answer, as ``{"chosen": 3.8, "rejected": -1.0}``, in columns."""
+    frame = table.frame
+    for name, dtype in frame.schema.items():
+        if isinstance(dtype, pl.Struct) and any({f.name for f in dtype.fields} == set(ends) for ends in SIDES):
+            spread = [f"{name}_{f.name}" for f in dtype.fields]
+            if not set(spread) & set(frame.columns):
+                frame = frame.with_columns(frame[name].struct.rename_fields(spread)).unnest(name)
+    ends = dict(zip(CHOSEN, ("score_chosen", "score_rejected"), strict=True))
+    if all(frame.schema.get(end, pl.Null()).is_numeric() and ends[end] not in frame.columns for end in CHOSEN):
+        frame = frame.rename({end: ends[end] for end in CHOSEN})  # a row that is such an object
+    return replace(table, frame=frame)
 
 
 def _list_column(table: FileTable, columns: AnswerColumns) -> str | None:

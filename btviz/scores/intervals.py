@@ -98,6 +98,14 @@ def with_contradictory(rows: pl.DataFrame, left_out: pl.DataFrame, *, levels: Se
     return joined.with_columns(of_level.fill_null(0).cast(pl.Int64).alias("n_contradictory"))
 
 
+def without_values(rows: pl.DataFrame, *, reason: str) -> pl.DataFrame:
+    """Rows whose estimate has no meaning for these scores: they keep their counts, and say why."""
+    values = [
+        name for name in ("estimate", "low", "high", "low_joint", "high_joint", "p_value") if name in rows.columns
+    ]
+    return rows.with_columns(*(pl.lit(None, pl.Float64).alias(name) for name in values), undefined=pl.lit(reason))
+
+
 def _by_level(values: ArrayLike) -> Floats:
     array = np.asarray(values, np.float64)
     return array[:, None] if array.ndim == 1 else array

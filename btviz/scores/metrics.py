@@ -34,7 +34,7 @@ from btviz.scores.calibration import (
     margin_predicts_better,
     reliability_rows,
 )
-from btviz.scores.intervals import METRICS, stamped, with_contradictory
+from btviz.scores.intervals import METRICS, stamped, with_contradictory, without_values
 from btviz.scores.moderation import moderation_rows, threshold_of
 from btviz.stats.resampling import Resampling
 
@@ -99,7 +99,8 @@ def score_metrics(
         can reach.
 
         All are strict: equal scores, and a cost of exactly 0, count as wrong. Of a cost that may have its boundary
-        elsewhere than at 0 (column `boundary` of its scores), what presumes that is null, and `undefined` says so.
+        elsewhere than at 0 (column `boundary` of its scores), what presumes that is null, and `undefined` says so; so
+        is calibration of scores that are known to be no log-odds, and the area under the curve of verdicts.
 
     Raises
     ------
@@ -116,8 +117,13 @@ def score_metrics(
     moderators = sorted({part.model for part in parts if part.kind == "moderation"})
     for model in moderators:
         model_parts = [part for part in parts if part.model == model and part.kind == "moderation"]
-        limit = threshold_of(model_parts[0].threshold, asked=threshold)
+        record = model_parts[0].record
+        limit = threshold_of(record.threshold, asked=threshold, source=record.threshold_source)
         rows = moderation_rows(model_parts, ds, threshold=limit.value, topics=topics)
+        if (reason := model_parts[0].no_order) is not None:
+            rows = pl.concat(
+                [rows.filter(pl.col("metric") != "auc"), without_values(rows.filter(metric="auc"), reason=reason)]
+            )
         named = {"model": model, "kind": "moderation", "threshold_origin": limit.origin}
         tables.append(rows.with_columns(pl.lit(value).alias(name) for name, value in named.items()))
     return pl.concat([conform(table, METRICS) for table in tables])
@@ -168,15 +174,17 @@ def reliability_curve(
     DataFrame
         `model`, `kind`, `target` (null), `unit` (what is counted), `bin`, `score_low`, `score_high`, `score` (ends and
         mean of the bin), `expected` (1 / (1 + exp(-score)), mean; null of a cost that may have its boundary elsewhere
-        than at 0), `n`, `prompts`, `estimate`, `low`, `high` (95 %, by prompt), `undefined`.
+        than at 0, and of scores that speak of no probability), `n`, `prompts`, `estimate`, `low`, `high` (95 %, by
+        prompt), `undefined`, `no_boundary` and `no_probability` (why; null where there is none to give).
     """
     Resampling(n_boot, random_state)  # refuses what makes no sense
 
     def curve(part: ModelScores) -> pl.DataFrame:
         rows = reliability_rows(_predictions(part, ds), bins=bins)
-        return rows.with_columns(
-            pl.col("expected") if part.no_boundary is None else pl.lit(None, pl.Float64).alias("expected")
-        )
+        stated = part.no_boundary is None and part.no_probability is None
+        expected = pl.col("expected") if stated else pl.lit(None, pl.Float64).alias("expected")
+        reasons = {"no_boundary": part.no_boundary, "no_probability": part.no_probability}
+        return rows.with_columns(expected, *(pl.lit(v, pl.String).alias(k) for k, v in reasons.items()))
 
     return _curves(scores, ds, curve)
 
@@ -221,6 +229,8 @@ def _scalar_rows(
         predictions, left_out = cost_predicts_unsafe(answers, ds.taxonomy), answers.filter("contradicts_is_safe")
         levels = answer_levels(left_out, ds.taxonomy)
     calibration = with_contradictory(calibration_rows(predictions), left_out, levels=levels)
+    if part.no_probability is not None:
+        calibration = without_values(calibration.filter(grouping="all"), reason=part.no_probability)
     if part.no_boundary is not None:
         intercept = pl.col("metric") == CALIBRATION[0]
         tables.append(unknown_rows(answers, (*AT_BOUNDARY, CALIBRATION[0]), reason=part.no_boundary))

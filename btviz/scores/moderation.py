@@ -221,7 +221,7 @@ class Threshold:
     origin: str
 
 
-def threshold_of(recorded: float | None, *, asked: float | None) -> Threshold:
+def threshold_of(recorded: float | None, *, asked: float | None, source: str | None = None) -> Threshold:
     """Choose a threshold: the one asked for, else the one recorded with the scores, else 0.5.
 
     Parameters
@@ -230,6 +230,8 @@ def threshold_of(recorded: float | None, *, asked: float | None) -> Threshold:
         What the model records, see `btviz.scores.answers.ModelScores`.
     asked : float or None
         What the caller wants for every model.
+    source : str, optional
+        Who says that recorded one, where it is not the model.
 
     Returns
     -------
@@ -246,5 +248,5 @@ def threshold_of(recorded: float | None, *, asked: float | None) -> Threshold:
             raise UsageError(f"Asked for the threshold {asked:g}; probabilities are 0 .. 1. Give one of these.")
         return Threshold(asked, GIVEN)
     if recorded is not None:
-        return Threshold(recorded, RECORDED)
+        return Threshold(recorded, source or RECORDED)
     return Threshold(THRESHOLD, USUAL)

@@ -14,6 +14,8 @@ import polars as pl
 from btviz.arguments import paired_texts
 from btviz.errors import BtvizError, UsageError
 from btviz.models.probes.regression import LinearHeads, Scorer, targets
+from btviz.models.protocol import RECORD, as_scores
+from btviz.models.records import PROBABILITY, ScoreRecord
 from btviz.store import Draft, Key, fingerprint, open_saved, save_entry
 from btviz.texts.embedding import Encoder, load_encoder
 from btviz.texts.embedding.result import joined
@@ -55,6 +57,16 @@ class Probe:
     card: Mapping[str, Any] = field(repr=False)
     scorer: Scorer = field(repr=False)
     encoder: Encoder | None = field(default=None, repr=False)
+
+    def __post_init__(self) -> None:
+        """Scores out of fold carry the record, like those of `score`."""
+        columns = {RECORD: pl.lit(self.record.columns()[RECORD], pl.String)}
+        object.__setattr__(self, "out_of_fold", as_scores(self.out_of_fold.with_columns(**columns)))
+
+    @property
+    def record(self) -> ScoreRecord:
+        """What is known of its scores."""
+        return record_of(self.kind, self.card)
 
     def score(self, prompts: Sequence[str], responses: Sequence[str]) -> npt.NDArray[np.float32]:
         """Score answers it was not trained on; `out_of_fold` has honest scores of the others.
@@ -117,6 +129,12 @@ class Probe:
             fingerprint=fingerprint(self.fingerprint, settings),
             card={**self.card, "encoder_settings": settings},
         )
+
+
+def record_of(kind: str, card: Mapping[str, Any]) -> ScoreRecord:
+    """What is known of the scores of a probe: that it is one, of what it was learned, and by which vectors."""
+    maker = f"btviz, a probe on vectors by {card['encoder']}, fitted on the labels of {card['data_set']}"
+    return ScoreRecord(kind, scale=PROBABILITY if kind == "moderation" else None, maker=maker)
 
 
 KIND = "probe"

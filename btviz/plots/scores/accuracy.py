@@ -132,6 +132,9 @@ def _circle(drawn: pl.DataFrame) -> str:
     return "Circle: cost above 0 is called unsafe" if _at_zero(drawn).height else ""
 
 
+NO_PROBABILITY = "No grey line: scores by {models} are no log-odds"
+
+
 def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | float = "double") -> alt.ConcatChart:
     """Draw the share of better or unsafe answers against what the score says it is.
 
@@ -149,7 +152,7 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
     alt.ConcatChart
         A panel for each model: dots with 95 % intervals by prompt in bins of equally many
         items, hollow without one; the grey line is 1 / (1 + exp(-score)), left out of a cost that may have its
-        boundary elsewhere than at 0.
+        boundary elsewhere than at 0, and of scores that are known to be no log-odds.
 
     Raises
     ------
@@ -161,9 +164,11 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
     models.sort(key=lambda part: part["kind"][0] != "reward")
     across = min(2, len(models))
     room = (points(width) - 2 * PADDING - across * 44 - (across - 1) * 20) / across
-    unknown = sorted({part["model"][0] for part in models if not part["expected"].count()})
+    unknown = _models_without(models, "no_boundary")
+    others = _models_without(models, "no_probability")
     note = "Dots: bins of equally many items, with 95 % intervals by prompt · grey: 1 / (1 + exp(−score))"
     note += f" · {NO_BOUNDARY.format(models=', '.join(unknown))}" if unknown else ""
+    note += f" · {NO_PROBABILITY.format(models=', '.join(others))}" if others else ""
     return ConcatChart(
         concat=[_reliability(part, room=room) for part in models],
         columns=across,
@@ -172,6 +177,11 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
         description=_said(models),
         config=config(),
     )
+
+
+def _models_without(models: list[pl.DataFrame], column: str) -> list[str]:
+    """Models whose table says in a column why they lack what it is named after."""
+    return sorted({part["model"][0] for part in models if column in part.columns and part[column].count()})
 
 
 def _reliability(part: pl.DataFrame, *, room: float) -> alt.LayerChart:

@@ -10,7 +10,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.models.protocol import KINDS, stacked_scores
+from btviz.models.protocol import KINDS, OPTIONAL, stacked_scores
 from btviz.plots.interactive.scores import Panel, Range
 from btviz.scores.answers import ModelScores, both_answers, by_model, counted_items, valid_scores
 from btviz.scores.distributions import bins_of, plane_bins
@@ -59,9 +59,7 @@ class ScoreBook:
         highest = (
             known.filter(pl.col("kind") == "moderation", ~pl.col("target").is_in([SEVERITY, *sorted(HARMLESS)]))
             .group_by("pair_id", "model", "kind")
-            .agg(
-                pl.lit(None, pl.String).alias("target"), pl.col("score").max(), pl.col("threshold", "boundary").first()
-            )
+            .agg(pl.lit(None, pl.String).alias("target"), pl.col("score").max(), pl.col(OPTIONAL).first())
             .select(known.columns)
         )
         single = pl.concat([known.filter(pl.col("kind") != "moderation"), highest])
