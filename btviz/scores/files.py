@@ -255,7 +255,7 @@ def scores_of(
         if said.kind != "moderation":
             file.check_flat([name])
         given = moderator if moderator is not None and said.kind == "moderation" else said.model
-        for what, numbers in scored(file, name, said, taxonomy=owner.taxonomy):
+        for what, numbers in scored(file, name, what=said, taxonomy=owner.taxonomy):
             for model, inside in ((given or name, None),) if by_scorer is None else by_scorer:
                 part = numbers if inside is None else numbers.set(~inside, None)
                 asked = rows if inside is None else rows.filter(inside)

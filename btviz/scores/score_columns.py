@@ -169,7 +169,7 @@ def _number(text: str) -> float:
     return number
 
 
-def scored(file: FileTable, name: str, what: Meaning, *, taxonomy: Taxonomy) -> Iterator[tuple[Meaning, pl.Series]]:
+def scored(file: FileTable, name: str, *, what: Meaning, taxonomy: Taxonomy) -> Iterator[tuple[Meaning, pl.Series]]:
     """Numbers of a column, as the file has them; of texts and lists of a moderator one column for each category."""
     if what.kind != "moderation":
         yield what, numbers_in(file, name)
