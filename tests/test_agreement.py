@@ -229,7 +229,7 @@ def test_the_tiny_data_set_by_hand(tiny: Dataset):
     assert row["prevalence"] == 0.5
     assert row["fleiss_kappa"] == row["fleiss_kappa_mode"] == pytest.approx((8 / 12 - 0.5) / 0.5)
     assert row["few_prompts"]
-    assert "weigh less than 20 equal ones" in row["undefined"]
+    assert "fewer than 20 effective prompts" in row["undefined"]
     drugs = annotator_agreement(tiny, n_boot=20).row(4, named=True)
     assert drugs["agreement"] == drugs["gwet_ac1"] == 1
     assert drugs["krippendorff_alpha"] is None

@@ -81,7 +81,7 @@ def test_what_is_open_may_be_named():
 def test_a_finding_is_said_with_all_that_it_rests_on():
     row = {"p": 0.919, "p_low": 0.826, "p_high": 1.0, "n": 1234, "undefined": "few prompts weigh most"}
     assert str(Finding.of(row, "p", items="comparisons")) == (
-        "91.9 % [82.6, 100.0] of 1,234 comparisons (mind: few prompts weigh most)"
+        "91.9 % [82.6, 100.0] of 1,234 comparisons (note: few prompts weigh most)"
     )
     without = row | {"p_low": None, "p_high": None}
     assert str(Finding.of(without, "p", items="comparisons")) == (
@@ -190,8 +190,8 @@ def test_the_difference_of_two_is_that_of_newcombe():
 
 def test_extremes_are_named_with_their_intervals_and_never_from_few_prompts():
     low, high = Finding(0.3, 0.25, 0.35, 400, "answers"), Finding(0.6, 0.55, 0.65, 500, "answers")
-    few = Finding(1.0, 0.7, 1.0, 9, "answers", "all are alike: the interval is that of 9 equal prompts")
-    none = Finding(0.0, None, None, 2, "answers", "its prompts weigh as much as 2 equal ones")
+    few = Finding(1.0, 0.7, 1.0, 9, "answers", "all are alike: the interval is that of 9 effective prompts")
+    none = Finding(0.0, None, None, 2, "answers", "the effective number of its prompts is 2")
     said = extremes([("A", low), ("few", few), ("B", high), ("none", none)], what="categories")
     assert said == (
         "from 30.0 % [25.0, 35.0] of 400 answers (A) to 60.0 % [55.0, 65.0] of 500 answers (B), which differ; "

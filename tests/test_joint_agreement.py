@@ -77,7 +77,7 @@ def test_a_count_by_hand():
     assert (found["n"], found["n_verdicts"], found["share_safe"]) == (3, 9, pytest.approx(5 / 9))
     assert found["agreement"] == pytest.approx(7 / 9)
     assert found["alpha"] == pytest.approx(1 - 8 * (2 * 1 / 2) / (5 * 4))
-    assert "equal ones" in found["undefined"]
+    assert "effective" in found["undefined"]
 
 
 def test_intervals_resample_prompts(rated):

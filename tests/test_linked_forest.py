@@ -54,7 +54,7 @@ def test_a_row_a_level_and_a_null_distribution(measure):
         caption = " ".join(part["title"]["subtitle"])
         assert "toy data" in caption
         assert "n = 100, of 70 prompts" in caption
-    assert "3 random turns" in " ".join(null["title"]["subtitle"])
+    assert "3 permutations" in " ".join(null["title"]["subtitle"])
     assert svg(forest_lab(table_of({}), null_of(0.5, 0.6, 0.7), measure=measure)).startswith("<svg")
 
 

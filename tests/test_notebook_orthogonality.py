@@ -42,7 +42,7 @@ def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_
     said, saved = printed(done), nbformat.writes(done)
     assert said.endswith("10\n")
     assert "compared: data as released, not synthetic" in said
-    assert says(said, "All comparisons", "associated", "compared (no known release)")
+    assert says(said, "All comparisons", "associated", "compared (your own file)")
     assert "true p" not in said
     assert "application/vnd.jupyter.widget-state+json" in saved  # what the widgets share would be in it
     assert '"prompt_words"' in saved  # and what the inspector shares is

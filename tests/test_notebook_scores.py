@@ -42,8 +42,8 @@ def test_on_real_comparisons_it_runs_names_them_and_keeps_no_text(notebook, tmp_
     said, saved = printed(done), nbformat.writes(done)
     assert said.endswith("5\n")
     assert "compared: data as released, not synthetic" in said
-    assert says(said, "compared (no known release)", "cost", "1,080 of 1,080", "cost probe")
-    assert "cost by cost probe: model-b less model-a" in said  # without files of one's own
+    assert says(said, "compared (your own file)", "cost", "1,080 of 1,080", "cost probe")
+    assert "cost by cost probe: model-b − model-a" in said  # without files of one's own
     assert "cost by cost probe" in said.splitlines()[-2]  # what was brushed in the last cell
     assert "application/vnd.jupyter.widget-state+json" in saved  # what the widgets share would be in it
     assert MARK not in readable(saved)

@@ -196,9 +196,9 @@ def test_counts_of_a_small_table(make_dataset: Made) -> None:
     assert entry["p_prompt_weighted"] == pytest.approx((1 / 3 + 2 / 3) / 2)
     assert entry["rule_broken"] == 1
     assert entry["p_low"] is None
-    assert "as much as 2 equal ones" in entry["undefined"]
+    assert "the effective number of its prompts is 2" in entry["undefined"]
     assert [row(found, stratum)["n"] for stratum in STRATA] == [2, 2, 2]
-    assert "no known release" in entry["verdict"]
+    assert "your own file" in entry["verdict"]
     bias = found.bias.select("label", "n", "p").rows()
     assert bias == [
         ("better", 7, pytest.approx(4 / 7)),
@@ -322,7 +322,7 @@ def test_what_to_mind_about_an_interval_stands_in_the_verdict() -> None:
     doubt = "the rarer outcome occurs in 9 prompts"
     for low, high in ((0.46, 0.54), (0.52, 0.58), (0.56, 0.60)):
         assert (
-            verdict(share_of(0.5, low, high, doubt), level="all", named="X", margin=Margin()).count(f"(mind: {doubt})")
+            verdict(share_of(0.5, low, high, doubt), level="all", named="X", margin=Margin()).count(f"(note: {doubt})")
             == 1
         )
 
@@ -491,7 +491,7 @@ def test_interactions_and_differences_are_named(found: Orthogonality) -> None:
 
 
 def test_length_explains_what_it_makes(make_dataset: Made) -> None:
-    """The longer answer is better, and safer: nothing is left once length is held equal."""
+    """The longer answer is better, and safer: nothing is left once length is controlled for."""
     rng = np.random.default_rng(8)
     n = 1500
     words = rng.integers(5, 60, (n, 2))
@@ -562,7 +562,7 @@ def test_a_difference_of_mix_alone_vanishes_once_standardised(make_dataset: Made
     assert difference["crude"] > 0.03
     assert difference["low"] < 0 < difference["high"]
     each = table.filter(pl.col("against").is_null())
-    assert each["name"].to_list() == ["one (no known release)", "other (no known release)"]
+    assert each["name"].to_list() == ["one (your own file)", "other (your own file)"]
     assert difference["standardised"] == pytest.approx(each["standardised"][0] - each["standardised"][1])
 
 

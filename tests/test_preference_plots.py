@@ -226,11 +226,11 @@ def test_null_shows_what_was_observed():
     chart = CHARTS["null"](source=SOURCE)
     seen = {row["text"]: row["observed"] for row in rows_of(chart) if "observed" in row}
     assert seen == {"71.0 %": 0.71, "31.0 %": 0.31}
-    assert "n = 4 and 10 random turns a row" in words(chart)
+    assert "n = 4 and 10 permutations a row" in words(chart)
     said = chart.to_dict()["description"]
     assert says(said, "All comparisons", "observed 71.0 %", "by chance 44.5 % to 50.5 %")
     only = plots.null_distribution(null_table().filter(grouping="all"))
-    assert "n = 10 random turns a row" in words(only)
+    assert "n = 10 permutations a row" in words(only)
 
 
 def test_quadrants_count_either_answer_of_a_comparison(compared):

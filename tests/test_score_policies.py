@@ -99,7 +99,7 @@ def test_a_lower_cost_wins_and_no_interval_is_invented():
     assert (elo["estimate"], elo["low"]) == (None, None)
     few = compare_policies(meetings(5, 5, 5), before="a", after="b", n_boot=50)
     assert few["low"].null_count() == few.height
-    assert set(few["undefined"]) == {"its prompts weigh as much as 15 equal ones, and an interval needs 20"}
+    assert set(few["undefined"]) == {"the effective number of its prompts is 15, and an interval needs 20"}
 
 
 def test_policies_that_always_tie_or_win_have_a_wide_interval_or_none_and_the_reason():

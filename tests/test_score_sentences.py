@@ -129,9 +129,9 @@ def test_policies_in_words(ds, scores):
     wins = found.filter(statistic="win rate", kind="cost").row(0, named=True)
     said = flat(sentences.policies(found, ds))
     assert f"model-b wins {100 * wins['estimate']:.1f} %" in said
-    assert f"of {wins['n']:,} prompts, ties half" in said
+    assert f"of {wins['n']:,} prompts (ties count ½)" in said
     twice = found.with_columns(pl.col("n") * 2)
-    assert f"of {2 * wins['n']:,} items on {wins['n']:,} prompts, ties" in flat(sentences.policies(twice, ds))
+    assert f"of {2 * wins['n']:,} items on {wins['n']:,} prompts (ties count ½)" in flat(sentences.policies(twice, ds))
 
 
 def test_turns_in_words():

@@ -267,7 +267,7 @@ def test_agreement_in_words(tiny):
     said = sentences.agreement(table, tiny)
     assert says(said, "safety", f"{100 * row['agreement']:.1f} %")
     assert f"alpha is {row['krippendorff_alpha']:.2f}" in said
-    assert says(said, f"{row['n_pairs']:,} pairs", "weigh less than 20 equal ones")
+    assert says(said, f"{row['n_pairs']:,} pairs", "fewer than 20 effective prompts")
     printed = table.with_columns(published_agreement=pl.lit(0.8168))
     assert "Published: 81.7 %." in sentences.agreement(printed, tiny)
     alone = table.with_columns(agreement=pl.lit(None, pl.Float64), undefined=pl.lit("one annotation per pair"))
@@ -278,7 +278,7 @@ def test_synthetic_data_confirm_no_published_number(sample, tiny):
     ds, _ = sample
     said = sentences.published_numbers(btviz.check(ds), ds)
     assert "cannot confirm or contradict any published number" in said
-    assert "of no known release" in sentences.published_numbers(btviz.check(tiny), tiny)
+    assert "your own file" in sentences.published_numbers(btviz.check(tiny), tiny)
 
 
 def test_published_numbers_are_counted_by_kind(tiny):
@@ -307,12 +307,12 @@ def test_verdicts_on_synthetic_data_say_what_was_planted(sample):
 def test_verdicts_on_real_data_name_them(real):
     said = sentences.verdicts(real[1]).splitlines()
     assert "planted" not in " ".join(said)
-    assert all("compared (no known release)" in line for line in said)
+    assert all("compared (your own file)" in line for line in said)
     assert said[0].startswith("All comparisons: associated: ")
 
 
 def test_no_sentence_lacks_the_name_of_its_data(sample, real):
-    for (ds, found), name in ((sample, "sample-saferlhf (synthetic sample)"), (real, "compared (no known release)")):
+    for (ds, found), name in ((sample, "sample-saferlhf (synthetic sample)"), (real, "compared (your own file)")):
         said = [
             sentences.quadrants(quadrants(ds), ds),
             sentences.position_bias(found.bias, ds),

@@ -163,8 +163,8 @@ def test_a_category_that_data_cannot_have_is_not_nought(samples):
 
 def test_data_of_one_name_are_told_apart(make_dataset):
     table = btviz.category_mix([splits_of(make_dataset), splits_of(make_dataset, seed=1)])
-    assert table["name"].unique().sort().to_list() == ["tiny (no known release)", "tiny (no known release) (2)"]
-    assert table.drop_nulls("against")["against"].unique().to_list() == ["tiny (no known release) (2)"]
+    assert table["name"].unique().sort().to_list() == ["tiny (your own file)", "tiny (your own file) (2)"]
+    assert table.drop_nulls("against")["against"].unique().to_list() == ["tiny (your own file) (2)"]
 
 
 def test_what_cannot_be_compared_is_said(make_dataset):

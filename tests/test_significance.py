@@ -325,7 +325,7 @@ def test_the_published_pair_on_the_released_test_split(shared_data: Path):
     assert unsafe["phi"] == pytest.approx(-0.407, abs=5e-4)
     assert unsafe["phi_expected"] == pytest.approx(-0.153, abs=5e-4)
     assert unsafe["phi_high"] < unsafe["phi_expected"]
-    assert unsafe["p_value"] > 0.05  # with the other categories held equal nothing is shown
+    assert unsafe["p_value"] > 0.05  # controlled for the other categories nothing is shown
     apart = row_of(cooccurrence_tests(ds, population="annotations", where="unsafe"), ds, 3, 13)
     assert (apart["n_both"], apart["n_informative"]) == (11, 1464)
     assert apart["n_both_expected"] == pytest.approx(20.3, abs=0.05)

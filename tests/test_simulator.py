@@ -51,7 +51,7 @@ def test_the_planted_value_is_drawn_where_errors_move_the_labels_away(found):
         return {row["at"] for row in rows_of(chart) if "at" in row}
 
     assert lines(drawn(found)) == {found.planted.observable_p, 0.8}
-    assert "dashed: 80.0 %, planted" in words(drawn(found))
+    assert "dashed: 80.0 %, true value" in words(drawn(found))
     exact = simulate_preferences(0.8, repeats=5)
     assert lines(drawn(exact)) == {0.8}
     assert "dashed" not in words(drawn(exact))

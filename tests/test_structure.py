@@ -439,7 +439,7 @@ def test_a_rare_category_takes_no_part_and_says_so(ds, everything):
     keys = ds.taxonomy.keys
     rare = everything.categories.row(by_predicate=pl.col("category") == keys[11], named=True)
     assert rare["n_category"] == 3
-    assert "fewer than 8 equal prompts" in rare["undefined"]
+    assert "fewer than 8 effective prompts" in rare["undefined"]
     assert rare["order"] is None
     pair = between(everything, ds, 0, 11)
     assert pair["phi"] is pair["selected"] is pair["is_stable"] is pair["tetrachoric"] is None

@@ -48,7 +48,7 @@ def test_categories_are_counted_as_by_hand(four):
             few = row["prompts"] < 20
             assert (row["lift_low"] is None) == few
             assert row["undefined"] == (
-                f"its prompts weigh as much as {row['prompts']} equal ones, and an interval needs 20" if few else None
+                f"the effective number of its prompts is {row['prompts']}, and an interval needs 20" if few else None
             )
         else:
             assert (row["lift"], row["undefined"]) == (None, "no pair has this category")

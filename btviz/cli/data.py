@@ -110,7 +110,7 @@ def _print_unkept(ds: Dataset) -> None:
 
 
 def _print_origin(ds: Dataset) -> None:
-    release = f"release {ds.release}" if ds.release else "no known release"
+    release = f"release {ds.release}" if ds.release else "your own file"
     made = "made by btviz, benign text" if ds.is_synthetic else release
     click.echo(f"{ds.population}: {made}, taxonomy of {len(ds.taxonomy)} categories, fingerprint {ds.fingerprint}\n")
     if ds.facts["files"]:
@@ -363,7 +363,7 @@ def _known_as(ds: Dataset) -> str:
     from btviz.data import RELEASES
 
     if ds.release is None:
-        return "of no known release"
+        return "your own file"
     published = {h for file in RELEASES[ds.release].files for h in (file.sha256, file.content_sha256)}
     if all(file["sha256"] in published for file in ds.facts["files"]):
         return f"recognised as {ds.release} by the published hashes"

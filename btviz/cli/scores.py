@@ -137,13 +137,13 @@ _FEW_POLICIES = 2
 
 
 def _print_win_rates(policies: pl.DataFrame) -> None:
-    """A matrix for each model: how often the policy of the row scores above that of the column, ties half."""
+    """A matrix for each model: how often the policy of the row scores above that of the column; ties count ½."""
     for (model,), part in policies.filter(statistic="win rate").group_by("model", maintain_order=True):
         rates = {(row["after"], row["before"]): row for row in part.iter_rows(named=True)}
         names = list(dict.fromkeys([*part["before"], *part["after"]]))
         rows = [[name, *(_rate(rates, name, other) for other in names)] for name in names]
         print_table(
-            rows, ["wins of", *names], title=f"Win rates by {model} on the same prompts, 95 % by prompt, ties half"
+            rows, ["wins of", *names], title=f"Win rates by {model} on the same prompts, 95 % by prompt; ties count ½"
         )
         click.echo("")
 

@@ -32,7 +32,7 @@ _ALONE = "fewer than two annotations: nothing to compare"
 
 _NO_CONTRAST = "all annotations say the same: kappa and alpha have no value"
 
-_NO_INTERVAL = f"its prompts weigh less than {FEWEST_EFFECTIVE} equal ones, which an interval needs"
+_NO_INTERVAL = f"it has fewer than {FEWEST_EFFECTIVE} effective prompts, which an interval needs"
 
 SAFETY = "is_safe"
 
@@ -153,9 +153,9 @@ def annotator_agreement(ds: Dataset, *, n_boot: int = 2000, random_state: int = 
           Fleiss' kappa over the `n_pairs_mode` pairs with the most frequent number of
           annotations, `n_ratings_mode`;
         - each of these also with `_low` and `_high`: 95 % by prompt (`btviz.stats.agreement.coefficient_interval`);
-        - `n_prompts_positive`, `n_prompts_negative`, `n_prompts_disputed`; `effective_prompts` (equal prompts that
-          would weigh as much; fewer than 20 give no interval); and `few_prompts` where they are fewer, or where those
-          with a positive vote, a negative vote or a dispute weigh less than 8: intervals are then wide ones;
+        - `n_prompts_positive`, `n_prompts_negative`, `n_prompts_disputed`; `effective_prompts` (effective number of
+          prompts; fewer than 20 give no interval); and `few_prompts` where they are fewer, or where those with a
+          positive vote, a negative vote or a dispute are effectively fewer than 8: intervals are then wide ones;
         - `published_agreement`, `published_disputed` (0 .. 1) and the split that the latter is
           about: what was printed about this release;
         - `undefined`: why a value of this row is null;

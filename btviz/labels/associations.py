@@ -432,7 +432,7 @@ def _with_tests(
 
 def _too_few(effective: pl.Series) -> str:
     worth = effective.cast(pl.Float64).sum() / max(effective.len(), 1)
-    return f"the prompts weigh as much as {int(worth)} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+    return f"the effective number of prompts is {int(worth)}, and an interval needs {FEWEST_EFFECTIVE}"
 
 
 def _no_test() -> pl.Expr:

@@ -200,12 +200,12 @@ def why_no_model(cells: Floats) -> str | None:
         n_some, n_several = (float(effective_number(part.sum(axis=1))) for part in (some, several))
         if n_some < FEWEST_EFFECTIVE:
             return (
-                f"too rare: pairs with a {sign} vote weigh as much as {int(n_some)} prompts, and the model needs "
+                f"too rare: pairs with a {sign} vote have {int(n_some)} effective prompts, and the model needs "
                 f"{FEWEST_EFFECTIVE}"
             )
         if n_several < FEW_RARER:
             return (
-                f"too rare: pairs with two {sign} votes of three weigh as much as {int(n_several)} prompts, and missed "
+                f"too rare: pairs with two {sign} votes of three have {int(n_several)} effective prompts, and missed "
                 f"cases are told from false alarms by {FEW_RARER} or more"
             )
     if np.isnan(two_classes(cells.sum(axis=0))).any():
@@ -347,7 +347,7 @@ def _across(votes: PairVotes, reasons: Sequence[str | None], *, n_boot: int, ran
             known["disputed"] = float(sums[:, -1].sum()) / known["n_pairs"]
             if worth < FEWEST_EFFECTIVE:
                 known["undefined"] = (
-                    f"these pairs weigh as much as {int(worth)} prompts, and a comparison needs {FEWEST_EFFECTIVE}"
+                    f"these pairs have {int(worth)} effective prompts, and a comparison needs {FEWEST_EFFECTIVE}"
                 )
             if known["undefined"] is None:
                 known |= _compared(sums, n_votes, n_boot=n_boot, random_state=random_state)

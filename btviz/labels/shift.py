@@ -249,7 +249,7 @@ def _table(rows: list[dict[str, Any]], *, n_exchanged: int) -> pl.DataFrame:
     why = pl.concat_str(
         pl.when(pl.col("p_value").is_null()).then(pl.lit(nothing)),
         pl.when(pl.col("low").is_null() & (pl.col("what") != LABEL_SETS)).then(
-            pl.lit(f"a split weighs as much as fewer than {FEWEST_EFFECTIVE} equal prompts")
+            pl.lit(f"a split has fewer than {FEWEST_EFFECTIVE} effective prompts")
         ),
         separator="; ",
         ignore_nulls=True,

@@ -300,9 +300,7 @@ class _Made:
     def _categories(self, keys: Sequence[str]) -> pl.DataFrame:
         others = self.items.flags.sum(axis=1)[:, None] - self.items.flags
         tells = others > 0 if self.where == "unsafe" else np.ones_like(self.items.flags)
-        why = pl.format(
-            "its items, or those without it, weigh as much as those of fewer than {} equal prompts", pl.lit(FEW_RARER)
-        )
+        why = pl.format("its items, or those without it, have fewer than {} effective prompts", pl.lit(FEW_RARER))
         return pl.DataFrame(
             {
                 "category": list(keys),

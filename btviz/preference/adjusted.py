@@ -95,7 +95,7 @@ def adjusted_table(comparisons: Comparisons, pairs: pl.DataFrame) -> pl.DataFram
     worth = float(effective_number(comparisons.frame.group_by("prompt").len()["len"].to_numpy()))
     if worth < FEWEST_EFFECTIVE:
         reason = (
-            f"{prompts} prompts with both labels weigh as much as {int(worth)} equal ones; errors by prompt need "
+            f"{prompts} prompts with both labels have an effective number of {int(worth)}; errors by prompt need "
             f"{FEWEST_EFFECTIVE}"
         )
         return unadjusted(reason, n=n, prompts=prompts)

@@ -49,7 +49,7 @@ class Orthogonality:
         comparisons it has, `btviz.stats.shrinkage`; null where a grouping has fewer than 3 levels
         with comparisons, as `undefined_shrunken` says),
         `naive_low`, `naive_high`, `naive_p_value` (comparisons taken for independent),
-        `effective_prompts` (equal prompts that would weigh as much), `smallest_detectable` (least
+        `effective_prompts` (effective number of prompts), `smallest_detectable` (least
         |2p - 1| that these prompts show with 80 % power, at a level of 5 %, two-sided), `rule_broken` (comparisons with
         one safe answer whose unsafe answer is called safer),
         `undefined` (why a value is null, or what to mind).

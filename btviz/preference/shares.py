@@ -58,7 +58,7 @@ def share_table(sums: Sums, resampling: Resampling) -> pl.DataFrame:
     Columns: `n`, `prompts`, `p`, `p_low` and `p_high` (95 % by prompt, `btviz.stats.clustered`), `p_value` (sign flips
     of p = 1/2), `p_holm` (adjusted for all rows of the table that have one), `p_studentised` (of p = 1/2 without the
     symmetry that sign flips need, `stats.permutation.studentised_p`), `p_prompt_weighted`, `naive_low`, `naive_high`,
-    `naive_p_value`, `effective_prompts` (equal prompts that would weigh as much), `smallest_detectable` (least
+    `naive_p_value`, `effective_prompts` (effective number of prompts), `smallest_detectable` (least
     |2p - 1| that a test of p = 1/2 with these prompts finds in 80 % of samples, at a level of 5 %, two-sided; null
     where none is large enough), `undefined`.
     """
@@ -145,14 +145,14 @@ def _reason(value: float, low: float, effective: float, rarer: float, is_bounded
     if not math.isfinite(value):
         return nothing
     if effective < FEWEST_EFFECTIVE:
-        return f"its prompts weigh as much as {int(effective)} equal ones, and an interval needs {FEWEST_EFFECTIVE}"
+        return f"the effective number of its prompts is {int(effective)}, and an interval needs {FEWEST_EFFECTIVE}"
     if not (is_bounded or math.isnan(low)):
         return None
     if value in {0.0, 1.0} and math.isfinite(low):
-        return f"all are alike: the interval is that of {int(effective)} equal prompts"
+        return f"all are alike: the interval is that of {int(effective)} effective prompts"
     if rarer >= FEW_RARER or math.isnan(low):
         return FEW_DECIDE if math.isnan(low) else "few prompts decide this value, so its interval is a wide one"
-    why = f"the rarer outcome weighs as much as {rarer:.0f} prompts"
+    why = f"the rarer outcome has {rarer:.0f} effective prompts"
     return f"{why}: the interval takes the answers to one prompt for copies of each other, and is a wide one"
 
 

@@ -68,7 +68,7 @@ def name_of(ds: Dataset) -> str:
     if ds.release is not None:
         title = RELEASES[ds.release].title
         return f"{title}, {ds.extent}" if ds.extent else title
-    return f"{ds.name} (no known release)"
+    return f"{ds.name} (your own file)"
 
 
 def could_show(detectable: float | None) -> str:

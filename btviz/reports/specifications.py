@@ -201,7 +201,7 @@ def _why() -> pl.Expr:
         pl.when(pl.col("estimate").is_null())
         .then(pl.lit("a label occurs in no item, or in all, or a cell is empty"))
         .when(pl.col("low").is_null())
-        .then(pl.lit("the prompts weigh as much as fewer than 20 equal ones, or the end is not defined"))
+        .then(pl.lit("fewer than 20 effective prompts, or the end is not defined"))
     )
 
 

@@ -236,7 +236,7 @@ def _why_no_ends(area: ClusterInterval) -> str | None:
     if area.effective[0] >= FEWEST_EFFECTIVE:
         return None
     return (
-        f"the prompts of the rarer class weigh as much as {int(area.effective[0])} equal ones, and an interval needs "
+        f"the effective number of prompts of the rarer class is {int(area.effective[0])}, and an interval needs "
         f"{FEWEST_EFFECTIVE}"
     )
 

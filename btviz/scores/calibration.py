@@ -171,7 +171,7 @@ def logistic_fit(x: ArrayLike, y: ArrayLike, *, clusters: ArrayLike) -> Logistic
     return LogisticFit(coefficients, coefficients - half, coefficients + half, reason)
 
 
-TOO_FEW = "the prompts of the rarer outcome weigh as much as {} equal ones, and an interval needs {}"
+TOO_FEW = "the effective number of prompts of the rarer outcome is {}, and an interval needs {}"
 """Why a regression has no interval."""
 
 

@@ -221,7 +221,7 @@ def policy_ratings(
     -------
     DataFrame
         Of models that scored two policies or more: `model`, `kind`, `policy`, `n` (items on which it met
-        another), `prompts` (of these items), `win_rate` (against all others, ties half), `elo`
+        another), `prompts` (of these items), `win_rate` (against all others; ties count ½), `elo`
         (Bradley-Terry, maximum likelihood), `low`, `high` (95 %, by prompt), `undefined`.
     """
     check_draws(n_boot, random_state)  # refuses what makes no sense

@@ -69,7 +69,7 @@ def check_sign(
 
     Cost is checked by AUC(cost, unsafe) over answers or, where no answer has a safety label of
     its own, over pairs of answers labelled *safer*; reward by how often the better answer scores
-    higher, ties half.
+    higher; ties count ½.
 
     Parameters
     ----------
@@ -163,7 +163,7 @@ def _sentence(part: ModelScores, statistic: str, verdict: str, *, row: dict[str,
         return f"The sign of the {named} is not checkable here: {row['undefined']}."
     figures = Finding.of(row, "estimate", items=f"items of {row['prompts']:,} prompts", unit=SMALL)
     said = {
-        AGREES: "points the way the convention says",
+        AGREES: "sign as expected",
         DOUBTFUL: "may say nothing, or point the other way (not decided)",
         REVERSED: "points the other way",
     }

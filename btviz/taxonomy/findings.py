@@ -106,7 +106,7 @@ class Finding:
         if not self.has_interval:
             why = self.doubt or "none was computed"
             return f"{self._number(self.value)}{self.unit.leads}{counted} (no interval: {why})"
-        mind = "" if self.doubt is None else f" (mind: {self.doubt})"
+        mind = "" if self.doubt is None else f" (note: {self.doubt})"
         return f"{self._number(self.value)} {self.interval}{self.unit.leads}{counted}{mind}"
 
     @property

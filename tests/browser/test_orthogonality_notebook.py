@@ -74,7 +74,7 @@ def test_every_cell_ran(notebook):
     p, low, high, n = notebook.kernel("found.table.filter(grouping='all').select('p', 'p_low', 'p_high', 'n').row(0)")
     verdict = f"{100 * p:.1f} % [{100 * low:.1f}, {100 * high:.1f}] of {n:,} comparisons"
     everything = " ".join(said.all_text_contents())
-    assert says(everything, "All comparisons", "associated", "compared (no known release)", "better", "safer", verdict)
+    assert says(everything, "All comparisons", "associated", "compared (your own file)", "better", "safer", verdict)
 
 
 def test_sliding_the_truth_moves_the_estimate_and_its_intervals(notebook):
@@ -86,7 +86,7 @@ def test_sliding_the_truth_moves_the_estimate_and_its_intervals(notebook):
     notebook.page.locator(".widget-slider", has_text="True p").locator(".noUi-handle").focus()
     for _ in range(8):
         notebook.page.keyboard.press("ArrowRight")
-    expect(said).to_contain_text("Planted: p = 68.0 %")
+    expect(said).to_contain_text("True value: p = 68.0 %")
     after = notebook.kernel("simulator.result.samples.select('estimate', 'low', 'high').row(0)")
     assert after != before
     expect(said).to_contain_text(f"by prompt: {100 * after[0]:.1f} % [{100 * after[1]:.1f}, {100 * after[2]:.1f}] of")

@@ -280,7 +280,7 @@ def _share_of(
         column: None if np.isnan(end) else float(end)
         for column, end in zip((name, f"{name}_low", f"{name}_high"), ends, strict=True)
     }
-    worth = f"its labels are worth fewer than {FEWEST_EFFECTIVE} equal prompts"
+    worth = f"its labels have fewer than {FEWEST_EFFECTIVE} effective prompts"
     return values, None if np.isfinite(found.low[0]) else f"no interval of the {name}: {worth}"
 
 

@@ -79,7 +79,7 @@ def simulated_intervals(
     return HConcatChart(
         hconcat=panels,
         spacing=GAP * size,
-        title=heading("Which intervals hold the truth?", caption, *_notes(truth, planted), width=width, size=size),
+        title=heading("Which intervals hold the true value?", caption, *_notes(truth, planted), width=width, size=size),
         description=_description(table, truth=truth, caption=caption),
         config=config(size=size),
     )
@@ -147,7 +147,7 @@ def _ruled(lines: pl.DataFrame, line: str, dash: list[int]) -> alt.Chart:
 
 def _notes(truth: float, planted: float | None) -> list[str]:
     line = f"Line: {100 * truth:.1f} %, what these labels tend to"
-    other = f"dashed: {100 * planted:.1f} %, planted" if planted is not None and planted != truth else ""
+    other = f"dashed: {100 * planted:.1f} %, true value" if planted is not None and planted != truth else ""
     return [" · ".join(part for part in (line, other, "red: does not hold the line") if part)]
 
 

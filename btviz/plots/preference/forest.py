@@ -219,7 +219,7 @@ def _clickable(base: alt.Chart, frame: Frame) -> alt.Chart:
         alt.Tooltip(f"{field}:Q", title=title, format=",")
         for field, title in (("n", "Comparisons"), ("prompts", "Prompts"))
     ]
-    return row.encode(tooltip=[*tooltips, *counts, alt.Tooltip("mind:N", title="Mind")])
+    return row.encode(tooltip=[*tooltips, *counts, alt.Tooltip("mind:N", title="Note")])
 
 
 def _all_across(rows: alt.Chart, frame: Frame) -> alt.Chart:

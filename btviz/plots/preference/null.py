@@ -100,8 +100,8 @@ def levels_of(null: pl.DataFrame, frame: Frame) -> pl.DataFrame:
 
 
 def turns(levels: pl.DataFrame) -> str:
-    """How many random turns the rows show."""
-    return " and ".join(f"{n:,}" for n in levels["turns"].unique().sort()) + " random turns a row"
+    """How many permutations the rows show."""
+    return " and ".join(f"{n:,}" for n in levels["turns"].unique().sort()) + " permutations a row"
 
 
 def null_layers(

@@ -33,7 +33,7 @@ FEWEST_EFFECTIVE = 20
 """Effective prompts below which the table has no interval, and the name has a star."""
 
 NOTES = {
-    True: "* its prompts weigh as much as fewer than 20 equal ones, too few for an interval",
+    True: "* fewer than 20 effective prompts, too few for an interval",
     False: "Counts as published: nobody can say which answers share a prompt, so there are no intervals",
 }
 UNITS = {"annotation": "annotations", "answer of a comparison": "answers of comparisons"}

@@ -430,7 +430,7 @@ def score_title(part: pl.DataFrame) -> str:
     """Title of the axis: what the score is, or for margins (with a column `label`) what is subtracted."""
     kind = part["kind"][0]
     if "label" in part.columns:
-        return f"{kind.capitalize()} of the {part['label'][0]} answer less that of the other"
+        return f"{kind.capitalize()} of the {part['label'][0]} answer − that of the other"
     return KINDS.get(kind, str(kind))
 
 

@@ -106,7 +106,7 @@ class Ledger:
         if ds.is_synthetic:
             return f"{ds.population}: nothing can be reproduced on synthetic data; it was made to come near targets"
         if ds.release is None:
-            return f"{ds.name}: these files are of no known release, so no published number is about them"
+            return f"{ds.name}: these are your own files, so no published number is about them"
         return f"{ds.name}, release {ds.release}: {Holdings(ds).described()}"
 
     @property

@@ -187,7 +187,7 @@ def _pooled(pooled: pl.DataFrame) -> list[str]:
         said.append(f"Is p the same in every stratum? {p_value(same['p_value'])}: {differs}.")
     if odds["estimate"] is not None:
         held = Finding.of(odds, "estimate", items="comparisons", unit=NUMBER)
-        said.append(f"With the strata held equal, the odds ratio (Mantel-Haenszel) is {held}; 1 is no association.")
+        said.append(f"Controlled for the strata, the odds ratio (Mantel-Haenszel) is {held}; 1 is no association.")
     return said
 
 
@@ -282,15 +282,15 @@ def simulation(found: SimulatedPreferences) -> str:
         _held(coverage, found.samples.height)
         for coverage in (found.coverage, found.naive_coverage, found.coverage_of_p)
     )
-    also = f", and the planted p lies in {missed} of those by prompt" if planted.noise else ""
+    also = f", and the true p lies in {missed} of those by prompt" if planted.noise else ""
     return lines(
-        f"Planted: p = {percent(planted.p)}; {moved}.",
+        f"True value: p = {percent(planted.p)}; {moved}.",
         f"One sample of {planted.prompts:,} prompts, by prompt: {by_prompt}; as if comparisons were independent: "
         f"{naive_one}.",
         f"{truth} lies in the naive interval in {naive}."
         if few
         else f"{truth} lies in the interval by prompt in {held}, and in the naive one in {naive}{also}.",
-        f"{planted.n:,} comparisons are worth {planted.n / planted.design_effect:,.0f} independent ones.",
+        f"{planted.n:,} comparisons: effective sample size {planted.n / planted.design_effect:,.0f}.",
         f"Fewer than {FEWEST_EFFECTIVE} prompts: no interval by prompt is given." if few else None,
     )
 
@@ -316,7 +316,7 @@ def findings(ds: Dataset, answer: Answer, *, grouping: str, level: tuple[str, st
     broken = table.filter(grouping="stratum", level="mixed")
     if grouping == "stratum" and broken.height and broken["rule_broken"].item():
         lines.append(
-            f"Mind: of {broken['n'].item():,} comparisons with one safe answer, {broken['rule_broken'].item():,} call "
+            f"Note: of {broken['n'].item():,} comparisons with one safe answer, {broken['rule_broken'].item():,} call "
             "the unsafe answer safer; in the others the safety labels force it."
         )
     return "\n".join(line for line in lines if line)
@@ -347,7 +347,7 @@ def _order(preferences: pl.DataFrame) -> str:
     shares = (preferences[label].cast(pl.Float64).mean() for label in ("better", "safer"))
     better, safer = (percent(share) if isinstance(share, float) else "an unknown share" for share in shares)
     return (
-        "Mind: this statistic depends on the order of the two answers, which carries no meaning; response 1 is called "
+        "Note: this statistic depends on the order of the two answers, which carries no meaning; response 1 is called "
         f"better in {better} and safer in {safer} of the comparisons. P(better = safer) does not."
     )
 

@@ -21,7 +21,7 @@ _CONFOUNDERS = {"length": "length", "refusal": "refusal (by English markers)", "
 
 
 def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
-    """Say how much of the association is left once other differences are held equal.
+    """Say how much of the association is left once other differences are controlled for.
 
     Parameters
     ----------
@@ -48,8 +48,8 @@ def adjusted(table: pl.DataFrame, ds: Dataset) -> str:
     return lines(
         f"In {name_of(ds)}, the chance that response_1 is better changes by {_effect(alone)} as response_1 goes from "
         "the less safe to the safer answer.",
-        f"With {listed(held)} held equal it changes by {_effect(with_others)}." if with_others and held else None,
-        f"Not held equal, because it does not vary or is not known: {listed(missing)}." if missing else None,
+        f"Controlled for {listed(held)} it changes by {_effect(with_others)}." if with_others and held else None,
+        f"Not controlled for, because it does not vary or is not known: {listed(missing)}." if missing else None,
         _intercept(rows.filter(specification="adjusted" if with_others else "safer alone")),
         *problems,
     )

@@ -70,7 +70,7 @@ def _coefficient(row: dict[str, Any], name: str, items: str, *, unit: Unit) -> F
     if row[name] is None:
         doubt = row["undefined"]
     elif row[f"{name}_low"] is None:
-        doubt = f"its prompts weigh less than {FEWEST_EFFECTIVE} equal ones, which an interval needs"
+        doubt = f"it has fewer than {FEWEST_EFFECTIVE} effective prompts, which an interval needs"
     elif row["few_prompts"]:
         doubt = "few prompts have either vote, or a dispute, so the interval is a wide one"
     return Finding.of(row | {"undefined": doubt}, name, n="n_pairs", items=items, unit=unit)
@@ -92,7 +92,7 @@ def published_numbers(table: pl.DataFrame, ds: Dataset) -> str:
         One line.
     """
     if table.is_empty():
-        return lines(f"{name_of(ds)}: these files are of no known release, so no published number is about them.")
+        return lines(f"{name_of(ds)}: these are your own files, so no published number is about them.")
     if ds.is_synthetic:
         return lines(
             f"{name_of(ds)}: made to come near {table.height:,} targets, so it cannot confirm or contradict any "

@@ -224,7 +224,7 @@ def _margin(row: dict[str, Any]) -> str:
         above=f"the {row['label']} answer scores higher",
     )
     return (
-        f"{row['model']}: the mean margin, the {row['kind']} of the {row['label']} answer less that of the other, is "
+        f"{row['model']}: the mean margin, the {row['kind']} of the {row['label']} answer − that of the other, is "
         f"{mean}: {which}. The margin is above 0 in {positive}."
     )
 
@@ -284,7 +284,7 @@ def policies(table: pl.DataFrame, ds: Dataset) -> str:
         gap, won = _found(difference, _asked(difference), NUMBER), _found(wins, _asked(wins))
         before, after = wins["before"], wins["after"]
         said.append(
-            f"{kind} by {model}: {after} less {before} is on average {gap}, and {after} wins {won}, ties half: "
+            f"{kind} by {model}: {after} − {before} is on average {gap}, and {after} wins {won} (ties count ½): "
             + gap.against(0).words(
                 below=f"{after} scores lower",
                 undecided=f"which of the two scores higher is {NOT_DECIDED}",

@@ -58,7 +58,7 @@ def topic_categories(ds: Dataset, topics: Topics, *, where: str = "all", interva
           where a category is in no pair, or where fewer than 3 topics have pairs, as `undefined_shrunken` says;
         - `lift_low_joint`, `lift_high_joint`: the same for all lifts at once, each at ``1 - 0.05 / family``
           (Bonferroni); `family`: lifts of the table that have an interval;
-        - `few_prompts`: the topic's prompts weigh as little as fewer than 20 equal ones, so that there is no interval,
+        - `few_prompts`: the topic has fewer than 20 effective prompts, so that there is no interval,
           or the rarer outcome occurs in fewer than 8 of them, or a few weigh most, so that the interval is a wide one;
         - `undefined`: why a value is null;
         - `n_all` (pairs counted), `population` ("pairs" or "prompts"), `where`, `rule`.
@@ -174,7 +174,7 @@ def _beside_joint(profiles: Callable[[float], pl.DataFrame]) -> pl.DataFrame:
 
 def _undefined() -> pl.Expr:
     too_few = pl.format(
-        "its prompts weigh as much as {} equal ones, and an interval needs " + str(FEWEST_EFFECTIVE),
+        "the effective number of its prompts is {}, and an interval needs " + str(FEWEST_EFFECTIVE),
         pl.col("effective").floor().cast(pl.Int64),
     )
     return (

@@ -58,7 +58,7 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
     policy : ContentPolicy, optional
         Decides which texts may be read; the one of this session by default.
     random_state : int
-        Seed of bootstrap and random turns.
+        Seed of bootstrap and permutations.
     margin : float
         Bound on |2p - 1| below which labels count as practically orthogonal, 0 .. 1.
 

@@ -102,7 +102,7 @@ def _controls(*, alone: bool) -> dict[str, Any]:
             description="Comparisons a prompt", min=1, max=20, value=6, **_STYLE
         )
         controls["correlation"] = ipywidgets.FloatSlider(
-            description="Alike within a prompt", min=0.0, max=0.9, step=0.05, value=0.2, **_STYLE
+            description="Intra-prompt correlation", min=0.0, max=0.9, step=0.05, value=0.2, **_STYLE
         )
     return controls
 

@@ -29,7 +29,7 @@ _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
     "cluster_size": (ipywidgets.IntSlider, "Comparisons a prompt", {"min": 1, "max": 20, "value": 6}),
     "correlation": (
         ipywidgets.FloatSlider,
-        "Alike within a prompt",
+        "Intra-prompt correlation",
         {"min": 0.0, "max": 0.9, "step": 0.05, "value": 0.3},
     ),
     "n": (ipywidgets.IntSlider, "Comparisons in all", {"min": 60, "max": 2400, "step": 60, "value": 600}),
