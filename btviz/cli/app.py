@@ -18,7 +18,7 @@ from btviz.cli.demo import demo_command
 from btviz.cli.explore import explore_command
 from btviz.cli.export import export_command
 from btviz.cli.figures import figures_command, paper_command, tables_command
-from btviz.cli.lab import NO_TELEMETRY, lab_command
+from btviz.cli.lab import NO_TELEMETRY, lab_command, notebooks_command
 from btviz.cli.map import map_command
 from btviz.cli.page import report_command
 from btviz.cli.report import say
@@ -93,3 +93,4 @@ app.add_command(report_command)
 app.add_command(export_command)
 app.add_command(explore_command)
 app.add_command(lab_command)
+app.add_command(notebooks_command)

@@ -12,13 +12,13 @@ import click
 from btviz.cli.columns import TakesColumns, columns_option, mapping_of
 from btviz.cli.inspect import data_inspect, data_taxonomy
 from btviz.cli.report import ABSENT, format_bytes, json_option, print_json, print_table, say
+from btviz.errors import MissingExtraError
 
 if TYPE_CHECKING:
     import polars as pl
 
     from btviz.data import Dataset, Held, Neighbour, Release
     from btviz.taxonomy import Taxonomy
-
 
 Row = dict[str, Any]
 MANY_PROMPTS = 5_000
@@ -69,20 +69,23 @@ def data_show(name: str, *, pairs: tuple[str, ...], near: bool | None, as_json: 
 
 
 def _near_duplicates(ds: Dataset, *, wanted: bool | None) -> pl.DataFrame | None:
-    """Prompts with a near duplicate; None where that was not asked for and would take long."""
+    """Prompts with a near duplicate; None where that was not asked for, and would take long or needs an extra."""
     from btviz.texts import prompt_duplicates
 
     if wanted is False or (wanted is None and ds.pairs["prompt_id"].n_unique() > MANY_PROMPTS):
         return None
-    return prompt_duplicates(ds)
+    try:
+        return prompt_duplicates(ds)
+    except MissingExtraError:
+        if wanted:
+            raise
+        return None
 
 
 def _print_near(ds: Dataset, duplicates: pl.DataFrame | None, *, wanted: bool | None) -> None:
     if duplicates is None:
         if wanted is None:
-            click.echo(
-                f"\nNear duplicates among so many prompts take a while: btviz data show {ds.name} --near-duplicates"
-            )
+            click.echo(f"\nNear duplicates of prompts: btviz data show {ds.name} --near-duplicates")
         return
     if duplicates.is_empty():
         return

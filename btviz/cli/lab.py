@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import sys
 from collections.abc import Mapping
 from importlib.resources import files
@@ -11,8 +12,9 @@ from typing import NoReturn
 
 import click
 
-from btviz.errors import NotFoundError, require
-from btviz.store import notebooks_dir
+from btviz.cli.report import plain
+from btviz.errors import NotFoundError, UsageError, require
+from btviz.store import notebooks_dir, released_notebooks, write_file
 
 # Read by packages that report usage unless told otherwise: several tools, the hub client, Ray.
 NO_TELEMETRY = {
@@ -36,8 +38,8 @@ def lab_arguments(*, browser: bool = True, port: int | None = None, folder: Path
     folder = notebooks_dir() if folder is None else folder
     if folder is None:
         raise NotFoundError(
-            "The notebooks were asked for, but only the package is installed; they come with the "
-            "source. Get a copy of the btviz repository and run `make lab` in it."
+            "The notebooks were asked for; only the package is installed here, and they are to be worked in. Copy them "
+            "first: btviz notebooks DIR, then jupyter lab DIR."
         )
     require("jupyterlab", extra="lab")
     command = [sys.executable, "-m", "jupyterlab", f"--ServerApp.root_dir={folder}"]
@@ -61,3 +63,25 @@ def open_lab(*, browser: bool = True, port: int | None = None) -> NoReturn:
 def lab_command(*, no_browser: bool, port: int | None) -> None:
     """Open JupyterLab on the notebooks, without its news feed."""
     open_lab(browser=not no_browser, port=port)
+
+
+@click.command("notebooks")
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--overwrite", is_flag=True, help="Replace notebooks of the same names that are there.")
+def notebooks_command(folder: Path, *, overwrite: bool) -> None:
+    """Copy the notebooks into FOLDER, to be run and changed there."""
+    came = released_notebooks()
+    if not came:
+        raise NotFoundError(
+            "The notebooks were asked for; this installation has none. Install btviz again from its wheel, or get a "
+            "copy of its repository."
+        )
+    there = [path.name for path in came if (folder / path.name).exists()]
+    if there and not overwrite:
+        raise UsageError(
+            f"{len(came)} notebooks were to be copied into {plain(str(folder))}; {len(there)} are there, such as "
+            f"{there[0]}, perhaps with work in them. Name another folder, or say --overwrite."
+        )
+    for path in came:
+        write_file(folder / path.name, path.read_bytes())
+    click.echo(f"{len(came)} notebooks are in {plain(str(folder))}. Begin: jupyter lab {shlex.quote(str(folder))}")

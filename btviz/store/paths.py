@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import platformdirs
@@ -48,7 +49,7 @@ def figures_dir(override: str | os.PathLike[str] | None = None) -> Path:
 
 
 def notebooks_dir() -> Path | None:
-    """Folder of the notebooks: the checkout's, else None where only the package is installed.
+    """Folder of the notebooks that are worked in: the checkout's, else None where only the package is installed.
 
     Returns
     -------
@@ -57,6 +58,24 @@ def notebooks_dir() -> Path | None:
     """
     checkout = _checkout()
     return checkout / "notebooks" if checkout else None
+
+
+def released_notebooks() -> list[Path]:
+    """Notebooks that came with the package: the checkout's, or those that were installed beside it.
+
+    Returns
+    -------
+    list of Path
+        In the order of their names; empty where neither is there.
+    """
+    if (own := notebooks_dir()) is not None:
+        return sorted(own.glob("*.ipynb"))
+    try:
+        installed = distribution("btviz").files or []
+    except PackageNotFoundError:
+        return []
+    shared = [Path(str(file.locate())) for file in installed if file.match("share/btviz/notebooks/*.ipynb")]
+    return sorted(path.resolve() for path in shared if path.is_file())
 
 
 def _checkout() -> Path | None:
