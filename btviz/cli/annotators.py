@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, tell
 from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def stats_agreement(name: str, *, as_json: bool) -> None:
     safety = table.row(-1, named=True)
     if safety["agreement"] is None:
         said = f"Agreement of annotators in {ds.population} is not measured. {safety['undefined'].capitalize()}."
-        click.echo(folded(said))
+        tell(folded(said))
         return
     _print_agreement(ds, table, rules)
 
@@ -57,7 +57,7 @@ def _print_agreement(ds: Dataset, table: pl.DataFrame, rules: pl.DataFrame) -> N
     title = f"Agreement of annotators in {ds.population}"
     doubt = f"\nDoubtful: {safety['doubt']}." if safety["doubt"] else ""
     print_table(rows, ["category", *_AGREEMENT_COLUMNS], title=title + doubt)
-    click.echo(
+    tell(
         f"\n{safety['n_pairs']:,} pairs annotated twice or more, {safety['n_prompts']:,} prompts. Agreement: share of "
         "pairs of annotators.\nKappa is that of Fleiss over the "
         f"{safety['n_pairs_mode']:,} pairs with {safety['n_ratings_mode']} annotations; alpha that of "
@@ -110,7 +110,7 @@ def stats_annotators(name: str, *, n_boot: int, seed: int, as_json: bool) -> Non
     if not noise.table["n_pairs"].sum():
         reason = noise.table["undefined"][0]
         said = f"Errors of annotators in {ds.population} are not estimated. {reason[0].upper()}{reason[1:]}."
-        click.echo(folded(said))
+        tell(folded(said))
         return
     _print_noise(ds, noise)
 
@@ -123,7 +123,7 @@ def _print_noise(ds: Dataset, noise: AnnotatorNoise) -> None:
     n_pairs = max(noise.table["n_pairs"])
     title = f"Errors of annotators in {ds.population}: two latent classes of {n_pairs:,} pairs"
     print_table(rows, ["category", *_NOISE_COLUMNS], title=title)
-    click.echo(
+    tell(
         "\n"
         + folded(
             "By majority, latent: share of pairs that have the category by most votes, and by the model. Low and high: "
@@ -150,4 +150,4 @@ def _print_doubts(ds: Dataset, noise: AnnotatorNoise) -> None:
     for doubt in doubts["doubt"].unique(maintain_order=True).to_list():
         where = doubts.filter(doubts["doubt"] == doubt)["category"].to_list()
         names = "all" if len(where) == known.height else ", ".join(_target_name(ds, key) for key in where)
-        click.echo(folded(f"Doubtful ({names}): {doubt}."))
+        tell(folded(f"Doubtful ({names}): {doubt}."))

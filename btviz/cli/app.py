@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
+import io
 import os
+import sys
 import traceback
 import warnings
 from pathlib import Path
@@ -34,7 +37,8 @@ class App(click.Group):
     """Group whose commands fail with a message, never with a traceback that nobody asked for."""
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run a command; turn what it raises into a message and an exit code."""
+        """Run a command on streams that take every letter; turn what it raises into a message and an exit code."""
+        _prepare_streams()
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _warn  # type: ignore[assignment]  # it needs no more than the message
@@ -51,9 +55,26 @@ class App(click.Group):
             ctx.exit(code)
 
 
+def _prepare_streams() -> None:
+    """Take a closed stream for one that nobody reads, and show letters that a terminal's encoding lacks as escapes."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, io.StringIO())
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EIO)
+
+
 def _explained(error: Exception) -> tuple[str, int]:
     if isinstance(error, BtvizError):
         return str(error), error.exit_code
+    if isinstance(error, OSError) and error.errno in _FULL:
+        with contextlib.suppress(OSError, ValueError):  # what is left unwritten would fail once more at the end
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return f"The output could not be written: {os.strerror(error.errno)}. Make room, or write elsewhere.", 5
     # An unforeseen message may quote the data, so only its kind and its place are shown.
     frame = traceback.extract_tb(error.__traceback__)[-1]
     place = f"{type(error).__name__} in {Path(frame.filename).name}, line {frame.lineno}"

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import ABSENT, json_option, plain, print_json, print_table, table_rows
+from btviz.cli.report import ABSENT, json_option, plain, print_json, print_table, table_rows, tell
 from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
@@ -54,18 +54,18 @@ def _print_artefacts(table: pl.DataFrame, ds: Dataset, *, everything: bool) -> N
         print_table(table_rows(shown, _ALL), _ALL, title=f"{title}; n: units")
     else:
         print_table(table_rows(_strongest(named), _STRONGEST), _STRONGEST, title=title)
-    click.echo(
+    tell(
         "\n"
         + folded(
             f"{_units(table)}. An area of 0.5 is chance; gain: that of prompt and answer together (qa) less this one."
         )
     )
     if not everything:
-        click.echo("from: what tells most alone, of prompt, lengths, refusal and source; all of them: --all.")
+        tell("from: what tells most alone, of prompt, lengths, refusal and source; all of them: --all.")
     for baseline, features in table.select("baseline", "features").unique(maintain_order=True).rows():
-        click.echo(folded(plain(f"{baseline}: {features}.")))
+        tell(folded(plain(f"{baseline}: {features}.")))
     for line in _lacking(named):
-        click.echo(folded(plain(f"{ABSENT} {line}.")))
+        tell(folded(plain(f"{ABSENT} {line}.")))
 
 
 def _short(column: str, ds: Dataset) -> pl.Expr:

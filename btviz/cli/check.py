@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.report import json_option, print_json, print_table, tell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -56,20 +56,20 @@ def _printed(ledger: Ledger) -> pl.DataFrame:
 
 
 def _print(ledger: Ledger) -> None:
-    click.echo(f"{ledger.title}\n")
+    tell(f"{ledger.title}\n")
     numbers = _shortened(ledger)
     rows = [row for family in _families(numbers) for row in _shown(family)]
     if rows:
         print_table(rows, ["quantity", "split", "published", "recomputed", "difference", "verdict", "grade"])
     phis = _printed(ledger)
     if phis.height:
-        click.echo("")
+        tell("")
         columns = ["population", "where", "n", "phi", "low", "high", "published", "holds_published"]
         title = f"Which populations hold the printed phi of {phis['row'][0]} and {phis['col'][0]}"
         heads = [*columns[:-1], "held"]
         print_table(phis.select(columns).rows(), heads, title=title)
     if ledger.contradictions.height:
-        click.echo("")
+        tell("")
         columns = ["finding", "claim", "arithmetic"]
         print_table(ledger.contradictions.select(columns).rows(), columns, title="Claims held against numbers")
 

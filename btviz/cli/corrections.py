@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table, say
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, tell
 from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ def list_corrections(name: str, *, everything: bool, as_json: bool) -> None:
     rows = _shown(found).select(columns)
     print_table((rows if everything else rows.head(SHOWN)).rows(), columns, title=f"Corrections of {ds.population}")
     rest = "" if everything or found.height <= SHOWN else f" The latest {SHOWN} are shown; --all has every one."
-    click.echo("\n" + folded(f"{found.height:,} rows; applied they give {corrected.name!r}.{rest}"))
+    tell("\n" + folded(f"{found.height:,} rows; applied they give {corrected.name!r}.{rest}"))
     _say_why(found)
 
 
@@ -75,7 +75,7 @@ def import_corrections(name: str, file: Path, *, by: str | None, reviewer: str |
     if as_json:
         print_json(vars(found))
         return
-    click.echo(
+    tell(
         folded(
             f"{found.added:,} of {found.rows:,} rows added, matched by {found.by}; {found.known:,} were here already, "
             f"{found.unmatched:,} are of no pair of {name}, {found.ambiguous:,} of several, and "
@@ -95,7 +95,7 @@ def export_corrections(name: str, out: Path, *, keys: tuple[str, ...]) -> None:
 
     kept = Corrections(load(name))
     written = kept.export(out, keys=keys)
-    click.echo(f"{kept.table.height:,} rows written to {written}")
+    tell(f"{kept.table.height:,} rows written to {written}")
 
 
 @corrections_group.command("undo")
@@ -108,7 +108,7 @@ def undo_correction(name: str, *, reviewer: str | None) -> None:
 
     kept = Corrections(load(name), reviewer=reviewer)
     n = kept.undo()
-    click.echo(f"{n:,} fields put back." if n else f"Nothing of {kept.reviewer} is left to take back in {name}.")
+    tell(f"{n:,} fields put back." if n else f"Nothing of {kept.reviewer} is left to take back in {name}.")
 
 
 @click.command("corrections")
@@ -134,7 +134,7 @@ def stats_corrections(name: str, *, file: Path | None, probe: bool, encoder: str
         print_json({"name": ds.name, "corrected": after, "effects": effects.table.to_dicts()})
         return
     _print_effects(effects.table, effects.after)
-    click.echo("\n" + effects.sentences())
+    tell("\n" + effects.sentences())
 
 
 def _print_effects(table: pl.DataFrame, after: Dataset) -> None:
@@ -163,4 +163,4 @@ def _say_why(found: pl.DataFrame) -> None:
 
     for status in found["status"].unique().sort():
         if status != "applied":
-            click.echo(folded(f"{status}: {CORRECTION_STATUSES[status]}."))
+            tell(folded(f"{status}: {CORRECTION_STATUSES[status]}."))

@@ -11,7 +11,7 @@ import click
 
 from btviz.cli.columns import TakesColumns, columns_option, mapping_of
 from btviz.cli.inspect import data_inspect, data_taxonomy
-from btviz.cli.report import ABSENT, format_bytes, json_option, print_json, print_table, say
+from btviz.cli.report import ABSENT, format_bytes, json_option, print_json, print_table, say, tell
 from btviz.errors import MissingExtraError
 
 if TYPE_CHECKING:
@@ -53,9 +53,9 @@ def data_show(name: str, *, pairs: tuple[str, ...], near: bool | None, as_json: 
     rows = _merged(summary.quantities.to_dicts())
     _print_counts([row for row in rows if row["category"] is None])
     if summary.word_rule:
-        click.echo(f"Words are {summary.word_rule}.")
+        tell(f"Words are {summary.word_rule}.")
     if summary.doubt:
-        click.echo(f"\nDoubtful: {summary.doubt}.")
+        tell(f"\nDoubtful: {summary.doubt}.")
     by_category = [row for row in rows if row["quantity"] in _CATEGORY]
     if by_category:  # of answers in comparisons only where there are no annotations: --json has both
         first = by_category[0]["population"]
@@ -85,7 +85,7 @@ def _near_duplicates(ds: Dataset, *, wanted: bool | None) -> pl.DataFrame | None
 def _print_near(ds: Dataset, duplicates: pl.DataFrame | None, *, wanted: bool | None) -> None:
     if duplicates is None:
         if wanted is None:
-            click.echo(f"\nNear duplicates of prompts: btviz data show {ds.name} --near-duplicates")
+            tell(f"\nNear duplicates of prompts: btviz data show {ds.name} --near-duplicates")
         return
     if duplicates.is_empty():
         return
@@ -94,7 +94,7 @@ def _print_near(ds: Dataset, duplicates: pl.DataFrame | None, *, wanted: bool | 
          _percent(row["share_other_split"])]
         for row in duplicates.to_dicts()
     ]  # fmt: skip
-    click.echo("")
+    tell("")
     columns = ["split", "prompts", "with a near duplicate", "share", "of another split", "share"]
     print_table(lines, columns, title=f"Prompts that say nearly what another says: {duplicates['rule'][0]}")
 
@@ -109,13 +109,13 @@ def _print_unkept(ds: Dataset) -> None:
 
     if ds.labels_not_kept:
         sentences = unkept_labels(ds)
-        click.echo(f"{sentences[0].upper()}{sentences[1:]}\n")
+        tell(f"{sentences[0].upper()}{sentences[1:]}\n")
 
 
 def _print_origin(ds: Dataset) -> None:
     release = f"release {ds.release}" if ds.release else "your own file"
     made = "made by btviz, benign text" if ds.is_synthetic else release
-    click.echo(f"{ds.population}: {made}, taxonomy of {len(ds.taxonomy)} categories, fingerprint {ds.fingerprint}\n")
+    tell(f"{ds.population}: {made}, taxonomy of {len(ds.taxonomy)} categories, fingerprint {ds.fingerprint}\n")
     if ds.facts["files"]:
         counts = ["rows_in", "rows_kept", "rows_rejected"]
         rows = [
@@ -124,8 +124,8 @@ def _print_origin(ds: Dataset) -> None:
         ]
         print_table(rows, ["file", "split", "rows", "kept", "rejected"])
         for sentence in _said(ds):
-            click.echo(sentence)
-        click.echo("")
+            tell(sentence)
+        tell("")
 
 
 def _said(ds: Dataset) -> list[str]:
@@ -149,7 +149,7 @@ def _print_categories(rows: list[Row], taxonomy: Taxonomy) -> None:
     )
     title = f"Categories of {rows[0]['population']}"
     shares = any(row["quantity"] == "category_share" for row in rows)
-    click.echo("")
+    tell("")
     print_table(lines, ["category", *columns], title=f"{title}; a share is of the unsafe ones" if shares else title)
 
 
@@ -197,7 +197,7 @@ def _merged(rows: list[Row]) -> list[Row]:
 
 def _print_frame(table: pl.DataFrame, title: str) -> None:
     if table.height:
-        click.echo("")
+        tell("")
         print_table(table.rows(), [name.replace("_", " ") for name in table.columns], title=title)
 
 
@@ -205,7 +205,7 @@ def _print_across(table: pl.DataFrame, title: str) -> None:
     """Print a wide table of few rows with a column for each row."""
     if table.height:
         unit, *columns = table.columns
-        click.echo("")
+        tell("")
         lines = [[name.replace("_", " "), *table[name]] for name in columns]
         print_table(lines, ["", *table[unit]], title=title)
 
@@ -217,7 +217,7 @@ def _print_targets(ds: Dataset) -> None:
          row["source"]]
         for row in ds.targets.to_dicts()
     ]  # fmt: skip
-    click.echo("")
+    tell("")
     columns = ["statistic", "level", "target", "obtained", "source"]
     print_table(cells, columns, title="What the generator aimed at, and what came out")
 
@@ -280,8 +280,8 @@ def data_list(*, files: bool, everything: bool, as_json: bool) -> None:
         rows += [[name, _rows(e), format_bytes(e.bytes), *_here(held.get(name), e)] for name, e in RELEASES.items()]
         rows += [[name, None, None, *_here(held[name])] for name in others]
         print_table(rows, ["data set", "rows", "download", "here", "files"])
-        click.echo("\nThe released data are licensed CC BY-NC 4.0. Their texts are harmful by design.")
-        click.echo("Get one: btviz data fetch NAME. Use a copy you have: btviz data add NAME FILE...")
+        tell("\nThe released data are licensed CC BY-NC 4.0. Their texts are harmful by design.")
+        tell("Get one: btviz data fetch NAME. Use a copy you have: btviz data add NAME FILE...")
         if everything:
             _print_neighbours(NEIGHBOURS.values())
 
@@ -349,7 +349,7 @@ def data_add(
         say(sentence)
     if ds.problems.height:
         say(f"Oddities were found, {ds.problems.height:,} in all; see: btviz data show {name}")
-    click.echo(f'\n{ds.name} is {_known_as(ds)}. Load it with btviz.load("{ds.name}").')
+    tell(f'\n{ds.name} is {_known_as(ds)}. Load it with btviz.load("{ds.name}").')
 
 
 @data_group.command("remove")
@@ -359,7 +359,7 @@ def data_remove(name: str) -> None:
     from btviz.data import remove
 
     remove(name)
-    click.echo(f"{name} is forgotten. Add it again with: btviz data add {name} FILE...")
+    tell(f"{name} is forgotten. Add it again with: btviz data add {name} FILE...")
 
 
 def _known_as(ds: Dataset) -> str:
@@ -396,14 +396,12 @@ def _here(held: Held | None, release: Release | None = None) -> tuple[str, str |
 
 def _print_neighbours(entries: Iterable[Neighbour]) -> None:
     """What other authors released, and how it is known what their files look like."""
-    click.echo("\nOther data sets whose files are recognised; get them from their authors, and load your copy:")
+    tell("\nOther data sets whose files are recognised; get them from their authors, and load your copy:")
     asks = {True: "yes", False: "no", None: "not known"}
     rows = [[e.title, e.repo, e.taxonomy, e.licence, asks[e.gated], e.grade] for e in entries]
     print_table(rows, ["data set", "repository", "categories", "licence", "asks consent", "shape is"])
     for entry in entries:
-        click.echo(
-            f"\n{entry.title}: {entry.shape}\n  becomes {', '.join(entry.tables)}. {entry.note}\n  {entry.evidence}"
-        )
+        tell(f"\n{entry.title}: {entry.shape}\n  becomes {', '.join(entry.tables)}. {entry.note}\n  {entry.evidence}")
 
 
 def _print_files(entry: Release) -> None:
@@ -412,10 +410,10 @@ def _print_files(entry: Release) -> None:
         [file.path, file.rows, format_bytes(file.bytes), f"{file.sha256[:16]}…" if file.sha256 else None]
         for file in entry.files
     ]
-    click.echo(f"{entry.name}: {entry.repo_id}, {revision}\n{entry.note}")
+    tell(f"{entry.name}: {entry.repo_id}, {revision}\n{entry.note}")
     if cells:
         print_table(cells, ["file", "rows", "size", "sha256"])
-    click.echo("")
+    tell("")
 
 
 def _rows(entry: Release) -> int | None:

@@ -9,7 +9,7 @@ import click
 
 from btviz.cli.figures import draw, out_option, print_figures
 from btviz.cli.page import write_report
-from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.cli.report import json_option, print_json, print_table, say, tell
 from btviz.errors import BtvizError, NotFoundError
 from btviz.store import figures_dir, notebooks_dir
 
@@ -47,9 +47,9 @@ def demo_command(name: str, *, out: Path | None, as_json: bool) -> None:
             {"name": ds.name, "is_synthetic": ds.is_synthetic, "made": made, "files": files, "report": str(page)}
         )
         return
-    click.echo("")
+    tell("")
     print_table(made.items(), ["table", "rows"], title=f"Made from {ds.population}")
-    click.echo("")
+    tell("")
     print_figures(ds, manifest, folder=folder)
     _say_how_to_open(page)
 
@@ -85,5 +85,5 @@ def _probe_scores(ds: Dataset) -> pl.DataFrame | None:
 
 def _say_how_to_open(page: Path) -> None:
     lab = "make lab, or btviz lab" if notebooks_dir() else "btviz lab"
-    click.echo(f"\nOpen the report in any browser: {page}")
-    click.echo(f"Explore the data in JupyterLab: {lab}, then 00_start_here.ipynb")
+    tell(f"\nOpen the report in any browser: {page}")
+    tell(f"Explore the data in JupyterLab: {lab}, then 00_start_here.ipynb")

@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from btviz.cli.lab import lab_arguments, lab_environment
-from btviz.cli.report import say
+from btviz.cli.report import say, tell
 from btviz.store import data_dir, write_file
 
 LOAD = """import btviz
@@ -80,7 +80,7 @@ def explore_command(name: str, *, opens: bool, with_map: bool, port: int | None,
     load(given)  # whatever is wrong with NAME is said here, not in a notebook
     path = write_document(given, with_map=with_map)
     if write_only:
-        click.echo(str(path))
+        tell(str(path))
         return
     say(f"Starting JupyterLab on {path.name}; in it, choose Run, Run All Cells.")
     command = [

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.report import json_option, print_json, print_table, tell
 from btviz.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,6 +110,6 @@ def _pair_ids(pairs: tuple[str, ...], file: Path | None) -> list[int] | None:
 def _print(written: Export) -> None:
     columns = ["file", "table", "split", "rows"]
     print_table(written.files.select(columns).rows(), columns, title=f"Exported as {written.form}")
-    click.echo("")
+    tell("")
     for sentence in written.sentences():
-        click.echo(sentence)
+        tell(sentence)

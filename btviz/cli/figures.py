@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.cli.report import json_option, print_json, print_table, say, tell
 from btviz.errors import DataError, UsageError
 from btviz.store import figures_dir
 
@@ -138,7 +138,7 @@ def tables_command(name: str, *, out: Path | None, only: str | None, as_json: bo
     ]
     print_table(cells, ["table", "title", "file"], title=f"Tables of {ds.population}, in {folder}")
     for key, reason in written.drop_nulls("not_made").select("table", "not_made").rows():
-        click.echo(f"Not made ({key}): {reason}")
+        tell(f"Not made ({key}): {reason}")
 
 
 @click.command("paper")
@@ -157,7 +157,7 @@ def paper_command(name: str, *, out: Path | None, only: str | None, style: str, 
     if as_json:
         print_json({"name": ds.name, "file": str(page)})
         return
-    click.echo(f"Figures of {ds.population} for LaTeX: {page}\nMake the page: cd {page.parent} && pdflatex main.tex")
+    tell(f"Figures of {ds.population} for LaTeX: {page}\nMake the page: cd {page.parent} && pdflatex main.tex")
 
 
 def _drawing(title: str) -> None:
@@ -177,7 +177,7 @@ def _verify(ds: Dataset, folder: Path, *, scores: pl.DataFrame, override_sign: b
     else:
         if others.height:
             print_table(others.rows(), ["file", "now"], title=f"Figures of {ds.population}, in {folder}")
-        click.echo(f"{table.height - others.height} of {table.height} files would be the same.")
+        tell(f"{table.height - others.height} of {table.height} files would be the same.")
     if others.height:
         raise click.exceptions.Exit(1)
 
@@ -215,4 +215,4 @@ def print_figures(ds: Dataset, manifest: pl.DataFrame, *, folder: Path) -> None:
     print_table(cells, ["figure", "files"], title=f"Figures of {ds.population}, in {folder}")
     missing = manifest.drop_nulls("not_drawn").group_by("not_drawn", maintain_order=True).agg("title")
     for reason, titles in missing.rows():
-        click.echo(f"Not drawn ({'; '.join(titles)}): {reason}")
+        tell(f"Not drawn ({'; '.join(titles)}): {reason}")

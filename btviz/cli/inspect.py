@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from btviz.cli.columns import TakesColumns, columns_option, mapping_of
-from btviz.cli.report import json_option, print_json, print_table
+from btviz.cli.report import json_option, print_json, print_table, tell
 
 if TYPE_CHECKING:
     from btviz.data import Inspection
@@ -31,15 +31,16 @@ def data_inspect(data: str, *, pairs: tuple[str, ...], taxonomy: str | None, as_
         print_json(found.to_dict())
         return
     for place, seen in enumerate(found.shapes):
-        click.echo("\n" * bool(place), nl=False)
+        if place:
+            tell("")
         _print_shape(seen)
     for name, why in found.passed_over.items():
-        click.echo(f"\nPassed over: {name} ({why})")
+        tell(f"\nPassed over: {name} ({why})")
 
 
 def _print_shape(seen: Inspection) -> None:
     more = f" {seen.and_files}" if seen.and_files else ""
-    click.echo(f"{seen.file}: {seen.form}, its first {seen.n_rows:,} rows{more}\n")
+    tell(f"{seen.file}: {seen.form}, its first {seen.n_rows:,} rows{more}\n")
     sources: dict[str, list[str]] = {}
     for column, key in seen.sources.items():
         sources.setdefault(key, []).append(column)
@@ -47,26 +48,24 @@ def _print_shape(seen: Inspection) -> None:
         sources.setdefault(key, [*made])
     rows = [[s.key, s.words, _examples(s.labels), ", ".join(sources.get(s.key, []))] for s in seen.columns]
     print_table(rows, ["column", "holds", "labels, with rows", "becomes"])
-    click.echo("")
+    tell("")
     if not seen.n_rows:
-        click.echo("It has columns, and no row.")
+        tell("It has columns, and no row.")
     elif seen.layout is None:
         none = "" if seen.proposal else " None of its columns looks like a prompt."
-        click.echo(f"It fits no known shape.{' Its columns look like this:' if seen.command else none}")
+        tell(f"It fits no known shape.{' Its columns look like this:' if seen.command else none}")
     else:
-        click.echo(
-            f"Read as {seen.layout}, for the table {seen.table}: {seen.kept:,} rows kept, {seen.rejected:,} rejected."
-        )
+        tell(f"Read as {seen.layout}, for the table {seen.table}: {seen.kept:,} rows kept, {seen.rejected:,} rejected.")
         if seen.taxonomy:
-            click.echo(f"Categories are those of {seen.taxonomy}.")
+            tell(f"Categories are those of {seen.taxonomy}.")
     for kind, count in seen.problems.items():
-        click.echo(f"  {kind}: {count:,}")
+        tell(f"  {kind}: {count:,}")
     for sentence in seen.said:
-        click.echo(sentence)
+        tell(sentence)
     if seen.labels_not_kept:
-        click.echo(f"Not kept, and named like labels: {', '.join(seen.labels_not_kept)}.")
+        tell(f"Not kept, and named like labels: {', '.join(seen.labels_not_kept)}.")
     if seen.command and (seen.layout is None or seen.labels_not_kept):
-        click.echo("\n".join(filter(None, ["", seen.command, seen.call])))
+        tell("\n".join(filter(None, ["", seen.command, seen.call])))
 
 
 def _examples(labels: dict[str, int] | object, most: int = 6) -> str:
@@ -94,4 +93,4 @@ def data_taxonomy(file: str, *, pairs: tuple[str, ...], name: str | None, as_jso
     if as_json:
         print_json(tomllib.loads(draft))
         return
-    click.echo(draft, nl=False)
+    tell(draft.rstrip("\n"))

@@ -12,7 +12,7 @@ from typing import NoReturn
 
 import click
 
-from btviz.cli.report import plain
+from btviz.cli.report import plain, tell
 from btviz.errors import NotFoundError, UsageError, require
 from btviz.store import notebooks_dir, released_notebooks, write_file
 
@@ -84,4 +84,4 @@ def notebooks_command(folder: Path, *, overwrite: bool) -> None:
         )
     for path in came:
         write_file(folder / path.name, path.read_bytes())
-    click.echo(f"{len(came)} notebooks are in {plain(str(folder))}. Begin: jupyter lab {shlex.quote(str(folder))}")
+    tell(f"{len(came)} notebooks are in {plain(str(folder))}. Begin: jupyter lab {shlex.quote(str(folder))}")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_table, say
+from btviz.cli.report import json_option, print_json, print_table, say, tell
 from btviz.store import data_dir, notebooks_dir
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def map_command(  # noqa: PLR0913  # one for each option
         return
     _print(result, words=words, allow=allowed)
     for file in files[:1]:
-        click.echo(f"Figure for print: {file['file']}, and more in that folder")
+        tell(f"Figure for print: {file['file']}, and more in that folder")
 
 
 def _draw(result: TopicMap, out: Path) -> list[dict[str, Any]]:
@@ -148,16 +148,16 @@ def _print(result: TopicMap, *, words: bool, allow: Sequence[str]) -> None:
     emb, graph, topics, again = result.embeddings, result.neighbors, result.topics, result.stability
     n, k = graph.indices.shape
     cut = "" if emb.facts["truncated"] else "; none is cut short"
-    click.echo(f"Each {emb.text} of {result.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
-    click.echo(f"Neighbours: {k} of each of {n:,} texts ({graph.search})\n")
+    tell(f"Each {emb.text} of {result.ds.population}, by {emb.encoder}: {emb.summary}{cut}")
+    tell(f"Neighbours: {k} of each of {n:,} texts ({graph.search})\n")
     trust = result.quality.select(pl.col("statistic").str.replace("_", " "), "texts", *_TRUST_COLUMNS)
     columns = [column.replace("_", " ") for column in trust.columns]
     print_table(trust.rows(), columns, title="How far the map can be trusted, from 0 to 1")
-    click.echo("")
+    tell("")
     here = pl.when(pl.col("scale") == topics.scale).then(pl.lit("shown here"))
     scales = topics.layers.select("scale", "n_topics", "outlier_share", here.fill_null("").alias("here"))
     print_table(scales.rows(), ["scale", "topics", "outliers", ""], title="Topics by --scale")
-    click.echo("")
+    tell("")
     some = (_with_words(result, allow) if words else topics.topics).head(SHOWN)
     title = "Topics" if some.height == topics.topics.height else f"The largest of {topics.topics.height} topics"
     shown = {"n_pairs": f"{result.ds.item}s", "share_unsafe": "unsafe", "name": "name"}
@@ -182,14 +182,14 @@ def _say_beside(row: dict[str, Any]) -> None:
         "a cloud without structure": (row["stable_null"], row["overlap_null"]),
     }
     rows = [(name, *values) for name, values in sides.items()]
-    click.echo("")
+    tell("")
     title = f"Found again in {row['n_subsamples']} parts of {row['share']:.0%} of the prompts"
     print_table(rows, ["", "stable", "mean overlap"], title=title)
 
 
 def _say_where(result: TopicMap) -> None:
     spent = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in result.seconds.items())
-    click.echo(f"\nTime: {spent}")
-    click.echo(f"Stored in {data_dir() / 'store'}; the same command reads it from there.")
+    tell(f"\nTime: {spent}")
+    tell(f"Stored in {data_dir() / 'store'}; the same command reads it from there.")
     lab = "make lab, or btviz lab" if notebooks_dir() else "btviz lab"
-    click.echo(f"Explore the map in JupyterLab: {lab}, then {NOTEBOOK}")
+    tell(f"Explore the map in JupyterLab: {lab}, then {NOTEBOOK}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table, say
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, tell
 from btviz.taxonomy import folded
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _print_noise(ds: Dataset, found: pl.DataFrame, flips: pl.DataFrame) -> None:
     ]
     columns = ["label", "if wrong", "named", "of flips: precision", "low", "high", "chance", "recall", "low", "high"]
     print_table(rows, columns, title=f"Labels that are likely to be wrong, in {ds.population}")
-    click.echo(
+    tell(
         "\n"
         + folded(
             f"{found.height:,} labels of {found['pair_id'].n_unique():,} pairs are named: similar texts, a probe and "

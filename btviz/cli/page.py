@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import json_option, print_json, say
+from btviz.cli.report import json_option, print_json, say, tell
 
 if TYPE_CHECKING:
     import polars as pl
@@ -41,7 +41,7 @@ def report_command(  # one for each option
     if as_json:
         print_json({"name": ds.name, "file": str(path), "size": path.stat().st_size})
         return
-    click.echo(f"Report of {ds.population}: {path}")
+    tell(f"Report of {ds.population}: {path}")
 
 
 def write_report(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import format_cell, json_option, print_json, print_reasons, print_table, table_rows
+from btviz.cli.report import format_cell, json_option, print_json, print_reasons, print_table, table_rows, tell
 from btviz.errors import NotFoundError
 from btviz.taxonomy import folded, percent
 
@@ -52,7 +52,7 @@ def orthogonality_command(name: str, *, n_boot: int, seed: int, margin: float, e
         print_json({**about, "lacking": lacking(ds), **_document(result), "severity_order": _order_document(order)})
         return
     if (reason := lacking(ds)) is not None:
-        click.echo(folded(f"Over all comparisons nothing is measured: {reason}") + "\n")
+        tell(folded(f"Over all comparisons nothing is measured: {reason}") + "\n")
         if result.bias["n"].sum():
             _print_bias(result)
     else:
@@ -77,7 +77,7 @@ def _report_counts(counted: Orthogonality, name: str, *, as_json: bool) -> None:
         document = {"lacking": None, **_document(counted), "severity_order": {"severity": severity.to_dicts()}}
         print_json(about | document)
         return
-    click.echo(
+    tell(
         folded(
             f"No rows of {name} are here. What follows is counted from what was published about the train split of "
             f"{RELEASES[name].title} ({counted.counted_from}). For its rows: btviz data fetch {name}."
@@ -88,16 +88,16 @@ def _report_counts(counted: Orthogonality, name: str, *, as_json: bool) -> None:
     print_table(
         table_rows(counted.table, columns), columns, title=f"P(better = safer) in {RELEASES[name].title}, train"
     )
-    click.echo("")
+    tell("")
     for level, verdict in counted.table.select("level", "verdict").rows():
-        click.echo(folded(f"{level}: {verdict}."))
+        tell(folded(f"{level}: {verdict}."))
     known = counted.bias.filter(label="is_safe").row(0, named=True)
-    click.echo(
+    tell(
         folded(
             f"Of {known['n']:,} comparisons with one safe answer, response_1 is the safe one in {percent(known['p'])}."
         )
     )
-    click.echo(
+    tell(
         "\n"
         + folded(
             "What these counts cannot tell: intervals by prompt, because nobody knows which comparisons share one "
@@ -151,25 +151,25 @@ def _print_orthogonality(result: Orthogonality, *, title: str, is_synthetic: boo
     print_table(named, columns, title=title)
     print_reasons(table.filter(table["p_low"].is_null()))
     by_prompt, low, high = table.select("p_prompt_weighted", "naive_low", "naive_high").row(0)
-    click.echo(
+    tell(
         folded(
             f"Over all, p by prompt, each prompt weighing the same, is {format_cell(by_prompt)}; the naive interval, "
             f"as if no comparisons shared a prompt, is [{format_cell(low)}, {format_cell(high)}]. --json has both of "
             "each row."
         )
     )
-    click.echo("")
+    tell("")
     for grouping, level, verdict in table.select("grouping", "level", "verdict").rows():
         if grouping in {"all", "stratum"}:
-            click.echo(folded(f"{level}: {verdict}."))
+            tell(folded(f"{level}: {verdict}."))
     for broken, n in table.filter(grouping="stratum", level="mixed").select("rule_broken", "n").rows():
-        click.echo(
+        tell(
             folded(f"Of {n:,} mixed comparisons, {broken:,} break the rule: they call the unsafe answer the safer one.")
         )
     if not is_synthetic and (corrected := _correction(result)) is not None:
-        click.echo(folded(f"Errors of the labels: {corrected['verdict'][0]}."))
+        tell(folded(f"Errors of the labels: {corrected['verdict'][0]}."))
     if is_synthetic:
-        click.echo("Synthetic data say nothing about a release.")
+        tell("Synthetic data say nothing about a release.")
 
 
 def _print_briefly(result: Orthogonality, order: SeverityOrder) -> None:
@@ -177,15 +177,15 @@ def _print_briefly(result: Orthogonality, order: SeverityOrder) -> None:
     known = result.pooled.filter(measure="odds_ratio_mh")
     for estimate, low, high in known.filter(known["low"].is_not_null()).select("estimate", "low", "high").rows():
         ends = f"[{format_cell(low)}, {format_cell(high)}]"
-        click.echo(folded(f"Over all, the odds ratio of better and safer is {format_cell(estimate)} {ends}."))
+        tell(folded(f"Over all, the odds ratio of better and safer is {format_cell(estimate)} {ends}."))
     for label, p, p_value in result.bias.filter(result.bias["n"] > 0).select("label", "p", "p_value").rows():
         written = "< 0.001" if p_value is not None and p_value < _SMALL else format_cell(p_value)
         doubt = "" if p_value is None else f" (p-value for one half: {written})"
-        click.echo(folded(f"Position: {label} names response_1 in {percent(p)}{doubt}."))
+        tell(folded(f"Position: {label} names response_1 in {percent(p)}{doubt}."))
     for criterion, n, p in order.direction.filter(order.direction["n"] > 0).select("criterion", "n", "p").rows():
         said = f"Where {criterion} of the two answers differs, safer points to the less harmful one in {percent(p)}"
-        click.echo(folded(f"{said} of {n:,} comparisons."))
-    click.echo("Every measure, position with intervals, cycles, severity and categories: --all.")
+        tell(folded(f"{said} of {n:,} comparisons."))
+    tell("Every measure, position with intervals, cycles, severity and categories: --all.")
 
 
 _SMALL = 0.0005
@@ -193,13 +193,13 @@ _SMALL = 0.0005
 
 def _print_further(result: Orthogonality) -> None:
     """Position, measures over all comparisons, and cycles."""
-    click.echo("")
+    tell("")
     _print_bias(result)
-    click.echo("")
+    tell("")
     _print_pooled(result.pooled)
     if result.cycles.height:
         cycles = ", ".join(f"{value:,} {name.replace('_', ' ')}" for name, value in _cycles(result).items())
-        click.echo("\n" + folded(f"Prompts with three or more answers: {cycles}."))
+        tell("\n" + folded(f"Prompts with three or more answers: {cycles}."))
 
 
 def _order_document(order: SeverityOrder) -> dict[str, Any]:
@@ -209,7 +209,7 @@ def _order_document(order: SeverityOrder) -> dict[str, Any]:
 def _print_order(order: SeverityOrder, ds: Dataset) -> None:
     """What *safer* and *better* do where severity and categories tell two answers apart."""
     if order.direction["n"].sum():
-        click.echo("")
+        tell("")
         columns = ["criterion", "n_recorded", "n_equal", "n_incomparable", "n_against", *_SHARES]
         title = "Does safer point to the less harmful answer? p: share of the n comparisons that a criterion orders"
         print_table(
@@ -220,15 +220,15 @@ def _print_order(order: SeverityOrder, ds: Dataset) -> None:
         print_reasons(order.direction.filter(order.direction["p_low"].is_null()))
         opposite = order.contradictions.filter(order.contradictions["n"] > 0)
         for first, second, n_opposite, n in opposite.select("first", "second", "n_opposite", "n").rows():
-            click.echo(f"{first.capitalize()} and {second} order {n:,} comparisons both, {n_opposite:,} oppositely.")
+            tell(f"{first.capitalize()} and {second} order {n:,} comparisons both, {n_opposite:,} oppositely.")
     if order.strata["n"].sum():
-        click.echo("")
+        tell("")
         columns = ["level", "n_recorded", *_SHARES]
         title = "P(better = safer) by what differs first between the two answers; none: nothing that is recorded"
         print_table(table_rows(order.strata, columns), columns, title=folded(f"{title}, of {ds.population}"))
         print_reasons(order.strata)
     if not order.severity.is_empty():
-        click.echo("")
+        tell("")
         unit = {"annotation": "annotations"}.get(order.severity["unit"][0], "answers of comparisons")
         beside = "; published: of PKU-SafeRLHF, train" if order.severity["published_n"].count() else ""
         _print_severity(order.severity, title=f"Severity by category; n: {unit} of {ds.population}{beside}")
@@ -259,7 +259,7 @@ def _print_bias(result: Orthogonality) -> None:
 
 def _print_pooled(pooled: pl.DataFrame) -> None:
     if not pooled["estimate"].count():
-        click.echo(folded(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}."))
+        tell(folded(f"Over all comparisons nothing is measured: {pooled['undefined'][0]}."))
         return
     columns = ["measure", "estimate", "low", "high", "p_value", "naive_p_value"]
     print_table(table_rows(pooled, columns), columns, title="Over all comparisons")

@@ -33,7 +33,8 @@ json_option = click.option("--json", "as_json", is_flag=True, help="Print one JS
 
 def print_json(document: object) -> None:
     """Print one JSON document on standard output; NaN and infinities are an error."""
-    click.echo(json.dumps(document, allow_nan=False, default=str, ensure_ascii=False, indent=2))
+    text = json.dumps(document, allow_nan=False, default=str, ensure_ascii=False, indent=2)
+    click.echo(re.sub(_UNSAFE, lambda found: json.dumps(found.group())[1:-1], text))
 
 
 def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, title: str = "") -> None:
@@ -60,7 +61,7 @@ def print_table(rows: Iterable[Sequence[object]], columns: Sequence[str], *, tit
     for row in body:
         table.add_row(*map(Text, row))
     if title:
-        click.echo(title)
+        tell(title)
     Console(width=max(width, sum(lengths) + gaps)).print(table)
 
 
@@ -89,7 +90,12 @@ def print_reasons(table: pl.DataFrame) -> None:
                 numbers += [int(number.group().replace(",", ""))] if number else []
             for reason, numbers in alike.items():
                 span = " to ".join(f"{number:,}" for number in sorted({min(numbers), max(numbers)})) if numbers else ""
-                click.echo(folded(plain(f"{ABSENT}: {reason.replace(_HOLE, span)}.")))
+                tell(folded(f"{ABSENT}: {reason.replace(_HOLE, span)}."))
+
+
+def tell(text: str) -> None:
+    """Print lines of a result on standard output."""
+    click.echo(plain(text))
 
 
 def say(message: str) -> None:
@@ -98,8 +104,12 @@ def say(message: str) -> None:
 
 
 def plain(text: str) -> str:
-    """Show characters that steer a terminal, or turn the direction of reading, as escapes instead."""
-    return re.sub(STEERING, lambda found: found.group().encode("unicode_escape").decode(), text)
+    """Show characters that steer a terminal, turn the direction of reading, or are not seen, as escapes instead."""
+    return re.sub(_UNSAFE, lambda found: found.group().encode("unicode_escape").decode(), text)
+
+
+_UNSAFE = rf"{STEERING}|[\u00ad\u180e\u200b\u2060-\u2064\ufeff]"
+"""What `plain` escapes: also what is not seen, so that two names that look the same are told apart."""
 
 
 def format_cell(value: Any) -> str:

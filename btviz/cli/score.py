@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
-from btviz.cli.report import json_option, plain, print_json, print_table, say
+from btviz.cli.report import json_option, plain, print_json, print_table, say, tell
 from btviz.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -278,12 +278,12 @@ def _report_kept(kept: KeptScores, ds: Dataset, *, request: Request, artefacts: 
     if artefacts is not None:
         from btviz.reports import sentences
 
-        click.echo(f"\n{plain(sentences.artefacts(artefacts, ds))}")
+        tell(f"\n{plain(sentences.artefacts(artefacts, ds))}")
 
 
 def _print_signs(signs: Sequence[SignCheck]) -> None:
     for check in signs:
-        click.echo(plain(check.reason))
+        tell(plain(check.reason))
 
 
 def _summary(scores: pl.DataFrame) -> pl.DataFrame:
@@ -363,7 +363,7 @@ def _report_files(score_file: ScoreFile, kept: KeptScores, *, request: Request) 
         )
         return
     print_table(score_file.report.select(_FILES).rows(), _FILES, title=f"Scores of {name}")
-    click.echo("")
+    tell("")
     for file, column, note in score_file.report.select("file", "column", "note").drop_nulls("note").rows():
-        click.echo(plain(f"{file}, {column}: {note}."))
+        tell(plain(f"{file}, {column}: {note}."))
     _print_signs(kept.signs)

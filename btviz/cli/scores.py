@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from btviz.cli.report import json_option, plain, print_json, print_reasons, print_table, table_rows
+from btviz.cli.report import json_option, plain, print_json, print_reasons, print_table, table_rows, tell
 from btviz.errors import BtvizError, NotFoundError, UsageError, choice
 
 if TYPE_CHECKING:
@@ -89,12 +89,12 @@ def _print(ds: Dataset, tables: dict[str, Any]) -> None:
 
     records = tables["records"]
     print_table(table_rows(records, _RECORDS), _RECORDS, title="What is known of the scores; --json has all")
-    click.echo("")
+    tell("")
     title = f"Range of the scores; n: answers with a score, of {ds.population}"
     print_table(tables["range"].select(_RANGE).rows(), _RANGE, title=title)
     print_reasons(tables["range"])
     metrics = tables["metrics"].filter(pl.col("n") > 0, grouping="all")
-    click.echo("")
+    tell("")
     if metrics.height:
         title = (
             f"Against the labels, with 95 % intervals by prompt; n: units with a label and a score, of {ds.population}"
@@ -102,20 +102,20 @@ def _print(ds: Dataset, tables: dict[str, Any]) -> None:
         print_table(metrics.select(_METRICS).rows(), _METRICS, title=title)
         print_reasons(metrics)
     else:
-        click.echo("No label of these answers is known, so no score can be measured against one.")
+        tell("No label of these answers is known, so no score can be measured against one.")
     ceilings = tables["ceilings"].filter(pl.col("n_contradictory") > 0)
     if ceilings.height:
-        click.echo("")
+        tell("")
         title = "Left out above: labels that contradict each other; with them no score can agree more; n: labels"
         title = f"{title} of {ds.population}"
         print_table(ceilings.select(_CEILINGS).rows(), _CEILINGS, title=title)
     if "ratings" in tables:
-        click.echo("")
+        tell("")
         title = f"Policies, by Elo; n: items on which one met another, of {ds.population}"
         print_table(tables["ratings"].select(_RATINGS).rows(), _RATINGS, title=title)
         print_reasons(tables["ratings"])
     if "policies" in tables:
-        click.echo("")
+        tell("")
         _print_policies(tables["policies"], ds)
 
 
@@ -145,7 +145,7 @@ def _print_win_rates(policies: pl.DataFrame) -> None:
         print_table(
             rows, ["wins of", *names], title=f"Win rates by {model} on the same prompts, 95 % by prompt; ties count ½"
         )
-        click.echo("")
+        tell("")
 
 
 def _rate(rates: Mapping[tuple[str, str], dict[str, Any]], name: str, other: str) -> str | None:
@@ -250,14 +250,14 @@ def print_sections(tables: Mapping[str, pl.DataFrame], absent: Mapping[str, str]
         if "grouping" in table.columns and "grouping" not in section.columns:
             shown = shown.filter(pl.col("grouping") == "all")
         for title, columns in {section.title: section.columns, **section.more}.items():
-            click.echo("")
+            tell("")
             counted = f"{title}; n: {section.counted} of {ds.population}"
             print_table(table_rows(shown, columns), columns, title=counted)
         print_reasons(shown)
     if absent:
-        click.echo("")
+        tell("")
     for name, reason in absent.items():
-        click.echo(plain(f"Does not apply ({SECTIONS[name].title}): {reason}"))
+        tell(plain(f"Does not apply ({SECTIONS[name].title}): {reason}"))
 
 
 def _margins(request: Request) -> pl.DataFrame:

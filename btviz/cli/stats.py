@@ -21,6 +21,7 @@ from btviz.cli.report import (
     print_table,
     say,
     table_rows,
+    tell,
 )
 from btviz.cli.scores import stats_scores
 from btviz.taxonomy import folded
@@ -94,11 +95,11 @@ def stats_cooccurrence(name: str, *, population: str | None, where: str, by: str
         once, columns = _judged(once, where=where)
     _print(ds, once.head(SHOWN), columns, by=by, title=f"The {SHOWN} strongest associations in {ds.population}")
     if by is None:
-        click.echo(
+        tell(
             f"All at once: {once['holds_zero'].count():,} intervals of phi by prompt that hold together in 95 %; "
             f"{once.filter('holds_zero').height:,} of them reach across 0."
         )
-        click.echo(folded(_COULD_SHOW[where]))
+        tell(folded(_COULD_SHOW[where]))
 
 
 _COULD_SHOW = {
@@ -195,11 +196,11 @@ def stats_structure(  # noqa: PLR0913  # an option each
         return
     _print_associations(ds, found, most=None if everything else _STRONGEST_SHOWN)
     if everything:
-        click.echo("")
+        tell("")
         _print_loadings(ds, found)
-    click.echo(f"\n{sentences.structure(found, ds, with_pairs=everything)}")
+    tell(f"\n{sentences.structure(found, ds, with_pairs=everything)}")
     if not everything:
-        click.echo("Every pair, the strongest in words, and loadings: --all.")
+        tell("Every pair, the strongest in words, and loadings: --all.")
 
 
 _STRONGEST_SHOWN = 14
@@ -245,7 +246,7 @@ def _print(ds: Dataset, table: pl.DataFrame, columns: list[str], *, by: str | No
     if table.height:
         first = table.row(0, named=True)
         n = "" if by else f"n = {first['n']:,} "
-        click.echo(f"\n{n}{first['population']}, where {first['where']}: {first['rule']}.")
+        tell(f"\n{n}{first['population']}, where {first['where']}: {first['rule']}.")
 
 
 def _short(ds: Dataset, column: str, value: Any) -> Any:
@@ -286,8 +287,8 @@ def stats_specifications(
     else:
         rows, title = _by_option(table, varied), "Estimates by option; hold: intervals that hold the printed value"
         print_table(rows, ["choice", "option", "count", "least", "median", "greatest", "hold"], title=title)
-        click.echo("\nEvery specification: --all.")
-    click.echo(f"\n{sentences.specifications(table, data_sets[0])}")
+        tell("\nEvery specification: --all.")
+    tell(f"\n{sentences.specifications(table, data_sets[0])}")
 
 
 def _by_option(table: pl.DataFrame, varied: Sequence[str]) -> list[list[Any]]:
@@ -339,7 +340,7 @@ def stats_compare(name: str, other: str | None, *, where: str, n_boot: int, seed
         heads = ["what", first["split_a"], first["split_b"], *columns[3:]]
         print_table(table_rows(shift, columns), heads, title=f"Labels of two splits of {ds.population}")
         print_reasons(shift)
-        click.echo(f"\n{sentences.shift(shift, ds)}")
+        tell(f"\n{sentences.shift(shift, ds)}")
         return
     _compare(ds, other, where=where, n_boot=n_boot, seed=seed, as_json=as_json)
 
@@ -381,9 +382,9 @@ def _compare(ds: Dataset, other: str, *, where: str, n_boot: int, seed: int, as_
             continue
         print_table(table_rows(table, columns), [column.replace("_", " ") for column in columns], title=title)
         print_reasons(table)
-        click.echo("")
+        tell("")
     if mix is not None:
-        click.echo(sentences.mix(mix, ds.taxonomy))
+        tell(sentences.mix(mix, ds.taxonomy))
     for reason in reasons.values():
         say(reason)
 
@@ -415,7 +416,7 @@ def _print_mix(mix: pl.DataFrame) -> None:
     title = folded(f"Shares of {where}rows with each category: {' and '.join(counts)}")
     print_table(rows, heads, title=title)
     print_reasons(apart)
-    click.echo("")
+    tell("")
 
 
 def _here_or_published(name: str) -> Dataset | str:

@@ -24,6 +24,7 @@ from btviz.data.reading.shapes.unfolding import Unfolding
 from btviz.data.reading.summaries import Summary, summaries
 from btviz.data.sources import STANDARD_INPUT, Holding, Source, labelled
 from btviz.errors import DataError, UsageError
+from btviz.store import expanded
 from btviz.taxonomy import Taxonomy
 from btviz.taxonomy.draft import divider_of, drafted
 from btviz.taxonomy.spelling import DIVIDERS
@@ -323,7 +324,7 @@ def category_names(path: str | os.PathLike[str], *, columns: Mapping[str, str] |
     DataError
         If nothing in it looks like categories.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     if not file.is_file():
         raise UsageError(f"The categories of a file were to be listed; {file} is none. Name one file.")
     beginning = _of_file(Source(str(file), file.name, None, ""), rows=_MANY_ROWS)
@@ -377,5 +378,5 @@ def draft_taxonomy(
     DataError
         If the file names no categories, or more than there is room for.
     """
-    file = Path(path).expanduser()
+    file = expanded(path)
     return drafted(category_names(file, columns=columns), name=name or file.name.split(".")[0], file=file.name)

@@ -24,7 +24,7 @@ from btviz.data.reading.frames import Table, tables_of
 from btviz.data.releases.hub_cache import cached_repository, cached_snapshot, repository_id, snapshot_in
 from btviz.data.tables import PROBLEMS
 from btviz.errors import DataError, StoreError, UsageError
-from btviz.store import data_dir, keep_stream, remembered_sha256
+from btviz.store import data_dir, expanded, keep_stream, remembered_sha256
 
 Hashed = Callable[[Path], str]
 
@@ -190,7 +190,7 @@ def holding_of(
         if os.fspath(given) == STANDARD_INPUT:
             sources.append(received(standard_input(), split=split))
             continue
-        path = Path(given).expanduser().absolute()
+        path = expanded(given).absolute()
         if path.is_dir():
             below = _Walk(path)
             below.enter_all(split=split)
@@ -276,7 +276,7 @@ def path_meant(argument: str | os.PathLike[str], *, is_name: Callable[[str], boo
 
     A name that somebody has given (`is_name`) wins unless the argument has a separator or the suffix of a file.
     """
-    path = Path(argument).expanduser()
+    path = expanded(argument)
     if not isinstance(argument, str):
         return path if is_there(path) else None
     if not means_path(argument):

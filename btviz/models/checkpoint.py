@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from btviz.errors import DataError, FetchError, NotFoundError, require
-from btviz.store import fingerprint, remembered_sha256
+from btviz.store import expanded, fingerprint, remembered_sha256
 
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
@@ -73,7 +73,7 @@ class Checkpoint:
 
 def resolve_folder(name_or_folder: str | Path) -> tuple[str, Path]:
     """Find the folder of a model: a folder as given, or the hub's copy, downloaded when it is not here."""
-    folder = Path(name_or_folder).expanduser()
+    folder = expanded(name_or_folder)
     if folder.is_dir():
         return _name_of(folder.resolve()), folder.resolve()
     name = str(name_or_folder)

@@ -25,7 +25,7 @@ from btviz.models.protocol import KINDS
 from btviz.models.records import LOG_ODDS, PROBABILITY, ScoreRecord
 from btviz.models.templates import MAX_LENGTH, ChatTemplate, Encoded, FixedTemplate, TextEncoder, TextPair
 from btviz.models.throughput import Shape
-from btviz.store import fingerprint
+from btviz.store import expanded, fingerprint
 
 
 class CutWarning(UserWarning):
@@ -306,9 +306,7 @@ def load_score_model(
         n_parameters=checkpoint.n_parameters,
         shape=Shape.of(config, n_parameters=checkpoint.n_parameters),
         tokens_per_batch=TOKENS[place.partition(":")[0]],
-        origin=Origin(
-            str(folder if Path(name_or_folder).expanduser().is_dir() else name), kind, dtype, device and str(device)
-        ),
+        origin=Origin(str(folder if expanded(name_or_folder).is_dir() else name), kind, dtype, device and str(device)),
         encoder=encoder,
         _network=network,
         _activation=_activation(head),

@@ -20,6 +20,7 @@ from btviz.scores.answers import valid_scores
 from btviz.scores.collection import add_scores, forgetting, is_taken, replace_scores
 from btviz.scores.files import ScoreFile
 from btviz.scores.signs import SignCheck, check_sign
+from btviz.store import expanded
 
 
 class KeepWarning(UserWarning):
@@ -313,7 +314,7 @@ def _longer_names(model: ScoreModel, source: str | Path | None) -> list[str]:
     """
     above = []
     if source is not None and "/" not in model.name:
-        above.append(f"{Path(source).expanduser().resolve().parent.name}/{model.name}")
+        above.append(f"{expanded(source).resolve().parent.name}/{model.name}")
     if not isinstance(model, LoadedModel):
         return above or [f"{model.name} {model.fingerprint[:8]}"] if isinstance(model, Probe) else []
     typed = [f"{name} {model.dtype}" for name in (model.name, *above)]

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from btviz.store.folder import Store, open_saved, save_entry
     from btviz.store.keys import JSON, Key, check_name, fingerprint
     from btviz.store.outputs import discard, keep_stream, table_bytes_as, write_output, write_outputs
-    from btviz.store.paths import data_dir, figures_dir, notebooks_dir, released_notebooks
+    from btviz.store.paths import data_dir, expanded, figures_dir, notebooks_dir, released_notebooks
     from btviz.store.rows import RowFile
     from btviz.store.shards import Shards
 

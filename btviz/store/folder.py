@@ -12,7 +12,7 @@ from btviz.errors import NotFoundError, StoreError, UsageError
 from btviz.store.disk import DamagedError, disk_errors, locked, make_folder, set_aside, sync, try_lock
 from btviz.store.entry import MANIFEST, Draft, Entry, open_entry, read_manifest, seal
 from btviz.store.keys import Key
-from btviz.store.paths import data_dir
+from btviz.store.paths import data_dir, expanded
 from btviz.store.shards import Shards
 
 _DRAFT = ".draft-"
@@ -159,7 +159,7 @@ def save_entry(folder: Path, key: Key, *, make: Callable[[Draft], None]) -> Entr
     StoreError
         If the disk is full or the folder cannot be written.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = expanded(folder).absolute()
     if not _may_replace(folder, kind=key.kind):
         raise UsageError(f"Asked to save to {folder}; there is something else. Name a new folder.")
     temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
@@ -217,7 +217,7 @@ def open_saved(folder: Path, *, kind: str) -> Entry:
     StoreError
         If a file is not what was written.
     """
-    folder = Path(folder).expanduser().absolute()
+    folder = expanded(folder).absolute()
     if not (folder / MANIFEST).is_file():
         raise NotFoundError(f"Asked for {kind} in {folder}; nothing was saved there. Check the path.")
     try:

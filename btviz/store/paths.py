@@ -27,9 +27,28 @@ def data_dir(override: str | os.PathLike[str] | None = None) -> Path:
     """
     chosen = override or os.environ.get(DATA_DIR_VARIABLE)
     if chosen:
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     checkout = _checkout()
     return checkout / "data" if checkout else platformdirs.user_data_path("btviz", appauthor=False)
+
+
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """Path with the user's folder in place of a leading ``~``; a name after it that nobody has stays as it is.
+
+    Parameters
+    ----------
+    path : path-like
+        As it was given.
+
+    Returns
+    -------
+    Path
+        Whether there is something is not looked at.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # nobody is called so
+        return Path(path)
 
 
 def figures_dir(override: str | os.PathLike[str] | None = None) -> Path:
@@ -45,7 +64,7 @@ def figures_dir(override: str | os.PathLike[str] | None = None) -> Path:
     Path
         It is not created here.
     """
-    return Path(override).expanduser() if override else Path("figures")
+    return expanded(override) if override else Path("figures")
 
 
 def notebooks_dir() -> Path | None:

@@ -81,7 +81,7 @@ def read_taxonomy(path: str | os.PathLike[str], /) -> Taxonomy:
         raise DataError(
             f"{file.name} was to be read as a taxonomy; its byte {error.start:,} is not UTF-8. Save it as UTF-8."
         ) from error
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # a number of thousands of digits, or brackets without end, as well
         raise DataError(
             f"{file.name} was to be read as a taxonomy; it is no TOML ({error}). Mend it at that place; "
             'help("btviz.taxonomy.taxonomy_file") shows the format.'

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from btviz.data.releases.registry import RELEASES, Release
+from btviz.store import expanded
 
 _ADDRESS = re.compile(
     r"(?:(?:hf://|https?://(?:www\.)?huggingface\.co/)?datasets/|hf://)?"
@@ -37,7 +38,7 @@ def cache_folder() -> Path:
 
 
 def _expanded(path: str | Path) -> Path:
-    return Path(os.path.expandvars(path)).expanduser()
+    return expanded(os.path.expandvars(path))
 
 
 def cached_snapshot(repo_id: str) -> Path | None:

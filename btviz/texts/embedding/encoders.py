@@ -16,7 +16,7 @@ import polars as pl
 
 from btviz.data.words import UNSPACED, words_of
 from btviz.errors import DataError, FetchError, NotFoundError, UsageError, require
-from btviz.store import Store
+from btviz.store import Store, expanded
 from btviz.store.keys import JSON
 from btviz.texts.embedding.batches import unit
 from btviz.texts.embedding.transformer import READ, StaticEncoder, TransformerEncoder
@@ -218,7 +218,7 @@ def load_encoder(
     if str(name) in {"minilm", "static"}:
         folder, shown = minilm_folder(), "minilm"
     else:
-        folder, shown = Path(name).expanduser(), str(name)
+        folder, shown = expanded(name), str(name)
         folder = folder if folder.is_dir() else _from_hub(shown, revision=revision)
     encoder = TransformerEncoder(
         folder, name=shown, prompt=prompt, max_tokens=max_tokens, device=device, precision=precision

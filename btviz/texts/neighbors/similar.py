@@ -251,7 +251,12 @@ def prompt_duplicates(ds: Dataset, *, encoder: str = "words", threshold: float =
     groups = near_duplicates(emb, threshold).select("text_id", "group")
     prompts = ds.pairs.select("pair_id", "prompt_id").join(emb.pairs, on="pair_id").select("prompt_id", "text_id")
     placed = pl.concat(ds.table(name).select("prompt_id", "split") for name in ("annotations", "preferences"))
-    texts = prompts.unique().join(placed.unique(), on="prompt_id").join(groups, on="text_id", how="left").unique()
+    texts = (
+        prompts.unique()
+        .join(placed.unique(), on="prompt_id", how="left")
+        .join(groups, on="text_id", how="left")
+        .unique()
+    )
     splits = texts["split"].drop_nulls().unique().sort().to_list()
     parts: list[tuple[str | None, pl.DataFrame, pl.DataFrame | None]] = [(None, texts.unique("text_id"), None)]
     if len(splits) > 1:
