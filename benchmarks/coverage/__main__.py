@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.coverage import grids, pooled
+from benchmarks.coverage import grids, judged, pooled
 from benchmarks.coverage.cells import COLUMNS, quantiles_by_scipy
 
 GRIDS = {
@@ -24,8 +24,9 @@ GRIDS = {
     "topics": pooled.topics,
     "flips": pooled.flips,
     "corrections": pooled.corrections,
+    "judgements": judged.judgements,
 }
-"""Grids by name. The last six draw data sets one by one: ask for fewer draws."""
+"""Grids by name. The last seven draw data sets one by one: ask for fewer draws."""
 
 
 def main() -> None:

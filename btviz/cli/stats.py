@@ -10,6 +10,7 @@ import click
 from btviz.cli.annotators import stats_agreement, stats_annotators
 from btviz.cli.artefacts import stats_artefacts
 from btviz.cli.corrections import stats_corrections
+from btviz.cli.judgements import stats_judgements
 from btviz.cli.noise import stats_noise
 from btviz.cli.preference import orthogonality_command
 from btviz.cli.report import (
@@ -450,3 +451,5 @@ stats_group.add_command(orthogonality_command)
 stats_group.add_command(stats_scores)
 
 stats_group.add_command(stats_artefacts)
+
+stats_group.add_command(stats_judgements)

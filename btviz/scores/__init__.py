@@ -24,6 +24,14 @@ if TYPE_CHECKING:
     from btviz.scores.files import ScoreFile, read_scores
     from btviz.scores.generalization import leave_one_category_out, transfer_metrics
     from btviz.scores.intervals import stamped
+    from btviz.scores.judgement_files import read_judgements
+    from btviz.scores.judgements import (
+        judge_agreement,
+        judge_position_bias,
+        judgement_ratings,
+        judgement_win_rates,
+        swap_consistency,
+    )
     from btviz.scores.metrics import reliability_curve, roc_curve, score_metrics
     from btviz.scores.moderation import threshold_of
     from btviz.scores.plane import reward_against_cost, reward_and_cost, score_quadrants

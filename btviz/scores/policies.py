@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
 
@@ -344,8 +344,16 @@ NO_MAXIMUM = "some policy never won, never lost or never met the others, so the 
 
 def elo_rows(part: pl.DataFrame, policies: list[str], *, reference: int) -> pl.DataFrame:
     """Rate policies by one score."""
+    items, prompts = met_by_each(part, policies)
+    counts = {"n": items, "prompts": prompts}
+    return rated_wins(wins_by_prompt(part, policies), policies, reference=reference, counts=counts)
+
+
+def rated_wins(
+    wins: Floats, policies: list[str], *, reference: int, counts: Mapping[str, Sequence[int]]
+) -> pl.DataFrame:
+    """Rate policies by their wins over each other in each prompt, shape (prompts, k, k)."""
     k = len(policies)
-    wins = wins_by_prompt(part, policies)
     wins = wins[wins.any(axis=(1, 2))]  # prompts that one policy alone answered say nothing
 
     def rated(drawn: Floats) -> Floats:
@@ -356,12 +364,10 @@ def elo_rows(part: pl.DataFrame, policies: list[str], *, reference: int) -> pl.D
     low, high = (np.where(is_zero, 0.0, end) for end in (found.low, found.high))
     found = replace(found, low=low, high=high, is_bounded=found.is_bounded & ~is_zero)
     won = wins.sum(axis=0)
-    items, prompts = met_by_each(part, policies)
     return pl.DataFrame(
         {
             "policy": policies,
-            "n": items,
-            "prompts": prompts,
+            **counts,
             "win_rate": pl.Series(ratio(won.sum(axis=1), (won + won.T).sum(axis=1))).fill_nan(None),
             **interval_columns(found, nothing=NO_MAXIMUM),
         }
