@@ -262,6 +262,20 @@ def test_a_table_of_scores_comes_back_with_its_records(ds, tmp_path, suffix):
     assert again.report.select("model", "matched").sort("model").rows() == [("G", 60), ("s", 60)]
 
 
+def test_rows_of_texts_models_kinds_and_targets_are_a_table_of_scores(ds, tmp_path):
+    slug = BEAVERTAILS.categories[0].slug
+    rows = [
+        row | {"model": model, "kind": kind, "target": target, "score": 0.25}
+        for model, kind, target in (("G", "moderation", slug), ("G", "moderation", "unsafe"), ("C", "cost", None))
+        for row in answers()
+    ]
+    found = read_scores(write(tmp_path / "long.jsonl", rows), ds)
+    assert found.scores.group_by("model", "target").len().sort("model", "target").rows() == [
+        ("C", None, 60),
+        *(("G", target, 60) for target in sorted([slug, "unsafe"])),
+    ]
+
+
 def test_records_are_kept_with_the_scores(ds, tmp_path):
     file = write(tmp_path / "s.jsonl", answers(s=[i / 60 for i in range(60)]))
     with pytest.warns(SignWarning):

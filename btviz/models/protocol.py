@@ -35,6 +35,9 @@ probability above which a moderation model flags, null where it records none; `b
 0 parts safe from harmful, one of `btviz.models.records.BOUNDARIES`; `record` holds all else that is known of the
 scores of a model, see `btviz.models.records.ScoreRecord`."""
 
+SEVERITY = "severity"
+"""Target of a moderator that is an expected level, and no probability."""
+
 THRESHOLD = "threshold"
 BOUNDARY = "boundary"
 RECORD = "record"
@@ -138,8 +141,11 @@ def scores_table(pair_ids: Sequence[int] | pl.Series, values: npt.ArrayLike, *, 
         }
     )
     named = table.with_columns(pl.lit(model.name).alias("model"), pl.lit(model.kind).alias("kind"))
-    columns = _record_of(model).columns()
-    return as_scores(named.with_columns(pl.lit(v, SCORES[k]).alias(k) for k, v in columns.items())).sort(*SCORES_ORDER)
+    record = _record_of(model)
+    columns = {name: pl.lit(value, SCORES[name]) for name, value in record.columns().items()}
+    level = pl.lit(replace(record, scale=None, low=None, high=None).columns()[RECORD], pl.String)
+    columns[RECORD] = pl.when(pl.col("target") == SEVERITY).then(level).otherwise(columns[RECORD])
+    return as_scores(named.with_columns(**columns)).sort(*SCORES_ORDER)
 
 
 def _record_of(model: ScoreModel) -> ScoreRecord:

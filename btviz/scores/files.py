@@ -16,7 +16,7 @@ from btviz.data.reading.record import shown_columns
 from btviz.data.tables import PAIRS, PROBLEMS, SCHEMAS, conform
 from btviz.data.words import word_counts
 from btviz.errors import DataError, UsageError
-from btviz.models.protocol import SCORES, SCORES_ORDER, as_scores
+from btviz.models.protocol import KINDS, SCORES, SCORES_ORDER, as_scores
 from btviz.models.records import PRESUMED, UNKNOWN, ScoreRecord
 from btviz.scores.answers import valid_scores
 from btviz.scores.identity import CHOSEN, TEXTS, AnswerColumns, AnswerFile, AnswerRows, answer_rows
@@ -326,14 +326,18 @@ def _scorers(file: FileTable, column: str | None) -> list[tuple[str, pl.Series]]
 
 
 def _is_table_of_scores(file: FileTable) -> bool:
-    """Whether a file is a table of scores, as btviz has them."""
-    return {"pair_id", "model", "kind", "target", "score"} <= set(file.frame.columns)
+    """Whether a file is a table of scores, as btviz has them, by ids or by texts: a row for each model and target."""
+    if not {"model", "kind", "score"} <= set(file.frame.columns):
+        return False
+    return bool(file.frame["kind"].cast(pl.String).is_in(KINDS).all())
 
 
 def _own_table(answers: AnswerRows, *, owner: Dataset) -> FileScores:
     """Scores of a file that is a table of scores, with all that it knows of them."""
     file = answers.file.table
+    file.check_flat([name for name in SCORES if name in file.frame.columns])
     frame = file.frame.with_columns(answers.rows["pair_id"])
+    frame = frame if "target" in frame.columns else frame.with_columns(target=pl.lit(None, pl.String))
     texts = [name for name in ("target", "boundary", "record", "threshold") if name in frame.columns]
     frame = frame.with_columns(pl.when(pl.col(name).cast(pl.String) != "").then(name).alias(name) for name in texts)
     numbers = [name for name in ("score", "threshold") if name in frame.columns]

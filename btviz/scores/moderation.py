@@ -10,6 +10,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
+from btviz.models.protocol import SEVERITY
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, auc_row
 from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
 from btviz.scores.intervals import NOTHING, Bools, interval_columns, ratio_rows, with_contradictory
@@ -18,7 +19,6 @@ from btviz.stats.separation import spearman_interval
 from btviz.taxonomy.categories import TAXONOMIES, Taxonomy
 from btviz.taxonomy.crosswalk import counterparts
 
-SEVERITY = "severity"
 DECISION = "pair x category"
 
 HARMLESS = frozenset(

@@ -13,7 +13,7 @@ import polars as pl
 
 from btviz.data.reading.flat_tables import FileTable
 from btviz.errors import DataError, UsageError
-from btviz.models.protocol import KINDS
+from btviz.models.protocol import KINDS, SEVERITY
 from btviz.models.records import OTHER, PRESUMED, PROBABILITY, UNKNOWN, VERDICT, ScoreRecord
 from btviz.taxonomy.categories import Taxonomy
 
@@ -26,8 +26,6 @@ GUESSED = {
     "harmless_score": "-cost",
 }
 """Columns that are taken for scores where none is named: higher harmlessness is lower cost."""
-
-SEVERITY = "severity"
 
 UNSAFE = "unsafe"
 OVERALL = (SEVERITY, UNSAFE)

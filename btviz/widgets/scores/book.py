@@ -10,12 +10,12 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
-from btviz.models.protocol import KINDS, OPTIONAL, stacked_scores
+from btviz.models.protocol import KINDS, OPTIONAL, SEVERITY, stacked_scores
 from btviz.plots.interactive.scores import Panel, Range
 from btviz.scores.answers import ModelScores, both_answers, by_model, counted_items, valid_scores
 from btviz.scores.distributions import bins_of, plane_bins
 from btviz.scores.metrics import score_metrics
-from btviz.scores.moderation import HARMLESS, SEVERITY
+from btviz.scores.moderation import HARMLESS
 from btviz.scores.plane import score_quadrants
 from btviz.scores.signs import REVERSED, SignCheck, sign_checks
 
