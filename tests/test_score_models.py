@@ -336,7 +336,7 @@ def broken(folder: Path, damage: str) -> None:
         ("filler", r"do not fit \(Padding_idx"),
         ("no heads", "do not fit .*by zero"),
         ("fewer layers", "9 of its tensors belong to layers that .*'model.layers.1.input_layernorm.weight'"),
-        ("layers", "do not fit .*expected int, got str"),
+        ("layers", "num_hidden_layers is .*must be a whole number"),
         ("tokenizer", "tokenizer cannot be read"),
         ("tokens", "tokenizer cannot be read"),
         ("unknown", "zebra"),

@@ -14,6 +14,7 @@ from typing import Any
 from btviz.errors import DataError, FetchError, NotFoundError, require
 from btviz.store import expanded, fingerprint, remembered_sha256
 
+_PART = re.compile(r"[\w-][\w.-]*\.safetensors")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
@@ -50,7 +51,8 @@ class Checkpoint:
     @property
     def architecture(self) -> str:
         """First of the architectures that the configuration names, or ""."""
-        return str(next(iter(self.config.get("architectures") or []), ""))
+        named = self.config.get("architectures")
+        return named[0] if isinstance(named, list) and named and isinstance(named[0], str) else ""
 
     @property
     def n_parameters(self) -> int:
@@ -109,16 +111,73 @@ def open_checkpoint(folder: Path, *, name: str) -> Checkpoint:
         raise DataError(
             f"Asked to load {name!r}; {folder} holds no config.json. Give the folder of a Hugging Face model."
         )
-    try:
-        config = json.loads(file.read_bytes())
-    except ValueError as error:
-        raise DataError(f"Asked to load {name!r}; its config.json is not JSON ({error}). Fetch it again.") from error
-    if not isinstance(config, dict):
-        raise DataError(f"Asked to load {name!r}; its config.json is no JSON object. Fetch it again.")
+    config = _object(file, name=name)
     tensors: dict[str, TensorEntry] = {}
     for part in _weight_files(folder, name=name):
         tensors |= _header(part)
+    _check_sizes(config, tensors, name=name)
     return Checkpoint(folder, name, config, tensors)
+
+
+_LARGEST_DOCUMENT = 64 << 20
+"""Bytes of a configuration or an index beyond which it is neither."""
+
+
+def _object(file: Path, *, name: str) -> dict[str, Any]:
+    """A JSON object that describes a model."""
+    if file.stat().st_size > _LARGEST_DOCUMENT:
+        raise DataError(f"Asked to load {name!r}; its {file.name} is too large to be one. Fetch it again.")
+    try:
+        found = json.loads(file.read_bytes())
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"Asked to load {name!r}; its {file.name} is not JSON ({error}). Fetch it again.") from error
+    if not isinstance(found, dict):
+        raise DataError(f"Asked to load {name!r}; its {file.name} is no JSON object. Fetch it again.")
+    return found
+
+
+_WIDTHS = (
+    *("hidden_size", "intermediate_size", "vocab_size", "num_labels", "type_vocab_size", "num_attention_heads"),
+    *("num_key_value_heads", "head_dim", "embedding_size", "n_embd", "n_inner", "n_head", "d_model", "d_ff", "dim"),
+    *("hidden_dim", "ffn_dim", "moe_intermediate_size", "word_embed_proj_dim"),
+)
+"""Settings that no tensor's longest side is shorter than, on any architecture."""
+
+_LAYERS = (
+    *("num_hidden_layers", "num_layers", "n_layer", "n_layers", "num_hidden_groups", "num_experts"),
+    *("num_local_experts", "n_routed_experts", "encoder_layers", "decoder_layers"),
+)
+"""Settings that count parts of which each has a tensor."""
+
+_POSITIONS = ("max_position_embeddings", "n_positions", "n_ctx", "max_seq_len", "seq_length", "sliding_window")
+
+_MOST_POSITIONS = 1 << 24
+
+
+def _check_sizes(config: Mapping[str, Any], tensors: Mapping[str, TensorEntry], *, name: str) -> None:
+    """Hold sizes against the tensors that are there, before a network of these sizes is built."""
+    longest = max((side for entry in tensors.values() for side in entry.shape), default=0)
+    limits = dict.fromkeys(_WIDTHS, longest) | dict.fromkeys(_LAYERS, len(tensors))
+    limits |= dict.fromkeys(_POSITIONS, _MOST_POSITIONS)
+    parts = [config, *(part for part in config.values() if isinstance(part, dict))]
+    for setting, limit in limits.items():
+        for value in (part[setting] for part in parts if part.get(setting) is not None):
+            if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+                found = f"{setting} is {str(value)[:40]!r}, and it must be a whole number"
+            elif value > max(limit, 2):  # two labels, one of which has no tensor of its own
+                found = f"{setting} is {value:,}, and its tensors speak for {limit:,} at most"
+            else:
+                continue
+            raise DataError(
+                f"Asked to load {name!r}; by its config.json {found}. Check that config.json and weights belong "
+                "together."
+            )
+    labels = config.get("id2label")
+    if isinstance(labels, dict) and len(labels) > max(longest, 2):
+        raise DataError(f"Asked to load {name!r}; id2label of its config.json names more outputs than it has.")
+    inner = config.get("text_config")
+    if inner is not None and not (isinstance(inner, dict) and isinstance(inner.get("model_type"), str)):
+        raise DataError(f"Asked to load {name!r}; text_config of its config.json describes no model. Fetch it again.")
 
 
 def _weight_files(folder: Path, *, name: str) -> list[Path]:
@@ -126,10 +185,15 @@ def _weight_files(folder: Path, *, name: str) -> list[Path]:
     if whole.is_file():
         return [whole]  # others beside it are the same weights in another form, or an adapter
     if index.is_file():
-        try:
-            parts = sorted({folder / part for part in json.loads(index.read_bytes())["weight_map"].values()})
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise DataError(f"Asked to load {name!r}; {index.name} lists no parts. Fetch it again.") from error
+        named = _object(index, name=name).get("weight_map")
+        if not isinstance(named, dict) or not named or not all(isinstance(part, str) for part in named.values()):
+            raise DataError(f"Asked to load {name!r}; {index.name} lists no parts. Fetch it again.")
+        if outside := sorted(part for part in set(named.values()) if not _PART.fullmatch(part)):
+            raise DataError(
+                f"Asked to load {name!r}; {index.name} names {outside[0][:80]!a} as a part, which is not a safetensors "
+                "file of its own folder. Do not use this model, or fetch it again."
+            )
+        parts = sorted({folder / part for part in named.values()})
         if missing := [part.name for part in parts if not part.is_file()]:
             raise DataError(f"Asked to load {name!r}; its parts {missing} are missing from {folder}. Fetch them again.")
         return parts

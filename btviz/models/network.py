@@ -65,7 +65,7 @@ def read_config(checkpoint: Checkpoint) -> Any:
     """Configuration as transformers understands it, where each setting has one name on every backbone."""
     transformers = require("transformers", extra="models")
     kind = checkpoint.config.get("model_type")
-    if kind not in transformers.CONFIG_MAPPING:
+    if not isinstance(kind, str) or kind not in transformers.CONFIG_MAPPING:
         raise DataError(
             f"Asked to load {checkpoint.name!r}; its model_type is {kind!r}, which is unknown to transformers "
             f"{transformers.__version__}, and btviz runs no code that comes with a model. Use a known architecture."

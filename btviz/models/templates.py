@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
-from btviz.errors import UsageError
+from btviz.errors import DataError, UsageError
 
 BEGIN = "BEGINNING OF CONVERSATION: USER:"
 ANSWER = "ASSISTANT:"
@@ -107,8 +109,55 @@ class FixedTemplate:
         return None
 
 
+class EndlessTemplateError(DataError):
+    """A chat template went beyond what any chat needs."""
+
+
+class _Budget:
+    """Steps and letters that a chat template may take: it comes with a model, and may loop or grow without end.
+
+    Lines of compiled templates are counted as they run, and what they made is measured, by the interpreter's tracing.
+    """
+
+    STEPS, LETTERS = 100_000, 4_000_000
+
+    def __enter__(self) -> None:
+        self._left, self._written = self.STEPS, 0
+        self._before = sys.gettrace()
+        sys.settrace(self._called)
+
+    def __exit__(self, *_: object) -> None:
+        sys.settrace(self._before)
+
+    def _called(self, frame: FrameType, event: str, argument: object) -> Any:  # noqa: ARG002 - its form is given
+        return self._stepped if frame.f_code.co_filename == "<template>" else None
+
+    def _stepped(self, frame: FrameType, event: str, argument: object) -> Any:
+        self._left -= 1
+        if event == "return" and isinstance(argument, str):  # a piece of the text, handed over
+            self._written += len(argument)
+        made = self._written + sum(map(_letters, frame.f_locals.values()))
+        if self._left < 0 or made > self.LETTERS:
+            raise EndlessTemplateError(
+                f"A chat template that came with the model was to be filled in; after {self.STEPS - self._left:,} "
+                f"steps and {made:,} letters it was not done. Do not use this model, or fetch its template again."
+            )
+        return self._stepped
+
+
+def _letters(value: object, *, depth: int = 2) -> int:
+    """Letters of a variable of a template, and of what it holds."""
+    if isinstance(value, str):
+        return len(value)
+    held = getattr(value, "_Namespace__attrs", value)  # `namespace()` of Jinja keeps its values there
+    if not depth or not isinstance(held, dict | list | tuple):
+        return 0
+    inside = held.values() if isinstance(held, dict) else held
+    return len(held) + sum(_letters(each, depth=depth - 1) for each in inside)
+
+
 class ChatTemplate:
-    """The chat template that a tokenizer brings."""
+    """The chat template that a tokenizer brings, which runs in a sandbox and within a budget."""
 
     def __init__(self, tokenizer: Any, *, max_length: int) -> None:
         self.max_length = max_length
@@ -117,7 +166,8 @@ class ChatTemplate:
     def write(self, prompt: str, response: str) -> str:
         """Text of a chat; raises what the template raises where it refuses it."""
         chat = [{"role": "user", "content": prompt}, {"role": "assistant", "content": response}]
-        return str(self._tokenizer.apply_chat_template(chat, tokenize=False))
+        with _Budget():
+            return str(self._tokenizer.apply_chat_template(chat, tokenize=False))
 
     def encode(self, prompts: Sequence[str], responses: Sequence[str]) -> list[Encoded]:
         """Token ids of each pair, cut off on the right at `max_length`; none of a pair that the template refuses."""
@@ -125,6 +175,8 @@ class ChatTemplate:
         for prompt, response in zip(prompts, responses, strict=True):
             try:
                 texts.append(self.write(prompt, response))
+            except EndlessTemplateError:  # nor would it end for the others
+                raise
             except Exception:  # noqa: BLE001  # a template may refuse an empty answer; the others are to be scored
                 texts.append("")
         rows = self._tokenizer(texts, add_special_tokens=False, verbose=False)["input_ids"] if texts else []
