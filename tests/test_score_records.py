@@ -146,7 +146,17 @@ def test_a_column_says_its_model_and_where_harm_begins(ds, tmp_path):
 
 @pytest.mark.parametrize(
     "text",
-    ["reward:A:0.5", "cost:A:0.5:b", "cost@1:A", "-moderation:unsafe", "moderation:unsafe:A:1.5", "cost:A:x", "Cost"],
+    [
+        "reward:A:0.5",
+        "cost:A:0.5:b",
+        "cost@1:A",
+        "-moderation:unsafe",
+        "moderation:unsafe:A:1.5",
+        "cost:A:x",
+        "Cost",
+        "reward: ",
+        'cost:"A:1',
+    ],
 )
 def test_what_is_said_of_a_column_otherwise_is_refused(ds, tmp_path, text):
     file = write(tmp_path / "s.jsonl", answers(s=[0.5] * 60))
@@ -169,7 +179,7 @@ def test_verdicts_in_every_spelling_are_those_of_a_moderator(ds, tmp_path, form)
     values, meaning = VERDICTS[form]
     found = read_scores(write(tmp_path / "v.jsonl", answers(guard=values)), ds, columns={"guard": meaning}).scores
     (part,) = by_model(found)
-    assert (part.target, part.record.scale, part.threshold) == ("unsafe", VERDICT, 0.5)
+    assert (part.target, part.record.scale, part.threshold) == ("unsafe", VERDICT, None)
     verdicts = safety_verdicts(found, ds)
     assert verdicts["guard"].equals(verdicts["Human"], check_names=False)
     rows = score_metrics(found, ds, n_boot=40).filter(grouping="all")
@@ -177,6 +187,18 @@ def test_verdicts_in_every_spelling_are_those_of_a_moderator(ds, tmp_path, form)
     assert rows.filter(metric="auc").select("estimate", pl.col("undefined").str.contains("verdicts")).rows() == [
         (None, True)
     ]
+
+
+def test_verdicts_and_probabilities_of_one_moderator_are_told_apart(ds, tmp_path):
+    slug = BEAVERTAILS.categories[0].slug
+    file = write(tmp_path / "v.jsonl", answers(guard=UNSAFE, share=[i / 60 for i in range(60)]))
+    columns = {"guard": f"moderation:{slug}:G", "share": "moderation:unsafe:G:0.4"}
+    found = read_scores(file, ds, columns=columns).scores
+    rows = score_metrics(found, ds, n_boot=40).filter(grouping="all", unit="pair")
+    assert set(rows["threshold_origin"]) == {"stated when they were read"}
+    assert set(rows["threshold"]) == {0.4}
+    overall = rows.filter(pl.col("target").is_null(), metric="auc")
+    assert overall["estimate"].null_count() == 0, "the highest of both ranks answers"
 
 
 def test_a_verdict_with_codes_has_a_target_for_each(ds, tmp_path):
@@ -195,6 +217,28 @@ def test_lists_of_categories_have_a_target_for_each_category(ds, tmp_path):
     )
     means = dict(found.scores.group_by("target").agg(pl.col("score").mean()).rows())
     assert means == pytest.approx({slugs[0]: 0.75, slugs[1]: 0.25})
+
+
+def test_objects_of_categories_have_a_target_for_each_key(ds, tmp_path):
+    first, second = BEAVERTAILS.categories[:2]
+    objects = [{first.key: bool(i % 2), second.slug: False, "odd": None} for i in range(60)]
+    found = read_scores(write(tmp_path / "o.jsonl", answers(f=objects)), ds, columns={"f": "moderation:categories:G"})
+    means = dict(found.scores.group_by("target").agg(pl.col("score").mean()).rows())
+    assert means == pytest.approx({first.slug: 0.5, second.slug: 0.0})
+    shares = [{first.key: i / 60, first.slug: 0.5} for i in range(60)]
+    found = read_scores(write(tmp_path / "p.jsonl", answers(f=shares)), ds, columns={"f": "moderation:categories:G"})
+    (part,) = by_model(found.scores)
+    assert (part.target, part.record.scale) == (first.slug, "probability")
+    assert sorted(part.scores["score"]) == sorted(max(i / 60, 0.5) for i in range(60))
+
+
+def test_lists_that_are_empty_or_texts_are_refused(ds, tmp_path):
+    for values, said in (
+        ([[]] * 60, "none of its 60 rows names any"),
+        ([["a long text " * 9]] * 60, "so they are texts"),
+    ):
+        with pytest.raises(DataError, match=said):
+            read_scores(write(tmp_path / "l.jsonl", answers(k=values)), ds, columns={"k": "moderation:categories"})
 
 
 def test_a_verdict_that_nobody_knows_is_refused_without_its_text(ds, tmp_path):

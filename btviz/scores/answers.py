@@ -154,7 +154,8 @@ def _is_number(dtype: pl.DataType) -> bool:
 
 def by_model(scores: pl.DataFrame) -> Iterator[ModelScores]:
     """Yield the scores of each model, kind and target, in the order of their names."""
-    table = valid_scores(scores).drop_nulls("score")
+    limit = pl.col(THRESHOLD).drop_nulls().first().over("model", "kind")  # one for all targets of a model
+    table = valid_scores(scores).drop_nulls("score").with_columns(limit.alias(THRESHOLD))
     for (model, kind, target), part in sorted(
         table.group_by("model", "kind", "target"), key=lambda found: [str(name or "") for name in found[0]]
     ):

@@ -263,6 +263,11 @@ def scores_of(
                 table, report = column.matched(asked, answers=answers, owner=owner)
                 tables.append(table)
                 reports.append(report)
+    if not tables:
+        raise DataError(
+            f"{file.path.name} was to be read for the categories that a moderator names; none of its "
+            f"{rows.height:,} rows names any. Give a column of its verdicts, too: COLUMN=moderation:unsafe."
+        )
     return FileScores(pl.concat(tables), pl.DataFrame(reports, schema_overrides=_REPORTED))
 
 

@@ -201,7 +201,8 @@ def _text_column(table: FileTable, name: str, *, column: str | None, usual: tupl
         raise UsageError(
             f"{table.path.name} was to be read for a {name}; it has the columns "
             f"{shown_columns(table.frame.columns)}, and {column or ' / '.join(usual)} is not among "
-            f"them. Name yours: {name}=COLUMN (--{name} COLUMN), or match by an id: by=COLUMN=KEY (--by)."
+            f"them. Name yours: {name}=COLUMN (--{name} COLUMN), or match by an id: by=COLUMN=KEY (--by); a "
+            "column 'line' may say which line of the data each row is about."
         )
     return column_name
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import polars as pl
 
@@ -35,7 +35,7 @@ from btviz.scores.calibration import (
     reliability_rows,
 )
 from btviz.scores.intervals import METRICS, stamped, with_contradictory, without_values
-from btviz.scores.moderation import moderation_rows, threshold_of
+from btviz.scores.moderation import VERDICTS, flagging, moderation_rows, threshold_of
 from btviz.stats.resampling import Resampling
 
 _LABELS = {"reward": ("better", "safer"), "cost": ("safer", "better")}
@@ -117,16 +117,30 @@ def score_metrics(
     moderators = sorted({part.model for part in parts if part.kind == "moderation"})
     for model in moderators:
         model_parts = [part for part in parts if part.model == model and part.kind == "moderation"]
-        record = model_parts[0].record
-        limit = threshold_of(record.threshold, asked=threshold, source=record.threshold_source)
+        limit = threshold_of(model_parts[0].threshold, asked=threshold, source=_source(model_parts))
         rows = moderation_rows(model_parts, ds, threshold=limit.value, topics=topics)
-        if (reason := model_parts[0].no_order) is not None:
-            rows = pl.concat(
-                [rows.filter(pl.col("metric") != "auc"), without_values(rows.filter(metric="auc"), reason=reason)]
-            )
+        rows = _without_order(conform(rows, METRICS), model_parts)
         named = {"model": model, "kind": "moderation", "threshold_origin": limit.origin}
         tables.append(rows.with_columns(pl.lit(value).alias(name) for name, value in named.items()))
     return pl.concat([conform(table, METRICS) for table in tables])
+
+
+def _source(parts: Sequence[ModelScores]) -> str | None:
+    """Who says above which probability a moderator flags, or why nobody has to."""
+    stated = [part.record.threshold_source for part in parts if part.record.threshold_source is not None]
+    return stated[0] if stated else VERDICTS if all(part.no_order for part in parts) else None
+
+
+def _without_order(rows: pl.DataFrame, parts: Sequence[ModelScores]) -> pl.DataFrame:
+    """Rows of a moderator, without the area under the curve of what it gives verdicts of."""
+    reasons = {part.target: part.no_order for part in parts if part.no_order is not None}
+    if not reasons:
+        return rows
+    every = len(reasons) == len(flagging([part.target for part in parts]))
+    targets = pl.col("target").is_in(list(reasons)) | (pl.col("target").is_null() & every)
+    affected = (pl.col("metric") == "auc") & targets
+    reason = next(iter(reasons.values()))
+    return pl.concat([rows.filter(~affected), without_values(rows.filter(affected), reason=reason)])
 
 
 def roc_curve(scores: pl.DataFrame, ds: Dataset) -> pl.DataFrame:

@@ -211,6 +211,7 @@ THRESHOLD = 0.5
 GIVEN = "as asked"
 RECORDED = "recorded by the model"
 USUAL = "the usual one; these scores record none"
+VERDICTS = "verdicts, 0 or 1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,7 +232,7 @@ def threshold_of(recorded: float | None, *, asked: float | None, source: str | N
     asked : float or None
         What the caller wants for every model.
     source : str, optional
-        Who says that recorded one, where it is not the model.
+        Who says so, where it is not the model, or why none needs to be recorded.
 
     Returns
     -------
@@ -249,4 +250,4 @@ def threshold_of(recorded: float | None, *, asked: float | None, source: str | N
         return Threshold(asked, GIVEN)
     if recorded is not None:
         return Threshold(recorded, source or RECORDED)
-    return Threshold(THRESHOLD, USUAL)
+    return Threshold(THRESHOLD, source or USUAL)

@@ -37,8 +37,6 @@ SAFE, CATEGORIES = "safe", "categories"
 _LARGEST = 3.4028235e38
 """As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
 
-_HALF = 0.5
-
 
 @dataclass(frozen=True)
 class Meaning:
@@ -78,7 +76,14 @@ class Meaning:
         model = rest.pop(0) if rest else None
         threshold = rest.pop(0) if rest else origin if at else None
         if (
-            (kind not in KINDS or rest or (turned and is_moderation) or (at and (kind != "cost" or ":" in plain)))
+            (
+                kind not in KINDS
+                or rest
+                or text.count('"') % 2
+                or (model is not None and model != model.strip())
+                or (turned and is_moderation)
+                or (at and (kind != "cost" or ":" in plain))
+            )
             or (threshold is not None and kind == "reward")
             or (is_moderation and not target)
         ):
@@ -114,12 +119,12 @@ class Meaning:
         maker = "elsewhere, and read from a file"
         if self.kind == "moderation":
             values, is_level = numbers.drop_nulls(), self.target == SEVERITY
-            verdict = bool(len(values)) and not is_level and bool(values.is_in([0.0, 1.0]).all())
+            verdict = not is_level and set(values.unique()) == {0.0, 1.0}
             stated = self.threshold is not None
             return ScoreRecord(
                 "moderation",
-                threshold=self.threshold if stated else _HALF if verdict else None,
-                threshold_source="stated when they were read" if stated else "verdicts, 0 or 1" if verdict else None,
+                threshold=self.threshold,
+                threshold_source="stated when they were read" if stated else None,
                 scale=None if is_level else VERDICT if verdict else PROBABILITY,
                 low=None if is_level else 0.0,
                 high=None if is_level else 1.0,
@@ -275,15 +280,37 @@ def _check_probabilities(file: FileTable, name: str, score: pl.Series) -> None:
 def _flags(
     file: FileTable, name: str, column: pl.Series, *, what: Meaning, taxonomy: Taxonomy
 ) -> Iterator[tuple[Meaning, pl.Series]]:
-    """A column of 0 and 1 for each category that a column of lists names anywhere."""
+    """Numbers of each category that lists name anywhere, as 0 and 1, or for which objects have a value."""
+    if isinstance(column.dtype, pl.Struct):
+        values = {key: numbers_in(file, name, column=part) for key, part in _fields(column).items()}
+    else:
+        values = {key: listed.cast(pl.Float64) for key, listed in _listed(file, name, column)}
+    by_target: dict[str, pl.Series] = {}
+    for key, numbers in values.items():  # of names that mean the same category the highest counts
+        target = _slug(key, taxonomy)
+        both = pl.DataFrame([numbers.alias("one"), by_target.get(target, numbers).alias("other")])
+        by_target[target] = both.select(pl.max_horizontal("one", "other")).to_series()
+    for target, numbers in by_target.items():
+        _check_probabilities(file, name, numbers)
+        yield replace(what, target=target), numbers
+
+
+def _fields(column: pl.Series) -> Mapping[str, pl.Series]:
+    """Values of an object by its keys; true and false as 1 and 0."""
+    parts = {field.name: column.struct.field(field.name) for field in column.dtype.fields}  # type: ignore[attr-defined]  # a struct
+    return {key: part.cast(pl.Float64) if part.dtype == pl.Boolean else part for key, part in parts.items()}
+
+
+def _listed(file: FileTable, name: str, column: pl.Series) -> Iterator[tuple[str, pl.Series]]:
+    """Categories of a column of lists, and which rows name each."""
     if column.dtype == pl.String:
         column = column.str.split(",").list.eval(pl.element().str.strip_chars().replace("", None).drop_nulls())
+    if column.dtype in (pl.Null, pl.List(pl.Null)) or not column.count():
+        return
     if column.dtype != pl.List(pl.String):
-        if column.dtype in (pl.Null, pl.List(pl.Null)) or not column.count():
-            return
         raise DataError(
             f"The column {name!r} of {file.path.name} was to be lists of categories; its values are {column.dtype}. "
-            'Write lists of names, or one text such as "insult, privacy".'
+            'Write lists of names, objects of true and false or of probabilities, or a text such as "insult, privacy".'
         )
     categories = column.explode().drop_nulls().unique().sort()
     if len(categories) > _MOST or (categories.str.len_chars() > _LONGEST).any():
@@ -292,8 +319,7 @@ def _flags(
             f"different ones, or some longer than {_LONGEST} letters, so they are texts. Name a column of categories."
         )
     for category in categories:
-        target = _slug(category, taxonomy)
-        yield replace(what, target=target), column.list.contains(category).cast(pl.Float64)
+        yield category, column.list.contains(category)
 
 
 _MOST, _LONGEST = 100, 60
