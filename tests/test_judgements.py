@@ -341,5 +341,12 @@ def test_the_command_prints_all_and_says_what_it_left_out(tmp_path, judged):
     found = json.loads(run.stdout)
     assert (found["judgements"], found["without_verdict"], found["does_not_apply"]) == (721, 1, {})
     assert {"win_rates", "ratings", "judge_position_bias", "swap_consistency", "judge_agreement"} <= set(found)
+    arguments = ["stats", "judgements", str(file), "--reference", "alder", "--out", str(tmp_path / "out")]
+    assert CliRunner().invoke(app, arguments).exit_code == 0
+    (row, _) = pl.read_csv(tmp_path / "out/judgements.csv", infer_schema=False).sort("Judge").rows(named=True)
+    assert (row["Judge"], row["n"]) == ("east", "240")
+    assert row["birch, %"].startswith(f"{100 * rate['estimate']:.1f} [")
+    assert "720 judgements of 60 prompts" in (tmp_path / "out/judgements.tex").read_text()
+    assert CliRunner().invoke(app, [*arguments[:3], "--out", str(tmp_path)]).exit_code == 2
     alone = CliRunner().invoke(app, ["stats", "judgements", str(file), "--column", "judge=judge", "--column", "winner"])
     assert alone.exit_code == 2

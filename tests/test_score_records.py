@@ -1,6 +1,9 @@
 """What is known of scores beside their numbers, and what files say of it: shapes, verdicts, names, thresholds."""
 
 import json
+import re
+from functools import reduce
+from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -18,6 +21,7 @@ from btviz.scores.differences import margin_summary, score_margins
 from btviz.scores.files import read_scores
 from btviz.scores.metrics import reliability_curve, score_metrics
 from btviz.scores.raters import safety_verdicts
+from btviz.scores.score_columns import Meaning
 from btviz.scores.signs import SignWarning
 from btviz.taxonomy.categories import BEAVERTAILS
 
@@ -318,6 +322,21 @@ def test_rows_of_texts_models_kinds_and_targets_are_a_table_of_scores(ds, tmp_pa
         ("C", None, 60),
         *(("G", target, 60) for target in sorted([slug, "unsafe"])),
     ]
+
+
+PAGE = (Path(__file__).parent.parent / "docs" / "scores.md").read_text(encoding="utf-8")
+
+
+def test_what_the_page_says_of_columns_is_read():
+    said = re.findall(r"`(?:--column )?\w+=(-?(?:cost|reward|moderation)[^`]*)`", PAGE)
+    assert len(said) >= 6
+    for text in said:
+        assert Meaning.of(text, BEAVERTAILS).kind in text
+
+
+def test_functions_of_the_page_are_there():
+    for name in re.findall(r"`btviz\.([\w.]+)", PAGE):
+        assert reduce(getattr, name.split("."), btviz)
 
 
 def test_records_are_kept_with_the_scores(ds, tmp_path):

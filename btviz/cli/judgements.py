@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from btviz.cli.report import json_option, print_json, print_reasons, print_table, table_rows
+from btviz.cli.report import json_option, print_json, print_reasons, print_table, say, table_rows
 from btviz.errors import BtvizError, UsageError
 
 if TYPE_CHECKING:
@@ -44,6 +45,11 @@ _SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
 @click.option("--reference", metavar="MODEL", help="model that all others are compared with, and whose rating is 0")
 @click.option("--order", help="listed: the first model named was shown first, where the files do not say it")
 @click.option("--judge", metavar="NAME", help="who judged, where the files do not say it; by default the file's name")
+@click.option(
+    "--out",
+    type=click.Path(file_okay=False, path_type=Path),
+    help="folder for the win rates over --reference as HTML, LaTeX and CSV",
+)
 @json_option
 def stats_judgements(
     files: tuple[str, ...],
@@ -52,6 +58,7 @@ def stats_judgements(
     reference: str | None,
     order: str | None,
     judge: str | None,
+    out: Path | None,
     as_json: bool,
 ) -> None:
     """Measure judgements of two models' answers in FILE: win rates, ratings, and the judges themselves.
@@ -59,10 +66,18 @@ def stats_judgements(
     A row has a prompt, two models and the winner or a tie; of use are the judge, an aspect, and which answer was shown
     first. Intervals are 95 %, by prompt.
     """
+    from btviz.reports import write_judgements
     from btviz.scores import read_judgements
 
+    if out is not None and reference is None:
+        raise UsageError(
+            "A table of win rates was to be written; it has no reference. Name a model: --reference MODEL."
+        )
     judgements = read_judgements(list(files), columns=_mapping(columns), order=order, judge=judge)
     tables, absent = _tables(judgements, reference)
+    if out is not None and reference is not None:
+        for (path,) in write_judgements(judgements, out, reference=reference).select("file").rows():
+            say(f"Written: {path}")
     silent = judgements["winner"].null_count()
     if as_json:
         about = {

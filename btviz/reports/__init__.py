@@ -15,6 +15,6 @@ if TYPE_CHECKING:
     from btviz.reports.page import report
     from btviz.reports.review import ReviewResults, review_queue, review_results
     from btviz.reports.specifications import specification_curve
-    from btviz.reports.tables import write_tables
+    from btviz.reports.tables import write_judgements, write_tables
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

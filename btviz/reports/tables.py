@@ -22,6 +22,7 @@ from btviz.preference import orthogonality
 from btviz.preference.mix import category_shares_by_prompt
 from btviz.reports.figures.printing import csv_of, latex_text
 from btviz.scores.collection import kept_answers, kept_scores
+from btviz.scores.judgements import judgement_win_rates
 from btviz.scores.metrics import score_metrics
 from btviz.scores.policies import compare_policies, policy_scores
 from btviz.store import write_file
@@ -296,9 +297,58 @@ def write_tables(ds: Dataset, out: Path | str, *, only: Iterable[str] | None = N
         except BtvizError as error:
             rows.append((key, None, None, str(error)))
             continue
-        for name, content in _forms(sheet):
-            rows.append((key, sheet.title, write_file(Path(out) / name, content.encode()).as_posix(), None))
+        rows += _written(sheet, out)
     return pl.DataFrame(rows, schema=WRITTEN, orient="row")
+
+
+def write_judgements(judgements: pl.DataFrame, out: Path | str, *, reference: str) -> pl.DataFrame:
+    """Write the win rates of models over one, as judges see them, as HTML, LaTeX and CSV.
+
+    This is the form of Table 2 of BeaverTails: a row for each judge and aspect, a column for each model.
+
+    Parameters
+    ----------
+    judgements : DataFrame
+        From `btviz.read_judgements`.
+    out : path-like
+        Folder to write to.
+    reference : str
+        Model that the others are compared with.
+
+    Returns
+    -------
+    DataFrame
+        As `write_tables` returns: a row for each of the three files.
+
+    Raises
+    ------
+    UsageError
+        If these are no judgements, or the reference is none of the models.
+    StoreError
+        If the files cannot be written.
+    """
+    rates = judgement_win_rates(judgements, reference=reference)
+    models = rates["after"].unique(maintain_order=True).to_list()
+    rows = []
+    for (judge, aspect), part in rates.group_by("judge", "aspect", maintain_order=True):
+        by_model = {row["after"]: row for row in part.iter_rows(named=True)}
+        cells = (by_model.get(model, dict.fromkeys(("estimate", "low", "high"))) for model in models)
+        shown = (estimate(row["estimate"], low=row["low"], high=row["high"], scale=100) for row in cells)
+        rows.append((str(judge), str(aspect), f"{part['n'].sum():,}", *shown))
+    judged = judgements.drop_nulls("winner")
+    counted = (
+        f"{judged.height:,} judgements of {judged['prompt_id'].n_unique():,} prompts, of which n are of {reference}; "
+        "ties count one half; 95 % intervals by prompt"
+    )
+    head = ("Judge", "Aspect", "n", *(f"{model}, %" for model in models))
+    sheet = Sheet("judgements", f"Win rates over {reference}", counted, head, tuple(rows))
+    return pl.DataFrame(_written(sheet, out), schema=WRITTEN, orient="row")
+
+
+def _written(sheet: Sheet, out: Path | str) -> list[tuple[str, str | None, str | None, str | None]]:
+    """A row for each form in which a table was written."""
+    paths = [write_file(Path(out) / name, content.encode()).as_posix() for name, content in _forms(sheet)]
+    return [(sheet.key, sheet.title, path, None) for path in paths]
 
 
 def _forms(sheet: Sheet) -> Iterator[tuple[str, str]]:

@@ -166,7 +166,8 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
     room = (points(width) - 2 * PADDING - across * 44 - (across - 1) * 20) / across
     unknown = _models_without(models, "no_boundary")
     others = _models_without(models, "no_probability")
-    note = "Dots: bins of equally many items, with 95 % intervals by prompt · grey: 1 / (1 + exp(−score))"
+    note = "Dots: bins of equally many items, with 95 % intervals by prompt"
+    note += " · grey: 1 / (1 + exp(−score))" if any(part["expected"].count() for part in models) else ""
     note += f" · {NO_BOUNDARY.format(models=', '.join(unknown))}" if unknown else ""
     note += f" · {NO_PROBABILITY.format(models=', '.join(others))}" if others else ""
     return ConcatChart(
