@@ -18,7 +18,7 @@ import btviz
 from btviz.data import catalog, ingest
 from btviz.data.tables import SCHEMAS, pair_id, prompt_id, with_ids
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import StoreWarning, disk
+from btviz.store import StoreWarning, documents
 from btviz.taxonomy.categories import BEAVERTAILS
 
 
@@ -118,11 +118,11 @@ def test_one_more_row_changes_the_fingerprint(tmp_path: Path) -> None:
 
 
 def test_the_second_load_reads_the_store(train: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "RESTLESS", -1)  # the file rests, as it will in a few seconds
+    monkeypatch.setattr(documents, "RESTLESS", -1)  # the file rests, as it will in a few seconds
     first = btviz.load(train)
     monkeypatch.setattr(ingest, "parse", None)  # reading again would fail
-    monkeypatch.setattr(disk, "sha256", None)  # and so would hashing
-    monkeypatch.setattr(disk, "update_document", None)  # and writing, where the data folder is read-only
+    monkeypatch.setattr(documents, "sha256", None)  # and so would hashing
+    monkeypatch.setattr(documents, "update_document", None)  # and writing, where the data folder is read-only
     assert btviz.load(train).fingerprint == first.fingerprint
 
 

@@ -27,7 +27,7 @@ from btviz.data import add, catalog
 from btviz.data.copies import FileRows, copies_of
 from btviz.data.sources import Source, means_path
 from btviz.errors import DataError, NotFoundError, UsageError
-from btviz.store import disk, remembered_sha256
+from btviz.store import documents, remembered_sha256
 from btviz.taxonomy.categories import BEAVERTAILS
 
 REVISION = "8401fe609d288129cc684a9b3be6a93e41cfe678"
@@ -245,14 +245,14 @@ def test_a_folder_that_cannot_be_read_is_named(tmp_path: Path, monkeypatch: pyte
 
 def test_an_unreadable_file_is_a_clear_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "toy" / "a.jsonl", lines(1))
-    hashed = disk.sha256
+    hashed = documents.sha256
 
     def sha256(path: Path) -> str:
         if path.name == "a.jsonl":
             raise PermissionError(13, "Permission denied")
         return hashed(path)
 
-    monkeypatch.setattr(disk, "sha256", sha256)
+    monkeypatch.setattr(documents, "sha256", sha256)
     with pytest.raises(DataError, match="the system refuses it: Permission denied"):
         btviz.load(path)
     write(tmp_path / "toy" / "b.jsonl", lines(2))
@@ -430,11 +430,11 @@ def test_a_remembered_hash_is_that_of_the_file(steps: list[tuple[str, bytes]]) -
                 other.replace(path)
             elif how == "copy":
                 shutil.copy2(other, path)
-            assert remembered_sha256(path) == disk.sha256(path)
+            assert remembered_sha256(path) == documents.sha256(path)
 
 
 def test_another_file_put_in_its_place_is_read_anew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(disk, "RESTLESS", -1)
+    monkeypatch.setattr(documents, "RESTLESS", -1)
     path, other = write(tmp_path / "a.jsonl", lines(1)), write(tmp_path / "b.jsonl", lines(4))
     state = path.stat()
     first = remembered_sha256(path)
@@ -457,9 +457,9 @@ def test_what_datasets_worked_out_beside_saved_rows_is_no_part_of_them(tmp_path:
 def test_a_file_that_rests_is_hashed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.jsonl", lines(1))
     first = remembered_sha256(path)
-    monkeypatch.setattr(disk, "RESTLESS", -1)
+    monkeypatch.setattr(documents, "RESTLESS", -1)
     assert remembered_sha256(path) == first  # it was young when it was hashed, so it is hashed again
-    monkeypatch.setattr(disk, "sha256", None)
+    monkeypatch.setattr(documents, "sha256", None)
     assert remembered_sha256(path) == first
 
 
@@ -482,9 +482,9 @@ def test_a_file_that_changes_while_it_is_read_is_refused(tmp_path: Path, monkeyp
 
 def test_a_file_of_which_nothing_is_known_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.jsonl", lines(1, 2))
-    expected = disk.sha256(path)
-    monkeypatch.setattr(disk, "RESTLESS", -1)
-    monkeypatch.setattr(disk, "sha256", None)
+    expected = documents.sha256(path)
+    monkeypatch.setattr(documents, "RESTLESS", -1)
+    monkeypatch.setattr(documents, "sha256", None)
     assert btviz.load(path).facts["files"][0]["sha256"] == remembered_sha256(path) == expected
 
 
@@ -501,7 +501,7 @@ def test_a_file_that_changes_while_it_is_read_and_hashed_is_refused(
         write(path, lines(next(n)))
         return replace(parsed, sha256="0" * 64)  # of a mixture
 
-    monkeypatch.setattr(disk, "RESTLESS", -1)
+    monkeypatch.setattr(documents, "RESTLESS", -1)
     monkeypatch.setattr(ingest, "parse", parse)
     with pytest.raises(DataError, match="changed while it was read"):
         btviz.load(path)
@@ -552,7 +552,10 @@ def test_the_published_hashes_tell_a_smaller_size(tmp_path: Path, monkeypatch: p
 
     small = write(tmp_path / "clone" / "30k" / "train.jsonl", lines(1, 2))
     large = write(tmp_path / "clone" / "330k" / "train.jsonl", lines(3, 4, 5))
-    hashes = {disk.sha256(small): ("beavertails-30k", "train"), disk.sha256(large): ("beavertails-330k", "train")}
+    hashes = {
+        documents.sha256(small): ("beavertails-30k", "train"),
+        documents.sha256(large): ("beavertails-330k", "train"),
+    }
     monkeypatch.setattr(ingest, "published_files", lambda: hashes)
     with pytest.warns(UserWarning, match="beavertails-330k holds its rows"):
         ds = btviz.load(tmp_path / "clone")

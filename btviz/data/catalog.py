@@ -37,6 +37,7 @@ from btviz.errors import NotFoundError, UsageError
 from btviz.store import (
     Entry,
     Key,
+    Shape,
     Store,
     check_name,
     data_dir,
@@ -281,6 +282,7 @@ def add(
         _catalogue_file(),
         # merged again: another process may have added files to this name meanwhile
         lambda known: {**known, name: merged(known.get(name)).document()},
+        shape=_RECORDS,
     )
     ds = _recorded(name, changed[name])
     report_problems(ds, strict=False)
@@ -302,7 +304,7 @@ def register(name: str, key: Key) -> None:
     record = _record(name)
     if name in synthetic.SYNTHETIC_NAMES or name in RELEASES or (record is not None and "entry" not in record):
         raise UsageError(f"A new data set was to be called {name!r}; that is the name of another. Choose another name.")
-    update_document(_catalogue_file(), lambda known: {**known, name: {"entry": key.to_document()}})
+    update_document(_catalogue_file(), lambda known: {**known, name: {"entry": key.to_document()}}, shape=_RECORDS)
 
 
 def _check_new(name: str) -> None:
@@ -328,7 +330,7 @@ def remove(name: str) -> None:
     record = _record(name)
     if record is None:
         raise _no_such_name(name)
-    update_document(_catalogue_file(), lambda known: {k: v for k, v in known.items() if k != name})
+    update_document(_catalogue_file(), lambda known: {k: v for k, v in known.items() if k != name}, shape=_RECORDS)
     if "entry" not in record:
         drop_received(Recipe.of_document(record).sources)
 
@@ -355,7 +357,20 @@ def adopted() -> list[str]:
 
 def catalogue() -> dict[str, Any]:
     """What every adopted name stands for: a recipe of files, or an entry of the store."""
-    return read_document(_catalogue_file())
+    return read_document(_catalogue_file(), shape=_RECORDS)
+
+
+def _is_record(_: tuple[str, ...], record: Any) -> bool:
+    if "entry" in record:
+        return bool(Key.of_document(record["entry"]).digest)
+    recipe = Recipe.of_document(record)
+    texts = [text for source in recipe.sources for text in (source.path, source.sha256)]
+    texts += [text for column in recipe.columns for text in column]
+    known = recipe.release is None or recipe.release in RELEASES
+    return known and len(recipe.sources) > 0 and all(isinstance(text, str) for text in texts)
+
+
+_RECORDS = Shape(_is_record)
 
 
 def _catalogue_file() -> Path:

@@ -17,7 +17,7 @@ from btviz.models.protocol import RECORD, SCORES_ORDER, stacked_scores
 from btviz.scores.answers import valid_scores
 from btviz.scores.policies import ANSWERS, joined_answers, policy_answers, settle_items
 from btviz.scores.signs import SignCheck, check_sign
-from btviz.store import Draft, Entry, Key, Store, fingerprint, read_document, update_document
+from btviz.store import Draft, Entry, Key, Shape, Store, fingerprint, read_document, update_document
 from btviz.store.paths import data_dir
 
 VERSION = 1
@@ -85,7 +85,7 @@ def add_scores(ds: Dataset, scores: pl.DataFrame, *, answers: pl.DataFrame) -> p
 
 def is_taken(ds: Dataset, name: str, *, fingerprint: str) -> bool:
     """Whether scores by another model than that with a fingerprint are kept under a name."""
-    known = read_document(_index()).get(ds.fingerprint, {}).values()
+    known = read_document(_index(), shape=_INDEX).get(ds.fingerprint, {}).values()
     return any(
         document["params"]["model"] == name and document["params"].get("of") != fingerprint for document in known
     )
@@ -111,7 +111,7 @@ def forget_scores(ds: Dataset, model: str) -> int:
     NotFoundError
         If none are kept under that name.
     """
-    known = read_document(_index()).get(ds.fingerprint, {})
+    known = read_document(_index(), shape=_INDEX).get(ds.fingerprint, {})
     gone = [label for label, document in known.items() if document["params"]["model"] == model]
     if not gone:
         names = sorted({document["params"]["model"] for document in known.values()})
@@ -226,7 +226,7 @@ def _written(scores: pl.DataFrame) -> str:
 
 
 def _entries(ds: Dataset) -> list[Entry]:
-    documents = read_document(_index()).get(ds.fingerprint, {})
+    documents = read_document(_index(), shape=_INDEX).get(ds.fingerprint, {})
     entries = [_entry(document) for _, document in sorted(documents.items())]
     return [entry for entry in entries if entry is not None]
 
@@ -253,7 +253,16 @@ def _by_model(scores: pl.DataFrame) -> list[tuple[tuple[str, str], pl.DataFrame]
 
 def _change_index(ds: Dataset, change: Callable[[Index], Index]) -> None:
     """Change what is kept of a data set, under a lock between processes."""
-    update_document(_index(), lambda index: {**index, ds.fingerprint: change(index.get(ds.fingerprint, {}))})
+    update_document(
+        _index(), lambda index: {**index, ds.fingerprint: change(index.get(ds.fingerprint, {}))}, shape=_INDEX
+    )
+
+
+def _is_kept(_: tuple[str, ...], document: Any) -> bool:
+    return bool(Key.of_document(document).digest) and isinstance(document["params"]["model"], str)
+
+
+_INDEX = Shape(_is_kept, depth=2)
 
 
 def _label(model: str, kind: str) -> str:

@@ -23,7 +23,7 @@ from btviz.errors import DataError, NotFoundError, UsageError
 from btviz.session.content import ContentPolicy
 from btviz.session.exports import export_table
 from btviz.session.ids import from_hex, hex_id
-from btviz.store import read_document, update_document
+from btviz.store import Shape, read_document, update_document
 from btviz.store.paths import data_dir
 
 NOTES = pl.Schema({"pair_id": ID, "tag": pl.String(), "note": pl.String(), "time": pl.Datetime("us", time_zone="UTC")})
@@ -32,6 +32,18 @@ NOTES = pl.Schema({"pair_id": ID, "tag": pl.String(), "note": pl.String(), "time
 LONGEST_TAG = 60
 
 _Document = dict[str, dict[str, Any]]
+
+
+def _is_note(names: tuple[str, ...], kept: Any) -> bool:
+    return (
+        from_hex(names[0]) >= 0
+        and _tag(names[1]) == names[1]
+        and isinstance(kept["note"], str)
+        and datetime.fromisoformat(kept["time"]).tzinfo is not None
+    )
+
+
+_SHAPE = Shape(_is_note, depth=2)
 
 _Step = dict[tuple[str, str], tuple[Any, Any]]
 """What a change made of each tag of each pair: before and after, None where there is none."""
@@ -78,7 +90,7 @@ class Notes:
         """`pair_id`, `tag`, `note`, `time` (UTC) of the pairs in the data set, by pair and tag."""
         rows = [
             (from_hex(pair), tag, kept["note"], datetime.fromisoformat(kept["time"]))
-            for pair, tags in read_document(self._path).items()
+            for pair, tags in read_document(self._path, shape=_SHAPE).items()
             for tag, kept in tags.items()
         ]
         table = pl.DataFrame(rows, schema=NOTES, orient="row").sort("pair_id", "tag")
@@ -159,7 +171,8 @@ class Notes:
         time = datetime.now(UTC).isoformat(timespec="microseconds")
         added: dict[str, dict[str, Any]] = {}
         for pair, tag, note in rows:
-            added.setdefault(hex_id(pair), {})[tag] = {"note": note, "time": time}
+            text = note.encode(errors="replace").decode()  # half of a pair of surrogates is no text
+            added.setdefault(hex_id(pair), {})[tag] = {"note": text, "time": time}
 
         def change(document: dict[str, Any]) -> dict[str, Any]:
             return {**document, **{pair: {**document.get(pair, {}), **tags} for pair, tags in added.items()}}
@@ -174,7 +187,7 @@ class Notes:
             before.update(document)
             return change(document)
 
-        after = update_document(self._path, changed)
+        after = update_document(self._path, changed, shape=_SHAPE)
         step = {(pair, tag): (before.get(pair, {}).get(tag), after.get(pair, {}).get(tag)) for pair, tag in touched}
         if any(old != new for old, new in step.values()):
             self._steps.append(step)
@@ -205,7 +218,7 @@ class Notes:
                     changed.setdefault(pair, {})[tag] = old
             return {pair: tags for pair, tags in changed.items() if tags}
 
-        update_document(self._path, back)
+        update_document(self._path, back, shape=_SHAPE)
         return n
 
     def remove(self, pair_ids: int | Iterable[int], *, tag: str | None = None) -> None:

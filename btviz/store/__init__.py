@@ -16,12 +16,10 @@ if TYPE_CHECKING:
         Arrival,
         StoreWarning,
         locked,
-        read_document,
-        remembered_sha256,
         sha256,
-        update_document,
         write_file,
     )
+    from btviz.store.documents import Shape, read_document, remembered_sha256, update_document
     from btviz.store.entry import Draft, Entry
     from btviz.store.folder import Store, open_saved, save_entry
     from btviz.store.keys import JSON, Key, check_name, fingerprint

@@ -15,12 +15,10 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
 import filelock
 
 from btviz.errors import StoreError, UsageError
-from btviz.store.paths import data_dir
 
 PATIENCE = 5.0
 """Seconds to wait for a lock before saying so."""
@@ -362,135 +360,6 @@ def await_lock(path: Path, *, what: str) -> filelock.BaseFileLock:
 def _of_any_thread(path: Path) -> filelock.BaseFileLock:
     make_folder(path.parent)
     return filelock.FileLock(path, thread_local=False)
-
-
-def read_document(path: Path) -> dict[str, Any]:
-    """Read a JSON object without a lock; an absent file is an empty one.
-
-    Parameters
-    ----------
-    path : Path
-        The file.
-
-    Returns
-    -------
-    dict
-        What it holds.
-
-    Raises
-    ------
-    StoreError
-        If the file cannot be read or holds no JSON object.
-    """
-    path = Path(path)
-    try:
-        return _read(path)
-    except DamagedError as error:
-        raise StoreError(
-            f"Asked to read {path}; found it damaged: {error}. Repair it, or rename it to begin anew."
-        ) from error
-
-
-def update_document(path: Path, change: Callable[[dict[str, Any]], dict[str, Any]]) -> dict[str, Any]:
-    """Read, change and write one small JSON file, under a lock between processes.
-
-    Parameters
-    ----------
-    path : Path
-        The file; absent counts as ``{}``. A damaged one is set aside with a `StoreWarning`
-        and also counts as ``{}``. A lock file ``.<name>.lock`` stays beside it.
-    change : callable
-        Takes the document and returns the new one. If it raises, the file stays as it was.
-
-    Returns
-    -------
-    dict
-        The new document, as it is on the disk.
-
-    Raises
-    ------
-    UsageError
-        If `change` returns no dict, or one that is not JSON.
-    StoreError
-        If the disk is full or the folder cannot be written.
-    """
-    path = Path(path)
-    with locked(path.with_name(f".{path.name}.lock"), what=path.name):
-        try:
-            document = _read(path)
-        except DamagedError as error:
-            set_aside(path, reason=str(error), advice="An empty document takes its place.")
-            document = {}
-        before = encode(document, what=path.name)
-        changed = change(document)
-        if not isinstance(changed, dict):
-            raise UsageError(f"A change of {path.name} returned {changed!r}. Return the changed dict.")
-        data = encode(changed, what=path.name)
-        if data != before or not path.exists():
-            write_file(path, data)
-    return changed
-
-
-def remembered_sha256(path: Path, *, hashed: Callable[[Path], str] | None = None) -> str:
-    """Hash of a file; asked again, read from memory while nothing says that the file has changed.
-
-    A file that was written within a few seconds of its hashing may have been written once more with the same times,
-    as clocks of disks are coarse: it is hashed again until it has rested.
-
-    Parameters
-    ----------
-    path : Path
-        The file, which is there. A link counts as what it points to.
-    hashed : callable, optional
-        Hashes a file that rests and of which nothing is known, and may do more with its bytes on the way. What it
-        gives is taken if the file did not change meanwhile.
-
-    Returns
-    -------
-    str
-        As `sha256` gives it.
-    """
-    memory = data_dir() / "sources.json"
-    now, state = time.time_ns(), _state(path)
-    entry = read_document(memory).get(str(path), {})
-    if entry.get("state") == state and entry.get("rested"):
-        return str(entry["sha256"])  # nothing is locked or written: the folder may be read-only
-    is_calm = now - max(state["changed"], state["renamed"]) > RESTLESS * 1e9
-    digest = hashed(path) if hashed and is_calm and entry.get("state") != state else None
-    if digest is None or _state(path) != state:
-        digest = sha256(path)
-    rested = is_calm and _state(path) == state
-    record = {"state": state, "rested": rested, "sha256": digest}
-    if record != entry:
-        with suppress(StoreError):  # a memory that cannot be written costs time and nothing else
-            update_document(memory, lambda known: {**known, str(path): record})
-    return digest
-
-
-def _state(path: Path) -> dict[str, int]:
-    """What differs once a file was written, or another put in its place; its size and time alone can be set back."""
-    state = path.stat()
-    return {
-        "size": state.st_size,
-        "changed": state.st_mtime_ns,
-        "renamed": state.st_ctime_ns,
-        "inode": state.st_ino,
-    }
-
-
-def _read(path: Path) -> dict[str, Any]:
-    with disk_errors(f"read {path.name}", path.parent):
-        try:
-            data = path.read_bytes()
-        except FileNotFoundError:
-            return {}
-    try:
-        document = json.loads(data)
-    except ValueError as error:
-        raise DamagedError(f"it is not JSON ({error})") from error
-    if not isinstance(document, dict):
-        raise DamagedError("it holds no JSON object")
-    return document
 
 
 def encode(value: object, *, what: str) -> bytes:

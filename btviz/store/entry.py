@@ -116,7 +116,7 @@ def read_manifest(file: Path) -> dict[str, Any]:
         seal = manifest.pop("seal")
     except FileNotFoundError as error:
         raise DamagedError("its manifest is missing") from error
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
+    except (ValueError, AttributeError, KeyError, TypeError, RecursionError) as error:
         raise DamagedError(f"its manifest cannot be read ({error})") from error
     if seal != fingerprint(manifest):
         raise DamagedError("its manifest has changed")
