@@ -174,3 +174,42 @@ def other_backbone(folder: Path, *, seed: int = 0) -> Path:
     tensors = {f"transformer.{key}": torch.randn_like(t) * 0.2 for key, t in weights.items()}
     save_shards(folder, tensors | {"score_head.weight": torch.randn(1, HIDDEN)})
     return folder
+
+
+GUARD_CHAT = (
+    "{% if messages[-1]['role'] != 'assistant' %}{{ raise_exception('no answer') }}{% endif %}<s>Task: {{ guideline }} "
+    "{% for m in messages %}{{ m['role'] }}: {{ m['content'] }}\n{% endfor %}safe or unsafe, Yes or No:"
+)
+VERDICTS = ["safe", "unsafe", "Yes", "No", " yes no", "Safety: Safe", "Safety: Unsafe", "Safety: Controversial"]
+
+
+def guard(
+    folder: Path, *, model_type: str = "llama", chat: str | None = GUARD_CHAT, seed: int = 0, scale: float = 1
+) -> Path:
+    """Write a model that answers in words: random weights, in the layout that its architecture is released in."""
+    torch.manual_seed(seed)
+    texts = [*TEXTS, *VERDICTS * 30, "Harmful request: yes Response refusal: no Harmful response: yes"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<pad>", "<s>", "</s>"]
+    trainer = trainers.BpeTrainer(
+        vocab_size=400, special_tokens=special, show_progress=False,
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+    )  # fmt: skip
+    tokenizer.train_from_iterator(texts, trainer)
+    tokenizer.decoder = decoders.ByteLevel()
+    folder.mkdir(parents=True, exist_ok=True)
+    fast = save_tokenizer(folder, tokenizer, chat=chat, bos_token="<s>", eos_token="</s>", pad_token="<pad>")
+    fast.model_max_length = 1024
+    fast.save_pretrained(folder)
+    config = transformers.AutoConfig.for_model(
+        model_type, vocab_size=len(fast), hidden_size=HIDDEN, intermediate_size=48, num_hidden_layers=2, head_dim=8,
+        num_attention_heads=4, num_key_value_heads=2, max_position_embeddings=1024, bos_token_id=1, eos_token_id=2,
+        pad_token_id=0,
+    )  # fmt: skip
+    model = transformers.AutoModelForCausalLM.from_config(config)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn_like(parameter) * 0.3 * scale)
+    model.save_pretrained(folder)
+    return folder

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 _COMMON_OPTIONS = ("override_sign", "as_json")
 
 _OPTIONS_BY_WAY = {
-    "models": ("kind", "dtype", "device", "tokens_per_batch", "engine", "workers", *_COMMON_OPTIONS),
+    "models": ("kind", "guard", "dtype", "device", "tokens_per_batch", "engine", "workers", *_COMMON_OPTIONS),
     "probes": ("kind", "encoder", *_COMMON_OPTIONS),
     "files": ("columns", "prompt", "response", "policy", "by", "moderator", "scorer", *_COMMON_OPTIONS),
     "forget": (),
@@ -43,6 +43,9 @@ _OPTIONS_BY_WAY = {
     "--encoder", default="words", show_default=True, help="what probes read: words, static, minilm or a model"
 )
 @click.option("--kind", help="reward, cost or moderation, where the model does not say it; of --probes, which")
+@click.option(
+    "--guard", metavar="NAME|FILE", help="how a model that answers in words is asked and read: docs/guards.md"
+)
 @click.option("--dtype", help="float32, bfloat16 or float16; by default what suits the device")
 @click.option("--device", help="cpu, cuda or cuda:1; by default a GPU if there is one")
 @click.option("--tokens-per-batch", type=int, help="tokens that go through a model at once; by default what suits it")
@@ -88,6 +91,7 @@ def score_command(  # noqa: PLR0913  # an option each
     probes: bool,
     encoder: str,
     kind: str | None,
+    guard: str | None,
     dtype: str | None,
     device: str | None,
     tokens_per_batch: int | None,
@@ -118,7 +122,7 @@ def score_command(  # noqa: PLR0913  # an option each
         fit_probes(request, kind=kind, encoder=encoder)
     elif models:
         run = {"engine": engine, "workers": workers, "tokens_per_batch": tokens_per_batch}
-        run_models(request, models, loading={"kind": kind, "dtype": dtype, "device": device}, run=run)
+        run_models(request, models, loading={"kind": kind, "dtype": dtype, "device": device, "guard": guard}, run=run)
     else:
         named = {"prompt": prompt, "response": response, "policy": policy, "by": by}
         import_scores(request, files, columns=columns, options={**named, "moderator": moderator, "scorer": scorer})

@@ -102,7 +102,9 @@ class Worker:
             return origin
         device = origin.device and origin.device.partition(":")[0]  # a worker sees its own GPU alone
         try:
-            return load_score_model(origin.source, kind=origin.kind, dtype=origin.dtype, device=device)
+            return load_score_model(
+                origin.source, kind=origin.kind, dtype=origin.dtype, device=device, guard=origin.guard
+            )
         except NotFoundError as error:
             raise NotFoundError(
                 f"Asked to score with {self._name!r} on Ray; {platform.node()} could not load it. Put its files on "

@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from btviz.errors import DataError, UsageError
+from btviz.errors import DataError, UsageError, require
 from btviz.models.checkpoint import Checkpoint
+from btviz.models.guards import Guard, bundled_guards, guard_of
 from btviz.models.protocol import recorded_threshold
 from btviz.taxonomy.categories import TAXONOMIES
 
@@ -35,6 +36,27 @@ class Head:
     activation: str | None = None
 
 
+def guard_for(checkpoint: Checkpoint, *, kind: str | None, stated: Guard | None) -> Guard | None:
+    """Return the guard that a model which answers in words is read by; None for a model that has a head for scores."""
+    if SCORE_HEAD not in checkpoint.tensors:
+        _refuse_code_of_its_own(checkpoint)
+    answers = checkpoint.architecture.endswith("ForCausalLM") and SCORE_HEAD not in checkpoint.tensors
+    if not answers:
+        if stated is not None:
+            raise UsageError(
+                f"Asked to load {checkpoint.name!r} as a guard; its architecture is {checkpoint.architecture or None!r}, "
+                "which gives scores and no words. Leave --guard out."
+            )
+        return None
+    guard = stated or guard_of(checkpoint.name)
+    if guard is not None and kind in {"reward", "cost"}:
+        raise UsageError(
+            f"Asked to load {checkpoint.name!r} as a {kind} model; it answers in words and has no head for a score. "
+            "Ask for kind='moderation', or give the model that was trained to score."
+        )
+    return guard
+
+
 def recognise_head(checkpoint: Checkpoint, *, kind: str | None) -> Head:
     """Tell the head of a checkpoint by its tensors, its configuration and its name."""
     if SCORE_HEAD in checkpoint.tensors:
@@ -48,9 +70,22 @@ def recognise_head(checkpoint: Checkpoint, *, kind: str | None) -> Head:
         raise DataError(
             f"Asked to load {checkpoint.name!r} as a score model; its architecture is "
             f"{checkpoint.architecture or None!r} and it has no {SCORE_HEAD}. Give a sequence classifier, or a model "
-            "with the head of Safe RLHF."
+            "with the head of Safe RLHF; of a model that answers in words, say by --guard how: one of "
+            f"{', '.join(bundled_guards())}, or a file (docs/guards.md)."
         )
     return _classifier(checkpoint, kind=kind)
+
+
+def _refuse_code_of_its_own(checkpoint: Checkpoint) -> None:
+    """Refuse a model that is Python which comes with it, as ArmoRM, URM, InternLM2-reward and MD-Judge v0.2 are."""
+    if checkpoint.config.get("auto_map") and not hasattr(
+        require("transformers", extra="models"), checkpoint.architecture
+    ):
+        raise DataError(
+            f"Asked to load {checkpoint.name!r}; its {checkpoint.architecture or 'network'} is code that comes with it "
+            "(auto_map in its config.json), and btviz runs none. Score where you trust that code, and read the scores "
+            "with btviz score --from."
+        )
 
 
 def _kind_of(checkpoint: Checkpoint) -> str:

@@ -18,18 +18,16 @@ from btviz.errors import DataError, MissingExtraError, UsageError, choice, requi
 from btviz.machine.memory import BYTES, Room, announce_need
 from btviz.models.batches import by_length
 from btviz.models.checkpoint import Checkpoint, open_checkpoint, resolve_folder
-from btviz.models.heads import BEAVER, CLASSIFIER, Head, recognise_head
-from btviz.models.network import PaddedBatch, pad, read_beaver, read_classifier, read_config, readable
+from btviz.models.guards import Guard, read_guard
+from btviz.models.heads import BEAVER, CLASSIFIER, Head, guard_for, recognise_head
+from btviz.models.network import PaddedBatch, pad, read_beaver, read_classifier, read_config, read_generator, readable
 from btviz.models.probes import Probe, is_probe, load_probe
 from btviz.models.protocol import KINDS
 from btviz.models.records import LOG_ODDS, PROBABILITY, ScoreRecord
-from btviz.models.templates import MAX_LENGTH, ChatTemplate, Encoded, FixedTemplate, TextEncoder, TextPair
+from btviz.models.templates import MAX_LENGTH, ChatTemplate, CutWarning, Encoded, FixedTemplate, TextEncoder, TextPair
 from btviz.models.throughput import Shape
+from btviz.models.verdicts import GuardText, VerdictRead
 from btviz.store import expanded, fingerprint
-
-
-class CutWarning(UserWarning):
-    """A model does not read the ends of some texts."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +38,7 @@ class Origin:
     kind: str | None
     dtype: str | None
     device: str | None
+    guard: str | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,6 +89,7 @@ class LoadedModel:
     _pad_id: int = field(repr=False)
     _skipped: int | None = field(repr=False)
     _n_ids: int = field(repr=False)
+    verdicts: VerdictRead | None = field(default=None, repr=False)
 
     @property
     def record(self) -> ScoreRecord:
@@ -124,6 +124,9 @@ class LoadedModel:
         array of float32, shape (n,), or (n, k) for moderation
             NaN for a row without a token, or with a token that the network has not.
         """
+        longest = max((row.shape[-1] for row in rows), default=0)
+        if self.verdicts is not None:
+            return self.verdicts(rows, length=max(longest, length or 1))
         torch = require("torch", extra="models")
         encoded, is_readable = readable(rows, n_ids=self._n_ids)
         longest = max(row.shape[-1] for row in encoded)
@@ -184,6 +187,8 @@ class LoadedModel:
     def report_cuts(self, rows: Sequence[Encoded], what: str, *, so: str = "") -> None:
         """Warn with the number of texts that are as long as what the model reads, what they are, and what follows."""
         longest = self.encoder.max_length
+        if self.verdicts is not None:
+            return  # its template says so where it leaves out the end of an answer
         if cut := sum(row.shape[-1] == longest for row in rows):
             warnings.warn(
                 f"{cut:,} of {len(rows):,} {what} reach the {longest:,} tokens that {self.name} reads; what comes "
@@ -207,6 +212,7 @@ class LoadedModel:
 _TEMPLATES: Mapping[type, str] = {
     FixedTemplate: "conversation of Safe RLHF",
     ChatTemplate: "chat template of the tokenizer",
+    GuardText: "question to a guard",
     TextPair: "pair of texts",
 }
 """What models read an answer in, for records."""
@@ -231,7 +237,12 @@ _READERS = {
 
 
 def load_score_model(
-    name_or_folder: str | Path, *, kind: str | None = None, dtype: str | None = None, device: str | None = None
+    name_or_folder: str | Path,
+    *,
+    kind: str | None = None,
+    dtype: str | None = None,
+    device: str | None = None,
+    guard: str | Path | None = None,
 ) -> LoadedModel | Probe:
     """Load a reward, cost or moderation model from safetensors; no code that comes with it is run.
 
@@ -243,7 +254,7 @@ def load_score_model(
         Hub name, or folder with ``config.json``, a tokenizer and safetensors. Recognised are models
         with the head of Safe RLHF (``score_head``) on any backbone, and any sequence classifier: with one
         output a reward model, with several a moderation model, which with 14 unnamed outputs
-        has those of BeaverTails in their order.
+        has those of BeaverTails in their order. A model that answers in words is read as a guard.
     kind : {"reward", "cost", "moderation"}, optional
         Default: what the name says, else what the configuration says.
     dtype : {"float32", "bfloat16", "float16"}, optional
@@ -251,6 +262,9 @@ def load_score_model(
         type, not by device: those in bfloat16 by a CPU and by a GPU differ in their last bits.
     device : str, optional
         "cpu", "cuda" or "cuda:1". Default: a GPU if there is one.
+    guard : str or Path, optional
+        Name of a bundled guard, or a file of one's own, that says how a model that answers in words is asked and read
+        (docs/guards.md). Default: the bundled one that describes a checkpoint of this name.
 
     Returns
     -------
@@ -286,9 +300,13 @@ def load_score_model(
         return load_probe(name_or_folder)
     name, folder = resolve_folder(name_or_folder)
     checkpoint = open_checkpoint(folder, name=name)
+    form, place = _form(dtype, device)
+    source = str(folder if expanded(name_or_folder).is_dir() else name)
+    origin = Origin(source, kind, dtype, device and str(device), None if guard is None else str(guard))
+    if described := guard_for(checkpoint, kind=kind, stated=None if guard is None else read_guard(guard)):
+        return _load_guard(checkpoint, described, form=form, place=place, origin=origin)
     head = recognise_head(checkpoint, kind=kind)
     encoder, pad_id = _encoder(checkpoint, head)
-    form, place = _form(dtype, device)
     announce_need(name, n_parameters=checkpoint.n_parameters, dtype=form, device=place)
     read = read_beaver if head.name == BEAVER else read_classifier
     network = read(checkpoint, dtype=getattr(require("torch", extra="models"), form), device=place)
@@ -306,13 +324,46 @@ def load_score_model(
         n_parameters=checkpoint.n_parameters,
         shape=Shape.of(config, n_parameters=checkpoint.n_parameters),
         tokens_per_batch=TOKENS[place.partition(":")[0]],
-        origin=Origin(str(folder if expanded(name_or_folder).is_dir() else name), kind, dtype, device and str(device)),
+        origin=origin,
         encoder=encoder,
         _network=network,
         _activation=_activation(head),
         _pad_id=pad_id,
         _skipped=None if head.name == BEAVER else checkpoint.config.get("pad_token_id"),
         _n_ids=config.vocab_size,
+    )
+
+
+def _load_guard(checkpoint: Checkpoint, guard: Guard, *, form: str, place: str, origin: Origin) -> LoadedModel:
+    """Load a model that answers in words."""
+    config = read_config(checkpoint).get_text_config()
+    tokenizer = _tokenizer(checkpoint)
+    positions = getattr(config, "max_position_embeddings", None) or LONGEST
+    longest = min(LONGEST, positions, tokenizer.model_max_length)
+    encoder = GuardText(guard, tokenizer, max_length=longest, name=checkpoint.name)
+    pad_id = _pad_id(config, tokenizer)
+    announce_need(checkpoint.name, n_parameters=checkpoint.n_parameters, dtype=form, device=place)
+    network = read_generator(checkpoint, dtype=getattr(require("torch", extra="models"), form), device=place)
+    return LoadedModel(
+        name=checkpoint.name,
+        kind="moderation",
+        fingerprint=fingerprint(checkpoint.fingerprint, VERSION, guard.fingerprint, longest, form),
+        labels=guard.labels,
+        threshold=guard.threshold,
+        layout=f"guard: {guard.title}",
+        dtype=form,
+        device=place,
+        n_parameters=checkpoint.n_parameters,
+        shape=Shape.of(config, n_parameters=checkpoint.n_parameters),
+        tokens_per_batch=max(1, TOKENS[place.partition(":")[0]] // (len(guard.questions) * len(guard.starts))),
+        origin=origin,
+        encoder=encoder,
+        _network=network,
+        _activation=None,
+        _pad_id=pad_id,
+        _skipped=None,
+        _n_ids=config.vocab_size,
+        verdicts=VerdictRead(network, encoder, pad_id=pad_id, n_ids=config.vocab_size),
     )
 
 
@@ -347,8 +398,7 @@ def _encoder(checkpoint: Checkpoint, head: Head) -> tuple[TextEncoder, int]:
     config = read_config(checkpoint).get_text_config()
     tokenizer = _tokenizer(checkpoint)
     positions = getattr(config, "max_position_embeddings", None) or LONGEST
-    fillers = (config.pad_token_id, tokenizer.pad_token_id)
-    pad_id = next((i for i in fillers if i is not None and 0 <= i < config.vocab_size), 0)
+    pad_id = _pad_id(config, tokenizer)
     if head.name != CLASSIFIER:
         if tokenizer.eos_token_id is None:
             raise DataError(
@@ -363,6 +413,11 @@ def _encoder(checkpoint: Checkpoint, head: Head) -> tuple[TextEncoder, int]:
         return template, pad_id
     # some encoders keep their first two positions for themselves
     return TextPair(tokenizer, max_length=min(LONGEST, positions - 2, tokenizer.model_max_length)), pad_id
+
+
+def _pad_id(config: Any, tokenizer: Any) -> int:
+    fillers = (config.pad_token_id, tokenizer.pad_token_id)
+    return next((i for i in fillers if i is not None and 0 <= i < config.vocab_size), 0)
 
 
 def _check_writes(template: ChatTemplate, checkpoint: Checkpoint) -> None:

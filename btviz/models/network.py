@@ -61,6 +61,11 @@ def read_classifier(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Calla
     return EndRead(model.base_model, head)
 
 
+def read_generator(checkpoint: Checkpoint, *, dtype: Any, device: str) -> Any:
+    """Build the network of a model that answers in words."""
+    return _load("AutoModelForCausalLM", checkpoint, dtype=dtype, device=device)
+
+
 def read_config(checkpoint: Checkpoint) -> Any:
     """Configuration as transformers understands it, where each setting has one name on every backbone."""
     transformers = require("transformers", extra="models")

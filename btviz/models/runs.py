@@ -138,6 +138,8 @@ def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, l
         started = time.monotonic()
         for batch, scores in runner.run(model, batches):
             meter.count(batch, _table(journal.add(batch, scores), model, warn=False))
+    if isinstance(model, LoadedModel) and model.verdicts is not None:
+        model.verdicts.announce(model.name)
     if isinstance(model, LoadedModel) and isinstance(runner, LocalEngine):
         lengths = np.concatenate([lengths_of(batch.inputs) for batch in batches])
         seconds = time.monotonic() - started

@@ -26,6 +26,10 @@ _INNER_SPACE = re.compile(r"[^\s▁Ġ][\s▁Ġ]")
 _SAMPLES = ("hi", "What now?", "1+1", "(see", "été", "東京は", "x\ny", '"why"', "3.5 km, or so", "a  b")
 
 
+class CutWarning(UserWarning):
+    """A model does not read the ends of some texts."""
+
+
 class TextEncoder(Protocol):
     """Turns prompts and responses into what a network reads."""
 
