@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     )
     from btviz.store.documents import Shape, read_document, remembered_sha256, update_document
     from btviz.store.entry import Draft, Entry
-    from btviz.store.folder import Store, open_saved, save_entry
+    from btviz.store.folder import Store, open_saved, recover_saved, save_entry
     from btviz.store.keys import JSON, Key, check_name, fingerprint
     from btviz.store.outputs import discard, keep_stream, table_bytes_as, write_output, write_outputs
     from btviz.store.paths import data_dir, expanded, figures_dir, notebooks_dir, released_notebooks

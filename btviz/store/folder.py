@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import secrets
 import shutil
 from collections.abc import Callable
@@ -160,6 +161,7 @@ def save_entry(folder: Path, key: Key, *, make: Callable[[Draft], None]) -> Entr
         If the disk is full or the folder cannot be written.
     """
     folder = expanded(folder).absolute()
+    recover_saved(folder, kind=key.kind)
     if not _may_replace(folder, kind=key.kind):
         raise UsageError(f"Asked to save to {folder}; there is something else. Name a new folder.")
     temporary = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
@@ -171,14 +173,49 @@ def save_entry(folder: Path, key: Key, *, make: Callable[[Draft], None]) -> Entr
         make(draft)
         with disk_errors(f"save to {folder.name}", folder.parent):
             seal(draft, key)
-            if folder.exists():
-                shutil.rmtree(folder)
-            temporary.rename(folder)
-            sync(folder.parent)
+            _swap(temporary, folder)
     except BaseException:
+        recover_saved(folder, kind=key.kind)
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return open_saved(folder, kind=key.kind)
+
+
+def _swap(temporary: Path, folder: Path) -> None:
+    """Put a sealed folder in the place of another, which is whole under one of the two names at any moment."""
+    before = folder.with_name(f".{folder.name}-{secrets.token_hex(4)}")
+    if folder.exists():
+        folder.rename(before)
+    temporary.rename(folder)
+    sync(folder.parent)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def recover_saved(folder: Path | str, *, kind: str) -> None:
+    """Put back what a process that was killed while it swapped folders has left without its name: the newest.
+
+    Parameters
+    ----------
+    folder : path-like
+        Where it was to be; nothing happens if something is there.
+    kind : str
+        The kind of its key.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written.
+    """
+    folder = expanded(folder).absolute()
+    if folder.exists() or not folder.parent.is_dir():
+        return
+    hidden = re.compile(re.escape(f".{folder.name}-") + "[0-9a-f]{8}")
+    left = [path for path in folder.parent.iterdir() if hidden.fullmatch(path.name) and (path / MANIFEST).is_file()]
+    for path in sorted(left, key=lambda path: (path / MANIFEST).stat().st_mtime_ns, reverse=True):
+        if _may_replace(path, kind=kind) and not folder.exists():
+            with disk_errors(f"put back {folder.name}", folder.parent):
+                path.rename(folder)
+                sync(folder.parent)
 
 
 def _may_replace(folder: Path, *, kind: str) -> bool:
@@ -218,6 +255,7 @@ def open_saved(folder: Path, *, kind: str) -> Entry:
         If a file is not what was written.
     """
     folder = expanded(folder).absolute()
+    recover_saved(folder, kind=kind)
     if not (folder / MANIFEST).is_file():
         raise NotFoundError(f"Asked for {kind} in {folder}; nothing was saved there. Check the path.")
     try:

@@ -16,7 +16,7 @@ from btviz.errors import BtvizError, UsageError
 from btviz.models.probes.regression import LinearHeads, Scorer, targets
 from btviz.models.protocol import RECORD, as_scores
 from btviz.models.records import PROBABILITY, ScoreRecord
-from btviz.store import Draft, Key, expanded, fingerprint, open_saved, save_entry
+from btviz.store import Draft, Key, expanded, fingerprint, open_saved, recover_saved, save_entry
 from btviz.texts.embedding import Encoder, load_encoder
 from btviz.texts.embedding.result import joined
 
@@ -222,6 +222,7 @@ def is_probe(folder: Path | str) -> bool:
     -------
     bool
     """
+    recover_saved(folder, kind=KIND)
     return (expanded(folder) / "probe.json").is_file()
 
 
