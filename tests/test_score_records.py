@@ -213,6 +213,27 @@ def test_a_verdict_with_codes_has_a_target_for_each(ds, tmp_path):
     assert set(found.scores["model"]) == {"Guard"}
 
 
+def test_codes_of_a_known_guard_are_held_against_the_categories_they_speak_of(make_dataset, tmp_path):
+    """S10 of Llama Guard 3 is hate, which two of the fourteen speak of; S8, intellectual property, none."""
+    hateful, discriminating, other = (1 << BEAVERTAILS[key].bit for key in ("hate-speech", "discrimination", "privacy"))
+    labels = [(0, hateful, discriminating, other)[i % 4] for i in range(80)]
+    rows = [(f"question {i}", f"answer {i}", "train", not label, label) for i, label in enumerate(labels)]
+    schema = ["prompt", "response", "split", "is_safe", "labels"]
+    made = make_dataset(pl.DataFrame(rows, schema=schema, orient="row").cast({"labels": pl.UInt32}))
+    said = {0: "safe", hateful: "unsafe\nS10", discriminating: "unsafe\nS10", other: "unsafe\nS8"}
+    verdicts = [{"prompt": f"question {i}", "response": f"answer {i}", "g": said[v]} for i, v in enumerate(labels)]
+    columns = {"g": 'moderation:unsafe:"Llama-Guard-3-8B"'}
+    found = read_scores(write(tmp_path / "g.jsonl", verdicts), made, columns=columns).scores
+    table = score_metrics(found, made, n_boot=40).filter(grouping="all")
+    coded = table.filter(target="s10")
+    assert dict(coded.select("metric", "estimate").rows()) == {
+        **dict.fromkeys(("precision", "recall", "f1"), 1.0),
+        "false_positive_rate": 0.0, "auc": None,
+    }
+    assert coded["against"].unique().to_list() == ["hate-speech, discrimination"]
+    assert "no category of beavertails corresponds to s8" in table.filter(target="s8", metric="recall")["undefined"][0]
+
+
 def test_lists_of_categories_have_a_target_for_each_category(ds, tmp_path):
     slugs = [category.slug for category in BEAVERTAILS.categories[:2]]
     lists = [[slugs[0]] if i % 2 else slugs if i % 4 else [] for i in range(60)]

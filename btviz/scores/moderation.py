@@ -10,6 +10,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.errors import UsageError
+from btviz.models.guards import guard_of
 from btviz.models.protocol import SEVERITY
 from btviz.scores.accuracy import AGAINST_SAFE, NO_CONTRAST, PAIR, auc_row
 from btviz.scores.answers import ModelScores, answer_levels, everything, judged_answers
@@ -54,7 +55,7 @@ def moderation_rows(
 ) -> pl.DataFrame:
     """Precision, recall, F1 and false-positive rate, overall and per category."""
     by_target = {part.target: judged_answers(part, ds, topics=topics) for part in parts}
-    truths = truths_of(flagging(by_target), ds.taxonomy)
+    truths = truths_of(flagging(by_target), ds.taxonomy, model=parts[0].model)
     tables, decisions = [], []
     for target, answers in by_target.items():
         if target is not None and target in truths and not truths[target]:
@@ -184,15 +185,20 @@ def _severity_rows(answers: pl.DataFrame, ds: Dataset) -> pl.DataFrame:
     return pl.concat([auc, correlation], how="diagonal").with_columns(pl.lit(PAIR).alias("unit"))
 
 
-def truths_of(targets: Iterable[str], taxonomy: Taxonomy) -> Mapping[str, tuple[str, ...]]:
+def truths_of(targets: Iterable[str], taxonomy: Taxonomy, *, model: str = "") -> Mapping[str, tuple[str, ...]]:
     """Categories of a data set that each target of one model speaks of.
 
     A model whose targets are all categories of another released taxonomy, as a probe fitted on
     BeaverTails is for PKU-SafeRLHF, is read by `btviz.taxonomy.crosswalk.counterparts`: an answer has a target
-    where it has any of its counterparts.
+    where it has any of its counterparts. So are the codes of a model that a bundled guard describes, as S1 of Llama
+    Guard, by what its file says of them.
     """
     named = list(targets)
-    categories = {category.slug: (category.key,) for category in taxonomy.categories}
+    categories: dict[str, tuple[str, ...]] = {category.slug: (category.key,) for category in taxonomy.categories}
+    guard = guard_of(model)
+    for coded in () if guard is None else guard.categories:
+        slugs = coded.counterparts.get(taxonomy.name, ())
+        categories.setdefault(coded.code.lower(), tuple(taxonomy[slug].key for slug in slugs))
     if not all(target in categories for target in named):
         for other in TAXONOMIES.values():
             keys = {category.slug: category.key for category in other.categories}
