@@ -2,7 +2,7 @@
 
 import json
 import re
-from functools import reduce
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -228,7 +228,8 @@ def test_codes_of_a_known_guard_are_held_against_the_categories_they_speak_of(ma
     coded = table.filter(target="s10")
     assert dict(coded.select("metric", "estimate").rows()) == {
         **dict.fromkeys(("precision", "recall", "f1"), 1.0),
-        "false_positive_rate": 0.0, "auc": None,
+        "false_positive_rate": 0.0,
+        "auc": None,
     }
     assert coded["against"].unique().to_list() == ["hate-speech, discrimination"]
     assert "no category of beavertails corresponds to s8" in table.filter(target="s8", metric="recall")["undefined"][0]
@@ -357,7 +358,8 @@ def test_what_the_page_says_of_columns_is_read():
 
 def test_functions_of_the_page_are_there():
     for name in re.findall(r"`btviz\.([\w.]+)", PAGE):
-        assert reduce(getattr, name.split("."), btviz)
+        room, _, function = name.rpartition(".")
+        assert callable(getattr(import_module(f"btviz.{room}" if room else "btviz"), function))
 
 
 def test_records_are_kept_with_the_scores(ds, tmp_path):
