@@ -9,7 +9,7 @@ import pytest
 from hostile import MARK, readable, write_release
 from notebook_runner import execute, printed, with_cells
 
-NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "05_review_and_correct.ipynb"
+NOTEBOOK = Path(__file__).parents[1] / "notebooks" / "06_review_and_correct.ipynb"
 
 WORKED = """
 from fake_front import tell
