@@ -374,5 +374,8 @@ def test_records_are_kept_with_the_scores(ds, tmp_path):
         -1,
         0,
     )
+    assert known["direction_source"] == "stated when they were read"
+    guessed = read_scores(write(tmp_path / "g.jsonl", answers(cost=[float(i) for i in range(60)])), ds).scores
+    assert btviz.score_records(guessed)["direction_source"].to_list() == ["assumed from the column's name"]
     assert "turned" in known["no_boundary"]
     assert "no probability" in known["no_probability"]

@@ -21,7 +21,19 @@ if TYPE_CHECKING:
 
 _METRICS = ("model", "target", "metric", "threshold", "unit", "n", "support", "prompts", "estimate", "low", "high")
 _CEILINGS = ("metric", "label", "n", "n_distinct", "n_contradictory", "ceiling")
-_RECORDS = ("model", "kind", "target", "zero", "scale", "threshold", "turned", "revision", "max_tokens", "maker")
+_RECORDS = (
+    "model",
+    "kind",
+    "target",
+    "zero",
+    "scale",
+    "threshold",
+    "turned",
+    "direction_source",
+    "revision",
+    "max_tokens",
+    "maker",
+)
 _RANGE = ("model", "kind", "target", "n", "mean", "sd", "min", "q50", "max", "share_at_max")
 _COMPARED = ("model", "before", "after", "statistic", "n", "prompts", "estimate", "low", "high")
 _RATINGS = ("model", "kind", "policy", "n", "win_rate", "elo", "low", "high")

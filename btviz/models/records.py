@@ -51,6 +51,8 @@ class ScoreRecord:
         Ends of what the scores range over by their making; None where there is none, or it is not known.
     turned : bool
         Whether high meant the opposite in the file they were read from.
+    direction_source : str or None
+        Who says what a higher score means; None of a model that was run, whose kind says it.
     rescaled : str or None
         What else was done with the numbers of the file.
     revision, template, max_tokens, maker : optional
@@ -70,6 +72,7 @@ class ScoreRecord:
     low: float | None = None
     high: float | None = None
     turned: bool = False
+    direction_source: str | None = None
     rescaled: str | None = None
     revision: str | None = None
     template: str | None = None
@@ -124,7 +127,7 @@ class ScoreRecord:
         if self.scale != other.scale:
             changes["scale"] = OTHER
         changes |= {k: None for k in ("low", "high", "max_tokens") if getattr(self, k) != getattr(other, k)}
-        for name in ("threshold_source", "rescaled", "revision", "template", "maker"):
+        for name in ("threshold_source", "direction_source", "rescaled", "revision", "template", "maker"):
             said = [text for text in (getattr(self, name), getattr(other, name)) if text]
             changes[name] = "; ".join(dict.fromkeys(part for text in said for part in text.split("; "))) or None
         return replace(self, **changes)

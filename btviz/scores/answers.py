@@ -174,7 +174,7 @@ _RECORDED = pl.Schema(
     {name: pl.String() for name in ("model", "kind", "target", "direction", "zero", "scale")}
     | {"n": pl.Int64(), "low": pl.Float64(), "high": pl.Float64(), "threshold": pl.Float64()}
     | {"threshold_source": pl.String(), "turned": pl.Boolean()}
-    | {name: pl.String() for name in ("rescaled", "revision", "template")}
+    | {name: pl.String() for name in ("direction_source", "rescaled", "revision", "template")}
     | {"max_tokens": pl.Int64(), "maker": pl.String(), "no_boundary": pl.String(), "no_probability": pl.String()}
 )
 
@@ -193,9 +193,10 @@ def score_records(scores: pl.DataFrame) -> pl.DataFrame:
         `model`, `kind`, `target`, `direction` (what a higher score says), `zero` (what 0 means: "boundary", "presumed
         boundary", "unknown", "nothing"), `scale` ("log-odds", "probability", "verdict", "other", null where nobody
         said), `n` (scores), `low`, `high` (what they range over by their making), `threshold` (a moderator flags
-        above it), `threshold_source`, `turned`, `rescaled`, `revision`, `template`, `max_tokens` (a text is cut off
-        after so many), `maker`; `no_boundary`, `no_probability` (why 0 parts nothing, and why a score speaks of no
-        probability; null where there is nothing to say). See `btviz.models.ScoreRecord`.
+        above it), `threshold_source`, `turned`, `direction_source` (who says what a higher score means),
+        `rescaled`, `revision`, `template`, `max_tokens` (a text is cut off after so many), `maker`; `no_boundary`,
+        `no_probability` (why 0 parts nothing, and why a score speaks of no probability; null where there is nothing
+        to say). See `btviz.models.ScoreRecord`.
 
     Raises
     ------

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -21,7 +21,7 @@ from btviz.models.records import PRESUMED, UNKNOWN, ScoreRecord
 from btviz.scores.answers import valid_scores
 from btviz.scores.identity import CHOSEN, TEXTS, AnswerColumns, AnswerFile, AnswerRows, answer_rows
 from btviz.scores.policies import ANSWERS, settle_items
-from btviz.scores.score_columns import SAFE, UNSAFE, Meaning, meanings_of, numbers_in, scored
+from btviz.scores.score_columns import SAFE, STATED, UNSAFE, Meaning, meanings_of, numbers_in, scored
 from btviz.taxonomy.categories import BEAVERTAILS, Taxonomy
 
 _TOGETHER = (
@@ -259,7 +259,9 @@ def scores_of(
             for model, inside in ((given or name, None),) if by_scorer is None else by_scorer:
                 part = numbers if inside is None else numbers.set(~inside, None)
                 asked = rows if inside is None else rows.filter(inside)
-                column = _Column(name, model, what, part if inside is None else part.filter(inside))
+                column = _Column(
+                    name, model, what, part if inside is None else part.filter(inside), columns is not None
+                )
                 table, report = column.matched(asked, answers=answers, owner=owner)
                 tables.append(table)
                 reports.append(report)
@@ -274,6 +276,9 @@ def scores_of(
 _REPORTED = {"target": pl.String, "note": pl.String}
 
 
+ASSUMED = "assumed from the column's name"
+
+
 @dataclass(frozen=True, eq=False)
 class _Column:
     """Numbers of a column that are one model's."""
@@ -282,6 +287,7 @@ class _Column:
     model: str
     what: Meaning
     numbers: pl.Series
+    stated: bool
 
     def matched(
         self, rows: pl.DataFrame, *, answers: AnswerRows, owner: Dataset
@@ -292,7 +298,8 @@ class _Column:
         known = rows.select("pair_id", score.alias("score")).join(owner.pairs, on="pair_id", how="semi")
         scores = known.drop_nulls("score")
         stamp = {"model": self.model, "kind": what.kind, "target": UNSAFE if what.target == SAFE else what.target}
-        columns = {**stamp, **what.record(self.numbers).columns()}
+        record = replace(what.record(self.numbers), direction_source=STATED if self.stated else ASSUMED)
+        columns = {**stamp, **record.columns()}
         table = as_scores(scores.with_columns(pl.lit(v, SCORES[k]).alias(k) for k, v in columns.items()))
         counts = {
             "rows": rows.height,

@@ -34,6 +34,8 @@ OVERALL = (SEVERITY, UNSAFE)
 SAFE, CATEGORIES = "safe", "categories"
 """What a column of a moderator may be besides: the probability of no harm, or lists of the categories it names."""
 
+STATED = "stated when they were read"
+
 _LARGEST = 3.4028235e38
 """As models give no larger ones, a score beyond float32 is a fault of the file, and its square has no value."""
 
@@ -124,7 +126,7 @@ class Meaning:
             return ScoreRecord(
                 "moderation",
                 threshold=self.threshold,
-                threshold_source="stated when they were read" if stated else None,
+                threshold_source=STATED if stated else None,
                 scale=None if is_level else VERDICT if verdict else PROBABILITY,
                 low=None if is_level else 0.0,
                 high=None if is_level else 1.0,
@@ -137,7 +139,7 @@ class Meaning:
         return ScoreRecord(
             self.kind,
             boundary=self.boundary,
-            threshold_source="stated when they were read" if self.threshold is not None else None,
+            threshold_source=STATED if self.threshold is not None else None,
             scale=OTHER if within else None,
             low=ends[0],
             high=ends[1],
