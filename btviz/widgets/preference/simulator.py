@@ -20,6 +20,9 @@ from btviz.widgets.parts.view import View
 REPEATS, N_BOOT = 400, 500
 """Fewer than the defaults of `simulate_preferences`, so that the picture keeps up with a hand on a slider."""
 
+MARGIN = 0.1
+"""Bound on |2p - 1| below which labels count as practically orthogonal, as `btviz.orthogonality` takes it."""
+
 WIDTH = 820.0
 """Width of both panels on a screen."""
 
@@ -32,7 +35,7 @@ _SLIDERS: Mapping[str, tuple[Any, str, dict[str, Any]]] = {
         "Intra-prompt correlation",
         {"min": 0.0, "max": 0.9, "step": 0.05, "value": 0.3},
     ),
-    "n": (ipywidgets.IntSlider, "Comparisons in all", {"min": 60, "max": 2400, "step": 60, "value": 600}),
+    "n": (ipywidgets.IntSlider, "Comparisons in all", {"min": 60, "max": 9600, "step": 60, "value": 600}),
 }
 
 _WIDE = {"description_width": "150px"}
@@ -98,7 +101,13 @@ class PreferenceSimulator(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywi
     def _drawn(self) -> alt.HConcatChart:
         planted = self._result.planted
         return simulated_intervals(
-            self._result.samples, truth=planted.observable_p, planted=planted.p, width=WIDTH, size=LABEL_SIZE
+            self._result.samples,
+            truth=planted.observable_p,
+            planted=planted.p,
+            margin=MARGIN,
+            ends=(0.0, 1.0),  # so that one sees intervals move and shrink, and none lies outside
+            width=WIDTH,
+            size=LABEL_SIZE,
         )
 
     def _tell(self) -> None:
