@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -111,6 +112,7 @@ def _mapping(columns: tuple[str, ...]) -> dict[str, str]:
 
 
 def _tables(judgements: pl.DataFrame, reference: str | None) -> tuple[dict[str, pl.DataFrame], dict[str, str]]:
+    from btviz.machine import bar
     from btviz.scores import (
         judge_agreement,
         judge_position_bias,
@@ -119,17 +121,27 @@ def _tables(judgements: pl.DataFrame, reference: str | None) -> tuple[dict[str, 
         swap_consistency,
     )
 
-    tables = {
-        "win_rates": judgement_win_rates(judgements, reference=reference),
-        "ratings": judgement_ratings(judgements, reference=reference),
+    measures: dict[str, Callable[[], pl.DataFrame]] = {
+        "win_rates": partial(judgement_win_rates, judgements, reference=reference),
+        "ratings": partial(judgement_ratings, judgements, reference=reference),
+        "judge_position_bias": partial(judge_position_bias, judgements),
+        "swap_consistency": partial(swap_consistency, judgements),
+        "judge_agreement": partial(judge_agreement, judgements),
     }
-    absent = {}
-    for measure in (judge_position_bias, swap_consistency, judge_agreement):
-        try:
-            tables[measure.__name__] = measure(judgements)
-        except BtvizError as error:  # one that does not apply must not lose the others
-            absent[measure.__name__] = str(error)
+    tables, absent = {}, {}
+    with bar("Measuring judgements", total=len(measures)) as update:
+        for done, (name, measure) in enumerate(measures.items()):
+            update(done)
+            try:
+                tables[name] = measure()
+            except BtvizError as error:  # one that does not apply must not lose the others
+                if name not in _OF_JUDGES:
+                    raise
+                absent[name] = str(error)
     return tables, absent
+
+
+_OF_JUDGES = ("judge_position_bias", "swap_consistency", "judge_agreement")
 
 
 def _print_against(rates: pl.DataFrame, reference: str) -> None:
