@@ -10,6 +10,7 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import special, stats
+from scipy.stats.contingency import relative_risk
 
 from btviz.cli.report import table_rows
 from btviz.stats.agreement import mcnemar
@@ -21,6 +22,7 @@ from btviz.stats.clustered import (
     jackknife,
     lift_interval,
     phi_interval,
+    ratio_interval,
     share_interval,
 )
 from btviz.stats.quantiles import (
@@ -308,3 +310,30 @@ def test_lifts_are_covered_from_never_to_often(lift: float):
     assert np.isfinite(found.low).mean() > 0.9
     held = (found.low <= lift) & (lift <= found.high)
     assert held[np.isfinite(found.low)].mean() >= 0.93 - 2 * ERROR
+
+
+def test_a_ratio_of_shares_of_single_items_is_scipys_relative_risk():
+    hits, n = np.zeros(1000), np.zeros(1000)
+    n[:400], hits[:90] = 1, 1
+    hit, of = np.zeros(1000), np.zeros(1000)
+    of[400:], hit[400:460] = 1, 1
+    found = ratio_interval(hits[:, None], n[:, None], over=(hit[:, None], of[:, None]))
+    known = relative_risk(90, 400, 60, 600)
+    assert found.estimate[0] == pytest.approx(known.relative_risk)
+    low, high = known.confidence_interval(0.95)
+    assert np.log([found.low[0], found.high[0]]) == pytest.approx(np.log([low, high]), rel=0.02)
+
+
+def test_a_ratio_with_few_prompts_on_a_side_has_no_ends_or_wide_ones():
+    n, of = np.zeros((300, 1)), np.zeros((300, 1))
+    n[:15], of[15:] = 1, 1
+    hits, hit = n * (np.arange(300) % 2 == 0)[:, None], of * (np.arange(300) % 3 == 0)[:, None]
+    assert np.isnan(ratio_interval(hits, n, over=(hit, of)).low[0])
+    n[:40], of[:40] = 1, 0
+    few = n * (np.arange(300) < 3)[:, None]
+    rare = ratio_interval(few, n, over=(hit * of, of))
+    assert rare.is_bounded[0]
+    assert rare.low[0] < rare.estimate[0] < rare.high[0]
+    none = ratio_interval(n, n, over=(0 * of, of))
+    assert np.isnan(none.estimate[0])
+    assert np.isnan(none.low[0])

@@ -12,6 +12,7 @@ import made_topics
 import nbformat
 import numpy as np
 import polars as pl
+import polars.testing
 import pytest
 from click.testing import CliRunner
 from fake_front import Front, state_of
@@ -22,8 +23,11 @@ import btviz
 from btviz.cli.app import app
 from btviz.cli.explore import document_of
 from btviz.errors import UsageError
+from btviz.labels.agreement import agreement_among, pair_votes, vote_counts
 from btviz.session import ContentPolicy, hex_id
 from btviz.session.clauses import Tables
+from btviz.stats.agreement import coefficient_interval, rating_sums
+from btviz.stats.resampling import cluster_sums
 from btviz.taxonomy import BEAVERTAILS
 
 
@@ -232,8 +236,10 @@ def test_what_is_not_there_is_said(page):
     with pytest.raises(UsageError, match="meaning"):
         page.search("something", by="meaning")
     front = Front(page)
-    front.tell("canvas", name="network")
-    assert "network" in received(front, "say")["text"]
+    front.tell("canvas", name="globe")
+    assert "globe" in received(front, "say")["text"]
+    front.tell("against", topic=3)
+    assert "Topic 3 was to be compared with" in received(front, "say")["text"]
 
 
 def test_the_command_writes_a_document_of_one_cell(tmp_path, monkeypatch):
@@ -343,3 +349,65 @@ def test_a_selection_that_others_share_moves_the_page_and_the_page_moves_them(sa
     assert len(selection.pair_ids) == sample.items.filter("is_safe").height
     page.close()
     selection.clear()
+
+
+@pytest.mark.slow
+def test_agreement_of_a_selection_is_that_of_these_pairs_alone(page, sample):
+    front = Front(page)
+    front.tell("canvas", name="agreement")
+    page.click("categories", "Privacy violation")
+    drawn = received(front, "canvas")
+    chosen = page.selection.pair_ids
+    votes = pair_votes(sample)
+    among = np.isin(votes.pair_id, chosen.to_numpy())
+    by_prompt = cluster_sums(
+        rating_sums(votes.n_raters[among], votes.n_positive[among]), clusters=votes.prompt_id[among]
+    )
+    for number, row in enumerate(drawn["rows"]):
+        expected = coefficient_interval("agreement", by_prompt[:, number])
+        found = [row[name] for name in ("p", "low", "high")]
+        assert found == [pytest.approx(end[0]) for end in (expected.estimate, expected.low, expected.high)]
+        alpha = coefficient_interval("krippendorff_alpha", by_prompt[:, number]).estimate[0]
+        assert row["alpha"] == (None if np.isnan(alpha) else pytest.approx(alpha))
+    everything = btviz.annotator_agreement(sample)
+    columns = ("n_pairs", "n_prompts", "prevalence", "agreement", "agreement_low", "krippendorff_alpha")
+    pl.testing.assert_frame_equal(agreement_among(vote_counts(sample)).select(columns), everything.select(columns))
+    assert "in part what was chosen" in drawn["doubt"]
+    page.selection.set(chosen, origin="read last week")
+    assert "in part what was chosen" not in received(front, "canvas")["doubt"]
+
+
+def test_lines_of_the_network_are_phi_of_the_selection(page, sample):
+    front = Front(page)
+    page.click("safety", "unsafe")
+    front.tell("canvas", name="network")
+    drawn = received(front, "canvas")
+    chosen = sample.items.filter(~pl.col("is_safe")).select("pair_id", "labels", "is_safe")
+    table = btviz.cooccurrence(chosen.lazy(), population="pairs", taxonomy=sample.taxonomy)
+    known = {(a, b): (value, n) for a, b, value, n in table.select("row", "col", "phi", "n_both").rows()}
+    keys = sample.taxonomy.keys
+    large = {pair for pair, (value, _) in known.items() if value is not None and abs(value) >= 0.1}
+    lines = {(keys[a], keys[b]): (value, low, high, n) for a, b, value, low, high, n in drawn["edges"]}
+    assert {frozenset(pair) for pair in lines} == {frozenset(pair) for pair in large}
+    for (a, b), (value, low, high, n) in lines.items():
+        assert (value, n) == (pytest.approx(known.get((a, b), known.get((b, a)))[0]), known[a, b][1])
+        assert low < value < high
+    front.tell("cell", slugs=[drawn["keys"][5]], how="replace")
+    assert page.selection.clauses[-1].words == drawn["labels"][5]
+
+
+def test_a_topic_is_compared_with_another(sample, made, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    topics = btviz.fit_topics(sample, embeddings=btviz.embed(sample, text="prompt", encoder="words"), random_state=0)
+    page = btviz.explore(sample, topics=topics, policy=ContentPolicy())
+    front = Front(page)
+    page.click("topics", 0)
+    front.tell("canvas", name="contrast")
+    front.tell("against", topic=1)
+    drawn = received(front, "canvas")
+    one, other = (topics.assignments.filter(pl.col("topic") == k)["pair_id"] for k in (0, 1))
+    table = btviz.category_contrast(sample, one, against=other)
+    assert [row["ratio"] for row in drawn["rows"]] == table["ratio"].to_list()
+    assert [row["rest"] for row in drawn["rows"]] == table["share_rest"].to_list()
+    assert f"{topics.topics['name'][1]}: {table['n_rest'][0]:,} pairs" in drawn["heading"]
+    page.close()

@@ -17,6 +17,7 @@ GRIDS = {
     "shares": grids.shares,
     "phis": grids.phis,
     "lifts": grids.lifts,
+    "ratios": grids.ratios,
     "areas": grids.areas,
     "agreement": pooled.agreement,
     "measures": pooled.measures,

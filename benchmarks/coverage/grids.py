@@ -1,4 +1,4 @@
-"""Grids of shares, phi, lift and AUC."""
+"""Grids of shares, phi, lift, ratios of shares and AUC."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from statistics import NormalDist
 import numpy as np
 
 from benchmarks.coverage.cells import SIZES, Seen, blocks, sizes
-from btviz.stats.clustered import lift_interval, phi_interval, share_interval
+from btviz.stats.clustered import lift_interval, phi_interval, ratio_interval, share_interval
 from btviz.stats.separation import auc_interval
 
 SHARES = (0.02, 0.05, 0.1, 0.3, 0.5, 0.8, 0.95, 0.98)
@@ -81,6 +81,22 @@ def lifts(prompts: int, *, draws: int) -> Iterator[str]:
             found = lift_interval(hits * inside, n * inside, of=(hits, n))
             seen.add(found.low, found.high, truth=lift, effective=found.effective, bounded=found.is_bounded)
         yield seen.line(f"lift {lift:g} of share {overall:g}, topic {topic:g}, {prompts} prompts, {kind}")
+
+
+def ratios(prompts: int, *, draws: int) -> Iterator[str]:
+    """Share among chosen items over that among the others; prompts have items on both sides."""
+    for kind, chosen, other, ratio in itertools.product(SIZES[:3], (0.2, 0.5), (0.02, 0.1, 0.3), (0.3, 1.0, 3.0)):
+        rng = np.random.default_rng([prompts, SIZES.index(kind), *(round(1000 * v) for v in (chosen, other, ratio))])
+        seen, correlation = Seen(), 0.0 if kind == "single" else 0.3
+        k = (1 - correlation) / correlation if correlation else math.inf
+        for some in blocks(prompts, draws):
+            n = sizes(rng, kind, prompts=prompts, draws=some)
+            inside = rng.binomial(n, chosen)
+            both = rng.beta(other * k, (1 - other) * k, n.shape) if correlation else other
+            hits, rest = rng.binomial(inside, both * min(ratio, 1)), rng.binomial(n - inside, both / max(ratio, 1))
+            found = ratio_interval(hits, inside, over=(rest, n - inside))
+            seen.add(found.low, found.high, truth=ratio, effective=found.effective, bounded=found.is_bounded)
+        yield seen.line(f"ratio {ratio:g} of share {other:g}, {chosen:g} chosen, {prompts} prompts, {kind}")
 
 
 def areas(prompts: int, *, draws: int) -> Iterator[str]:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.labels.population import Group, label_histogram
-from btviz.stats.association import Integers, joint_counts, ratio, wilson
+from btviz.stats.association import Floats, joint_counts, ratio, wilson
+from btviz.stats.clustered import FEWEST_EFFECTIVE, lift_interval, ratio_interval, share_interval
+from btviz.stats.resampling import cluster_sums
 from btviz.taxonomy.categories import Taxonomy
 
 RULE = "a category holds for a pair if at least half of its annotations flag it (a tie counts)"
@@ -163,8 +166,10 @@ def labels_per_item(
     return histogram.tabulate(table)
 
 
-def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.DataFrame:
-    """Compare how often each category occurs among some pairs and among the rest.
+def category_contrast(
+    ds: Dataset, pair_ids: pl.Series | Iterable[int], *, against: pl.Series | Iterable[int] | None = None
+) -> pl.DataFrame:
+    """Compare how often each category occurs among some pairs and among the rest, or among some others.
 
     Parameters
     ----------
@@ -172,6 +177,9 @@ def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.Da
         Its pairs are counted, as far as their labels are known.
     pair_ids : Series or iterable of int
         The pairs chosen; ids that the data set does not hold are left out.
+    against : Series or iterable of int, optional
+        The pairs to compare with, all others by default; those that are chosen, too, count as chosen. Two topics are
+        compared by giving the pairs of one and of the other.
 
     Returns
     -------
@@ -180,42 +188,33 @@ def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.Da
 
         - `category` (released key); `n_category`, `n`, `share` (0 .. 1): chosen pairs with the
           category, chosen pairs, and the first over the second;
-        - `n_category_rest`, `n_rest`, `share_rest`: the same for the pairs not chosen;
-        - `n_all`, `share_all`: for all pairs counted; `lift` = `share` / `share_all` (0 ..);
+        - `n_category_rest`, `n_rest`, `share_rest`: the same for the pairs to compare with;
+        - `n_all`, `share_all`: for both together; `lift` = `share` / `share_all` (0 ..), and
+          `ratio` = `share` / `share_rest` (0 ..);
+        - `share_low`, `share_high`, `share_rest_low`, `share_rest_high`, `lift_low`, `lift_high`, `ratio_low`,
+          `ratio_high`: 95 % intervals by prompt, null where fewer than 20 effective prompts are chosen, for `ratio`
+          also where fewer are on the other side; `lift` and `ratio` have no upper end where nothing bounds it;
         - `n_excluded`: chosen pairs whose labels are unknown or contradict each other;
         - `undefined`: why a value is null; `population` ("pairs", or "prompts" where there are no answers), `rule`.
 
     Notes
     -----
-    There are no intervals: pairs chosen because of where they lie, or of what they say, are no
-    sample of anything. `btviz.topic_categories` has intervals for topics.
+    An interval says how far a value would move with other prompts of which pairs are chosen by the same rule, in each
+    category alone. Where the rule names a category, its lift is what was chosen, and no finding. Sources of the
+    formulas: `btviz.stats.clustered`.
     """
-    ids = pair_ids if isinstance(pair_ids, pl.Series) else pl.Series(list(pair_ids), dtype=pl.UInt64)
-    pairs = ds.items.select("pair_id", "labels", "is_safe")
-    pairs = pairs.with_columns(pl.col("pair_id").is_in(ids.cast(pl.UInt64).unique().implode()).alias("chosen"))
+    ids = _pair_ids(pair_ids)
+    pairs = ds.items.select("pair_id", "prompt_id", "labels", "is_safe")
+    pairs = pairs.with_columns(pl.col("pair_id").is_in(ids.implode()).alias("chosen"))
+    if against is not None:
+        pairs = pairs.filter(pl.col("chosen") | pl.col("pair_id").is_in(_pair_ids(against).implode()))
     # of a prompt without an answer it is said what it asks for, whether or not somebody says that this is safe
     known = pairs.drop_nulls(["labels"] if ds.item == "prompt" else ["labels", "is_safe"])
-    chosen, rest = (
-        _category_totals(known.filter(pl.col("chosen") == side), len(ds.taxonomy)) for side in (True, False)
-    )
-    n, n_rest = int(known["chosen"].sum()), int((~known["chosen"]).sum())
-    share, share_all = ratio(chosen, n), ratio(chosen + rest, n + n_rest)
-    table = pl.DataFrame(
-        {
-            "category": ds.taxonomy.keys,
-            "n_category": chosen,
-            "n": n,
-            "share": share,
-            "n_category_rest": rest,
-            "n_rest": n_rest,
-            "share_rest": ratio(rest, n_rest),
-            "n_all": n + n_rest,
-            "share_all": share_all,
-            "lift": ratio(share, share_all),
-            "n_excluded": int(pairs["chosen"].sum()) - n,
-        },
-        schema_overrides={"n": pl.Int64, "n_rest": pl.Int64, "n_all": pl.Int64, "n_excluded": pl.Int64},
-    )
+    is_chosen = known["chosen"].to_numpy()
+    flags = np.column_stack([ds.taxonomy.flags(known["labels"].to_numpy()), np.ones(known.height, np.bool_)])
+    both_sides = np.column_stack([flags & is_chosen[:, None], flags & ~is_chosen[:, None]]).astype(np.int8)
+    sums = cluster_sums(both_sides, clusters=known["prompt_id"].to_numpy())
+    table = _contrast_table(ds, sums, n_excluded=int(pairs["chosen"].sum()) - int(is_chosen.sum()))
     why = (
         pl.when(pl.col("n") == 0)
         .then(pl.lit(f"no {ds.item} is chosen"))
@@ -223,17 +222,40 @@ def category_contrast(ds: Dataset, pair_ids: pl.Series | Iterable[int]) -> pl.Da
         .then(pl.lit(f"every {ds.item} is chosen, so there is no rest"))
         .when(pl.col("share_all") == 0)
         .then(pl.lit(f"no {ds.item} has this category"))
+        .when(pl.col("share_low").is_null())
+        .then(pl.lit(f"fewer than {FEWEST_EFFECTIVE} effective prompts are chosen, which an interval needs"))
+        .when(pl.col("share_rest_low").is_null())
+        .then(pl.lit(f"fewer than {FEWEST_EFFECTIVE} effective prompts to compare with, which an interval needs"))
+        .when(pl.col("share_rest") == 0)
+        .then(pl.lit(f"no {ds.item} to compare with has this category"))
     )
-    floats = pl.selectors.float()
     return table.with_columns(
-        floats.fill_nan(None),
-        why.alias("undefined"),
-        pl.lit(f"{ds.item}s").alias("population"),
-        pl.lit(RULE).alias("rule"),
+        why.alias("undefined"), pl.lit(f"{ds.item}s").alias("population"), pl.lit(RULE).alias("rule")
     )
 
 
-def _category_totals(pairs: pl.DataFrame, n_categories: int) -> Integers:
-    sets = pairs.group_by("labels").len()
-    masks, weights = sets["labels"].cast(pl.Int64).to_numpy(), sets["len"].cast(pl.Int64).to_numpy()
-    return joint_counts(masks, weights=weights, size=n_categories).diagonal()
+def _pair_ids(given: pl.Series | Iterable[int]) -> pl.Series:
+    ids = given if isinstance(given, pl.Series) else pl.Series(list(given), dtype=pl.UInt64)
+    return ids.cast(pl.UInt64).unique()
+
+
+def _contrast_table(ds: Dataset, sums: Floats, *, n_excluded: int) -> pl.DataFrame:
+    """Shares and their ratios from sums by prompt: flags and number of chosen pairs, then those of the others."""
+    size = len(ds.taxonomy) + 1
+    ends = [size - 1, size, 2 * size - 1]
+    hits, n, hits_rest, n_rest = (sums[:, part] for part in np.split(np.arange(2 * size), ends))
+    share, share_rest = share_interval(hits, n), share_interval(hits_rest, n_rest)
+    ratios = {
+        "lift": lift_interval(hits, n, of=(hits + hits_rest, n + n_rest)),
+        "ratio": ratio_interval(hits, n, over=(hits_rest, n_rest)),
+    }
+    counts = {"n_category": hits, "n": n, "n_category_rest": hits_rest, "n_rest": n_rest, "n_all": n + n_rest}
+    totals = {name: np.broadcast_to(part.sum(axis=0), size - 1).astype(np.int64) for name, part in counts.items()}
+    columns: dict[str, Any] = {"category": ds.taxonomy.keys, **totals}
+    columns["share_all"] = ratio(totals["n_category"] + totals["n_category_rest"], totals["n_all"])
+    for name, found in {"share": share, "share_rest": share_rest, **ratios}.items():
+        columns |= {name: found.estimate, f"{name}_low": found.low, f"{name}_high": found.high}
+    order = ["category", "n_category", "n", "share", "n_category_rest", "n_rest", "share_rest", "n_all", "share_all"]
+    order += ["lift", "ratio"]
+    table = pl.DataFrame(columns).select(*order, pl.exclude(order))
+    return table.with_columns(pl.selectors.float().fill_nan(None), pl.lit(n_excluded, pl.Int64).alias("n_excluded"))

@@ -267,19 +267,11 @@ def lift_interval(
     share, overall = (share_of_sums(a, b, confidence=confidence) for a, b in ((part, whole), (all_hits, everything)))
     lift = np.where(overall.estimate > 0, ratio(share.estimate, overall.estimate), np.nan)
 
-    def log_lift(sums: Floats) -> Floats:
-        with np.errstate(divide="ignore", invalid="ignore"):
-            logs = np.log(sums)
-            return logs[..., 0] - logs[..., 1] - logs[..., 2] + logs[..., 3]
-
-    error, freedom = jackknife(np.stack([part, whole, all_hits, everything], axis=-1), log_lift)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        reach = t_quantile(confidence, df=freedom) * error
-        sloped = (lift * np.exp(-reach), lift * np.exp(reach))
+    sloped = _log_ratio_ends(part, whole, all_hits, everything, estimate=lift, confidence=confidence)
     # the same lift is the topic's share of the hits over its share of all items: better where few hits lie elsewhere
     of_hits, of_items = (share_of_sums(a, b, confidence=confidence) for a, b in ((part, all_hits), (whole, everything)))
     few_elsewhere = ~share.is_bounded & of_hits.is_bounded
-    bounded = share.is_bounded | few_elsewhere | ~np.isfinite(reach)
+    bounded = share.is_bounded | few_elsewhere | ~np.isfinite(sloped[1])
     flat = tuple(
         np.where(few_elsewhere, *ends)
         for ends in zip(ratio_of(of_hits, of_items), ratio_of(share, overall), strict=True)
@@ -287,6 +279,60 @@ def lift_interval(
     nothing = ~np.isfinite(lift) | (whole == everything).all(axis=0)
     low, high = (np.where(nothing, np.nan, np.where(bounded, *ends)) for ends in zip(flat, sloped, strict=True))
     return shown(ClusterInterval(lift, low, high, share.effective, share.rarer, bounded))
+
+
+def ratio_interval(
+    hits: ArrayLike, n: ArrayLike, *, over: tuple[ArrayLike, ArrayLike], confidence: float = 0.95
+) -> ClusterInterval:
+    """Interval of a share among some items over the share among others, for each column of sums by cluster.
+
+    Parameters
+    ----------
+    hits, n : array of float, shape (C, m)
+        Hits among some items, and these items, by cluster.
+    over : tuple of two arrays, shape (C, m)
+        Hits among others, none of which is among the former, and these others.
+    confidence : float
+        Level, 0 .. 1.
+
+    Returns
+    -------
+    ClusterInterval
+        NaN where the share among the others is 0, and ends where either side has fewer than `FEWEST_EFFECTIVE`
+        effective clusters.
+
+    Notes
+    -----
+    The logarithm of the ratio by the jackknife over clusters, which may have items on both sides; where few clusters
+    vary on a side, by MOVER (Donner & Zou 2012), which takes the two shares for independent.
+    """
+    part, whole, hit, of = np.broadcast_arrays(*(np.asarray(v, np.float64) for v in (hits, n, *over)))
+    top, bottom = (share_of_sums(a, b, confidence=confidence) for a, b in ((part, whole), (hit, of)))
+    estimate = np.where(bottom.estimate > 0, ratio(top.estimate, bottom.estimate), np.nan)
+    sloped = _log_ratio_ends(part, whole, hit, of, estimate=estimate, confidence=confidence)
+    bounded = top.is_bounded | bottom.is_bounded | ~np.isfinite(sloped[1])
+    low, high = (
+        np.where(np.isfinite(estimate), np.where(bounded, *ends), np.nan)
+        for ends in zip(ratio_of(top, bottom), sloped, strict=True)
+    )
+    effective = np.minimum(top.effective, bottom.effective)
+    return shown(ClusterInterval(estimate, low, high, effective, np.minimum(top.rarer, bottom.rarer), bounded))
+
+
+def _log_ratio_ends(
+    part: Floats, whole: Floats, hit: Floats, of: Floats, *, estimate: Floats, confidence: float
+) -> tuple[Floats, Floats]:
+    """Ends of a ratio of two shares on the scale of the logarithm, by the jackknife with its own freedom."""
+
+    def log_ratio(sums: Floats) -> Floats:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            logs = np.log(sums)
+            return logs[..., 0] - logs[..., 1] - logs[..., 2] + logs[..., 3]
+
+    error, freedom = jackknife(np.stack([part, whole, hit, of], axis=-1), log_ratio)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        reach = t_quantile(confidence, df=freedom) * error
+        return estimate * np.exp(-reach), estimate * np.exp(reach)
 
 
 def ratio_of(top: ClusterInterval, bottom: ClusterInterval) -> tuple[Floats, Floats]:

@@ -1,7 +1,7 @@
-"""What stands in the middle of the page: matrix, contrast, strata, map and plane, each an answer to the selection.
+"""What stands in the middle of the page: matrix, network, contrast, agreement, strata, map and plane.
 
-A canvas is numbers and words for the front end, which draws them; orders, axes and scales come from all pairs and stay
-as they are when the selection moves.
+Each is an answer to the selection: numbers and words for the front end, which draws them. Orders, axes and scales come
+from all pairs and stay as they are when the selection moves.
 """
 
 from __future__ import annotations
@@ -16,18 +16,27 @@ import polars as pl
 from numpy.typing import NDArray
 
 from btviz.data.dataset import Dataset
+from btviz.labels.agreement import SAFETY, VoteCounts, agreement_among
 from btviz.labels.associations import cooccurrence
 from btviz.labels.counts import category_contrast
 from btviz.plots import COEFFICIENTS
 from btviz.preference.comparisons import Comparisons, comparisons_of, levels_of
 from btviz.preference.shares import level_sums
 from btviz.session import Condition, Tables
-from btviz.stats.clustered import share_interval
+from btviz.stats.association import TwoByTwo, phi
+from btviz.stats.clustered import phi_interval, share_interval
+from btviz.stats.resampling import cluster_sums
 from btviz.taxonomy.words import LEVELS
 from btviz.widgets.inspector.index import PairIndex
 from btviz.widgets.page.facets import MOST_TOPICS, Mask
 
 FEW_PROMPTS = 50
+
+LEAST_PHI = 0.1
+"""A line of the network stands for a phi that is not smaller, whatever is selected."""
+
+BY_VOTES = frozenset({"safety", "categories", "dispute", "votes", "severity"})
+"""Facets whose values are what annotators said."""
 
 Xy = NDArray[np.float32]
 
@@ -39,6 +48,8 @@ class Scope:
     ids: pl.Series | None
     mask: Mask | None
     index: PairIndex
+    views: frozenset[str] = frozenset()
+    """By what they were selected."""
 
     @property
     def n(self) -> int:
@@ -88,22 +99,88 @@ def matrix(ds: Dataset, scope: Scope, *, coefficient: str) -> dict[str, Any]:
     }
 
 
-def contrast(ds: Dataset, scope: Scope) -> dict[str, Any]:
-    """Share of each category among the pairs selected, beside that among the rest."""
-    table = category_contrast(ds, ds.items["pair_id"] if scope.ids is None else scope.ids)
-    titles = {category.key: category.title for category in ds.taxonomy.categories}
-    columns = ("category", "n_category", "share", "share_rest", "lift")
-    rows = [
-        {"label": titles[key], "n": n, "share": share, "rest": rest, "lift": lift}
-        for key, n, share, rest, lift in table.select(columns).rows()
+def network(ds: Dataset, scope: Scope) -> dict[str, Any]:
+    """Categories as circles, and lines between those of which phi among the pairs selected is not small."""
+    index = scope.index
+    labelled = index.categorised if scope.mask is None else index.categorised & scope.mask
+    flags = ds.taxonomy.flags(index.labels[labelled]).astype(np.int64)
+    n, one = len(flags), flags.sum(axis=0)
+    row, col = np.triu_indices(len(ds.taxonomy), 1)
+    both = (flags.T @ flags)[row, col]
+    values = phi(TwoByTwo(np.full(len(row), n), one[row], one[col], both))
+    shown = np.flatnonzero(np.abs(np.nan_to_num(values)) >= LEAST_PHI)
+    row, col, values, both = row[shown], col[shown], values[shown], both[shown]
+    sums = cluster_sums(
+        np.column_stack([np.ones(n), flags, flags[:, row] & flags[:, col]]), clusters=index.prompt_code[labelled]
+    )
+    split = 1 + len(ds.taxonomy)
+    joint = 1 - 0.05 / max(1, split * (split - 1) // 2 - (split - 1))
+    found = phi_interval(sums[:, 1 + row], sums[:, 1 + col], both=sums[:, split:], n=sums[:, :1], confidence=joint)
+    edges = [
+        [int(a), int(b), float(value), _finite(low), _finite(high), int(k)]
+        for a, b, value, low, high, k in zip(row, col, values, found.low, found.high, both, strict=True)
     ]
-    n_rest = int(table["n_rest"][0]) if table.height else 0
+    own = "Chosen by labels: categories that are independent look opposed here." if scope.views & BY_VOTES else ""
+    return {
+        "name": "network",
+        "title": "Network of categories",
+        "labels": [category.title for category in ds.taxonomy.categories],
+        "keys": [category.slug for category in ds.taxonomy.categories],
+        "shares": (one / n).tolist() if n else [],
+        "edges": sorted(edges, key=lambda edge: abs(edge[2])),
+        "least": LEAST_PHI,
+        "heading": f"{scope.heading}; labels by majority. Circles: shares. Lines: phi of {LEAST_PHI} or more either "
+        "way, joint 95 % intervals by prompt",
+        "doubt": " ".join(words for words in (own, scope.doubt) if words),
+    }
+
+
+def agreement(ds: Dataset, scope: Scope, *, votes: VoteCounts) -> dict[str, Any]:
+    """Share of two annotators of one pair who say the same, of each category and of safety."""
+    table = agreement_among(votes, scope.mask)
+    titles = {category.key: category.title for category in ds.taxonomy.categories} | {SAFETY: "Safe or unsafe"}
+    columns = ("category", "n_pairs", "agreement", "agreement_low", "agreement_high", "krippendorff_alpha", "undefined")
+    rows = [
+        {"label": titles[key], "grouping": "all" if key == SAFETY else "category", "n": n, "p": p}
+        | {"low": low, "high": high, "alpha": alpha, "why": why}
+        for key, n, p, low, high, alpha, why in table.select(columns).rows()
+    ]
+    own = "Chosen by what annotators said, so agreement is in part what was chosen." if scope.views & BY_VOTES else ""
+    return {
+        "name": "agreement",
+        "title": "Do annotators agree?",
+        "rows": rows if votes.undefined is None and table["n_pairs"].sum() else [],
+        "heading": f"{scope.heading}, as far as two or more annotated them; 95 % intervals by prompt, and "
+        "Krippendorff's alpha",
+        "doubt": " ".join(words for words in (own, scope.doubt, votes.doubt or "") if words),
+    }
+
+
+def contrast(ds: Dataset, scope: Scope, *, against: tuple[str, pl.Series] | None = None) -> dict[str, Any]:
+    """Share of each category among the pairs selected, beside that among the rest or among those of a topic."""
+    ids = ds.items["pair_id"] if scope.ids is None else scope.ids
+    table = category_contrast(ds, ids, against=None if against is None else against[1])
+    titles = {category.key: category.title for category in ds.taxonomy.categories}
+    kind = "lift" if against is None else "ratio"
+    columns = ("category", "n_category", "share", "share_rest", kind, f"{kind}_low", f"{kind}_high", "undefined")
+    rows = [
+        {"label": titles[key], "n": n, "share": share, "rest": rest, "ratio": ratio, "low": low, "high": high}
+        | {"why": why}
+        for key, n, share, rest, ratio, low, high, why in table.select(columns).rows()
+    ]
+    n, n_rest = table.select("n", "n_rest").row(0) if table.height else (0, 0)
+    own = "The lift of what was chosen by is the choice itself." if "categories" in scope.views else ""
+    other = "the rest" if against is None else against[0]
+    what = "lift over all pairs" if against is None else f"share over that of {other}"
     return {
         "name": "contrast",
-        "title": "Selection against the rest",
+        "title": f"Selection against {other}",
         "rows": rows,
-        "heading": f"{scope.heading}; the rest: {n_rest:,} pairs. Labels by majority",
-        "doubt": scope.doubt,
+        "other": other,
+        "ratio": what,
+        "heading": f"{scope.heading}, {n:,} labelled; {other}: {n_rest:,} pairs. Sorted by {what}; 95 % intervals by "
+        "prompt",
+        "doubt": " ".join(words for words in (own, scope.doubt) if words),
     }
 
 

@@ -13,6 +13,7 @@ import traitlets
 
 from btviz.data.dataset import Dataset, expect_dataset
 from btviz.errors import UsageError, choice
+from btviz.labels.agreement import VoteCounts, vote_counts
 from btviz.preference.comparisons import Comparisons
 from btviz.scores import kept_scores
 from btviz.session import (
@@ -34,7 +35,7 @@ from btviz.widgets import front
 from btviz.widgets.inspector.index import index_pairs
 from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.page import canvases
-from btviz.widgets.page.facets import Facet, facets_of
+from btviz.widgets.page.facets import MOST_TOPICS, Facet, facets_of
 from btviz.widgets.page.picture import picture_of
 from btviz.widgets.page.reading import Reading
 from btviz.widgets.parts.background import Background, Report
@@ -45,7 +46,7 @@ ENCODERS = ("minilm", "static", "words")
 STAGES = 8
 """Lines that a topic map says of its progress, about."""
 
-CANVASES = ("matrix", "contrast", "strata", "map", "plane")
+CANVASES = ("matrix", "network", "contrast", "agreement", "strata", "map", "plane")
 
 
 def explore(  # all but the first by name, each optional
@@ -142,6 +143,7 @@ class ExplorePage(Inspector):
         self._index = index_pairs(self.ds)
         self._embeddings = embeddings
         self._canvas, self._coefficient = "matrix", "phi"
+        self._against: int | None = None
         self._sent: set[str] = set()
         self._background = Background(lambda _: None)
         self._mapping = Background(lambda share: self.send({"kind": "mapping", "share": share}))
@@ -156,7 +158,7 @@ class ExplorePage(Inspector):
         return self._reading.selected
 
     def show(self, canvas: str) -> None:
-        """Show another canvas: "matrix", "contrast", "strata", "map" or "plane", as far as there are data for it."""
+        """Show another canvas: one of `CANVASES`, as far as there are data for it."""
         self._canvas = choice(canvas, self._canvases, what="canvas")
         self._send_canvas()
 
@@ -265,9 +267,14 @@ class ExplorePage(Inspector):
     def _comparisons(self) -> Comparisons | None:
         return canvases.comparisons_at_hand(self.ds)
 
+    @cached_property
+    def _votes(self) -> VoteCounts:
+        return vote_counts(self.ds)
+
     @property
     def _canvases(self) -> list[str]:
-        there = {"matrix": self._index.has_categories, "contrast": self._index.has_categories}
+        there = dict.fromkeys(("matrix", "network", "contrast"), self._index.has_categories)
+        there["agreement"] = self._votes.undefined is None
         there |= {"strata": self._comparisons is not None, "map": True} | dict.fromkeys(self._planes, True)
         return [name for name in CANVASES if there.get(name)]
 
@@ -278,7 +285,7 @@ class ExplorePage(Inspector):
         if ids is not None:
             mask = np.zeros(len(self._index), np.bool_)
             mask[self._index.rows_of(ids)] = True
-        return canvases.Scope(ids, mask, self._index)
+        return canvases.Scope(ids, mask, self._index, frozenset(one.view for one in self.selection.clauses))
 
     # what is sent
 
@@ -386,9 +393,36 @@ class ExplorePage(Inspector):
     def _computed(self, name: str, scope: canvases.Scope) -> dict[str, Any]:
         if name == "matrix":
             return canvases.matrix(self.ds, scope, coefficient=self._coefficient)
+        if name == "network":
+            return canvases.network(self.ds, scope)
+        if name == "agreement":
+            return canvases.agreement(self.ds, scope, votes=self._votes)
         if name == "contrast" or self._comparisons is None:
-            return canvases.contrast(self.ds, scope)
+            names = self._topic_names
+            against = None if self._against is None else (names[self._against], self._pairs_of_topic(self._against))
+            drawn = canvases.contrast(self.ds, scope, against=against)
+            return drawn | {"against": self._against, "topics": [[topic, name] for topic, name in names.items()]}
         return canvases.strata(self.ds, scope, comparisons=self._comparisons)
+
+    @property
+    def _topic_names(self) -> dict[int, str]:
+        """Neutral names of the topics, by number."""
+        if "topics" not in self.tables.others:
+            return {}
+        return dict(self.tables["topics"].select("topic", "name").sort("topic").head(MOST_TOPICS).rows())
+
+    def _pairs_of_topic(self, topic: int) -> pl.Series:
+        return self.tables["assignments"].filter(pl.col("topic") == topic)["pair_id"]
+
+    def compare_with(self, topic: int | None) -> None:
+        """Compare the selection with the pairs of a topic, by its number; with the rest if None."""
+        if topic is not None and topic not in self._topic_names:
+            raise UsageError(
+                f"Topic {topic} was to be compared with; there are {len(self._topic_names)} topics on this page. "
+                "Give the number of one, or None for the rest."
+            )
+        self._against = topic
+        self._send_canvas()
 
     # what is done on a message
 
@@ -399,6 +433,7 @@ class ExplorePage(Inspector):
             "facet": self._click_facet,
             "canvas": lambda message: self.show(message["name"]),
             "coefficient": self._recount,
+            "against": lambda message: self.compare_with(message["topic"]),
             "cell": self._click_cell,
             "region": self._click_region,
             "remove": self._remove,

@@ -1,18 +1,27 @@
 // The middle of the page: one canvas at a time, its tabs, and a heading that says population and number.
 
-import { button, element, select } from "../page/dom.js";
-import { contrast, strata } from "./forest.js";
+import { button, element, select, setChoices } from "../page/dom.js";
+import { agreement, contrast, strata } from "./forest.js";
 import { matrix } from "./matrix.js";
+import { network } from "./network.js";
 import { pointsOf, scatter } from "./points.js";
 
 const TABS = /** @type {Record<string, string>} */ ({
   matrix: "Matrix",
+  network: "Network",
   contrast: "Compare",
+  agreement: "Agreement",
   strata: "Preferences",
   map: "Map",
   plane: "Reward × cost",
 });
-const DRAWN = /** @type {Record<string, (said: any, room: any) => Element>} */ ({ matrix, contrast, strata });
+const DRAWN = /** @type {Record<string, (said: any, room: any) => Element>} */ ({
+  matrix,
+  network,
+  contrast,
+  agreement,
+  strata,
+});
 
 /**
  * @param {{ send: (message: object) => void }} act
@@ -28,16 +37,21 @@ export function canvasPanel({ send }) {
   const planes = new Map();
   const tabs = element("div", { class: "btvx-tabs", role: "tablist", "aria-label": "Canvas" });
   const title = element("h3", { class: "btvx-heading" });
-  const heading = element("p", { class: "btvx-quiet" });
+  const heading = element("p", { class: "btvx-quiet btvx-population-of-canvas" });
+  const doubt = element("p", { class: "btvx-doubt" });
   const coefficient = select("Coefficient", [], (name) => send({ kind: "coefficient", name }));
+  const against = select("Compare with", [], (topic) =>
+    send({ kind: "against", topic: topic === "" ? null : Number(topic) }),
+  );
   const legend = element("div", { class: "btvx-legend" });
   const room = element("div", { class: "btvx-room" });
   const head = element(
     "div",
-    { class: "btvx-line" },
+    { class: "btvx-line btvx-head" },
     title,
     element("span", { class: "btvx-space" }),
     coefficient,
+    against,
     legend,
   );
   const node = element(
@@ -46,6 +60,7 @@ export function canvasPanel({ send }) {
     tabs,
     head,
     heading,
+    doubt,
     room,
   );
 
@@ -61,8 +76,11 @@ export function canvasPanel({ send }) {
     if (!said) return;
     tabs.replaceChildren(...said.canvases.map(tab));
     title.replaceChildren(said.title ?? "Nothing to draw");
-    heading.replaceChildren([said.heading, said.doubt].filter(Boolean).join(". "));
+    heading.replaceChildren(said.heading);
+    heading.title = said.heading;
+    doubt.replaceChildren(said.doubt ?? "");
     coefficient.hidden = !said.coefficients;
+    against.hidden = !said.topics?.length;
     const points = planes.get(said.name);
     legend.replaceChildren(...(points ? roles() : []));
     const size = { width: room.clientWidth, height: room.clientHeight, send, name: said.name };
@@ -102,6 +120,16 @@ export function canvasPanel({ send }) {
           ),
         );
         coefficient.value = message.coefficient;
+      }
+      if (message.topics) {
+        setChoices(against, [
+          ["", "against the rest"],
+          ...message.topics.map((/** @type {[number, string]} */ [topic, name]) => [
+            `${topic}`,
+            `against ${name}`,
+          ]),
+        ]);
+        against.value = message.against == null ? "" : `${message.against}`;
       }
       draw();
     },

@@ -4,7 +4,7 @@ import { isArrow, neighbour } from "../chart/marks.js";
 import { plural } from "../page/words.js";
 import { clickable, howOf, number, svg } from "./svg.js";
 
-const SIDE = { least: 15, most: 52 };
+const SIDE = { least: 12, most: 52 };
 const LEGIBLE = 34; // a narrower cell shows a number only where it is not about nothing
 const NUMBERS = 22; // and one that is narrower still shows none
 
@@ -16,7 +16,7 @@ const NUMBERS = 22; // and one that is narrower still shows none
  */
 export function sizes(n, { width, height }) {
   const labels = Math.round(Math.max(96, Math.min(190, width * 0.3)));
-  const top = Math.round(Math.max(70, Math.min(120, height * 0.24)));
+  const top = Math.round(Math.max(58, Math.min(120, height * 0.24)));
   const slant = Math.round(top * 0.75); // of the last column's name
   const side = Math.min((width - labels - slant) / n, (height - top - 8) / n);
   return { labels, top, slant, side: Math.max(SIDE.least, Math.min(SIDE.most, side)) };
