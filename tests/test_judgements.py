@@ -134,6 +134,19 @@ def test_a_better_model_that_is_shown_first_more_often_makes_no_bias():
     assert balanced["low"] < 0.5 < balanced["high"]
 
 
+def test_two_models_that_met_once_in_either_order_leave_the_interval(judged):
+    rare = judged.filter(judge="east")[:2].with_columns(
+        first=pl.Series(["dogwood", "alder"]), second=pl.Series(["alder", "dogwood"])
+    )
+    both = pl.concat([judged.filter(judge="east"), rare])
+    row = btviz.judge_position_bias(both).row(1, named=True)
+    assert row["low"] is not None
+    shares = [
+        btviz.judge_position_bias(part).row(0, named=True)["estimate"] for part in (judged.filter(judge="east"), rare)
+    ]
+    assert row["estimate"] == pytest.approx((360 * shares[0] + 2 * shares[1]) / 362)
+
+
 def test_consistency_when_swapped_by_hand():
     said = {"first first": 10, "second second": 6, "first second": 12, "second first": 5, "tie first": 4, "tie tie": 3}
     rows = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -393,7 +392,7 @@ def _note(score: pl.Series, what: Meaning, *, n_ambiguous: int) -> str | None:
         return "; ".join(notes) or None
     if what.boundary == UNKNOWN:
         notes.append("sign turned; that cost 0 is the boundary of harm is not known of this file")
-    top = int((score == (score.min() if what.turned else score.max())).sum()) / len(score)
-    if what.kind != "moderation" and top > 0.05 and not math.isclose(top, 1.0):
-        notes.append(f"{top:.1%} of the scores share one extreme value")
+    at_end = int((score == (score.min() if what.turned else score.max())).sum())
+    if what.kind != "moderation" and 1 < at_end < len(score) and at_end > 0.05 * len(score):
+        notes.append(f"{at_end / len(score):.1%} of the scores share one extreme value")
     return "; ".join(notes) or None

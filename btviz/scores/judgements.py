@@ -224,8 +224,10 @@ def _balanced(pairs: Floats, x_first: Floats, first_won: Floats, prompt: Floats,
 
     def mean(totals: Floats) -> Floats:
         cells = totals.reshape(len(totals), -1, 4)
-        shares = (ratio(cells[..., 1], cells[..., 0]) + ratio(cells[..., 3], cells[..., 2])) / 2
-        sizes = cells[..., 0] + cells[..., 2]
+        counts = cells[..., ::2].clip(1)
+        shares = (cells[..., 1::2] / counts).sum(axis=-1) / 2
+        is_both = (cells[..., ::2] > 0).all(axis=-1)  # without one prompt a rare pair may lack an order
+        sizes = np.where(is_both, cells[..., ::2].sum(axis=-1), 0.0)
         return ratio((shares * sizes).sum(axis=1), sizes.sum(axis=1))[:, None]
 
     return smooth_interval(
