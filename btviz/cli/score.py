@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 
 _COMMON_OPTIONS = ("override_sign", "as_json")
 
+_SERVER_OPTIONS = ("endpoint", "route", "outputs", "tokenizer", "concurrency", "allow_remote")
+_LOCAL_OPTIONS = ("dtype", "device", "engine", "workers")
+
 _OPTIONS_BY_WAY = {
-    "models": ("kind", "guard", "dtype", "device", "tokens_per_batch", "engine", "workers", *_COMMON_OPTIONS),
+    "models": ("kind", "guard", "tokens_per_batch", *_LOCAL_OPTIONS, *_SERVER_OPTIONS, *_COMMON_OPTIONS),
     "probes": ("kind", "encoder", *_COMMON_OPTIONS),
     "files": ("columns", "prompt", "response", "policy", "by", "moderator", "scorer", *_COMMON_OPTIONS),
     "forget": (),
@@ -46,6 +49,14 @@ _OPTIONS_BY_WAY = {
 @click.option(
     "--guard", metavar="NAME|FILE", help="how a model that answers in words is asked and read: docs/guards.md"
 )
+@click.option("--endpoint", metavar="URL", help="server of --model, such as http://127.0.0.1:8000/v1: docs/guards.md")
+@click.option("--route", help="completions or chat, of a guard; classify or pooling, of a model with a head")
+@click.option("--outputs", metavar="A,B", help="targets of --route classify, in the order of its outputs")
+@click.option(
+    "--tokenizer", metavar="FOLDER", help="write texts here by this tokenizer, and send token ids to --endpoint"
+)
+@click.option("--concurrency", type=int, default=8, show_default=True, help="requests to --endpoint at once")
+@click.option("--allow-remote", is_flag=True, help="send prompts and answers to an --endpoint on another machine")
 @click.option("--dtype", help="float32, bfloat16 or float16; by default what suits the device")
 @click.option("--device", help="cpu, cuda or cuda:1; by default a GPU if there is one")
 @click.option("--tokens-per-batch", type=int, help="tokens that go through a model at once; by default what suits it")
@@ -92,6 +103,12 @@ def score_command(  # noqa: PLR0913  # an option each
     encoder: str,
     kind: str | None,
     guard: str | None,
+    endpoint: str | None,
+    route: str | None,
+    outputs: str | None,
+    tokenizer: str | None,
+    concurrency: int,
+    allow_remote: bool,
     dtype: str | None,
     device: str | None,
     tokens_per_batch: int | None,
@@ -122,7 +139,13 @@ def score_command(  # noqa: PLR0913  # an option each
         fit_probes(request, kind=kind, encoder=encoder)
     elif models:
         run = {"engine": engine, "workers": workers, "tokens_per_batch": tokens_per_batch}
-        run_models(request, models, loading={"kind": kind, "dtype": dtype, "device": device, "guard": guard}, run=run)
+        loading: dict[str, Any] = {"kind": kind, "guard": guard}
+        if endpoint is None:
+            loading |= {"dtype": dtype, "device": device}
+        else:
+            loading |= {"endpoint": endpoint, "route": route, "outputs": tuple(outputs.split(",") if outputs else ())}
+            loading |= {"tokenizer": tokenizer, "concurrency": concurrency, "allow_remote": allow_remote}
+        run_models(request, models, loading=loading, run=run)
     else:
         named = {"prompt": prompt, "response": response, "policy": policy, "by": by}
         import_scores(request, files, columns=columns, options={**named, "moderator": moderator, "scorer": scorer})
@@ -152,6 +175,12 @@ def _check_way(name: str) -> None:
         raise UsageError(
             f"Asked for {stated[way]} together with {', '.join(idle)}, which has no effect on it. Leave that out."
         )
+    other = _LOCAL_OPTIONS if "endpoint" in stated else _SERVER_OPTIONS
+    if idle := [stated[parameter] for parameter in other if parameter in stated]:
+        where = "behind a server (--endpoint)" if "endpoint" in stated else "on this machine, without --endpoint"
+        raise UsageError(
+            f"Asked for a model {where}, together with {', '.join(idle)}, which has no effect there. Leave that out."
+        )
 
 
 @dataclass(frozen=True)
@@ -170,6 +199,7 @@ def run_models(request: Request, models: Sequence[str], *, loading: dict[str, An
     """Score a data set by models, keep the scores and report them."""
     from btviz import load, load_score_model, score
     from btviz.data import expect_answers
+    from btviz.models import connect_score_model
     from btviz.scores import score_and_keep
 
     ds = load(request.name)
@@ -182,7 +212,9 @@ def run_models(request: Request, models: Sequence[str], *, loading: dict[str, An
 
     def load_model(model: str | Path) -> ScoreModel:
         at_work[:] = [model]
-        loaded = load_score_model(model, **loading)
+        loaded = (
+            connect_score_model(str(model), **loading) if "endpoint" in loading else load_score_model(model, **loading)
+        )
         at_work.append(loaded)
         return loaded
 

@@ -13,5 +13,6 @@ if TYPE_CHECKING:
     from btviz.models.protocol import KINDS, SCORES, SCORES_ORDER, CrossFitted, ScoreModel, scores_table, stacked_scores
     from btviz.models.records import ScoreRecord
     from btviz.models.runs import Progress, ScoreWarning, scored_pairs
+    from btviz.models.servers import ServedModel, connect_score_model
 
 __getattr__, __dir__, __all__ = lazy_exports(__name__)

@@ -51,7 +51,7 @@ class Batch:
 
 def budget_of(model: ScoreModel) -> int:
     """Tokens of a batch that suit a model."""
-    return model.tokens_per_batch if isinstance(model, TokenModel) else TEXT_BUDGET
+    return int(getattr(model, "tokens_per_batch", TEXT_BUDGET))
 
 
 def inputs_of(model: ScoreModel, prompts: Sequence[str], *, responses: Sequence[str]) -> list[Any]:

@@ -37,15 +37,15 @@ class Head:
 
 
 def guard_for(checkpoint: Checkpoint, *, kind: str | None, stated: Guard | None) -> Guard | None:
-    """Return the guard that a model which answers in words is read by; None for a model that has a head for scores."""
+    """Return the guard that a model which answers in words is read by; None for one with a head for scores."""
     if SCORE_HEAD not in checkpoint.tensors:
         _refuse_code_of_its_own(checkpoint)
     answers = checkpoint.architecture.endswith("ForCausalLM") and SCORE_HEAD not in checkpoint.tensors
     if not answers:
         if stated is not None:
             raise UsageError(
-                f"Asked to load {checkpoint.name!r} as a guard; its architecture is {checkpoint.architecture or None!r}, "
-                "which gives scores and no words. Leave --guard out."
+                f"Asked to load {checkpoint.name!r} as a guard; its architecture is "
+                f"{checkpoint.architecture or None!r}, which gives scores and no words. Leave --guard out."
             )
         return None
     guard = stated or guard_of(checkpoint.name)

@@ -197,6 +197,11 @@ class LoadedModel:
                 stacklevel=3,
             )
 
+    def announce(self, name: str) -> None:
+        """Say on standard error what is to be said of a run; only guards have something."""
+        if self.verdicts is not None:
+            self.verdicts.announce(name)
+
     def _score_all(self, rows: list[Encoded]) -> npt.NDArray[np.float32]:
         width = (len(self.labels),) if self.kind == "moderation" else ()
         scores = np.empty((len(rows), *width), np.float32)
@@ -337,7 +342,7 @@ def load_score_model(
 def _load_guard(checkpoint: Checkpoint, guard: Guard, *, form: str, place: str, origin: Origin) -> LoadedModel:
     """Load a model that answers in words."""
     config = read_config(checkpoint).get_text_config()
-    tokenizer = _tokenizer(checkpoint)
+    tokenizer = read_tokenizer(checkpoint.folder, name=checkpoint.name)
     positions = getattr(config, "max_position_embeddings", None) or LONGEST
     longest = min(LONGEST, positions, tokenizer.model_max_length)
     encoder = GuardText(guard, tokenizer, max_length=longest, name=checkpoint.name)
@@ -396,7 +401,7 @@ def _activation(head: Head) -> Callable[[Any], Any] | None:
 def _encoder(checkpoint: Checkpoint, head: Head) -> tuple[TextEncoder, int]:
     """How the texts of a model are written as token ids, and the id that fills up shorter ones."""
     config = read_config(checkpoint).get_text_config()
-    tokenizer = _tokenizer(checkpoint)
+    tokenizer = read_tokenizer(checkpoint.folder, name=checkpoint.name)
     positions = getattr(config, "max_position_embeddings", None) or LONGEST
     pad_id = _pad_id(config, tokenizer)
     if head.name != CLASSIFIER:
@@ -445,19 +450,18 @@ def _begins(checkpoint: Checkpoint, tokenizer: Any) -> list[int]:
     return before
 
 
-def _tokenizer(checkpoint: Checkpoint) -> Any:
+def read_tokenizer(folder: Path, *, name: str) -> Any:
+    """Read the tokenizer that lies in a folder; no code that comes with it is run."""
     transformers = require("transformers", extra="models")
-    asked = f"Asked to load {checkpoint.name!r}; "
-    if not any((checkpoint.folder / file).is_file() for file in _TOKENIZER_FILES):
+    asked = f"Asked to load {name!r}; "
+    if not any((folder / file).is_file() for file in _TOKENIZER_FILES):
         raise DataError(
-            f"{asked}{checkpoint.folder} holds no tokenizer ({', '.join(_TOKENIZER_FILES[:2])} ...). "
+            f"{asked}{folder} holds no tokenizer ({', '.join(_TOKENIZER_FILES[:2])} ...). "
             "Copy the tokenizer files of the model there."
         )
-    _check_readable(checkpoint)
+    _check_readable(folder, name=name)
     try:
-        tokenizer = transformers.AutoTokenizer.from_pretrained(
-            checkpoint.folder, local_files_only=True, trust_remote_code=False
-        )
+        tokenizer = transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     except Exception as error:  # whatever a damaged file leads its reader to
         raise DataError(
             f"{asked}its tokenizer cannot be read ({type(error).__name__}). Add the tokenizer.json of the model."
@@ -465,13 +469,13 @@ def _tokenizer(checkpoint: Checkpoint) -> Any:
     return tokenizer
 
 
-def _check_readable(checkpoint: Checkpoint) -> None:
+def _check_readable(folder: Path, *, name: str) -> None:
     """Say which package a tokenizer needs that is there in another form than tokenizer.json only."""
-    held = [file for file in _TOKENIZER_FILES if (checkpoint.folder / file).is_file()]
+    held = [file for file in _TOKENIZER_FILES if (folder / file).is_file()]
     packages = _READERS.get(held[0], ())
     if packages and not any(find_spec(package) for package in packages):
         raise MissingExtraError(
-            f"Asked to load {checkpoint.name!r}; its tokenizer is there as {held[0]} only, which takes the package "
+            f"Asked to load {name!r}; its tokenizer is there as {held[0]} only, which takes the package "
             f"{packages[0]!r}, and that is not installed. Install it with: pip install {packages[0]} "
             "(or add the tokenizer.json of the model)."
         )

@@ -23,6 +23,7 @@ from btviz.models.batches import PLAN, Batch, budget_of, inputs_of, lengths_of, 
 from btviz.models.engines import ENGINES, Engine, LocalEngine, RayEngine
 from btviz.models.model import LoadedModel, load_score_model
 from btviz.models.protocol import KINDS, SCORES, CrossFitted, ScoreModel, scores_table, stacked_scores
+from btviz.models.servers import ServedModel
 from btviz.models.throughput import announce_speed
 from btviz.store import Key, Store, fingerprint
 
@@ -138,8 +139,8 @@ def _run(journal: Journal, model: ScoreModel, *, runner: Engine, n_pairs: int, l
         started = time.monotonic()
         for batch, scores in runner.run(model, batches):
             meter.count(batch, _table(journal.add(batch, scores), model, warn=False))
-    if isinstance(model, LoadedModel) and model.verdicts is not None:
-        model.verdicts.announce(model.name)
+    if isinstance(model, LoadedModel | ServedModel):
+        model.announce(model.name)
     if isinstance(model, LoadedModel) and isinstance(runner, LocalEngine):
         lengths = np.concatenate([lengths_of(batch.inputs) for batch in batches])
         seconds = time.monotonic() - started

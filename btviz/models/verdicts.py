@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import warnings
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -82,6 +83,12 @@ class GuardText:
                     "Mend the words or the prefix in the file of the guard."
                 )
         return {name: tuple(sorted(ids)) for name, ids in found.items()}
+
+    @cached_property
+    def spellings(self) -> Mapping[str, str]:
+        """Class of verdicts by the text of a token that begins one."""
+        ids = self.verdict_ids().items()
+        return {str(self._tokenizer.decode([i])): name for name, which in ids for i in which}
 
     def _first_ids(self, words: Sequence[str], vocabulary: Mapping[str, int], *, tails: Sequence[str]) -> set[int]:
         wanted = set(words)
@@ -176,26 +183,41 @@ def combined(guard: Guard, masses: Masses) -> tuple[Masses, Masses]:
     Where verdicts on other questions come first, as in "request: yes, response: no", the probability of a class is the
     sum over what these may be: the product of the probabilities along each path.
     """
-    n, n_questions, n_classes = len(masses), len(guard.questions), masses.shape[-1]
-    tree = masses.reshape(n, n_questions, len(guard.starts), n_classes)
-    weight = np.ones((n, n_questions, 1))
-    first = 0
-    for depth in range(len(guard.prefixes)):
-        level = tree[:, :, first : first + n_classes**depth] * weight[..., None]
-        first += n_classes**depth
-        weight = level.reshape(n, n_questions, -1)
-    by_class = level.sum(axis=2)
+    by_class, _ = tree_sums(guard, masses, rest=np.zeros(masses.shape[:-1]))
     total = by_class.sum(axis=-1)
     with np.errstate(invalid="ignore", divide="ignore"):
         shares = by_class / total[..., None]
     shares[~(total >= guard.least_mass)] = np.nan
+    return labelled(guard, shares), total.min(axis=1)
+
+
+def tree_sums(guard: Guard, masses: Masses, *, rest: Masses) -> tuple[Masses, Masses]:
+    """Mass of each class (n, questions, classes) over all paths, and of what is not told of (n, questions).
+
+    `masses` is as for `combined`, `rest` of shape (n, passes): what tokens have that nobody told of.
+    """
+    n, n_questions, n_classes = len(masses), len(guard.questions), masses.shape[-1]
+    tree = masses.reshape(n, n_questions, len(guard.starts), n_classes)
+    unknown = rest.reshape(n, n_questions, len(guard.starts))
+    weight, left, first = np.ones((n, n_questions, 1)), np.zeros((n, n_questions)), 0
+    for depth in range(len(guard.prefixes)):
+        here = slice(first, first + n_classes**depth)
+        left = left + (unknown[:, :, here] * weight).sum(axis=-1)
+        level = tree[:, :, here] * weight[..., None]
+        first, weight = here.stop, level.reshape(n, n_questions, -1)
+    return level.sum(axis=2), left
+
+
+def labelled(guard: Guard, shares: Masses) -> Masses:
+    """Arrange shares of classes (n, questions, classes) as the labels of a guard (n, labels)."""
     names = list(guard.verdicts)
     if not guard.policies:
-        return shares[:, 0, [names.index(label) for label in guard.labels]], total[:, 0]
+        found: Masses = shares[:, 0, [names.index(label) for label in guard.labels]]
+        return found
     unsafe = shares[:, :, names.index(UNSAFE)]
     of_targets = {policy.target: unsafe[:, i] for i, policy in enumerate(guard.policies)}
     whole = of_targets.get(UNSAFE, unsafe.max(axis=1))
-    return np.stack([of_targets.get(label, whole) for label in guard.labels], axis=1), total.min(axis=1)
+    return np.stack([of_targets.get(label, whole) for label in guard.labels], axis=1)
 
 
 class VerdictRead:
