@@ -183,7 +183,7 @@ def test_planted_errors_are_found(noise):
     assert row["misfit"] == 0
     assert says(row["doubt"], "these data do not say whose a row is")
     assert "fit exactly" not in row["doubt"]
-    assert says(row_of(noise, LIE.key)["undefined"], "too rare", "0 prompts", "20")
+    assert says(row_of(noise, LIE.key)["undefined"], "too rare", "0 effective prompts", "20")
 
 
 @pytest.mark.slow
@@ -225,7 +225,7 @@ def test_rare_categories_say_why_they_have_no_model_and_what_is_open_all_the_sam
     table = annotator_noise(samples["sample"], n_boot=50).table
     rare = table.filter(pl.col("prevalence").is_null())
     assert rare["category"].to_list() == ["self_harm"]
-    assert says(rare["undefined"][0], "too rare", "14 prompts", "20")
+    assert says(rare["undefined"][0], "too rare", "14 effective prompts", "20")
     assert rare["prevalence_highest"][0] < 0.05
     assert says(table["doubt"][0], "fit exactly, whatever the truth")
     assert says(table.filter(category=LIE.key)["doubt"][0], "most of its votes against it")
@@ -267,7 +267,7 @@ def test_picture_and_command_say_the_same(noise, make_dataset, kept_samples):
         btviz.plots.annotator_noise(noise.table.with_columns(pl.lit(None, pl.Float64).alias("prevalence")))
     result = CliRunner().invoke(app, ["stats", "annotators", "sample", "--n-boot", "50"])
     assert "two latent classes" in result.stdout
-    assert says(result.stdout, "too rare", "14 prompts")
+    assert says(result.stdout, "too rare", "14 effective prompts")
     assert "Doubtful (misinformation)" in result.stdout
     document = json.loads(CliRunner().invoke(app, ["stats", "annotators", "sample", "--n-boot", "50", "--json"]).stdout)
     assert set(document) == {"name", "table", "across_votes", "posterior"}

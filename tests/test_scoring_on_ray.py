@@ -247,7 +247,7 @@ def test_a_worker_loads_the_type_that_the_model_has_here_on_the_gpu_that_it_sees
     ray = Ray(GPU=1.0)
     (actor,) = _crew(ray, model, origin=_origin(ray, model), n_workers=1, n_batches=1)
     ray.get(actor.ready.remote())
-    assert given == [{"kind": None, "dtype": "bfloat16", "device": "cuda"}]
+    assert given == [{"kind": None, "dtype": "bfloat16", "device": "cuda", "guard": None}]
 
 
 def test_other_weights_under_that_name_are_refused_by_the_worker(tiny):
