@@ -92,6 +92,7 @@ def test_against_a_reference_every_other_model_stands_once(judged):
         btviz.judgement_win_rates(judged, reference="bird")
 
 
+@pytest.mark.slow
 def test_ratings_are_those_of_a_logistic_regression(judged):
     table = btviz.judgement_ratings(judged, reference="alder")
     for judge in ("east", "west"):
@@ -212,7 +213,8 @@ def test_agreement_of_three_judges_is_krippendorffs_alpha(judged):
         btviz.judge_agreement(judged.filter(judge="east"))
 
 
-@settings(max_examples=25)
+@pytest.mark.slow
+@settings(max_examples=15)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_nothing_depends_on_how_rows_name_the_two_or_on_their_order(judged, seed):
     g = np.random.default_rng(seed)
@@ -342,6 +344,7 @@ def test_what_is_missing_is_named(tmp_path):
         btviz.judgement_win_rates(JUDGEMENTS.to_frame())
 
 
+@pytest.mark.slow
 def test_the_command_prints_all_and_says_what_it_left_out(tmp_path, judged):
     rows = judged.drop("item").with_columns(prompt=pl.col("prompt_id").cast(pl.String)).drop("prompt_id").to_dicts()
     file = write(tmp_path / "j.jsonl", [*rows, rows[0] | {"winner": None}])

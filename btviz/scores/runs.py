@@ -103,7 +103,8 @@ def score(
     DataFrame
         `pair_id`, `model`, `kind` (reward, cost, moderation), `target` (null but for moderation), `score`
         (null where it is not a finite number, which a `ScoreWarning` reports), `threshold` (probability
-        above which a moderation model flags, null where it records none); sorted by pair, model and target.
+        above which a moderation model flags, null where it records none), `boundary` and `record` (what else is
+        known of the scores, see `btviz.score_records`); sorted by pair, model and target.
 
     Warns
     -----
