@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import json
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,14 @@ import pytest
 import score_checkpoints as made
 import torch
 import transformers
+from click.testing import CliRunner
+from safetensors.torch import load_file
 from wording import says
 
 import btviz
+from btviz.cli import app
 from btviz.errors import DataError, NotFoundError, UsageError
+from btviz.models import ScoreWarning
 from btviz.models.guards import bundled_guards, guard_of, read_guard
 from btviz.models.verdicts import combined
 
@@ -152,16 +157,17 @@ def test_a_long_answer_loses_its_end_and_never_the_question(tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_says_the_mass_of_verdicts_and_is_kept(tmp_path, capsys, recwarn):
+def test_a_run_says_the_mass_of_verdicts_and_is_kept(tmp_path, capsys):
     folder = made.guard(tmp_path / "tiny", scale=0.01)
     rows = [{"prompt": p, "response": r or "x", "is_safe": True} for p, r in zip(PROMPTS, RESPONSES, strict=True)]
     ds = btviz.load(pl.DataFrame(rows))
     model = btviz.load_score_model(folder, guard=written(tmp_path, PLAIN.replace(ANY, "")))
-    scores = btviz.score(ds, model)
-    assert scores["score"].null_count() == 3
-    assert says(capsys.readouterr().err, "3 answers", "3 the verdict is unknown", "50%")
-    btviz.score(ds, model)
-    assert "verdict" not in capsys.readouterr().err, "it ran again"
+    for _ in range(2):
+        with pytest.raises(DataError, match="none of them a finite score"), pytest.warns(ScoreWarning):
+            btviz.score(ds, model)
+    err = capsys.readouterr().err
+    assert says(err, "3 answers", "3 the verdict is unknown", "50%")
+    assert err.count("the verdict is unknown") == 1, "it ran again"
 
 
 @pytest.mark.slow
@@ -235,3 +241,31 @@ def test_bundled_guards_are_told_by_the_names_of_their_checkpoints():
         "Qwen/Qwen3Guard-Stream-4B",
     ):
         assert guard_of(name) is None
+
+
+def test_what_a_folder_of_weights_is_not(tmp_path):
+    headless = made.classifier(tmp_path / "headless", labels=["LABEL_0"])
+    tensors = {key: t for key, t in load_file(headless / "model.safetensors").items() if not key.startswith("score.")}
+    made.save_shards(headless, tensors)
+    with pytest.raises(DataError, match=r"weights of its head are missing \(score.weight\)"):
+        btviz.load_score_model(headless)
+    (headless / "model.safetensors").write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 9\n")
+    with pytest.raises(DataError, match="pointer of Git LFS"):
+        btviz.load_score_model(headless)
+    adapter = tmp_path / "adapter"
+    adapter.mkdir()
+    (adapter / "adapter_config.json").write_text("{}")
+    (adapter / "adapter_model.safetensors").write_bytes(b"")
+    with pytest.raises(DataError, match="holds an adapter"):
+        btviz.load_score_model(adapter)
+
+
+def test_layouts_are_listed_with_how_far_they_were_tested():
+    run = CliRunner().invoke(app, ["models", "--json"])
+    found = {row["layout"]: row for row in json.loads(run.stdout)["layouts"]}
+    assert len(found) == 3 + len(bundled_guards())
+    assert "not run with the weights" in found["guard: WildGuard"]["tested"]
+    assert found["guard: Qwen3Guard-Gen"]["gives"] == "unsafe, controversial"
+    shown = CliRunner().invoke(app, ["models"])
+    assert shown.exit_code == 0
+    assert "score_head" in shown.stdout

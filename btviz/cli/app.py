@@ -25,7 +25,7 @@ from btviz.cli.lab import NO_TELEMETRY, lab_command, notebooks_command
 from btviz.cli.map import map_command
 from btviz.cli.page import report_command
 from btviz.cli.report import say
-from btviz.cli.score import score_command
+from btviz.cli.score import models_command, score_command
 from btviz.cli.stats import stats_group
 from btviz.errors import BtvizError
 
@@ -104,6 +104,7 @@ app.add_command(demo_command)
 app.add_command(data_group)
 app.add_command(stats_group)
 app.add_command(score_command)
+app.add_command(models_command)
 app.add_command(check_command)
 app.add_command(map_command)
 app.add_command(figures_command)

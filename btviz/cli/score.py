@@ -151,6 +151,20 @@ def score_command(  # noqa: PLR0913  # an option each
         import_scores(request, files, columns=columns, options={**named, "moderator": moderator, "scorer": scorer})
 
 
+@click.command("models")
+@json_option
+def models_command(*, as_json: bool) -> None:
+    """List layouts of models that can be loaded, how each is recognised, and how far it was tested."""
+    from btviz.models import layouts
+
+    found = layouts()
+    if as_json:
+        print_json({"layouts": found})
+        return
+    names = tuple(found[0])
+    print_table([tuple(row.values()) for row in found], names, title="Layouts of score models")
+
+
 def _check_way(name: str) -> None:
     """Refuse to have no scores to make, or several, or an option that would have no effect."""
     context = click.get_current_context()

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from btviz.lazy import lazy_exports
 
 if TYPE_CHECKING:
+    from btviz.models.heads import layouts
     from btviz.models.label_noise import noisy_labels, planted_flips
     from btviz.models.model import LoadedModel, load_score_model
     from btviz.models.probes import Probe, fit_probe, load_probe, save_probe

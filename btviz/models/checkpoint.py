@@ -17,6 +17,8 @@ from btviz.store import expanded, fingerprint, remembered_sha256
 _PART = re.compile(r"[\w-][\w.-]*\.safetensors")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+")
 _PICKLED = ("*.bin", "*.pt", "*.pth", "*.ckpt", "*.pkl")
+_ADAPTER = "adapter_config.json"
+_POINTER = b"version https://git-lfs"
 _NEEDED = ["*.json", "*.safetensors", "*.model", "*.jinja", "*.txt"]
 
 _DESCRIBES = (
@@ -107,6 +109,12 @@ def _name_of(folder: Path) -> str:
 def open_checkpoint(folder: Path, *, name: str) -> Checkpoint:
     """Read configuration and headers of a folder of safetensors files."""
     file = folder / "config.json"
+    if (folder / _ADAPTER).is_file() and not any(folder.glob("model*.safetensors")):
+        raise DataError(
+            f"Asked to load {name!r}; {folder} holds an adapter ({_ADAPTER}), which changes another model's "
+            "weights and scores nothing by itself. Merge it into that model (merge_and_unload of peft), and give the "
+            "folder of both."
+        )
     if not file.is_file():
         raise DataError(
             f"Asked to load {name!r}; {folder} holds no config.json. Give the folder of a Hugging Face model."
@@ -213,4 +221,10 @@ def _header(file: Path) -> dict[str, TensorEntry]:
         with safetensors.safe_open(file, framework="np") as opened:
             return {key: TensorEntry(file, tuple(opened.get_slice(key).get_shape())) for key in opened.keys()}  # noqa: SIM118  # no mapping
     except (safetensors.SafetensorError, OSError) as error:
+        with file.open("rb") as opened:
+            if opened.read(len(_POINTER)) == _POINTER:
+                raise DataError(
+                    f"Asked to read {file}; it is a pointer of Git LFS, not the weights it stands for. Fetch these: "
+                    "git lfs pull."
+                ) from error
         raise DataError(f"Asked to read {file}; it is no whole safetensors file ({error}). Fetch it again.") from error

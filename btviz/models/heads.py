@@ -22,6 +22,18 @@ CLASSIFIER = "sequence classifier"
 SCORE_HEAD = "score_head.weight"
 """Tensor by which a reward or cost model of Safe RLHF is recognised: the weights of its head."""
 
+LAYOUTS = (
+    (
+        BEAVER,
+        SCORE_HEAD,
+        "a reward or a cost",
+        "tiny checkpoints of LLaMA and GPT-2; released ones where they are here",
+    ),
+    (MODERATION, "a classifier with 14 outputs", "probabilities of the 14", "tiny checkpoints of LLaMA"),
+    (CLASSIFIER, "*ForSequenceClassification", "one output: a reward; several: probabilities", "tiny LLaMA and BERT"),
+)
+"""Layouts with a head: name, how each is recognised, what it gives, and how far it was tested."""
+
 _GENERIC = re.compile(r"LABEL_\d+")
 
 
@@ -34,6 +46,22 @@ class Head:
     labels: tuple[str, ...] = ()
     threshold: float | None = None
     activation: str | None = None
+
+
+def layouts() -> list[dict[str, str]]:
+    """Layouts of models that can be loaded.
+
+    Returns
+    -------
+    list of dict
+        `layout`, `recognised_by`, `gives`, `tested`: of heads, then of guards that are bundled.
+    """
+    guards = [
+        (f"guard: {g.title}", ", ".join(g.models), ", ".join(g.labels), f"a tiny checkpoint; {g.checked}")
+        for g in bundled_guards().values()
+    ]
+    names = ("layout", "recognised_by", "gives", "tested")
+    return [dict(zip(names, row, strict=True)) for row in (*LAYOUTS, *guards)]
 
 
 def guard_for(checkpoint: Checkpoint, *, kind: str | None, stated: Guard | None) -> Guard | None:

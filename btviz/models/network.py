@@ -24,6 +24,9 @@ from btviz.models.templates import Encoded
 HEAD_BIAS = "score_head.bias"
 _NUMBER = re.compile(r"(?<=\.)\d+(?=\.)")
 
+_HEADS = ("score.", "classifier.", "pre_classifier.", "lm_head.")
+"""What the tensors of a head are called."""
+
 _LONGEST = 300
 """Letters of another library's error that are passed on."""
 
@@ -92,7 +95,13 @@ def _load(loader: str, checkpoint: Checkpoint, *, dtype: Any, device: str) -> An
             trust_remote_code=False,
             output_loading_info=True,
         )
-    if missing := sorted(report["missing_keys"]):
+    missing = sorted(report["missing_keys"])
+    if missing and all(key.startswith(_HEADS) for key in missing):
+        raise DataError(
+            f"Asked to load {checkpoint.name!r}; the weights of its head are missing ({', '.join(missing)}): it was "
+            "never trained to score, or was saved without its head. Give the checkpoint that was."
+        )
+    if missing:
         raise DataError(
             f"Asked to load {checkpoint.name!r}; {len(missing)} of its tensors are missing, such as {missing[0]!r}. "
             "Fetch its weights again."

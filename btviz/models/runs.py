@@ -17,7 +17,7 @@ import polars as pl
 
 from btviz.data.dataset import Dataset
 from btviz.data.tables import ID
-from btviz.errors import UsageError, a_type, choice
+from btviz.errors import DataError, UsageError, a_type, choice
 from btviz.machine.progress import bar
 from btviz.models.batches import PLAN, Batch, budget_of, inputs_of, lengths_of, plan_batches
 from btviz.models.engines import ENGINES, Engine, LocalEngine, RayEngine
@@ -116,6 +116,12 @@ def _score(
     with Journal(Store(), model, pairs=pairs, budget=budget or budget_of(model)) as journal:
         _run(journal, model, runner=runner, n_pairs=pairs.height, listener=listener)
         table = _table(journal.done, model)
+    if pairs.height > 1 and table["score"].null_count() == table.height:  # one alone may be what no model reads
+        raise DataError(
+            f"Asked to score {pairs.height:,} pairs with {model.name!r}; it gives none of them a finite score. "
+            "Weights may be damaged or overflow in their type (dtype='float32'); the template or the prefix of a guard "
+            "may be another's."
+        )
     return stacked_scores([out_of_fold, table])
 
 
