@@ -40,7 +40,7 @@ class Front:
     def texts(self, *pairs: int) -> dict[str, dict[str, Any]]:
         """Reveal pairs; their last texts, by part."""
         messages = self.tell("reveal", pairs=[hex_id(pair) for pair in pairs])
-        return {part["part"]: part for message in messages for part in message["texts"]}
+        return {part["part"]: part for message in messages if message["kind"] == "text" for part in message["texts"]}
 
 
 def inside(view: Any) -> Iterator[Any]:

@@ -411,3 +411,46 @@ def test_a_topic_is_compared_with_another(sample, made, tmp_path, monkeypatch):
     assert [row["rest"] for row in drawn["rows"]] == table["share_rest"].to_list()
     assert f"{topics.topics['name'][1]}: {table['n_rest'][0]:,} pairs" in drawn["heading"]
     page.close()
+
+
+def test_comparisons_of_the_selection_are_read_in_the_same_pane(page, sample):
+    front = Front(page)
+    page.click("categories", "Self-harm")
+    front.tell("list", what="comparisons")
+    chosen = page.selection.pair_ids.implode()
+    frame = sample.preferences.filter(pl.any_horizontal(pl.col("pair_id_0", "pair_id_1").is_in(chosen)))
+    read = received(front, "reading")
+    assert (read["what"], read["listed"]) == ("comparisons", frame.height)
+    front.tell("sort", by="other")
+    narrowed = received(front, "reading")
+    assert narrowed["listed"] == frame.filter(pl.col("better") != pl.col("safer")).height
+    assert {card["better"] == card["safer"] for card in narrowed["cards"]} <= {False}
+    front.tell("clear")
+    assert received(front, "reading")["listed"] == sample.preferences.filter(pl.col("better") != pl.col("safer")).height
+    front.tell("list", what="pairs")
+    assert received(front, "reading")["listed"] == sample.items.height
+
+
+def test_what_was_read_in_this_session_is_counted(page, sample):
+    front = Front(page)
+    front.tell("ready")
+    assert received(front, "read")["n"] == 0
+    two = sample.items.filter(pl.col("labels") == 0)["pair_id"][:2]
+    front.tell("reveal", pairs=[hex_id(pair) for pair in two])
+    assert received(front, "read")["n"] == 2
+    front.tell("reveal", pairs=[hex_id(two[0])])
+    assert received(front, "read")["n"] == 2
+
+
+def test_neighbours_of_a_pair_are_those_nearest_in_meaning(sample, tmp_path, monkeypatch):
+    monkeypatch.setenv("BTVIZ_DATA_DIR", str(tmp_path))
+    embeddings = btviz.embed(sample, text="prompt", encoder="words")
+    page = btviz.explore(sample, embeddings=embeddings, policy=ContentPolicy())
+    front = Front(page)
+    pair = sample.items["pair_id"][0]
+    front.tell("near", pair=hex_id(pair))
+    near = btviz.more_like(embeddings, pair_ids=[pair], n=25)
+    texts = embeddings.pairs.filter(pl.col("text_id").is_in(near["text_id"].implode()))["pair_id"]
+    assert page.selection.pair_ids.equals(texts.sort())
+    assert received(front, "reading")["value_of"] == "similarity"
+    page.close()

@@ -156,10 +156,18 @@ def agreement(ds: Dataset, scope: Scope, *, votes: VoteCounts) -> dict[str, Any]
     }
 
 
-def contrast(ds: Dataset, scope: Scope, *, against: tuple[str, pl.Series] | None = None) -> dict[str, Any]:
+def topic_names(tables: Tables) -> dict[int, str]:
+    """Neutral names of the topics, by number; empty where they are not known."""
+    if "topics" not in tables.others:
+        return {}
+    return dict(tables["topics"].select("topic", "name").sort("topic").head(MOST_TOPICS).rows())
+
+
+def contrast(tables: Tables, scope: Scope, *, topic: int | None = None) -> dict[str, Any]:
     """Share of each category among the pairs selected, beside that among the rest or among those of a topic."""
-    ids = ds.items["pair_id"] if scope.ids is None else scope.ids
-    table = category_contrast(ds, ids, against=None if against is None else against[1])
+    ds, names = tables.ds, topic_names(tables)
+    against = None if topic is None else tables["assignments"].filter(pl.col("topic") == topic)["pair_id"]
+    table = category_contrast(ds, ds.items["pair_id"] if scope.ids is None else scope.ids, against=against)
     titles = {category.key: category.title for category in ds.taxonomy.categories}
     kind = "lift" if against is None else "ratio"
     columns = ("category", "n_category", "share", "share_rest", kind, f"{kind}_low", f"{kind}_high", "undefined")
@@ -170,14 +178,15 @@ def contrast(ds: Dataset, scope: Scope, *, against: tuple[str, pl.Series] | None
     ]
     n, n_rest = table.select("n", "n_rest").row(0) if table.height else (0, 0)
     own = "The lift of what was chosen by is the choice itself." if "categories" in scope.views else ""
-    other = "the rest" if against is None else against[0]
+    other = "the rest" if topic is None else names[topic]
     what = "lift over all pairs" if against is None else f"share over that of {other}"
     return {
         "name": "contrast",
         "title": f"Selection against {other}",
         "rows": rows,
         "other": other,
-        "ratio": what,
+        "against": topic,
+        "topics": [[number, name] for number, name in names.items()],
         "heading": f"{scope.heading}, {n:,} labelled; {other}: {n_rest:,} pairs. Sorted by {what}; 95 % intervals by "
         "prompt",
         "doubt": " ".join(words for words in (own, scope.doubt) if words),

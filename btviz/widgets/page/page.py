@@ -35,9 +35,9 @@ from btviz.widgets import front
 from btviz.widgets.inspector.index import index_pairs
 from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.page import canvases
-from btviz.widgets.page.facets import MOST_TOPICS, Facet, facets_of
+from btviz.widgets.page.facets import Facet, facets_of
 from btviz.widgets.page.picture import picture_of
-from btviz.widgets.page.reading import Reading
+from btviz.widgets.page.reading import Compared, Reading
 from btviz.widgets.parts.background import Background, Report
 
 ENCODERS = ("minilm", "static", "words")
@@ -45,6 +45,8 @@ ENCODERS = ("minilm", "static", "words")
 
 STAGES = 8
 """Lines that a topic map says of its progress, about."""
+
+LISTS = ("pairs", "comparisons")
 
 CANVASES = ("matrix", "network", "contrast", "agreement", "strata", "map", "plane")
 
@@ -148,7 +150,8 @@ class ExplorePage(Inspector):
         self._background = Background(lambda _: None)
         self._mapping = Background(lambda share: self.send({"kind": "mapping", "share": share}))
         self._reading = Reading(self.ds, index=self._index, selection=self.selection, notes=self.notes)
-        self._reading.scores_from(self.tables)
+        self._reading.read_from(self.tables)
+        self._comparing, self._lists = Compared(self.ds), "pairs"
         self._until_closed(self.selection.observe(self._selection_changed), self._background.close, self._mapping.close)
         self._selection_changed()
 
@@ -218,6 +221,20 @@ class ExplorePage(Inspector):
             near = near_text(self._embeddings, text, n=n)
             self.selection.set(near, origin=f"nearest in meaning, {near.height}", value="similarity", view="search")
 
+    def read(self, what: str) -> None:
+        """List "pairs", or the "comparisons" in which selected pairs take part."""
+        self._lists = choice(what, LISTS if self.ds.preferences.height else LISTS[:1], what="list")
+        if what == "comparisons":
+            self._comparing.follow(self.selection)
+        self._send_reading()
+
+    def show_neighbours(self, pair_id: int, *, n: int = 25) -> None:
+        """Choose the pairs of the `n` texts nearest in meaning to a pair, the most similar first; needs embeddings."""
+        from btviz.widgets.topics.explorer import near_pairs  # noqa: PLC0415  # topics load much that a page needs not
+
+        near = near_pairs(self._embeddings, pl.Series([pair_id], dtype=pl.UInt64), n=n)
+        self.selection.set(near, origin=f"nearest to {hex_id(pair_id)}", value="similarity")
+
     def lay_out(self, *, encoder: str = "minilm") -> None:
         """Make the map and the topics that were not given, beside the kernel; what is stored is not made again.
 
@@ -238,15 +255,7 @@ class ExplorePage(Inspector):
 
     def exported(self) -> pl.DataFrame:
         """Selected pairs with their labels, tags, topic and scores; no text is among them."""
-        rows = self.ds.named(self.selected)
-        tags = self.notes.table.group_by("pair_id").agg(pl.col("tag").alias("tags"))
-        rows = rows.join(tags, on="pair_id", how="left", maintain_order="left")
-        if "assignments" in self.tables.others:
-            topics = self.tables["assignments"].select("pair_id", "topic")
-            rows = rows.join(topics, on="pair_id", how="left", maintain_order="left")
-        for name, values in self._reading.scores.items():
-            rows = rows.join(values.rename({"score": name}), on="pair_id", how="left", maintain_order="left")
-        return rows
+        return self._reading.exported()
 
     # what is on the page
 
@@ -291,10 +300,13 @@ class ExplorePage(Inspector):
 
     def _selection_changed(self) -> None:
         self._reading.refresh()
+        if self._lists == "comparisons":
+            self._comparing.follow(self.selection)
         self._scope_now = self._scope
         self._send_all()
 
     def _send_all(self) -> None:
+        self.send({"kind": "read", "n": self.policy.n_read})
         self._send_bar()
         self._send_facets()
         self._send_reading()
@@ -345,28 +357,20 @@ class ExplorePage(Inspector):
         words = [facet.choose(number, number)[0] for number in range(len(facet.labels))]
         return {k: chosen[facet.name, said] for k, said in enumerate(words) if (facet.name, said) in chosen}
 
+    @property
+    def _list(self) -> Reading | Compared:
+        return self._reading if self._lists == "pairs" else self._comparing
+
     def _send_reading(self) -> None:
-        self.send({"kind": "reading", **self._reading.describe(), "cards": self._cards()})
+        listed = self._list
+        cards = listed.cards() if isinstance(listed, Reading) else listed.cards
+        lists = LISTS if self.ds.preferences.height else LISTS[:1]
+        said = {"kind": "reading", "what": self._lists, "lists": lists, "near": self._embeddings is not None}
+        self.send({**said, **listed.describe(), "cards": cards})
         self._send_notes()
 
-    def _cards(self) -> list[dict[str, Any]]:
-        cards = self._reading.cards()
-        if "assignments" not in self.tables.others:
-            return cards
-        names = dict(self.tables["topics"].select("topic", "name").rows())
-        ids = [from_hex(card["pair"]) for card in cards]
-        of_pair = dict(
-            self.tables["assignments"].filter(pl.col("pair_id").is_in(ids)).select("pair_id", "topic").rows()
-        )
-        return [card | {"topic": names.get(of_pair.get(pair))} for card, pair in zip(cards, ids, strict=True)]
-
     def _send_notes(self) -> None:
-        ids = [from_hex(card["pair"]) for card in self._reading.cards()]
-        mine = self.notes.table.filter(pl.col("pair_id").is_in(ids)).with_columns(
-            pl.col("time").dt.to_string("%Y-%m-%d %H:%M UTC")
-        )
-        notes = [{**note, "pair": hex_id(note.pop("pair_id"))} for note in mine.to_dicts()]
-        self.send({"kind": "notes", "notes": notes, "tags": self.notes.tags})
+        self.send({"kind": "notes", "notes": self._reading.noted(), "tags": self.notes.tags})
 
     def _send_canvas(self) -> None:
         there, scope = self._canvases, self._scope_now
@@ -398,21 +402,12 @@ class ExplorePage(Inspector):
         if name == "agreement":
             return canvases.agreement(self.ds, scope, votes=self._votes)
         if name == "contrast" or self._comparisons is None:
-            names = self._topic_names
-            against = None if self._against is None else (names[self._against], self._pairs_of_topic(self._against))
-            drawn = canvases.contrast(self.ds, scope, against=against)
-            return drawn | {"against": self._against, "topics": [[topic, name] for topic, name in names.items()]}
+            return canvases.contrast(self.tables, scope, topic=self._against)
         return canvases.strata(self.ds, scope, comparisons=self._comparisons)
 
-    @property
+    @cached_property
     def _topic_names(self) -> dict[int, str]:
-        """Neutral names of the topics, by number."""
-        if "topics" not in self.tables.others:
-            return {}
-        return dict(self.tables["topics"].select("topic", "name").sort("topic").head(MOST_TOPICS).rows())
-
-    def _pairs_of_topic(self, topic: int) -> pl.Series:
-        return self.tables["assignments"].filter(pl.col("topic") == topic)["pair_id"]
+        return canvases.topic_names(self.tables)
 
     def compare_with(self, topic: int | None) -> None:
         """Compare the selection with the pairs of a topic, by its number; with the rest if None."""
@@ -433,6 +428,8 @@ class ExplorePage(Inspector):
             "facet": self._click_facet,
             "canvas": lambda message: self.show(message["name"]),
             "coefficient": self._recount,
+            "list": lambda message: self.read(message["what"]),
+            "near": lambda message: self.show_neighbours(from_hex(message["pair"])),
             "against": lambda message: self.compare_with(message["topic"]),
             "cell": self._click_cell,
             "region": self._click_region,
@@ -457,6 +454,10 @@ class ExplorePage(Inspector):
             "untag": self._untag,
         }
 
+    def _reveal(self, message: Message) -> None:
+        super()._reveal(message)
+        self.send({"kind": "read", "n": self.policy.n_read})
+
     def _step(self, step: Callable[[], bool]) -> None:
         if not step():
             self._say("There is no other state in that direction.")
@@ -465,7 +466,8 @@ class ExplorePage(Inspector):
         parts = {"points": made.points, "topics": made.topics.topics, "assignments": made.topics.assignments}
         self.tables = Tables(self.ds, {**self.tables.others, **parts})
         self._embeddings = made.embeddings
-        for name in ("_facets", "_planes"):
+        self._reading.read_from(self.tables)
+        for name in ("_facets", "_planes", "_topic_names"):
             self.__dict__.pop(name, None)
         self._sent.discard("map")
         self.send({"kind": "mapping", "share": None, "done": True})
@@ -534,11 +536,11 @@ class ExplorePage(Inspector):
         self._say("Kept. It is there by its name in every session, on every data set that holds such pairs.")
 
     def _turn(self, message: Message) -> None:
-        self._reading.turn_to(message["offset"])
+        self._list.turn_to(message["offset"])
         self._send_reading()
 
     def _sort(self, message: Message) -> None:
-        self._reading.sort_by(message["by"])
+        self._list.sort_by(message["by"])
         self._send_reading()
 
     def _click_prompt(self, message: Message) -> None:

@@ -6,6 +6,7 @@ import { reading } from "../inspector/reading.js";
 import { copyText, debounce, element, isTyping, listen, pressed } from "../page/dom.js";
 import { speaker } from "../page/speaker.js";
 import { survive } from "../page/survive.js";
+import { count } from "../page/words.js";
 import { selectionBar } from "./bar.js";
 import { canvasPanel } from "./canvas.js";
 import { facetPanel } from "./facets.js";
@@ -13,7 +14,7 @@ import { readingPane } from "./rows.js";
 import "./explore.css";
 
 const HELP =
-  "↑ ↓ pair · ← → page · r reveal · R these · h hide all · s prompt · t tag · z undo · y redo · / search";
+  "↑ ↓ pair · ← → page · r reveal · R these · h hide all · s prompt · n near · t tag · z undo · y redo · / search";
 const ANSWER = 4000; // milliseconds to wait for a kernel before the saved picture is shown
 
 /** @param {{ name: string, text: string }} message */
@@ -46,6 +47,11 @@ function render({ model, el }) {
     read.hideAll();
     send({ kind: "hide" });
   };
+  const exposure = element("span", {
+    class: "btvx-quiet btvx-number",
+    title: "Pairs of which a text was shown in this session, because it was asked for",
+    role: "status",
+  });
   const policy = policyBar(model, { send, say, hide });
   const keys = {
     ArrowDown: () => pane.move(1),
@@ -56,6 +62,7 @@ function render({ model, el }) {
     R: () => read.reveal(pane.pairs()),
     h: hide,
     s: pane.onFocus(pane.samePrompt),
+    n: pane.onFocus(pane.neighbours),
     t: pane.tag,
     z: bar.undo,
     y: bar.redo,
@@ -78,7 +85,13 @@ function render({ model, el }) {
     bar.node,
     status,
     element("div", { class: "btvx-columns-of-page" }, facets.node, canvas.node, pane.node),
-    element("footer", { class: "btvx-foot" }, policy.node, element("p", { class: "btvx-quiet" }, HELP)),
+    element(
+      "footer",
+      { class: "btvx-foot" },
+      policy.node,
+      exposure,
+      element("p", { class: "btvx-quiet" }, HELP),
+    ),
   );
   const picture = element("img", {
     class: "btvx-picture",
@@ -108,6 +121,7 @@ function render({ model, el }) {
     canvas: canvas.update,
     points: canvas.keep,
     mapping: canvas.mapping,
+    read: ({ n }) => exposure.replaceChildren(`Read in this session: ${count(n)}`),
     copy: ({ text }) => copyText(text, "Copied this selection as JSON; others open it under “Kept”.", say),
     say: (message) => say(message.text),
     download,

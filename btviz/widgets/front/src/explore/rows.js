@@ -1,13 +1,15 @@
 // The reading pane: compact rows, and the detail of the one in focus, whose texts are hidden until asked for.
 
+import { idButton, severityBadge, verdict, votedChip } from "../inspector/badges.js";
 /** @import { Act, Note } from "../types" */
 /** @import { Reading } from "../inspector/reading.js" */
-import { idButton, severityBadge, verdict, votedChip } from "../inspector/badges.js";
+import { pairsOf } from "../inspector/comparisoncard.js";
 import { tagForm, tagTokens } from "../inspector/tags.js";
 import { sized, textBlock } from "../inspector/texts.js";
 import { button, element, select, setChoices } from "../page/dom.js";
 import { count } from "../page/words.js";
 import { number } from "./svg.js";
+import { cellsOf, TITLES, turnOver, versus } from "./versus.js";
 
 /**
  * @param {import("../types").Model} model
@@ -15,7 +17,7 @@ import { number } from "./svg.js";
  */
 export function readingPane(model, { send, say, read }) {
   /** @type {any} */
-  let list = { cards: [], orders: [], offset: 0, listed: 0, size: 25 };
+  let list = { cards: [], orders: [], offset: 0, listed: 0, size: 25, what: "pairs", lists: [], near: false };
   /** @type {{ tags: string[], notes: Note[] }} */
   let notes = { tags: [], notes: [] };
   /** @type {string[]} */
@@ -25,6 +27,7 @@ export function readingPane(model, { send, say, read }) {
   /** @type {HTMLFormElement | null} */
   let form = null;
 
+  const what = select("What is listed", [], (name) => send({ kind: "list", what: name }));
   const sort = select("Sort", [], (by) => send({ kind: "sort", by }));
   const where = element("span", { class: "btvx-number", "aria-live": "polite" });
   const back = button("‹", "Previous page. Key: ←", () => turn(-1), { "aria-label": "Previous page" });
@@ -40,6 +43,7 @@ export function readingPane(model, { send, say, read }) {
   const head = element(
     "div",
     { class: "btvx-line btvx-reading-head" },
+    what,
     sort,
     element("span", { class: "btvx-space" }),
     back,
@@ -59,8 +63,13 @@ export function readingPane(model, { send, say, read }) {
     const offset = list.offset + direction * list.size;
     if (offset >= 0 && offset < list.listed) send({ kind: "turn", offset });
   }
-  const pairs = () => list.cards.map((/** @type {any} */ card) => card.pair);
-  const card = () => list.cards.find((/** @type {any} */ one) => one.pair === focus);
+  const compares = () => list.what === "comparisons";
+  const keyOf = (/** @type {any} */ one) => (compares() ? `${one.row}` : one.pair);
+  const keys = () => list.cards.map(keyOf);
+  /** @returns {string[]} */
+  const pairs = () => (compares() ? [...new Set(list.cards.flatMap(pairsOf))] : keys());
+  const card = () => list.cards.find((/** @type {any} */ one) => keyOf(one) === focus);
+  const pairInFocus = () => (compares() ? card()?.answers[0].pair : focus);
 
   /** @param {string} pair */
   function go(pair) {
@@ -72,13 +81,31 @@ export function readingPane(model, { send, say, read }) {
 
   /** @param {1 | -1} direction */
   function move(direction) {
-    const all = pairs();
+    const all = keys();
     const at = all.indexOf(focus);
     if (all.length) go(all[Math.min(Math.max(at + direction, 0), all.length - 1)]);
   }
 
   /** @param {any} one */
   function row(one) {
+    const key = keyOf(one);
+    const known = compares() ? cellsOf(one) : cells(one);
+    return element(
+      "div",
+      {
+        class: `btvx-row${one.disputed ? " btvx-disputed" : ""}`,
+        role: "option",
+        id: `btvx-${key}`,
+        "aria-selected": String(key === focus),
+        title: one.disputed ? "The annotations disagree on safe or unsafe" : null,
+        on: { click: () => go(key) },
+      },
+      ...known,
+    );
+  }
+
+  /** @param {any} one */
+  function cells(one) {
     const categories = model.get("categories");
     const own = one.votes.filter((/** @type {any} */ [, votes]) => !votes || 2 * votes >= one.annotations);
     const names = own.map((/** @type {any} */ [bit]) => categories[bit].title).join(", ");
@@ -86,29 +113,25 @@ export function readingPane(model, { send, say, read }) {
     const said = { unsafe: "● unsafe", safe: "○ safe", unknown: "◌ no majority" }[kind];
     const votes =
       one.annotations > 1 ? `${one.safe ? one.annotations - one.unsafe : one.unsafe}/${one.annotations}` : "";
-    return element(
-      "div",
-      {
-        class: `btvx-row${one.disputed ? " btvx-disputed" : ""}`,
-        role: "option",
-        id: `btvx-${one.pair}`,
-        "aria-selected": String(one.pair === focus),
-        title: one.disputed ? "The annotations disagree on safe or unsafe" : null,
-        on: { click: () => go(one.pair) },
-      },
+    return [
       element("span", { class: `btvx-verdict btvx-${kind}` }, said),
       element("span", { class: "btvx-votes" }, votes),
       element("span", { class: "btvx-names" }, names || "—"),
       element("span", { class: "btvx-number" }, one.value == null ? "" : number(one.value)),
       element("span", { class: "btvx-words" }, one.words[1] == null ? "" : `${count(one.words[1])} w`),
-    );
+    ];
   }
 
   /** @param {string} pair */
-  const toggle = (pair) => (read().texts.has(pair) ? read().hide([pair]) : read().reveal([pair]));
+  function toggle(pair) {
+    if (compares()) turnOver(card(), read());
+    else if (read().texts.has(pair)) read().hide([pair]);
+    else read().reveal([pair]);
+  }
 
   function tag() {
     if (!focus) return say("Go to a pair first: press ↓, or click it.");
+    if (compares()) return say("Pairs are tagged, not comparisons. List pairs first.");
     form = tagForm(focus, {
       known: notes.tags,
       save: send,
@@ -155,6 +178,10 @@ export function readingPane(model, { send, say, read }) {
           button(`Same prompt: ${one.answers}`, "Choose all answers to this prompt. Key: s", () =>
             send({ kind: "prompt", pair: one.pair }),
           ),
+        list.near &&
+          button("Neighbours", "Choose the pairs nearest in meaning to this one. Key: n", () =>
+            send({ kind: "near", pair: one.pair }),
+          ),
         button("Tag…", "Tag this pair, and note on it. Key: t", tag),
         ...tagTokens(one.pair, notes.notes, send),
       ),
@@ -163,22 +190,28 @@ export function readingPane(model, { send, say, read }) {
   }
 
   function draw() {
-    if (!card()) focus = list.cards[0]?.pair ?? null;
+    if (!card()) focus = keys()[0] ?? null;
     const last = Math.min(list.offset + list.size, list.listed);
     where.replaceChildren(
       list.listed ? `${count(list.offset + 1)}–${count(last)} of ${count(list.listed)}` : "none",
     );
     back.disabled = list.offset === 0;
     on.disabled = list.offset + list.size >= list.listed;
-    const titles = ["safety", "votes", "categories by majority", list.value_of ?? "", "answer"];
+    const titles = compares()
+      ? TITLES
+      : ["safety", "votes", "categories by majority", list.value_of ?? "", "answer"];
+    node.classList.toggle("btvx-compares", compares());
     columns.replaceChildren(...titles.map((words) => element("span", { title: words }, words)));
     rows.replaceChildren(...list.cards.map(row));
     rows.setAttribute("aria-activedescendant", focus ? `btvx-${focus}` : "");
     const now = card();
+    const nothing = compares()
+      ? "No comparison of this kind has a selected answer."
+      : "No pair is selected. Take a clause away above, or undo.";
+    const shown =
+      now && compares() ? [versus(now, { read: read(), categories: model.get("categories"), say })] : null;
     detail.replaceChildren(
-      ...(now
-        ? details(now)
-        : [element("p", { class: "btvx-empty" }, "No pair is selected. Take a clause away above, or undo.")]),
+      ...(shown ?? (now ? details(now) : [element("p", { class: "btvx-empty" }, nothing)])),
     );
   }
 
@@ -191,11 +224,18 @@ export function readingPane(model, { send, say, read }) {
     tag,
     onFocus: (/** @type {(pair: string) => void} */ action) => () => focus && action(focus),
     toggle,
-    samePrompt: (/** @type {string} */ pair) => send({ kind: "prompt", pair }),
+    samePrompt: () => send({ kind: "prompt", pair: pairInFocus() }),
+    neighbours: () => list.near && send({ kind: "near", pair: pairInFocus() }),
     /** @param {any} message */
     update(message) {
       list = message;
       if (message.focus) focus = message.focus;
+      what.hidden = message.lists.length < 2;
+      setChoices(
+        what,
+        message.lists.map((/** @type {string} */ name) => [name, name]),
+      );
+      what.value = message.what;
       setChoices(sort, message.orders);
       sort.value = message.sort;
       rows.scrollTop = 0;
