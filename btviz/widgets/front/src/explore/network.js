@@ -41,7 +41,8 @@ export function network(said, { width, height, send }) {
   const edges = said.edges.map((/** @type {any[]} */ [a, b, value, low, high, both]) => {
     const sure = low != null && high != null && low * high > 0;
     const ends = low == null ? "no interval" : `[${number(low)}, ${number(high)}]`;
-    const words = `${said.labels[a]} and ${said.labels[b]}: phi ${number(value)} ${ends}; ${plural(both, "pair")} with both`;
+    const named = `${said.labels[a]} and ${said.labels[b]}`;
+    const words = `${named}: phi ${number(value)} ${ends}; ${plural(both, "pair")} with both`;
     const [x, y] = [(at[a].x + at[b].x) / 2, (at[a].y + at[b].y) / 2];
     const mark = said.edges.length <= FEW ? number(value) : value < 0 ? "−" : "";
     const line = { x1: at[a].x, y1: at[a].y, x2: at[b].x, y2: at[b].y };
