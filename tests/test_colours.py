@@ -6,7 +6,10 @@ from itertools import combinations, pairwise
 import numpy as np
 import pytest
 
+from btviz.plots.labels.annotators import SHOWN
 from btviz.plots.labels.matrix import COEFFICIENTS, DARK_DIVERGING, DARK_SEQUENTIAL
+from btviz.plots.labels.mix import MOST, SHAPES
+from btviz.plots.scores.distributions import DASHES
 from btviz.plots.style.theme import ACCENT, BLACK, DIVERGING, FAINT, GROUPS, INK, MUTED, OTHERS, PAPER, SEQUENTIAL
 
 with warnings.catch_warnings():  # its own docstrings warn when they are compiled
@@ -111,3 +114,15 @@ def test_text_can_be_read_on_paper(text):
 
 def test_every_coefficient_has_a_known_kind():
     assert {one.kind for one in COEFFICIENTS.values()} == {"signed", "unit", "ratio", "count"}
+
+
+def test_groups_drawn_together_are_told_apart_in_grey():
+    """By lightness where they are areas; by dashes or shapes where they are lines or marks."""
+    assert nearest_in_grey([colour for _, colour in SHOWN.values()]) >= APART
+    assert nearest_in_grey(GROUPS[:3]) >= APART  # bars of moderators: people and two models
+    assert len(set(DASHES)) >= len(GROUPS)
+    assert len(set(SHAPES)) >= MOST
+
+
+def nearest_in_grey(colours):
+    return min(abs(lightness(one) - lightness(other)) for one, other in combinations(colours, 2))

@@ -6,11 +6,11 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError, choice
-from btviz.plots.labels.bars import label_room
 from btviz.plots.style.captions import doubts, heading
 from btviz.plots.style.intervals import PERCENT, marks, row_chart, span, value_axis
 from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, lookup, needed
+from btviz.plots.style.rows import Rows, columns_of, label_axis, rows_beside
+from btviz.plots.style.theme import BLACK, MUTED, PAPER, SEQUENTIAL, config, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
 
@@ -71,16 +71,17 @@ def agreement(
     drawn = _drawn(table, column=column, published=published, percents=coefficient in _SHARES)
     names = {META: "Safe or unsafe", **titles(drawn.filter(pl.col("key") != META)["key"], taxonomy=taxonomy)}
     names = {key: names[key] for key in drawn["key"]}
-    size, room = label_room([*names.values()], texts=drawn["text"].to_list(), width=width)
+    rows = rows_beside(names, texts=drawn["text"].to_list(), width=width)
+    rows = rows._replace(room=rows.room - 8)
     caption = _caption(table, source=source)
     notes = [title, *_notes(drawn, table, published=published), *doubts(table)]
     return LayerChart(
-        layer=_layers(drawn, names, room=room - 8, size=size, percents=coefficient in _SHARES),
-        width=room - 8,
-        height=1.9 * size * len(names),
+        layer=_layers(drawn, rows, percents=coefficient in _SHARES),
+        width=rows.room,
+        height=rows.height(1.9) * len(names),
         title=heading("How far annotators agree", caption, *notes, width=width),
         description=_description(drawn, names, title=title, caption=caption),
-        config=config(size=size),
+        config=config(size=rows.size),
     )
 
 
@@ -102,16 +103,18 @@ def _drawn(table: pl.DataFrame, *, column: str, published: str, percents: bool) 
     )
 
 
-def _layers(drawn: pl.DataFrame, names: dict[str, str], *, room: float, size: float, percents: bool) -> list[alt.Chart]:
+def _layers(drawn: pl.DataFrame, rows: Rows, *, percents: bool) -> list[alt.Chart]:
     """Dots with their intervals, and ticks of what was published."""
     columns = [name for name in ("value", "low", "high", "printed") if name in drawn.columns]
     low, high = span(drawn, columns, within=(0.0, 0.05))
     scale = alt.Scale(domain=[low, high], nice=False)
-    x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=percents), title=None)
-    base = row_chart(drawn, names)
-    layers = marks(base, x=x, scale=scale, room=room, size=size)
+    x = alt.X("value:Q", scale=scale, axis=value_axis(room=rows.room, percents=percents), title=None)
+    base = row_chart(drawn, rows.names)
+    layers = marks(base, x=x, scale=scale, room=rows.room, size=rows.size)
     if "printed" in drawn.columns:
-        tick = base.transform_filter("datum.printed !== null").mark_tick(thickness=1.4, size=1.3 * size, color=BLACK)
+        tick = base.transform_filter("datum.printed !== null").mark_tick(
+            thickness=1.4, size=1.3 * rows.size, color=BLACK
+        )
         layers.append(tick.encode(x=alt.X("printed:Q", scale=scale)))
     return layers
 
@@ -196,16 +199,17 @@ def vote_splits(
     names = {META: "Unsafe", **titles(keys.filter(keys != META), taxonomy=taxonomy)}
     names = {key: names[key] for key in keys}
     texts = drawn["text"].drop_nulls().to_list()
-    size, room = label_room([*names.values()], texts=texts, width=width)
+    rows = rows_beside(names, texts=texts, width=width)
+    rows = rows._replace(room=rows.room - 8)
     caption = _caption(known, source=source)
     note = "Of the pairs that at least one annotator flags, how many flag it · right: these pairs"
     return LayerChart(
-        layer=_vote_layers(drawn, names, room=room - 8, size=size),
-        width=room - 8,
-        height=2.0 * size * len(names),
+        layer=_vote_layers(drawn, rows),
+        width=rows.room,
+        height=rows.height(2.0) * len(names),
         title=heading("How the votes fall on a pair", caption, note, *doubts(table), width=width),
         description=_votes_description(drawn, names, caption=caption),
-        config=config(size=size),
+        config=config(size=rows.size),
     )
 
 
@@ -227,11 +231,12 @@ def _drawn_votes(known: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _vote_layers(drawn: pl.DataFrame, names: dict[str, str], *, room: float, size: float) -> list[alt.Chart]:
-    y = alt.Y("key:N").scale(domain=list(names)).title(None).axis(labelExpr=lookup(names))
+def _vote_layers(drawn: pl.DataFrame, rows: Rows) -> list[alt.Chart]:
+    y = alt.Y("key:N").scale(domain=list(rows.names)).title(None).axis(label_axis(rows.names))
     base = alt.Chart(drawn).encode(y=y)
-    axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, labelFlush=False)
-    columns = 4 if room > 260 else 2
+    values = [0, 0.25, 0.5, 0.75, 1] if rows.room > 130 else [0, 0.5, 1]
+    axis = alt.Axis(values=values, labelExpr=PERCENT, labelFlush=False)
+    columns = columns_of([name for name, _ in SHOWN.values()], room=rows.room)
     legend = alt.Legend(orient="bottom", title=None, columns=columns, symbolType="square")
     occurring = [shown for shown in SHOWN.values() if shown[0] in drawn["votes"]]
     named, colours = zip(*occurring, strict=True)
@@ -240,8 +245,8 @@ def _vote_layers(drawn: pl.DataFrame, names: dict[str, str], *, room: float, siz
     return [
         base.mark_bar(height={"band": 0.72}, stroke=PAPER, strokeWidth=0.5).encode(x=x, x2=alt.X2("to:Q"), color=fill),
         base.transform_filter("datum.text !== null")
-        .mark_text(align="left", fontSize=size, fill=MUTED)
-        .encode(x=alt.value(room + 8), text=alt.Text("text:N")),
+        .mark_text(align="left", fontSize=rows.size, fill=MUTED)
+        .encode(x=alt.value(rows.room + 8), text=alt.Text("text:N")),
     ]
 
 

@@ -2,30 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import altair as alt
 import polars as pl
 
 from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.rows import label_axis, rows_beside
 from btviz.plots.style.theme import (
     ACCENT,
     OTHERS,
-    PADDING,
     TEXT_SIZE,
-    TINY_SIZE,
     config,
-    lookup,
     needed,
     points,
-    text_width,
 )
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
-
-NARROW = 90.0
-"""Shortest room for bars, in points, that labels of the usual size may leave."""
 
 
 def category_shares(
@@ -62,37 +54,26 @@ def category_shares(
     caption = population(table, source=source)
     drawn = counted(table)
     names = titles(drawn["category"], taxonomy=taxonomy)
-    size, room = label_room([*names.values()], texts=drawn["text"].to_list(), width=width)
+    rows = rows_beside(names, texts=drawn["text"].to_list(), width=width)
     base = alt.Chart(drawn).encode(
-        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(labelExpr=lookup(names)),
+        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(label_axis(rows.names)),
         x=alt.X("share:Q").scale(domain=[0, longest(drawn["share"])], nice=False).axis(None),
     )
     first = drawn.row(0, named=True)
     return LayerChart(
         layer=[
             base.mark_bar(height={"band": 0.72}),
-            base.mark_text(align="left", dx=4, fontSize=size).encode(text=alt.Text("text:N")),
+            base.mark_text(align="left", dx=4, fontSize=rows.size).encode(text=alt.Text("text:N")),
         ],
-        width=room,
-        height=2.1 * size * drawn.height,
+        width=rows.room,
+        height=rows.height(2.1) * drawn.height,
         title=heading("How often each harm category occurs", caption, width=width),
         description=(
             f"Bar chart of the share of each of {drawn.height} harm categories ({caption}). "
             f"Most frequent: {names[first['category']]}, {first['text']}."
         ),
-        config=config(size=size),
+        config=config(size=rows.size),
     )
-
-
-def label_room(names: Sequence[str], *, texts: Sequence[str], width: str | float) -> tuple[float, float]:
-    """Size of the labels, and room in points between the names and the numbers of a row."""
-
-    def room(size: float) -> float:
-        widest = max(text_width(name, size=size) for name in names)
-        return points(width) - 2 * PADDING - 12 - widest - max(text_width(text, size=size) for text in texts)
-
-    size = TEXT_SIZE if room(TEXT_SIZE) >= NARROW else TINY_SIZE
-    return size, max(room(size), 20.0)
 
 
 def counted(table: pl.DataFrame) -> pl.DataFrame:

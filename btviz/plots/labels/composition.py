@@ -8,10 +8,10 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from btviz.plots.labels.bars import label_room
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import HEADING, marks, row_chart, value_axis
 from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.rows import rows_beside
 from btviz.plots.style.theme import INK, PAPER, TEXT_SIZE, config, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent
@@ -127,11 +127,12 @@ def _row(row: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
 
 def _drawn(rows: Sequence[Mapping[str, Any]], title: str, lines: Sequence[str], *, width: str | float) -> LayerChart:
     names = {row["key"]: row["name"] for row in rows}
-    size, room = label_room([*names.values()], texts=[row["text"] for row in rows], width=width)
+    beside = rows_beside(names, texts=[row["text"] for row in rows], width=width)
+    size, room = beside.size, beside.room
     kinds = {name: pl.Float64() for name in ("value", "low", "high", "published")}
     drawn = pl.DataFrame(rows, schema_overrides=kinds).drop("name")
     scale = alt.Scale(domain=[0, 1], nice=False)
-    base = row_chart(drawn, names)
+    base = row_chart(drawn, beside.names)
     x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=True), title="Share of rows")
     printed = base.transform_filter("datum.published !== null").mark_point(
         shape="diamond", size=70 * (size / TEXT_SIZE) ** 2, stroke=INK, fill=PAPER, strokeWidth=1, opacity=1
@@ -141,7 +142,7 @@ def _drawn(rows: Sequence[Mapping[str, Any]], title: str, lines: Sequence[str], 
     return LayerChart(
         layer=layers,
         width=room,
-        height=ROW * size * len(rows),
+        height=beside.height(ROW) * len(rows),
         title=heading(title, *lines, width=width),
         description=f"{title} ({' '.join(line for line in lines if line)}). {said}",
         config=config(size=size),

@@ -6,10 +6,10 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.labels.bars import label_room
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import DOT, HEADING, row_chart, value_axis
 from btviz.plots.style.rendering import HConcatChart
+from btviz.plots.style.rows import NARROW, Rows, rows_beside
 from btviz.plots.style.theme import ACCENT, BLACK, INK, MUTED, TEXT_SIZE, config, needed
 
 MOST = 12
@@ -70,7 +70,8 @@ def correction_effects(
     ).with_columns(pl.concat_str("statistic", pl.lit("/"), "level").alias("key"))
     names = _names(drawn)
     counts = [f"{n:,}" for n in drawn["n_prompts_changed"]]
-    size, room = label_room([*names.values()], texts=counts, width=width)
+    rows = rows_beside(names, texts=counts, width=width, least=NARROW + 8 * TEXT_SIZE)
+    size, room = rows.size, rows.room
     numbers = 8 * size
     rest = max(room - numbers - 2.5 * size, 40.0)
     left_out = moved.height - drawn.height
@@ -79,7 +80,7 @@ def correction_effects(
     lines = " · ".join(part for part in (source, *caption) if part)
     note = "Line: 95 % interval of the difference, by prompt · Right: prompts that are changed"
     return HConcatChart(
-        hconcat=[_sides(drawn, names, room=numbers, size=size), _difference(drawn, names, room=rest, size=size)],
+        hconcat=[_sides(drawn, rows, room=numbers), _difference(drawn, rows, room=rest)],
         spacing=2.5 * size,
         title=heading("What the corrections change", lines, note, width=width, size=size),
         description=_description(drawn, names, caption=lines),
@@ -96,21 +97,22 @@ def _names(drawn: pl.DataFrame) -> dict[str, str]:
     return names
 
 
-def _sides(drawn: pl.DataFrame, names: dict[str, str], *, room: float, size: float) -> alt.LayerChart:
+def _sides(drawn: pl.DataFrame, rows: Rows, *, room: float) -> alt.LayerChart:
     """Both values as numbers: what corrections move is small beside what it moves."""
     frame = drawn.select("key", *(pl.col(side).round(3).map_elements("{:.3f}".format, pl.String) for side in _SIDES))
-    base = row_chart(frame, names)
+    base, size = row_chart(frame, rows.names), rows.size
     layers = [
         base.mark_text(align="right", fontSize=size, fill=MUTED).encode(x=alt.value(room / 2), text="before:N"),
         base.mark_text(align="right", fontSize=size, fill=INK).encode(x=alt.value(room), text="after:N"),
     ]
-    return _panel(layers, "Before, after", names, room=room, size=size)
+    return _panel(layers, "Before, after", rows, room=room)
 
 
-def _difference(drawn: pl.DataFrame, names: dict[str, str], *, room: float, size: float) -> alt.LayerChart:
+def _difference(drawn: pl.DataFrame, rows: Rows, *, room: float) -> alt.LayerChart:
     columns = {"difference": "value", "difference_low": "low", "difference_high": "high"}
     frame = drawn.select("key", *(pl.col(old).alias(new) for old, new in columns.items()), "n_prompts_changed")
-    base = row_chart(frame, names).encode(y=alt.Y("key:N", scale=alt.Scale(domain=[*names]), title=None, axis=None))
+    size, down = rows.size, alt.Scale(domain=[*rows.names])
+    base = row_chart(frame, rows.names).encode(y=alt.Y("key:N", scale=down, title=None, axis=None))
     scale = alt.Scale(zero=True, nice=True)
     x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=False), title=None)
     zero = alt.Chart(pl.DataFrame({"value": [0.0]})).mark_rule(stroke=BLACK, strokeWidth=0.8).encode(x=x)
@@ -124,12 +126,12 @@ def _difference(drawn: pl.DataFrame, names: dict[str, str], *, room: float, size
             x=alt.value(room + 8), text=alt.Text("n_prompts_changed:Q", format=",")
         ),
     ]
-    return _panel(layers, "Difference", names, room=room, size=size)
+    return _panel(layers, "Difference", rows, room=room)
 
 
-def _panel(layers: list[alt.Chart], title: str, names: dict[str, str], *, room: float, size: float) -> alt.LayerChart:
-    head = alt.TitleParams(title, fontSize=size, fontWeight="bold", anchor="start", frame="group", offset=4)
-    return alt.LayerChart(layer=layers, width=room, height=1.9 * size * len(names), title=head)
+def _panel(layers: list[alt.Chart], title: str, rows: Rows, *, room: float) -> alt.LayerChart:
+    head = alt.TitleParams(title, fontSize=rows.size, fontWeight="bold", anchor="start", frame="group", offset=4)
+    return alt.LayerChart(layer=layers, width=room, height=rows.height(1.9) * len(rows.names), title=head)
 
 
 def _description(drawn: pl.DataFrame, names: dict[str, str], *, caption: str) -> str:

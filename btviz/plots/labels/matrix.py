@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import altair as alt
 import polars as pl
@@ -22,7 +23,6 @@ from btviz.plots.style.theme import (
     PAPER,
     SEQUENTIAL,
     TEXT_SIZE,
-    TINY_SIZE,
     config,
     lookup,
     needed,
@@ -40,6 +40,9 @@ SLASH = "M-1,1L1,-1"
 
 WIDEST = 44.0
 """Widest cell, in points: a few categories need not fill a page."""
+
+NUMBERED = 10.0
+"""Narrowest cell, in points, below which the number of a column can stand."""
 
 LEGIBLE = 17.0
 """Narrowest cell, in points, in which a number can be read."""
@@ -90,26 +93,50 @@ def association_matrix(
     shown = COEFFICIENTS[coefficient]
     caption = population(table, source=source)
     names = titles(in_order(table, order=order), taxonomy=taxonomy)
-    size, side = _sizes(names, width=width)
+    side, numbers = _laid(names, width=width)
     return LayerChart(
-        layer=layers(drawn, shown, names=names, side=side),
+        layer=[
+            *layers(drawn, shown, names=names, side=side, numbers=numbers),
+            *(_list(names, top=side * len(names)) if numbers == "listed" else []),
+        ],
         width=side * len(names),
         height=side * len(names),
         view={"fill": FAINT},
         title=heading("Which harm categories occur together", caption, *notes(drawn), width=width),
         description=describe(table, coefficient, names=names, caption=caption),
-        config=config(size=size),
+        config=config(),
     )
 
 
-def _sizes(names: Mapping[str, str], *, width: str | float) -> tuple[float, float]:
-    """Size of the labels, and side of a cell, that fill the width or are as wide as a few cells need."""
+Numbers = Literal["none", "beside", "listed"]
+"""Where numbers stand for columns: nowhere, beside the names of rows too, or for both, and names in a list below."""
+
+
+def _laid(names: Mapping[str, str], *, width: str | float) -> tuple[float, Numbers]:
+    """Side of a cell that fills the width, or is as wide as a few cells need, and where numbers stand for names."""
     room = points(width) - 2 * PADDING - 4
-    size, side = TEXT_SIZE, (room - max(map(text_width, names.values()))) / len(names)
-    if side < LEGIBLE:
-        size = TINY_SIZE
-        side = (room - max(text_width(f"{name} 00", size=size) for name in names.values())) / len(names)
-    return size, min(side, WIDEST)
+    widest = max(map(text_width, names.values()))
+    sides: dict[Numbers, float] = {
+        "none": (room - widest) / len(names),
+        "beside": (room - widest - text_width(" 00")) / len(names),
+        "listed": (room - text_width("00") - 4) / len(names),
+    }
+    numbers: Numbers = "none" if sides["none"] >= LEGIBLE else "beside" if sides["beside"] >= NUMBERED else "listed"
+    return min(sides[numbers], WIDEST), numbers
+
+
+def _list(names: Mapping[str, str], *, top: float) -> list[alt.Chart]:
+    """What the numbers of rows and columns stand for, a line each below the matrix."""
+    step = 1.4 * TEXT_SIZE
+    charts = []
+    for place, name in enumerate(names.values(), start=1):
+        at = alt.value(top + 2 * TEXT_SIZE + step * place)
+        texts = alt.Chart(pl.DataFrame({"number": [str(place)], "name": [name]})).encode(y=at)
+        charts += [
+            texts.mark_text(align="right", fontSize=TEXT_SIZE).encode(x=alt.value(-4), text=alt.Text("number:N")),
+            texts.mark_text(align="left", fontSize=TEXT_SIZE).encode(x=alt.value(2), text=alt.Text("name:N")),
+        ]
+    return charts
 
 
 def in_order(table: pl.DataFrame, *, order: str) -> list[str]:
@@ -141,9 +168,11 @@ def cells(table: pl.DataFrame, coefficient: str) -> pl.DataFrame:
     )
 
 
-def layers(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str], side: float) -> list[alt.Chart]:
+def layers(
+    drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str], side: float, numbers: Numbers = "none"
+) -> list[alt.Chart]:
     """Coloured cells, their numbers where they can be read, and crosses."""
-    base = grid(drawn, names=names, numbered=side < LEGIBLE)
+    base = grid(drawn, names=names, numbers=numbers)
     limits = shown.limits(drawn["value"])
     legend = shown.legend(limits, length=min(180, side * len(names)))
     edge = min(1, side / 12)
@@ -163,18 +192,19 @@ def layers(drawn: pl.DataFrame, shown: ColourScale, *, names: Mapping[str, str],
     return charts
 
 
-def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbered: bool = False) -> alt.Chart:
+def grid(drawn: pl.DataFrame, *, names: Mapping[str, str], numbers: Numbers = "none") -> alt.Chart:
     """Chart of `row` by `col`, in the order of `names` and labelled by them.
 
-    Columns too narrow for a slanted label are `numbered`, and so are the rows then.
+    Columns too narrow for a slanted label have `numbers`, and so have the rows then.
     """
     places = list(names)
-    numbers = {key: str(place) for place, key in enumerate(names, start=1)}
-    rows = {key: f"{name}  {numbers[key]}" for key, name in names.items()} if numbered else names
-    across = alt.Axis(labelExpr=lookup(numbers), labelAngle=0) if numbered else None
+    figures = {key: str(place) for place, key in enumerate(names, start=1)}
+    beside = {key: f"{name}  {figures[key]}" for key, name in names.items()}
+    rows = {"none": names, "beside": beside, "listed": figures}[numbers]
     slanted = alt.Axis(labelExpr=lookup(names), labelAngle=-45)
+    across = slanted if numbers == "none" else alt.Axis(labelExpr=lookup(figures), labelAngle=0)
     return alt.Chart(drawn).encode(
-        x=alt.X("col:N", scale=alt.Scale(domain=places), title=None, axis=across or slanted),
+        x=alt.X("col:N", scale=alt.Scale(domain=places), title=None, axis=across),
         y=alt.Y("row:N", scale=alt.Scale(domain=places), title=None, axis=alt.Axis(labelExpr=lookup(rows))),
     )
 

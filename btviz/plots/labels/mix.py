@@ -6,9 +6,9 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.labels.bars import label_room
 from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.rows import Rows, folding, label_axis, rows_beside
 from btviz.plots.style.theme import FAINT, GROUPS, config, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
@@ -67,36 +67,35 @@ def category_mix(
     order = shares.filter(name=names[0]).sort("share", descending=True)["category"].to_list()
     order += [key for key in shares["category"].unique(maintain_order=True) if key not in order]
     said = titles(order, taxonomy=taxonomy)
-    rows = [f"{said[key]} *" if key in differing else said[key] for key in order]
-    size, room = label_room(rows, texts=[""], width=width)
+    rows = rows_beside({k: f"{said[k]} *" if k in differing else said[k] for k in order}, texts=[""], width=width)
     drawn = shares.select(
-        pl.col("category").replace_strict(dict(zip(order, rows, strict=True))).alias("category"),
-        *("name", "share", "low", "high"),
+        *("category", "name", "share", "low", "high"),
         pl.col("name").replace_strict({name: place for place, name in enumerate(names)}).alias("place"),
     )
     caption = _caption(shares, names, source=source)
     return LayerChart(
-        layer=_layers(drawn, rows, names=names, size=size),
-        width=room,
-        height=(1.2 + 0.75 * len(names)) * size * len(rows),
+        layer=_layers(drawn, rows, names=names),
+        width=rows.room,
+        height=rows.height(1.2 + 0.75 * len(names)) * len(order),
         title=heading("Which harms occur how often?", *caption, width=width),
-        description=_description(drawn, names, caption=" ".join(caption)),
-        config=config(size=size),
+        description=_description(drawn, names, said, caption=" ".join(caption)),
+        config=config(size=rows.size),
     )
 
 
-def _layers(drawn: pl.DataFrame, rows: list[str], *, names: list[str], size: float) -> list[alt.Chart]:
+def _layers(drawn: pl.DataFrame, rows: Rows, *, names: list[str]) -> list[alt.Chart]:
     """Intervals and marks; data sets of a category one below the other."""
     scale = alt.Scale(type="log", domain=_ends(drawn), nice=False)
-    axis = alt.Axis(grid=True, gridColor=FAINT, values=TICKS, labelExpr=_PERCENT, labelOverlap=True)
-    key = alt.Legend(title=None, orient="bottom", columns=1, symbolSize=40, labelLimit=0)
+    axis = alt.Axis(grid=True, gridColor=FAINT, values=TICKS, labelExpr=_PERCENT, labelOverlap=True, labelSeparation=4)
+    labels = label_axis(rows.names)
+    key = alt.Legend(title=None, orient="bottom", columns=1, symbolSize=40, labelExpr=folding(names, room=rows.room))
     colours = alt.Scale(domain=names, range=list(GROUPS[: len(names)]))
     shapes = alt.Scale(domain=names, range=list(SHAPES[: len(names)]))
     layers = []
     for place in range(len(names)):
-        offset = (place - (len(names) - 1) / 2) * 0.85 * size
+        offset = (place - (len(names) - 1) / 2) * 0.85 * rows.size
         base = alt.Chart(drawn.filter(pl.col("place") == place).drop("place")).encode(
-            y=alt.Y("category:N", scale=alt.Scale(domain=rows), title=None)
+            y=alt.Y("category:N", scale=alt.Scale(domain=list(rows.names)), title=None, axis=labels)
         )
         layers += [
             base.transform_filter("datum.low !== null && datum.low > 0")
@@ -127,8 +126,8 @@ def _caption(shares: pl.DataFrame, names: list[str], *, source: str | None) -> l
     return [first, "Intervals: 95 % by prompt · * differs between two of them, all differences taken together"]
 
 
-def _description(drawn: pl.DataFrame, names: list[str], *, caption: str) -> str:
+def _description(drawn: pl.DataFrame, names: list[str], said: dict[str, str], *, caption: str) -> str:
     """Text for those who do not see the picture: the commonest category of each."""
     first = [drawn.filter(name=name).sort("share", descending=True).row(0, named=True) for name in names]
-    said = [f"{row['name']}: {row['category']} {percent(row['share'])}." for row in first]
-    return f"Shares of harm categories ({caption}). Commonest: {' '.join(said)}"
+    commonest = [f"{row['name']}: {said[row['category']]} {percent(row['share'])}." for row in first]
+    return f"Shares of harm categories ({caption}). Commonest: {' '.join(commonest)}"

@@ -7,11 +7,11 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.plots.labels.annotators import META
-from btviz.plots.labels.bars import label_room
-from btviz.plots.style.captions import doubts, heading
+from btviz.plots.style.captions import doubts, folded, heading
 from btviz.plots.style.intervals import DOT, row_chart, span, value_axis
 from btviz.plots.style.rendering import HConcatChart
-from btviz.plots.style.theme import ACCENT, BLACK, MUTED, SEQUENTIAL, TEXT_SIZE, TINY_SIZE, config, needed, text_width
+from btviz.plots.style.rows import Rows, rows_beside
+from btviz.plots.style.theme import ACCENT, BLACK, MUTED, SEQUENTIAL, TEXT_SIZE, config, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent, titles
 
@@ -23,6 +23,9 @@ _PANELS = {
 
 _GAP = 2.5
 """Between the panels, relative to a label."""
+
+_TIGHT = 1.5
+"""The same of narrow panels."""
 
 _NARROW = 45.0
 """Least room of a panel, in points, beside labels of the usual size."""
@@ -72,7 +75,8 @@ def annotator_noise(
     ordered = table.sort(pl.col("category") != META, -pl.col("prevalence_majority"), maintain_order=True)
     names = {META: "Unsafe", **titles(ordered["category"].filter(ordered["category"] != META), taxonomy=taxonomy)}
     names = {key: names[key] for key in ordered["category"]}
-    size, each = _panel_room([*names.values()], width=width)
+    rows = _rows(names, width=width)
+    size = rows.size
     caption = f"{int(table['n_pairs'].max()):,} pairs with three votes or more"  # type: ignore[arg-type]
     caption = " · ".join(part for part in (source, caption) if part)
     note = (
@@ -80,11 +84,8 @@ def annotator_noise(
         "rates of its own and most votes on it are right · Tick: by majority"
     )
     return HConcatChart(
-        hconcat=[
-            _panel(ordered, names, name=name, room=each, size=size, is_first=place == 0)
-            for place, name in enumerate(_PANELS)
-        ],
-        spacing=_GAP * size,
+        hconcat=[_panel(ordered, rows, name=name, is_first=place == 0) for place, name in enumerate(_PANELS)],
+        spacing=(_GAP if rows.room >= _NARROW else _TIGHT) * size,
         title=heading(
             "What annotators miss, and what they flag by mistake", caption, note, *_said(table), width=width, size=size
         ),
@@ -93,16 +94,17 @@ def annotator_noise(
     )
 
 
-def _panel_room(names: list[str], *, width: str | float) -> tuple[float, float]:
-    """Size of the labels, and room for each panel: small labels where usual ones would leave too little."""
-    usual, room = label_room(names, texts=[_UNDEFINED], width=width)
-    longest = max(names, key=text_width)
-    each = {}
-    for size in (usual, TINY_SIZE):
-        gained = sum(text_width(text, size=usual) - text_width(text, size=size) for text in (longest, _UNDEFINED))
-        each[size] = max((room + gained - 8 - _GAP * size * (len(_PANELS) - 1)) / len(_PANELS), 20.0)
-    size = usual if each[usual] >= _NARROW else TINY_SIZE
-    return size, each[size]
+def _rows(names: dict[str, str], *, width: str | float) -> Rows:
+    """Rows with the room of one panel; where that is narrow, what has no model says so inside of the last one."""
+    gaps = 8 + _GAP * TEXT_SIZE * (len(_PANELS) - 1)
+    for texts in ([_UNDEFINED], [""]):
+        rows = rows_beside(names, texts=texts, width=width, least=len(_PANELS) * _NARROW + gaps)
+        each = (rows.room - gaps) / len(_PANELS)
+        if each >= _NARROW:
+            return rows._replace(room=each)
+    gaps = 8 + _TIGHT * TEXT_SIZE * (len(_PANELS) - 1)
+    rows = rows_beside(names, texts=[""], width=width, lines=3)
+    return rows._replace(room=max((rows.room - gaps) / len(_PANELS), 20.0))
 
 
 def _said(table: pl.DataFrame) -> list[str]:
@@ -112,9 +114,8 @@ def _said(table: pl.DataFrame) -> list[str]:
     return doubts(known) if len(shared) == 1 and not known["doubt"].null_count() else []
 
 
-def _panel(
-    ordered: pl.DataFrame, names: dict[str, str], *, name: str, room: float, size: float, is_first: bool
-) -> alt.LayerChart:
+def _panel(ordered: pl.DataFrame, rows: Rows, *, name: str, is_first: bool) -> alt.LayerChart:
+    names, size, room, _ = rows
     is_share = name == "prevalence"
     drawn = ordered.select(
         pl.col("category").alias("key"),
@@ -126,6 +127,7 @@ def _panel(
     axis = value_axis(room=room, percents=True)
     if room < _NARROW:
         axis.values = list(ends)  # between them there is no room for another label
+        axis.labelFlush = True
     base = row_chart(drawn, names)
     if not is_first:
         base = base.encode(y=alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=None))
@@ -149,11 +151,15 @@ def _panel(
         missing = base.transform_filter("datum.value === null").transform_calculate(text=f"'{_UNDEFINED}'")
         layers.append(
             missing.mark_text(align="left", fontSize=size, fill=MUTED).encode(
-                x=alt.value(room + 8), text=alt.Text("text:N")
+                x=alt.value(0.0 if room < _NARROW else room + 8), text=alt.Text("text:N")
             )
         )
-    title = alt.TitleParams(_PANELS[name], fontSize=size, fontWeight="bold", anchor="start", frame="group", offset=4)
-    return alt.LayerChart(layer=layers, width=room, height=1.9 * size * len(names), title=title)
+    words = _PANELS[name].replace("-", "- ") if room < _NARROW else _PANELS[name]
+    head = folded(words, room=(room + _TIGHT * size) / 1.1, size=size)
+    title = alt.TitleParams(
+        head, fontSize=size, fontWeight="bold", anchor="start", frame="group", offset=4, orient="top"
+    )
+    return alt.LayerChart(layer=layers, width=room, height=rows.height(1.9) * len(names), title=title)
 
 
 def _description(ordered: pl.DataFrame, names: dict[str, str], *, caption: str) -> str:

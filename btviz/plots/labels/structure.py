@@ -5,14 +5,15 @@ from __future__ import annotations
 import itertools
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
 import altair as alt
 import polars as pl
 
-from btviz.plots.labels.bars import label_room
 from btviz.plots.labels.matrix import COEFFICIENTS, LEGIBLE
-from btviz.plots.style.captions import heading, population
+from btviz.plots.style.captions import folded, heading, population
 from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.rows import label_axis, rows_beside
 from btviz.plots.style.theme import (
     BLACK,
     FAINT,
@@ -22,7 +23,6 @@ from btviz.plots.style.theme import (
     PAPER,
     TEXT_SIZE,
     config,
-    lookup,
     needed,
     points,
     text_width,
@@ -41,7 +41,11 @@ _THICKEST = 5.5
 _RING = 120.0
 _NODE = 9.0
 _LINE = 10.0
-_ROOMY = 24.0  # narrowest cell for numbers of the usual size
+_SMALLEST = 40.0  # ring beside names; where it would be smaller, numbers stand there, and the names below
+_LISTED = 11.0
+_KEY_ROW = 14.0
+_KEY_LINE = 26.0
+_ROOMY = 20.0  # narrowest cell for numbers of the usual size
 _ABOVE = 26.0  # room above and below the ring
 
 
@@ -82,17 +86,23 @@ def category_network(
     names = titles(order, taxonomy=taxonomy)
     room = points(width) - 2 * PADDING
     beside = max(text_width(name) for name in names.values()) + _NODE
-    ring = max(min(_RING, (room - 2 * beside) / 2 - 4), 40.0)
-    nodes = _nodes(order, names=names, ring=ring, table=table)
+    ring = min(_RING, (room - 2 * beside) / 2 - 4)
+    listed = {} if ring >= _SMALLEST else {key: str(place) for place, key in enumerate(order, start=1)}
+    ring = min(_RING, 0.36 * room) if listed else ring
+    nodes = _nodes(order, names=listed or names, ring=ring, table=table)
     edges = _edges(table, nodes=nodes)
+    key, taken = _key(room)
+    below = taken + _LISTED * len(listed)
+    box = (room / 2, ring + _ABOVE, below)
     return LayerChart(
         layer=[
-            *_lines(edges, half=(room / 2, ring + _ABOVE)),
-            *_dots(nodes, half=(room / 2, ring + _ABOVE)),
-            *_key(room, ring),
+            *_lines(edges, box=box),
+            *_dots(nodes, box=box),
+            *_placed(key, box=box),
+            *_list(listed, names, box=box, under=taken),
         ],
         width=room,
-        height=2 * (ring + _ABOVE) + 26,
+        height=2 * (ring + _ABOVE) + below,
         title=heading(
             "Which categories go together, all others given",
             caption,
@@ -157,14 +167,14 @@ def _edges(table: pl.DataFrame, *, nodes: pl.DataFrame) -> pl.DataFrame:
     ).sort("stroke")
 
 
-def _axes(half: tuple[float, float]) -> tuple[alt.Scale, alt.Scale]:
+def _axes(box: tuple[float, float, float]) -> tuple[alt.Scale, alt.Scale]:
     """Scales on which a unit is a point, so that the ring is round; below it there is room for the key."""
-    across, down = half
-    return alt.Scale(domain=[-across, across], nice=False), alt.Scale(domain=[-down - 26, down], nice=False)
+    across, down, below = box
+    return alt.Scale(domain=[-across, across], nice=False), alt.Scale(domain=[-down - below, down], nice=False)
 
 
-def _lines(edges: pl.DataFrame, *, half: tuple[float, float]) -> list[alt.Chart]:
-    across, down = _axes(half)
+def _lines(edges: pl.DataFrame, *, box: tuple[float, float, float]) -> list[alt.Chart]:
+    across, down = _axes(box)
     charts = []
     for sign, dash in DASHES.items():
         base = alt.Chart(edges.filter(sign=sign)).encode(
@@ -181,8 +191,8 @@ def _lines(edges: pl.DataFrame, *, half: tuple[float, float]) -> list[alt.Chart]
     return charts
 
 
-def _dots(nodes: pl.DataFrame, *, half: tuple[float, float]) -> list[alt.Chart]:
-    across, down = _axes(half)
+def _dots(nodes: pl.DataFrame, *, box: tuple[float, float, float]) -> list[alt.Chart]:
+    across, down = _axes(box)
     at = alt.Chart(nodes).encode(x=alt.X("x:Q", scale=across, axis=None), y=alt.Y("y:Q", scale=down, axis=None))
     fill = alt.when("datum.joined").then(alt.value(INK)).otherwise(alt.value(PAPER))
     charts = [at.mark_point(shape="circle", size=42, opacity=1, stroke=INK, strokeWidth=1).encode(fill=fill)]
@@ -196,24 +206,55 @@ def _dots(nodes: pl.DataFrame, *, half: tuple[float, float]) -> list[alt.Chart]:
     return charts
 
 
-def _key(room: float, ring: float) -> list[alt.Chart]:
-    """What dashes and widths mean, below the ring."""
-    across, down = _axes((room / 2, ring + _ABOVE))
-    shown = [(sign, dash, 2.0, f"{sign} than chance") for sign, dash in DASHES.items()]
-    shown += [("", [1, 0], size, f"{size:g}") for size in STRENGTHS]
-    widths = [34 + text_width(text) for *_, text in shown]
-    left = -(sum(widths) + 12 * (len(shown) - 1)) / 2
+def _key(room: float) -> tuple[list[dict[str, Any]], float]:
+    """What dashes and widths mean: each with its place, counted from below the ring, and the height of all."""
+    signs = [(dash, 2.0, f"{sign} than chance") for sign, dash in DASHES.items()]
+    sizes = [([1, 0], size, f"{size:g}") for size in STRENGTHS]
+    taken = {text: _KEY_LINE + 8 + text_width(text) for *_, text in (*signs, *sizes)}
+    fits = sum(taken.values()) + 12 * (len(taken) - 1) <= room
+    lines = [[*signs, *sizes]] if fits else [*([sign] for sign in signs), sizes]
+    entries = []
+    for row, line in enumerate(lines):
+        left = -(sum(taken[text] for *_, text in line) + 12 * (len(line) - 1)) / 2
+        for dash, size, text in line:
+            entries.append({"x": left, "row": row, "dash": dash, "size": size, "text": text})
+            left += taken[text] + 12
+    return entries, 26.0 + _KEY_ROW * (len(lines) - 1)
+
+
+def _placed(key: list[dict[str, Any]], *, box: tuple[float, float, float]) -> list[alt.Chart]:
+    """The key, below the ring."""
+    across, down = _axes(box)
     charts = []
-    for (_, dash, size, text), taken in zip(shown, widths, strict=True):
-        row = pl.DataFrame({"x": [left], "x2": [left + 26], "y": [-ring - 40.0], "at": [left + 31], "text": [text]})
-        base = alt.Chart(row).encode(y=alt.Y("y:Q", scale=down, axis=None))
-        line = base.mark_rule(stroke=INK, strokeDash=dash, strokeWidth=size * _WIDTH, opacity=0.75)
+    for entry in key:
+        left, y = entry["x"], -box[1] - 14.0 - _KEY_ROW * entry["row"]
+        ends = {"x": [left], "x2": [left + _KEY_LINE], "y": [y], "at": [left + _KEY_LINE + 5], "text": [entry["text"]]}
+        base = alt.Chart(pl.DataFrame(ends)).encode(y=alt.Y("y:Q", scale=down, axis=None))
+        line = base.mark_rule(stroke=INK, strokeDash=entry["dash"], strokeWidth=entry["size"] * _WIDTH, opacity=0.75)
         label = base.mark_text(align="left", baseline="middle", fontSize=TEXT_SIZE, fill=MUTED)
         charts += [
             line.encode(x=alt.X("x:Q", scale=across, axis=None), x2=alt.X2("x2:Q")),
             label.encode(x=alt.X("at:Q", scale=across, axis=None), text=alt.Text("text:N")),
         ]
-        left += taken + 12
+    return charts
+
+
+def _list(
+    listed: Mapping[str, str], names: Mapping[str, str], *, box: tuple[float, float, float], under: float
+) -> list[alt.Chart]:
+    """What the numbers on the ring stand for, a line each below the key."""
+    across, down = _axes(box)
+    first = -box[1] - under - _LISTED / 2
+    left = -box[0] + text_width("00")
+    charts = []
+    sides: tuple[tuple[Mapping[str, str], float, Literal["left", "right"]], ...]
+    sides = ((listed, left, "right"), (names, left + 6, "left"))
+    for texts, x, align in sides:
+        rows = [{"x": x, "y": first - _LISTED * place, "text": texts[key]} for place, key in enumerate(listed)]
+        if rows:
+            at = alt.Chart(pl.DataFrame(rows)).mark_text(align=align, baseline="middle", fontSize=TEXT_SIZE)
+            x_at, y_at = alt.X("x:Q", scale=across, axis=None), alt.Y("y:Q", scale=down, axis=None)
+            charts.append(at.encode(x=x_at, y=y_at, text=alt.Text("text:N")))
     return charts
 
 
@@ -273,8 +314,8 @@ def factor_loadings(
     shown = COEFFICIENTS["phi"]
     limits = shown.limits(table["loading"])
     m = len(set(table["factor"]))
-    room = points(width) - 2 * PADDING - max(map(text_width, names.values())) - 8
-    side = max(min(34.0, room / (m + 1)), LEGIBLE)
+    rows = rows_beside(names, texts=[""], width=width, least=_ROOMY * (m + 1))
+    side = max(min(34.0, (rows.room + 4) / (m + 1)), LEGIBLE)
     size = TEXT_SIZE if side >= _ROOMY else TEXT_SIZE * 0.8
     drawn = table.select(
         "category",
@@ -287,7 +328,7 @@ def factor_loadings(
         "category", pl.lit("h²").alias("column"), _as_text("communality").alias("text")
     )
     columns = [*(f"F{place}" for place in range(1, m + 1)), "h²"]
-    base, communalities = (_on_factors(rows, names=names, columns=columns) for rows in (drawn, beside))
+    base, communalities = (_on_factors(part, names=rows.names, columns=columns) for part in (drawn, beside))
     ink = alt.when(alt.datum.dark).then(alt.value(PAPER)).otherwise(alt.value(BLACK))
     return LayerChart(
         layer=[
@@ -298,7 +339,7 @@ def factor_loadings(
             communalities.mark_text(fontSize=size, fill=MUTED).encode(text=alt.Text("text:N")),
         ],
         width=side * (m + 1),
-        height=17.0 * len(names),
+        height=max(17.0, rows.height(1.0)) * len(names),
         title=heading(
             "What lies behind the categories",
             caption,
@@ -310,10 +351,10 @@ def factor_loadings(
     )
 
 
-def _on_factors(rows: pl.DataFrame, *, names: Mapping[str, str], columns: Sequence[str]) -> alt.Chart:
-    return alt.Chart(rows).encode(
+def _on_factors(part: pl.DataFrame, *, names: Mapping[str, str | list[str]], columns: Sequence[str]) -> alt.Chart:
+    return alt.Chart(part).encode(
         x=alt.X("column:N").scale(domain=list(columns)).title(None).axis(labelAngle=0, orient="top"),
-        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(labelExpr=lookup(names)),
+        y=alt.Y("category:N").scale(domain=list(names)).title(None).axis(label_axis(names)),
     )
 
 
@@ -347,7 +388,7 @@ def parallel_analysis(
     drawn = table.sort("place").with_columns(
         (pl.col("factor") > pl.col("factor_high")).cast(pl.Int64).cum_min().cast(pl.Boolean).alias("exceeds")
     )
-    size, room = label_room(["00.0"], texts=["95 % of chance"], width=width)
+    _, size, room, _ = rows_beside({"": "00.0"}, texts=["95 % of chance"], width=width)
     places = alt.Axis(values=drawn["place"].to_list(), format="d", labelAngle=0)
     base = alt.Chart(drawn).encode(x=alt.X("place:Q", title="Factor", axis=places, scale=alt.Scale(nice=False)))
     y = alt.Axis(grid=True, gridColor=FAINT, tickCount=5)
@@ -434,19 +475,20 @@ def category_dendrogram(
     last = table.row(-1, named=True)
     order = [*last["left"], *last["right"]]
     names = titles(order, taxonomy=taxonomy)
-    room = points(width) - 2 * PADDING - max(map(text_width, names.values())) - 12
+    rows = rows_beside(names, texts=[""], width=width)
     brackets = _brackets(table, order=order)
     down = alt.Scale(domain=[len(order) - 0.5, -0.5], nice=False)
-    places = {str(place): names[key] for place, key in enumerate(order)}
-    axis = alt.Axis(values=list(range(len(order))), labelExpr=lookup(places))
+    places = {str(place): rows.names[key] for place, key in enumerate(order)}
+    axis = label_axis(places)
+    axis.values = list(range(len(order)))
     ends = alt.Scale(domain=[1, min(0.0, *brackets["to"])], nice=False)
     base = alt.Chart(brackets).encode(y=alt.Y("y:Q", scale=down, axis=axis, title=None))
-    grid = alt.Axis(tickCount=6 if room > 200 else 3, grid=True, gridColor=FAINT)
-    across = alt.X("from:Q", scale=ends, title="Mean φ between the two groups", axis=grid)
+    grid = alt.Axis(tickCount=6 if rows.room > 200 else 3, grid=True, gridColor=FAINT)
+    across = alt.X("from:Q", scale=ends, title=folded("Mean φ between the two groups", room=rows.room), axis=grid)
     return LayerChart(
         layer=[base.mark_rule(stroke=INK, strokeWidth=1.2).encode(x=across, x2=alt.X2("to:Q"), y2=alt.Y2("y2:Q"))],
-        width=room,
-        height=16.0 * len(order),
+        width=rows.room,
+        height=rows.height(2.0) * len(order),
         title=heading("How categories group", caption, "Joined by mean φ, the highest first", width=width),
         description=f"Dendrogram of {len(order)} harm categories ({caption}).",
         config=config(),

@@ -10,6 +10,7 @@ import polars as pl
 from btviz.errors import UsageError
 from btviz.plots.style.captions import heading, population
 from btviz.plots.style.rendering import ConcatChart
+from btviz.plots.style.rows import Rows, label_axis, rows_beside
 from btviz.plots.style.theme import (
     ACCENT,
     FAINT,
@@ -17,9 +18,7 @@ from btviz.plots.style.theme import (
     OTHERS,
     PADDING,
     TEXT_SIZE,
-    TINY_SIZE,
     config,
-    lookup,
     needed,
     points,
     text_width,
@@ -32,7 +31,7 @@ GAP = 10.0
 NARROW = 9.0
 """Least distance of two columns, in points, that labels of the usual size may leave."""
 
-NARROWEST = 6.0
+NARROWEST = 7.5
 """Least distance of two columns, in points, at which their numbers do not touch."""
 
 STRIPE = "#f4f4f4"
@@ -84,19 +83,20 @@ def label_sets(
         )
     totals = _totals(sets)
     names = titles(totals["category"], taxonomy=taxonomy)
-    size, step, columns = _sizes(names, columns=min(top, sets.height), width=width)
+    rows, step, columns = _sizes(names, columns=min(top, sets.height), width=width)
+    size = rows.size
     drawn = sets.head(columns).with_row_index("place", offset=1).select("place", "categories", "n")
     return ConcatChart(
         concat=[
             _legend(size=size),
             _counts(drawn, size=size, step=step),
-            _bars(totals, names=names, size=size),
-            _dots(drawn, names=names, size=size, step=step),
+            _bars(totals, rows=rows),
+            _dots(drawn, rows=rows, step=step),
         ],
         columns=2,
         bounds="flush",
         align="each",
-        spacing={"row": 4, "column": _labels(names, size=size)},
+        spacing={"row": 4, "column": _labels(rows)},
         title=heading("Which harm categories make up one label set", caption, _coverage(table, drawn), width=width),
         description=_describe(drawn, names=names, caption=caption),
         config=config(size=size),
@@ -109,19 +109,18 @@ def _totals(sets: pl.DataFrame) -> pl.DataFrame:
     return categories.group_by("category").agg(pl.col("n").sum()).sort("n", "category", descending=[True, False])
 
 
-def _labels(names: Mapping[str, str], *, size: float) -> float:
-    return max(text_width(name, size=size) for name in names.values()) + GAP
+def _labels(rows: Rows) -> float:
+    lines = [line for name in rows.names.values() for line in ([name] if isinstance(name, str) else name)]
+    return max(text_width(line, size=rows.size) for line in lines) + GAP
 
 
-def _sizes(names: Mapping[str, str], *, columns: int, width: str | float) -> tuple[float, float, int]:
-    """Size of the labels, distance of the columns, and how many of them fit the width."""
-
-    def room(size: float) -> float:
-        return points(width) - 2 * PADDING - _totals_width(size) - _labels(names, size=size)
-
-    size = TEXT_SIZE if room(TEXT_SIZE) >= NARROW * columns else TINY_SIZE
-    columns = max(1, min(columns, int(room(size) / NARROWEST)))
-    return size, min(room(size) / columns, 3 * size), columns
+def _sizes(names: Mapping[str, str], *, columns: int, width: str | float) -> tuple[Rows, float, int]:
+    """Labels of the rows, distance of the columns, and how many of them fit the width."""
+    beside = points(width) - _totals_width(TEXT_SIZE)
+    rows = rows_beside(names, texts=[""], width=beside, least=NARROW * columns)
+    room = points(width) - 2 * PADDING - _totals_width(rows.size) - _labels(rows)
+    columns = max(1, min(columns, int(room / NARROWEST)))
+    return rows, min(room / columns, 3 * rows.size), columns
 
 
 def _totals_width(size: float) -> float:
@@ -168,8 +167,9 @@ def _counts(drawn: pl.DataFrame, *, size: float, step: float) -> alt.LayerChart:
     return alt.LayerChart(layer=layer, width=step * drawn.height, height=_height(size))
 
 
-def _bars(totals: pl.DataFrame, *, names: Mapping[str, str], size: float) -> alt.LayerChart:
+def _bars(totals: pl.DataFrame, *, rows: Rows) -> alt.LayerChart:
     """Bars left of the names: items with the category, in any combination."""
+    names, size = rows.names, rows.size
     counted = totals.with_columns(pl.col("n").map_elements("{:,}".format, return_dtype=pl.String).alias("text"))
     room = max(text_width(text, size=0.9 * size) for text in counted["text"]) + 5
     longest = float(counted["n"][0]) / (1 - room / _totals_width(size))
@@ -181,14 +181,15 @@ def _bars(totals: pl.DataFrame, *, names: Mapping[str, str], size: float) -> alt
         base.mark_bar(height={"band": 0.66}, fill=OTHERS),
         base.mark_text(align="right", dx=-3).encode(text=alt.Text("text:N")),
     ]
-    return alt.LayerChart(layer=layer, width=_totals_width(size), height=1.9 * size * len(names))
+    return alt.LayerChart(layer=layer, width=_totals_width(size), height=rows.height(1.9) * len(names))
 
 
-def _dots(drawn: pl.DataFrame, *, names: Mapping[str, str], size: float, step: float) -> alt.LayerChart:
+def _dots(drawn: pl.DataFrame, *, rows: Rows, step: float) -> alt.LayerChart:
     """One column a combination: a dot for each of its categories, joined by a line."""
+    names, size = rows.names, rows.size
     members = drawn.select("place", pl.col("categories").alias("category")).explode("category")
     empty = members.select("place").unique().join(pl.DataFrame({"category": list(names)}), how="cross").sort("place")
-    y = alt.Y("category:N", scale=alt.Scale(domain=list(names)), title=None, axis=alt.Axis(labelExpr=lookup(names)))
+    y = alt.Y("category:N", scale=alt.Scale(domain=list(names)), title=None, axis=label_axis(names))
     x = alt.X("place:O").axis(None)
     area = min(step * 0.62, size) ** 2 * 0.8
     stripes = alt.Chart(pl.DataFrame({"category": list(names)[::2]})).mark_rect(fill=STRIPE)
@@ -199,7 +200,7 @@ def _dots(drawn: pl.DataFrame, *, names: Mapping[str, str], size: float, step: f
         dots.mark_line(color=ACCENT, strokeWidth=size / 5).encode(detail=alt.Detail("place:O")),
         dots.mark_circle(size=area, color=ACCENT, opacity=1),
     ]
-    return alt.LayerChart(layer=layer, width=step * drawn.height, height=1.9 * size * len(names))
+    return alt.LayerChart(layer=layer, width=step * drawn.height, height=rows.height(1.9) * len(names))
 
 
 def _describe(drawn: pl.DataFrame, *, names: Mapping[str, str], caption: str) -> str:

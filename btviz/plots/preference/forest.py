@@ -8,12 +8,12 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.labels.bars import label_room
 from btviz.plots.preference.null import NOTE, TITLE, levels_of, null_layers, turns
 from btviz.plots.preference.scales import KEY, Frame
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import HEADING, marks, row_chart
 from btviz.plots.style.rendering import ConcatChart, LayerChart
+from btviz.plots.style.rows import rows_beside
 from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, needed, text_width
 from btviz.stats.measures import MEASURES
 from btviz.taxonomy.categories import Taxonomy
@@ -79,17 +79,17 @@ def preference_forest(
         raise UsageError("No level of this table has a comparison with both labels, so there is nothing to draw.")
     names = _names(known, taxonomy=taxonomy)
     texts = [f"{percent(p)} of {n:,}" for p, n in known.select("value", "n").rows()]
-    size, room = label_room([*names.values()], texts=texts, width=width)
-    frame = Frame(MEASURES["p"], names, size, room - 8)
+    rows = rows_beside(names, texts=texts, width=width)
+    frame = Frame(MEASURES["p"], names, rows.size, rows.room - 8, labels=rows.names)
     drawn = _drawn(known, frame).select(_DRAWN)
     caption = _caption(known, source=source)
     return LayerChart(
         layer=_layers(drawn, frame, margin=margin),
         width=frame.room,
-        height=1.9 * size * len(names),
+        height=rows.height(1.9) * len(names),
         title=heading("Is the better answer the safer one?", caption, *_notes(drawn, margin=margin), width=width),
         description=_description(known, names, caption=caption),
-        config=config(size=size),
+        config=config(size=rows.size),
     )
 
 
@@ -190,7 +190,7 @@ def _layers(drawn: pl.DataFrame, frame: Frame, *, margin: float) -> list[alt.Cha
     """The band, the neutral line, naive intervals, and dots with their intervals, in rows that may take clicks."""
     at, band = frame.measure.neutral, frame.measure.per_margin * margin
     scale = frame.scale(frame.ends(drawn, *_VALUES, reach=(at - band, at + band)))
-    base = row_chart(drawn, frame.names)
+    base = row_chart(drawn, frame.shown)
     middle = alt.Chart(pl.DataFrame({"from": [at - band], "to": [at + band], "at": [at]}))
     shaded = middle.mark_rect(fill=FAINT).encode(x=alt.X("from:Q", scale=scale), x2=alt.X2("to:Q"))
     layers = [

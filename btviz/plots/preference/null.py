@@ -9,11 +9,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from btviz.plots.labels.bars import label_room
 from btviz.plots.preference.scales import KEY, Frame
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import span
 from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.rows import rows_beside
 from btviz.plots.style.theme import ACCENT, FAINT, MUTED, OTHERS, config, lookup, needed
 from btviz.stats.binning import bar_width, histogram
 from btviz.stats.measures import MEASURES
@@ -69,8 +69,8 @@ def null_distribution(
     of_level = null.select("grouping", "level", KEY).unique(maintain_order=True)
     names = {key: level_name(grouping, level=level) for grouping, level, key in of_level.rows()}
     observed = null.group_by(KEY, maintain_order=True).agg(pl.col("observed").first())["observed"]
-    size, room = label_room([*names.values()], texts=[percent(p) for p in observed], width=width)
-    frame = Frame(MEASURES["p"], names, size, room - 8)
+    rows = rows_beside(names, texts=[percent(p) for p in observed], width=width)
+    frame = Frame(MEASURES["p"], names, rows.size, rows.room - 8, labels=rows.names)
     levels = levels_of(null, frame)
     step = bar_width(*span(null, ["value", "observed"], within=(0.45, 0.55)), widths=STEPS, most=BARS)
     caption = " · ".join(part for part in (source, "comparisons with both labels", f"n = {turns(levels)}") if part)
@@ -80,7 +80,7 @@ def null_distribution(
         height=ROW * levels.height,
         title=heading(TITLE, caption, NOTE, width=width),
         description=_description(levels, caption=caption),
-        config=config(size=size),
+        config=config(size=rows.size),
     )
 
 
@@ -114,9 +114,10 @@ def null_layers(
     scale = frame.scale(frame.ends(pl.concat([bars, seen], how="diagonal"), "from", "to", "observed"))
     down = alt.Scale(domain=[1 - levels.height, 1], nice=False)
     feet = [-place for place in range(levels.height)]
+    shown = {name: frame.shown[key] for key, name in frame.names.items()}
     labels = alt.Axis(
         values=feet,
-        labelExpr=lookup(dict(zip(map(str, feet), levels["name"], strict=True))),
+        labelExpr=lookup({str(at): shown.get(name, name) for at, name in zip(feet, levels["name"], strict=True)}),
         labelBaseline="bottom",
         minExtent=frame.left + 8 if frame.left else alt.Undefined,
     )

@@ -30,6 +30,12 @@ class Frame:
     room: float
     left: float = 0.0
     right: float = 0.0
+    labels: Mapping[str, str | list[str]] | None = None
+
+    @property
+    def shown(self) -> Mapping[str, str | list[str]]:
+        """Names as rows carry them, folded where there is little room."""
+        return self.labels or self.names
 
     def text(self, value: float) -> str:
         """A value as text."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.style.captions import heading
+from btviz.plots.style.captions import folded, heading
 from btviz.plots.style.intervals import HEADING, PERCENT, PLAIN, span
 from btviz.plots.style.rendering import ConcatChart
+from btviz.plots.style.rows import Rows, label_axis, rows_beside
 from btviz.plots.style.theme import (
     ACCENT,
     FAINT,
@@ -16,10 +19,8 @@ from btviz.plots.style.theme import (
     MUTED,
     OTHERS,
     PADDING,
-    TEXT_SIZE,
     TINY_SIZE,
     config,
-    lookup,
     needed,
     points,
     text_width,
@@ -117,8 +118,8 @@ def specification_curve(
     if known.is_empty():
         raise UsageError(f"No specification has an estimate ({table['undefined'][0]}), so there is nothing to draw.")
     names = _choices(known)
-    left = max(text_width(name, size=TEXT_SIZE) for name in (*names.values(), "100 %")) + 8
-    room = max(points(width) - 2 * PADDING - left - 8, 100.0)
+    rows = rows_beside(names or {"": ""}, texts=[""], width=width)
+    room = min(max(rows.room - 4, 90.0), points(width) - 2 * PADDING - text_width("100 %") - 30)
     across = alt.X("place:Q", axis=None, scale=alt.Scale(domain=[-0.7, known.height - 0.3], nice=False, zero=False))
     lines = _caption(known, source=source)
     quantity = _quantity(known, taxonomy=taxonomy)
@@ -126,7 +127,7 @@ def specification_curve(
         concat=[
             _curve(known, across, room=room),
             _counts(known, across, room=room),
-            *([(_options if known.height > MANY else _matrix)(known, names, across, room=room)] if names else []),
+            *([(_options if known.height > MANY else _matrix)(known, rows, across, room=room)] if names else []),
         ],
         columns=1,
         bounds="flush",
@@ -226,21 +227,25 @@ def _decades(counts: pl.Series) -> list[float]:
     return [10.0 ** (int(float(str(low)) * 3) / 3 - 0.1), 10.0 ** (int(float(str(high)) * 3 + 1) / 3)]
 
 
-def _options(known: pl.DataFrame, names: dict[str, str], _across: alt.X, *, room: float) -> alt.LayerChart:
+def _options(known: pl.DataFrame, rows: Rows, _across: alt.X, *, room: float) -> alt.LayerChart:
     """For each option a line at the estimate of every specification that took it, and a dot at their median."""
+    names = rows.names
     drawn = _chosen(known, names)
     share, printed = known["of"][0] == "p", known["printed"][0]
-    labels = alt.Axis(grid=True, gridColor=FAINT, tickCount=6, labelExpr=PERCENT if share else PLAIN)
-    title = "Estimates by option: a line each, a dot at their median"
+    labels = alt.Axis(
+        grid=True, gridColor=FAINT, tickCount=6 if room > 150 else 3, labelExpr=PERCENT if share else PLAIN
+    )
+    title = folded("Estimates by option: a line each, a dot at their median", room=room)
     place = alt.X("estimate:Q", scale=alt.Scale(domain=list(_ends(known)), nice=False, zero=False), axis=labels)
     bold = {"condition": {"test": f"datum.value[0] === '{HEADING}'", "value": "bold"}, "value": "normal"}
-    axis = alt.Axis(labelExpr=lookup(names), labelFontWeight=bold, grid=False)
-    rows = alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis)
+    axis = label_axis(names)
+    axis.labelFontWeight, axis.grid = bold, False
+    down = alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis)
     dark = alt.when("datum.holds").then(alt.value(ACCENT)).otherwise(alt.value(MUTED))
     ticks = alt.Chart(drawn).mark_tick(thickness=0.7, size=0.62 * OPTION_ROW, opacity=0.75)
     middle = alt.Chart(drawn.group_by("key", maintain_order=True).agg(pl.col("estimate").median()))
     layers = [
-        ticks.encode(x=place.title(title), y=rows, color=dark),
+        ticks.encode(x=place.title(title), y=down, color=dark),
         middle.mark_point(filled=True, size=26, opacity=1, fill=INK, stroke="white", strokeWidth=0.8).encode(
             x=alt.X("estimate:Q"), y=alt.Y("key:N")
         ),
@@ -248,10 +253,10 @@ def _options(known: pl.DataFrame, names: dict[str, str], _across: alt.X, *, room
     if printed is not None:
         line = alt.Chart(pl.DataFrame({"estimate": [printed]}))
         layers.insert(0, line.mark_rule(stroke=PRINTED, strokeDash=[4, 2]).encode(x=alt.X("estimate:Q")))
-    return alt.LayerChart(layer=layers, width=room, height=OPTION_ROW * len(names))
+    return alt.LayerChart(layer=layers, width=room, height=max(OPTION_ROW, rows.height(1.0)) * len(names))
 
 
-def _chosen(known: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
+def _chosen(known: pl.DataFrame, names: Mapping[str, object]) -> pl.DataFrame:
     """A row for each choice of each specification, of choices that vary."""
     shown = [column for column in DIMENSIONS if HEADING + column in names]
     dots = known.unpivot(
@@ -265,17 +270,21 @@ def _chosen(known: pl.DataFrame, names: dict[str, str]) -> pl.DataFrame:
     )
 
 
-def _matrix(known: pl.DataFrame, names: dict[str, str], across: alt.X, *, room: float) -> alt.LayerChart:
+def _matrix(known: pl.DataFrame, rows: Rows, across: alt.X, *, room: float) -> alt.LayerChart:
     """A dot for each choice of each specification."""
+    names = rows.names
     drawn = _chosen(known, names).drop("estimate")
     bold = {"condition": {"test": f"datum.value[0] === '{HEADING}'", "value": "bold"}, "value": "normal"}
-    axis = alt.Axis(labelExpr=lookup(names), labelFontWeight=bold, grid=True, gridColor=FAINT)
+    axis = label_axis(names)
+    axis.labelFontWeight, axis.grid, axis.gridColor = bold, True, FAINT
     dark = alt.when("datum.holds").then(alt.value(ACCENT)).otherwise(alt.value(INK))
     mark = alt.Chart(drawn).mark_point(
         shape="square", filled=True, opacity=1, size=min(14.0, max(2.5, (0.75 * room / known.height) ** 2))
     )
-    rows = alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis)
-    return alt.LayerChart(layer=[mark.encode(x=across, y=rows, fill=dark)], width=room, height=ROW * len(names))
+    down = alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis)
+    return alt.LayerChart(
+        layer=[mark.encode(x=across, y=down, fill=dark)], width=room, height=max(ROW, rows.height(1.0)) * len(names)
+    )
 
 
 def _caption(known: pl.DataFrame, *, source: str | None) -> list[str]:

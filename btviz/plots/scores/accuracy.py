@@ -9,10 +9,11 @@ import numpy as np
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.scores.distributions import NO_BOUNDARY, note_of_boundaries, parts_at_zero
+from btviz.plots.scores.distributions import DASHES, NO_BOUNDARY, note_of_boundaries, parts_at_zero
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart, LayerChart
+from btviz.plots.style.rows import NARROW, folding
 from btviz.plots.style.theme import (
     ACCENT,
     FAINT,
@@ -80,11 +81,10 @@ def roc(
     )  # fmt: skip
     side = min(LARGEST, points(width) - 2 * PADDING - 40)
     colours = alt.Scale(domain=list(names.values()), range=list(GROUPS[: len(names)]))
-    legend = alt.Legend(title=None, orient="bottom", direction="vertical", columns=1, offset=4)
+    colour, dash = _told_apart(colours, [*names.values()], room=side)
     axis = alt.Axis(**_SHARES)
     x = alt.X("false:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title="Safe answers called unsafe")
     y = alt.Y("true:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title="Unsafe answers called unsafe")
-    colour = alt.Color("name:N", scale=colours, legend=legend)
     diagonal = alt.Chart(pl.DataFrame({"false": [0.0, 1.0], "true": [0.0, 1.0]}))
     zero = alt.Chart(_at_zero(drawn)).mark_point(size=34, fill=PAPER, opacity=1, strokeWidth=1.4)
     n = table.select("n", "support", "prompts").row(0, named=True)
@@ -95,7 +95,7 @@ def roc(
             diagonal.mark_line(stroke=MUTED, strokeDash=[3, 2], strokeWidth=0.8).encode(x=x, y=y),
             alt.Chart(drawn.select("name", "false", "true"))
             .mark_line(strokeWidth=1.5)
-            .encode(x=x, y=y, color=colour, order=alt.Order("false:Q")),
+            .encode(x=x, y=y, color=colour, strokeDash=dash, order=alt.Order("false:Q")),
             zero.encode(x=x, y=y, stroke=alt.Stroke("name:N", scale=colours, legend=None)),
         ],
         width=side,
@@ -109,6 +109,22 @@ def roc(
         description=f"ROC curves ({caption}). {'. '.join(names.values())}.",
         config=config(),
     )
+
+
+def _told_apart(colours: alt.Scale, names: list[str], *, room: float) -> tuple[alt.Color, alt.StrokeDash]:
+    """Colour and dashes of curves by name, which share one legend."""
+    legend = alt.Legend(
+        title=None,
+        orient="bottom",
+        symbolType="stroke",
+        symbolSize=200,
+        columns=1,
+        offset=4,
+        labelExpr=folding(names, room=room),
+    )
+    dashes = alt.Scale(domain=names, range=[list(dash) for dash in DASHES[: len(names)]])
+    colour = alt.Color("name:N", scale=colours, legend=legend)
+    return colour, alt.StrokeDash("name:N", scale=dashes, legend=legend)
 
 
 def _names(table: pl.DataFrame, metrics: pl.DataFrame) -> dict[tuple[str, str], str]:
@@ -163,6 +179,8 @@ def calibration(table: pl.DataFrame, *, source: str | None = None, width: str | 
     models = [part for _, part in table.group_by("model", "kind", maintain_order=True)]
     models.sort(key=lambda part: part["kind"][0] != "reward")
     across = min(2, len(models))
+    if (points(width) - 2 * PADDING - 2 * 44 - 20) / 2 < NARROW:
+        across = 1
     room = (points(width) - 2 * PADDING - across * 44 - (across - 1) * 20) / across
     unknown = _models_without(models, "no_boundary")
     others = _models_without(models, "no_probability")

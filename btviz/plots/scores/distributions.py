@@ -11,6 +11,7 @@ import polars as pl
 from btviz.errors import UsageError, choice
 from btviz.plots.style.captions import heading
 from btviz.plots.style.rendering import ConcatChart
+from btviz.plots.style.rows import columns_of
 from btviz.plots.style.theme import (
     FAINT,
     GROUPS,
@@ -176,7 +177,11 @@ def _panel(
     sizes = part.select("group", "n").unique().sort("group").rows()
     lines = _lines([f"{group} n = {n:,}" for group, n in sizes], room=room)
     place = "" if first["panel"] == "all" else f" · {first['panel']}"
-    layers = violins(part, colours=colours) if form == "violin" else curves(part, behind, form=form, colours=colours)
+    layers = (
+        violins(part, colours=colours)
+        if form == "violin"
+        else curves(part, behind, form=form, colours=colours, room=room)
+    )
     has_zero = part.filter(pl.col("left") <= 0, pl.col("right") >= 0).height > 0
     if has_zero and (parts_at_zero(part).all() or "label" in part.columns):
         zero = alt.Chart(pl.DataFrame({"at": [0.0]}))
@@ -220,15 +225,15 @@ FEW = 100
 
 
 def curves(
-    part: pl.DataFrame, behind: pl.DataFrame | None = None, *, form: str, colours: Mapping[str, str]
+    part: pl.DataFrame, behind: pl.DataFrame | None = None, *, form: str, colours: Mapping[str, str], room: float
 ) -> list[alt.Chart]:
     """Layers of a panel of bars or curves, with what was published behind them."""
     if form == "density":
-        return _densities(part, colours=colours)
+        return _densities(part, colours=colours, room=room)
     shown = part if behind is None else pl.concat([part, behind], how="diagonal_relaxed")
     drawn = _heights(part, form=form)
     y = _y([*drawn["height"], *([] if behind is None else behind["density"])], form=form)
-    colour, dash = _with_legend(drawn, colours)
+    colour, dash = _with_legend(drawn, colours, room=room)
     order = alt.Order("at:Q")
     if form == "ecdf":
         line = alt.Chart(drawn).mark_line(strokeWidth=1.4)
@@ -245,7 +250,7 @@ def curves(
     return [*published, *bars, lines]
 
 
-def _densities(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Chart]:
+def _densities(part: pl.DataFrame, *, colours: Mapping[str, str], room: float) -> list[alt.Chart]:
     """Areas and lines of groups of many scores; below them, scores of the others as points, a row each."""
     drawn = _heights(part.filter(pl.col("n") >= FEW), form="density")
     top = max(drawn["height"], default=1.0) or 1.0
@@ -254,7 +259,7 @@ def _densities(part: pl.DataFrame, *, colours: Mapping[str, str]) -> list[alt.Ch
     y = _y([top], form="density", floor=-step * (len(few) + 0.5) if few else 0.0)
     if drawn.is_empty():  # nothing is smooth, so that points have the panel
         y = alt.Y("height:Q", scale=alt.Scale(domain=[-step * (len(few) + 0.5), -0.5 * step], nice=False), axis=None)
-    x, (colour, dash) = _x("at:Q", part), _with_legend(part, colours)
+    x, (colour, dash) = _x("at:Q", part), _with_legend(part, colours, room=room)
     line = alt.Chart(drawn).mark_line(strokeWidth=1.4)
     areas = [
         of_group.mark_area(opacity=0.18, fill=fill).encode(x=x, y=y, y2=alt.datum(0))
@@ -368,7 +373,7 @@ DASHES = ((1, 0), (4, 2), (1, 1.5), (6, 2, 1, 2), (8, 3), (2, 3), (10, 2, 2, 2),
 """Of lines, in the order of their groups, so that a picture can be read without colours."""
 
 
-def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str]) -> tuple[alt.Color, alt.StrokeDash]:
+def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str], *, room: float) -> tuple[alt.Color, alt.StrokeDash]:
     """Colour and dashes of lines by group, which share one legend."""
     legend = alt.Legend(
         title=None,
@@ -378,7 +383,7 @@ def _with_legend(drawn: pl.DataFrame, colours: Mapping[str, str]) -> tuple[alt.C
         symbolStrokeWidth=1.6,
         symbolOpacity=1,  # that of the areas is too faint to tell colours apart
         direction="horizontal",
-        columns=3,
+        columns=columns_of(list(colours), room=room, most=3),
         offset=4,
     )
     groups = _present(drawn, colours)

@@ -9,7 +9,7 @@ import polars as pl
 
 from btviz.errors import UsageError
 from btviz.plots.scores.distributions import KINDS
-from btviz.plots.style.captions import heading
+from btviz.plots.style.captions import folded, heading
 from btviz.plots.style.rendering import ConcatChart
 from btviz.plots.style.theme import INK, MUTED, OTHERS, PADDING, PAPER, SEQUENTIAL, config, needed, points
 from btviz.taxonomy.words import percent
@@ -21,6 +21,11 @@ WIDEST = 330.0
 
 BESIDE = 110.0
 """Room for axis, marginal and legend beside the plane."""
+
+KEY = 40.0
+"""What the legend takes of it, which is below a plane that would be short."""
+
+SHORT = 150.0
 
 
 def score_plane(
@@ -61,13 +66,15 @@ def score_plane(
     if corners.is_empty():
         raise UsageError("The quadrants over all answers are to be shown; this table has none. Do not filter it.")
     side = min(WIDEST, points(width) - 2 * PADDING - BESIDE)
+    is_short = side < SHORT
+    side += KEY if is_short else 0.0
     n, prompts = table["n"][0], table["prompts"][0]
     caption = " · ".join(part for part in (source, "pairs", f"n = {n:,}, of {prompts:,} prompts") if part)
     top = _marginal(table, "reward", side=side)
     right = _marginal(table, "cost", side=side)
     empty = alt.Chart(pl.DataFrame({"x": [0]})).mark_point(opacity=0).properties(width=MARGINAL, height=MARGINAL)
     return ConcatChart(
-        concat=[top, empty, _cells(table, corners, side=side), right],
+        concat=[top, empty, _cells(table, corners, side=side, key_below=is_short), right],
         columns=2,
         spacing=4,
         bounds="flush",
@@ -93,10 +100,11 @@ def _domain(table: pl.DataFrame, kind: str) -> alt.Scale:
     return alt.Scale(domain=list(ends), nice=False, zero=False)
 
 
-def _cells(table: pl.DataFrame, corners: pl.DataFrame, *, side: float) -> alt.LayerChart:
+def _cells(table: pl.DataFrame, corners: pl.DataFrame, *, side: float, key_below: bool) -> alt.LayerChart:
     across, up = _domain(table, "reward"), _domain(table, "cost")
     shade = alt.Scale(type="log", range=list(SEQUENTIAL[1:]), domain=[1, max(2, int(table["count"].max()))])  # type: ignore[arg-type]  # integers
-    legend = alt.Legend(title="Answers", orient="right", gradientLength=90, tickCount=3, format=",d")
+    orient: Literal["bottom", "right"] = "bottom" if key_below else "right"
+    legend = alt.Legend(title="Answers", orient=orient, gradientLength=90, tickCount=3, format=",d")
     plain = alt.Axis(tickCount=5, labelFlush=False)
     cells = (
         alt.Chart(table.drop("n", "prompts"))
@@ -127,15 +135,17 @@ def _corners(corners: pl.DataFrame, *, side: float) -> list[alt.Chart]:
     charts = []
     for row in corners.drop_nulls("n_quadrant").iter_rows(named=True):
         is_right, is_top = row["quadrant"].startswith("helpful"), row["quadrant"].endswith("harmful")
-        texts = (row["quadrant"].capitalize(), f"{row['n_quadrant']:,} ({percent(row['share'])})")
-        for line, text in enumerate(texts):
+        name = folded(row["quadrant"].capitalize(), room=0.42 * side)
+        heads = [name] if isinstance(name, str) else name
+        first = 10 if is_top else side - 5 - 11 * len(heads)
+        for line, text in enumerate([*heads, f"{row['n_quadrant']:,} ({percent(row['share'])})"]):
             base = alt.Chart(pl.DataFrame({"text": [text]})).encode(
                 x=alt.value(side - 4 if is_right else 4),
-                y=alt.value(10 + 11 * line if is_top else side - 16 + 11 * line),
+                y=alt.value(first + 11 * line),
                 text=alt.Text("text:N"),
             )
             align: Literal["left", "right"] = "right" if is_right else "left"
-            weight: Literal["normal", "bold"] = "normal" if line else "bold"
+            weight: Literal["normal", "bold"] = "bold" if line < len(heads) else "normal"
             halo = base.mark_text(align=align, fontWeight=weight, stroke=PAPER, strokeWidth=3, strokeOpacity=0.85)
             charts += [halo, base.mark_text(align=align, fontWeight=weight, fill=INK)]
     return charts

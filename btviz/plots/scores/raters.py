@@ -9,18 +9,15 @@ from btviz.errors import UsageError
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import PERCENT
 from btviz.plots.style.rendering import ConcatChart
+from btviz.plots.style.rows import Rows, columns_of, label_axis, rows_beside
 from btviz.plots.style.theme import (
     ACCENT,
     FAINT,
     GROUPS,
     INK,
-    PADDING,
     PAPER,
-    TEXT_SIZE,
     config,
     needed,
-    points,
-    text_width,
 )
 
 HEIGHT = 120.0
@@ -63,7 +60,7 @@ def moderators(table: pl.DataFrame, *, source: str | None = None, width: str | f
             "Choose some by `raters`."
         )
     names = [f"{first} – {second}, {group}" for first, second, group in known.select("first", "second", "group").rows()]
-    room = points(width) - 2 * PADDING - max(text_width(text) for text in names) - 12
+    rows = rows_beside({name: name for name in names}, texts=[""], width=width)
     fewest, most = int(known["n"].min()), int(known["n"].max())  # type: ignore[arg-type]  # integers
     n = f"n = {most:,}" if fewest == most else f"n = {fewest:,} to {most:,}"
     caption = " · ".join(part for part in (source, "pairs that both raters judged", n) if part)
@@ -71,7 +68,7 @@ def moderators(table: pl.DataFrame, *, source: str | None = None, width: str | f
     paradox = known["note"].drop_nulls().len() if "note" in known.columns else 0
     warning = f"Prevalence paradox in {paradox} of {known.height} rows: kappa says little there" if paradox else ""
     return ConcatChart(
-        concat=[_bars(shares, raters, room=room), _agreement(known, names, room=room)],
+        concat=[_bars(shares, raters, room=rows.room), _agreement(known, names, rows)],
         columns=1,
         spacing=18,
         title=heading(
@@ -123,7 +120,7 @@ def _bars(shares: pl.DataFrame, raters: list[str], *, room: float) -> alt.Chart:
     groups = shares["group"].unique(maintain_order=True).to_list()
     axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, grid=True, gridColor=FAINT)
     colours = alt.Scale(domain=raters, range=list(GROUPS[: len(raters)]))
-    legend = alt.Legend(title=None, orient="top", symbolType="square", direction="horizontal", offset=2)
+    legend = alt.Legend(title=None, orient="top", symbolType="square", columns=columns_of(raters, room=room), offset=2)
     chart: alt.Chart = (
         alt.Chart(shares.select("group", "rater", "safe"))
         .mark_bar()
@@ -138,13 +135,14 @@ def _bars(shares: pl.DataFrame, raters: list[str], *, room: float) -> alt.Chart:
     return chart
 
 
-def _agreement(known: pl.DataFrame, names: list[str], *, room: float) -> alt.LayerChart:
+def _agreement(known: pl.DataFrame, names: list[str], rows: Rows) -> alt.LayerChart:
     drawn = known.select(pl.Series("name", names), "agreement", "kappa", "ac1", "low", "high")
     ends = [float(value) for column in ("kappa", "low") for value in drawn[column].drop_nulls()]
     floor = min(0.0, *ends) if ends else 0.0
     scale = alt.Scale(domain=[floor - 0.02, 1.02], nice=False)
-    base = alt.Chart(drawn).encode(y=alt.Y("name:N", scale=alt.Scale(domain=names), title=None))
-    axis = alt.Axis(grid=True, gridColor=FAINT, tickCount=6, labelFlush=False)
+    labels = label_axis(rows.names)
+    base = alt.Chart(drawn).encode(y=alt.Y("name:N", scale=alt.Scale(domain=names), title=None, axis=labels))
+    axis = alt.Axis(grid=True, gridColor=FAINT, tickCount=6 if rows.room > 150 else 3, labelFlush=False)
     x = alt.X("agreement:Q", scale=scale, axis=axis, title="Agreement, kappa, AC1")
     marks = {"kappa": ("diamond", PAPER, 54), "ac1": ("cross", INK, 14)}
     points_of = [
@@ -160,8 +158,8 @@ def _agreement(known: pl.DataFrame, names: list[str], *, room: float) -> alt.Lay
             base.mark_point(size=28, fill=ACCENT, stroke=ACCENT, opacity=1).encode(x=x),
             *points_of,
         ],
-        width=room,
-        height=max(PAIR_ROW, TEXT_SIZE) * len(names),
+        width=rows.room,
+        height=max(PAIR_ROW, rows.height(1.0)) * len(names),
     )
 
 

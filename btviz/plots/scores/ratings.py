@@ -8,10 +8,10 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.labels.bars import label_room
 from btviz.plots.style.captions import heading
 from btviz.plots.style.intervals import HEADING, marks, row_chart, value_axis
 from btviz.plots.style.rendering import LayerChart
+from btviz.plots.style.rows import rows_beside
 from btviz.plots.style.theme import MUTED, config, needed
 
 ROW = 1.75
@@ -52,12 +52,13 @@ def policy_ratings(table: pl.DataFrame, *, source: str | None = None, width: str
         )
         rows += [_row(row, f"{model} {kind}") for row in part.sort("elo", descending=True, nulls_last=True).to_dicts()]
     names = {row["key"]: row["name"] for row in rows}
-    size, room = label_room([*names.values()], texts=[row["text"] for row in rows], width=width)
+    beside = rows_beside(names, texts=[row["text"] for row in rows], width=width)
+    size, room = beside.size, beside.room
     ends = [value for row in rows for value in (row["value"], row["low"], row["high"]) if value is not None]
     pad = 0.05 * (max(0.0, *ends) - min(0.0, *ends)) or 1.0
     scale = alt.Scale(domain=[min(0.0, *ends) - pad, max(0.0, *ends) + pad], nice=False)
     drawn = pl.DataFrame(rows, schema_overrides=dict.fromkeys(("value", "low", "high"), pl.Float64())).drop("name")
-    base = row_chart(drawn, names)
+    base = row_chart(drawn, beside.names)
     x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=False), title="Elo over the reference")
     zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(stroke=MUTED, strokeDash=[3, 2])
     caption = " \u00b7 ".join(part for part in (source, _counted(table)) if part)
@@ -69,7 +70,7 @@ def policy_ratings(table: pl.DataFrame, *, source: str | None = None, width: str
             *marks(base, x=x, scale=scale, room=room, size=size),
         ],
         width=room,
-        height=ROW * size * len(rows),
+        height=beside.height(ROW) * len(rows),
         title=heading("Ratings of policies", caption, notes, width=width),
         description=f"Elo ratings of policies ({caption}). {said}",
         config=config(size=size),

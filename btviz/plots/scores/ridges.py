@@ -6,21 +6,19 @@ import altair as alt
 import polars as pl
 
 from btviz.plots.scores.distributions import KINDS, MIDDLE, note_of_boundaries, parts_at_zero, score_scale, span_of
-from btviz.plots.style.captions import heading
+from btviz.plots.style.captions import folded, heading
 from btviz.plots.style.rendering import ConcatChart
+from btviz.plots.style.rows import Rows, rows_beside
 from btviz.plots.style.theme import (
     ACCENT,
     FAINT,
     GROUPS,
     MUTED,
-    PADDING,
     PAPER,
     TEXT_SIZE,
     config,
     lookup,
     needed,
-    points,
-    text_width,
 )
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import titles
@@ -32,6 +30,9 @@ TALLEST = 1.7
 """Height of the highest ridge, in rows: ridges overlap a little."""
 
 GAP = 16.0
+
+LEAST = 70.0
+"""Room in points of a panel that labels on one line have to leave."""
 
 
 def category_ridges(
@@ -73,9 +74,8 @@ def category_ridges(
     labels = {group: f"{names[group]}, n = {sizes[group]:,}" for group in order}
     models = [part for _, part in table.group_by("model", "kind", maintain_order=True)]
     models.sort(key=lambda part: part["kind"][0] != "reward")
-    left = max(text_width(label) for label in labels.values()) + 8
-    room = (points(width) - 2 * PADDING - left - GAP * (len(models) - 1)) / len(models)
-    panels = [_ridges(part, order, labels if i == 0 else {}, room=room) for i, part in enumerate(models)]
+    rows = _rows(labels, panels=len(models), width=width)
+    panels = [_ridges(part, order, rows, is_first=place == 0) for place, part in enumerate(models)]
     parts = (source, "pairs; an answer is in each of its categories", note_of_boundaries(table))
     caption = " · ".join(part for part in parts if part)
     return ConcatChart(
@@ -86,6 +86,13 @@ def category_ridges(
         description=_description(table, order, names),
         config=config(),
     )
+
+
+def _rows(labels: dict[str, str], *, panels: int, width: str | float) -> Rows:
+    """Rows with the room of one of some panels side by side."""
+    gaps = GAP * (panels - 1) - 4
+    rows = rows_beside(labels, texts=[""], width=width, least=panels * LEAST + gaps)
+    return rows._replace(room=(rows.room - gaps) / panels)
 
 
 def _mean() -> pl.Expr:
@@ -100,7 +107,7 @@ def _order(table: pl.DataFrame) -> list[str]:
     return groups + sorted(set(table["group"]) - set(groups))
 
 
-def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, room: float) -> alt.LayerChart:
+def _ridges(part: pl.DataFrame, order: list[str], rows: Rows, *, is_first: bool) -> alt.LayerChart:
     place = pl.col("group").replace_strict({group: -float(i) for i, group in enumerate(order)})
     top = pl.col("smooth").max()
     drawn = part.select(
@@ -113,20 +120,25 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
     down = alt.Scale(domain=[1 - len(order) - 0.1, TALLEST + 0.1], nice=False)
     axis = alt.Axis(
         values=[-i for i in range(len(order))],
-        labelExpr=lookup({str(-i): labels.get(group, "") for i, group in enumerate(order)}),
+        labelExpr=lookup({str(-i): rows.names[group] for i, group in enumerate(order)}),
         labelBaseline="bottom",
         labelOverlap=False,
     )
     kind = part["kind"][0]
-    x = alt.X("at:Q", scale=x_scale, axis=alt.Axis(tickCount=4, labelFlush=False), title=KINDS.get(kind, kind))
-    shown = axis if labels else None  # the same in every layer, or they are merged with the default one
+    x = alt.X(
+        "at:Q",
+        scale=x_scale,
+        axis=alt.Axis(tickCount=4 if rows.room > LEAST else 2, labelFlush=False),
+        title=folded(KINDS.get(kind, kind), room=rows.room + GAP),
+    )
+    shown = axis if is_first else None  # the same in every layer, or they are merged with the default one
     y = alt.Y("foot:Q", scale=down, axis=shown, title=None, stack=None)
     layers = [alt.Chart(drawn).mark_rule(stroke=FAINT).encode(y=y)]
     for group in order:  # one layer each, so that a lower ridge covers the foot of the one above
         fill = ACCENT if group == "safe" else GROUPS[3]
-        rows = drawn.filter(group=group)
-        if rows.height:
-            ridge = alt.Chart(rows).mark_area(fill=fill, fillOpacity=1, line={"stroke": PAPER, "strokeWidth": 0.9})
+        of_group = drawn.filter(group=group)
+        if of_group.height:
+            ridge = alt.Chart(of_group).mark_area(fill=fill, fillOpacity=1, line={"stroke": PAPER, "strokeWidth": 0.9})
             layers.append(
                 ridge.encode(x=x, y=alt.Y("top:Q", scale=down, axis=shown, title=None, stack=None), y2=alt.Y2("foot:Q"))
             )
@@ -135,7 +147,9 @@ def _ridges(part: pl.DataFrame, order: list[str], labels: dict[str, str], *, roo
         zero = alt.Chart(pl.DataFrame({"zero": [0.0]}))
         layers.append(zero.mark_rule(stroke=MUTED, strokeDash=[3, 2]).encode(x=alt.X("zero:Q", scale=x_scale)))
     heads = alt.TitleParams(text=part["model"][0], fontSize=TEXT_SIZE, offset=4, frame="group", anchor="start")
-    return alt.LayerChart(layer=layers, width=room, height=ROW * (len(order) + TALLEST), title=heads)
+    return alt.LayerChart(
+        layer=layers, width=rows.room, height=max(ROW, rows.height(1.0)) * (len(order) + TALLEST), title=heads
+    )
 
 
 def _description(table: pl.DataFrame, order: list[str], names: dict[str, str]) -> str:

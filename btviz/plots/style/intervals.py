@@ -9,7 +9,8 @@ from typing import Any
 import altair as alt
 import polars as pl
 
-from btviz.plots.style.theme import ACCENT, FAINT, MUTED, PAPER, TEXT_SIZE, lookup
+from btviz.plots.style.rows import label_axis
+from btviz.plots.style.theme import ACCENT, FAINT, MUTED, PAPER, TEXT_SIZE
 
 DOT = 28.0
 """Area of a dot beside labels of the usual size, in square points."""
@@ -24,11 +25,12 @@ HEADING = "§"
 """First character of the keys of rows that only carry a heading."""
 
 
-def row_chart(drawn: pl.DataFrame, names: Mapping[str, str]) -> alt.Chart:
+def row_chart(drawn: pl.DataFrame, names: Mapping[str, str | list[str]]) -> alt.Chart:
     """Chart of one row per `key`, in the order of `names` and labelled by them, headings in bold."""
     heads = f"datum.value[0] === '{HEADING}'"
     bold: Any = {"condition": {"test": heads, "value": "bold"}, "value": "normal"}
-    axis = alt.Axis(labelExpr=lookup(names), labelFontWeight=bold)
+    axis = label_axis(names)
+    axis.labelFontWeight = bold
     return alt.Chart(drawn).encode(y=alt.Y("key:N", scale=alt.Scale(domain=list(names)), title=None, axis=axis))
 
 

@@ -131,7 +131,13 @@ def rendered_to_width(
     fitted = _in_frame(bare, width=width, room=max(room, natural))
     if set(formats) - {"svg"}:
         announce_boxes(undrawn(_texts(bare)))
-    return _in_formats(fitted, chart, formats=formats), chart, TEXT_SIZE * width / max(room, natural)
+    return _in_formats(fitted, chart, formats=formats), chart, _label_size(chart) * width / max(room, natural)
+
+
+def _label_size(chart: alt.TopLevelMixin) -> float:
+    """Size of the labels of a chart in points: a chart may take small ones where there is little room."""
+    axis = chart.to_dict().get("config", {}).get("axis", {})
+    return float(axis.get("labelFontSize", TEXT_SIZE))
 
 
 _TRIES = 5

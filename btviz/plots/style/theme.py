@@ -127,6 +127,6 @@ def needed(table: pl.DataFrame, *columns: str, call: str) -> None:
         raise UsageError(f"The table has no rows, so there is nothing to draw. Build it with {call}().")
 
 
-def lookup(names: Mapping[str, str]) -> str:
-    """Vega expression that turns the key on an axis into its name."""
+def lookup(names: Mapping[str, str | list[str]]) -> str:
+    """Vega expression that turns the key on an axis into its name, or the lines of it."""
     return f"({json.dumps(dict(names), ensure_ascii=False)})[datum.value]"
