@@ -23,7 +23,7 @@ _AGREEMENT = (
     *("n_decided", "agreement_decided", "kappa", "kappa_low", "kappa_high"),
 )
 _SECTIONS: Mapping[str, tuple[str, tuple[str, ...]]] = {
-    "win_rates": ("Win rates of *after* over *before*, ties half; n: judgements", _RATES),
+    "win_rates": ("Win rates of *after* over *before*, ties count ½; n: judgements", _RATES),
     "ratings": ("Ratings (Bradley-Terry, in Elo points); n: judgements of the model", _RATINGS),
     "judge_position_bias": (
         "Position bias: 0.5 where the order does not matter; n: judgements whose order is known",
@@ -152,7 +152,7 @@ def _print_against(rates: pl.DataFrame, reference: str) -> None:
         by_model = {row["after"]: row for row in part.iter_rows(named=True)}
         rows.append([judge, aspect, *(_percent(by_model.get(model)) for model in models)])
     click.echo("")
-    title = f"Win rates over {reference}, % of judgements, ties half, 95 % by prompt"
+    title = f"Win rates over {reference}, % of judgements, ties count ½, 95 % by prompt"
     print_table(rows, ("judge", "aspect", *models), title=title)
 
 

@@ -92,7 +92,7 @@ def judgement_win_rates(judgements: pl.DataFrame, *, reference: str | None = Non
     -------
     DataFrame
         `judge`, `aspect`, `before`, `after`, `n` (judgements; one prompt judged in both orders counts twice),
-        `prompts`, `wins`, `ties`, `losses` (shares, of *after*), `estimate` (win rate of *after*, ties half, 0 .. 1),
+        `prompts`, `wins`, `ties`, `losses` (shares, of *after*), `estimate` (win rate of *after*, ties count ½, 0 .. 1),
         `low`, `high` (95 %, by prompt), `undefined`.
 
     Raises
@@ -179,7 +179,7 @@ def judge_position_bias(judgements: pl.DataFrame) -> pl.DataFrame:
     -------
     DataFrame
         `judge`, `aspect`, `statistic`, `n` (judgements whose order is known), `prompts`, `estimate` (0 .. 1; one half
-        where the order does not matter; ties half), `low`, `high` (95 %, by prompt), `undefined`. Statistics: "first
+        where the order does not matter; ties count ½), `low`, `high` (95 %, by prompt), `undefined`. Statistics: "first
         shown wins", of all; and "first shown wins, orders balanced", in which of every two models either is shown first
         with the same weight, so that a better model that was shown first more often makes no bias: the mean over
         judgements of the pairs of models that were judged in both orders.

@@ -176,7 +176,7 @@ def compare_policies(
         `model`, `kind`, `before`, `after`, `statistic`, `n` (items), `prompts`, `estimate`,
         `low`, `high` (95 %, by prompt), `undefined`. Statistics: "mean before", "mean after",
         "mean difference" (after - before), "win rate" of *after* (reward higher, cost lower;
-        ties half), "wins", "ties", "losses" (shares of items), "Elo" of *after* over *before*
+        ties count ½), "wins", "ties", "losses" (shares of items), "Elo" of *after* over *before*
         (400 log10 of the odds of the win rate); for cost "share below 0 before", "share below 0
         after" and "difference of shares below 0", null where that may be no boundary.
 
