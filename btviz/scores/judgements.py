@@ -92,8 +92,8 @@ def judgement_win_rates(judgements: pl.DataFrame, *, reference: str | None = Non
     -------
     DataFrame
         `judge`, `aspect`, `before`, `after`, `n` (judgements; one prompt judged in both orders counts twice),
-        `prompts`, `wins`, `ties`, `losses` (shares, of *after*), `estimate` (win rate of *after*, ties count ½, 0 .. 1),
-        `low`, `high` (95 %, by prompt), `undefined`.
+        `prompts`, `wins`, `ties`, `losses` (shares, of *after*), `estimate` (win rate of *after*, ties count ½,
+        0 .. 1), `low`, `high` (95 %, by prompt), `undefined`.
 
     Raises
     ------
