@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import polars as pl
@@ -219,3 +222,45 @@ def test_the_command_scores_behind_a_server(folder, answers, guard, tmp_path, mo
         assert "--dtype" in idle.stderr
     alone = CliRunner().invoke(app, ["score", str(file), "--model", "tiny", "--allow-remote"])
     assert "without --endpoint" in alone.stderr
+
+
+RUN = """
+import sys, btviz
+from btviz.models import connect_score_model
+model = connect_score_model("tiny", endpoint=sys.argv[2], guard=sys.argv[3], tokenizer=sys.argv[4], concurrency=1)
+btviz.score(btviz.load(sys.argv[1]), model, tokens_per_batch=15)
+"""
+
+
+@pytest.mark.slow
+def test_a_killed_run_goes_on_and_equals_an_undisturbed_one(folder, answers, guard, tmp_path):
+    file = tmp_path / "answers.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in table().to_dicts()))
+    reached, let_go = threading.Event(), threading.Event()
+
+    def hold(count):
+        if count == 4:
+            reached.set()
+            let_go.wait(60)
+
+    answers.misbehave = hold
+    with serving(answers) as address:
+        process = subprocess.Popen([sys.executable, "-c", RUN, str(file), address, str(guard), str(folder)])
+        try:
+            assert reached.wait(120)
+        finally:
+            process.kill()
+            process.wait()
+            let_go.set()
+        before = [json.dumps(body) for _, body in answers.asked]
+        answers.misbehave = lambda count: None
+        ds = btviz.load(file)
+        model = connect_score_model("tiny", endpoint=address, guard=guard, tokenizer=folder)
+        assert btviz.models.scored_pairs(ds, model) == 3
+        scores = btviz.score(ds, model, tokens_per_batch=15)
+        asked = [json.dumps(body) for _, body in answers.asked[len(before) :]]
+        assert len(asked) == 3
+        assert not set(asked) & set(before[:3])
+    with serving(answers) as address:
+        undisturbed = btviz.score(ds, connect_score_model("tiny", endpoint=address, guard=guard, tokenizer=folder))
+    assert scores.drop("record").equals(undisturbed.drop("record"))
