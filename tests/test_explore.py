@@ -454,3 +454,24 @@ def test_neighbours_of_a_pair_are_those_nearest_in_meaning(sample, tmp_path, mon
     assert page.selection.pair_ids.equals(texts.sort())
     assert received(front, "reading")["value_of"] == "similarity"
     page.close()
+
+
+def test_a_picture_of_counts_remains_of_each_explorer(sample, made):
+    scores = made[1]
+    views = [
+        btviz.widgets.CategoryExplorer(sample, policy=ContentPolicy()),
+        btviz.widgets.ScoreExplorer(sample, scores=scores, policy=ContentPolicy()),
+        btviz.widgets.OrthogonalityLab(sample, policy=ContentPolicy()),
+    ]
+    views[0].selection.set(sample.items["pair_id"][:7], origin="seven")
+    said = []
+    for view in views:
+        bundle = view._repr_mimebundle_()
+        picture = (bundle[0] if isinstance(bundle, tuple) else bundle)["image/svg+xml"]
+        root = ET.fromstring(picture)
+        assert {element.tag.split("}")[1] for element in root.iter()} == {"svg", "title", "rect", "text"}
+        said.append([element.text for element in root.iter() if element.tag.endswith("text")])
+        assert any("run the cell" in words.lower() for words in said[-1])
+        view.close()
+    assert "Selected: 7 of 5,000 pairs" in said[0]
+    assert f"Selected: {sample.preferences.height:,} of {sample.preferences.height:,} comparisons" in said[2]

@@ -19,6 +19,7 @@ from btviz.widgets import front
 from btviz.widgets.inspector.index import PairIndex, Rows, index_pairs
 from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.inspector.listing import Filter, Listing
+from btviz.widgets.parts.picture import picture_of
 from btviz.widgets.parts.view import View
 
 
@@ -238,6 +239,22 @@ class InspectedView(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidgets 
     def selected(self) -> pl.DataFrame:
         """Rows of `ds.items`, without texts, that the inspector lists: selection and filter."""
         return self.inspector.selected
+
+    def _still(self) -> str:
+        """Counts of what is listed; no text is among them."""
+        index, taxonomy = self.inspector._index, self.ds.taxonomy
+        listed = index.rows_of(self.selected["pair_id"])
+        flags = taxonomy.flags(index.labels)
+        safety = np.column_stack([index.is_unsafe, index.is_safe])
+        bars = [
+            (title, labels, {"totals": of.sum(axis=0).tolist(), "counts": of[listed].sum(axis=0).tolist()})
+            for title, labels, of in (
+                ("Safety", ["unsafe", "safe"], safety),
+                ("Categories", [category.title for category in taxonomy.categories], flags),
+            )
+        ]
+        heading = f"{len(listed):,} of {len(index):,} {self.ds.item}s"
+        return picture_of(self.ds.population, bars, heading=heading)
 
 
 _FACTS = ("split", "source", "severity", "prompt_words", "response_words")

@@ -36,9 +36,9 @@ from btviz.widgets.inspector.index import index_pairs
 from btviz.widgets.inspector.inspector import Inspector, Message
 from btviz.widgets.page import canvases
 from btviz.widgets.page.facets import Facet, facets_of
-from btviz.widgets.page.picture import picture_of
 from btviz.widgets.page.reading import Compared, Reading
 from btviz.widgets.parts.background import Background, Report
+from btviz.widgets.parts.picture import picture_of
 
 ENCODERS = ("minilm", "static", "words")
 """What may read the texts: a transformer, one that is distilled of it, or counts of words, which need no model."""
@@ -590,9 +590,5 @@ class ExplorePage(Inspector):
         bars = [(facet.title, facet.labels, facet.describe(scope.mask)) for facet in shown]
         return picture_of(self.ds.population, bars, heading=scope.heading)
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # as anywidget and IPython call it
-        made = super()._repr_mimebundle_(**kwargs)
-        data = made[0] if isinstance(made, tuple) else made
-        if data is not None:
-            data["image/svg+xml"] = self.picture
-        return made
+    def _still(self) -> str:
+        return str(self.picture)

@@ -44,6 +44,17 @@ class View(ipywidgets.DOMWidget):  # type: ignore[misc]  # ipywidgets has no typ
     def __repr__(self) -> str:  # what a reopened notebook shows
         return f"<{type(self).__name__}{self._of}; run its cell to see it>"
 
+    def _still(self) -> str:
+        """What a saved notebook shows where no kernel answers: SVG without texts and scripts, or nothing."""
+        return ""
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> Any:  # as anywidget and IPython call it
+        made = super()._repr_mimebundle_(**kwargs)
+        data, still = made[0] if isinstance(made, tuple) else made, self._still()
+        if data is not None and still:
+            data["image/svg+xml"] = still
+        return made
+
     @property
     def _of(self) -> str:
         ds = getattr(self, "ds", None)

@@ -22,6 +22,7 @@ from btviz.taxonomy.words import COMPARED, GROUPINGS, level_name
 from btviz.widgets.inspector.comparisons import PreferenceInspector
 from btviz.widgets.parts.background import Background, Report
 from btviz.widgets.parts.chartview import ChartView
+from btviz.widgets.parts.picture import picture_of
 from btviz.widgets.parts.view import View
 
 FEW_LEVELS = 4
@@ -255,6 +256,19 @@ class OrthogonalityLab(View, ipywidgets.VBox):  # type: ignore[misc]  # ipywidge
             inspector.layout.flex = "1 1 600px"  # beside the chart where there is room, else below
         self._inspector = self._inspectors[release]
         self._views.children = [self.chart, self._inspector]
+
+    def _still(self) -> str:
+        """Counts of the comparisons that are listed, of all; no text is among them."""
+        ds, listed = self._inspector.ds, self._inspector.selected
+        same = pl.col("better") == pl.col("safer")
+        totals, counts = (
+            list(frame.select(same.sum(), (~same).sum().alias("other"), same.is_null().sum().alias("unknown")).row(0))
+            for frame in (ds.preferences, listed)
+        )
+        labels = ["the better is the safer", "the better is not the safer", "a label is missing"]
+        bars = [("Comparisons", labels, {"totals": totals, "counts": counts})]
+        heading = f"{listed.height:,} of {ds.preferences.height:,} comparisons"
+        return picture_of(ds.population, bars, heading=heading)
 
 
 def _origin(shown: Result, level: Row, *, n: int) -> str:
