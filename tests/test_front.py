@@ -186,3 +186,41 @@ def test_a_map_carries_no_script_of_its_points(make_dataset):
     assert len(view.scatter._esm) < 100
     assert view.library.digest == TopicExplorer(ds, points=points, topics=topics).map.library.digest
     assert view.get_state()["library"].endswith(view.library.model_id)
+
+
+GROUNDS = {
+    "light": {"--ground": "#ffffff", "--raised": "#eeeeee"},
+    "dark": {"--ground": "#111111", "--raised": "#212121"},
+}
+"""Of JupyterLab's own two themes."""
+
+
+def role_colours(theme):
+    """Colours of meaning on the page in a theme, as its style sheets set them."""
+    inspector, page = (
+        (FRONT / "src" / name).read_text() for name in ("inspector/inspector.css", "explore/explore.css")
+    )
+    light, dark = page.split('[data-jp-theme-light="false"] .btvx-page {', 1)
+    sheets = [inspector, light] + ([dark.split("}", 1)[0]] if theme == "dark" else [])
+    return {name: value for sheet in sheets for name, value in re.findall(r"(--[a-z]+): (#[0-9a-f]{6});", sheet)}
+
+
+def luminance(colour):
+    parts = [int(colour[k : k + 2], 16) / 255 for k in (1, 3, 5)]
+    linear = [part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def ratio(one, other):
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_colours_of_meaning_are_legible_on_both_themes(theme):
+    colours, ground = role_colours(theme), GROUNDS[theme]
+    for role in ("--safe", "--unsafe"):  # words in these colours, on a row that may be in focus
+        assert ratio(colours[role], ground["--ground"]) >= 4.5, role
+        assert ratio(colours[role], ground["--raised"]) >= 4.5, role
+    for role in ("--positive", "--negative", "--rest"):  # marks
+        assert ratio(colours[role], ground["--ground"]) >= 3, role
