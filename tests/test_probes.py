@@ -26,7 +26,7 @@ from btviz.errors import DataError, NotFoundError, StoreError, UsageError
 from btviz.machine.threads import one_core_each
 from btviz.models.probes import load_probe, prompt_groups
 from btviz.models.probes.examples import cost_examples
-from btviz.models.probes.fit import grouped_folds
+from btviz.models.probes.fit import PENALTIES, Sample, chosen_penalty, cross_fitted, grouped_folds
 from btviz.models.probes.regression import fit_logistic
 from btviz.models.protocol import SCORES, CrossFitted, ScoreModel
 from btviz.texts.embedding import CallableEncoder
@@ -118,6 +118,29 @@ def test_the_zero_of_a_cost_parts_safe_from_unsafe_and_a_reward_is_standardised(
     reward = fitted(ds, kind="reward").out_of_fold["score"]
     assert abs(reward.mean()) < 0.1
     assert abs(reward.std() - 1) < 0.1
+
+
+@pytest.mark.slow
+def test_the_penalty_of_a_fold_does_not_see_what_is_held_out(make_dataset):
+    ds = comparisons(make_dataset, noise=0.3)
+    sample = Sample.of(ds, btviz.embed(ds, text="qa", encoder=ENCODER), kind="cost", n_folds=3, random_state=0)
+    held_out = sample.fold == 0
+    hidden = held_out[sample.examples.answer]
+    signs = np.where(hidden[:, None], -1.0, sample.examples.signs)
+    other = replace(sample, examples=replace(sample.examples, signs=signs))
+    assert (signs != sample.examples.signs).any()
+    first, again = (next(cross_fitted(each, n_folds=3, l2=None))[1] for each in (sample, other))
+    assert (first.heads.weights == again.heads.weights).all()
+
+
+@pytest.mark.slow
+def test_labels_without_a_pattern_ask_for_the_strongest_penalty(make_dataset):
+    chosen = []
+    for noise in (0.0, 0.5):
+        ds = comparisons(make_dataset, noise=noise)
+        sample = Sample.of(ds, btviz.embed(ds, text="qa", encoder=ENCODER), kind="cost", n_folds=3, random_state=0)
+        chosen.append(chosen_penalty(sample, rows=np.ones(len(sample.examples.signs), bool)))
+    assert chosen == [PENALTIES[0], PENALTIES[-1]]
 
 
 @pytest.mark.slow

@@ -24,11 +24,18 @@ from btviz.stats.components import components
 from btviz.store import fingerprint
 from btviz.texts.embedding import Embeddings
 
-VERSION = 3
+VERSION = 4
 """Raised when the same data would give another probe."""
 
 RIDGE = 3e-2
-"""Default penalty: near the best grouped accuracy on real data, which is flat within a factor of ten."""
+"""Penalty where probes of many sizes are compared, so that it is not chosen anew for each."""
+
+PENALTIES = (0.03, 0.1, 0.3, 1.0, 3.0)
+"""What the penalty of a probe is chosen from."""
+
+CHOOSING_FOLDS = 3
+CHOOSING_ROWS = 12_000
+"""Rows that suffice to choose a penalty; of more, groups are drawn."""
 
 
 def fit_probe(
@@ -37,7 +44,7 @@ def fit_probe(
     *,
     kind: str = "cost",
     n_folds: int = 5,
-    l2: float = RIDGE,
+    l2: float | None = None,
     random_state: int = 0,
     name: str | None = None,
 ) -> Probe:
@@ -58,7 +65,9 @@ def fit_probe(
     n_folds : int, optional
         At least 2.
     l2 : float, optional
-        Ridge penalty on the weights of standardised vectors, relative to the mean loss; positive.
+        Ridge penalty on the weights of standardised vectors, relative to the mean loss; positive. Default:
+        chosen for each fold by the logistic loss in grouped folds of its training part, which the
+        answers held out have no say in. `card["settings"]` has the penalty of the final fit.
     random_state : int, optional
         Seed of the folds.
     name : str, optional
@@ -87,10 +96,17 @@ def fit_probe(
             scores[held_out] = scorer.scores(sample.vectors[held_out]).reshape(held_out.sum(), -1)
             update(step + 1)
         everything = np.ones(len(sample.examples.signs), bool)
-        scorer = fit_rows(sample, rows=everything, l2=l2)
+        penalty = chosen_penalty(sample, rows=everything) if l2 is None else l2
+        scorer = fit_rows(sample, rows=everything, l2=penalty)
     undefined = _undefined(sample, scores)
     scores[:, [label in undefined for label in sample.labels or (kind,)]] = np.nan
-    settings = {"n_folds": n_folds, "l2": l2, "random_state": random_state, "similarity": SIMILARITY}
+    settings = {
+        "n_folds": n_folds,
+        "l2": penalty,
+        "l2_is_chosen": l2 is None,
+        "random_state": random_state,
+        "similarity": SIMILARITY,
+    }
     title = name or f"probe-{kind}-{ds.name}-{emb.encoder}"
     return Probe(
         name=title,
@@ -105,9 +121,9 @@ def fit_probe(
     )
 
 
-def _check(ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, l2: float) -> None:
+def _check(ds: Dataset, emb: Embeddings, *, kind: str, n_folds: int, l2: float | None) -> None:
     whole_number(n_folds, name="n_folds", least=2)
-    if not 0 < l2 < math.inf:
+    if l2 is not None and not 0 < l2 < math.inf:
         raise UsageError(f"l2={l2} was asked for; that is no positive number. Use a positive penalty, such as {RIDGE}.")
     if emb.text == "prompt" and kind != "moderation":
         raise UsageError(
@@ -187,13 +203,43 @@ class Sample:
 
 
 def cross_fitted(
-    sample: Sample, *, n_folds: int, l2: float, allowed: npt.NDArray[np.bool_] | None = None
+    sample: Sample, *, n_folds: int, l2: float | None, allowed: npt.NDArray[np.bool_] | None = None
 ) -> Iterator[tuple[npt.NDArray[np.bool_], Scorer]]:
-    """Answers held out of each fold, shape (m,), and what was fitted without them on those rows that are allowed."""
+    """Answers held out of each fold, shape (m,), and what was fitted without them on those rows that are allowed.
+
+    Without a penalty, each fold chooses its own.
+    """
     rows = np.ones(len(sample.examples.signs), bool) if allowed is None else allowed
     for number in range(n_folds):
         held_out = sample.fold == number
-        yield held_out, fit_rows(sample, rows=rows & ~held_out[sample.examples.answer], l2=l2)
+        shown = rows & ~held_out[sample.examples.answer]
+        penalty = chosen_penalty(sample, rows=shown) if l2 is None else l2
+        yield held_out, fit_rows(sample, rows=shown, l2=penalty)
+
+
+def chosen_penalty(sample: Sample, *, rows: npt.NDArray[np.bool_]) -> float:
+    """The penalty of least logistic loss on groups of prompts held out of some rows, summed over heads.
+
+    A penalty stands for a prior, whose weight does not grow with the rows: what is tried on fewer of
+    them is raised in proportion.
+    """
+    examples, groups = sample.examples, sample.groups[sample.examples.answer]
+    used = np.flatnonzero(rows)
+    if (parts := -(-len(used) // CHOOSING_ROWS)) > 1:
+        used = used[grouped_folds(groups[used], n_folds=parts, random_state=0) == 0]
+    fold = grouped_folds(groups[used], n_folds=CHOOSING_FOLDS, random_state=0)
+    losses = np.zeros(len(PENALTIES))
+    for number in range(CHOOSING_FOLDS):
+        shown = np.zeros(len(rows), bool)
+        shown[used[fold != number]] = True
+        kept = used[fold == number]
+        for place, penalty in enumerate(PENALTIES):
+            l2 = penalty * rows.sum() / max(shown.sum(), 1)
+            heads = fit_heads(sample.vectors, examples, rows=shown, groups=sample.groups, l2=l2)
+            margins = examples.signs[kept] * (examples.contrasts[kept] @ heads.margins(sample.vectors))
+            fitted = ~np.isnan(heads.intercepts)  # the same heads for each penalty
+            losses[place] += np.logaddexp(0, -margins[:, fitted]).sum()
+    return PENALTIES[int(losses.argmin())]
 
 
 def fit_rows(sample: Sample, *, rows: npt.NDArray[np.bool_], l2: float) -> Scorer:

@@ -159,21 +159,15 @@ class Scorer:
 
 
 def scaled(heads: LinearHeads, vectors: Vectors, *, kind: str, names: tuple[str, ...]) -> Scorer:
-    """Give a reward mean 0 and standard deviation 1 on its training answers, and a cost the latter.
+    """Give a reward mean 0 and standard deviation 1 on its training answers.
 
-    Bradley-Terry leaves shift and scale of a reward free, so folds would not be comparable. The zero
-    of a cost is its boundary between safe and unsafe, and stays.
+    Bradley-Terry leaves shift and scale of a reward free, so folds would not be comparable. A cost stays
+    in log odds: its zero is the boundary between safe and unsafe, and its size what its loss says.
     """
-    if kind == "moderation" or np.isnan(heads.weights).any():  # no scale of a head that could not be fitted
+    if kind != "reward" or np.isnan(heads.weights).any():  # no scale of a head that could not be fitted
         return Scorer(heads, kind, names)
     margins = heads.margins(vectors)[:, 0]
-    return Scorer(
-        heads,
-        kind,
-        names,
-        shift=float(margins.mean()) if kind == "reward" else 0.0,
-        scale=float(margins.std()) or 1.0,
-    )
+    return Scorer(heads, kind, names, shift=float(margins.mean()), scale=float(margins.std()) or 1.0)
 
 
 def targets(names: tuple[str, ...]) -> tuple[str, ...]:
