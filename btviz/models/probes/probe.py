@@ -79,7 +79,7 @@ class Probe:
         Returns
         -------
         ndarray of float32, shape (n,) or (n, len(labels))
-            Reward in standard deviations of the training answers; cost likewise, with 0 as the boundary and
+            Reward in standard deviations of the training answers; cost in log odds, with 0 as the boundary and
             unsafe above it; moderation: probabilities, and the expected severity level. NaN where undefined.
 
         Raises
