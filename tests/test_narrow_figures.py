@@ -127,3 +127,19 @@ def test_the_matrix_lists_its_names_below_where_they_leave_no_room_beside_it(sam
     title = "Violence, aiding and abetting, incitement"
     listed = [rows for data in (wide, narrow) for rows in every(data, "name") if rows == title]
     assert len(listed) == 1
+
+
+@pytest.mark.parametrize(("n", "angle"), [(1, 0), (6, -45)])
+def test_names_of_groups_under_bars_are_slanted_where_they_would_touch(n: int, angle: int):
+    groups = [f"answering model {place}" for place in range(n)]
+    table = pl.DataFrame({"group": groups}).with_columns(
+        pl.lit("Human").alias("first"),
+        pl.lit("model").alias("second"),
+        pl.lit(100).alias("n"),
+        *(
+            pl.lit(0.5).alias(name)
+            for name in ("safe_first", "safe_second", "agreement", "kappa", "ac1", "low", "high")
+        ),
+    )
+    chart = plots.moderators(table, width=COLUMN).to_dict()
+    assert next(every(chart, "labelAngle")) == angle

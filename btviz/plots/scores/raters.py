@@ -18,6 +18,7 @@ from btviz.plots.style.theme import (
     PAPER,
     config,
     needed,
+    text_width,
 )
 
 HEIGHT = 120.0
@@ -118,6 +119,7 @@ def _shares(known: pl.DataFrame) -> pl.DataFrame:
 
 def _bars(shares: pl.DataFrame, raters: list[str], *, room: float) -> alt.Chart:
     groups = shares["group"].unique(maintain_order=True).to_list()
+    angle = 0 if max(map(text_width, groups)) + 4 <= room / len(groups) else -45
     axis = alt.Axis(values=[0, 0.25, 0.5, 0.75, 1], labelExpr=PERCENT, grid=True, gridColor=FAINT)
     colours = alt.Scale(domain=raters, range=list(GROUPS[: len(raters)]))
     legend = alt.Legend(title=None, orient="top", symbolType="square", columns=columns_of(raters, room=room), offset=2)
@@ -125,7 +127,7 @@ def _bars(shares: pl.DataFrame, raters: list[str], *, room: float) -> alt.Chart:
         alt.Chart(shares.select("group", "rater", "safe"))
         .mark_bar()
         .encode(
-            x=alt.X("group:N", scale=alt.Scale(domain=groups), title=None, axis=alt.Axis(labelAngle=0)),
+            x=alt.X("group:N", scale=alt.Scale(domain=groups), title=None, axis=alt.Axis(labelAngle=angle)),
             xOffset=alt.XOffset("rater:N", scale=alt.Scale(domain=raters)),
             y=alt.Y("safe:Q", scale=alt.Scale(domain=[0, 1]), axis=axis, title="Share called safe"),
             fill=alt.Fill("rater:N", scale=colours, legend=legend),
