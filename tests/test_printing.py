@@ -102,7 +102,7 @@ def test_with_a_figure_come_its_data_its_caption_and_its_words(tiny: Dataset, tm
     assert data["n_category"].to_list() == counted["n_category"].to_list()
     assert pl.read_csv(tmp_path / "category_shares.csv")["n_category"].to_list() == data["n_category"].to_list()
     latex = (tmp_path / "category_shares.tex").read_text("utf-8")
-    assert "\\includegraphics[width=3.389in]{category_shares.pdf}" in latex
+    assert "\\includegraphics[width=3.389in,height=0.82\\textheight,keepaspectratio]{category_shares.pdf}" in latex
     assert "annotations, all" in latex
     assert "n = 90" in latex
     words = manifest(tmp_path)["category_shares"]

@@ -276,10 +276,11 @@ def latex_text(text: str) -> str:
 
 def latex_of(key: str, *, caption: str, width: float | None) -> str:
     """A figure environment for LaTeX."""
-    size = r"\linewidth" if width is None else f"{width / INCH:.4g}in"
+    across = r"\linewidth" if width is None else f"{width / INCH:.4g}in"
+    size = rf"width={across},height=0.82\textheight,keepaspectratio"  # stacked panels may be taller than a page
     wide = width is not None and width > 4 * INCH
     name = "figure*" if wide else "figure"
     return (
-        f"\\begin{{{name}}}[t]\n  \\centering\n  \\includegraphics[width={size}]{{{key}.pdf}}\n"
+        f"\\begin{{{name}}}[t]\n  \\centering\n  \\includegraphics[{size}]{{{key}.pdf}}\n"
         f"  \\caption{{{latex_text(caption)}}}\n  \\label{{fig:{key}}}\n\\end{{{name}}}\n"
     )
