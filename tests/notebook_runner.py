@@ -13,16 +13,27 @@ from pathlib import Path
 import nbformat
 import patience
 from nbclient import NotebookClient
+from nbclient.output_widget import OutputWidget
 from traitlets.config import Config
+
+
+class Client(NotebookClient):
+    """Runs notebooks in which a progress bar is drawn by a thread of its own while the cell writes, too.
+
+    Both enter and leave one output area, in any order; a browser minds that as little as this client does.
+    """
+
+    def remove_output_hook(self, msg_id: str, hook: OutputWidget) -> None:
+        """Take off the hook that is named, wherever it lies."""
+        if hook in self.output_hook_stack[msg_id]:
+            self.output_hook_stack[msg_id].remove(hook)
 
 
 def execute(notebook: nbformat.NotebookNode, *, timeout: float = patience.SECONDS) -> nbformat.NotebookNode:
     """Run every cell of a notebook, keeping the state of its widgets."""
     with tempfile.TemporaryDirectory(prefix="kernel-") as folder:  # a socket's path holds about 100 characters
         sockets = Config({"AsyncKernelManager": {"transport": "ipc", "ip": f"{folder}/socket"}})
-        client = NotebookClient(
-            notebook, config=sockets, kernel_name="python3", timeout=timeout, store_widget_state=True
-        )
+        client = Client(notebook, config=sockets, kernel_name="python3", timeout=timeout, store_widget_state=True)
         return client.execute()
 
 
