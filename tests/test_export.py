@@ -249,7 +249,21 @@ def test_the_same_rows_give_the_same_bytes(name, tiny, tmp_path):
 
 
 def test_no_cell_is_a_formula_and_a_foreign_apostrophe_stays(make_dataset, tmp_path):
-    answers = ["=1+1", "+1", "-1", "@now", " =2", "\t=3", "'=4", "'", "tea"]
+    answers = [
+        "=1+1",
+        "+1",
+        "-1",
+        "@now",
+        " =2",
+        "\t=3",
+        "\u3164=5",
+        "\u115f=6",
+        "\ufe0f=7",
+        "\u034f=8",
+        "'=4",
+        "'",
+        "tea",
+    ]
     frame = pl.DataFrame({"prompt": "how is tea made", "response": answers})
     ds = make_dataset(frame.with_columns(split=pl.lit(None, pl.String), is_safe=True, labels=pl.lit(0, pl.UInt32)))
     btviz.export(ds, tmp_path / "a.csv", texts=True)
@@ -258,7 +272,7 @@ def test_no_cell_is_a_formula_and_a_foreign_apostrophe_stays(make_dataset, tmp_p
     marked = {f"'{answer}" if answer[0] != "'" and answer != "tea" else answer for answer in answers}
     assert set(rows) == marked
     assert {response for response, added in rows.items() if added == "response"} == {
-        f"'{answer}" for answer in answers[:6]
+        f"'{answer}" for answer in answers[:10]
     }
     assert set(btviz.load(tmp_path / "a.csv").pairs["response"]) == set(answers)
 

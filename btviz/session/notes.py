@@ -35,6 +35,7 @@ _Document = dict[str, dict[str, Any]]
 
 
 def _is_note(names: tuple[str, ...], kept: Any) -> bool:
+    "".join((*names, kept["note"])).encode()  # a lone surrogate is no text, and would block all notes
     return (
         from_hex(names[0]) >= 0
         and _tag(names[1]) == names[1]

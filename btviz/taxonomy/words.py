@@ -125,7 +125,10 @@ def level_name(grouping: str, *, level: str, taxonomy: Taxonomy | None = None) -
     return level if grouping in ("source", "prompt_source") else COMPARED.get(level, level.capitalize())
 
 
-STEERING = r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069]"
+STEERING = (
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2069\ufff9-\ufffb"
+    r"\U000e0000-\U000e007f]"
+)
 """Characters in names that steer a terminal or turn the direction of reading, as a regular expression."""
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import os
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -63,7 +64,8 @@ def test_a_note_that_is_none_blocks_no_other(named: btviz.Dataset, value: object
     file = data_dir() / "notes" / "notes.json"
     document = json.loads(file.read_text())
     hexed = next(iter(document))
-    for name, entry in (("strange", value), (hexed, document[hexed] | {"strange": value})):
+    half = {"half": {"note": "\ud800", "time": document[hexed]["kept"]["time"]}}
+    for name, entry in (("strange", value), (hexed, document[hexed] | {"strange": value} | half)):
         file.write_text(json.dumps(document | {name: entry}))
         with heard():
             assert Notes(named).table.select("tag", "note").rows() == [("kept", "mine")]
@@ -153,3 +155,11 @@ def test_catalogues_of_any_shape_end_in_a_message(named: btviz.Dataset):
             file.write_text(json.dumps({"mine": whole | {field: value}}))
             with heard(), contextlib.suppress(BtvizError):
                 btviz.load("mine")
+
+
+def test_a_file_whose_name_is_no_text_keeps_its_place(tmp_path: Path):
+    file = tmp_path / os.fsdecode(b"no\xffutf.jsonl")
+    file.write_text("\n".join(map(json.dumps, ROWS)))
+    btviz.data.add("odd", file)
+    assert adopted() == ["odd"]  # a warning would be an error here
+    assert btviz.load("odd").pairs.height == len(ROWS)

@@ -9,10 +9,13 @@ import sys
 from pathlib import Path
 
 import pytest
+from click.testing import CliRunner
+
+from btviz.cli import app
 
 ROWS = [{"prompt": f"what is {k}", "response": "a number"} for k in range(3)]
 
-STEERING_NAME = "esc\x1b[31mred\u202egpj\u200b.jsonl"
+STEERING_NAME = "esc\x1b[31mred\u202egpj\u200b\u061c\ufff9\U000e0041.jsonl"
 
 
 @pytest.fixture(scope="module")
@@ -91,9 +94,29 @@ def test_what_is_strange_has_a_clear_end(folder: Path, arguments: list[str], cod
 def test_names_that_would_steer_a_terminal_are_escaped(folder: Path, option: list[str]):
     shown = called(folder, "data", "show", STEERING_NAME, *option)
     assert shown.returncode == 0, shown.stderr
-    for sign in ("\x1b", "\u202e", "\u200b"):
+    for sign in ("\x1b", "\u202e", "\u200b", "\u061c", "\ufff9", "\U000e0041"):
         assert sign.encode() not in shown.stdout + shown.stderr
     if option:
         document = json.loads(shown.stdout)
         assert document["name"] == Path(STEERING_NAME).stem
         assert document["near_duplicates"][0]["prompts"] == len(ROWS)  # rows without labels are prompts, too
+
+
+HEADERLESS = {
+    "short fields": "planted words,another one,5\nfoo,bar,6\n",
+    "no number": "planted words,another one\nfoo,bar\n",
+    "yes or no": "planted words,true\nfoo,false\n",
+    "tabs": "planted words\t1\nfoo\t0\n",
+}
+
+
+COMMANDS = ("data show", "data add mine", "data inspect", "score sample --from", "stats judgements")
+
+
+@pytest.mark.parametrize("content", HEADERLESS.values(), ids=HEADERLESS)
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_table_without_a_header_shows_nothing_of_its_rows(tmp_path: Path, command: str, content: str):
+    (tmp_path / "table.csv").write_text(content)
+    ended = CliRunner().invoke(app, [*command.split(), str(tmp_path / "table.csv")])
+    assert "planted" not in ended.output
+    assert ended.exit_code in {0, 2, 4}, ended.output

@@ -18,7 +18,7 @@ ADDED = "apostrophe_added"
 
 _BETWEEN = ";"
 
-_FORMULA = r"^[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001 - programs that read wide forms take these, too
+_FORMULA = r"^[\s\p{Cc}\p{Cf}\u034f\u115f\u1160\u3164\uffa0\ufe00-\ufe0f]*[=+\-@＝＋－＠]|^[\t\r\n]"  # noqa: RUF001 - programs that read wide forms take these, too
 
 
 def guarded(cells: pl.DataFrame) -> pl.DataFrame:

@@ -18,7 +18,7 @@ from btviz.data.reading.columns import SAFE, UNSAFE
 from btviz.data.reading.files import damage_of
 from btviz.data.reading.label_column import names_in
 from btviz.data.reading.layouts import Layout, looks_like_label
-from btviz.data.reading.record import Batch, is_sentence, shown_columns
+from btviz.data.reading.record import Batch, is_sentence, showable_columns, shown_columns
 from btviz.data.reading.summaries import Summary, summaries
 from btviz.errors import DataError
 from btviz.taxonomy.categories import Taxonomy
@@ -242,7 +242,8 @@ def unrecognised(place: Place, sample: Batch) -> DataError:
             + _scores_too(place, left)
             + see_all
         )
-    held = "; ".join(f"{s.key!r}: {s.words}" for s in seen[:12] if len(s.key) <= 40)
+    shown = set(showable_columns([s.key for s in seen]))
+    held = "; ".join(f"{s.key!r}: {s.words}" for s in seen[:12] if s.key in shown)
     return DataError(
         f"{asked}, and none looks like a prompt ({held}). Say what they are, as in: "
         + place.line({"prompt": "COLUMN", "response": "COLUMN", "is_safe": "COLUMN"})
@@ -269,16 +270,17 @@ def several_answers(place: Place, sample: Sequence[Summary], *, proposed: Mappin
 
 
 NO_HEADER = (
-    "Its columns are named by sentences, so that its first line seems to be no header. Write the names of its columns "
-    "above it, such as prompt,response; a list of prompts, one a line, is read if its name ends in .txt."
+    "Its columns are named by sentences or values, so that its first line seems to be no header. Write the names of "
+    "its columns above it, such as prompt,response; a list of prompts, one a line, is read if its name ends in .txt."
 )
 
 
 def lacks_header(sample: Sequence[Summary]) -> bool:
-    """Whether texts of a row seem to stand where names of columns belong: then none of them is shown."""
+    """Whether texts or values of a row seem to stand where names of columns belong: then none of them is shown."""
     names = [_plain(summary.key) for summary in sample if not is_sentence(summary.key)]
     known = re.compile(rf"(^|[_.\- ])(?:{_NAMED['prompt']}|{_NAMED['response']})([_.\- \d]|$)")
-    return len(names) < len(sample) and not any(map(known.search, names))
+    doubtful = len(showable_columns([summary.key for summary in sample])) < len(sample)
+    return (doubtful or len(names) < len(sample)) and not any(map(known.search, names))
 
 
 def _scores_too(place: Place, keys: Sequence[str]) -> str:

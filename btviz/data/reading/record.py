@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import itertools
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
@@ -210,12 +211,32 @@ def shown_columns(names: Sequence[str]) -> str:
     """A dozen names of columns, as messages show them: without what may be a text.
 
     The first line of a file without a header is taken for names, and then a question or an answer is among them. Texts
-    show only where somebody asks for them, so names that are long or of several lines are left out, and beside such
-    ones all with a space.
+    show only where somebody asks for them, so names that are long, of several lines, or values are left out, and beside
+    such ones, or where no name is usual, all with a space.
     """
-    short = [name for name in names if len(name) <= _LONGEST and len(name.splitlines()) < 2]
-    texts = len(short) < len(names)
-    shown = [name for name in short if not (texts and " " in name)][:_MOST]
+    shown = showable_columns(names)[:_MOST]
     more = f" and {len(names) - len(shown):,} more" if len(shown) < len(names) else ""
-    doubt = " (some are long or of several lines: of a CSV, the first line seems to be no header)" if texts else ""
-    return f"{shown}{more}{doubt}"
+    texts = any(map(_is_content, names))
+    doubt = " (some are long or of several lines, or numbers: of a CSV, the first line seems to be no header)"
+    return f"{shown}{more}{doubt if texts else ''}"
+
+
+def showable_columns(names: Sequence[str]) -> list[str]:
+    """Names of columns that are no content of a row, as far as can be told; the others show in no message."""
+    named = not any(map(_is_content, names)) and any(map(_USUAL.search, names))
+    return [name for name in names if not _is_content(name) and (named or " " not in name.strip())]
+
+
+def _is_content(name: str) -> bool:
+    """Whether a name is what a row would hold: a text, a number, yes or no, or nothing."""
+    return len(name) > _LONGEST or len(name.splitlines()) > 1 or bool(_VALUE.fullmatch(name.strip()))
+
+
+_VALUE = re.compile(r"|[+-]?\d[\d.,]*(e[+-]?\d+)?|true|false|yes|no|nan|none|null", re.IGNORECASE)
+
+_USUAL = re.compile(
+    r"prompt|question|instruct|input|respon|answer|complet|output|chosen|reject|label|categor|safe|harm|toxic|score|"
+    r"reward|cost|rating|model|judge|winner|text|messages|conversation|split|column|field|(^|[ _])id([ _]|$)",
+    re.IGNORECASE,
+)
+"""Words of which a header of this field has one."""

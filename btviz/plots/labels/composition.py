@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import altair as alt
 import polars as pl
 
-from btviz.plots.style.captions import heading
-from btviz.plots.style.intervals import HEADING, marks, row_chart, value_axis
-from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.rows import rows_beside
-from btviz.plots.style.theme import INK, PAPER, TEXT_SIZE, config, needed
+from btviz.plots.style.intervals import RowPicture, heading_row
+from btviz.plots.style.theme import INK, PAPER, needed
 from btviz.taxonomy.categories import Taxonomy
 from btviz.taxonomy.words import percent
-
-ROW = 1.75
-"""Height of a row, in sizes of its text."""
 
 GROUPS = {
     "safety": "Safe or unsafe",
@@ -61,7 +55,7 @@ def composition(
     for group, title in GROUPS.items():
         part = table.filter(group=group)
         if part.height:
-            rows.append(_head(group, f"{title}, n = {part['n'][0]:,}"))
+            rows.append(heading_row(group, f"{title}, n = {part['n'][0]:,}"))
         for row in part.to_dicts():
             known = group == "severity" and row["level"].isdigit() and int(row["level"]) in named
             name = named[int(row["level"])] if known else row["level"]
@@ -69,7 +63,8 @@ def composition(
     beside = table["published_of"].drop_nulls().unique(maintain_order=True).to_list()
     notes = ["Lines: 95 % intervals by prompt", *(f"diamonds: as published of {name}" for name in beside)]
     first = " · ".join(part for part in (source, table["unit"][0]) if part)
-    return _drawn(rows, "What the data are made of", [first, " · ".join(notes)], width=width)
+    lines = (first, " · ".join(notes))
+    return RowPicture("What the data are made of", lines, "Share of rows", (0, 1)).drawn(rows, _published, width=width)
 
 
 def split_overlap(table: pl.DataFrame, *, source: str | None = None, width: str | float = "double") -> alt.LayerChart:
@@ -99,17 +94,13 @@ def split_overlap(table: pl.DataFrame, *, source: str | None = None, width: str 
     for unit in ("prompt", "pair"):
         part = table.filter(unit=unit)
         if part.height:
-            rows.append(_head(unit, f"Rows whose {unit} another split holds"))
+            rows.append(heading_row(unit, f"Rows whose {unit} another split holds"))
         for row in part.to_dicts():
             counted = {"share": row["share_b"], "low": None, "high": None, "count": row["rows_b_shared"]}
             name = f"{row['split_b']}, also in {row['split_a']} (n = {row['rows_b']:,})"
             rows.append(_row(counted, f"{unit} {row['split_a']} {row['split_b']}", name))
-    return _drawn(rows, "What the splits share", [source or "", str(table["rule"][0])], width=width)
-
-
-def _head(key: str, title: str) -> dict[str, Any]:
-    empty: dict[str, Any] = dict.fromkeys(("value", "low", "high", "published"))
-    return {"key": f"{HEADING}{key}", "name": title, "text": "", "solid": False, **empty}
+    lines = (source or "", str(table["rule"][0]))
+    return RowPicture("What the splits share", lines, "Share of rows", (0, 1)).drawn(rows, width=width)
 
 
 def _row(row: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
@@ -125,25 +116,8 @@ def _row(row: Mapping[str, Any], key: str, name: str) -> dict[str, Any]:
     }
 
 
-def _drawn(rows: Sequence[Mapping[str, Any]], title: str, lines: Sequence[str], *, width: str | float) -> LayerChart:
-    names = {row["key"]: row["name"] for row in rows}
-    beside = rows_beside(names, texts=[row["text"] for row in rows], width=width)
-    size, room = beside.size, beside.room
-    kinds = {name: pl.Float64() for name in ("value", "low", "high", "published")}
-    drawn = pl.DataFrame(rows, schema_overrides=kinds).drop("name")
-    scale = alt.Scale(domain=[0, 1], nice=False)
-    base = row_chart(drawn, beside.names)
-    x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=True), title="Share of rows")
-    printed = base.transform_filter("datum.published !== null").mark_point(
-        shape="diamond", size=70 * (size / TEXT_SIZE) ** 2, stroke=INK, fill=PAPER, strokeWidth=1, opacity=1
-    )
-    layers = [printed.encode(x=alt.X("published:Q", scale=scale)), *marks(base, x=x, scale=scale, room=room, size=size)]
-    said = " ".join(f"{row['name']}: {row['text']}." for row in rows if row["text"])
-    return LayerChart(
-        layer=layers,
-        width=room,
-        height=beside.height(ROW) * len(rows),
-        title=heading(title, *lines, width=width),
-        description=f"{title} ({' '.join(line for line in lines if line)}). {said}",
-        config=config(size=size),
-    )
+def _published(base: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
+    """A hollow diamond at each published share."""
+    known = base.transform_filter("isValid(datum.published)")
+    mark = known.mark_point(shape="diamond", size=70, stroke=INK, fill=PAPER, strokeWidth=1, opacity=1)
+    return [mark.encode(x=alt.X("published:Q", scale=scale))]

@@ -8,14 +8,8 @@ import altair as alt
 import polars as pl
 
 from btviz.errors import UsageError
-from btviz.plots.style.captions import heading
-from btviz.plots.style.intervals import HEADING, marks, row_chart, value_axis
-from btviz.plots.style.rendering import LayerChart
-from btviz.plots.style.rows import rows_beside
-from btviz.plots.style.theme import MUTED, config, needed
-
-ROW = 1.75
-"""Height of a row, in sizes of its text."""
+from btviz.plots.style.intervals import RowPicture, heading_row
+from btviz.plots.style.theme import MUTED, needed
 
 
 def policy_ratings(table: pl.DataFrame, *, source: str | None = None, width: str | float = "double") -> alt.LayerChart:
@@ -46,35 +40,24 @@ def policy_ratings(table: pl.DataFrame, *, source: str | None = None, width: str
         raise UsageError("A picture of ratings was asked for; no policy has a finite one. Add meetings of policies.")
     rows: list[dict[str, Any]] = []
     for (model, kind), part in table.group_by("model", "kind", maintain_order=True):
-        empty: dict[str, Any] = dict.fromkeys(("value", "low", "high"))
-        rows.append(
-            {"key": f"{HEADING}{model} {kind}", "name": f"{model} ({kind})", "text": "", "solid": False} | empty
-        )
+        rows.append(heading_row(f"{model} {kind}", f"{model} ({kind})"))
         rows += [_row(row, f"{model} {kind}") for row in part.sort("elo", descending=True, nulls_last=True).to_dicts()]
-    names = {row["key"]: row["name"] for row in rows}
-    beside = rows_beside(names, texts=[row["text"] for row in rows], width=width)
-    size, room = beside.size, beside.room
-    ends = [value for row in rows for value in (row["value"], row["low"], row["high"]) if value is not None]
-    pad = 0.05 * (max(0.0, *ends) - min(0.0, *ends)) or 1.0
-    scale = alt.Scale(domain=[min(0.0, *ends) - pad, max(0.0, *ends) + pad], nice=False)
-    drawn = pl.DataFrame(rows, schema_overrides=dict.fromkeys(("value", "low", "high"), pl.Float64())).drop("name")
-    base = row_chart(drawn, beside.names)
-    x = alt.X("value:Q", scale=scale, axis=value_axis(room=room, percents=False), title="Elo over the reference")
-    zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(stroke=MUTED, strokeDash=[3, 2])
-    caption = " \u00b7 ".join(part for part in (source, _counted(table)) if part)
-    notes = "Bradley-Terry over all meetings on the same prompts \u00b7 lines: 95 % intervals by prompt"
-    said = " ".join(f"{row['name']}: {row['text']}." for row in rows if row["text"])
-    return LayerChart(
-        layer=[
-            zero.encode(x=alt.X("at:Q", scale=scale)),
-            *marks(base, x=x, scale=scale, room=room, size=size),
-        ],
-        width=room,
-        height=beside.height(ROW) * len(rows),
-        title=heading("Ratings of policies", caption, notes, width=width),
-        description=f"Elo ratings of policies ({caption}). {said}",
-        config=config(size=size),
+    ends = [0.0, *(value for row in rows for value in (row["value"], row["low"], row["high"]) if value is not None)]
+    pad = 0.05 * (max(ends) - min(ends)) or 1.0
+    lines = (
+        " \u00b7 ".join(part for part in (source, _counted(table)) if part),
+        "Bradley-Terry over all meetings on the same prompts \u00b7 lines: 95 % intervals by prompt",
     )
+    picture = RowPicture(
+        "Ratings of policies", lines, "Elo over the reference", (min(ends) - pad, max(ends) + pad), percents=False
+    )
+    return picture.drawn(rows, _reference, width=width)
+
+
+def _reference(_: alt.Chart, scale: alt.Scale) -> list[alt.Chart]:
+    """A dashed line at 0."""
+    zero = alt.Chart(pl.DataFrame({"at": [0.0]})).mark_rule(stroke=MUTED, strokeDash=[3, 2])
+    return [zero.encode(x=alt.X("at:Q", scale=scale))]
 
 
 def _row(row: dict[str, Any], under: str) -> dict[str, Any]:

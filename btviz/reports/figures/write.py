@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from btviz.texts.topic_map import TopicMap
 
 
-DRAWING = 5
+DRAWING = 6
 """Raised when the same map would be drawn another way; a test of `plots` says when to ask."""
 
 
